@@ -1,0 +1,1 @@
+"""Easel's Discord bot: commands, credits, history and delivery around the engine."""

@@ -1,0 +1,47 @@
+"""Settings: read once from the environment and `.env` by whoever starts the program, then handed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting has a default that works; each can be set as `EASEL_<NAME>` or in `.env`."""
+
+    model_config = SettingsConfigDict(env_prefix="EASEL_", env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+    token: SecretStr = Field(SecretStr(""), description="The bot's token, from Discord's developer portal.")
+    data_dir: Path = Field(Path("easel-data"), description="Folder of the database and the pictures.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+
+    model: str = Field("mini", description="Default model: `mini`, a diffusers folder, a hub id or a .safetensors file.")
+    models: dict[str, str] = Field({}, description='More models by name, as JSON: {"sdxl": "/models/sdxl"}.')
+    device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="Precision of the denoiser.")
+    mode: Literal["exact", "fast"] = Field("exact", description="`exact`: the same seed gives the same bytes, always.")
+    threads: int = Field(0, ge=0, description="CPU threads of the engine; 0 = chosen for the machine.")
+    max_rows: int = Field(8, ge=1, le=64, description="Most rows of one batched denoiser call.")
+    memory_mib: int = Field(0, ge=0, description="Memory for models, in MiB; 0 = chosen for the device.")
+
+    credits_a_day: int = Field(100, ge=0, description="Free credits a member gets a day (UTC) in each server.")
+    max_pixels: int = Field(1536 * 1536, ge=4096, description="Largest picture a member may ask for, in pixels.")
+    max_steps: int = Field(60, ge=1, le=150, description="Most denoising steps a member may ask for.")
+    max_queued: int = Field(10, ge=1, description="Jobs one member may have waiting or running.")
+    max_queue: int = Field(500, ge=1, description="Jobs that may wait in all before new ones are refused.")
+    max_running: int = Field(16, ge=1, le=64, description="Jobs handed to the engine at once.")
+
+    min_free_mib: int = Field(1024, ge=0, description="No new jobs when the disk has less than this left.")
+    shutdown_grace_s: float = Field(20.0, ge=0, description="Seconds that running jobs get to finish on SIGTERM.")
+    sync_commands: bool = Field(True, description="Publish slash commands at start when they changed.")
+
+    @property
+    def database_path(self) -> Path:
+        return self.data_dir / "easel.db"
+
+    @property
+    def images_dir(self) -> Path:
+        return self.data_dir / "images"

@@ -1,0 +1,47 @@
+"""What the bot refuses, as sentences that say what is wrong and how to mend it. Knows no Discord.
+
+UserError                 safe to show to the person who asked, word for word
+├── BadInput              an option, flag or file cannot be used as it is
+├── NotEnoughCredits      the price is above what is left
+├── TooManyJobs           the person has as many jobs as allowed
+├── Busy                  the queue or the disk is full, or Easel is shutting down
+├── NotYours              only the owner (or an admin) may do this
+├── NotFound              no such job or image (any more)
+└── MissingPermission     Discord does not let the bot do this here
+"""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """The request was refused; nothing was charged."""
+
+    code = "refused"
+
+
+class BadInput(UserError):
+    code = "bad_input"
+
+
+class NotEnoughCredits(UserError):
+    code = "credits"
+
+
+class TooManyJobs(UserError):
+    code = "too_many_jobs"
+
+
+class Busy(UserError):
+    code = "busy"
+
+
+class NotYours(UserError):
+    code = "not_yours"
+
+
+class NotFound(UserError):
+    code = "not_found"
+
+
+class MissingPermission(UserError):
+    code = "permission"

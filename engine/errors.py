@@ -1,0 +1,84 @@
+"""What can go wrong in generation, as sentences safe to show. Knows no torch, no Discord.
+
+EngineError
+├── InvalidRequest      the request cannot be done as written
+├── UnknownModel        no such model is configured
+├── UnknownScheduler    no such noise scheduler
+├── ModelUnloadable     the model's files are missing, broken or not safe to read
+├── QueueFull           too much is waiting already
+├── OutOfMemory         one image does not fit on the device
+├── RenderFailed        the pipeline itself raised
+├── DeviceLost          the device failed; the engine must be restarted
+└── EngineClosed        the engine is shutting down
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Generation failed."""
+
+    code = "engine"
+    retryable = False
+
+    def __init__(self, sentence: str = "", **facts: object) -> None:
+        self.facts = facts
+        template = sentence or (type(self).__doc__ or "").strip()
+        super().__init__(template.format(**facts) if facts else template)
+
+
+class InvalidRequest(EngineError):
+    """{what} {mend}"""
+
+    code = "invalid_request"
+
+    def __init__(self, what: str, mend: str = "") -> None:
+        super().__init__(f"{what} {mend}".strip())
+
+
+class UnknownModel(EngineError):
+    """There is no model called '{name}'. Models here: {known}."""
+
+    code = "unknown_model"
+
+
+class UnknownScheduler(EngineError):
+    """There is no scheduler called '{name}'. Schedulers here: {known}."""
+
+    code = "unknown_scheduler"
+
+
+class ModelUnloadable(EngineError):
+    """The model '{name}' cannot be loaded: {reason}."""
+
+    code = "model_unloadable"
+
+
+class QueueFull(EngineError):
+    """The queue is full. Try again in {retry_after_s:.0f} s."""
+
+    code, retryable = "queue_full", True
+
+
+class OutOfMemory(EngineError):
+    """This picture does not fit into the device's memory. Try a smaller size."""
+
+    code = "out_of_memory"
+
+
+class RenderFailed(EngineError):
+    """The model failed on this picture ({reason})."""
+
+    code, retryable = "render_failed", False
+
+
+class DeviceLost(EngineError):
+    """The graphics device failed. The job waits and starts again by itself."""
+
+    code, retryable = "device_lost", True
+
+
+class EngineClosed(EngineError):
+    """Easel is restarting. The job waits and starts again by itself."""
+
+    code, retryable = "engine_closed", True

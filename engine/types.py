@@ -1,0 +1,271 @@
+"""The engine's vocabulary: requests in, events and images out. Knows no torch, no Discord, no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from PIL import Image
+
+from engine.errors import EngineError, InvalidRequest
+
+MAX_SEED = 2**32 - 1  # Midjourney's and A1111's range, so seeds travel between tools
+MAX_IMAGES = 16
+MAX_STEPS = 150
+MAX_SIDE_PX = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """One step away from a noise: slerp towards the noise of `seed` by `strength` (0..1)."""
+
+    seed: int
+    strength: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InvalidRequest(f"The variation seed {self.seed} is out of range.", f"Use 0 to {MAX_SEED}.")
+        if not 0 <= self.strength <= 1:
+            raise InvalidRequest(f"The variation strength {self.strength} is out of range.", "Use 0 to 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Txt2Img:
+    """Paint `num_images` pictures of a prompt. None means: the model's own default.
+
+    Image i has seed `seed + i` (mod 2^32). With `variations`, every image starts from the noise of `seed`, is slerped
+    through the chain in order, and image i adds i to the seed of the last link.
+
+    Attributes:
+        width, height: pixels, multiples of 8 (the model's latent grid); None = the model's native size.
+        num_inference_steps: 1..150.
+        guidance_scale: classifier-free guidance, 0..30; 1 switches it off.
+        scheduler: a name or alias of `engine.schedulers`.
+        seed: 0..2^32-1; None = drawn once at submit and told in the recipe.
+        model: a key of the engine's model table; None = the first.
+        tiling: the picture's edges fit each other (circular convolutions).
+    """
+
+    prompt: str
+    negative_prompt: str = ""
+    width: int | None = None
+    height: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    seed: int | None = None
+    num_images: int = 1
+    model: str | None = None
+    clip_skip: int | None = None
+    tiling: bool = False
+    variations: tuple[Variation, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Img2Img(Txt2Img):
+    """Repaint a picture after a prompt.
+
+    Attributes:
+        init_image: RGB, any size; scaled to `width` x `height`.
+        strength: noise added, 0 < strength <= 1; `int(steps * strength)` steps are run, at least one.
+    """
+
+    init_image: Image.Image
+    strength: float = 0.6
+
+    def __post_init__(self) -> None:
+        _check(self)
+        if not 0 < self.strength <= 1:
+            raise InvalidRequest(f"The strength {self.strength} is out of range.", "Use more than 0, at most 1.")
+
+
+Request = Txt2Img  # every task is a Txt2Img plus what it needs
+
+
+def _check(request: Txt2Img) -> None:
+    """Refuse what no model can do. Raises: InvalidRequest."""
+    for name in ("width", "height"):
+        side = getattr(request, name)
+        if side is not None and not (64 <= side <= MAX_SIDE_PX and side % 8 == 0):
+            raise InvalidRequest(f"The {name} {side} cannot be painted.", f"Use a multiple of 8, 64 to {MAX_SIDE_PX}.")
+    steps, scale, seed = request.num_inference_steps, request.guidance_scale, request.seed
+    if steps is not None and not 1 <= steps <= MAX_STEPS:
+        raise InvalidRequest(f"{steps} steps are out of range.", f"Use 1 to {MAX_STEPS}.")
+    if scale is not None and not 0 <= scale <= 30:
+        raise InvalidRequest(f"The guidance {scale} is out of range.", "Use 0 to 30.")
+    if seed is not None and not 0 <= seed <= MAX_SEED:
+        raise InvalidRequest(f"The seed {seed} is out of range.", f"Use 0 to {MAX_SEED}.")
+    if not 1 <= request.num_images <= MAX_IMAGES:
+        raise InvalidRequest(f"{request.num_images} images are out of range.", f"Use 1 to {MAX_IMAGES}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides an image's bytes; stored with the image and written into its PNG.
+
+    `request` holds the resolved request as plain JSON values (no None that a default filled, no pictures: an init image
+    appears as its sha256). `index` is the image's place in its job. `versions`, `device`, `dtype`, `mode`, `rows` are
+    what "the same seed, the same bytes" depends on besides.
+    """
+
+    task: str
+    request: Mapping[str, Any]
+    index: int
+    seed: int
+    model: str
+    model_sha256: str
+    mode: str
+    rows: int
+    dtype: str
+    device: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """What one may ask of a model, known before its weights are loaded.
+
+    Attributes:
+        key: the name users type. family: `sd1`, `sdxl`, `sd3`, `flux`, ... or `unknown`.
+        width, height, num_inference_steps, guidance_scale, scheduler: its defaults.
+        multiple_px: sides must be multiples of this. max_pixels: more than this is refused.
+        tasks: of `txt2img`, `img2img`, `inpaint`, ...
+        weighted_prompts: whether `(word:1.3)` has an effect (T5 encoders ignore it).
+    """
+
+    key: str
+    family: str
+    width: int
+    height: int
+    num_inference_steps: int
+    guidance_scale: float
+    scheduler: str
+    multiple_px: int = 8
+    max_pixels: int = 2048 * 2048
+    tasks: frozenset[str] = frozenset({"txt2img", "img2img"})
+    weighted_prompts: bool = True
+
+
+# ---------------------------------------------------------------- events, in the order a ticket sees them
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """The job waits. `position` counts the jobs served before it; `eta_s` until its end, None while unmeasured."""
+
+    position: int
+    eta_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The first step of the job's first image begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """`step` of `steps` denoiser steps are done, over all images of the job."""
+
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A rough small RGB picture of image `index`, made from its latents."""
+
+    index: int
+    image: Image.Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageReady:
+    """Image `index` is finished: RGB at full size; `recipe` tells how to make it again."""
+
+    index: int
+    image: Image.Image
+    seed: int
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Every image was ready. `wait_s` before the first step, `run_s` from there."""
+
+    wait_s: float
+    run_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The job ended early; the images that were ready before stay good."""
+
+    error: EngineError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """The job was cancelled at a step boundary."""
+
+
+Event = Queued | Started | Progress | Preview | ImageReady | Finished | Failed | Cancelled
+Terminal = (Finished, Failed, Cancelled)
+
+
+class Ticket(Protocol):
+    """One submitted job. Iterating gives its events up to and including the terminal one."""
+
+    def __aiter__(self) -> AsyncIterator[Event]: ...
+
+    async def result(self) -> list[Image.Image]:
+        """Wait for the end; the images in order. Raises: EngineError; asyncio.CancelledError when cancelled."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop at the next step boundary. Idempotent; harmless after the end."""
+        ...
+
+
+class Backend(Protocol):
+    """What the bot needs of an engine; `engine.Engine` and `engine.fake.FakeEngine` implement it."""
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The models that may be named in a request; the first is the default."""
+        ...
+
+    def submit(self, request: Txt2Img, *, user: str, weight: float = 1.0, lane: str = "fast") -> Ticket:
+        """Queue a job. Call from the event loop; returns at once. A model is loaded when first needed.
+
+        `user` is the unit of fairness, `weight` its share, `lane` is `fast` or `relax` (served when fast is idle, but
+        never starved). Raises: InvalidRequest, UnknownModel, UnknownScheduler, QueueFull, EngineClosed.
+        """
+        ...
+
+    def status(self) -> EngineStatus: ...
+
+    def estimate_s(self, request: Txt2Img) -> float | None:
+        """Seconds the job would take alone, from measured step times; None before the first measurement."""
+        ...
+
+    async def start(self) -> None:
+        """Start the thread; models load in the background. Idempotent."""
+        ...
+
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Refuse new jobs, let running ones finish for `grace_s`, fail the rest with EngineClosed, free the device."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """For `/info` and health checks."""
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    mode: str = "exact"
+    loaded: tuple[str, ...] = ()
+    queued: int = 0
+    running: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
