@@ -1,0 +1,44 @@
+"""Easel Mini, the embedded model: where its folder is and which words it knows. Importing this never loads torch."""
+
+from pathlib import Path
+
+from engine.mini import words
+
+MODEL_DIR: Path = Path(__file__).parent / "model"
+MAX_WORDS_NAMED = 3  # a hint is one line under a picture, not a lecture
+MAX_WORD_CHARS = 24
+
+__all__ = ["MODEL_DIR", "hint", "unknown_words", "vocabulary"]
+
+
+def vocabulary() -> dict[str, tuple[str, ...]]:
+    """Return what Mini can paint, by kind of word."""
+    return {
+        "colours": tuple(words.COLOURS),
+        "things": words.THINGS,
+        "scenes": words.SCENES,
+        "styles": words.STYLES,
+        "sizes": tuple(words.SIZES),
+        "places": tuple(words.PLACES),
+        "relations": tuple(words.RELATIONS),
+        "numbers": tuple(phrases[0] for phrases in words.NUMBERS.values()),
+    }
+
+
+def unknown_words(prompt: str) -> tuple[str, ...]:
+    """Return the prompt's words that Mini was never taught, in order and once each. Digits are never reported."""
+    strangers = (word for word in words.words_in(prompt) if word not in words.KNOWN and not word.isdigit())
+    return tuple(dict.fromkeys(strangers))
+
+
+def hint(prompt: str) -> str | None:
+    """Return a sentence for the user about words Mini does not know, or None if it knows them all."""
+    strangers = unknown_words(prompt)
+    if not strangers:
+        return None
+    named = " or ".join(f"'{word[:MAX_WORD_CHARS]}'" for word in strangers[:MAX_WORDS_NAMED])
+    things, scenes, styles = (", ".join(vocabulary()[kind]) for kind in ("things", "scenes", "styles"))
+    return (
+        f"Mini does not know {named}. It knows {things}; the scenes {scenes}; the styles {styles}; "
+        f"and {len(words.COLOURS)} colours."
+    )
