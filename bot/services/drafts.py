@@ -1,0 +1,178 @@
+"""From what a person asked for to a complete, allowed and priced job. Pure; knows no Discord, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from math import sqrt
+
+from bot.config import Settings
+from bot.errors import BadInput
+from bot.flags import MAX_RATIO, MIN_SIDE_PX
+from bot.grammar import GRID, Draft
+from bot.spec import Spec
+from bot.text import quoted, visible
+from engine import schedulers
+from engine.errors import UnknownScheduler
+from engine.types import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, ModelInfo
+
+DEFAULT_STRENGTH = 0.6  # Img2Img's own default
+FLOW_FAMILIES = frozenset({"sd3", "flux"})  # rectified-flow models, which only flow schedulers can sample
+PICTURE_MC = 1000  # millicredits of one picture at the model's own size and steps
+
+
+def resolve(
+    draft: Draft,
+    models: Sequence[ModelInfo],
+    settings: Settings,
+    random_seed: int,
+    *,
+    init_image: str | None = None,
+    init_size: tuple[int, int] | None = None,
+) -> Spec:
+    """Fill what was not said and check everything.
+
+    `random_seed` is used when none was asked for. `init_image` is the sha256 of a stored picture to start from and
+    `init_size` its pixels: without a size or ratio the job takes the picture's proportions.
+    Raises: BadInput with what is wrong and the nearest thing that works.
+    """
+    info = find_model(models, draft.model)
+    _check_ranges(draft)
+    width, height = _size(draft, info, init_size, min(settings.max_pixels, info.max_pixels))
+    return Spec(
+        task="img2img" if init_image else "txt2img",
+        prompt=draft.prompt,
+        negative_prompt=visible(draft.negative_prompt or ""),
+        width=width,
+        height=height,
+        num_inference_steps=_steps(draft, info, settings),
+        guidance_scale=info.guidance_scale if draft.guidance is None else round(draft.guidance, 4),
+        scheduler=_scheduler(draft.scheduler, info),
+        seed=random_seed if draft.seed is None else draft.seed,
+        num_images=draft.num_images or GRID,
+        model=info.key,
+        tiling=bool(draft.tile),
+        strength=_strength(draft, info, init_image),
+        init_image=init_image,
+        variations=draft.vary or (),
+    )
+
+
+def _check_ranges(draft: Draft) -> None:
+    """Flags were checked when they were read; options and forms come straight from the client. Raises: BadInput."""
+    for name, value, low, high in (
+        ("seed", draft.seed, 0, MAX_SEED),
+        ("number of steps", draft.steps, 1, MAX_STEPS),
+        ("guidance", draft.guidance, 0, 30),
+        ("strength", draft.strength, 0.01, 1),
+        ("number of pictures", draft.num_images, 1, MAX_IMAGES),
+    ):
+        if value is not None and not low <= value <= high:
+            raise BadInput(f"The {name} cannot be {value:g}. Use {low:,} to {high:,}.")
+
+
+def price_mc(spec: Spec, info: ModelInfo) -> int:
+    """The price in millicredits: 1 credit a picture at the model's own size and steps, by pixels x steps from there."""
+    steps = spec.num_inference_steps
+    if spec.strength is not None:
+        steps = max(1, int(steps * spec.strength))  # what diffusers really runs of an img2img
+    work = spec.width * spec.height * steps * spec.num_images * PICTURE_MC
+    own = info.width * info.height * info.num_inference_steps
+    return max(1, -(-work // own))
+
+
+def find_model(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
+    """The model a person means, or the default. Raises: BadInput."""
+    if not models:
+        raise BadInput("No model is loaded yet. Try again in a minute.")
+    wanted = (name or models[0].key).casefold()
+    for info in models:
+        if info.key.casefold() == wanted:
+            return info
+    keys = [info.key for info in models]
+    raise BadInput(f"There is no model {quoted(name or '')}. {_nearest(wanted, keys)}")
+
+
+def _nearest(wanted: str, known: Sequence[str]) -> str:
+    near = get_close_matches(wanted[:80].casefold(), known, n=1, cutoff=0.5)
+    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+
+
+def _scheduler(name: str | None, info: ModelInfo) -> str:
+    if name is None:
+        return info.scheduler
+    flow = info.family in FLOW_FAMILIES
+    usable = [each.name for each in schedulers.SCHEDULERS if each.flow == flow]
+    try:
+        found = schedulers.resolve(name)
+    except UnknownScheduler:
+        raise BadInput(f"There is no scheduler {quoted(name)}. {_nearest(name, usable)}") from None
+    if found.flow != flow and found.name != info.scheduler:
+        raise BadInput(f"The model {info.key} cannot use the scheduler {found.label}. Use {info.scheduler}.")
+    return found.name
+
+
+def _steps(draft: Draft, info: ModelInfo, settings: Settings) -> int:
+    if draft.steps is None:
+        return min(info.num_inference_steps, settings.max_steps)
+    if draft.steps > settings.max_steps:
+        raise BadInput(f"{draft.steps} steps are more than this server allows. Use at most {settings.max_steps}.")
+    return draft.steps
+
+
+def _strength(draft: Draft, info: ModelInfo, init_image: str | None) -> float | None:
+    if init_image is None and draft.strength is not None:
+        raise BadInput("The strength is for repainting a picture. Attach one, or leave the strength out.")
+    if init_image is None:
+        return None
+    if "img2img" not in info.tasks:
+        raise BadInput(f"The model {info.key} cannot start from a picture. Choose another model, or attach none.")
+    return DEFAULT_STRENGTH if draft.strength is None else round(draft.strength, 4)
+
+
+# ---------------------------------------------------------------- size
+def _size(draft: Draft, info: ModelInfo, init_size: tuple[int, int] | None, most: int) -> tuple[int, int]:
+    """Width and height, at most `most` pixels in all. Raises: BadInput."""
+    if draft.width or draft.height:
+        return _asked_size(draft.width or info.width, draft.height or info.height, info, most)
+    if draft.ar:
+        return fit(draft.ar[0] / draft.ar[1], info, most)
+    if init_size:
+        return fit(init_size[0] / init_size[1], info, most)
+    own = info.width, info.height
+    return own if info.width * info.height <= most else fit(info.width / info.height, info, most)
+
+
+def _asked_size(width: int, height: int, info: ModelInfo, most: int) -> tuple[int, int]:
+    """The nearest size the model can paint. Raises: BadInput."""
+    if not (MIN_SIDE_PX <= width <= MAX_SIDE_PX and MIN_SIDE_PX <= height <= MAX_SIDE_PX):
+        raise BadInput(f"{width}x{height} cannot be painted. Use sides from {MIN_SIDE_PX} to {MAX_SIDE_PX:,} pixels.")
+    if not 1 / MAX_RATIO <= width / height <= MAX_RATIO:
+        raise BadInput(f"{width}x{height} is too narrow. Use a ratio from 1:4 to 4:1, such as --ar 4:1.")
+    width, height = (_clamped(round(side / info.multiple_px), info.multiple_px) for side in (width, height))
+    if width * height > most:
+        square, _ = fit(1.0, info, most, area=most)
+        raise BadInput(
+            f"{width}x{height} is too large. Use at most {most:,} pixels in all, such as --size {square}x{square}."
+        )
+    return width, height
+
+
+def fit(ratio: float, info: ModelInfo, most: int, area: int = 0) -> tuple[int, int]:
+    """Width and height of a ratio (kept within 1:4 to 4:1) on about `area` pixels, by default the model's own number.
+
+    Never more than `most` pixels, as long as the smallest sides allow it.
+    """
+    ratio = min(MAX_RATIO, max(1 / MAX_RATIO, ratio))
+    unit = info.multiple_px
+    width = sqrt(min(area or info.width * info.height, most) * ratio)
+    width = max(width, MIN_SIDE_PX, MIN_SIDE_PX * ratio)
+    sides = [_clamped(round(side / unit), unit) for side in (width, width / ratio)]
+    if sides[0] * sides[1] > most:
+        sides = [_clamped(int(side / unit), unit) for side in (width, width / ratio)]
+    return sides[0], sides[1]
+
+
+def _clamped(units: int, unit: int) -> int:
+    """So many units as pixels, between the smallest and the largest side."""
+    return unit * max(-(-MIN_SIDE_PX // unit), min(MAX_SIDE_PX // unit, units))
