@@ -1,0 +1,98 @@
+"""From a scene to a sentence: synonyms, free word order, terse and long forms. Knows words, not pixels."""
+
+import random
+
+from engine.mini.train.scenes import NATURAL, Scene, Thing
+from engine.mini.words import (
+    IDLE,
+    NUMBERS,
+    OPENINGS,
+    PLACES,
+    RELATIONS,
+    SCENE_PHRASES,
+    SIZES,
+    STYLE_PHRASES,
+    names,
+    plural,
+)
+
+OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+_PREPOSITIONS = frozenset("at in on under with deep".split())  # noqa: SIM905
+
+
+def caption(rng: random.Random, scene: Scene) -> str:
+    """Describe a scene in one of many ways. What the caption omits is a default: white, flat, middle-sized."""
+    text = _counted(rng, scene) if scene.count else _listed(rng, scene)
+    if scene.place:
+        text += " " + rng.choice(PLACES[scene.place])
+    if rng.random() < 0.12:
+        text = text.removeprefix("a ").removeprefix("an ")
+    return _decorated(rng, _styled(rng, scene.style, _set_in(rng, scene, text)))
+
+
+def with_article(name: str) -> str:
+    """Put "a" or "an" in front."""
+    return ("an " if name[0] in "aeiou" else "a ") + name
+
+
+def _name(rng: random.Random, word: str) -> str:
+    return rng.choice(names(word))
+
+
+def _phrase(rng: random.Random, thing: Thing) -> str:
+    parts = []
+    if thing.size in SIZES and rng.random() < 0.75:
+        parts.append(rng.choice(SIZES[thing.size]))
+    if NATURAL.get(thing.kind) != thing.colour or rng.random() < 0.6:
+        parts.append(_name(rng, thing.colour))
+    return " ".join([*parts, _name(rng, thing.kind)])
+
+
+def _counted(rng: random.Random, scene: Scene) -> str:
+    thing = scene.things[0]
+    colour = "" if NATURAL.get(thing.kind) == thing.colour and rng.random() < 0.3 else _name(rng, thing.colour) + " "
+    return f"{rng.choice(NUMBERS[scene.count])} {colour}{plural(_name(rng, thing.kind))}"
+
+
+def _listed(rng: random.Random, scene: Scene) -> str:
+    phrases = [with_article(_phrase(rng, thing)) for thing in scene.things]
+    if scene.relation:
+        return _related(rng, scene.relation, phrases[0], phrases[1])
+    rng.shuffle(phrases)
+    return " and ".join(filter(None, [", ".join(phrases[:-1]), phrases[-1]]))
+
+
+def _related(rng: random.Random, relation: str, first: str, second: str) -> str:
+    if relation in OPPOSITE and rng.random() < 0.4:
+        relation, first, second = OPPOSITE[relation], second, first
+    return f"{first} {rng.choice(RELATIONS[relation])} {second}"
+
+
+def _set_in(rng: random.Random, scene: Scene, text: str) -> str:
+    if scene.background:
+        if scene.background == "white" and rng.random() < 0.5:
+            return text
+        backdrop = _name(rng, scene.background) + " background"
+        return text + rng.choice([" on " + with_article(backdrop), ", " + backdrop, " on " + with_article(backdrop)])
+    phrase = rng.choice(SCENE_PHRASES[scene.scene])
+    if rng.random() < 0.12:
+        return f"{phrase}, {text}"
+    return text + (" " if phrase.split()[0] in _PREPOSITIONS else ", ") + phrase
+
+
+def _styled(rng: random.Random, style: str, text: str) -> str:
+    if style == "flat" and rng.random() < 0.8:
+        return text
+    name, where = rng.choice(STYLE_PHRASES[style]), rng.random()
+    if where < 0.55:
+        return f"{text}, {name}" + (" style" if rng.random() < 0.2 else "")
+    if where < 0.8 or text.split()[0] in _PREPOSITIONS:
+        return f"{name}, {text}"
+    return f"{name} of {text}"
+
+
+def _decorated(rng: random.Random, text: str) -> str:
+    chance = rng.random()
+    if chance < 0.07:
+        return f"{text}, {' '.join(rng.sample(IDLE, rng.randint(1, 3)))}"
+    return rng.choice(OPENINGS) + text if chance < 0.1 else text

@@ -1,0 +1,80 @@
+"""Every number of the recipe in one place: two presets, one for two CPU cores and one for a GPU."""
+
+from dataclasses import dataclass, field
+
+from engine.mini.train.scenes import Diet
+
+PICTURE_PX = 128
+CAPTION_TOKENS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Pictures are rendered and encoded once, in shards, because encoding costs as much as a training step."""
+
+    shards: int
+    shard_size: int = 4096
+    basic_shards: int = 0  # the first shards are on the curriculum's easier diet
+    basic: Diet = field(
+        default_factory=lambda: Diet(
+            kinds={"single": 0.65, "pair": 0.2, "counting": 0.15},
+            styles={"flat": 0.76, "outline": 0.06, "watercolor": 0.06, "pixel": 0.06, "neon": 0.06},
+            plain_share=0.6,
+        )
+    )
+    full: Diet = field(default_factory=Diet)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageConfig:
+    """How one network is trained.
+
+    Attributes:
+        samples: pictures seen in all, over every worker.
+        batch: pictures a step, over every worker.
+        learning_rate: the highest one, after `warmup_steps`; AdamW.
+        decay_share: the last part of training, in which the learning rate falls to zero.
+        ema: decay of the exponential moving average of the weights, which is what ships.
+    """
+
+    samples: int
+    batch: int
+    learning_rate: float
+    warmup_steps: int = 100
+    decay_share: float = 0.4
+    ema: float = 0.998
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All stages, in the order in which they run."""
+
+    data: DataConfig
+    vae: StageConfig
+    clip: StageConfig
+    unet: StageConfig
+    checker: StageConfig
+    adapter: StageConfig
+    unet_channels: tuple[int, ...] = (64, 96, 128)
+    seed: int = 0
+
+
+RECIPES: dict[str, Recipe] = {
+    "cpu": Recipe(
+        data=DataConfig(shards=12, basic_shards=6),
+        vae=StageConfig(samples=60_000, batch=16, learning_rate=1.6e-3, ema=0.996),
+        clip=StageConfig(samples=80_000, batch=64, learning_rate=1.0e-3),
+        unet=StageConfig(samples=500_000, batch=64, learning_rate=6e-4),
+        checker=StageConfig(samples=60_000, batch=32, learning_rate=2e-3, ema=0.99),
+        adapter=StageConfig(samples=6_000, batch=16, learning_rate=1e-3, warmup_steps=30, ema=0.98),
+    ),
+    "cuda": Recipe(
+        data=DataConfig(shards=120, basic_shards=30),
+        vae=StageConfig(samples=2_000_000, batch=128, learning_rate=1.6e-3, ema=0.999),
+        clip=StageConfig(samples=4_000_000, batch=512, learning_rate=1.0e-3),
+        unet=StageConfig(samples=20_000_000, batch=1024, learning_rate=1.0e-3, ema=0.999),
+        checker=StageConfig(samples=1_000_000, batch=256, learning_rate=2e-3, ema=0.99),
+        adapter=StageConfig(samples=60_000, batch=64, learning_rate=1e-3, ema=0.99),
+    ),
+}

@@ -1,0 +1,299 @@
+"""What is in a picture, as data: sampling scenes of the toy world. Knows neither pixels nor grammar.
+
+Layouts are constructed, not rejected: counted things stand in rows and squares, pairs stand in the relation that the
+caption will name. A small model learns regular compositions with far fewer samples than scattered ones.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from engine.mini.words import COLOURS, SCENES, STYLES, THINGS
+
+Kind = Literal["single", "pair", "trio", "counting"]
+Place = tuple[float | None, float | None]
+
+PLACE_AT: dict[str, Place] = {
+    "left": (0.22, None),
+    "right": (0.78, None),
+    "top": (None, 0.24),
+    "bottom": (None, 0.76),
+    "center": (0.5, 0.5),
+    "top left": (0.24, 0.24),
+    "top right": (0.76, 0.24),
+    "bottom left": (0.24, 0.76),
+    "bottom right": (0.76, 0.76),
+}
+NATURAL: dict[str, str] = {
+    **dict.fromkeys(("moon", "sun", "star"), "yellow"),
+    **dict.fromkeys(("cloud", "snowman", "ghost"), "white"),
+    **dict.fromkeys(("tree", "pine"), "green"),
+    **dict.fromkeys(("heart", "apple", "mushroom"), "red"),
+    **dict.fromkeys(("castle", "robot"), "gray"),
+}
+FLIES = frozenset(
+    "moon sun cloud star bird balloon butterfly rocket heart circle diamond ghost".split()  # noqa: SIM905
+)
+CARRIES = frozenset("house tree castle car square mushroom circle boat pine robot".split())  # noqa: SIM905
+FLOATING_SCENES = ("plain", "space", "underwater")
+INVISIBLE: dict[str, tuple[str, ...]] = {
+    "night": ("black",),
+    "space": ("black",),
+    "snow": ("white",),
+    "underwater": ("blue",),
+    "meadow": ("green",),
+    "desert": ("orange",),
+    "sea": ("blue",),
+    "sunset": ("purple",),
+}
+RADIUS = {"small": (0.12, 0.145), "mid": (0.2, 0.25), "big": (0.3, 0.36)}
+ROWS: dict[int, tuple[float, ...]] = {2: (0.27, 0.73), 3: (0.18, 0.5, 0.82), 4: (0.14, 0.38, 0.62, 0.86)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thing:
+    """One thing; x, y and radius are fractions of the picture, y grows downwards."""
+
+    kind: str
+    colour: str
+    size: str = "mid"
+    x: float = 0.5
+    y: float = 0.5
+    radius: float = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A whole picture.
+
+    Attributes:
+        background: colour of a plain scene, else None.
+        relation: how the first thing stands to the second, a key of `words.RELATIONS`.
+        place: where the only thing is, a key of `words.PLACES`.
+        count: how many equal things there are, 0 if they are not counted.
+    """
+
+    style: str
+    scene: str
+    things: tuple[Thing, ...]
+    background: str | None = None
+    relation: str | None = None
+    place: str | None = None
+    count: int = 0
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Scene":
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**data, "things": tuple(Thing(**thing) for thing in data["things"])})
+
+
+def _weights(**chosen: float) -> dict[str, float]:
+    return chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diet:
+    """How often each sort of scene is sampled: the curriculum is a change of diet."""
+
+    kinds: Mapping[str, float] = field(
+        default_factory=lambda: _weights(single=0.46, pair=0.32, trio=0.04, counting=0.18)
+    )
+    styles: Mapping[str, float] = field(
+        default_factory=lambda: _weights(flat=0.6, outline=0.1, watercolor=0.1, pixel=0.1, neon=0.1)
+    )
+    plain_share: float = 0.5
+
+
+def is_held_out(kind: str, colour: str) -> bool:
+    """Tell whether a thing in this colour is kept from training, to measure composition: one pair in twenty."""
+    return (THINGS.index(kind) * 7 + list(COLOURS).index(colour) * 3) % 20 == 0
+
+
+def holds_out(scene: Scene) -> bool:
+    """Tell whether a scene contains a held-out pair."""
+    return any(is_held_out(thing.kind, thing.colour) for thing in scene.things)
+
+
+def training_scene(rng: random.Random, diet: Diet) -> Scene:
+    """Sample a scene without held-out pairs."""
+    while holds_out(scene := sample_scene(rng, diet)):
+        pass
+    return scene
+
+
+def sample_scene(rng: random.Random, diet: Diet) -> Scene:
+    """Sample any scene of the world."""
+    style = _weighted(rng, diet.styles)
+    scene = "plain" if rng.random() < diet.plain_share else rng.choice(SCENES[1:])
+    background = _background(rng) if scene == "plain" else None
+    empty = Scene(style=style, scene=scene, background=background, things=())
+    return _LAYOUTS[_weighted(rng, diet.kinds)](rng, empty)
+
+
+def _weighted(rng: random.Random, weights: Mapping[str, float]) -> str:
+    return rng.choices(list(weights), list(weights.values()))[0]
+
+
+def _background(rng: random.Random) -> str:
+    return rng.choices(list(COLOURS), [5 if c == "white" else 1.5 if c == "black" else 1 for c in COLOURS])[0]
+
+
+def _pick_things(rng: random.Random, scene: Scene, count: int) -> list[Thing]:
+    kinds = rng.sample(_pool(rng, scene.scene), count)
+    hidden = {scene.background, *INVISIBLE.get(scene.scene, ())}
+    if scene.style == "outline" and scene.background in (None, "white"):
+        hidden.add("white")
+    things: list[Thing] = []
+    for kind in kinds:
+        colour = _colour(rng, kind, hidden)
+        things.append(Thing(kind=kind, colour=colour))
+        if rng.random() < 0.8:  # equal colours are allowed, but teach nothing about binding
+            hidden.add(colour)
+    return things
+
+
+def _pool(rng: random.Random, scene: str) -> Sequence[str]:
+    if scene == "sea" and rng.random() < 0.7:
+        return ("boat", "fish", *sorted(FLIES - {"ghost"}), "umbrella")
+    if scene == "underwater" and rng.random() < 0.7:
+        return ("fish", "star", "heart", "boat", "robot", "castle", "circle")
+    return THINGS
+
+
+def _colour(rng: random.Random, kind: str, hidden: set[str | None]) -> str:
+    natural = NATURAL.get(kind)
+    if natural and natural not in hidden and rng.random() < 0.3:
+        return natural
+    return rng.choice([c for c in COLOURS if c not in hidden])
+
+
+def _resized(rng: random.Random, thing: Thing, size: str, scale: float = 1.0) -> Thing:
+    return replace(thing, size=size, radius=rng.uniform(*RADIUS[size]) * scale)
+
+
+def _level(rng: random.Random, scene: str, kind: str, radius: float) -> float:
+    """Return a height at which a thing of this kind belongs: on the ground, on the water or in the sky."""
+    if scene in FLOATING_SCENES:
+        return rng.uniform(0.42, 0.58)
+    if kind in FLIES:
+        return rng.uniform(radius + 0.05, max(radius + 0.06, 0.5 - 0.6 * radius))
+    if scene == "sea":
+        return rng.uniform(0.66, 0.8) - 0.5 * radius
+    return rng.uniform(0.82, 0.93) - radius
+
+
+def _inside(value: float, radius: float) -> float:
+    return min(max(value, radius + 0.03), 0.97 - radius)
+
+
+def _single(rng: random.Random, scene: Scene) -> Scene:
+    size = rng.choices(("small", "mid", "big"), (0.15, 0.6, 0.25))[0]
+    thing = _resized(rng, _pick_things(rng, scene, 1)[0], size)
+    x, y = rng.triangular(0.25, 0.75, 0.5), _level(rng, scene.scene, thing.kind, thing.radius)
+    place = _place(rng, scene.scene) if rng.random() < 0.3 else None
+    if place:
+        thing = replace(thing, radius=min(thing.radius, 0.24))
+        want_x, want_y = PLACE_AT[place]
+        x = want_x + rng.uniform(-0.03, 0.03) if want_x else rng.uniform(0.42, 0.58)
+        y = want_y + rng.uniform(-0.03, 0.03) if want_y else y
+    thing = replace(thing, x=_inside(x, thing.radius), y=_inside(y, thing.radius))
+    return replace(scene, things=(thing,), place=place)
+
+
+def _place(rng: random.Random, scene: str) -> str:
+    return rng.choice(list(PLACE_AT) if scene in FLOATING_SCENES else ["left", "right"])
+
+
+def _pair(rng: random.Random, scene: Scene) -> Scene:
+    first, second = (_resized(rng, t, "mid", 0.85) for t in _pick_things(rng, scene, 2))
+    if rng.random() < 0.12 and second.kind in CARRIES and first.kind not in ("sun", "cloud", "umbrella"):
+        return _stacked(rng, scene, first, second)
+    if scene.scene in FLOATING_SCENES:
+        upright = rng.random() < 0.45
+    else:
+        upright = (first.kind in FLIES) != (second.kind in FLIES) and rng.random() < 0.6
+    return (_vertical if upright else _horizontal)(rng, scene, first, second)
+
+
+def _stacked(rng: random.Random, scene: Scene, first: Thing, second: Thing) -> Scene:
+    """Put the first thing on top of the second."""
+    top = {"cloud": 0.5, "car": 0.5, "square": 0.8, "circle": 0.9}.get(second.kind, 0.95)
+    small, large = rng.uniform(0.13, 0.16), rng.uniform(0.2, 0.23)
+    x, y = rng.uniform(0.35, 0.65), rng.uniform(0.64, 0.7)
+    first = replace(first, radius=small, x=x + rng.uniform(-0.02, 0.02), y=y - large * top - small * 0.92)
+    return replace(scene, things=(first, replace(second, radius=large, x=x, y=y)), relation="on")
+
+
+def _horizontal(rng: random.Random, scene: Scene, first: Thing, second: Thing) -> Scene:
+    left_first = rng.random() < 0.5
+    named = "left of" if left_first else "right of"
+    relation = rng.choices((named, "next to", None), (0.55, 0.15, 0.3))[0]
+    reach = rng.uniform(0.2, 0.27) * (-1 if left_first else 1)
+    levels = [_level(rng, scene.scene, t.kind, t.radius) for t in (first, second)]
+    if scene.scene in FLOATING_SCENES:
+        levels[1] = levels[0] + rng.uniform(-0.04, 0.04)
+    first = replace(first, x=0.5 + reach, y=_inside(levels[0], first.radius))
+    second = replace(second, x=0.5 - reach, y=_inside(levels[1], second.radius))
+    return replace(scene, things=(first, second), relation=relation)
+
+
+def _vertical(rng: random.Random, scene: Scene, first: Thing, second: Thing) -> Scene:
+    if scene.scene in FLOATING_SCENES:
+        above, levels = rng.random() < 0.5, [rng.uniform(0.23, 0.29), rng.uniform(0.71, 0.77)]
+    else:
+        above = first.kind in FLIES
+        levels = sorted(_level(rng, scene.scene, t.kind, t.radius) for t in (first, second))
+    x = rng.uniform(0.38, 0.62)
+    ys = levels if above else levels[::-1]
+    things = tuple(
+        replace(t, x=x + rng.uniform(-0.05, 0.05), y=_inside(y, t.radius))
+        for t, y in zip((first, second), ys, strict=True)
+    )
+    relation = "above" if above else "below"
+    return replace(scene, things=things, relation=relation if rng.random() < 0.85 else None)
+
+
+def _trio(rng: random.Random, scene: Scene) -> Scene:
+    things = [_resized(rng, t, "small") for t in _pick_things(rng, scene, 3)]
+    return replace(scene, things=_in_row(rng, scene, [replace(t, size="mid") for t in things]))
+
+
+def _counting(rng: random.Random, scene: Scene) -> Scene:
+    count = rng.choice((2, 3, 4))
+    thing = _pick_things(rng, scene, 1)[0]
+    roomy = scene.scene in FLOATING_SCENES and count > 2 and rng.random() < 0.6
+    low, high = (0.15, 0.175) if roomy else {2: (0.17, 0.2), 3: (0.125, 0.145), 4: (0.1, 0.11)}[count]
+    things = [replace(thing, radius=rng.uniform(low, high)) for _ in range(count)]
+    arranged = _in_square(rng, things) if roomy else _in_row(rng, scene, things)
+    return replace(scene, things=arranged, count=count)
+
+
+def _in_row(rng: random.Random, scene: Scene, things: Sequence[Thing]) -> tuple[Thing, ...]:
+    level = _level(rng, scene.scene, things[0].kind, max(t.radius for t in things))
+    same = len({t.kind for t in things}) == 1 or scene.scene in FLOATING_SCENES
+    return tuple(
+        replace(
+            thing,
+            x=x + rng.uniform(-0.02, 0.02),
+            y=_inside(
+                level + rng.uniform(-0.03, 0.03) if same else _level(rng, scene.scene, thing.kind, thing.radius),
+                thing.radius,
+            ),
+        )
+        for thing, x in zip(things, ROWS[len(things)], strict=True)
+    )
+
+
+def _in_square(rng: random.Random, things: Sequence[Thing]) -> tuple[Thing, ...]:
+    """Put four things at the corners of a square, or three at those of a triangle."""
+    four = [(0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73)]
+    three = [(0.5, 0.28), (0.27, 0.72), (0.73, 0.72)]
+    return tuple(
+        replace(thing, x=x + rng.uniform(-0.03, 0.03), y=y + rng.uniform(-0.03, 0.03))
+        for thing, (x, y) in zip(things, four if len(things) == 4 else three, strict=True)
+    )
+
+
+_LAYOUTS = {"single": _single, "pair": _pair, "trio": _trio, "counting": _counting}
+assert set(SCENES) - {"plain"} >= set(INVISIBLE) and len(STYLES) == 5

@@ -1,0 +1,105 @@
+"""The noise predictor, trained together with its text encoder on latents of the toy world.
+
+Conditioning is by cross-attention to a CLIP text encoder (latent diffusion, arXiv:2112.10752). A tenth of the captions
+is dropped, so that one network predicts with and without a prompt: classifier-free guidance (Ho & Salimans 2022,
+arXiv:2207.12598).
+"""
+
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from engine.mini.train.captions import caption
+from engine.mini.train.config import CAPTION_TOKENS, PICTURE_PX, StageConfig
+from engine.mini.train.data import LatentDataset, foreground
+from engine.mini.train.diffusion import add_noise, loss_weight, stratified_timesteps
+from engine.mini.train.loop import Loop, Rng
+from engine.mini.train.scenes import Scene
+
+CAPTION_DROPOUT = 0.1
+FOREGROUND_WEIGHT = 3.0  # things cover a fifth of a picture and carry most of its caption
+
+
+def new_unet(channels: tuple[int, ...]) -> UNet2DConditionModel:
+    """Build an untrained UNet; attention everywhere but at full resolution."""
+    levels = len(channels) - 1
+    return UNet2DConditionModel(
+        sample_size=PICTURE_PX // 8,
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * levels),
+        up_block_types=(*["CrossAttnUpBlock2D"] * levels, "UpBlock2D"),
+        layers_per_block=1,
+        cross_attention_dim=128,
+        attention_head_dim=4,
+        norm_num_groups=8,
+    )
+
+
+def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
+    """Encode captions: (B, 40) int64, padded as `StableDiffusionPipeline` does."""
+    encoded = tokenizer(
+        captions, padding="max_length", truncation=True, max_length=CAPTION_TOKENS, return_tensors="pt"
+    )
+    ids: Tensor = encoded.input_ids
+    return ids
+
+
+def describe(rng: Rng, scenes: list[Scene]) -> list[str]:
+    """Caption scenes anew, some with nothing at all."""
+    return ["" if rng.choice.random() < CAPTION_DROPOUT else caption(rng.choice, scene) for scene in scenes]
+
+
+def pixel_weights(scenes: list[Scene]) -> Tensor:
+    """Return how much each latent pixel counts, one on average: (B, 1, H/8, W/8)."""
+    weights = 1 + (FOREGROUND_WEIGHT - 1) * foreground(scenes).float()
+    return weights / weights.mean((1, 2, 3), keepdim=True)
+
+
+class UnetLoss:
+    """The loss of a random batch, on the network's device."""
+
+    def __init__(self, network: nn.ModuleDict, tokenizer: CLIPTokenizer, data: LatentDataset, device: str) -> None:
+        self._network, self._tokenizer, self._data, self._device = network, tokenizer, data, device
+
+    def __call__(self, batch: int, rng: Rng) -> Tensor:
+        """Return a weighted mean squared error of the velocity."""
+        clean, scenes = self._data.batch(rng.choice.choices(range(len(self._data)), k=batch))
+        tokens = tokenize(self._tokenizer, describe(rng, scenes)).to(self._device)
+        timesteps = stratified_timesteps(batch, rng.torch)
+        noisy, velocity = add_noise(clean, torch.randn(clean.shape, generator=rng.torch), timesteps)
+        with torch.autocast(self._device, torch.bfloat16):
+            hidden = self._network["text_encoder"](tokens).last_hidden_state
+            inputs = noisy.to(self._device, memory_format=torch.channels_last)
+            predicted = self._network["unet"](inputs, timesteps.to(self._device), hidden).sample
+        error = (predicted.float() - velocity.to(self._device)).square()
+        per_sample = (pixel_weights(scenes).to(self._device) * error).mean((1, 2, 3))
+        return (loss_weight(timesteps).to(self._device) * per_sample).mean()
+
+
+def train_unet(
+    network: nn.ModuleDict, config: StageConfig, folder: Path, loss: UnetLoss, *, seed: int, minutes: float | None
+) -> None:
+    """Train a UNet and its text encoder; the averaged weights go to `folder` in diffusers' format."""
+
+    def save(ema: nn.Module) -> None:
+        assert isinstance(ema, nn.ModuleDict)
+        save_parts(ema, folder)
+
+    Loop(network, config, folder, seed=seed, minutes=minutes).run(loss, save)
+
+
+def save_parts(network: nn.ModuleDict, folder: Path) -> None:
+    """Write each part where `from_pretrained` finds it."""
+    for name, part in network.items():
+        part.save_pretrained(folder / name)
+
+
+def load_parts(folder: Path) -> nn.ModuleDict:
+    """Read a UNet and its text encoder in float32."""
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    unet.to(memory_format=torch.channels_last)
+    text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
