@@ -1,0 +1,47 @@
+"""The database: jobs, pictures, credits and what is owed, in one SQLite file. Knows no Discord and no torch."""
+
+from bot.store.clock import Clock, ManualClock, SystemClock
+from bot.store.errors import AlreadyRunning, CorruptDatabase, NewerDatabase, NotRunning, StoreError
+from bot.store.records import (
+    Balance,
+    Delivery,
+    DeliveryKind,
+    Entry,
+    InputImage,
+    Job,
+    JobKind,
+    JobState,
+    Limits,
+    NewImage,
+    NewJob,
+    Recovered,
+    StoredFile,
+    StoredImage,
+)
+from bot.store.store import Store
+
+__all__ = [
+    "AlreadyRunning",
+    "Balance",
+    "Clock",
+    "CorruptDatabase",
+    "Delivery",
+    "DeliveryKind",
+    "Entry",
+    "InputImage",
+    "Job",
+    "JobKind",
+    "JobState",
+    "Limits",
+    "ManualClock",
+    "NewImage",
+    "NewJob",
+    "NewerDatabase",
+    "NotRunning",
+    "Recovered",
+    "Store",
+    "StoreError",
+    "StoredFile",
+    "StoredImage",
+    "SystemClock",
+]
