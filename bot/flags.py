@@ -265,6 +265,6 @@ _MIDJOURNEY_ONLY = frozenset(
             "ow",
         ),
         *("style", "v", "version", "niji", "raw", "fast", "relax", "turbo", "p", "profile", "video", "motion", "draft"),
-        *("public", "stealth", "uplight", "upbeta"),
+        *("ow", "public", "stealth", "uplight", "upbeta"),
     )
 )

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bot.errors import BadInput
 
-MAX_UPLOAD_BYTES = 8 * 2**20  # look at an attachment's size before downloading it
+MAX_BYTES = 8 * 2**20  # look at an attachment's size before downloading it
 MAX_PIXELS = 16_800_000  # 4096 x 4096 and a little
 MAX_SIDE_PX = 8192
 MAX_JPEG_SCANS = 100  # a progressive picture has about ten; thousands take minutes to decode
@@ -26,7 +26,7 @@ _BROKEN = (
 
 def check_size(size_bytes: int) -> None:
     """Refuse a file by its size, before it is read. Raises: BadInput."""
-    if size_bytes > MAX_UPLOAD_BYTES:
+    if size_bytes > MAX_BYTES:
         raise BadInput(f"This file has {size_bytes / 2**20:.1f} MiB. Use a picture of at most 8 MiB.")
 
 
@@ -67,7 +67,7 @@ def _check(image: Image.Image, data: bytes) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except _BROKEN:  # broken EXIF says nothing about the pixels
+    except (*_BROKEN, Warning):  # broken EXIF says nothing about the pixels
         return image
 
 

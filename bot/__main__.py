@@ -1,0 +1,173 @@
+"""The `easel` command: reads arguments and settings, starts one thing, turns its errors into a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from bot.config import Settings
+from bot.errors import UserError
+from bot.store.errors import StoreError
+from engine.errors import EngineError
+
+REFUSED, INTERRUPTED = 2, 130  # exit codes: asked wrongly; ended by Ctrl-C
+DEMO_DIR = Path("easel-demo")
+NO_TOKEN = (
+    "EASEL_TOKEN is empty. Make a bot at https://discord.com/developers/applications, copy the token from its page "
+    "'Bot' and put EASEL_TOKEN=... into the file .env here. To try Easel without a token: easel demo"
+)
+NO_SIMCORD = "The demo needs the simulated Discord, which is not installed. Install it with: pip install 'easel[demo]'"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code."""
+    parser = build_parser()
+    args, extra = parser.parse_known_args(argv)
+    if extra and args.command != "imagine":
+        parser.error(f"{args.command} does not know {' '.join(extra)}")
+    args.extra = extra
+    try:
+        return int(args.start(args) or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (UserError, EngineError, StoreError) as error:
+        print(f"easel: {error}", file=sys.stderr)
+        return REFUSED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All subcommands and their options."""
+    parser = argparse.ArgumentParser(prog="easel", description="A self-hosted /imagine for Discord.")
+    parser.add_argument("--version", action="version", version=f"easel {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add(commands, "run", _run, "Start the bot on Discord.")
+    _demo_options(_add(commands, "demo", _demo, "Start the bot in a simulated Discord, in your browser."))
+    _imagine_options(_add(commands, "imagine", _imagine, "Paint a picture into a file, without Discord."))
+    _add(commands, "migrate", _migrate, "Bring the database up to date.")
+    _add(commands, "sync", _sync, "Publish the slash commands now.")
+    doctor = _add(commands, "doctor", _doctor, "Check what Easel needs and say what is missing.")
+    doctor.add_argument("--health", action="store_true", help="only: is the running bot alive? (for containers)")
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("easel")
+    except PackageNotFoundError:
+        return "(from a checkout, not installed)"
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    start: Callable[[argparse.Namespace], int | None],
+    help_text: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help_text, description=help_text, allow_abbrev=False)
+    command.set_defaults(start=start)
+    return command
+
+
+def _demo_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, default=0, help="port of the page; 0 = any free one")
+    command.add_argument("--data", type=Path, default=DEMO_DIR, help=f"folder of its data (default: {DEMO_DIR})")
+    command.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def _imagine_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("prompt", nargs="+", help="what to paint; the flags of /imagine work too, such as --ar 3:2")
+    command.add_argument("--negative", help="what must not be in the picture")
+    command.add_argument("--seed", type=int, help="the same seed gives the same picture")
+    command.add_argument("--steps", type=int, help="denoising steps")
+    command.add_argument("--cfg", type=float, help="guidance: how closely to follow the prompt")
+    command.add_argument("--scheduler", help="noise scheduler, such as euler or 'DPM++ 2M Karras'")
+    command.add_argument("--width", type=int, help="pixels")
+    command.add_argument("--height", type=int, help="pixels")
+    command.add_argument("--n", type=int, default=None, help="pictures, 1 to 16; more than one also gives a grid")
+    command.add_argument("--model", help="a name from the settings, a folder, a hub id or a .safetensors file")
+    command.add_argument("--image", type=Path, help="a picture to start from")
+    command.add_argument("--strength", type=float, help="how much of that picture to repaint, 0.01 to 1")
+    command.add_argument("--out", type=Path, help="the PNG to write (default: easel-SEED.png)")
+    command.add_argument("--json", action="store_true", help="print seeds, recipes, paths and timings as JSON")
+
+
+# ---------------------------------------------------------------- what each subcommand starts
+def settings_from_environment(**given: object) -> Settings:
+    """The settings; `given` wins over the environment and `.env`. Raises: UserError naming the key that is wrong."""
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = "EASEL_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise UserError(f"The setting {key} cannot be used: {first['msg']}. See .env.example.") from None
+    except SettingsError as error:
+        raise UserError(f"The settings cannot be read: {error}. Lists and tables are written as JSON.") from None
+
+
+def _run(_args: argparse.Namespace) -> None:
+    settings = settings_from_environment()
+    _need_token(settings)
+    from bot import app
+
+    app.run(settings)
+
+
+def _sync(_args: argparse.Namespace) -> None:
+    settings = settings_from_environment()
+    _need_token(settings)
+    from bot import app
+
+    app.sync(settings)
+
+
+def _need_token(settings: Settings) -> None:
+    if not settings.token.get_secret_value().strip():
+        raise UserError(NO_TOKEN)
+
+
+def _demo(args: argparse.Namespace) -> None:
+    if importlib.util.find_spec("simcord") is None:
+        raise UserError(NO_SIMCORD)
+    settings = settings_from_environment(data_dir=args.data)
+    from bot import demo
+
+    demo.run(settings, port=args.port, open_browser=not args.no_browser)
+
+
+def _imagine(args: argparse.Namespace) -> int:
+    from bot import imagine
+
+    return imagine.run(args, settings_from_environment())
+
+
+def _migrate(_args: argparse.Namespace) -> None:
+    import asyncio
+
+    from bot.store import Store
+    from bot.store.clock import SystemClock
+
+    settings = settings_from_environment()
+
+    async def open_and_close() -> None:
+        async with Store.open(settings.database_path, SystemClock()):
+            print(f"The database {settings.database_path} is up to date.")
+
+    asyncio.run(open_and_close())
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from bot import doctor
+
+    settings = settings_from_environment()
+    return doctor.health(settings) if args.health else doctor.run(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""From a draft to a complete, allowed and priced job."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.config import Settings
+from bot.errors import BadInput
+from bot.grammar import Draft
+from bot.services.drafts import find_model, price_mc, resolve
+from bot.spec import Spec
+from engine.types import MAX_SEED, ModelInfo
+
+
+def model(key: str = "mini", side: int = 128, family: str = "sd1", multiple: int = 8, **more: object) -> ModelInfo:
+    scheduler = "flow_euler" if family == "flux" else "euler"
+    return ModelInfo(
+        key=key,
+        family=family,
+        width=side,
+        height=side,
+        num_inference_steps=20,
+        guidance_scale=5.0,
+        scheduler=scheduler,
+        multiple_px=multiple,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+MODELS = (
+    model(),
+    model("sdxl", 1024, "sdxl"),
+    model("flux", 1024, "flux", 16),
+    model("words", tasks=frozenset({"txt2img"})),
+)
+SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+def spec(init: tuple[int, int] | None = None, settings: Settings = SETTINGS, **said: object) -> Spec:
+    draft = Draft(prompt="a boat", **said)  # type: ignore[arg-type]
+    return resolve(draft, MODELS, settings, 99, init_image="f" * 64 if init else None, init_size=init)
+
+
+def refusal(init: tuple[int, int] | None = None, settings: Settings = SETTINGS, **said: object) -> str:
+    with pytest.raises(BadInput) as caught:
+        spec(init, settings, **said)
+    return str(caught.value)
+
+
+def test_what_was_not_said_comes_from_the_model() -> None:
+    assert spec() == Spec(
+        prompt="a boat",
+        width=128,
+        height=128,
+        num_inference_steps=20,
+        guidance_scale=5.0,
+        scheduler="euler",
+        seed=99,
+        model="mini",
+    )
+
+
+@given(st.floats(0.25, 4), st.sampled_from(MODELS))
+def test_a_ratio_keeps_the_models_area(ratio: float, info: ModelInfo) -> None:
+    found = spec(ar=(ratio, 1.0), model=info.key)
+    assert found.width % info.multiple_px == found.height % info.multiple_px == 0
+    assert min(found.width, found.height) >= 64
+    assert math.isclose(found.width / found.height, ratio, rel_tol=0.15)
+    assert math.isclose(found.width * found.height, info.width * info.height, rel_tol=0.15)
+
+
+def test_sizes_are_rounded_to_what_the_model_can_paint() -> None:
+    assert (spec(width=500, height=301).width, spec(width=500, height=301).height) == (496, 304)
+    assert spec(width=256).height == 128
+    assert (spec(init=(3000, 2000)).width, spec(init=(3000, 2000)).height) == (160, 104)
+    assert spec(init=(1, 1000)).height == 4 * spec(init=(1, 1000)).width
+
+
+def test_a_servers_limit_shrinks_defaults_and_refuses_wishes() -> None:
+    small = SETTINGS.model_copy(update={"max_pixels": 512 * 512, "max_steps": 10})
+    found = spec(settings=small, model="sdxl")
+    assert (found.width, found.height, found.num_inference_steps) == (512, 512, 10)
+    assert "--size 512x512" in refusal(settings=small, model="sdxl", width=1024)
+    assert "at most 10" in refusal(settings=small, steps=11)
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"width": 63}, "64 to 4,096"),
+        ({"width": 5000}, "64 to 4,096"),
+        ({"width": 1024, "height": 128}, "1:4 to 4:1"),
+        ({"steps": 0}, "1 to 150"),
+        ({"steps": 61}, "at most 60"),
+        ({"guidance": 31.0}, "0 to 30"),
+        ({"guidance": math.nan}, "0 to 30"),
+        ({"seed": -1}, "0 to 4,294,967,295"),
+        ({"seed": MAX_SEED + 1}, "0 to 4,294,967,295"),
+        ({"num_images": 17}, "1 to 16"),
+        ({"strength": 0.5}, "Attach one"),
+        ({"scheduler": "eulr"}, "Did you mean euler"),
+        ({"scheduler": "qqqq"}, "There are: euler"),
+        ({"scheduler": "ddim", "model": "flux"}, "Use flow_euler"),
+        ({"scheduler": "flow_euler"}, "Use euler"),
+        ({"model": "sdxxl"}, "Did you mean sdxl"),
+        ({"model": "../etc/passwd"}, "There are: mini, sdxl"),
+    ],
+)
+def test_refusals_say_what_works(said: dict[str, object], says: str) -> None:
+    assert says in refusal(**said)  # type: ignore[arg-type]
+
+
+def test_a_picture_needs_a_model_that_takes_one() -> None:
+    assert "cannot start from a picture" in refusal(init=(10, 10), model="words")
+    found = spec(init=(10, 10))
+    assert (found.task, found.strength) == ("img2img", 0.6)
+    assert "0.01 to 1" in refusal(init=(10, 10), strength=2.0)
+
+
+def test_schedulers_and_models_by_any_spelling() -> None:
+    assert spec(scheduler="DPM++ 2M Karras").scheduler == "dpmpp_2m_karras"
+    assert find_model(MODELS, "SDXL").key == "sdxl"
+    with pytest.raises(BadInput, match="No model"):
+        find_model((), None)
+
+
+def test_the_price_is_a_credit_a_picture_by_pixels_and_steps() -> None:
+    info = MODELS[0]
+    assert price_mc(spec(), info) == 4000
+    assert price_mc(spec(num_images=1), info) == 1000
+    assert price_mc(spec(width=256, height=256, steps=40), info) == 32_000
+    assert price_mc(spec(init=(9, 9), strength=0.5, steps=20), info) == 2000
+    assert price_mc(spec(init=(9, 9), strength=0.01, steps=1, num_images=1, width=64, height=64), info) == 13
