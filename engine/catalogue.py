@@ -1,0 +1,152 @@
+"""What is known of a model before its weights are loaded: small JSON files and a safetensors header. Knows no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine import families, mini, schedulers
+from engine.errors import ModelUnloadable
+from engine.families import Family
+from engine.types import ModelInfo
+
+OWN_DEFAULTS = "easel.json"
+OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels")
+MAX_AREA = 4  # times the native area: beyond it models repeat themselves
+MAX_HEADER_BYTES = 100 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a model comes from: a diffusers folder, a single `.safetensors` file or a hub id."""
+
+    key: str
+    location: str
+
+    @property
+    def path(self) -> Path | None:
+        path = Path(self.location).expanduser()
+        return path if path.exists() else None
+
+    @property
+    def single_file(self) -> bool:
+        return self.location.endswith(".safetensors")
+
+
+def source(key: str, location: str) -> Source:
+    """The source behind a setting. Raises: ModelUnloadable when it can be none."""
+    found = Source(key=key, location=str(mini.MODEL_DIR) if location == "mini" else location)
+    if location.endswith((".ckpt", ".pt", ".pth", ".bin", ".pkl")):
+        raise ModelUnloadable(name=key, reason="it is a pickle, which may run code; use .safetensors")
+    if found.path is None and (found.single_file or location.count("/") != 1 or location.startswith((".", "~", "/"))):
+        raise ModelUnloadable(name=key, reason=f"there is no file, folder or hub id '{location}'")
+    return found
+
+
+def key_of(location: str) -> str:
+    """The name users type for a model that was given no other."""
+    return location.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].removesuffix(".safetensors") or location
+
+
+def describe(model: Source) -> ModelInfo:
+    """Read what the model's own files tell. Raises: ModelUnloadable."""
+    path = model.path
+    if path is None:
+        path = _cached_snapshot(model.location)
+    if path is None:
+        return _info(model, _guess(model.location))
+    if path.is_file():
+        return _info(model, _family_of_header(model, path))
+    index = _read(path / "model_index.json")
+    if not index:
+        raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json")
+    return _described(model, path, families.by_pipeline(str(index.get("_class_name", ""))))
+
+
+def _described(model: Source, folder: Path, family: Family) -> ModelInfo:
+    scheduler = _read(folder / "scheduler" / "scheduler_config.json")
+    info = _info(model, family, side=_native_side(folder, family))
+    if scheduler and not family.flow:
+        info = replace(info, scheduler=schedulers.from_config(scheduler).name)
+    own = _read(folder / OWN_DEFAULTS)
+    info = replace(info, **{k: own[k] for k in OWN_KEYS if k in own})
+    return replace(info, max_pixels=own.get("max_pixels", info.width * info.height * MAX_AREA))
+
+
+def _info(model: Source, family: Family, side: int | None = None) -> ModelInfo:
+    steps, guidance = families.distilled(model.location) or (family.num_inference_steps, family.guidance_scale)
+    side = side or family.side
+    return ModelInfo(
+        key=model.key,
+        family=family.name,
+        width=side,
+        height=side,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        scheduler="flow_euler" if family.flow else "euler",
+        multiple_px=family.multiple_px,
+        max_pixels=side * side * MAX_AREA,
+        weighted_prompts=family.clip_prompts,
+    )
+
+
+def _native_side(folder: Path, family: Family) -> int | None:
+    """Denoiser's sample size x the VAE's factor (2 for every level after the first), as the pipelines compute it."""
+    vae = _read(folder / "vae" / "config.json")
+    denoiser = _read(folder / "unet" / "config.json") or _read(folder / "transformer" / "config.json")
+    sample = 128 if family.packed else denoiser.get("sample_size")
+    if not isinstance(sample, int) or "block_out_channels" not in vae:
+        return None
+    return int(sample * 2 ** (len(vae["block_out_channels"]) - 1))
+
+
+def _family_of_header(model: Source, path: Path) -> Family:
+    """Which family a single file belongs to, by tensor names that only that family has."""
+    names = safetensors_names(path)
+    if not names:
+        raise ModelUnloadable(name=model.key, reason="it is not a safetensors file")
+    if any(n.startswith("conditioner.embedders.1.") for n in names):
+        return families.SDXL
+    if any("joint_blocks." in n for n in names):
+        return families.SD3
+    if any("double_blocks." in n for n in names):
+        return families.FLUX
+    return families.SD1
+
+
+def safetensors_names(path: Path) -> tuple[str, ...]:
+    """The tensor names in a safetensors file's header; empty when it is none."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if not 0 < size < MAX_HEADER_BYTES:
+            return ()
+        try:
+            header = json.loads(file.read(size))
+        except ValueError:
+            return ()
+    return tuple(header) if isinstance(header, dict) else ()
+
+
+def _guess(location: str) -> Family:
+    """The family of a hub model that was never downloaded, by its name; loading it tells the truth."""
+    name = location.lower()
+    words = (("xl", families.SDXL), ("3-", families.SD3), ("3.5", families.SD3), ("flux", families.FLUX))
+    return next((family for word, family in words if word in name), families.SD1)
+
+
+def _cached_snapshot(repo: str) -> Path | None:
+    """The folder of a hub model that was downloaded before."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo, "model_index.json")
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    value = json.loads(path.read_text(encoding="utf-8"))
+    return value if isinstance(value, dict) else {}

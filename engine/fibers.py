@@ -1,0 +1,242 @@
+"""Fibers and the calls they park: the mechanism that lets unmodified pipelines share one forward.
+
+A pipeline runs in a `Fiber`. Its heavy modules are `Stub`s: calling one parks the fiber and hands a `Call` to whoever
+resumed it. `forward` joins the rows of calls with equal keys, runs the module once and splits the result.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from greenlet import getcurrent, greenlet
+from torch.utils import _pytree as pytree
+
+Kind = Literal["encode", "denoise", "decode"]
+PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules of different jobs share a call
+PER_ROW_SCALARS = ("conditioning_scale",)  # a Python float that only multiplies: (B, 1, 1, 1)
+SHARED = ("img_ids", "txt_ids")  # no batch dimension
+IGNORED = {"decode": ("generator",)}  # AutoencoderKL.decode takes and never reads it
+FORBIDDEN = [
+    "to",
+    "set_attn_processor",
+    "set_adapters",
+    "set_adapter",
+    "enable_lora",
+    "disable_lora",
+    "enable_tiling",
+    "disable_tiling",
+    "enable_slicing",
+    "disable_slicing",
+    "fuse_qkv_projections",
+    "unfuse_qkv_projections",
+    "half",
+    "float",
+    "requires_grad_",
+    "train",
+    "load_state_dict",
+]
+
+
+class Fiber(greenlet):
+    """One image's pipeline call. `advance` runs it to its next parked call, or to its end."""
+
+    def __init__(self, run: Callable[[], Any], *, tiled: bool = False) -> None:
+        super().__init__(run)
+        self.tiled = tiled
+        self.digests: dict[int, tuple[torch.Tensor, bytes]] = {}
+
+    def advance(self, value: Any = None) -> Any:
+        """Resume with a call's result. Returns the next `Call`, or what the pipeline returned when `dead`."""
+        return self.switch(value) if self else self.switch()
+
+    def digest(self, tensor: torch.Tensor) -> bytes:
+        """A shared tensor's content; pipelines pass the same object every step, so it is read once."""
+        found = self.digests.get(id(tensor))
+        if found is None:
+            content = tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
+            found = self.digests[id(tensor)] = (tensor, content)  # held, so the id stays taken
+        return found[1]
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One parked call. `rows`: its batch dimension. `key`: equal keys may be joined."""
+
+    module: torch.nn.Module
+    method: str
+    kind: Kind
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    rows: int
+    fiber: Fiber
+    _form: _Form | None = field(default=None)
+
+    @property
+    def sample(self) -> torch.Tensor:
+        """The rows themselves: latents or token ids, (rows, ...)."""
+        return _first_tensor(self.args, self.kwargs)
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """A cheap key for timing tables: what the seconds depend on."""
+        return id(self.module), self.method, tuple(self.sample.shape[1:])
+
+    @property
+    def form(self) -> _Form:
+        if self._form is None:
+            self._form = _form_of(self)
+        return self._form
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return self.form.key
+
+    def run(self) -> Any:
+        """Run it alone, exactly as the pipeline asked."""
+        kwargs = {k: v for k, v in self.kwargs.items() if k not in IGNORED.get(self.method, ())}
+        return getattr(self.module, self.method)(*self.args, **kwargs)
+
+
+class Stub:
+    """Stands in for a module inside one pipeline: `methods` park the fiber, everything else is the module's own.
+
+    Args:
+        cached: takes a call and returns its known result or None; used for text encoders.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        kind: Kind,
+        methods: Sequence[str] = ("__call__",),
+        cached: Callable[[Call], Any] | None = None,
+    ) -> None:
+        self.__dict__.update(_module=module, _kind=kind, _methods=tuple(methods), _cached=cached)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self._module)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__["_methods"]:
+            return lambda *args, **kwargs: self._park(name, args, kwargs)
+        if name in FORBIDDEN:
+            raise RuntimeError(f"a job may not call {name}() on a module that others use")
+        module = self.__dict__["_module"]
+        if name == "text_model" and not hasattr(module, name):
+            return module  # transformers 5 flattened CLIPTextModel; diffusers' clip_skip still asks for the inner one
+        return getattr(module, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise RuntimeError(f"a job may not set {name} on a module that others use")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if "__call__" not in self._methods:
+            return self._module(*args, **kwargs)
+        return self._park("__call__", args, kwargs)
+
+    def _park(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        fiber = getcurrent()
+        assert isinstance(fiber, Fiber), "stubs work inside fibers only"
+        rows = _first_tensor(args, kwargs).shape[0]
+        call = Call(self._module, method, self._kind, args, kwargs, rows, fiber)
+        known = self._cached(call) if self._cached else None
+        assert fiber.parent is not None
+        return fiber.parent.switch(call) if known is None else known
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A call's arguments by name, flat, with everything that varies between jobs turned into rows."""
+
+    leaves: list[Any]
+    spec: Any
+    shared: dict[str, Any]
+    key: tuple[object, ...]
+
+
+_NAMES: dict[tuple[type, str], tuple[str, ...]] = {}
+
+
+def _names(module: torch.nn.Module, method: str) -> tuple[str, ...]:
+    real = getattr(module, "_orig_mod", module)  # torch.compile wraps
+    key = type(real), method
+    if key not in _NAMES:
+        function = real.forward if method == "__call__" else getattr(real, method)
+        _NAMES[key] = tuple(inspect.signature(function).parameters)
+    return _NAMES[key]
+
+
+def _first_tensor(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.Tensor:
+    return next(v for v in (*args, *kwargs.values()) if isinstance(v, torch.Tensor) and v.dim())
+
+
+def _form_of(call: Call) -> _Form:
+    named = {**dict(zip(_names(call.module, call.method), call.args, strict=False)), **call.kwargs}
+    for name in IGNORED.get(call.method, ()):
+        named.pop(name, None)
+    shared = {name: named.pop(name) for name in SHARED if named.get(name) is not None}
+    sample = call.sample
+    for name in PER_ROW_TIME:
+        if named.get(name) is not None:
+            named[name] = _rows_of_time(named[name], sample)
+    for name in PER_ROW_SCALARS:
+        if isinstance(named.get(name), float):
+            named[name] = sample.new_full((call.rows, 1, 1, 1), named[name])
+    leaves, spec = pytree.tree_flatten(named)
+    signature = tuple(_signature(leaf, call) for leaf in leaves)
+    content = tuple((name, call.fiber.digest(tensor)) for name, tensor in shared.items())
+    key = (id(call.module), call.method, call.fiber.tiled, spec, signature, content)
+    return _Form(leaves, spec, shared, key)
+
+
+def _rows_of_time(time: Any, sample: torch.Tensor) -> torch.Tensor:
+    """The noise level of each row; whole numbers become float32, which the time embedding makes of them anyway."""
+    time = torch.as_tensor(time, device=sample.device)
+    time = time if time.is_floating_point() else time.to(torch.float32)
+    return time.reshape(-1).expand(sample.shape[0])
+
+
+def _signature(leaf: Any, call: Call) -> object:
+    if not isinstance(leaf, torch.Tensor):
+        return leaf if isinstance(leaf, int | float | str | bool | None) else repr(leaf)
+    if _is_rows(leaf, call.rows):
+        return tuple(leaf.shape[1:]), leaf.dtype
+    return tuple(leaf.shape), leaf.dtype, call.fiber.digest(leaf)
+
+
+def _is_rows(leaf: Any, rows: int) -> bool:
+    return isinstance(leaf, torch.Tensor) and leaf.dim() > 0 and leaf.shape[0] == rows
+
+
+def forward(calls: Sequence[Call], pad_to: int = 0) -> list[Any]:
+    """Run calls of one key as one, padded to `pad_to` rows with copies of the last; the results in order."""
+    total = max(pad_to, sum(call.rows for call in calls))
+    first = calls[0]
+    columns = zip(*(call.form.leaves for call in calls), strict=True)
+    leaves = [_joined(column, calls, total) for column in columns]
+    named = {**pytree.tree_unflatten(leaves, first.form.spec), **first.form.shared}
+    return _split(getattr(first.module, first.method)(**named), calls, total)
+
+
+def _joined(column: Sequence[Any], calls: Sequence[Call], total: int) -> Any:
+    if not _is_rows(column[0], calls[0].rows):
+        return column[0]
+    missing = total - sum(call.rows for call in calls)
+    if missing:
+        last = column[-1][-1:]
+        column = (*column, last.expand(missing, *last.shape[1:]))
+    return torch.cat(list(column)) if len(column) > 1 else column[0]
+
+
+def _split(output: Any, calls: Sequence[Call], total: int) -> list[Any]:
+    leaves, spec = pytree.tree_flatten(output)
+    results, start = [], 0
+    for call in calls:
+        rows = slice(start, start := start + call.rows)
+        results.append(pytree.tree_unflatten([leaf[rows] if _is_rows(leaf, total) else leaf for leaf in leaves], spec))
+    return results

@@ -1,0 +1,70 @@
+"""Every task in one table: which diffusers pipeline does it, and with which arguments. A new task is a new entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from engine.types import Img2Img, Txt2Img
+
+Arguments = Callable[[Any], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One way to make a picture.
+
+    Attributes:
+        auto_class: the diffusers Auto class whose `from_pipe` shares the model's modules; "" = the pipeline as loaded.
+        arguments: what the request adds to the pipeline call. Names the pipeline does not know are left out.
+        effort: share of the steps that are run, 0..1.
+    """
+
+    name: str
+    auto_class: str
+    arguments: Arguments
+    effort: Callable[[Any], float] = lambda request: 1.0
+
+
+def _common(request: Txt2Img) -> dict[str, Any]:
+    return {
+        "num_inference_steps": request.num_inference_steps,
+        "guidance_scale": request.guidance_scale,
+        "height": request.height,
+        "width": request.width,
+        "clip_skip": request.clip_skip,
+        "output_type": "pil",
+    }
+
+
+def _img2img(request: Img2Img) -> dict[str, Any]:
+    return {**_common(request), "image": fitted(request.init_image, request), "strength": strength(request)}
+
+
+def strength(request: Img2Img) -> float:
+    """The strength that runs at least one step; diffusers runs `int(steps * strength)` and fails on none."""
+    assert request.num_inference_steps
+    return max(request.strength, (1 + 1e-6) / request.num_inference_steps) if request.strength < 1 else 1.0
+
+
+def fitted(image: Image.Image, request: Txt2Img) -> Image.Image:
+    """The picture as RGB at the size of the request."""
+    assert request.width is not None
+    assert request.height is not None
+    image = image.convert("RGB")
+    size = (request.width, request.height)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+TASKS: Mapping[type[Txt2Img], Task] = {
+    Txt2Img: Task("txt2img", "", _common),
+    Img2Img: Task("img2img", "AutoPipelineForImage2Image", _img2img, strength),
+}
+
+
+def task_of(request: Txt2Img) -> Task:
+    """The task of a request's class."""
+    return TASKS[type(request)]
