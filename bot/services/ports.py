@@ -27,8 +27,9 @@ class Listener(Protocol):
 
         Called for one job one at a time and in order; while a call runs, a newer event of the same kind (and image)
         replaces the waiting one. The last event is the terminal one of this attempt: a `Failed` with a retryable error
-        may be followed by `Queued` again. No call for a job is running any more when its delivery is tried, so a late
-        progress edit cannot cover the result. Exceptions are logged and ignored.
+        may be followed by `Queued` again. Terminal events are for tidying up: show nothing on them, the courier does.
+        No other call for a job is running when its delivery is tried, so a late progress edit cannot cover the result.
+        Exceptions are logged and ignored; a last call that takes over 10 s is cancelled.
         """
         ...
 

@@ -36,6 +36,7 @@ class NewJob:
         parent_image_id: the image whose button was pressed.
         private: only its owner sees the message (an ephemeral one can be edited by token only).
         reply_token: of the interaction; a secret, wiped once delivered or expired.
+        message_id: of the message that will show the job, if it is there already.
     """
 
     interaction_id: int
@@ -51,6 +52,7 @@ class NewJob:
     private: bool = False
     lane: Lane = "fast"
     part: int = 0
+    message_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

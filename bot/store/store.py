@@ -32,6 +32,7 @@ from bot.store.records import (
 
 P = ParamSpec("P")
 T = TypeVar("T")
+UPLOAD_MS = 3_600_000  # an upload that no job used for an hour is forgotten at the next start
 
 
 class Store:
@@ -114,7 +115,7 @@ class Store:
         Also forgets expired reply tokens and uploads that no job uses.
         """
         recovered = await self._write(jobs.recover, boot_id, self._clock.now_ms())
-        await self._write(images.drop_unused_inputs)
+        await self._write(images.drop_unused_inputs, self._clock.now_ms() - UPLOAD_MS)
         self.queued.set()
         self.owed.set()
         return recovered
@@ -213,6 +214,10 @@ class Store:
 
     async def recall(self, key: str) -> str | None:
         return await self._read(notes.recall, key)
+
+    async def take(self, key: str) -> str | None:
+        """Recall a note and forget it; of several callers one gets it."""
+        return await self._write(notes.take, key)
 
     async def problems(self) -> list[str]:
         """Rows of the `bad_*` views, which must stay empty: what `easel doctor` prints."""

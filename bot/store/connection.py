@@ -1,0 +1,134 @@
+"""SQLite behind aiosqlite: one writer that commits in groups, one reader. Knows no tables.
+
+A write is a plain function of a `sqlite3.Connection`. All writes that wait when the worker thread becomes free run in
+one transaction, each in its own savepoint: one fsync for many, and a refused one does not harm its neighbours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from bot.store.migrations import immediate, read_only_uri
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+Outcome = tuple[Any, BaseException | None]
+MAX_GROUP = 64  # bounds how long the first of a group waits for its commit
+
+
+async def _hop(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Run `work` on the connection's thread in one hop. The one touch of aiosqlite's inside (3x faster, measured)."""
+    result: T = await connection._execute(work, connection._conn)  # type: ignore[no-untyped-call]
+    return result
+
+
+class Writer:
+    """The only connection that writes."""
+
+    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in a transaction; returns once it is on disk. A cancelled caller's write still happens."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, future))
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush())
+        return await asyncio.shield(future)
+
+    async def drain(self) -> None:
+        """Wait until nothing is being written."""
+        while self._flusher is not None:
+            await asyncio.wait([self._flusher])
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+            outcomes = await self._commit([work for work, _ in group])
+            for (_, future), outcome in zip(group, outcomes, strict=True):
+                _resolve(future, outcome)
+        self._flusher = None
+
+    async def _commit(self, works: list[Work]) -> list[Outcome]:
+        try:
+            return await _hop(self._connection, lambda db: _run_group(db, works))
+        except Exception as error:  # nothing of the group counts: everyone who waits hears it
+            return [(None, error)] * len(works)
+
+
+def _resolve(future: asyncio.Future[Any], outcome: Outcome) -> None:
+    result, error = outcome
+    if error is None:
+        future.set_result(result)
+        return
+    future.set_exception(error)
+    future.exception()  # its caller may be gone; asyncio would complain about an error nobody looked at
+
+
+def _run_group(db: sqlite3.Connection, works: list[Work]) -> list[Outcome]:
+    with immediate(db):
+        return [_run_one(db, work) for work in works]
+
+
+def _run_one(db: sqlite3.Connection, work: Work) -> Outcome:
+    db.execute("SAVEPOINT one")
+    try:
+        result = work(db)
+    except Exception as error:  # handed to its caller; the neighbours go on
+        if not db.in_transaction:  # a full disk or a broken file took the whole transaction with it
+            raise
+        db.execute("ROLLBACK TO one")
+        db.execute("RELEASE one")
+        return None, error
+    db.execute("RELEASE one")
+    return result, None
+
+
+class Reader:
+    """A connection that only reads and never waits for the writer (WAL)."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await _hop(self._connection, lambda db: _read(db, work))
+
+
+def _read(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    db.execute("BEGIN")  # one snapshot, however many statements
+    try:
+        return work(db)
+    finally:
+        db.execute("ROLLBACK")
+
+
+@asynccontextmanager
+async def open_writer(path: Path) -> AsyncIterator[Writer]:
+    async with aiosqlite.connect(path, isolation_level=None, timeout=30) as connection:
+        await connection.execute("PRAGMA journal_mode = WAL")  # readers never wait for the writer
+        await connection.execute("PRAGMA synchronous = FULL")  # NORMAL loses acknowledged jobs with the power
+        await connection.execute("PRAGMA foreign_keys = ON")
+        await connection.execute("PRAGMA secure_delete = ON")  # a deleted prompt leaves no trace in the file
+        connection.row_factory = sqlite3.Row
+        writer = Writer(path, connection)
+        try:
+            yield writer
+        finally:
+            await writer.drain()
+
+
+@asynccontextmanager
+async def open_reader(path: Path) -> AsyncIterator[Reader]:
+    async with aiosqlite.connect(read_only_uri(path), uri=True, isolation_level=None, timeout=30) as connection:
+        connection.row_factory = sqlite3.Row
+        yield Reader(connection)

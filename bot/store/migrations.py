@@ -1,0 +1,133 @@
+"""Bring a database to the shipped schema: numbered SQL, forward only, each file one transaction. Knows no tables."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from bot.store.errors import ChangedMigration, CorruptDatabase, NewerDatabase
+
+BOOKKEEPING = """
+CREATE TABLE IF NOT EXISTS migration (
+  version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at INTEGER NOT NULL
+) STRICT"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def shipped() -> tuple[Migration, ...]:
+    """The migrations of this installation, in order."""
+    files = [file for file in resources.files("migrations").iterdir() if file.name.endswith(".sql")]
+    named = sorted((file.name, file.read_text(encoding="utf-8").replace("\r\n", "\n")) for file in files)
+    return tuple(Migration(version=int(name[:4]), name=name, sql=sql) for name, sql in named)
+
+
+def migrate(path: Path, now_ms: int, migrations: tuple[Migration, ...] | None = None) -> list[str]:
+    """Check the database, back it up if it will change, apply what is missing; the names of what ran.
+
+    Raises: CorruptDatabase, NewerDatabase, ChangedMigration; nothing was changed then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    steps = shipped() if migrations is None else migrations
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as db:
+        _check(db, path)
+        missing = _missing(steps, _applied(db))
+        if missing and _applied(db):
+            backup(path, path.parent / "backups" / f"before-{missing[0].name[:4]}-{now_ms}.db")
+        return [step.name for step in missing if _apply(db, step, now_ms)]
+
+
+def backup(path: Path, target: Path) -> None:
+    """Copy a database consistently, also while it is written to; a plain file copy is not."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = sqlite3.connect(read_only_uri(path), uri=True)
+    with closing(source), closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
+def read_only_uri(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    try:
+        verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        verdict = str(error)
+    if verdict != "ok":
+        raise CorruptDatabase(f"The database {path} is damaged ({verdict}). {_restore_hint(path)}")
+
+
+def _restore_hint(path: Path) -> str:
+    backups = sorted((path.parent / "backups").glob("*.db"), key=lambda file: file.stat().st_mtime)
+    if not backups:
+        return "There is no backup beside it. Restore one of yours, or move the file away to start empty."
+    return f"Restore the newest backup: rm -f {path}-wal {path}-shm && cp {backups[-1]} {path}"
+
+
+def _applied(db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
+    known = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migration'").fetchone()
+    rows = db.execute("SELECT version, name, sha256 FROM migration").fetchall() if known else []
+    return {version: (name, sha256) for version, name, sha256 in rows}
+
+
+def _missing(steps: tuple[Migration, ...], applied: dict[int, tuple[str, str]]) -> list[Migration]:
+    if newer := sorted(applied.keys() - {step.version for step in steps}):
+        raise NewerDatabase(
+            f"The database was used by a newer Easel ({applied[newer[-1]][0]}). Install that version again, "
+            "or restore the backup it made before it changed the database."
+        )
+    for step in steps:
+        if step.version in applied and applied[step.version][1] != step.sha256:
+            raise ChangedMigration(f"{step.name} is not the file that made this database. Install Easel again.")
+    return [step for step in steps if step.version not in applied]
+
+
+def _apply(db: sqlite3.Connection, step: Migration, now_ms: int) -> bool:
+    """Run one migration; False when another process was faster."""
+    with immediate(db):
+        db.execute(BOOKKEEPING)
+        if step.version in _applied(db):
+            return False
+        for statement in statements(step.sql):
+            db.execute(statement)
+        row = (step.version, step.name, step.sha256, now_ms)
+        db.execute("INSERT INTO migration VALUES (?, ?, ?, ?)", row)
+    return True
+
+
+def statements(sql: str) -> Iterator[str]:
+    """The statements of a script; `executescript` would commit behind our back, and triggers hold semicolons."""
+    rest = ""
+    for piece in sql.split(";"):
+        rest += piece + ";"
+        if sqlite3.complete_statement(rest):
+            yield rest
+            rest = ""
+
+
+@contextmanager
+def immediate(db: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction: the lock is taken first, so a transaction never fails half-way for being late."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if db.in_transaction:  # a full disk rolls back by itself
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
