@@ -67,7 +67,7 @@ def _check(image: Image.Image, data: bytes) -> None:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except (*_BROKEN, Warning):  # broken EXIF says nothing about the pixels
+    except _BROKEN:  # broken EXIF says nothing about the pixels
         return image
 
 
