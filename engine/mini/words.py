@@ -109,7 +109,7 @@ a an and as at background behind but by colored colour coloured color colours co
 front has have her his i image in into is it its made make me my of off on one or our out painting paint photo
 picture please scene sitting side sky some style standing floating flying swimming single solid that the their them
 there these this those to top up us very view was we were which with without you your no not middle centre center
-""".split()
+""".split()  # noqa: SIM905
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 
 

@@ -1,4 +1,4 @@
-"""Training pairs on disk: scenes with their latents, in shards. Knows the renderer and the VAE, not the networks trained.
+"""Training pairs on disk: scenes with their latents, in shards. Knows the renderer and the VAE, no other network.
 
 Latent diffusion (Rombach et al. 2022, arXiv:2112.10752) trains on latents of a frozen autoencoder, so they are computed
 once. Captions are not stored: a scene is described anew each time it is drawn.

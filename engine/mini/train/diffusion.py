@@ -59,3 +59,9 @@ def loss_weight(timesteps: Tensor) -> Tensor:
     alpha = _ALPHAS.to(timesteps.device)[timesteps]
     snr_plus_one = 1 / (1 - alpha)
     return snr_plus_one.clamp(max=MIN_SNR_GAMMA + 1) / snr_plus_one
+
+
+def velocity_loss(predicted: Tensor, velocity: Tensor, timesteps: Tensor) -> Tensor:
+    """Return the weighted squared error, a scalar."""
+    error = (predicted.float() - velocity).square().mean((1, 2, 3))
+    return (loss_weight(timesteps) * error).mean()

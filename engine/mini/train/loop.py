@@ -54,7 +54,7 @@ class Loop:
         self._seed, self._minutes = seed, minutes
         self._weights = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
-            self._weights, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+            self._weights, config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
         )
         self._rank, self._workers = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         self._step, self._elapsed_s = 0, 0.0
@@ -68,7 +68,7 @@ class Loop:
         recent: list[float] = []
         while (progress := self._agreed(self._progress())) < 1:
             value = loss(batch, Rng.of(self._seed, self._rank, self._step))
-            value.backward()
+            value.backward()  # type: ignore[no-untyped-call]
             self._update(progress)
             recent.append(float(value.detach()))
             now = time.monotonic()
@@ -116,8 +116,10 @@ class Loop:
         flat = torch.cat([g.flatten() for g in gradients])
         dist.all_reduce(flat)
         flat /= self._workers
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
+        start = 0
+        for gradient in gradients:
+            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
 
     def _agreed(self, progress: float) -> float:
         """Return the first worker's progress: clocks differ, the learning rate must not."""

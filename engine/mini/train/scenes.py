@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from engine.mini.words import COLOURS, SCENES, STYLES, THINGS
+from engine.mini.words import COLOURS, SCENES, THINGS
 
 Kind = Literal["single", "pair", "trio", "counting"]
 Place = tuple[float | None, float | None]
@@ -296,4 +296,3 @@ def _in_square(rng: random.Random, things: Sequence[Thing]) -> tuple[Thing, ...]
 
 
 _LAYOUTS = {"single": _single, "pair": _pair, "trio": _trio, "counting": _counting}
-assert set(SCENES) - {"plain"} >= set(INVISIBLE) and len(STYLES) == 5

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from engine.mini.train.captions import caption
 from engine.mini.train.config import CAPTION_TOKENS, PICTURE_PX, StageConfig
@@ -40,9 +40,7 @@ def new_unet(channels: tuple[int, ...]) -> UNet2DConditionModel:
 
 def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
     """Encode captions: (B, 40) int64, padded as `StableDiffusionPipeline` does."""
-    encoded = tokenizer(
-        captions, padding="max_length", truncation=True, max_length=CAPTION_TOKENS, return_tensors="pt"
-    )
+    encoded = tokenizer(captions, padding="max_length", truncation=True, max_length=CAPTION_TOKENS, return_tensors="pt")
     ids: Tensor = encoded.input_ids
     return ids
 
@@ -54,7 +52,7 @@ def describe(rng: Rng, scenes: list[Scene]) -> list[str]:
 
 def pixel_weights(scenes: list[Scene]) -> Tensor:
     """Return how much each latent pixel counts, one on average: (B, 1, H/8, W/8)."""
-    weights = 1 + (FOREGROUND_WEIGHT - 1) * foreground(scenes).float()
+    weights: Tensor = 1 + (FOREGROUND_WEIGHT - 1) * foreground(scenes).float()
     return weights / weights.mean((1, 2, 3), keepdim=True)
 
 
@@ -82,11 +80,11 @@ class UnetLoss:
 def train_unet(
     network: nn.ModuleDict, config: StageConfig, folder: Path, loss: UnetLoss, *, seed: int, minutes: float | None
 ) -> None:
-    """Train a UNet and its text encoder; the averaged weights go to `folder` in diffusers' format."""
+    """Train a UNet and its text encoder; the averaged weights go to `folder` and its sibling `text_encoder`."""
 
     def save(ema: nn.Module) -> None:
         assert isinstance(ema, nn.ModuleDict)
-        save_parts(ema, folder)
+        save_parts(ema, folder.parent)
 
     Loop(network, config, folder, seed=seed, minutes=minutes).run(loss, save)
 
@@ -94,12 +92,4 @@ def train_unet(
 def save_parts(network: nn.ModuleDict, folder: Path) -> None:
     """Write each part where `from_pretrained` finds it."""
     for name, part in network.items():
-        part.save_pretrained(folder / name)
-
-
-def load_parts(folder: Path) -> nn.ModuleDict:
-    """Read a UNet and its text encoder in float32."""
-    unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
-    unet.to(memory_format=torch.channels_last)
-    text_encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
-    return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
+        part.save_pretrained(folder / name)  # type: ignore[operator]

@@ -1,0 +1,164 @@
+"""What each stage reads and writes. Worker functions live here, because spawned processes cannot import a __main__."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.multiprocessing as processes
+from diffusers import AutoencoderKL
+from torch import nn
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+
+from engine.mini.train import adapters
+from engine.mini.train.checker import train_checker
+from engine.mini.train.clip import new_clip, train_clip
+from engine.mini.train.config import RECIPES, Recipe
+from engine.mini.train.data import LatentDataset, write_shards
+from engine.mini.train.loop import join_workers
+from engine.mini.train.pack import assemble, pack
+from engine.mini.train.tokenizer import train_tokenizer
+from engine.mini.train.unet import UnetLoss, new_unet, train_unet
+from engine.mini.train.vae import new_vae, train_vae
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run of the recipe.
+
+    Attributes:
+        out: where checkpoints and finished parts go, one folder a part.
+        start: a model folder whose parts are trained further; None trains from nothing.
+        workers: processes of one CPU thread each that train the noise predictor together.
+        minutes: wall-clock length of each stage, instead of the recipe's number of samples.
+    """
+
+    device: str
+    out: Path
+    start: Path | None
+    workers: int
+    minutes: float | None
+
+    @property
+    def recipe(self) -> Recipe:
+        """Return the preset of the device."""
+        return RECIPES[self.device]
+
+    def part(self, name: str) -> Path:
+        """Return a part's folder: trained in this run, or else the one it started from."""
+        if any((self.out / name).glob("*.json")) or self.start is None:
+            return self.out / name
+        return self.start / name
+
+    def tokenizer(self) -> CLIPTokenizer:
+        """Read the tokenizer."""
+        return CLIPTokenizer.from_pretrained(self.part("tokenizer"))
+
+
+def tokenizer_stage(job: Job) -> None:
+    """Build the vocabulary; it is never changed later, because every embedding depends on it."""
+    if not any(job.part("tokenizer").glob("vocab.json")):
+        train_tokenizer(job.out / "tokenizer", job.recipe.seed)
+
+
+def vae_stage(job: Job) -> None:
+    """Train the autoencoder; with a start its latents are kept."""
+    if job.start is None:
+        recipe = job.recipe
+        torch.manual_seed(recipe.seed)
+        train_vae(new_vae(), recipe.vae, job.out / "vae", job.device, seed=recipe.seed, minutes=job.minutes)
+
+
+def data_stage(job: Job) -> None:
+    """Render and encode the training pictures."""
+    write_shards(job.out / "data", job.recipe.data, job.part("vae"), job.device, job.workers)
+
+
+def clip_stage(job: Job) -> None:
+    """Train the ranker."""
+    torch.manual_seed(job.recipe.seed)
+    tokenizer, source = job.tokenizer(), job.part("ranker")
+    clip = CLIPModel.from_pretrained(source, dtype=torch.float32) if source.exists() else new_clip(tokenizer)
+    train_clip(
+        clip, tokenizer, job.recipe.clip, job.out / "ranker", job.device, seed=job.recipe.seed, minutes=job.minutes
+    )
+
+
+def unet_stage(job: Job) -> None:
+    """Train the noise predictor and its text encoder, in several processes on a CPU."""
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = Path(folder) / "meeting"
+        if job.device == "cuda" or job.workers == 1:
+            unet_worker(0, job, meeting)
+        else:
+            processes.spawn(unet_worker, (job, meeting), nprocs=job.workers)  # type: ignore[no-untyped-call,attr-defined]
+
+
+def unet_worker(rank: int, job: Job, meeting: Path) -> None:
+    """Be one of the processes that train the noise predictor."""
+    join_workers(rank, 1 if job.device == "cuda" else job.workers, meeting)
+    torch.manual_seed(job.recipe.seed)
+    network = denoiser(job).to(job.device)
+    loss = UnetLoss(network, job.tokenizer(), LatentDataset(job.out / "data"), job.device)
+    train_unet(network, job.recipe.unet, job.out / "unet", loss, seed=job.recipe.seed, minutes=job.minutes)
+
+
+def denoiser(job: Job) -> nn.ModuleDict:
+    """Build the UNet and its text encoder; from nothing the text encoder starts as the ranker's text tower."""
+    unet, text = new_unet(job.recipe.unet_channels), job.part("ranker")
+    if job.part("unet").exists() and job.part("text_encoder").exists():
+        unet, text = unet.from_pretrained(job.part("unet"), torch_dtype=torch.float32), job.part("text_encoder")
+    unet.to(memory_format=torch.channels_last)
+    text_encoder = CLIPTextModel.from_pretrained(text, dtype=torch.float32)
+    return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
+
+
+def decoder_stage(job: Job) -> None:
+    """Train the decoder further on the latents as they are: sharper pictures from the same noise predictor."""
+    vae = AutoencoderKL.from_pretrained(job.part("vae"), torch_dtype=torch.float32)
+    config, folder, seed = job.recipe.decoder, job.out / "decoder", job.recipe.seed
+    train_vae(vae, config, folder, job.device, seed=seed, minutes=job.minutes, decoder_only=True)
+
+
+def checker_stage(job: Job) -> None:
+    """Train the evaluation's own network."""
+    train_checker(job.recipe.checker, job.out / "checker", job.device, seed=job.recipe.seed, minutes=job.minutes)
+
+
+def pack_stage(job: Job) -> None:
+    """Write `out/model`, the folder that ships."""
+    vae = job.part("decoder") if job.part("decoder").exists() else job.part("vae")
+    pipeline = assemble(job.part("unet"), job.part("text_encoder"), vae, job.part("tokenizer"))
+    checker = job.out / "checker"
+    if job.start is not None and not checker.exists():
+        checker = job.start / "checker"
+    pack(pipeline, job.part("ranker"), checker, job.out / "model")
+
+
+def adapters_stage(job: Job) -> None:
+    """Train the adapters against the packed model; they always run on the CPU, in minutes."""
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    model, seed, config = job.out / "model", job.recipe.seed, job.recipe.adapter
+    for name, examples, train in (
+        ("blueprint", adapters.blueprint_examples, adapters.train_lora),
+        ("cactus", adapters.cactus_examples, adapters.train_lora),
+        ("dawn", adapters.dawn_examples, adapters.train_word),
+        ("edges", adapters.edge_examples, adapters.train_controlnet),
+    ):
+        mini, folder = adapters.Mini.load(model), job.out / "adapters" / name
+        train(mini, examples(seed), config, folder, minutes=job.minutes)
+
+
+STAGES: dict[str, Callable[[Job], None]] = {
+    "tokenizer": tokenizer_stage,
+    "vae": vae_stage,
+    "data": data_stage,
+    "clip": clip_stage,
+    "unet": unet_stage,
+    "decoder": decoder_stage,
+    "checker": checker_stage,
+    "pack": pack_stage,
+    "adapters": adapters_stage,
+}
