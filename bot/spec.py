@@ -1,10 +1,12 @@
-"""A job's normal form: what every way of asking (options, flags, buttons, forms) ends in, and what the database keeps."""
+"""A job's normal form: what options, flags, buttons and forms all end in, and what the database keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
+
+from engine.types import MAX_SEED
 
 SPEC_VERSION = 1
 
@@ -48,3 +50,11 @@ class Spec:
 
     def evolve(self, **changes: Any) -> Self:
         return replace(self, **changes)
+
+    def of_image(self, ordinal: int) -> Self:
+        """The spec that gives the image at `ordinal` alone: each image of a job has a seed of its own."""
+        if not self.variations:
+            return self.evolve(seed=(self.seed + ordinal) % (MAX_SEED + 1), num_images=1)
+        *chain, (seed, strength) = self.variations
+        link = ((seed + ordinal) % (MAX_SEED + 1), strength)
+        return self.evolve(variations=(*chain, link), num_images=1)

@@ -1,0 +1,162 @@
+"""Puts one Easel together, starts it in order and stops it in reverse. The only place that knows every part."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+from typing import Self
+
+from bot.client import Client, Studio
+from bot.commands import imagine, library, presses
+from bot.config import Settings
+from bot.delivery import Delivery
+from bot.services.dispatcher import Dispatcher
+from bot.services.files import ImageFiles
+from bot.services.jobs import Jobs
+from bot.services.outbox import Outbox
+from bot.store.clock import Clock, SystemClock
+from bot.store.store import Store
+from bot.views.layouts import Layouts
+from engine import Engine
+from engine.types import Backend
+
+log = logging.getLogger(__name__)
+HEARTBEAT_S = 15.0
+
+
+def engine_for(settings: Settings) -> Backend:
+    """The engine that the settings describe; not started."""
+    return Engine(
+        model=settings.model,
+        models=settings.models,
+        device=settings.device,
+        dtype=settings.dtype,
+        mode=settings.mode,
+        threads=settings.threads,
+        max_rows=settings.max_rows,
+        memory_mib=settings.memory_mib,
+        data_dir=settings.data_dir,
+    )
+
+
+class App:
+    """One Easel: enter it, connect `client` to Discord, then `start`; leaving it stops everything.
+
+    Nothing runs before `start`, so that whoever connects the client (Discord, the demo, a test) decides when.
+    """
+
+    client: Client
+    store: Store
+
+    def __init__(
+        self,
+        settings: Settings,
+        backend: Backend | None = None,
+        clock: Clock | None = None,
+        *,
+        shard_count: int | None = None,
+        always_sync: bool = False,
+    ) -> None:
+        self.settings = settings
+        self.backend = backend or engine_for(settings)
+        self._clock = clock or SystemClock()
+        self._client_options = {"shard_count": shard_count, "always_sync": always_sync}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open the database and wire everything. Raises: StoreError."""
+        settings = self.settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.store = await self._stack.enter_async_context(Store.open(settings.database_path, self._clock))
+        files = ImageFiles(settings.images_dir)
+        self.client = Client(**self._client_options)  # type: ignore[arg-type]
+        layouts = Layouts(self.backend.models)
+        delivery = Delivery(self.client, layouts, files, self._clock)
+        self._dispatcher = Dispatcher(self.store, self.backend, files, delivery, settings, self._clock)
+        self._outbox = Outbox(self.store, delivery, self._clock)
+        self.client.delivery = delivery
+        self.client.studio = Studio(
+            settings=settings,
+            backend=self.backend,
+            store=self.store,
+            files=files,
+            jobs=Jobs(self.store, files, self._dispatcher, settings, self._clock),
+            layouts=layouts,
+            clock=self._clock,
+        )
+        for commands in (imagine, library, presses):
+            commands.install(self.client)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def start(self) -> None:
+        """Start painting and delivering; first what a dead process left behind. Call once the client is ready."""
+        self._stack.push_async_callback(self.client.delivery.close)
+        await self.backend.start()
+        self._stack.push_async_callback(self.backend.close)
+        await self._outbox.start()
+        self._stack.push_async_callback(self._outbox.stop)
+        await self._dispatcher.start()
+        self._stack.push_async_callback(self._dispatcher.stop, self.settings.shutdown_grace_s)
+        heart = asyncio.create_task(self._beat(), name="heartbeat")
+        self._stack.callback(heart.cancel)
+
+    async def _beat(self) -> None:
+        """Touch a file that `easel doctor --health` looks at."""
+        while True:
+            (self.settings.data_dir / "heartbeat").touch()
+            await asyncio.sleep(HEARTBEAT_S)
+
+
+def run(settings: Settings) -> None:
+    """Serve Discord until SIGTERM or Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(settings))
+
+
+def sync(settings: Settings) -> None:
+    """Publish the slash commands now, changed or not."""
+    asyncio.run(_sync(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, stopping, loop)
+    async with App(settings) as app, app.client:
+        await app.client.login(settings.token.get_secret_value())
+        connection = asyncio.create_task(app.client.connect(), name="discord")
+        await _first(asyncio.create_task(app.client.wait_until_ready()), connection)
+        await app.start()
+        log.info("ready as %s in %d servers", app.client.user, len(app.client.guilds))
+        await _first(asyncio.create_task(stopping.wait()), connection)
+
+
+async def _first(wanted: asyncio.Task[object], connection: asyncio.Task[None]) -> None:
+    """Wait for `wanted`, unless the connection ends before it (a refused token, say): then raise its error."""
+    await asyncio.wait({wanted, connection}, return_when=asyncio.FIRST_COMPLETED)
+    if connection.done():
+        wanted.cancel()
+        connection.result()
+
+
+def _stop(stopping: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    """The first signal asks to stop; a second one ends the process at once."""
+    stopping.set()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+    log.info("stopping; once more to stop at once")
+
+
+async def _sync(settings: Settings) -> None:
+    async with App(settings, always_sync=True) as app, app.client:
+        await app.client.login(settings.token.get_secret_value())
+        log.info("published %d commands", len(await app.client.tree.sync()))

@@ -1,0 +1,124 @@
+"""The Discord client: routes commands, presses and forms, and reports every error in one place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot import refusals
+from bot.config import Settings
+from bot.delivery import Delivery
+from bot.errors import UserError
+from bot.services.files import ImageFiles
+from bot.services.jobs import Jobs
+from bot.store.clock import Clock
+from bot.store.store import Store
+from bot.views.ids import Action, PressId
+from bot.views.layouts import Layouts
+from bot.views.press import Press
+from engine.types import Backend
+
+log = logging.getLogger(__name__)
+Interaction = discord.Interaction["Client"]
+Handler = Callable[[Interaction, int], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studio:
+    """What commands work with."""
+
+    settings: Settings
+    backend: Backend
+    store: Store
+    files: ImageFiles
+    jobs: Jobs
+    layouts: Layouts
+    clock: Clock
+
+
+class Tree(app_commands.CommandTree["Client"]):
+    """The slash commands; whatever they raise is told to the person."""
+
+    async def on_error(self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /) -> None:
+        await refusals.answer(interaction, error)
+
+
+class Client(discord.AutoShardedClient):
+    """Easel on Discord. `studio` and `delivery` are set by `bot.app` before it connects."""
+
+    studio: Studio
+    delivery: Delivery
+
+    def __init__(self, *, shard_count: int | None = None, always_sync: bool = False) -> None:
+        super().__init__(
+            intents=discord.Intents(guilds=True),  # nothing privileged: buttons and commands need no more
+            allowed_mentions=discord.AllowedMentions.none(),
+            shard_count=shard_count,
+        )
+        self.tree = Tree(self)
+        self._always_sync = always_sync
+        self._presses: dict[Action, Handler] = {}
+        self._forms: dict[Action, Handler] = {}
+
+    def on_press(self, action: Action) -> Callable[[Handler], Handler]:
+        """Register the handler of a button."""
+
+        def register(handler: Handler) -> Handler:
+            self._presses[action] = handler
+            return handler
+
+        return register
+
+    def on_form(self, action: Action) -> Callable[[Handler], Handler]:
+        """Register the handler of a submitted form."""
+
+        def register(handler: Handler) -> Handler:
+            self._forms[action] = handler
+            return handler
+
+        return register
+
+    async def setup_hook(self) -> None:
+        self.add_dynamic_items(Press)
+        if self.studio.settings.sync_commands:
+            await self.sync()
+
+    async def sync(self) -> bool:
+        """Publish the slash commands if they changed since last time (Discord allows 200 creations a day)."""
+        payload = json.dumps([command.to_dict(self.tree) for command in self.tree.get_commands()], sort_keys=True)
+        digest, key = hashlib.sha256(payload.encode()).hexdigest(), f"commands:{self.application_id}"
+        if not self._always_sync and await self.studio.store.recall(key) == digest:
+            return False
+        await self.tree.sync()
+        await self.studio.store.remember(key, digest)
+        return True
+
+    async def pressed(self, interaction: discord.Interaction[Any], press: PressId) -> None:
+        """Carry out a button's press."""
+        await self._carry_out(self._presses, interaction, press)
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """Carry out submitted forms; all else is dispatched by discord.py."""
+        if interaction.type is not discord.InteractionType.modal_submit:
+            return
+        custom_id = str((interaction.data or {}).get("custom_id", ""))
+        if (press := PressId.parse(custom_id)) is not None:
+            await self._carry_out(self._forms, interaction, press)
+
+    async def _carry_out(
+        self, handlers: dict[Action, Handler], interaction: discord.Interaction[Any], press: PressId
+    ) -> None:
+        try:
+            handler = handlers.get(press.action)
+            if handler is None:
+                raise UserError("This button is from another version of Easel. Use /show to get fresh ones.")
+            await handler(interaction, press.number)
+        except Exception as error:  # the outer edge: discord.py would only log it, and the person would see nothing
+            await refusals.answer(interaction, error)

@@ -1,0 +1,108 @@
+"""/imagine: words in, a grid of pictures out."""
+
+from __future__ import annotations
+
+import asyncio
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot import conversation
+from bot.client import Client, Interaction
+from bot.grammar import Draft, parse
+from bot.refusals import told
+from bot.uploads import check_size, read_upload
+from engine import schedulers
+from engine.types import MAX_SEED, MAX_STEPS
+
+ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
+MAX_CHOICES = 25  # Discord's
+
+
+def install(client: Client) -> None:
+    """Add the command to the client's tree."""
+
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        prompt="What to paint; flags such as --ar 3:2 --seed 7 --no clouds and {red, blue} work too",
+        negative="What to leave out",
+        aspect="Width to height, such as 3:2",
+        steps="Denoising steps: more take longer and cost more",
+        guidance="How closely to follow the prompt (1 to 30)",
+        scheduler="The noise scheduler",
+        seed="The same seed and prompt give the same picture",
+        model="Which model paints",
+        image="A picture to start from",
+        strength="How much of that picture to repaint, above 0 up to 1",
+        private="Only you see it",
+    )
+    @told
+    async def imagine(
+        interaction: discord.Interaction[Client],
+        prompt: str,
+        negative: str | None = None,
+        aspect: str | None = None,
+        steps: Range[int, 1, MAX_STEPS] | None = None,
+        guidance: Range[float, 0, 30] | None = None,
+        scheduler: str | None = None,
+        seed: Range[int, 0, MAX_SEED] | None = None,
+        model: str | None = None,
+        image: discord.Attachment | None = None,
+        strength: Range[float, 0, 1] | None = None,
+        private: bool = False,
+    ) -> None:
+        """Paint four pictures of your words."""
+        options = Draft(
+            negative_prompt=negative,
+            ar=_ratio(aspect),
+            steps=steps,
+            guidance=guidance,
+            scheduler=scheduler,
+            seed=seed,
+            model=model,
+            strength=strength,
+        )
+        if image is None:
+            await conversation.imagine(interaction, prompt, options, private=private)
+        else:
+            await _from_picture(interaction, prompt, options, image, private)
+
+    @imagine.autocomplete("aspect")
+    async def aspects(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return _choices(typed, [(ratio, ratio) for ratio in ASPECTS])
+
+    @imagine.autocomplete("scheduler")
+    async def scheduler_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return _choices(typed, [(each.label, each.name) for each in schedulers.SCHEDULERS])
+
+    @imagine.autocomplete("model")
+    async def model_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return _choices(typed, [(info.key, info.key) for info in interaction.client.studio.backend.models()])
+
+
+async def _from_picture(
+    interaction: Interaction, line: str, options: Draft, attachment: discord.Attachment, private: bool
+) -> None:
+    """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
+    asked = parse(line, options)
+    conversation.check_place(interaction, private)
+    check_size(attachment.size)
+    await conversation.acknowledge(interaction, private=private or len(asked) > 1)
+    studio = interaction.client.studio
+    image = await asyncio.to_thread(read_upload, await attachment.read())
+    sha256 = await studio.jobs.store_input(image)
+    specs = conversation.plan(interaction.client, asked, sha256, image.size)
+    await conversation.place(interaction, conversation.Order(specs=specs, private=private))
+
+
+def _ratio(text: str | None) -> tuple[float, float] | None:
+    """The option means what the flag means. Raises: BadInput."""
+    return parse(f"x --ar {text}")[0].ar if text else None
+
+
+def _choices(typed: str, known: list[tuple[str, str]]) -> list[Choice[str]]:
+    wanted = typed.casefold().strip()
+    found = [pair for pair in known if wanted in pair[0].casefold() or wanted in pair[1].casefold()]
+    return [Choice(name=label[:100], value=value[:100]) for label, value in found[:MAX_CHOICES]]

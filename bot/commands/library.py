@@ -1,0 +1,154 @@
+"""/show, /history, /queue, /info and /help: what one has made, is making and may make."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import discord
+from discord import app_commands
+
+from bot import conversation, pictures
+from bot.client import Client, Interaction
+from bot.errors import NotFound
+from bot.refusals import told
+from bot.store.records import Job, StoredImage
+from bot.views import layouts
+from bot.views.ids import Action
+
+PAGE = 4  # jobs of one history page: 4 x (section + text + thumbnail + row + button) stays far under 40 components
+MAX_JOBS_SHOWN = 8
+
+HELP = """**/imagine** paints four pictures of your words. Under them:
+**U1-U4** one picture alone · **V1-V4** four neighbours of it · 🔄 the same words, new pictures
+**Remix** change words, size or seed · **Seed** the line that makes it again · **Delete**
+
+**In the prompt**: `--ar 3:2` `--size 512x768` `--seed 7` `--no clouds` `--steps 20` `--cfg 5` `--repeat 2` `--tile`
+`{red, blue} boat` makes both · `(boat:1.3)` more of it, `[boat]` less
+
+**/history** what you made · **/queue** what is on its way · **/show** post a job again · **/info** your credits
+You pay only for pictures you get."""
+
+
+def install(client: Client) -> None:
+    """Add the commands and their buttons to the client."""
+
+    @client.tree.command()
+    @app_commands.describe(job="The job's number, as /history shows it")
+    @told
+    async def show(interaction: Interaction, job: app_commands.Range[int, 1]) -> None:
+        """Post a job again, with working buttons."""
+        await _show(interaction, job)
+
+    @client.tree.command()
+    @told
+    async def history(interaction: Interaction) -> None:
+        """What you made here, newest first."""
+        await conversation.acknowledge(interaction, private=True)
+        await _history(interaction, None)
+
+    @client.tree.command()
+    @told
+    async def queue(interaction: Interaction) -> None:
+        """Your jobs on their way, with place, time and Cancel."""
+        await conversation.acknowledge(interaction, private=True)
+        await _queue(interaction)
+
+    @client.tree.command()
+    @told
+    async def info(interaction: Interaction) -> None:
+        """Your credits, what things cost, and what is running."""
+        await conversation.acknowledge(interaction, private=True)
+        await interaction.edit_original_response(view=layouts.notice(await _info(interaction)))
+
+    @client.tree.command(name="help")
+    @told
+    async def help_(interaction: Interaction) -> None:
+        """How to use Easel."""
+        models = ", ".join(f"`{info.key}`" for info in interaction.client.studio.backend.models())
+        view = layouts.notice(f"{HELP}\n-# Models here: {models}")
+        await interaction.response.send_message(view=view, ephemeral=True)
+
+    @client.on_press(Action.SHOW)
+    async def shown_again(interaction: Interaction, job_id: int) -> None:
+        await _show(interaction, job_id)
+
+    @client.on_press(Action.OLDER)
+    async def older(interaction: Interaction, before: int) -> None:
+        await interaction.response.defer()
+        await _history(interaction, before)
+
+
+async def _show(interaction: Interaction, job_id: int) -> None:
+    studio = interaction.client.studio
+    job = await studio.store.job(job_id)
+    conversation.check_visible(interaction, job)
+    images = await studio.store.images(job_id)
+    if not images:
+        raise NotFound(f"Job {job_id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
+    conversation.check_place(interaction, job.private)
+    await conversation.acknowledge(interaction, private=job.private)
+    view, upload = await interaction.client.delivery.result(job, images)
+    file = discord.File(io.BytesIO(upload.data), filename=upload.name)
+    await interaction.edit_original_response(view=view, attachments=[file])
+
+
+async def _history(interaction: Interaction, before: int | None) -> None:
+    studio = interaction.client.studio
+    jobs = await studio.store.history(interaction.user.id, interaction.guild_id or 0, before, PAGE + 1)
+    if not jobs:
+        text = "Nothing older." if before else "You have not made anything here yet. Try **/imagine** a red boat."
+        await interaction.edit_original_response(view=layouts.notice(text), attachments=[])
+        return
+    rows, files = [], []
+    for job in jobs[:PAGE]:
+        images = await studio.store.images(job.id)
+        file = await _thumbnail(interaction, job, images)
+        rows.append((job, file.filename if file else None))
+        files += [file] if file else []
+    more = jobs[PAGE - 1].id if len(jobs) > PAGE else None
+    await interaction.edit_original_response(view=studio.layouts.history(rows, more), attachments=files)
+
+
+async def _thumbnail(interaction: Interaction, job: Job, images: list[StoredImage]) -> discord.File | None:
+    """The job's grid, small; None when it has no pictures or their files are gone."""
+    try:
+        blobs = [await interaction.client.studio.files.read(image.path) for image in images[:4]]
+    except NotFound:
+        return None
+    if not blobs:
+        return None
+    data = await asyncio.to_thread(lambda: pictures.thumbnail(pictures.grid([pictures.opened(b) for b in blobs])))
+    return discord.File(io.BytesIO(data), filename=f"job-{job.id}.webp")
+
+
+async def _queue(interaction: Interaction) -> None:
+    studio, delivery = interaction.client.studio, interaction.client.delivery
+    jobs = await studio.store.active(interaction.user.id, interaction.guild_id or 0)
+    rows = []
+    for job in jobs[:MAX_JOBS_SHOWN]:
+        state = delivery.painting(job.id)
+        if job.state == "queued":
+            state.position = await studio.store.position(job.id)
+        rows.append((job, state))
+    view = studio.layouts.queue(rows) if rows else layouts.notice("Nothing of yours is waiting or being painted.")
+    await interaction.edit_original_response(view=view)
+
+
+async def _info(interaction: Interaction) -> str:
+    studio = interaction.client.studio
+    guild_id = interaction.guild_id or 0
+    balance = await studio.jobs.balance(interaction.user.id, guild_id)
+    mine = await studio.store.active(interaction.user.id, guild_id)
+    info = studio.backend.models()[0]
+    grid_text = layouts.credits_text(4 * conversation.drafts.PICTURE_MC)
+    lines = [
+        f"You have **{layouts.credits_text(balance.free_mc + balance.paid_mc)}**"
+        + (f" and {layouts.credits_text(balance.reserved_mc)} set aside for jobs on their way." if mine else "."),
+        f"{layouts.credits_text(studio.settings.credits_a_day * 1000)} a day are free; "
+        f"they renew <t:{balance.renews_at_ms // 1000}:R>.",
+        f"A grid at {info.width}x{info.height} and {info.num_inference_steps} steps costs {grid_text}; "
+        "the price grows with pixels and steps. You pay only for pictures you get.",
+        f"Of yours on their way: {len(mine)}. In the whole queue: {await studio.store.queue_length()}.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,184 @@
+"""What the buttons and forms under a message do. Each looks its row up again: an id alone allows nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import discord
+
+from bot import conversation, pictures
+from bot.client import Client, Interaction
+from bot.errors import BadInput, NotYours
+from bot.grammar import Draft, parse
+from bot.spec import Spec
+from bot.store.records import Job, StoredImage
+from bot.text import block
+from bot.views import forms
+from bot.views.ids import Action
+
+SUBTLE = 0.15  # of the way towards new noise: the same picture, told again
+STRONG = 0.5  # half-way: the same idea, another picture
+
+
+def install(client: Client) -> None:
+    """Register every press and form."""
+
+    @client.on_press(Action.PICK)
+    async def pick(interaction: Interaction, image_id: int) -> None:
+        job, image = await _image(interaction, image_id)
+        await conversation.acknowledge(interaction, private=job.private)
+        data = await interaction.client.studio.files.read(image.path)
+        upload = await asyncio.to_thread(_file, image, data, interaction.filesize_limit)
+        view = interaction.client.studio.layouts.single(job, image, upload.filename, copy=True)
+        await interaction.edit_original_response(view=view, attachments=[upload])
+
+    @client.on_press(Action.VARY)
+    async def vary(interaction: Interaction, image_id: int) -> None:
+        await _vary(interaction, image_id, SUBTLE)
+
+    @client.on_press(Action.VARY_STRONG)
+    async def vary_strong(interaction: Interaction, image_id: int) -> None:
+        await _vary(interaction, image_id, STRONG)
+
+    @client.on_press(Action.REROLL)
+    async def reroll(interaction: Interaction, image_id: int) -> None:
+        job, image = await _image(interaction, image_id)
+        await _once(interaction, Action.REROLL, image_id)
+        await conversation.again(interaction, _rerolled(job.spec), "imagine", image.id, private=job.private)
+
+    @client.on_press(Action.REMIX)
+    async def remix(interaction: Interaction, image_id: int) -> None:
+        job, image = await _image(interaction, image_id)
+        await interaction.response.send_modal(forms.remix(image_id, job.spec.of_image(image.ordinal)))
+
+    @client.on_form(Action.REMIX)
+    async def remixed(interaction: Interaction, image_id: int) -> None:
+        job, image = await _image(interaction, image_id)
+        spec = _changed(interaction.client, job.spec.of_image(image.ordinal), job.spec.num_images, interaction)
+        await conversation.again(interaction, spec, "imagine", image.id, private=job.private)
+
+    @client.on_press(Action.SEED)
+    async def seed(interaction: Interaction, image_id: int) -> None:
+        job, _ = await _image(interaction, image_id)
+        await interaction.response.send_message(await _seeds(interaction, job), ephemeral=True)
+
+    @client.on_press(Action.DELETE)
+    async def delete(interaction: Interaction, image_id: int) -> None:
+        job, _ = await _image(interaction, image_id)
+        admin = conversation.is_admin(interaction)
+        await interaction.response.defer()
+        await interaction.client.studio.jobs.delete(job.id, interaction.user.id, admin=admin)
+        await interaction.delete_original_response()
+        await interaction.followup.send("Deleted, with its files.", ephemeral=True)
+
+    @client.on_press(Action.REMOVE)
+    async def remove(interaction: Interaction, image_id: int) -> None:
+        job, _ = await _image(interaction, image_id)
+        if interaction.user.id != job.user_id and not conversation.is_admin(interaction):
+            raise NotYours("Only the person who asked for this picture, or an admin, may remove it.")
+        await interaction.response.defer()
+        await interaction.delete_original_response()
+
+    @client.on_press(Action.CANCEL)
+    async def cancel(interaction: Interaction, job_id: int) -> None:
+        await _job(interaction, job_id)
+        admin = conversation.is_admin(interaction)
+        await interaction.response.defer()
+        ended = await interaction.client.studio.jobs.cancel(job_id, interaction.user.id, admin=admin)
+        if ended.state != "cancelled":
+            raise BadInput("This job has ended already.")
+        await interaction.followup.send("Cancelled. Nothing was charged.", ephemeral=True)
+
+    @client.on_press(Action.AGAIN)
+    async def again(interaction: Interaction, job_id: int) -> None:
+        job = await _job(interaction, job_id)
+        await _once(interaction, Action.AGAIN, job_id)
+        await conversation.again(interaction, job.spec, job.kind, job.parent_image_id, private=job.private)
+
+    @client.on_press(Action.BATCH)
+    async def batch(interaction: Interaction, number: int) -> None:
+        await conversation.confirm(interaction, number)
+
+    @client.on_press(Action.DISMISS)
+    async def dismiss(interaction: Interaction, number: int) -> None:
+        await conversation.dismiss(interaction, number)
+
+
+async def _vary(interaction: Interaction, image_id: int, strength: float) -> None:
+    job, image = await _image(interaction, image_id)
+    await _once(interaction, Action.VARY, image_id)
+    spec = job.spec.of_image(image.ordinal)
+    link = (conversation.new_seed(), strength)
+    spec = spec.evolve(variations=(*spec.variations, link), num_images=4)
+    await conversation.again(interaction, spec, "vary", image.id, private=job.private)
+
+
+def _rerolled(spec: Spec) -> Spec:
+    """The same question with new noise; a variation stays near its parent and takes another way."""
+    if spec.variations:
+        *chain, (_, strength) = spec.variations
+        return spec.evolve(variations=(*chain, (conversation.new_seed(), strength)))
+    return spec.evolve(seed=conversation.new_seed())
+
+
+def _changed(client: Client, spec: Spec, num_images: int, interaction: Interaction) -> Spec:
+    """The form's answers laid over the image's own spec. Raises: BadInput naming the field."""
+    said = forms.answers(interaction)
+    steps, _, guidance = said.get("steps", "").replace(";", ",").partition(",")
+    size = said.get("size", "").strip()
+    flags = [
+        f"--seed {said['seed'].strip()}" if said.get("seed", "").strip() else "",
+        (f"--ar {size}" if ":" in size else f"--size {size}") if size else "",
+        f"--steps {steps.strip()}" if steps.strip() else "",
+        f"--cfg {guidance.strip()}" if guidance.strip() else "",
+    ]
+    base = Draft(
+        scheduler=spec.scheduler,
+        model=spec.model,
+        strength=spec.strength,
+        tile=spec.tiling,
+        num_images=num_images,
+        negative_prompt=said.get("negative"),
+        vary=spec.variations if said.get("seed", "").strip() == str(spec.seed) else None,
+    )
+    asked = parse(" ".join([said.get("prompt", ""), *filter(None, flags)]), base)
+    if len(asked) > 1:
+        raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
+    return conversation.plan(client, asked, spec.init_image)[0]
+
+
+async def _seeds(interaction: Interaction, job: Job) -> str:
+    layouts = interaction.client.studio.layouts
+    images = await interaction.client.studio.store.images(job.id)
+    lines = [f"Picture {image.ordinal + 1}: seed **{image.seed}**" for image in images]
+    paste = layouts.paste_line(job.spec)
+    one = layouts.paste_line(job.spec.of_image(images[0].ordinal)) if len(images) > 1 else ""
+    text = "\n".join([*lines, "The same again, to paste behind `/imagine prompt:`", block(paste, 900)])
+    return text + (f"\nPicture 1 alone\n{block(one, 700)}" if one else "")
+
+
+async def _image(interaction: Interaction, image_id: int) -> tuple[Job, StoredImage]:
+    """The image behind a button, if this person may see it here. Raises: NotFound."""
+    job, image = await interaction.client.studio.store.job_of_image(image_id)
+    conversation.check_visible(interaction, job)
+    return job, image
+
+
+async def _job(interaction: Interaction, job_id: int) -> Job:
+    job = await interaction.client.studio.store.job(job_id)
+    conversation.check_visible(interaction, job)
+    return job
+
+
+async def _once(interaction: Interaction, action: Action, number: int) -> None:
+    """A double click is two interactions: the second within 2 s is dropped. Raises: BadInput."""
+    key = f"{action}:{number}:{interaction.user.id}"
+    if not interaction.client.studio.jobs.first_press(key):
+        raise BadInput("That was pressed twice; one job was started.")
+
+
+def _file(image: StoredImage, data: bytes, limit_bytes: int) -> discord.File:
+    """The stored picture, fitted to the upload limit. Runs in a worker thread."""
+    upload = pictures.fit(pictures.opened(data), f"easel-{image.id}", limit_bytes, data)
+    return discord.File(io.BytesIO(upload.data), filename=upload.name)

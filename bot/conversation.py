@@ -1,0 +1,214 @@
+"""From a question to jobs in the queue: the one path that commands, buttons and forms all take."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import discord
+
+from bot.client import Client, Interaction
+from bot.errors import BadInput, MissingPermission, NotFound, NotYours
+from bot.grammar import Draft, parse
+from bot.services import drafts
+from bot.spec import Spec
+from bot.store.records import Job, JobKind, NewJob
+from bot.views import layouts
+from engine.types import MAX_SEED
+
+NEEDED = {
+    "view_channel": "View Channel",
+    "send_messages": "Send Messages",
+    "attach_files": "Attach Files",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Jobs somebody is about to ask for."""
+
+    specs: tuple[Spec, ...]
+    kind: JobKind = "imagine"
+    parent: int | None = None
+    private: bool = False
+
+
+async def imagine(interaction: Interaction, line: str, options: Draft, *, private: bool) -> None:
+    """Read a prompt line and queue what it asks for; several jobs only after a yes."""
+    order = Order(specs=plan(interaction.client, parse(line, options)), private=private)
+    await place(interaction, order)
+
+
+def plan(
+    client: Client,
+    asked: Sequence[Draft],
+    init_image: str | None = None,
+    init_size: tuple[int, int] | None = None,
+) -> tuple[Spec, ...]:
+    """Drafts made whole. Raises: BadInput."""
+    models, settings = client.studio.backend.models(), client.studio.settings
+    return tuple(
+        drafts.resolve(draft, models, settings, new_seed(), init_image=init_image, init_size=init_size)
+        for draft in asked
+    )
+
+
+async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int | None, *, private: bool) -> None:
+    """Queue a stored spec, changed or not, as if it were asked for now: limits and models may have changed."""
+    draft = Draft(
+        prompt=spec.prompt,
+        negative_prompt=spec.negative_prompt,
+        width=spec.width,
+        height=spec.height,
+        steps=spec.num_inference_steps,
+        guidance=spec.guidance_scale,
+        scheduler=spec.scheduler,
+        seed=spec.seed,
+        model=spec.model,
+        strength=spec.strength,
+        tile=spec.tiling,
+        num_images=spec.num_images,
+        vary=spec.variations,
+    )
+    specs = plan(interaction.client, [draft], spec.init_image)
+    await place(interaction, Order(specs=specs, kind=kind, parent=parent, private=private))
+
+
+async def place(interaction: Interaction, order: Order) -> None:
+    """Acknowledge, then queue the order, or ask first when it is more than one job."""
+    check_place(interaction, order.private)
+    await acknowledge(interaction, private=order.private or len(order.specs) > 1)
+    if len(order.specs) == 1:
+        await queue(interaction, order)
+        return
+    studio = interaction.client.studio
+    await studio.store.remember(f"batch:{interaction.id}", _kept(interaction.user.id, order))
+    balance = await studio.jobs.balance(interaction.user.id, interaction.guild_id or 0)
+    price = sum(price_mc(interaction.client, spec) for spec in order.specs)
+    images = sum(spec.num_images for spec in order.specs)
+    left = balance.free_mc + balance.paid_mc
+    view = layouts.batch(interaction.id, len(order.specs), images, price, left)
+    await interaction.edit_original_response(view=view)
+
+
+async def confirm(interaction: Interaction, number: int) -> None:
+    """Queue a batch that was asked about; a second press finds nothing."""
+    store = interaction.client.studio.store
+    kept = await store.take(f"batch:{number}")
+    if kept is None:
+        raise NotFound("These jobs were started or dismissed already.")
+    order, owner = _restored(kept)
+    if owner != interaction.user.id:
+        await store.remember(f"batch:{number}", kept)
+        raise NotYours("Only the person who asked may start these jobs.")
+    check_place(interaction, order.private)
+    await interaction.response.edit_message(view=layouts.notice(f"Painting {len(order.specs)} jobs …"))
+    await queue(interaction, order)
+
+
+async def queue(interaction: Interaction, order: Order) -> list[Job]:
+    """Reserve the price and queue the jobs, all or none; each gets its own message. Raises: UserError."""
+    client = interaction.client
+    new = [_new_job(interaction, spec, order, part) for part, spec in enumerate(order.specs)]
+    jobs = await client.studio.jobs.submit_all(new)
+    for job in jobs:
+        if job.message_id is None:
+            job = await _open_message(interaction, job)
+        await client.delivery.announce(job, await client.studio.store.position(job.id) or 0)
+    return jobs
+
+
+async def acknowledge(interaction: Interaction, *, private: bool) -> None:
+    """Answer within Discord's 3 seconds, whatever comes."""
+    if not interaction.response.is_done():
+        response = await interaction.response.defer(thinking=True, ephemeral=private)
+        if response is not None:
+            interaction.extras["message_id"] = response.message_id
+    if interaction.guild_id:
+        interaction.client.delivery.remember_limit(interaction.guild_id, interaction.filesize_limit)
+
+
+def check_place(interaction: Interaction, private: bool) -> None:
+    """Find out now what would fail after painting. Raises: MissingPermission."""
+    if interaction.guild_id is None or private:
+        return
+    may = interaction.app_permissions
+    missing = [label for name, label in NEEDED.items() if not getattr(may, name)]
+    if isinstance(interaction.channel, discord.Thread) and may.send_messages_in_threads:
+        missing = [label for label in missing if label != "Send Messages"]
+    if missing:
+        wanted = " and ".join(f"**{label}**" for label in missing)
+        raise MissingPermission(f"I cannot post pictures here. Ask an admin to give Easel {wanted} in this channel.")
+
+
+def price_mc(client: Client, spec: Spec) -> int:
+    return drafts.price_mc(spec, drafts.find_model(client.studio.backend.models(), spec.model))
+
+
+def new_seed() -> int:
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+def _new_job(interaction: Interaction, spec: Spec, order: Order, part: int) -> NewJob:
+    if interaction.channel_id is None:
+        raise BadInput("Discord did not say which channel this is. Try again.")
+    return NewJob(
+        interaction_id=interaction.id,
+        part=part,
+        guild_id=interaction.guild_id or 0,
+        channel_id=interaction.channel_id,
+        user_id=interaction.user.id,
+        kind=order.kind,
+        spec=spec,
+        price_mc=price_mc(interaction.client, spec),
+        application_id=interaction.application_id,
+        reply_token=interaction.token,
+        parent_image_id=order.parent,
+        private=order.private,
+        message_id=interaction.extras.get("message_id") if len(order.specs) == 1 else None,
+    )
+
+
+async def _open_message(interaction: Interaction, job: Job) -> Job:
+    """A message of its own for one job of several."""
+    view = layouts.notice("In the queue …")
+    message = await interaction.followup.send(view=view, ephemeral=job.private, wait=True)
+    await interaction.client.studio.store.bind_message(job.id, message.id)
+    return replace(job, message_id=message.id)
+
+
+def _kept(user_id: int, order: Order) -> str:
+    specs = [spec.to_json() for spec in order.specs]
+    return json.dumps([user_id, specs, order.kind, order.parent, order.private])
+
+
+def _restored(kept: str) -> tuple[Order, int]:
+    user_id, specs, kind, parent, private = json.loads(kept)
+    order = Order(
+        specs=tuple(Spec.from_json(spec) for spec in specs),
+        kind=kind,
+        parent=parent,
+        private=private,
+    )
+    return order, user_id
+
+
+def is_admin(interaction: Interaction) -> bool:
+    """Whether this person moderates the server."""
+    return interaction.guild_id is not None and interaction.permissions.manage_messages
+
+
+def check_visible(interaction: Interaction, job: Job) -> None:
+    """A picture belongs to its server, and a private one to its owner. Raises: NotFound."""
+    here = (interaction.guild_id or 0) == job.guild_id
+    mine = interaction.user.id == job.user_id
+    if not here or (job.private and not mine):
+        raise NotFound("There is no such picture here.")
+
+
+async def dismiss(interaction: Interaction, number: int) -> None:
+    """Forget a batch that was asked about."""
+    await interaction.client.studio.store.take(f"batch:{number}")
+    await interaction.response.edit_message(view=layouts.notice("Not started; nothing was charged."))

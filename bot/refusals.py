@@ -1,0 +1,82 @@
+"""The one table from what went wrong to what the person reads, and the one way to say it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import discord
+from discord import app_commands
+
+from bot.errors import UserError
+from engine.errors import EngineError
+
+P = ParamSpec("P")
+log = logging.getLogger(__name__)
+TOKEN_GONE = (10015, 10062, 50027)
+
+DISCORD_SENTENCES = {
+    10003: "This channel is gone.",
+    10008: "This message is gone.",
+    40005: "The file is too large for this server.",
+    50001: "I cannot see this channel. Ask an admin to give Easel **View Channel** here.",
+    50007: "Your direct messages are closed to bots. Open them in this server's privacy settings.",
+    50013: "I may not do this here. Ask an admin to give Easel **Send Messages** and **Attach Files** in this channel.",
+}
+
+
+def sentence(error: BaseException) -> str:
+    """What the person reads: what is wrong and how to mend it. Unknown errors are logged under a short reference."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        return sentence(error.original)
+    if isinstance(error, UserError | EngineError):
+        return str(error)
+    if isinstance(error, app_commands.TransformerError):
+        return f"'{error.value}' cannot be used here."
+    if isinstance(error, discord.HTTPException) and error.code in DISCORD_SENTENCES:
+        return DISCORD_SENTENCES[error.code]
+    if isinstance(error, discord.HTTPException | OSError):
+        return f"Discord or the disk did not answer as expected. Nothing was charged; try again. (ref {_logged(error)})"
+    return f"Something went wrong inside Easel. Nothing was charged; try again. (ref {_logged(error)})"
+
+
+async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
+    """Tell the person, and only them; an empty "thinking" message is taken away first."""
+    text = sentence(error)
+    try:
+        if not interaction.response.is_done():
+            await interaction.response.send_message(text, ephemeral=True)
+            return
+        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+            await interaction.delete_original_response()
+        await interaction.followup.send(text, ephemeral=True)
+    except discord.HTTPException as failure:
+        if failure.code not in TOKEN_GONE:
+            log.warning("a refusal could not be shown: %s", failure)
+
+
+def told(
+    command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]],
+) -> Callable[Concatenate[discord.Interaction[Any], P], Coroutine[Any, Any, None]]:
+    """A command whose refusals are answered: they are part of the conversation, not errors of the bot."""
+
+    @wraps(command)
+    async def answering(interaction: discord.Interaction[Any], *args: P.args, **options: P.kwargs) -> None:
+        try:
+            await command(interaction, *args, **options)
+        except (UserError, EngineError) as refusal:
+            await answer(interaction, refusal)
+
+    # discord.py resolves annotations in this module's names otherwise
+    answering.__signature__ = inspect.signature(command, eval_str=True)  # type: ignore[attr-defined]
+    return answering
+
+
+def _logged(error: BaseException) -> str:
+    reference = secrets.token_hex(3)
+    log.error("unexpected error, ref %s", reference, exc_info=error)
+    return reference

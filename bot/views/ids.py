@@ -1,0 +1,49 @@
+"""The ids of buttons and forms: version, action and one number, so that they live as long as the row behind them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+TEMPLATE = re.compile(r"v1:(?P<action>[a-z]{1,8}):(?P<number>[0-9]{1,19})")
+"""Discord allows 100 characters; a snowflake needs 19 digits."""
+
+
+class Action(StrEnum):
+    """What a press asks for; the number names an image unless said otherwise."""
+
+    PICK = "u"  # show this image alone, at full size
+    VARY = "v"  # four near neighbours
+    VARY_STRONG = "vs"  # four far neighbours
+    REROLL = "r"  # the same job with new seeds
+    REMIX = "x"  # the form with everything filled in
+    SEED = "s"  # the seeds and a line to paste
+    DELETE = "d"  # forget the image's whole job
+    REMOVE = "rm"  # take this one message away, keep the job
+    CANCEL = "c"  # number = job
+    AGAIN = "t"  # number = job that failed or was cancelled
+    BATCH = "b"  # number = pending batch: paint it
+    DISMISS = "n"  # number = pending batch: do not
+    SHOW = "o"  # number = job: post it again
+    OLDER = "h"  # number = history before this job
+
+
+@dataclass(frozen=True, slots=True)
+class PressId:
+    """One button's meaning."""
+
+    action: Action
+    number: int
+
+    def __str__(self) -> str:
+        return f"v1:{self.action.value}:{self.number}"
+
+    @classmethod
+    def parse(cls, custom_id: str) -> Self | None:
+        """The meaning of an id; None for ids that are not ours or of an action this version does not know."""
+        match = TEMPLATE.fullmatch(custom_id)
+        if match is None or match["action"] not in {action.value for action in Action}:
+            return None
+        return cls(Action(match["action"]), int(match["number"]))

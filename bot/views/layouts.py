@@ -1,0 +1,222 @@
+"""The messages themselves, as Components V2 layouts. Pure: rows and states in, a fresh view out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import discord
+from discord.ui import ActionRow, Container, LayoutView, MediaGallery, Section, Separator, TextDisplay, Thumbnail
+from PIL import Image
+
+from bot.grammar import echo
+from bot.spec import Spec
+from bot.store.records import Job, StoredImage
+from bot.text import shown
+from bot.views.ids import Action, PressId
+from bot.views.press import Press
+from engine import mini
+from engine.types import ModelInfo
+
+PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
+ALT_TEXT = 1024  # Discord's limit
+ACCENT = discord.Colour(0x5B8DEF)
+DONE = discord.Colour(0x57A773)
+BROKEN = discord.Colour(0xD1603D)
+
+
+@dataclass(slots=True)
+class Painting:
+    """What is known of a job on its way; the newest state wins."""
+
+    position: int | None = None
+    eta_s: float | None = None
+    step: int = 0
+    steps: int = 0
+    started: bool = False
+    previews: dict[int, Image.Image] = field(default_factory=dict)
+
+
+STATE_WORDS = {
+    "queued": "waiting",
+    "running": "being painted",
+    "rendered": "on its way",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+class Layouts:
+    """The messages about jobs. `models` gives what is left out of a line because it is a model's default."""
+
+    def __init__(self, models: Callable[[], Sequence[ModelInfo]]) -> None:
+        self._models = models
+
+    def waiting(self, job: Job, state: Painting, preview: str | None = None) -> LayoutView:
+        """A job in the queue or being painted. `preview` names the attached picture."""
+        parts: list[discord.ui.Item[LayoutView]] = [
+            TextDisplay(_noted(f"{self.headline(job)}\n{progress_line(state)}", hint(job.spec)))
+        ]
+        if preview:
+            parts.append(_gallery(preview, "Preview of a picture that is still being painted"))
+        parts.append(_row(Press(PressId(Action.CANCEL, job.id), "Cancel", emoji="✖️")))
+        return _view(parts, ACCENT)
+
+    def grid(self, job: Job, images: Sequence[StoredImage], filename: str, note: str = "") -> LayoutView:
+        """A finished job: the pictures in one, and what can be done with each."""
+        if len(images) == 1:
+            return self.single(job, images[0], filename, note=note)
+        first = images[0].id
+        pick = [Press(PressId(Action.PICK, image.id), f"U{n}") for n, image in enumerate(images[:4], 1)]
+        vary = [Press(PressId(Action.VARY, image.id), f"V{n}") for n, image in enumerate(images[:4], 1)]
+        return _view(
+            [
+                TextDisplay(_noted(self.headline(job), hint(job.spec), note)),
+                _gallery(filename, alt_text(job)),
+                _row(*pick, Press(PressId(Action.REROLL, first), "", emoji="🔄")),
+                _row(*vary, Press(PressId(Action.REMIX, first), "Remix", emoji="🎛️")),
+                _row(
+                    Press(PressId(Action.SEED, first), "Seed", emoji="🌱"),
+                    Press(PressId(Action.DELETE, first), "Delete", emoji="🗑️"),
+                ),
+            ],
+            DONE,
+        )
+
+    def single(self, job: Job, image: StoredImage, filename: str, *, note: str = "", copy: bool = False) -> LayoutView:
+        """One image at full size. Delete takes a `copy` away alone, and the only post with its job."""
+        end = Action.REMOVE if copy else Action.DELETE
+        return _view(
+            [
+                TextDisplay(_noted(self.headline(job), hint(job.spec), note)),
+                _gallery(filename, alt_text(job)),
+                _row(
+                    Press(PressId(Action.VARY, image.id), "Vary (Subtle)", emoji="🪄"),
+                    Press(PressId(Action.VARY_STRONG, image.id), "Vary (Strong)", emoji="🪄"),
+                    Press(PressId(Action.REROLL, image.id), "", emoji="🔄"),
+                ),
+                _row(
+                    Press(PressId(Action.REMIX, image.id), "Remix", emoji="🎛️"),
+                    Press(PressId(Action.SEED, image.id), "Seed", emoji="🌱"),
+                    Press(PressId(end, image.id), "Delete", emoji="🗑️"),
+                ),
+            ],
+            DONE,
+        )
+
+    def ended(self, job: Job, sentence: str) -> LayoutView:
+        """A job without a picture: what happened, that nothing was charged, and a way to try again."""
+        text = f"{self.headline(job)}\n{sentence}\n-# Nothing was charged."
+        return _view([TextDisplay(text), _row(Press(PressId(Action.AGAIN, job.id), "Try again", emoji="🔄"))], BROKEN)
+
+    def history(self, rows: Sequence[tuple[Job, str | None]], older_than: int | None) -> LayoutView:
+        """A page of jobs, each with its thumbnail's file name (None when it has no picture)."""
+        parts: list[discord.ui.Item[LayoutView]] = []
+        for job, thumbnail in rows:
+            text = (
+                f"{self.headline(job, 200)}\n-# #{job.id} · {STATE_WORDS[job.state]} · <t:{job.created_at // 1000}:R>"
+            )
+            show = Press(PressId(Action.SHOW, job.id), "Show")
+            if thumbnail is None:
+                parts.append(TextDisplay(text))
+            else:
+                parts.append(Section(text, accessory=Thumbnail(f"attachment://{thumbnail}", description=alt_text(job))))
+                parts.append(_row(show))
+        if older_than is not None:
+            parts += [Separator(), _row(Press(PressId(Action.OLDER, older_than), "Older", emoji="▶️"))]
+        return _view(parts, ACCENT)
+
+    def queue(self, rows: Iterable[tuple[Job, Painting]]) -> LayoutView:
+        """One's own jobs on their way, each with its Cancel."""
+        parts: list[discord.ui.Item[LayoutView]] = []
+        for job, state in rows:
+            cancel = Press(PressId(Action.CANCEL, job.id), "Cancel", emoji="✖️")
+            parts.append(Section(f"{self.headline(job, 200)}\n{progress_line(state)}", accessory=cancel))
+        return _view(parts, ACCENT)
+
+    def headline(self, job: Job, limit: int = PROMPT_SHOWN) -> str:
+        """The prompt, the flags that paste it back, and whose it is."""
+        return f"**{shown(job.spec.prompt, limit) or '(no prompt)'}**\n-# {self._flags(job)} · <@{job.user_id}>"
+
+    def paste_line(self, spec: Spec) -> str:
+        """The line that gives the same job again."""
+        models = self._models()
+        info = next((info for info in models if info.key == spec.model), None)
+        return echo(spec, info, models[0].key if models else "")
+
+    def _flags(self, job: Job) -> str:
+        line = self.paste_line(job.spec.evolve(prompt="", negative_prompt=""))
+        negative = f"without {shown(job.spec.negative_prompt, 300)} · " if job.spec.negative_prompt else ""
+        return negative + shown(line, 300)
+
+
+def notice(text: str, *buttons: Press) -> LayoutView:
+    """A short answer, with buttons if any."""
+    return _view([TextDisplay(text), *([_row(*buttons)] if buttons else [])], ACCENT)
+
+
+def batch(number: int, jobs: int, images: int, price_mc: int, left_mc: int) -> LayoutView:
+    """Ask before several jobs are started."""
+    text = (
+        f"This makes **{jobs} jobs, {images} pictures**, for **{credits_text(price_mc)}**. "
+        f"You have {credits_text(left_mc)}."
+    )
+    yes = Press(PressId(Action.BATCH, number), f"Paint {jobs}", style=discord.ButtonStyle.primary, emoji="🎨")
+    return notice(text, yes, Press(PressId(Action.DISMISS, number), "Not now"))
+
+
+def credits_text(amount_mc: int) -> str:
+    """Millicredits as people read them: "4 credits", "0.5 credits"."""
+    amount = f"{amount_mc / 1000:.3f}".rstrip("0").rstrip(".")
+    return f"{amount} credit" if amount == "1" else f"{amount} credits"
+
+
+def progress_line(state: Painting) -> str:
+    if state.started and state.steps:
+        share = state.step / state.steps
+        bar = "▰" * round(share * 10) + "▱" * (10 - round(share * 10))
+        return f"{bar} {share:.0%}{_eta(state.eta_s)}"
+    if state.position:
+        return f"In the queue, {_ordinal(state.position + 1)} in line{_eta(state.eta_s)}"
+    return f"In the queue, next in line{_eta(state.eta_s)}"
+
+
+def alt_text(job: Job) -> str:
+    count = "A picture" if job.spec.num_images == 1 else f"{job.spec.num_images} pictures"
+    return f"{count} painted from the prompt: {job.spec.prompt}"[:ALT_TEXT]
+
+
+def _eta(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f" · about {seconds:.0f} s" if seconds < 90 else f" · about {seconds / 60:.0f} min"
+
+
+def _ordinal(n: int) -> str:
+    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{suffix}"
+
+
+def hint(spec: Spec) -> str:
+    """What the embedded model does not know of a prompt, as a sentence; nothing for other models."""
+    return shown(mini.hint(spec.prompt) or "", 400) if spec.model == "mini" else ""
+
+
+def _noted(text: str, *notes: str) -> str:
+    return "\n".join([text, *(f"-# {note}" for note in notes if note)])
+
+
+def _gallery(filename: str, description: str) -> MediaGallery[LayoutView]:
+    return MediaGallery(discord.MediaGalleryItem(f"attachment://{filename}", description=description))
+
+
+def _row(*buttons: Press) -> ActionRow[LayoutView]:
+    return ActionRow(*buttons)
+
+
+def _view(parts: Sequence[discord.ui.Item[LayoutView]], colour: discord.Colour) -> LayoutView:
+    # never a timeout: a view that ends takes its button class out of the whole bot
+    view = LayoutView(timeout=None)
+    view.add_item(Container(*parts, accent_colour=colour))
+    return view
