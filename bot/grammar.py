@@ -209,8 +209,8 @@ def echo(spec: Spec, info: ModelInfo | None = None, default_model: str = "") -> 
 
     What equals the default of the model `info` is left out, and the model itself when it is `default_model`.
     """
-    parts = [_plain(spec.prompt)]
-    parts += [f"--no {_plain(flags.unquote_proof(spec.negative_prompt))}"] if spec.negative_prompt else []
+    parts = [plain(spec.prompt)]
+    parts += [f"--no {plain(flags.unquote_proof(spec.negative_prompt))}"] if spec.negative_prompt else []
     parts += [f"--vary {seed}:{flags.decimal(strength)}" for seed, strength in spec.variations]
     parts += [f"--{name} {value}" for name, value in _unusual(spec, info, default_model)]
     parts += ["--tile"] if spec.tiling else []
@@ -236,7 +236,7 @@ def _unusual(spec: Spec, info: ModelInfo | None, default_model: str) -> Iterator
         yield "n", str(spec.num_images)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Escape words so that they are read as words: no flag and no permutation begins in them."""
     pieces = [f"\\{char}" if _flag_head(text, at) else char for at, char in enumerate(text)]
     return permutations.escape("".join(pieces))

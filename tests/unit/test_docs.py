@@ -1,0 +1,78 @@
+"""The documents are code: what they promise exists, and what exists is in them."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bot import flags
+from bot.__main__ import build_parser
+from bot.config import Settings
+
+ROOT = Path(__file__).parents[2]
+TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/pytest"
+DEMO_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[demo]' && .venv/bin/easel demo"
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def defaults() -> dict[str, str]:
+    """Every key with its default, as one writes it into `.env`."""
+    found = {}
+    for name, setting in Settings.model_fields.items():
+        value = setting.default
+        plain = json.dumps(value) if isinstance(value, (bool, dict)) else str(value)
+        found[f"EASEL_{name.upper()}"] = "" if name == "token" else plain
+    return found
+
+
+def commands() -> list[str]:
+    (choices,) = (action.choices for action in build_parser()._actions if isinstance(action.choices, dict))
+    return list(choices)
+
+
+def test_env_example_is_every_setting_with_its_default() -> None:
+    assert dict(re.findall(r"^#?(EASEL_\w+)=(.*)$", text(".env.example"), re.M)) == defaults()
+
+
+def test_configuration_is_every_setting_with_its_default() -> None:
+    rows = re.findall(r"^\| `(EASEL_\w+)` \| (?:`(.*?)`|empty) \| (.+) \|$", text("docs/configuration.md"), re.M)
+    assert {key: default for key, default, _ in rows} == defaults()
+    for name, setting in Settings.model_fields.items():
+        meaning = next(meaning for key, _, meaning in rows if key == f"EASEL_{name.upper()}")
+        assert meaning.startswith(setting.description or "?")
+
+
+def test_every_command_and_flag_is_documented() -> None:
+    page = text("docs/commands.md")
+    assert [name for name in commands() if f"| `easel {name}` |" not in page] == []
+    assert [name for name in flags.FLAGS if f"| `--{name}" not in page] == []
+
+
+def test_every_option_of_imagine_is_documented() -> None:
+    (choices,) = (action.choices for action in build_parser()._actions if isinstance(action.choices, dict))
+    options = [option for action in choices["imagine"]._actions for option in action.option_strings]
+    page = text("docs/commands.md")
+    assert [option for option in options if f"`{option}`" not in page and option not in ("-h", "--help")] == []
+
+
+def test_the_readme_commands_are_the_ones_that_are_run() -> None:
+    assert {TEST_COMMAND, DEMO_COMMAND} <= set(text("README.md").splitlines())
+    assert text(".ci/run").splitlines()[-1] == TEST_COMMAND
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text(page))
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_the_container_needs_no_build_extensions() -> None:
+    dockerfile = text("Dockerfile")
+    assert "<<" not in dockerfile
+    assert not re.search(r"COPY .*--(link|exclude)|--mount", dockerfile)
+    assert "USER 10001:10001" in dockerfile
+    assert "HEALTHCHECK" in dockerfile
