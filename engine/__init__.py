@@ -1,5 +1,6 @@
 """Easel's image engine: requests in, events and pictures out. Importing it never imports torch."""
 
+from engine.engine import Engine
 from engine.errors import (
     DeviceLost,
     EngineClosed,
@@ -45,6 +46,7 @@ __all__ = [
     "Backend",
     "Cancelled",
     "DeviceLost",
+    "Engine",
     "EngineClosed",
     "EngineError",
     "EngineStatus",

@@ -95,6 +95,13 @@ class Call:
     def key(self) -> tuple[object, ...]:
         return self.form.key
 
+    def time(self) -> float:
+        """The training timestep of a denoiser call; 0..1 of flow models' own scale becomes 0..1000."""
+        names = _names(self.module, self.method)
+        named = {**dict(zip(names, self.args, strict=False)), **self.kwargs}
+        t = float(torch.as_tensor(named["timestep"]).reshape(-1)[0])
+        return t * 1000 if "img_ids" in named else t  # Flux divides before the call
+
     def run(self) -> Any:
         """Run it alone, exactly as the pipeline asked."""
         kwargs = {k: v for k, v in self.kwargs.items() if k not in IGNORED.get(self.method, ())}

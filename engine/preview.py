@@ -11,7 +11,7 @@ from PIL import Image
 from engine.families import Family
 
 MIN_INTERVAL_S = 0.4  # a chat shows an edit every two seconds; a terminal a few frames a second
-MAX_SHARE = 0.02  # of the engine's time
+SHARE_ALONE, SHARE_BUSY = 0.08, 0.015  # of the engine's time; who waits wants pictures, not previews of others'
 SIDE_PX = 128
 TINY_VAE = 2_000_000  # parameters: decoding with it is cheaper than guessing is worth
 CALIBRATION = 16  # latent pixels a side
@@ -100,5 +100,6 @@ class Throttle:
     def open(self) -> bool:
         return time.perf_counter() >= self._next
 
-    def spent(self, seconds: float) -> None:
-        self._next = time.perf_counter() + max(MIN_INTERVAL_S, seconds / MAX_SHARE)
+    def spent(self, seconds: float, *, alone: bool) -> None:
+        share = SHARE_ALONE if alone else SHARE_BUSY
+        self._next = time.perf_counter() + max(MIN_INTERVAL_S, seconds / share)

@@ -89,6 +89,5 @@ def is_plain(pieces: tuple[Piece, ...]) -> bool:
 
 
 def plain_text(prompt: str) -> str:
-    """The prompt without its weights, for encoders that cannot follow them."""
-    pieces = parse(prompt)
-    return prompt if is_plain(pieces) else "".join(piece.text or " " for piece in pieces)
+    """The prompt without weights and escapes; a prompt that has none comes back unchanged."""
+    return "".join(piece.text or " " for piece in parse(prompt))

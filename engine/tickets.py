@@ -9,6 +9,7 @@ from typing import Self
 
 from PIL import Image
 
+from engine.errors import EngineError
 from engine.types import Cancelled, Event, Failed, ImageReady, Preview, Progress, Queued, Terminal
 
 _LATEST_WINS = (Queued, Progress, Preview)  # a reader that sleeps needs only the newest of these
@@ -43,6 +44,10 @@ class JobTicket:
         if isinstance(event, Terminal):
             self._end.set_result(event)
         self._arrived.set()
+
+    def fail(self, error: EngineError) -> None:
+        """End it from outside, when no backend is left to do so."""
+        self.publish(Failed(error=error))
 
     def __aiter__(self) -> Self:
         return self

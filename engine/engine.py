@@ -1,0 +1,173 @@
+"""The engine as the event loop sees it: submit requests, read events. Starts the thread; knows no torch itself."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from engine import catalogue, families, resolve
+from engine.errors import DeviceLost, EngineClosed, InvalidRequest, QueueFull
+from engine.jobs import Job, expected_calls, weighted_pixels
+from engine.policy import LANES, Pace
+from engine.tickets import JobTicket
+from engine.types import EngineStatus, Event, ModelInfo, Queued, Txt2Img
+
+if TYPE_CHECKING:
+    from engine.worker import Options, Worker
+
+BUSY_RETRY_S = 30.0  # told when nothing was measured yet
+
+
+class Engine:
+    """Paints pictures in a thread of its own; implements `engine.Backend`.
+
+    Args:
+        model: the default model: `mini`, a diffusers folder, a hub id or a `.safetensors` file.
+        models: more models by the name users type.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`. dtype: `auto`, `float32`, `bfloat16`, `float16`.
+        mode: `exact` gives the same bytes for the same seed in any company; `fast` batches more, equal within rounding.
+        threads: CPU threads; 0 = all cores but one, or what a process that already uses torch has chosen.
+        max_rows: most rows of one call. memory_mib: for weights, 0 = most of the device.
+        data_dir: keeps the row counts that `exact` mode has chosen. max_queue: jobs that may wait or run.
+
+    Raises: ModelUnloadable when a model is not there.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "mini",
+        *,
+        models: Mapping[str, str] | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        mode: Literal["exact", "fast"] = "exact",
+        threads: int = 0,
+        max_rows: int = 8,
+        memory_mib: int = 0,
+        data_dir: Path | None = None,
+        max_queue: int = 1000,
+    ) -> None:
+        table = {catalogue.key_of(str(model)): str(model), **(models or {})}
+        self._sources = {key: catalogue.source(key, location) for key, location in table.items()}
+        self._models = tuple(catalogue.describe(source) for source in self._sources.values())
+        self._settings: dict[str, Any] = {
+            "device": device,
+            "dtype": dtype,
+            "mode": mode,
+            "threads": threads,
+            "max_rows": max_rows,
+            "memory_mib": memory_mib,
+            "data_dir": data_dir,
+        }
+        self._max_queue = max_queue
+        self._numbers = itertools.count(1)
+        self._commands: queue.SimpleQueue[Callable[[Worker], None]] = queue.SimpleQueue()
+        self._open: dict[int, JobTicket] = {}
+        self._pace = Pace()
+        self._worker: Worker | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        if self._closed:
+            raise EngineClosed()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+            self._thread.start()
+
+    def _serve(self) -> None:
+        from engine import before_torch  # noqa: F401
+        from engine.worker import Worker  # loads torch, in the thread
+
+        self._worker = Worker(self._options(), self._commands, self._pace)
+        self._worker.run()
+
+    def _options(self) -> Options:
+        from engine.worker import Options
+
+        sources = {m.key: (self._sources[m.key], m.scheduler) for m in self._models}
+        return Options(sources=sources, **self._settings)
+
+    async def close(self, grace_s: float = 0.0) -> None:
+        self._closed = True
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._commands.put(lambda worker: worker.close(grace_s))
+            await asyncio.to_thread(thread.join)
+            await asyncio.sleep(0)  # the last events were posted before the thread ended
+        for ticket in list(self._open.values()):
+            ticket.fail(EngineClosed())
+        self._open.clear()
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._models
+
+    def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
+        self._admit(weight, lane)
+        info = resolve.find(self._models, request.model)
+        request = resolve.complete(request, info)
+        if request.tiling and not families.by_name(info.family).tileable:
+            raise InvalidRequest(f"{info.key} cannot make tiles.", "Leave tiling out, or use an SD 1.x or SDXL model.")
+        return self._enqueue(request, info, user, weight, lane)
+
+    def _admit(self, weight: float, lane: str) -> None:
+        if self._closed:
+            raise EngineClosed()
+        if self._worker is not None and self._worker.facts.get("lost"):
+            raise DeviceLost()
+        if lane not in LANES or weight <= 0:
+            raise InvalidRequest("The lane or the weight is wrong.", f"Lanes: {', '.join(LANES)}; weights above 0.")
+        if len(self._open) >= self._max_queue:
+            raise QueueFull(retry_after_s=BUSY_RETRY_S)
+
+    def _enqueue(self, request: Txt2Img, info: ModelInfo, user: str, weight: float, lane: str) -> JobTicket:
+        number, loop = next(self._numbers), asyncio.get_running_loop()
+        ticket = JobTicket(lambda: self._commands.put(lambda worker: worker.cancel(job)))
+
+        def publish(event: Event) -> None:
+            ticket.publish(event)
+            if ticket.ended:
+                self._open.pop(number, None)
+
+        def post(event: Event) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(publish, event)
+
+        job = Job(number, request, info, user, weight, lane, post)
+        publish(Queued(position=len(self._open), eta_s=None))
+        self._open[number] = ticket
+        self._commands.put(lambda worker: worker.submit(job))
+        return ticket
+
+    def status(self) -> EngineStatus:
+        worker = self._worker
+        facts = dict(worker.facts) if worker else {}
+        running = worker.running if worker else 0
+        return EngineStatus(
+            device=facts.pop("device", self._settings["device"]),
+            dtype=facts.pop("dtype", self._settings["dtype"]),
+            mode=self._settings["mode"],
+            loaded=worker.loaded if worker else (),
+            queued=max(0, len(self._open) - running),
+            running=min(running, len(self._open)),
+            facts=facts,
+        )
+
+    def estimate_s(self, request: Txt2Img) -> float | None:
+        info = resolve.find(self._models, request.model)
+        request = resolve.complete(request, info)
+        seconds = self._pace.seconds(info.key, weighted_pixels(request))
+        return None if seconds is None else seconds * expected_calls(request) * request.num_images

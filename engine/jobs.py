@@ -1,0 +1,105 @@
+"""One submitted job inside the engine, and the images it is made of. Knows no torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.policy import Pace
+from engine.tasks import task_of
+from engine.types import Event, ModelInfo, Progress, Queued, Txt2Img
+
+PROGRESS_INTERVAL_S = 0.05  # every event wakes the event loop; nobody sees more than 20 a second
+ETA_CHANGE = 0.1  # a new ETA is told when it differs by a tenth
+GUESS_S_PER_PIXEL = 1e-6  # before anything was measured; only the order matters then
+
+
+@dataclass(eq=False)
+class Painting:
+    """One image of a job: a fiber once started, and the call it waits for."""
+
+    job: Job
+    index: int
+    fiber: Any = None
+    call: Any = None
+    model: Any = None
+    pipe: Any = None
+    calls: int = 0
+    rows: int = 1
+    done: bool = False
+
+
+@dataclass(eq=False)
+class Job:
+    """One request in the engine thread. `post` hands an event to the submitter's loop."""
+
+    number: int
+    request: Txt2Img
+    info: ModelInfo
+    user: str
+    weight: float
+    lane: str
+    post: Callable[[Event], None]
+    submitted: float = field(default_factory=time.perf_counter)
+    started: float | None = None
+    paintings: list[Painting] = field(default_factory=list)
+    calls_each: int = 0
+    calls_done: int = 0
+    ended: bool = False
+    _told: Queued | None = None
+    _progress_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.paintings = [Painting(self, i) for i in range(self.request.num_images)]
+        self.calls_each = expected_calls(self.request)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        assert self.request.width is not None
+        assert self.request.height is not None
+        return self.request.width, self.request.height
+
+    def remaining_s(self, pace: Pace) -> float:
+        """Device seconds to go, as far as is known."""
+        pixels = weighted_pixels(self.request)
+        seconds = pace.seconds(self.info.key, pixels)
+        calls = max(1, self.calls_each * len(self.paintings) - self.calls_done)
+        return calls * (pixels * GUESS_S_PER_PIXEL if seconds is None else seconds)
+
+    def tell_position(self, position: int, eta_s: float | None) -> None:
+        """Emit `Queued` if there is news in it."""
+        told = self._told
+        if told is not None and told.position == position and not _differs(told.eta_s, eta_s):
+            return
+        self._told = Queued(position=position, eta_s=eta_s)
+        self.post(self._told)
+
+    def tell_progress(self) -> None:
+        """Emit `Progress`, not too often, but always the last."""
+        now, total = time.perf_counter(), self.calls_each * len(self.paintings)
+        if now - self._progress_at >= PROGRESS_INTERVAL_S or self.calls_done >= total:
+            self._progress_at = now
+            self.post(Progress(step=min(self.calls_done, total), steps=total))
+
+
+def _differs(old: float | None, new: float | None) -> bool:
+    if old is None or new is None:
+        return old is not new
+    return abs(new - old) > ETA_CHANGE * max(old, 1.0)
+
+
+def weighted_pixels(request: Txt2Img) -> int:
+    """Pixels of all rows of one image's call: guidance paints twice."""
+    rows = 2 if (request.guidance_scale or 0) > 1 else 1
+    return (request.width or 0) * (request.height or 0) * rows
+
+
+def expected_calls(request: Txt2Img) -> int:
+    """Denoiser calls of one image, before its timetable exists."""
+    steps = request.num_inference_steps or 1
+    steps = max(1, min(steps, int(steps * task_of(request).effort(request))))
+    if request.scheduler == "heun":
+        return 2 * steps - 1
+    return steps + 1 if request.scheduler == "pndm" and steps > 1 else steps

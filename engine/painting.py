@@ -1,0 +1,60 @@
+"""Set up one image: its own copy of the pipeline, its scheduler, its noise, its words, its fiber."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from engine import embeddings, noise, prompts, resolve, timetables
+from engine.fibers import Fiber
+from engine.residency import Model
+from engine.tasks import task_of
+from engine.types import Txt2Img
+
+
+def begin(request: Txt2Img, index: int, model: Model) -> tuple[Any, Fiber]:
+    """The pipeline copy of image `index`, and the fiber that will call it."""
+    pipe = model.pipeline(task_of(request))
+    name = request.scheduler or model.default_scheduler
+    is_default = name == model.default_scheduler
+    pipe.__dict__["scheduler"] = timetables.build(name, model.pipe.scheduler, is_default=is_default)
+    seed, chain = resolve.image_chain(request, index)
+    generator = noise.generator(seed)
+    if chain:
+        pipe.__dict__["prepare_latents"] = _within(noise.Varied(generator, chain), pipe.prepare_latents)
+    arguments = {**task_of(request).arguments(request), "generator": generator}
+
+    def paint() -> Any:
+        words = _words(pipe, model, request)
+        return pipe(**_known_to(type(pipe), {**arguments, **words})).images[0]
+
+    return pipe, Fiber(paint, tiled=request.tiling)
+
+
+def _within(mode: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    def varied(*args: Any, **kwargs: Any) -> Any:
+        with mode:
+            return function(*args, **kwargs)
+
+    return varied
+
+
+def _words(pipe: Any, model: Model, request: Txt2Img) -> dict[str, Any]:
+    """The prompts as the pipeline takes them: text where it reads the same, embeddings where we read more."""
+    prompt, negative = request.prompt, request.negative_prompt
+    if model.family.clip_prompts and embeddings.needs_embedding(pipe, prompt, negative):
+        return embeddings.embed(pipe, prompt, negative, request.clip_skip)
+    # no negative prompt is None, as when one calls the pipeline without: SDXL then puts zeros
+    return {"prompt": prompts.plain_text(prompt), "negative_prompt": prompts.plain_text(negative) or None}
+
+
+def _known_to(pipeline: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what the pipeline's call takes: Flux knows no clip_skip, img2img of SD 1.x no width."""
+    return {k: v for k, v in arguments.items() if k in _parameters(pipeline)}
+
+
+@cache
+def _parameters(pipeline: type) -> frozenset[str]:
+    return frozenset(inspect.signature(pipeline.__call__).parameters)  # type: ignore[operator]

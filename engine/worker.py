@@ -1,0 +1,399 @@
+"""The engine thread: drain commands, admit, pick, forward, resume, emit. The only place where models run."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from greenlet import GreenletExit
+
+from engine import devices, resolve  # devices comes before torch
+from engine import painting as paintings
+from engine.catalogue import Source
+from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory, RenderFailed
+from engine.fibers import Call, forward
+from engine.jobs import Job, Painting, weighted_pixels
+from engine.policy import FairShare, Pace
+from engine.preview import Throttle
+from engine.residency import MIB, Residency
+from engine.rows import Pins, RowCounts
+from engine.tasks import task_of
+from engine.tiling import circular, in_tiles
+from engine.types import Cancelled, Failed, Finished, ImageReady, Preview, Recipe, Started
+
+log = logging.getLogger(__name__)
+
+RERANK_S = 0.25  # shares drift slowly; arrivals and ends re-rank at once
+FIRST_PREVIEW = 5  # not in the first fifth of the calls: there is nothing but noise
+POSITIONS_S = 1.0  # how often waiting jobs are told where they stand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the engine was built with; see `engine.Engine`."""
+
+    sources: Mapping[str, tuple[Source, str]]
+    device: str
+    dtype: str
+    mode: str
+    threads: int
+    max_rows: int
+    memory_mib: int
+    data_dir: Path | None
+
+
+Command = Callable[["Worker"], None]
+
+
+class Worker:
+    """Everything the thread owns. `commands` is the only way in, each job's `post` the only way out."""
+
+    def __init__(self, options: Options, commands: queue.SimpleQueue[Command], pace: Pace) -> None:
+        self._options, self._commands, self.pace = options, commands, pace
+        self.facts: dict[str, Any] = {}
+        self.loaded: tuple[str, ...] = ()
+        self.running = 0
+        self._jobs: list[Job] = []
+        self._shares = FairShare()
+        self._order: list[Job] = []
+        self._ranked_at = self._told_at = 0.0
+        self._deadline: float | None = None
+        self._throttle = Throttle()
+
+    # ------------------------------------------------------------------ life
+    def run(self) -> None:
+        """Serve until closed. The thread's outermost edge: whatever escapes is a lost device."""
+        try:
+            with torch.no_grad():
+                self._prepare()
+                while self._drain():
+                    self._tick()
+            self._fail_all(EngineClosed())
+        except Exception:
+            log.exception("the engine stopped")
+            self.facts["lost"] = True
+            self._drain_rest()
+            self._fail_all(DeviceLost())
+
+    def _prepare(self) -> None:
+        options = self._options
+        self._device = devices.choose_device(options.device)
+        self._dtype = devices.choose_dtype(options.dtype, self._device)
+        threads = devices.set_threads(options.threads)
+        torch.backends.cudnn.deterministic = options.mode == "exact"
+        self._residency = Residency(options.sources, self._device, self._dtype, options.memory_mib * MIB)
+        self._rows = RowCounts(options.mode, options.max_rows, self._device, Pins(options.data_dir))
+        self._batching = options.mode == "fast" or self._device.type != "cpu"
+        self._versions = {**resolve.versions(), "threads": str(threads)}
+        self.facts.update(device=str(self._device), dtype=str(self._dtype).removeprefix("torch."), threads=threads)
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        try:
+            self._residency.get(next(iter(self._options.sources)), time.perf_counter())
+        except EngineError as error:
+            log.warning("%s", error)  # the first job that needs it is told
+        self.loaded = self._residency.loaded
+
+    def _drain(self) -> bool:
+        """Take in every command; wait for one when idle. False when it is time to end."""
+        while True:
+            idle = not self._jobs and self._deadline is None
+            try:
+                command = self._commands.get(block=idle)
+            except queue.Empty:
+                break
+            command(self)
+            self._ranked_at = 0.0
+        if self._deadline is None:
+            return True
+        return bool(self._jobs) and time.perf_counter() < self._deadline
+
+    def submit(self, job: Job) -> None:
+        """Command: serve this job."""
+        self._jobs.append(job)
+        self._shares.enter(job.user, job.lane, job.weight)
+
+    def cancel(self, job: Job) -> None:
+        """Command: stop this job, unless it has ended."""
+        self._end(job, Cancelled())
+
+    def close(self, grace_s: float) -> None:
+        """Command: end when everything is done, at the latest after `grace_s`."""
+        self._deadline = time.perf_counter() + grace_s
+
+    def _drain_rest(self) -> None:
+        while not self._commands.empty():
+            self._commands.get()(self)
+
+    def _fail_all(self, error: EngineError) -> None:
+        for job in list(self._jobs):
+            if not job.ended:
+                job.ended = True
+                job.post(Failed(error=error))
+        self._jobs.clear()
+
+    # ------------------------------------------------------------------ one round
+    def _tick(self) -> None:
+        order = self._ranked()
+        lead = self._lead(order)
+        if lead is None:
+            return
+        group, pad_to = self._group(lead, order)
+        self._run(group, pad_to)
+
+    def _ranked(self) -> list[Job]:
+        """The jobs in the order they are to be served; sorted anew when something happened, or after a while."""
+        now = time.perf_counter()
+        if now - self._ranked_at > RERANK_S:
+            self._ranked_at = now
+            self._order = sorted(self._jobs, key=self._rank)
+            self.running = sum(job.started is not None for job in self._jobs)
+        if now - self._told_at > POSITIONS_S:
+            self._told_at = now
+            self._tell_positions()
+        return self._order
+
+    def _rank(self, job: Job) -> Any:
+        return self._shares.rank(job.user, job.lane, job.remaining_s(self.pace), job.number)
+
+    def _tell_positions(self) -> None:
+        ahead_s: float | None = 0.0
+        for position, job in enumerate(self._order):
+            known = self.pace.seconds(job.info.key, weighted_pixels(job.request)) is not None
+            ahead_s = ahead_s + job.remaining_s(self.pace) if known and ahead_s is not None else None
+            if job.started is None:
+                job.tell_position(position, ahead_s)
+
+    def _lead(self, order: list[Job]) -> Painting | None:
+        """The image whose call is next: one that only needs finishing or admitting, else the first in order."""
+        if self._batching:
+            self._start_many(order)
+            parked = [p for job in order for p in job.paintings if p.call is not None]
+            return next((p for p in parked if p.call.kind != "denoise"), parked[0] if parked else None)
+        return self._first(order)
+
+    def _first(self, order: list[Job]) -> Painting | None:
+        for job in order:
+            for painting in job.paintings:
+                if painting.fiber is None and not job.ended:
+                    self._start(painting)
+                if painting.call is not None:
+                    return painting
+        return None
+
+    def _start_many(self, order: list[Job]) -> None:
+        """Have about two calls' worth of rows ready, and always the first job."""
+        live = 0
+        for job in list(order):
+            for painting in job.paintings:
+                if live >= 2 * self._options.max_rows or job.ended:
+                    return
+                if painting.fiber is None:
+                    self._start(painting)
+                live += painting.call is not None
+
+    def _group(self, lead: Painting, order: list[Job]) -> tuple[list[Painting], int]:
+        call: Call = lead.call
+        if call.kind == "encode" or lead.model.family.name == "unknown":
+            return [lead], 0
+        cap, pad_to = self._rows.of(call, lead.model.sha256)
+        if cap <= call.rows:
+            return [lead], pad_to
+        group, rows = [lead], call.rows
+        for painting in (p for job in order for p in job.paintings if p.call is not None and p is not lead):
+            if rows + painting.call.rows <= cap and painting.call.kind == call.kind and painting.call.key == call.key:
+                group.append(painting)
+                rows += painting.call.rows
+        return group, pad_to
+
+    # ------------------------------------------------------------------ fibers
+    def _start(self, painting: Painting) -> None:
+        job = painting.job
+        try:
+            painting.model = model = self._residency.get(job.request.model or "", time.perf_counter())
+        except EngineError as error:
+            return self._end(job, Failed(error=error))
+        self.loaded = self._residency.loaded
+        model.users += 1
+        painting.pipe, painting.fiber = paintings.begin(job.request, painting.index, model)
+        self._resume(painting)
+
+    def _resume(self, painting: Painting, value: Any = None, error: BaseException | None = None) -> None:
+        """Run a fiber to its next call. The pipeline's edge: whatever it raises is that one job's failure."""
+        painting.call = None
+        try:
+            result = painting.fiber.throw(error) if error else painting.fiber.advance(value)
+        except EngineError as failure:
+            return self._end(painting.job, Failed(error=failure))
+        except Exception as failure:
+            if devices.is_device_error(failure):
+                raise
+            log.warning("job %d failed", painting.job.number, exc_info=True)
+            return self._end(painting.job, Failed(error=RenderFailed(reason=_reason(failure))))
+        if painting.fiber.dead:
+            self._finish(painting, result)
+        else:
+            painting.call = result
+
+    def _finish(self, painting: Painting, image: Any) -> None:
+        job = painting.job
+        painting.done = True
+        seed = resolve.image_seed(job.request, painting.index)
+        job.post(ImageReady(index=painting.index, image=image, seed=seed, recipe=self._recipe(painting, seed)))
+        self._release(painting)
+        if all(p.done for p in job.paintings):
+            started = job.started or job.submitted
+            self._end(job, Finished(wait_s=started - job.submitted, run_s=time.perf_counter() - started))
+
+    def _end(self, job: Job, event: Finished | Failed | Cancelled) -> None:
+        if job.ended:
+            return
+        job.ended = True
+        self._jobs.remove(job)
+        self._shares.leave(job.user, job.lane)
+        self._ranked_at = 0.0
+        for painting in job.paintings:
+            if painting.fiber and not painting.fiber.dead:
+                painting.fiber.throw(GreenletExit)
+            self._release(painting)
+        job.post(event)
+
+    def _release(self, painting: Painting) -> None:
+        if painting.model is not None:
+            painting.model.users -= 1
+        painting.model, painting.pipe, painting.call = None, None, None
+
+    def _recipe(self, painting: Painting, seed: int) -> Recipe:
+        request = painting.job.request
+        return Recipe(
+            task=task_of(request).name,
+            request=resolve.to_json(request),
+            index=painting.index,
+            seed=seed,
+            model=painting.job.info.key,
+            model_sha256=painting.model.sha256,
+            mode=self._options.mode,
+            rows=painting.rows,
+            dtype=self.facts["dtype"],
+            device=self._device.type,
+            versions=self._versions,
+        )
+
+    # ------------------------------------------------------------------ forwards
+    def _run(self, group: list[Painting], pad_to: int) -> None:
+        call: Call = group[0].call
+        for painting in group:
+            self._mark_started(painting)
+        started = time.perf_counter()
+        try:
+            results = self._forward([p.call for p in group], pad_to)
+        except RuntimeError as error:
+            return self._bisect(group, pad_to) if devices.is_out_of_memory(error) else self._blame(group, error)
+        seconds = time.perf_counter() - started
+        self._account(group, max(pad_to, sum(p.call.rows for p in group)), seconds)
+        for painting, result in zip(group, results, strict=True):
+            if call.kind == "encode":
+                painting.model.encoders.put(call, result)
+            elif call.kind == "denoise":
+                self._step_done(painting, result)
+            self._resume(painting, result)
+
+    def _forward(self, calls: list[Call], pad_to: int) -> list[Any]:
+        alone = len(calls) == 1 and not pad_to and self._device.type == "cpu"
+        run: Callable[[], list[Any]] = (lambda: [calls[0].run()]) if alone else (lambda: forward(calls, pad_to))
+        if calls[0].fiber.tiled and calls[0].kind != "encode":
+            with circular(calls[0].module):
+                results = run()
+        else:
+            results = run()
+        devices.wait_for(self._device)
+        return results
+
+    def _mark_started(self, painting: Painting) -> None:
+        job = painting.job
+        if job.started is None and painting.call.kind == "denoise":
+            job.started = time.perf_counter()
+            job.post(Started())
+        if painting.calls == 0 and painting.call.kind == "denoise":
+            job.calls_each = getattr(painting.pipe, "_num_timesteps", None) or job.calls_each
+
+    def _account(self, group: list[Painting], rows: int, seconds: float) -> None:
+        """Charge the users, and learn how long such calls take."""
+        call: Call = group[0].call
+        self._rows.observe(call, rows, seconds)
+        for painting in group:
+            job = painting.job
+            self._shares.charge(job.user, job.lane, seconds / len(group))
+            if call.kind == "denoise":
+                painting.rows = rows
+                if not painting.job.request.tiling:
+                    self.pace.observe(job.info.key, weighted_pixels(job.request), seconds / len(group))
+
+    def _step_done(self, painting: Painting, output: Any) -> None:
+        job = painting.job
+        painting.calls += 1
+        job.calls_done += 1
+        job.tell_progress()
+        worth_seeing = job.calls_each / FIRST_PREVIEW <= painting.calls < job.calls_each
+        if worth_seeing and self._throttle.open():
+            started = time.perf_counter()
+            self._preview(painting, output)
+            self._throttle.spent(time.perf_counter() - started, alone=len(self._jobs) == 1)
+
+    def _preview(self, painting: Painting, output: Any) -> None:
+        call, job = painting.call, painting.job
+        t = call.time()
+        result = output[0] if isinstance(output, tuple) else output.sample
+        image = painting.model.previewer.paint(call.sample, t, result, job.request.guidance_scale or 1.0, job.size)
+        job.post(Preview(index=painting.index, image=image))
+
+    # ------------------------------------------------------------------ trouble
+    def _bisect(self, group: list[Painting], pad_to: int) -> None:
+        """Out of memory: half as many, and never that many again; an image that fits nowhere is its job's failure."""
+        devices.free_cache(self._device)
+        rows = max(pad_to, sum(p.call.rows for p in group))
+        self._rows.lower(group[0].call, rows)
+        if len(group) > 1:
+            half = len(group) // 2
+            self._run(group[:half], 0)
+            return self._run(group[half:], 0)
+        if pad_to > group[0].call.rows:
+            return self._run(group, 0)
+        self._last_resort(group[0])
+
+    def _last_resort(self, painting: Painting) -> None:
+        """Drop idle models, decode in tiles, then give up."""
+        self._residency.evict_idle()
+        devices.free_cache(self._device)
+        call: Call = painting.call
+        try:
+            with in_tiles(call.module, on=call.kind == "decode"):
+                result = call.run() if self._device.type == "cpu" else forward([call])[0]
+        except RuntimeError as error:
+            devices.free_cache(self._device)
+            if devices.is_out_of_memory(error):
+                return self._end(painting.job, Failed(error=OutOfMemory()))
+            return self._blame([painting], error)
+        if call.kind == "denoise":
+            self._step_done(painting, result)
+        self._resume(painting, result)
+
+    def _blame(self, group: list[Painting], error: RuntimeError) -> None:
+        """A call failed: lose the device, or find the one job whose call it is."""
+        if devices.is_device_error(error):
+            raise error
+        if len(group) == 1:
+            return self._resume(group[0], error=error)
+        for painting in group:
+            self._run([painting], 0)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
