@@ -1,0 +1,68 @@
+"""A real database file, a clock that tests move, and a factory of jobs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.spec import Spec
+from bot.store import ManualClock, NewImage, NewJob, Store, StoredFile
+
+_interactions = itertools.count(1)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
+    async with Store.open(tmp_path / "easel.db", clock) as store:
+        yield store
+        assert await store.problems() == []
+
+
+@pytest.fixture
+def asked() -> Callable[..., NewJob]:
+    """A job as asked for, with a new interaction each time; keywords change it (or its spec)."""
+
+    def make(**changes: Any) -> NewJob:
+        values: dict[str, Any] = {
+            "prompt": "a red boat",
+            "width": 512,
+            "height": 512,
+            "num_inference_steps": 4,
+            "guidance_scale": 4.0,
+            "scheduler": "euler",
+            "seed": 7,
+            "model": "mini",
+        }
+        spec = Spec(**values | {name: changes.pop(name) for name in list(changes) if name in Spec.__slots__})
+        job: dict[str, Any] = {
+            "interaction_id": next(_interactions),
+            "guild_id": 1,
+            "channel_id": 2,
+            "user_id": 10,
+            "price_mc": 4000,
+            "application_id": 3,
+            "reply_token": "secret",
+        }
+        return NewJob(spec=spec, **job | changes)
+
+    return make
+
+
+@pytest.fixture
+def pictures() -> Callable[..., list[NewImage]]:
+    """Pictures of a job as if their files were on disk."""
+
+    def make(job_id: int, count: int = 4) -> list[NewImage]:
+        file = [StoredFile(path=f"{job_id}-{i}.png", sha256=f"{i:064x}", bytes=9) for i in range(count)]
+        return [NewImage(ordinal=i, seed=7 + i, file=file[i], width=8, height=8) for i in range(count)]
+
+    return make

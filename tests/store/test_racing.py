@@ -1,0 +1,105 @@
+"""Many at once: no overdraft, no lost write, quick acknowledgements."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.errors import NotEnoughCredits
+from bot.spec import Spec
+from bot.store import Limits, NewJob, Store
+from bot.store.jobs import enqueue_all
+from bot.store.migrations import immediate, migrate
+
+Asked = Callable[..., NewJob]
+
+
+async def test_a_thousand_tasks_cannot_overdraw(store: Store, asked: Asked) -> None:
+    limits = Limits(max_queued=2000, max_queue=2000)
+    tries = [store.enqueue(asked(price_mc=1000), 7000, limits) for _ in range(1000)]
+    results = Counter(type(result).__name__ for result in await asyncio.gather(*tries, return_exceptions=True))
+    assert results == {"Job": 7, "NotEnoughCredits": 993}
+    assert (await store.balance(10, 1, 7000)).free_mc == 0
+
+
+async def test_a_hundred_people_are_acknowledged_at_once(store: Store, asked: Asked) -> None:
+    async def one(user_id: int) -> float:
+        start = time.perf_counter()
+        await store.enqueue(asked(user_id=user_id), 100_000)
+        return time.perf_counter() - start
+
+    worst = max(await asyncio.gather(*(one(user) for user in range(1, 101))))
+    assert worst < 2.0  # loose for a busy machine; measured 0.03 s
+    assert await store.queue_length() == 100
+
+
+async def test_a_cancelled_caller_does_not_harm_the_writer(store: Store, asked: Asked) -> None:
+    tasks = [asyncio.create_task(store.enqueue(asked(), 100_000)) for _ in range(8)]
+    await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await store.remember("still", "writing")
+    assert await store.recall("still") == "writing"
+    assert await store.queue_length() == 8
+
+
+async def test_a_refused_write_does_not_harm_its_neighbours(store: Store, asked: Asked) -> None:
+    results = await asyncio.gather(
+        store.enqueue(asked(price_mc=1), 0), store.remember("a", "b"), return_exceptions=True
+    )
+    assert isinstance(results[0], NotEnoughCredits)
+    assert await store.recall("a") == "b"
+
+
+def _spend(path: str, first: int, results: multiprocessing.SimpleQueue[int]) -> None:
+    """In another process: try to buy forty pictures of somebody who can pay for fifty, as three others do."""
+    spec = Spec(prompt="x", width=64, height=64, num_inference_steps=1, guidance_scale=1, scheduler="euler", seed=1,
+                model="mini")  # fmt: skip
+    bought = 0
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as db:
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA synchronous = OFF")
+        for n in range(40):
+            new = NewJob(interaction_id=first + n, guild_id=1, channel_id=1, user_id=1, spec=spec, price_mc=1000,
+                         application_id=1, reply_token="")  # fmt: skip
+            try:
+                with immediate(db):
+                    enqueue_all(db, (new,), 50_000, Limits(max_queued=999), 0)
+                bought += 1
+            except NotEnoughCredits:
+                pass
+    results.put(bought)
+
+
+def test_four_processes_cannot_overdraw(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    migrate(path, 0)
+    context = multiprocessing.get_context("spawn")
+    results = context.SimpleQueue()
+    workers = [context.Process(target=_spend, args=(str(path), 1 + 1000 * n, results)) for n in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert sum(results.get() for _ in workers) == 50
+    results.close()
+
+
+@pytest.mark.parametrize("size", [1, 200])
+async def test_everything_acknowledged_is_there_after_closing(
+    tmp_path: Path, clock: object, asked: Asked, size: int
+) -> None:
+    path = tmp_path / "other" / "easel.db"
+    async with Store.open(path, clock) as store:  # type: ignore[arg-type]
+        await asyncio.gather(*(store.remember(f"k{n}", "v") for n in range(size)))
+    async with Store.open(path, clock) as store:  # type: ignore[arg-type]
+        assert [await store.recall(f"k{n}") for n in range(size)] == ["v"] * size
