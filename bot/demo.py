@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from bot.app import App, engine_for
 from bot.client import Client
 from bot.config import Settings
-from bot.page import LivePage, dress_bot, person
+from bot.page import LivePage, dress_bot, person, simulated
 from engine.types import Backend
 
 GUILD_ID = 4_194_304_000
@@ -75,7 +75,7 @@ async def stage(
     await app.__aenter__()
     running: Stage | None = None
     try:
-        async with simcord.run(app.client) as env:
+        async with simulated(app.client) as env:
             guild = env.create_guild("Easel's studio", id=GUILD_ID)
             channel = guild.create_text_channel(CHANNEL, topic="Type /imagine and what you would like to see")
             people = _people(env, guild, members, admins)

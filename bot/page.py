@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
+import discord
 import simcord
 from simcord.backend.cdn import CDN_BASE
 from simcord.backend.models import User
 from simcord.builders import UserHandle
 from simcord.preview import _action_plans, _snapshot
+
+from bot.store import SystemClock
 
 log = logging.getLogger(__name__)
 REFRESH_S = 0.4
@@ -26,12 +29,40 @@ WINDOW = 12  # messages shown; 50 large pictures make the page slow
 KEPT_RECORDS = 200  # of simcord's transcripts, which would grow for ever
 
 
+@asynccontextmanager
+async def simulated(client: discord.Client) -> AsyncIterator[simcord.Env]:
+    """Run a client in a simulated Discord whose clock begins now. Raises at the end what the client did not handle.
+
+    Like `simcord.run`, but may be left in another context than it was entered in, as fixtures of pytest-asyncio are.
+    """
+    env = simcord.Env(client)
+    await env.start()
+    scope = env.time_context()
+    scope.__enter__()
+    try:
+        set_clock(env, SystemClock().now_ms() / 1000)
+        yield env
+        env.raise_errors()
+    finally:
+        await env.shutdown()
+        with suppress(ValueError):  # the context it was set in is gone, and its values with it
+            scope.__exit__(None, None, None)
+
+
 def person(env: simcord.Env, user_id: int, name: str) -> UserHandle:
     """A user with an id that is the same in every run, so that credits and pictures stay theirs."""
     env.backend.reserve_id(user_id)
     user = User(id=user_id, name=name.lower(), global_name=name)
     env.backend.users[user_id] = user
     return UserHandle(env, user)
+
+
+def set_clock(env: simcord.Env, now_s: float) -> None:
+    """Move the simulated Discord, which is born on a fixed day, to `now_s` (UTC epoch).
+
+    Its ids grow with its time: without this, the ids of one run would come again in the next.
+    """
+    env.backend.advance_clock(now_s - env.now().timestamp())
 
 
 def dress_bot(env: simcord.Env, name: str, avatar: bytes) -> dict[str, tuple[str, bytes]]:

@@ -51,9 +51,12 @@ async def answer(interaction: discord.Interaction[Any], error: BaseException) ->
         if not interaction.response.is_done():
             await interaction.response.send_message(text, ephemeral=True)
             return
-        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-            await interaction.delete_original_response()
+        thinking = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+        if thinking:  # while it is, a follow-up would become the public answer; deleted, it would be refused
+            await interaction.edit_original_response(content="…")
         await interaction.followup.send(text, ephemeral=True)
+        if thinking:
+            await interaction.delete_original_response()
     except discord.HTTPException as failure:
         if failure.code not in TOKEN_GONE:
             log.warning("a refusal could not be shown: %s", failure)

@@ -1,0 +1,57 @@
+"""Reading a message as a person would: its words, its buttons, its picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from PIL import Image
+
+from bot.demo import Stage
+
+
+def parts(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every component, however deep."""
+    for component in components:
+        yield component
+        yield from parts(component.get("components", []))
+        if "accessory" in component:
+            yield component["accessory"]
+
+
+def words(message: Any) -> str:
+    """All text of a message or response."""
+    shown = [part["content"] for part in parts(message.components) if part["type"] == 10]
+    return "\n".join([message.content or "", *shown])
+
+
+def buttons(message: Any) -> dict[str, str]:
+    """Label (or emoji) to custom id."""
+    found = [part for part in parts(message.components) if part["type"] == 2]
+    return {part.get("label") or part["emoji"]["name"]: part["custom_id"] for part in found}
+
+
+def picture(studio: Stage, message: Any) -> Image.Image:
+    """The attached picture."""
+    data = studio.env.backend.cdn.get(message.attachments[0].url)
+    assert data is not None
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+async def paint(studio: Stage, prompt: str = "a red boat", who: str = "Ann", **options: Any) -> Any:
+    """/imagine and wait; the response message."""
+    result = await studio.members[who].slash(studio.channel, "imagine", prompt=prompt, **options)
+    assert result.acknowledged
+    await studio.idle()
+    return result.response
+
+
+async def press(studio: Stage, message: Any, label: str, who: str = "Ann") -> Any:
+    """Press a button and wait until nothing more happens."""
+    found = buttons(message)
+    assert label in found, f"{label} is not among {list(found)}"
+    result = await studio.members[who].click(message.message, custom_id=found[label])
+    assert result.acknowledged
+    await studio.idle()
+    return result
