@@ -21,7 +21,6 @@ PER_ROW_SCALARS = ("conditioning_scale",)  # a Python float that only multiplies
 SHARED = ("img_ids", "txt_ids")  # no batch dimension
 IGNORED = {"decode": ("generator",)}  # AutoencoderKL.decode takes and never reads it
 FORBIDDEN = [
-    "to",
     "set_attn_processor",
     "set_adapters",
     "set_adapter",
@@ -131,6 +130,10 @@ class Stub:
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__["_methods"]:
             return lambda *args, **kwargs: self._park(name, args, kwargs)
+        if name == "to":
+            return self._stay
+        if name == "encode" and self.__dict__["_kind"] == "decode":
+            return self._encode
         if name in FORBIDDEN:
             raise RuntimeError(f"a job may not call {name}() on a module that others use")
         module = self.__dict__["_module"]
@@ -146,9 +149,22 @@ class Stub:
             return self._module(*args, **kwargs)
         return self._park("__call__", args, kwargs)
 
+    def _stay(self, *args: Any, **kwargs: Any) -> Stub:
+        """SDXL moves its VAE between precisions midway; here it stays, and `_as_own` brings the input to it."""
+        return self
+
+    def _encode(self, image: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        """A VAE's encode is run at once: it is short, happens once a job, and its random sampling must not be torn."""
+        return self._module.encode(self._as_own(image), *args, **kwargs)
+
+    def _as_own(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self._module.dtype)
+
     def _park(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         fiber = getcurrent()
         assert isinstance(fiber, Fiber), "stubs work inside fibers only"
+        if self._kind == "decode" and args:
+            args = (self._as_own(args[0]), *args[1:])
         rows = _first_tensor(args, kwargs).shape[0]
         call = Call(self._module, method, self._kind, args, kwargs, rows, fiber)
         known = self._cached(call) if self._cached else None

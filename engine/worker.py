@@ -294,7 +294,7 @@ class Worker:
         started = time.perf_counter()
         try:
             results = self._forward([p.call for p in group], pad_to)
-        except RuntimeError as error:
+        except Exception as error:
             return self._bisect(group, pad_to) if devices.is_out_of_memory(error) else self._blame(group, error)
         seconds = time.perf_counter() - started
         self._account(group, max(pad_to, sum(p.call.rows for p in group)), seconds)
@@ -376,7 +376,7 @@ class Worker:
         try:
             with in_tiles(call.module, on=call.kind == "decode"):
                 result = call.run() if self._device.type == "cpu" else forward([call])[0]
-        except RuntimeError as error:
+        except Exception as error:
             devices.free_cache(self._device)
             if devices.is_out_of_memory(error):
                 return self._end(painting.job, Failed(error=OutOfMemory()))
@@ -385,7 +385,7 @@ class Worker:
             self._step_done(painting, result)
         self._resume(painting, result)
 
-    def _blame(self, group: list[Painting], error: RuntimeError) -> None:
+    def _blame(self, group: list[Painting], error: Exception) -> None:
         """A call failed: lose the device, or find the one job whose call it is."""
         if devices.is_device_error(error):
             raise error
