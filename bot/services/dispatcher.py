@@ -103,7 +103,8 @@ class Dispatcher:
             self._store.queued.clear()
             try:
                 await self._fill()
-                await first_of(self._store.queued.wait(), timeout_s=await self._idle_s())
+                idle_s = await self._idle_s()
+                await first_of(self._store.queued.wait(), timeout_s=idle_s)
             except sqlite3.Error:  # a full disk mends itself when somebody tidies up
                 log.exception("claiming jobs failed")
                 await asyncio.sleep(ENGINE_AWAY_S)

@@ -1,0 +1,91 @@
+"""kill -9 at random moments: every acknowledged job is delivered exactly once, no credit is lost or kept.
+
+`EASEL_KILLS=50 python -m pytest tests/services/test_killing.py` does it fifty times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import random
+import sqlite3
+import sys
+from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from chaos import ALLOWANCE_CREDITS, SETTINGS, FilePost
+from workbench import until, workbench
+
+from bot.store import SystemClock
+
+KILLS = int(os.environ.get("EASEL_KILLS", "5"))
+HERE = Path(__file__).parent
+
+
+async def run_and_kill(folder: Path, round_: int, after_s: float) -> None:
+    """Start a process on the data, kill it `after_s` seconds after its first acknowledgement."""
+    path = os.pathsep.join([str(HERE), str(HERE.parents[1])])
+    command = [sys.executable, str(HERE / "chaos.py"), str(folder), str(round_)]
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, "PYTHONPATH": path})
+    acks, before = folder / "acks.jsonl", len(lines(folder / "acks.jsonl"))
+
+    async def acknowledges() -> bool:
+        return len(lines(acks)) > before or process.returncode is not None
+
+    await until(acknowledges, 60)
+    await asyncio.sleep(after_s)
+    assert process.returncode is None, "it ended by itself"
+    process.kill()
+    await process.wait()
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+async def test_kill_9_at_random_moments(tmp_path: Path) -> None:
+    dice = random.Random(KILLS)
+    for round_ in range(1, KILLS + 1):
+        await run_and_kill(tmp_path, round_, dice.uniform(0.0, 0.5))
+    post = FilePost(tmp_path / "discord.jsonl", dice)
+    async with workbench(tmp_path, SystemClock(), post=post, **SETTINGS) as bench:
+        await bench.idle(60)
+        balances = [await bench.jobs.balance(user, 1) for user in range(1, 6)]
+    jobs = all_jobs(tmp_path / "easel.db")
+    check_messages(lines(tmp_path / "acks.jsonl"), jobs, lines(tmp_path / "discord.jsonl"))
+    check_files(tmp_path / "images", lines(tmp_path / "discord.jsonl"))
+    for user, balance in enumerate(balances, start=1):
+        charged = sum(job["charged"] for job in jobs.values() if job["user"] == user)
+        assert (balance.free_mc, balance.reserved_mc) == (ALLOWANCE_CREDITS * 1000 - charged, 0)
+    print(f"{KILLS} kills, {len(jobs)} jobs, {sum(job['attempts'] > 1 for job in jobs.values())} painted again")
+
+
+def all_jobs(path: Path) -> dict[int, dict[str, Any]]:
+    query = "SELECT j.*, u.discord_id AS user FROM job j JOIN user u ON u.id = j.user_id"
+    with closing(sqlite3.connect(path)) as db:
+        db.row_factory = sqlite3.Row
+        return {row["id"]: dict(row) for row in db.execute(query)}
+
+
+def check_messages(acks: list[dict[str, Any]], jobs: dict[int, dict[str, Any]], sent: list[dict[str, Any]]) -> None:
+    """Each job has one message with one content, and it is how the job ended."""
+    contents: dict[int, set[str]] = defaultdict(set)
+    for line in sent:
+        contents[line["job"]].add(json.dumps(line, sort_keys=True))
+    for ack in acks:
+        assert jobs[ack["job"]]["interaction_id"] == ack["interaction"]
+    for job_id, job in jobs.items():
+        assert len(contents[job_id]) == 1, f"job {job_id} is in {len(contents[job_id])} messages"
+        kind = json.loads(next(iter(contents[job_id])))["kind"]
+        assert (job["state"], kind) in {("done", "result"), ("failed", "error"), ("cancelled", "cancelled")}
+        assert job["charged"] == (job["quote"] if kind == "result" else 0)
+
+
+def check_files(folder: Path, sent: list[dict[str, Any]]) -> None:
+    """Every picture that was shown is whole on the disk."""
+    on_disk = {hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.rglob("*.png")}
+    assert {sha for line in sent for sha in line["images"]} <= on_disk
