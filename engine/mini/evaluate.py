@@ -44,7 +44,7 @@ Score = tuple[int, int]  # successes, trials
 
 def load(folder: Path) -> StableDiffusionPipeline:
     """Read a model folder, offline, in float32."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

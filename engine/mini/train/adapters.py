@@ -53,7 +53,7 @@ class Mini:
     @classmethod
     def load(cls, folder: Path) -> "Mini":
         """Read a model folder in float32."""
-        pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
+        pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
         for part in (pipeline.unet, pipeline.text_encoder, pipeline.vae):
             part.eval().requires_grad_(requires_grad=False)
         return cls(

@@ -74,7 +74,7 @@ def write_shards(folder: Path, config: DataConfig, vae_folder: Path, device: str
 
 def _write_some(folder: Path, config: DataConfig, shards: list[int], vae_folder: Path, device: str) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2) if device != "cpu" else 1)
-    vae = AutoencoderKL.from_pretrained(vae_folder, torch_dtype=torch.float32).to(device).eval()
+    vae = AutoencoderKL.from_pretrained(vae_folder, dtype=torch.float32).to(device).eval()
     vae.to(memory_format=torch.channels_last)
     for shard in shards:
         write_shard(folder, config, shard, vae)

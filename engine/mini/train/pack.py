@@ -31,9 +31,9 @@ PREPROCESSING = {
 def assemble(unet: Path, text_encoder: Path, vae: Path, tokenizer: Path) -> StableDiffusionPipeline:
     """Build the pipeline from its parts' folders, in float32."""
     pipeline = StableDiffusionPipeline(
-        unet=UNet2DConditionModel.from_pretrained(unet, torch_dtype=torch.float32),
+        unet=UNet2DConditionModel.from_pretrained(unet, dtype=torch.float32),
         text_encoder=CLIPTextModel.from_pretrained(text_encoder, dtype=torch.float32),
-        vae=AutoencoderKL.from_pretrained(vae, torch_dtype=torch.float32),
+        vae=AutoencoderKL.from_pretrained(vae, dtype=torch.float32),
         tokenizer=CLIPTokenizer.from_pretrained(tokenizer),
         scheduler=sampler(),
         safety_checker=None,

@@ -109,7 +109,7 @@ def denoiser(job: Job) -> nn.ModuleDict:
     """Build the UNet and its text encoder; from nothing the text encoder starts as the ranker's text tower."""
     unet, text = new_unet(job.recipe.unet_channels), job.part("ranker")
     if job.part("unet").exists() and job.part("text_encoder").exists():
-        unet, text = unet.from_pretrained(job.part("unet"), torch_dtype=torch.float32), job.part("text_encoder")
+        unet, text = unet.from_pretrained(job.part("unet"), dtype=torch.float32), job.part("text_encoder")
     unet.to(memory_format=torch.channels_last)
     text_encoder = CLIPTextModel.from_pretrained(text, dtype=torch.float32)
     return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder})
@@ -117,7 +117,7 @@ def denoiser(job: Job) -> nn.ModuleDict:
 
 def decoder_stage(job: Job) -> None:
     """Train the decoder further on the latents as they are: sharper pictures from the same noise predictor."""
-    vae = AutoencoderKL.from_pretrained(job.part("vae"), torch_dtype=torch.float32)
+    vae = AutoencoderKL.from_pretrained(job.part("vae"), dtype=torch.float32)
     config, folder, seed = job.recipe.decoder, job.out / "decoder", job.recipe.seed
     train_vae(vae, config, folder, job.device, seed=seed, minutes=job.minutes, decoder_only=True)
 

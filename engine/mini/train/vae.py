@@ -97,10 +97,10 @@ def train_vae(
 
 
 @torch.no_grad()
-def whiten(vae: AutoencoderKL, seed: int) -> None:
+def whiten(vae: AutoencoderKL, seed: int, pictures: int = WHITENING_PICTURES) -> None:
     """Fold a linear map into the 1 x 1 convolutions around the latents that makes their covariance the identity."""
     rng = random.Random(f"whiten {seed}")
-    scenes = [training_scene(rng, Diet()) for _ in range(WHITENING_PICTURES)]
+    scenes = [training_scene(rng, Diet()) for _ in range(pictures)]
     latents = [encode(vae, [render(scene, i, PICTURE_PX)]) for i, scene in enumerate(scenes)]
     vectors = torch.cat(latents).permute(0, 2, 3, 1).reshape(-1, 4).double()
     mean, covariance = vectors.mean(0), torch.cov(vectors.T)

@@ -1,0 +1,99 @@
+"""The recipe's mechanism on toy tensors: noise, targets, resuming, packing of numbers into latents."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.mini.judge import wilson
+from engine.mini.train.checker import NOTHING, UNSURE, label
+from engine.mini.train.config import RECIPES, StageConfig
+from engine.mini.train.data import foreground
+from engine.mini.train.diffusion import add_noise, loss_weight, stratified_timesteps
+from engine.mini.train.loop import Loop, Rng
+from engine.mini.train.scenes import Scene, Thing
+from engine.mini.train.vae import new_vae, psnr, random_pictures, whiten
+from engine.mini.words import THINGS
+
+CONFIG = StageConfig(samples=160, batch=8, learning_rate=0.05, warmup_steps=2)
+STAR = Scene(style="flat", scene="plain", things=(Thing(kind="star", colour="red", x=0.25, y=0.5, radius=0.2),))
+
+
+def noise(batch: int, rng: Rng) -> Tensor:
+    return torch.randn(batch, 4, generator=rng.torch)
+
+
+def test_velocity_and_noisy_latents_give_back_the_clean_ones() -> None:
+    clean, dirt, timesteps = torch.randn(6, 4, 8, 8), torch.randn(6, 4, 8, 8), torch.arange(0, 1000, 170)
+    noisy, velocity = add_noise(clean, dirt, timesteps)
+    signal = add_noise(torch.ones_like(clean), torch.zeros_like(clean), timesteps)[0]
+    torch.testing.assert_close(signal * noisy - (1 - signal**2).sqrt() * velocity, clean, atol=1e-4, rtol=1e-4)
+
+
+def test_timesteps_cover_the_whole_schedule() -> None:
+    timesteps = stratified_timesteps(1000, torch.Generator().manual_seed(0))
+    assert timesteps.min() < 10
+    assert timesteps.max() > 980
+    assert ((timesteps > 80) & (timesteps < 680)).float().mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_easy_timesteps_weigh_little() -> None:
+    early, middle, late = loss_weight(torch.tensor([0, 300, 999])).tolist()
+    assert early < 0.01 < middle <= late == pytest.approx(1)
+
+
+def test_a_resumed_run_takes_the_same_steps(tmp_path: Path) -> None:
+    def run(folder: Path, samples: int) -> Tensor:
+        torch.manual_seed(0)
+        network = nn.Linear(4, 1)
+        config = replace(CONFIG, samples=samples, decay_share=1e-9)
+        Loop(network, config, folder).run(lambda batch, rng: (network(noise(batch, rng)) - 1).square().mean())
+        return network.weight.detach()
+
+    run(tmp_path / "broken", 80)
+    torch.testing.assert_close(run(tmp_path / "broken", 160), run(tmp_path / "whole", 160))
+
+
+def test_training_lowers_the_loss_and_averages_the_weights(tmp_path: Path) -> None:
+    network = nn.Linear(4, 1)
+    loop = Loop(network, replace(CONFIG, samples=4000), tmp_path)
+    ema = loop.run(lambda batch, rng: (network(noise(batch, rng)) - 1).square().mean())
+    error = (ema(noise(256, Rng.of(1, 0, 0))) - 1).square().mean()
+    assert error < 0.1
+    assert (tmp_path / "last.pt").exists()
+
+
+def test_labels_say_where_a_thing_is() -> None:
+    kinds, colours, whole = label(STAR)
+    assert kinds[8, 4] == THINGS.index("star")
+    assert kinds[0, 15] == NOTHING
+    assert colours[8, 4] == 0
+    assert colours[0, 15] == UNSURE
+    assert whole.tolist() == [0, 0, UNSURE]
+    assert foreground([STAR])[0, 0, 8, 4]
+    assert not foreground([STAR])[0, 0, 8, 14]
+
+
+def test_whitening_changes_latents_but_not_pictures() -> None:
+    torch.manual_seed(0)
+    vae, pictures = new_vae().eval(), random_pictures(2, Rng.of(0, 0, 0).choice)
+    before = psnr(vae, pictures)
+    whiten(vae, pictures=12, seed=0)
+    with torch.inference_mode():
+        means = vae.encode(random_pictures(4, Rng.of(0, 0, 1).choice)).latent_dist.mean
+    assert psnr(vae, pictures) == pytest.approx(before, abs=0.05)
+    assert 0.5 < float(means.std()) < 2
+
+
+def test_both_recipes_train_at_least_a_few_steps() -> None:
+    for recipe in RECIPES.values():
+        for stage in (recipe.vae, recipe.clip, recipe.unet, recipe.checker, recipe.adapter):
+            assert stage.samples // stage.batch > 5 * stage.warmup_steps
+
+
+def test_intervals_hold_the_rate() -> None:
+    low, high = wilson(9, 10)
+    assert 0.55 < low < 0.9 < high < 1
+    assert wilson(0, 10)[0] == 0

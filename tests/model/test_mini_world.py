@@ -1,0 +1,113 @@
+"""The toy world: same seed, same pixels; captions tell the truth; the held-out split is honest."""
+
+import random
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from engine.mini.measure import centre, dominant_colour, foreground, roundness
+from engine.mini.prompts import PHRASINGS, UNCOLOURED, held_out_cases
+from engine.mini.train.captions import caption
+from engine.mini.train.clip import altered
+from engine.mini.train.render import render
+from engine.mini.train.scenes import Diet, Scene, Thing, holds_out, is_held_out, sample_scene, training_scene
+from engine.mini.words import COLOURS, NUMBERS, SCENES, STYLES, THINGS, names
+
+
+def one(kind: str = "circle", colour: str = "red", **options: float) -> Scene:
+    thing = Thing(kind=kind, colour=colour, radius=0.25)
+    return Scene(style="flat", scene="plain", background="white", things=(replace(thing, **options),))
+
+
+def test_the_same_seed_gives_the_same_pixels(rng: random.Random) -> None:
+    for scene in [sample_scene(rng, Diet()) for _ in range(20)]:
+        assert render(scene, 3).tobytes() == render(scene, 3).tobytes()
+
+
+def test_another_seed_gives_another_sky() -> None:
+    scene = replace(one(), scene="night", background=None)
+    assert render(scene, 1).tobytes() != render(scene, 2).tobytes()
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_every_thing_can_be_drawn_in_every_style(style: str) -> None:
+    empty = np.asarray(render(Scene(style=style, scene="plain", background="white", things=()), 0)).astype(int)
+    for kind in THINGS:
+        drawn = np.asarray(render(replace(one(kind), style=style), 0)).astype(int)
+        assert (abs(drawn - empty).max(2) > 40).mean() > 0.01, kind
+
+
+@pytest.mark.parametrize("scene", SCENES[1:])
+def test_every_scene_looks_different_from_paper(scene: str) -> None:
+    assert np.asarray(render(replace(one(), scene=scene, background=None), 0)).std() > 10
+
+
+@pytest.mark.parametrize("size_px", [64, 128, 256])
+def test_pictures_have_the_size_asked_for(size_px: int) -> None:
+    assert render(one(), 0, size_px).size == (size_px, size_px)
+
+
+@pytest.mark.parametrize("colour", [colour for colour in COLOURS if colour != "white"])
+def test_a_ruler_and_a_chart_agree_with_the_scene(colour: str) -> None:
+    picture = render(one("circle", colour, x=0.3, y=0.6), 0)
+    x, y = centre(foreground(picture))
+    assert dominant_colour(picture) == colour
+    assert (x, y) == pytest.approx((0.3, 0.6), abs=0.02)
+    assert roundness(foreground(picture)) > 0.95
+
+
+@pytest.mark.parametrize("kind", ["star", "triangle", "car", "pine"])
+def test_what_is_not_round_measures_less_round(kind: str) -> None:
+    assert roundness(foreground(render(one(kind), 0))) < 0.85
+
+
+def test_training_never_sees_a_held_out_pair(rng: random.Random) -> None:
+    assert not any(holds_out(training_scene(rng, Diet())) for _ in range(2000))
+
+
+def test_one_pair_in_twenty_is_held_out() -> None:
+    pairs = [is_held_out(kind, colour) for kind in THINGS for colour in COLOURS]
+    assert 0.03 < sum(pairs) / len(pairs) < 0.08
+
+
+@pytest.mark.parametrize("category", PHRASINGS)
+def test_held_out_prompts_are_held_out_and_repeatable(category: str) -> None:
+    cases = held_out_cases(category, 8)
+    assert cases == held_out_cases(category, 8)
+    assert category in UNCOLOURED or all(holds_out(case.scene) for case in cases)
+
+
+def test_captions_name_what_is_there(rng: random.Random) -> None:
+    for scene in [sample_scene(rng, Diet()) for _ in range(500)]:
+        text = caption(rng, scene)
+        assert all(any(name in text for name in (*names(t.kind), f"{t.kind[:-1]}", "snowmen")) for t in scene.things)
+        assert not scene.count or any(word in text.split() for word in NUMBERS[scene.count])
+
+
+def test_a_place_or_relation_in_a_caption_is_true(rng: random.Random) -> None:
+    for scene in [sample_scene(rng, Diet()) for _ in range(2000)]:
+        if scene.relation in ("left of", "right of"):
+            assert (scene.things[0].x < scene.things[1].x) == (scene.relation == "left of")
+        if scene.relation in ("above", "below"):
+            assert (scene.things[0].y < scene.things[1].y) == (scene.relation == "above")
+        if scene.place == "left":
+            assert scene.things[0].x < 0.4
+
+
+def test_things_stay_inside_the_picture(rng: random.Random) -> None:
+    things = [thing for _ in range(500) for thing in sample_scene(rng, Diet()).things]
+    assert all(t.x - t.radius > -0.05 and t.x + t.radius < 1.05 for t in things)
+    assert all(t.y - t.radius > -0.05 and t.y + t.radius < 1.05 for t in things)
+
+
+def test_a_hard_negative_differs_from_its_scene(rng: random.Random) -> None:
+    for _ in range(300):
+        scene = sample_scene(rng, Diet())
+        other, what = altered(rng, scene)
+        assert other != scene or what == "swap"
+
+
+def test_a_scene_survives_json(rng: random.Random) -> None:
+    scene = sample_scene(rng, Diet())
+    assert Scene.from_dict(asdict(scene)) == scene
