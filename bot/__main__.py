@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,8 @@ from bot.store.errors import StoreError
 from engine.errors import EngineError
 
 REFUSED, INTERRUPTED = 2, 130  # exit codes: asked wrongly; ended by Ctrl-C
+# The engine's libraries print advice and progress bars of their own, which are not for people who want a picture.
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 DEMO_DIR = Path("easel-demo")
 NO_TOKEN = (
     "EASEL_TOKEN is empty. Make a bot at https://discord.com/developers/applications, copy the token from its page "
@@ -28,6 +31,8 @@ NO_SIMCORD = "The demo needs the simulated Discord, which is not installed. Inst
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
     parser = build_parser()
     args, extra = parser.parse_known_args(argv)
     if extra and args.command != "imagine":

@@ -34,7 +34,6 @@ from engine.types import (
     Failed,
     ImageReady,
     Progress,
-    Queued,
     Started,
 )
 
@@ -123,6 +122,7 @@ async def _paint(draft: Draft, settings: Settings, source: Image.Image | None, s
 
 
 async def _follow(engine: Backend, spec: Spec, source: Image.Image | None) -> Painted:
+    print("Loading the model...", file=sys.stderr)
     submitted, started = time.monotonic(), 0.0
     painted = Painted(spec)
     async for event in engine.submit(to_request(spec, source), user="cli"):
@@ -140,8 +140,6 @@ async def _follow(engine: Backend, spec: Spec, source: Image.Image | None) -> Pa
 def _tell(event: Event) -> None:
     """Progress for a person: one line that moves on a terminal, a few lines elsewhere."""
     moving = sys.stderr.isatty()
-    if isinstance(event, Queued):
-        print("Loading the model...", file=sys.stderr)
     if isinstance(event, Progress) and moving:
         end = "\n" if event.step == event.steps else "\r"
         print(f"Step {event.step} of {event.steps}", end=end, file=sys.stderr, flush=True)
