@@ -17,6 +17,7 @@ from engine.fibers import Call
 from engine.prompts import Piece, is_plain, parse
 
 CACHE_BYTES = 64 << 20
+MAX_REPAIR = 2.0  # a mean near zero says nothing about the scale, and dividing by it would destroy the picture
 
 Tokens = list[tuple[int, float]]
 
@@ -144,4 +145,5 @@ def _weighted(states: torch.Tensor, weights: list[float]) -> torch.Tensor:
     if all(weight == 1.0 for weight in weights):
         return states
     scaled = states * torch.tensor(weights, device=states.device, dtype=states.dtype)[None, :, None]
-    return scaled * (states.float().mean() / scaled.float().mean()).to(states.dtype)
+    repair = float(states.float().mean()) / (float(scaled.float().mean()) or 1.0)
+    return scaled * repair if 1 / MAX_REPAIR < repair < MAX_REPAIR else scaled

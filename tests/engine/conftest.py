@@ -203,3 +203,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, build in BUILDERS.items():
         build().save_pretrained(root / name)
     return {name: root / name for name in BUILDERS}
+
+
+@pytest.fixture
+def tiny_vae() -> AutoencoderKL:
+    return vae()
