@@ -143,8 +143,8 @@ class Dispatcher:
         if isinstance(outcome.end, Cancelled) and run.draining:
             await self._again(run, count_attempt=False, delay_s=0)
         elif isinstance(outcome.end, Cancelled):
-            await self._store.cancel(run.job.id)
             await run.discard(self._files)
+            await self._store.cancel(run.job.id)
         elif isinstance(outcome.end, Failed):
             await self._failed(run, outcome, outcome.end)
         else:

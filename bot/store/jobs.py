@@ -150,7 +150,8 @@ def fail(db: sqlite3.Connection, job_id: int, boot_id: str, code: str, text: str
 
 
 def _fail(db: sqlite3.Connection, job_id: int, code: str, text: str, now_ms: int) -> None:
-    db.execute("UPDATE job SET error_code = ?, error_text = ? WHERE id = ?", (code, text[:2000], job_id))
+    shown = text[:2000].encode(errors="replace").decode()  # SQLite takes no lone surrogates, and this must not fail
+    db.execute("UPDATE job SET error_code = ?, error_text = ? WHERE id = ?", (code, shown, job_id))
     _end_unpaid(db, job_id, "failed", "error", now_ms)
 
 

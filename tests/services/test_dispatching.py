@@ -128,6 +128,17 @@ async def test_a_deleted_job_takes_its_files_with_it(tmp_path: Path, clock: Manu
             await bench.store.job(job.id)
 
 
+async def test_a_job_deleted_while_it_runs_leaves_nothing(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock, engine=FakeEngine(step_s=0.005)) as bench:
+        job = await bench.jobs.submit(asked())
+        await bench.heard("ImageReady")
+        await bench.jobs.delete(job.id, by=10)
+        await bench.nothing_runs()
+        assert list((tmp_path / "images").rglob("*.png")) == []
+        assert (await bench.jobs.balance(10, 1)).free_mc == 100_000
+        assert bench.post.sent == []
+
+
 async def test_a_slow_listener_does_not_hold_up_anything_and_hears_the_latest(
     tmp_path: Path, clock: ManualClock
 ) -> None:

@@ -60,6 +60,16 @@ async def test_a_refused_write_does_not_harm_its_neighbours(store: Store, asked:
     assert await store.recall("a") == "b"
 
 
+async def test_a_full_disk_refuses_and_then_goes_on(store: Store, asked: Asked) -> None:
+    pages = await store._writer.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+    await store._writer.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    tries = [store.remember(f"big {n}", "x" * 20_000) for n in range(3)]
+    results = await asyncio.gather(*tries, store.enqueue(asked(price_mc=10**9), 5), return_exceptions=True)
+    assert [type(result).__name__ for result in results[:3]] == ["OperationalError"] * 3
+    await store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchone())
+    assert (await store.enqueue(asked(), 100_000)).state == "queued"
+
+
 def _spend(path: str, first: int, results: multiprocessing.SimpleQueue[int]) -> None:
     """In another process: try to buy forty pictures of somebody who can pay for fifty, as three others do."""
     spec = Spec(prompt="x", width=64, height=64, num_inference_steps=1, guidance_scale=1, scheduler="euler", seed=1,
