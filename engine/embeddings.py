@@ -66,7 +66,7 @@ def needs_embedding(pipe: Any, *prompts: str) -> bool:
     )
 
 
-def embed(pipe: Any, prompt: str, negative_prompt: str, clip_skip: int | None) -> dict[str, torch.Tensor]:
+def embed(pipe: Any, prompt: str, negative_prompt: str, clip_skip: int | None) -> dict[str, Any]:
     """The pipeline arguments that replace `prompt` and `negative_prompt`; call inside a fiber.
 
     Embeddings are (1, 77 x chunks, width); SDXL joins both encoders' widths and adds the second one's pooled vector.
@@ -77,7 +77,7 @@ def embed(pipe: Any, prompt: str, negative_prompt: str, clip_skip: int | None) -
         encoders.append((pipe.tokenizer_2, second))
     wanted, unwanted = parse(prompt), parse(negative_prompt)
     parts = [_embed_pair(t, e, wanted, unwanted, clip_skip, sdxl=second is not None) for t, e in encoders]
-    named = {"prompt_embeds": torch.cat([p[0][0] for p in parts], dim=-1)}
+    named: dict[str, Any] = {"prompt_embeds": torch.cat([p[0][0] for p in parts], dim=-1)}
     named["negative_prompt_embeds"] = torch.cat([p[1][0] for p in parts], dim=-1)
     if second is not None:
         named["pooled_prompt_embeds"], named["negative_pooled_prompt_embeds"] = parts[-1][0][1], parts[-1][1][1]
@@ -85,7 +85,7 @@ def embed(pipe: Any, prompt: str, negative_prompt: str, clip_skip: int | None) -
     return named
 
 
-def _zero_empty(pipe: Any, negative_prompt: str, named: dict[str, torch.Tensor]) -> None:
+def _zero_empty(pipe: Any, negative_prompt: str, named: dict[str, Any]) -> None:
     """SDXL was trained with zeros for "no negative prompt", as its pipeline does by itself."""
     if not negative_prompt and pipe.config.force_zeros_for_empty_prompt:
         for name in ("negative_prompt_embeds", "negative_pooled_prompt_embeds"):

@@ -40,7 +40,7 @@ FORBIDDEN = [
 ]
 
 
-class Fiber(greenlet):
+class Fiber(greenlet):  # type: ignore[misc]  # greenlet has no types
     """One image's pipeline call. `advance` runs it to its next parked call, or to its end."""
 
     def __init__(self, run: Callable[[], Any], *, tiled: bool = False) -> None:
@@ -217,7 +217,7 @@ def _form_of(call: Call) -> _Form:
     return _Form(leaves, spec, shared, key)
 
 
-def _rows_of_time(time: Any, sample: torch.Tensor) -> torch.Tensor:
+def _rows_of_time(time: Any, sample: torch.Tensor) -> Any:
     """The noise level of each row; whole numbers become float32, which the time embedding makes of them anyway."""
     time = torch.as_tensor(time, device=sample.device)
     time = time if time.is_floating_point() else time.to(torch.float32)

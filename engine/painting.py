@@ -57,4 +57,4 @@ def _known_to(pipeline: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _parameters(pipeline: type) -> frozenset[str]:
-    return frozenset(inspect.signature(pipeline.__call__).parameters)  # type: ignore[operator]
+    return frozenset(inspect.signature(pipeline.__call__).parameters)

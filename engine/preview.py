@@ -44,7 +44,7 @@ class Previewer:
         rgb = self._decode(clean) if self._tiny else self._project(clean)
         return _picture(rgb, size)
 
-    def _clean(self, sample: torch.Tensor, t: float, output: torch.Tensor) -> torch.Tensor:
+    def _clean(self, sample: torch.Tensor, t: float, output: torch.Tensor) -> Any:
         """The noiseless latents. The model sees unit-variance input, so one formula serves every scheduler."""
         if self._family.flow or self._alphas is None:
             return sample - (t / 1000) * output
@@ -54,7 +54,7 @@ class Previewer:
             return alpha * sample - sigma * output  # Salimans and Ho 2022, appendix D
         return output if self._prediction == "sample" else (sample - sigma * output) / max(alpha, 1e-3)
 
-    def _decode(self, clean: torch.Tensor) -> torch.Tensor:
+    def _decode(self, clean: torch.Tensor) -> Any:
         config = self._vae.config
         latents = clean / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
         return self._vae.decode(latents.to(self._vae.dtype), return_dict=False)[0][0].float()
@@ -66,7 +66,7 @@ class Previewer:
         ones = torch.ones_like(clean[:, :1])
         return torch.einsum("chw,cr->rhw", torch.cat([clean, ones], dim=1)[0], self._map)
 
-    def _fit(self, channels: int, device: torch.device) -> torch.Tensor:
+    def _fit(self, channels: int, device: torch.device) -> Any:
         noise = torch.randn(1, channels, 4, 4, generator=torch.Generator().manual_seed(0)).to(device)
         latents = torch.nn.functional.interpolate(noise, size=(CALIBRATION, CALIBRATION), mode="bicubic")
         seen = self._decode(latents)[None]

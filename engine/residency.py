@@ -156,12 +156,14 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     if source.single_file:
         return _single_file(source, dtype)
     kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": source.path is not None}
+    auto: Any = diffusers.AutoPipelineForText2Image
+    anything: Any = diffusers.DiffusionPipeline
     try:
-        return diffusers.AutoPipelineForText2Image.from_pretrained(source.location, **kwargs)
+        return auto.from_pretrained(source.location, **kwargs)
     except ValueError as error:
         if "can't find a pipeline" not in str(error):
             raise
-        return diffusers.DiffusionPipeline.from_pretrained(source.location, **kwargs)  # unknown to Auto*
+        return anything.from_pretrained(source.location, **kwargs)  # unknown to Auto*
 
 
 _SINGLE_FILE = {

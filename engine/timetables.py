@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib.util
 from typing import Any
 
 import diffusers
 import numpy as np
 from diffusers.schedulers.scheduling_lms_discrete import LMSDiscreteScheduler
-from diffusers.utils import is_scipy_available
 
 from engine import schedulers
 
 
-class ExactLMS(LMSDiscreteScheduler):  # type: ignore[misc]
+class ExactLMS(LMSDiscreteScheduler):
     """LMS without scipy: the coefficients are integrals of polynomials, so no quadrature is needed."""
 
     def get_lms_coefficient(self, order: int, t: int, current_order: int) -> float:
@@ -38,7 +38,7 @@ def build(name: str, own: Any, *, is_default: bool) -> Any:
 
 
 def _class(name: str) -> Any:
-    if name == "LMSDiscreteScheduler" and not is_scipy_available():
+    if name == "LMSDiscreteScheduler" and importlib.util.find_spec("scipy") is None:
         return ExactLMS
     return getattr(diffusers, name)
 
