@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import discord
 from discord import app_commands
@@ -108,7 +108,7 @@ class Client(discord.AutoShardedClient):
         """Carry out submitted forms; all else is dispatched by discord.py."""
         if interaction.type is not discord.InteractionType.modal_submit:
             return
-        custom_id = str((interaction.data or {}).get("custom_id", ""))
+        custom_id = str(cast(dict[str, Any], interaction.data or {}).get("custom_id", ""))
         if (press := PressId.parse(custom_id)) is not None:
             await self._carry_out(self._forms, interaction, press)
 

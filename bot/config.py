@@ -18,7 +18,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("easel-data"), description="Folder of the database and the pictures.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
 
-    model: str = Field("mini", description="Default model: `mini`, a diffusers folder, a hub id or a .safetensors file.")
+    model: str = Field("mini", description="Default model: `mini`, a diffusers folder, hub id or .safetensors file.")
     models: dict[str, str] = Field({}, description='More models by name, as JSON: {"sdxl": "/models/sdxl"}.')
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="Precision of the denoiser.")

@@ -63,7 +63,7 @@ class Delivery:
             return
         live = self._live.setdefault(job.id, _Live(job))
         live.job = job
-        if _apply(live.state, event):
+        if _apply(live.state, event, self._clock.now_ms()):
             live.dirty.set()
         if live.task is None:
             live.task = asyncio.create_task(self._follow(live), name=f"progress of job {job.id}")
@@ -153,19 +153,27 @@ def _picture(job: Job, blobs: Sequence[bytes], limit: int) -> Upload:
     return pictures.fit(sheet, f"easel-{job.id}", limit, blobs[0] if len(blobs) == 1 else None)
 
 
-def _apply(state: Painting, event: Event) -> bool:
+def _apply(state: Painting, event: Event, now_ms: int) -> bool:
     """Fold an event into the state; True when there is something new to show."""
     match event:
         case Queued(position=position, eta_s=eta_s):
-            changed = (state.position, state.started) != (position, False)
-            state.position, state.eta_s = position, eta_s
+            changed = state.position != position or state.started_ms is not None
+            state.position, state.eta_s, state.started_ms = position, eta_s, None
             return changed
         case Started():
-            state.started = True
+            state.started_ms, state.eta_s = now_ms, None
         case Progress(step=step, steps=steps):
-            state.started, state.step, state.steps = True, step, steps
+            state.step, state.steps = step, steps
+            state.eta_s = _left_s(state, now_ms)
         case Preview(index=index, image=image):
             state.previews[index] = image
         case _:
             return False
     return True
+
+
+def _left_s(state: Painting, now_ms: int) -> float | None:
+    """Seconds to go, from the pace so far; nothing before a tenth is done, for the first step is no measure."""
+    if state.started_ms is None or state.step * 10 < state.steps:
+        return None
+    return (now_ms - state.started_ms) / 1000 * (state.steps - state.step) / state.step

@@ -49,7 +49,7 @@ class Stage:
 
     async def idle(self) -> None:
         """Return once every job has ended and everything owed is delivered."""
-        while await self.app.store.pending():
+        while await self.app.store.pending():  # noqa: ASYNC110  (the database is the only one who knows)
             await asyncio.sleep(POLL_S)
 
     async def restart(self) -> None:

@@ -85,7 +85,8 @@ class LivePage:
         port: int,
         assets: Mapping[str, tuple[str, bytes]],
     ) -> None:
-        _snapshot.HISTORY_WINDOW_SIZE = _action_plans.HISTORY_WINDOW_SIZE = WINDOW
+        for module in (_snapshot, _action_plans):
+            setattr(module, "HISTORY_WINDOW_SIZE", WINDOW)  # noqa: B010  (imported there, so not theirs to mypy)
         self._env, self._channel = env, channel
         self._preview = env.preview(channel, viewers=viewers, layout="channel", port=port, assets=assets)
         self._gate = asyncio.Lock()  # simcord refuses a second operation while one runs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
@@ -64,7 +64,7 @@ async def answer(interaction: discord.Interaction[Any], error: BaseException) ->
 
 def told(
     command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]],
-) -> Callable[Concatenate[discord.Interaction[Any], P], Coroutine[Any, Any, None]]:
+) -> Any:  # a callback for the tree, which reads its signature
     """A command whose refusals are answered: they are part of the conversation, not errors of the bot."""
 
     @wraps(command)

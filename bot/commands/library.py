@@ -12,9 +12,11 @@ from bot import conversation, pictures
 from bot.client import Client, Interaction
 from bot.errors import NotFound
 from bot.refusals import told
+from bot.services import drafts
 from bot.store.records import Job, StoredImage
 from bot.views import layouts
 from bot.views.ids import Action
+from engine import mini
 
 PAGE = 4  # jobs of one history page: 4 x (section + text + thumbnail + row + button) stays far under 40 components
 MAX_JOBS_SHOWN = 8
@@ -65,8 +67,10 @@ def install(client: Client) -> None:
     @told
     async def help_(interaction: Interaction) -> None:
         """How to use Easel."""
-        models = ", ".join(f"`{info.key}`" for info in interaction.client.studio.backend.models())
-        view = layouts.notice(f"{HELP}\n-# Models here: {models}")
+        keys = [info.key for info in interaction.client.studio.backend.models()]
+        lines = [HELP, f"-# Models here: {', '.join(f'`{key}`' for key in keys)}"]
+        lines += [f"-# Mini knows these {kind}: {', '.join(words)}" for kind, words in _vocabulary(keys).items()]
+        view = layouts.notice("\n".join(lines))
         await interaction.response.send_message(view=view, ephemeral=True)
 
     @client.on_press(Action.SHOW)
@@ -77,6 +81,12 @@ def install(client: Client) -> None:
     async def older(interaction: Interaction, before: int) -> None:
         await interaction.response.defer()
         await _history(interaction, before)
+
+
+def _vocabulary(keys: list[str]) -> dict[str, tuple[str, ...]]:
+    """What the embedded model can paint, if it is here: it knows a small world only."""
+    known = mini.vocabulary() if layouts.MINI in keys else {}
+    return {kind: words for kind, words in known.items() if kind in ("things", "colours", "scenes", "styles")}
 
 
 async def _show(interaction: Interaction, job_id: int) -> None:
@@ -141,7 +151,7 @@ async def _info(interaction: Interaction) -> str:
     balance = await studio.jobs.balance(interaction.user.id, guild_id)
     mine = await studio.store.active(interaction.user.id, guild_id)
     info = studio.backend.models()[0]
-    grid_text = layouts.credits_text(4 * conversation.drafts.PICTURE_MC)
+    grid_text = layouts.credits_text(4 * drafts.PICTURE_MC)
     lines = [
         f"You have **{layouts.credits_text(balance.free_mc + balance.paid_mc)}**"
         + (f" and {layouts.credits_text(balance.reserved_mc)} set aside for jobs on their way." if mine else "."),

@@ -30,34 +30,42 @@ async def _hop(connection: aiosqlite.Connection, work: Callable[[sqlite3.Connect
 
 
 class Writer:
-    """The only connection that writes."""
+    """The only connection that writes.
+
+    One task of its own does all writing, started with the store: a task started by whoever happens to write first would
+    end with them, in the middle of a transaction.
+    """
 
     def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
         self.path = path
         self._connection = connection
         self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
-        self._flusher: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+        self._open = True
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in a transaction; returns once it is on disk. A cancelled caller's write still happens."""
+        assert self._open, "the store is closed"
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, future))
-        if self._flusher is None:
-            self._flusher = asyncio.create_task(self._flush())
+        self._wanted.set()
         return await asyncio.shield(future)
 
-    async def drain(self) -> None:
-        """Wait until nothing is being written."""
-        while self._flusher is not None:
-            await asyncio.wait([self._flusher])
+    async def serve(self) -> None:
+        """Write until closed and everything is written."""
+        while self._open or self._waiting:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._waiting:
+                group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+                outcomes = await self._commit([work for work, _ in group])
+                for (_, future), outcome in zip(group, outcomes, strict=True):
+                    _resolve(future, outcome)
 
-    async def _flush(self) -> None:
-        while self._waiting:
-            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
-            outcomes = await self._commit([work for work, _ in group])
-            for (_, future), outcome in zip(group, outcomes, strict=True):
-                _resolve(future, outcome)
-        self._flusher = None
+    def close(self) -> None:
+        """Take no more; what waits is still written."""
+        self._open = False
+        self._wanted.set()
 
     async def _commit(self, works: list[Work]) -> list[Outcome]:
         try:
@@ -121,10 +129,12 @@ async def open_writer(path: Path) -> AsyncIterator[Writer]:
         await connection.execute("PRAGMA secure_delete = ON")  # a deleted prompt leaves no trace in the file
         connection.row_factory = sqlite3.Row
         writer = Writer(path, connection)
+        serving = asyncio.create_task(writer.serve(), name="store-writer")
         try:
             yield writer
         finally:
-            await writer.drain()
+            writer.close()
+            await serving
 
 
 @asynccontextmanager

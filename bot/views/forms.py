@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import discord
 
@@ -47,7 +47,7 @@ def remix(image_id: int, spec: Spec) -> Form:
 def answers(interaction: discord.Interaction[Any]) -> Mapping[str, str]:
     """The submitted fields by their ids; untouched optional ones are empty strings."""
     found: dict[str, str] = {}
-    pending = list((interaction.data or {}).get("components", ()))  # type: ignore[call-overload]
+    pending: list[dict[str, Any]] = list(cast(dict[str, Any], interaction.data or {}).get("components", ()))
     while pending:
         item = pending.pop()
         pending += item.get("components", ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import discord
 from discord.ui import ActionRow, Container, LayoutView, MediaGallery, Section, Separator, TextDisplay, Thumbnail
@@ -19,6 +20,7 @@ from engine import mini
 from engine.types import ModelInfo
 
 PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
+MINI = "mini"  # the embedded model's key, which says by itself what it does not know
 ALT_TEXT = 1024  # Discord's limit
 ACCENT = discord.Colour(0x5B8DEF)
 DONE = discord.Colour(0x57A773)
@@ -33,7 +35,7 @@ class Painting:
     eta_s: float | None = None
     step: int = 0
     steps: int = 0
-    started: bool = False
+    started_ms: int | None = None
     previews: dict[int, Image.Image] = field(default_factory=dict)
 
 
@@ -132,7 +134,7 @@ class Layouts:
         parts: list[discord.ui.Item[LayoutView]] = []
         for job, state in rows:
             cancel = Press(PressId(Action.CANCEL, job.id), "Cancel", emoji="✖️")
-            parts.append(Section(f"{self.headline(job, 200)}\n{progress_line(state)}", accessory=cancel))
+            parts.append(Section(f"{self.headline(job, 200)}\n{progress_line(state)}", accessory=cast(Any, cancel)))
         return _view(parts, ACCENT)
 
     def headline(self, job: Job, limit: int = PROMPT_SHOWN) -> str:
@@ -173,7 +175,7 @@ def credits_text(amount_mc: int) -> str:
 
 
 def progress_line(state: Painting) -> str:
-    if state.started and state.steps:
+    if state.started_ms is not None and state.steps:
         share = state.step / state.steps
         bar = "▰" * round(share * 10) + "▱" * (10 - round(share * 10))
         return f"{bar} {share:.0%}{_eta(state.eta_s)}"
@@ -200,7 +202,7 @@ def _ordinal(n: int) -> str:
 
 def hint(spec: Spec) -> str:
     """What the embedded model does not know of a prompt, as a sentence; nothing for other models."""
-    return shown(mini.hint(spec.prompt) or "", 400) if spec.model == "mini" else ""
+    return shown(mini.hint(spec.prompt) or "", 400) if spec.model == MINI else ""
 
 
 def _noted(text: str, *notes: str) -> str:
@@ -212,7 +214,7 @@ def _gallery(filename: str, description: str) -> MediaGallery[LayoutView]:
 
 
 def _row(*buttons: Press) -> ActionRow[LayoutView]:
-    return ActionRow(*buttons)
+    return ActionRow(*cast(tuple[Any, ...], buttons))  # a DynamicItem is an Item[BaseView] to the type checker
 
 
 def _view(parts: Sequence[discord.ui.Item[LayoutView]], colour: discord.Colour) -> LayoutView:

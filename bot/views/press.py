@@ -18,7 +18,7 @@ class Pressable(Protocol):
         ...
 
 
-class Press(discord.ui.DynamicItem[discord.ui.Button[discord.ui.LayoutView]], template=TEMPLATE):
+class Press(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMPLATE):
     """A button that asks the client for `press`.
 
     discord.py only logs what a dynamic item's callback raises, and drops the class for the whole bot when a view that
