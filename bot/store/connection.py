@@ -76,6 +76,8 @@ class Writer:
 
 def _resolve(future: asyncio.Future[Any], outcome: Outcome) -> None:
     result, error = outcome
+    if future.done():  # cancelled with its whole loop
+        return
     if error is None:
         future.set_result(result)
         return

@@ -61,7 +61,9 @@ async def test_kill_9_at_random_moments(tmp_path: Path) -> None:
     for user, balance in enumerate(balances, start=1):
         charged = sum(job["charged"] for job in jobs.values() if job["user"] == user)
         assert (balance.free_mc, balance.reserved_mc) == (ALLOWANCE_CREDITS * 1000 - charged, 0)
-    print(f"{KILLS} kills, {len(jobs)} jobs, {sum(job['attempts'] > 1 for job in jobs.values())} painted again")
+    again = sum(job["attempts"] > 1 for job in jobs.values())
+    twice = len(lines(tmp_path / "discord.jsonl")) - len(jobs)
+    print(f"{KILLS} kills, {len(jobs)} jobs, {again} painted again, {twice} delivered again with the same message")
 
 
 def all_jobs(path: Path) -> dict[int, dict[str, Any]]:
