@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -20,6 +21,8 @@ from engine.types import EngineStatus, Event, ModelInfo, Queued, Txt2Img
 
 if TYPE_CHECKING:
     from engine.worker import Options, Worker
+
+log = logging.getLogger(__name__)
 
 BUSY_RETRY_S = 30.0  # told when nothing was measured yet
 
@@ -85,13 +88,20 @@ class Engine:
         if self._closed:
             raise EngineClosed()
         if self._thread is None:
+            self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
             self._thread.start()
 
     def _serve(self) -> None:
         from engine import before_torch  # noqa: F401
-        from engine.worker import Worker  # loads torch, in the thread
 
+        try:
+            from engine.worker import Worker  # loads torch, in the thread
+        except ImportError:
+            log.exception("the engine's libraries cannot be loaded")
+            self._closed = True
+            self._loop.call_soon_threadsafe(self._fail_open)
+            return
         self._worker = Worker(self._options(), self._commands, self._pace)
         self._worker.run()
 
@@ -108,6 +118,9 @@ class Engine:
             self._commands.put(lambda worker: worker.close(grace_s))
             await asyncio.to_thread(thread.join)
             await asyncio.sleep(0)  # the last events were posted before the thread ended
+        self._fail_open()
+
+    def _fail_open(self) -> None:
         for ticket in list(self._open.values()):
             ticket.fail(EngineClosed())
         self._open.clear()

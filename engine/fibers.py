@@ -41,11 +41,15 @@ FORBIDDEN = [
 
 
 class Fiber(greenlet):  # type: ignore[misc]  # greenlet has no types
-    """One image's pipeline call. `advance` runs it to its next parked call, or to its end."""
+    """One image's pipeline call. `advance` runs it to its next parked call, or to its end.
 
-    def __init__(self, run: Callable[[], Any], *, tiled: bool = False) -> None:
+    Args:
+        tiled: its convolutions wrap around. strange: of a family we know nothing of, so its calls are never joined.
+    """
+
+    def __init__(self, run: Callable[[], Any], *, tiled: bool = False, strange: bool = False) -> None:
         super().__init__(run)
-        self.tiled = tiled
+        self.tiled, self.strange = tiled, strange
         self.digests: dict[int, tuple[torch.Tensor, bytes]] = {}
 
     def advance(self, value: Any = None) -> Any:
@@ -78,6 +82,10 @@ class Call:
     def sample(self) -> torch.Tensor:
         """The rows themselves: latents or token ids, (rows, ...)."""
         return _first_tensor(self.args, self.kwargs)
+
+    @property
+    def strange(self) -> bool:
+        return self.fiber.strange
 
     @property
     def shape(self) -> tuple[object, ...]:

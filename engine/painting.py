@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from engine import embeddings, noise, prompts, resolve, timetables
+from engine import embeddings, families, noise, prompts, resolve, timetables
 from engine.fibers import Fiber
 from engine.residency import Model
 from engine.tasks import task_of
@@ -18,8 +18,10 @@ def begin(request: Txt2Img, index: int, model: Model) -> tuple[Any, Fiber]:
     """The pipeline copy of image `index`, and the fiber that will call it."""
     pipe = model.pipeline(task_of(request))
     name = request.scheduler or model.default_scheduler
-    is_default = name == model.default_scheduler
-    pipe.__dict__["scheduler"] = timetables.build(name, model.pipe.scheduler, is_default=is_default)
+    strange = model.family is families.UNKNOWN
+    pipe.__dict__["scheduler"] = timetables.build(
+        name, model.pipe.scheduler, is_default=name == model.default_scheduler, on_cpu=not strange
+    )
     seed, chain = resolve.image_chain(request, index)
     generator = noise.generator(seed)
     if chain:
@@ -30,7 +32,7 @@ def begin(request: Txt2Img, index: int, model: Model) -> tuple[Any, Fiber]:
         words = _words(pipe, model, request)
         return pipe(**_known_to(type(pipe), {**arguments, **words})).images[0]
 
-    return pipe, Fiber(paint, tiled=request.tiling)
+    return pipe, Fiber(paint, tiled=request.tiling, strange=strange)
 
 
 def _within(mode: Any, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -111,6 +111,11 @@ class Residency:
         self._models[key].last_used = now
         return self._models[key]
 
+    def clear(self) -> None:
+        """Drop everything; the engine ends."""
+        for key in tuple(self._models):
+            self._drop(key)
+
     def evict_idle(self) -> bool:
         """Drop every model nobody uses. Returns whether there was one."""
         idle = [m.key for m in self._models.values() if not m.users]

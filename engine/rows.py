@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from engine.devices import wait_for
+from engine.devices import free_cache, wait_for
 from engine.fibers import Call, forward
 from engine.policy import PAD_GAIN, Knee
 
@@ -106,6 +106,7 @@ def measure(call: Call, limit: int) -> int:
         try:
             doubled = _seconds(call, rows * 2)
         except torch.OutOfMemoryError:
+            free_cache(call.sample.device)
             break
         if 2 * best / doubled < PAD_GAIN:
             break

@@ -27,14 +27,14 @@ class ExactLMS(LMSDiscreteScheduler):
         return float(integral(float(self.sigmas[t + 1])) - integral(float(self.sigmas[t])))
 
 
-def build(name: str, own: Any, *, is_default: bool) -> Any:
+def build(name: str, own: Any, *, is_default: bool, on_cpu: bool = True) -> Any:
     """A fresh scheduler: a copy of the model's `own`, or another kind with the model's noise settings."""
     if is_default:
         made = copy.deepcopy(own)
     else:
         wanted = schedulers.resolve(name)
         made = _class(wanted.class_name).from_config(own.config, **wanted.config)
-    return _on_cpu(made)
+    return _on_cpu(made) if on_cpu else made
 
 
 def _class(name: str) -> Any:

@@ -75,6 +75,8 @@ class Worker:
                 while self._drain():
                     self._tick()
             self._fail_all(EngineClosed())
+            self._residency.clear()
+            self.loaded = ()
         except Exception:
             log.exception("the engine stopped")
             self.facts["lost"] = True
@@ -133,11 +135,12 @@ class Worker:
             self._commands.get()(self)
 
     def _fail_all(self, error: EngineError) -> None:
-        for job in list(self._jobs):
-            if not job.ended:
-                job.ended = True
-                job.post(Failed(error=error))
+        for job in self._jobs:
+            job.ended = True
+            self._unwind(job)
+            job.post(Failed(error=error))
         self._jobs.clear()
+        self.running = 0
 
     # ------------------------------------------------------------------ one round
     def _tick(self) -> None:
@@ -201,7 +204,7 @@ class Worker:
 
     def _group(self, lead: Painting, order: list[Job]) -> tuple[list[Painting], int]:
         call: Call = lead.call
-        if call.kind == "encode" or lead.model.family.name == "unknown":
+        if call.kind == "encode" or call.strange:
             return [lead], 0
         cap, pad_to = self._rows.of(call, lead.model.sha256)
         if cap <= call.rows:
@@ -259,11 +262,15 @@ class Worker:
         self._jobs.remove(job)
         self._shares.leave(job.user, job.lane)
         self._ranked_at = 0.0
+        self._unwind(job)
+        job.post(event)
+
+    def _unwind(self, job: Job) -> None:
+        """Leave the pipelines in the middle; a fiber can only be ended in its own thread."""
         for painting in job.paintings:
             if painting.fiber and not painting.fiber.dead:
                 painting.fiber.throw(GreenletExit)
             self._release(painting)
-        job.post(event)
 
     def _release(self, painting: Painting) -> None:
         if painting.model is not None:
@@ -306,7 +313,7 @@ class Worker:
             self._resume(painting, result)
 
     def _forward(self, calls: list[Call], pad_to: int) -> list[Any]:
-        alone = len(calls) == 1 and not pad_to and self._device.type == "cpu"
+        alone = len(calls) == 1 and not pad_to and (self._device.type == "cpu" or calls[0].strange)
         run: Callable[[], list[Any]] = (lambda: [calls[0].run()]) if alone else (lambda: forward(calls, pad_to))
         if calls[0].fiber.tiled and calls[0].kind != "encode":
             with circular(calls[0].module):

@@ -114,6 +114,16 @@ MIXED = [
 ]
 
 
+@pytest.mark.parametrize("family", ["sd3", "flux"])
+async def test_flow_models_share_calls_too(folders: dict[str, Path], family: str) -> None:
+    requests = [ask(), ask(seed=8, num_inference_steps=3), ask(seed=9, guidance_scale=2.0)]
+    async with Engine(str(folders[family]), mode="fast") as engine:
+        tickets = [engine.submit(request) for request in requests]
+        images = [(await t.result())[0] for t in tickets]
+    for request, image in zip(requests, images, strict=True):
+        assert np.abs(pixels(image) - pixels(own(folders[family], request))).max() <= 1, request
+
+
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 async def test_mixed_batches_change_nothing_one_could_see(folders: dict[str, Path], family: str) -> None:
     async with Engine(str(folders[family]), mode="fast") as engine:
