@@ -7,6 +7,7 @@ Linear time by construction: each stage walks the line once, left to right, and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
@@ -21,6 +22,7 @@ MAX_PROMPT_CHARS = 4_000  # a text input of Discord
 MAX_NEGATIVE_CHARS = 1_000
 MAX_JOBS = 16
 GRID = 4  # pictures of a job unless it says otherwise
+_MARK = re.compile(r"[\\—–-]")  # where a flag or an escape may begin; one class, so the search cannot backtrack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +57,10 @@ def parse(line: str, options: Draft | None = None) -> list[Draft]:
     Raises: BadInput naming the flag or brace that cannot be used, or the count when it is above MAX_JOBS.
     """
     base = options or Draft()
-    drafts = [merge(base, draft) for draft in _variants(line)]
+    drafts = [_checked(merge(base, draft)) for draft in _variants(line)]
     total = sum(draft.repeat or 1 for draft in drafts)
     if total > MAX_JOBS:
         raise _too_many(total)
-    for draft in drafts:
-        _check_words(draft)
     return [each for draft in drafts for each in _repeated(draft)]
 
 
@@ -82,13 +82,13 @@ def merge(options: Draft, text: Draft) -> Draft:
     return replace(options, **said)
 
 
-def _variants(line: str) -> list[Draft]:
-    """One draft for each permutation of the line."""
+def _variants(line: str) -> Iterator[Draft]:
+    """One draft for each permutation of the line. Raises: BadInput when there are too many."""
     line = _fitting(line)
     total = permutations.count(line)
     if total > MAX_JOBS:
         raise _too_many(total)
-    return [_read(variant) for variant in permutations.expand(line)]
+    return map(_read, permutations.expand(line))
 
 
 def _fitting(line: str) -> str:
@@ -140,8 +140,10 @@ def _scan(line: str) -> Iterator[tuple[flags.Flag | None, str]]:
             at, literal = _quoted_value(line, name_end, flag)
             text.append(literal)
         else:
-            text.append(line[at])
-            at += 1
+            following = _MARK.search(line, at + 1)
+            end = following.start() if following else len(line)
+            text.append(line[at:end])
+            at = end
     yield flag, "".join(text)
 
 
@@ -175,8 +177,8 @@ def _quoted_value(line: str, at: int, flag: flags.Flag) -> tuple[int, str]:
     return end + 1, flags.mark(line[start + 1 : end])
 
 
-def _check_words(draft: Draft) -> None:
-    """Refuse words that cannot be painted. Raises: BadInput."""
+def _checked(draft: Draft) -> Draft:
+    """The draft, if its words can be painted. Raises: BadInput."""
     if is_blank(draft.prompt):
         raise BadInput("There is nothing to paint yet: describe the picture, such as 'a red boat under a yellow moon'.")
     for what, text, most in (
@@ -186,10 +188,13 @@ def _check_words(draft: Draft) -> None:
         if len(text) > most:
             raise BadInput(f"The {what} has {len(text):,} characters; at most {most:,} can be used. Shorten it.")
     _check_multi_prompt(draft.prompt)
+    return draft
 
 
 def _check_multi_prompt(prompt: str) -> None:
     """Refuse Midjourney's `a::2 b`; `[from::0.5]` of A1111 and a `std::vector` are left alone. Raises: BadInput."""
+    if "::" not in prompt:
+        return
     depth = 0
     for at, char in enumerate(prompt):
         depth = depth + 1 if char == "[" else max(0, depth - 1) if char == "]" else depth
