@@ -12,6 +12,7 @@ from typing import Any
 
 import diffusers
 import torch
+import transformers
 
 from engine import devices, families
 from engine.catalogue import Source, describe
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 DENOISERS = ("unet", "transformer", "controlnet")
 MIB = 1 << 20
+SMALL_BYTES = 1 << 30
 BUDGET_SHARE = 0.8  # of the device's memory; the rest is for activations
 
 
@@ -158,9 +160,14 @@ class Residency:
 def load(source: Source, dtype: torch.dtype) -> Any:
     """A text-to-image pipeline from safetensors only; code that comes with a model is never run."""
     diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
     if source.single_file:
         return _single_file(source, dtype)
     kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": source.path is not None}
+    if source.path is not None and _weights_bytes(source.path) < SMALL_BYTES:
+        kwargs["low_cpu_mem_usage"] = (
+            False  # saving memory patches torch for every thread; not worth it for a small one
+        )
     auto: Any = diffusers.AutoPipelineForText2Image
     anything: Any = diffusers.DiffusionPipeline
     try:
@@ -169,6 +176,10 @@ def load(source: Source, dtype: torch.dtype) -> Any:
         if "can't find a pipeline" not in str(error):
             raise
         return anything.from_pretrained(source.location, **kwargs)  # unknown to Auto*
+
+
+def _weights_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
 
 
 _SINGLE_FILE = {

@@ -14,7 +14,7 @@ from diffusers.schedulers.scheduling_lms_discrete import LMSDiscreteScheduler
 from engine import schedulers
 
 
-class ExactLMS(LMSDiscreteScheduler):
+class ExactLMS(LMSDiscreteScheduler):  # type: ignore[misc,unused-ignore]
     """LMS without scipy: the coefficients are integrals of polynomials, so no quadrature is needed."""
 
     def get_lms_coefficient(self, order: int, t: int, current_order: int) -> float:

@@ -76,7 +76,7 @@ async def test_clip_skip_and_tiling_change_their_own_job_only(engine: Engine) ->
     assert await one(engine) == before
 
 
-async def test_tiles_close_their_edges(engine: Engine, tiny_vae: Any) -> None:
+async def test_tiles_close_their_edges(tiny_vae: Any, engine: Engine) -> None:
     """On a torus nothing is special about the edge: a rolled input gives the rolled picture, and only then."""
     vae = tiny_vae
     latents = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
