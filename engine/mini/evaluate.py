@@ -30,6 +30,7 @@ from engine.mini.train.vae import psnr, random_pictures
 SEEDS = 4
 STEPS, GUIDANCE = 12, 3.0
 BATCH = 16
+FEWER = 12  # the settings tables ask for this many times fewer prompts: they have 21 cells
 STEP_COUNTS = (4, 8, 12, 20)
 SCHEDULERS = {
     "DPM++ 2M": DPMSolverMultistepScheduler,
@@ -143,21 +144,27 @@ def ceiling(checker: Checker, asked: Sequence[Case]) -> dict[str, Score]:
     return score(checker, [render(case.scene, i) for i, case in enumerate(asked)], asked)
 
 
-def report(folder: Path, checker: Checker, prompts: int, *, quick: bool) -> Iterator[str]:
-    """Yield the Markdown lines of the evaluation."""
-    pipeline, asked = load(folder), cases(prompts)
+def category_lines(pipeline: StableDiffusionPipeline, checker: Checker, prompts: int) -> Iterator[str]:
+    """Yield the main table."""
+    asked = cases(prompts)
     scores = score(checker, paint(pipeline, [case.prompt for case in asked]), asked)
     scheduler = type(pipeline.scheduler).__name__
     yield f"{STEPS} steps, guidance_scale {GUIDANCE:g}, {SEEDS} seeds a prompt, {scheduler}."
     yield ""
     yield from fidelity_table(scores, ceiling(checker, asked))
-    if quick:
-        return
-    few = cases(max(1, prompts // 4))
+
+
+def setting_lines(pipeline: StableDiffusionPipeline, checker: Checker, prompts: int) -> Iterator[str]:
+    """Yield mean fidelity by scheduler, steps and guidance, on fewer prompts."""
+    few = cases(max(1, prompts // FEWER))
+    yield f"Mean over the categories, {len(few)} pictures a cell."
     for table in (settings_table, guidance_table):
         yield ""
         yield from table(pipeline, checker, few)
-    yield ""
+
+
+def part_lines(pipeline: StableDiffusionPipeline, folder: Path) -> Iterator[str]:
+    """Yield what the ranker and the autoencoder reach by themselves."""
     yield from ranker_lines(folder / "ranker")
     pictures = random_pictures(PSNR_PICTURES, random.Random("psnr"))
     yield f"- VAE PSNR on {PSNR_PICTURES} new pictures: {psnr(pipeline.vae, pictures):.1f} dB"
@@ -170,12 +177,17 @@ def main() -> None:
     parser.add_argument("--checker", type=Path, help="default: the checker in the model folder")
     parser.add_argument("--prompts", type=int, default=13, help="per category")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="the table of categories only")
+    parser.add_argument("--only", choices=("categories", "settings", "parts"), help="default: everything")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    checker = load_checker(chosen.checker or chosen.model / "checker")
-    for line in report(chosen.model, checker, chosen.prompts, quick=chosen.quick):
-        print(line, flush=True)
+    pipeline, checker = load(chosen.model), load_checker(chosen.checker or chosen.model / "checker")
+    sections = {
+        "categories": category_lines(pipeline, checker, chosen.prompts),
+        "settings": setting_lines(pipeline, checker, chosen.prompts),
+        "parts": part_lines(pipeline, chosen.model),
+    }
+    for name in [chosen.only] if chosen.only else sections:
+        print(*sections[name], "", sep="\n", flush=True)
 
 
 if __name__ == "__main__":

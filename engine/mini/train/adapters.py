@@ -200,8 +200,9 @@ def train_word(mini: Mini, examples: Examples, config: StageConfig, folder: Path
         sample: Tensor = mini.unet(noisy, timesteps, hidden).sample
         return sample
 
-    Loop(word, config, folder, minutes=minutes).run(adapter_loss(mini, examples, predict))
-    save_file({DAWN: word.vector.detach()[None].half()}, folder / "dawn.safetensors")
+    ema = Loop(word, config, folder, minutes=minutes).run(adapter_loss(mini, examples, predict))
+    assert isinstance(ema, Word)
+    save_file({DAWN: ema.vector.detach()[None].half()}, folder / "dawn.safetensors")
 
 
 def edges(picture: Image.Image) -> Image.Image:
