@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import discord
 
+from bot.grammar import plain
 from bot.spec import Spec
 from bot.views.ids import Action, PressId
 
@@ -23,7 +24,7 @@ def remix(image_id: int, spec: Spec) -> Form:
     form = Form(title="Remix", custom_id=str(PressId(Action.REMIX, image_id)), timeout=None)
     steps = f"{spec.num_inference_steps}, {spec.guidance_scale:g}"
     fields = (
-        ("prompt", "Prompt", spec.prompt, discord.TextStyle.paragraph, True, 4000),
+        ("prompt", "Prompt", plain(spec.prompt)[:4000], discord.TextStyle.paragraph, True, 4000),
         ("negative", "Leave out", spec.negative_prompt, discord.TextStyle.short, False, 1000),
         ("seed", "Seed (empty: a new one)", str(spec.seed), discord.TextStyle.short, False, 10),
         ("size", "Size (width x height, or a ratio such as 3:2)", f"{spec.width}x{spec.height}",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.grammar import MAX_JOBS, Draft, count, echo, merge, parse
+from bot.grammar import MAX_JOBS, Draft, count, echo, merge, parse, plain
 from bot.services.drafts import resolve
 from bot.spec import Spec
 from engine.types import MAX_SEED, ModelInfo
@@ -277,3 +277,8 @@ def test_the_longest_lines_take_no_time(part: str) -> None:
     with suppress(BadInput):
         parse((part * 12_000)[:12_000])
     assert time.perf_counter() - began < 0.5
+
+
+@pytest.mark.parametrize("prompt", ["a {b, c}", r"--sale \{x\} \--y", "—dash, \\, comma", "x"])
+def test_plain_words_filled_into_a_form_come_back_as_they_were(prompt: str) -> None:
+    assert one(plain(prompt)).prompt == prompt
