@@ -25,6 +25,7 @@ from bot.store import SystemClock
 log = logging.getLogger(__name__)
 REFRESH_S = 0.4
 TICK_S = 1.0
+SETTLE_S = 30.0  # what an action may take; a busy machine needs more than simcord's 5
 WINDOW = 12  # messages shown; 50 large pictures make the page slow
 KEPT_RECORDS = 200  # of simcord's transcripts, which would grow for ever
 
@@ -35,7 +36,7 @@ async def simulated(client: discord.Client) -> AsyncIterator[simcord.Env]:
 
     Like `simcord.run`, but may be left in another context than it was entered in, as fixtures of pytest-asyncio are.
     """
-    env = simcord.Env(client)
+    env = simcord.Env(client, settle_timeout=SETTLE_S)
     await env.start()
     scope = env.time_context()
     scope.__enter__()
