@@ -163,7 +163,11 @@ class Stub:
 
     def _encode(self, image: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """A VAE's encode is run at once: it is short, happens once a job, and its random sampling must not be torn."""
-        return self._module.encode(self._as_own(image), *args, **kwargs)
+        output = self._module.encode(self._as_own(image), *args, **kwargs)
+        found = getattr(output, "latent_dist", None)
+        if found is not None and found.parameters.dtype != image.dtype:
+            output.latent_dist = type(found)(found.parameters.to(image.dtype))  # the denoiser reads what came in
+        return output
 
     def _as_own(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(self._module.dtype)

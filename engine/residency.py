@@ -164,7 +164,7 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     if source.single_file:
         return _single_file(source, dtype)
     kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": source.path is not None}
-    if source.path is not None and _weights_bytes(source.path) < SMALL_BYTES:
+    if dtype == torch.float32 and source.path is not None and _weights_bytes(source.path) < SMALL_BYTES:
         kwargs["low_cpu_mem_usage"] = (
             False  # saving memory patches torch for every thread; not worth it for a small one
         )
