@@ -1,0 +1,17 @@
+"""What the documents say of commands is what the bot has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.demo import Stage
+
+COMMANDS = Path(__file__).parents[2] / "docs" / "commands.md"
+
+
+async def test_every_command_and_option_is_documented(studio: Stage) -> None:
+    text = COMMANDS.read_text(encoding="utf-8")
+    for command in studio.bot.tree.get_commands():
+        assert f"/{command.name}" in text
+        for option in getattr(command, "parameters", ()):
+            assert f"`{option.name}`" in text, f"/{command.name} {option.name}"
