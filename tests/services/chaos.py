@@ -43,7 +43,8 @@ class FilePost:
 
     async def deliver(self, job: Job, images: Sequence[StoredImage], kind: DeliveryKind, nonce: str) -> int | None:
         await asyncio.sleep(self._dice.uniform(0, 0.01))
-        message = job.message_id or f"by nonce {nonce}"
+        known = job.message_id or job.reply_token  # a token reaches the same first answer before its id is bound
+        message = MESSAGE + job.id if known else f"by nonce {nonce}"
         self._ledger.note(job=job.id, message=message, kind=kind, images=[image.sha256 for image in images])
         await asyncio.sleep(self._dice.uniform(0, 0.01))  # killed here: Discord has it, the database does not know
         return job.message_id or 1
@@ -56,7 +57,9 @@ async def main(folder: Path, round_: int) -> None:
     engine = FakeEngine(step_s=0.0005)
     async with workbench(folder, SystemClock(), engine=engine, ear=Ear(), post=post, **SETTINGS) as bench:
         for n in itertools.count(1):
-            new = asked(interaction_id=round_ * 10**6 + n, user_id=1 + n % 5, num_images=1 + n % 2, seed=n)
+            token = "secret" if n % 3 else ""  # every third job has nothing to edit: its message is made, by nonce
+            who = {"interaction_id": round_ * 10**6 + n, "user_id": 1 + n % 5, "reply_token": token}
+            new = asked(num_images=1 + n % 2, seed=n, **who)
             job = await bench.jobs.submit(new)
             acks.note(interaction=new.interaction_id, job=job.id)
             if n % 3:

@@ -53,7 +53,7 @@ async def test_kill_9_at_random_moments(tmp_path: Path) -> None:
         await run_and_kill(tmp_path, round_, dice.uniform(0.0, 0.5))
     post = FilePost(tmp_path / "discord.jsonl", dice)
     async with workbench(tmp_path, SystemClock(), post=post, **SETTINGS) as bench:
-        await bench.idle(60)
+        await bench.idle(120)
         balances = [await bench.jobs.balance(user, 1) for user in range(1, 6)]
     jobs = all_jobs(tmp_path / "easel.db")
     check_messages(lines(tmp_path / "acks.jsonl"), jobs, lines(tmp_path / "discord.jsonl"))
