@@ -1,0 +1,70 @@
+"""`easel imagine` over the fake backend: files, report and refusals."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot import imagine
+from bot.__main__ import main
+from engine import metadata
+from engine.fake import FAIL_WORD, FakeEngine
+
+
+@pytest.fixture(autouse=True)
+def _fake_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(imagine, "engine_for", lambda settings: FakeEngine())
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_one_picture_carries_its_recipe(tmp_path: Path) -> None:
+    assert main(["imagine", "a", "red", "boat", "--ar", "2:1", "--seed", "7", "--out", "boat.png"]) == 0
+    recipe = metadata.decode((tmp_path / "boat.png").read_bytes())
+    assert recipe is not None
+    assert (recipe.seed, recipe.request["prompt"], recipe.request["num_images"]) == (7, "a red boat", 1)
+    assert size_of(tmp_path / "boat.png") == (184, 88)
+
+
+def test_several_pictures_and_their_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["imagine", "a boat --seed 7", "--n", "4", "--out", "b.png", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["paths"] == ["b.png", "b-1.png", "b-2.png", "b-3.png", "b-4.png"]
+    assert facts["seeds"] == [7, 8, 9, 10]
+    assert [recipe["seed"] for recipe in facts["recipes"]] == facts["seeds"]
+    assert facts["timings"].keys() == {"wait_s", "run_s"}
+    (sheet, _), (one, _) = size_of(tmp_path / "b.png"), size_of(tmp_path / "b-1.png")
+    assert sheet >= 2 * one
+
+
+def test_a_picture_to_start_from(tmp_path: Path) -> None:
+    Image.new("RGB", (60, 30), "red").save(tmp_path / "in.png")
+    assert main(["imagine", "a boat", "--image", "in.png", "--strength", "0.5", "--seed", "1"]) == 0
+    recipe = metadata.decode((tmp_path / "easel-1.png").read_bytes())
+    assert recipe is not None
+    assert recipe.task == "img2img"
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["a", "--sedd", "4"], "Did you mean --seed?"),
+        (["a {b, c}"], "2 jobs"),
+        (["a", "--out", "a.jpg"], "ends in .png"),
+        (["a", "--out", "nowhere/a.png"], "cannot be written"),
+        (["a", "--image", "nowhere.png"], "cannot be read"),
+        (["a", "--n", "17"], "1 to 16"),
+        (["a", "--strength", "0.5"], "Attach one"),
+        ([FAIL_WORD], "The model failed"),
+    ],
+)
+def test_errors_are_one_sentence(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["imagine", *argv]) == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("easel: ")
+    assert says in last
