@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
@@ -65,6 +66,7 @@ class App:
         self._clock = clock or SystemClock()
         self._client_options = {"shard_count": shard_count, "always_sync": always_sync}
         self._stack = AsyncExitStack()
+        self.on_lost: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Self:
         """Open the database and wire everything. Raises: StoreError."""
@@ -108,11 +110,18 @@ class App:
         heart = asyncio.create_task(self._beat(), name="heartbeat")
         self._stack.callback(heart.cancel)
 
+    @property
+    def engine_lost(self) -> bool:
+        """Whether the device failed: only a new process gets it back."""
+        return bool(self.backend.status().facts.get("lost"))
+
     async def _beat(self) -> None:
-        """Touch a file that `easel doctor --health` looks at."""
-        while True:
+        """Touch a file that `easel doctor --health` looks at, as long as there is an engine."""
+        while not self.engine_lost:
             (self.settings.data_dir / "heartbeat").touch()
             await asyncio.sleep(HEARTBEAT_S)
+        log.critical("the device failed; the process must be started again")
+        self.on_lost()
 
 
 def run(settings: Settings) -> None:
@@ -135,9 +144,12 @@ async def _serve(settings: Settings) -> None:
         await app.client.login(settings.token.get_secret_value())
         connection = asyncio.create_task(app.client.connect(), name="discord")
         await _first(asyncio.create_task(app.client.wait_until_ready()), connection)
+        app.on_lost = stopping.set
         await app.start()
         log.info("ready as %s in %d servers", app.client.user, len(app.client.guilds))
         await _first(asyncio.create_task(stopping.wait()), connection)
+        if app.engine_lost:
+            raise SystemExit("The graphics device failed. Start Easel again: every job waits in its queue.")
 
 
 async def _first(wanted: asyncio.Task[object], connection: asyncio.Task[None]) -> None:

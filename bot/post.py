@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import discord
 from discord.ui import LayoutView
@@ -31,6 +31,7 @@ class Post:
 
     def __init__(self, client: discord.Client, job: Job, now_ms: int) -> None:
         self._client, self._job, self._now_ms = client, job, now_ms
+        self.message_id = job.message_id
 
     async def progress(self, view: LayoutView, upload: Upload | None) -> None:
         """Show progress. A failure is of no matter: the next edit or the final one comes anyway."""
@@ -47,9 +48,9 @@ class Post:
         """
         try:
             if await self._by_token(view, upload):
-                return self._job.message_id
+                return self.message_id
             if await self._by_channel(view, upload):
-                return self._job.message_id
+                return self.message_id
             return await self._anew(view, upload, nonce, greeting)
         except discord.HTTPException as error:
             raise _temporary(error, upload) from error
@@ -58,15 +59,22 @@ class Post:
 
     async def _by_token(self, view: LayoutView, upload: Upload | None) -> bool:
         job = self._job
-        if not job.reply_token or not job.message_id or self._now_ms >= job.reply_until_ms:
+        if not job.reply_token or self._now_ms >= job.reply_until_ms:
             return False
+        if job.message_id is None and job.part > 0:  # only an interaction's first job has its answer
+            return False
+        # a crash may have come before the message's id was noted
+        message_id = cast(int, job.message_id or "@original")
         webhook = discord.Webhook.partial(job.application_id, job.reply_token, client=self._client)
         try:
-            await webhook.edit_message(job.message_id, view=view, attachments=_files(upload), allowed_mentions=NOBODY)
+            message = await webhook.edit_message(
+                message_id, view=view, attachments=_files(upload), allowed_mentions=NOBODY
+            )
         except discord.HTTPException as error:
             if error.code in TOKEN_GONE | MESSAGE_GONE or error.status in (401, 404):
                 return False
             raise
+        self.message_id = message.id
         return True
 
     async def _by_channel(self, view: LayoutView, upload: Upload | None) -> bool:
