@@ -13,6 +13,7 @@ from engine.errors import ModelUnloadable
 from engine.families import Family
 from engine.types import ModelInfo
 
+INPAINT_CHANNELS = 9  # latents 4, mask 1, the kept picture's latents 4: such a UNet can do nothing else
 OWN_DEFAULTS = "easel.json"
 OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels")
 MAX_AREA = 4  # times the native area: beyond it models repeat themselves
@@ -71,6 +72,8 @@ def _described(model: Source, folder: Path, family: Family) -> ModelInfo:
     info = _info(model, family, side=_native_side(folder, family))
     if scheduler and not family.flow:
         info = replace(info, scheduler=schedulers.from_config(scheduler).name)
+    if _read(folder / "unet" / "config.json").get("in_channels") == INPAINT_CHANNELS:
+        info = replace(info, tasks=frozenset({"inpaint"}))
     own = _read(folder / OWN_DEFAULTS)
     info = replace(info, **{k: own[k] for k in OWN_KEYS if k in own})
     return replace(info, max_pixels=own.get("max_pixels", info.width * info.height * MAX_AREA))

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from engine import catalogue, families, resolve
+from engine import catalogue, edits, families, resolve
 from engine.errors import DeviceLost, EngineClosed, InvalidRequest, QueueFull
 from engine.jobs import Job, expected_calls, weighted_pixels
 from engine.policy import LANES, Pace
@@ -182,5 +182,5 @@ class Engine:
     def estimate_s(self, request: Txt2Img) -> float | None:
         info = resolve.find(self._models, request.model)
         request = resolve.complete(request, info)
-        seconds = self._pace.seconds(info.key, weighted_pixels(request))
+        seconds = self._pace.seconds(info.key, weighted_pixels(request, edits.canvas(request, info)))
         return None if seconds is None else seconds * expected_calls(request) * request.num_images

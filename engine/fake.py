@@ -17,7 +17,7 @@ from typing import Self
 
 from PIL import Image, ImageDraw
 
-from engine import resolve
+from engine import edits, resolve
 from engine.errors import DeviceLost, EngineClosed, EngineError, QueueFull, RenderFailed
 from engine.tickets import JobTicket
 from engine.types import (
@@ -184,7 +184,9 @@ class FakeEngine:
     async def _image(self, job: _Job, index: int, *, fail: EngineError | None) -> None:
         request = job.request
         seed, steps = resolve.image_seed(request, index), request.num_inference_steps or 1
-        image = paint(seed, request.width or 64, request.height or 64)
+        info = resolve.find(self._models, request.model)
+        region, _ = edits.prepare(request, info, seed)
+        image = edits.finish(region, paint(seed, *edits.canvas(request, info)))
         for step in range(1, steps + 1):
             await asyncio.sleep(self.step_s)
             if job.cancelled:

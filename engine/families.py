@@ -88,7 +88,7 @@ def by_name(name: str) -> Family:
 
 def by_pipeline(class_name: str) -> Family:
     """The family of a diffusers pipeline class."""
-    return next(f for f in FAMILIES if class_name.startswith(f.prefix))
+    return next(f for f in FAMILIES if class_name.replace("Inpaint", "").startswith(f.prefix))
 
 
 def distilled(source: str) -> tuple[int, float] | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine import edits
 from engine.policy import Pace
 from engine.tasks import task_of
 from engine.types import Event, ModelInfo, Progress, Queued, Txt2Img
@@ -48,22 +49,23 @@ class Job:
     calls_each: int = 0
     calls_done: int = 0
     ended: bool = False
+    size: tuple[int, int] = (0, 0)
     _told: Queued | None = None
     _progress_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.paintings = [Painting(self, i) for i in range(self.request.num_images)]
         self.calls_each = expected_calls(self.request)
+        self.size = edits.canvas(self.request, self.info)
 
     @property
-    def size(self) -> tuple[int, int]:
-        assert self.request.width is not None
-        assert self.request.height is not None
-        return self.request.width, self.request.height
+    def pixels(self) -> int:
+        """What a call's seconds depend on."""
+        return weighted_pixels(self.request, self.size)
 
     def remaining_s(self, pace: Pace) -> float:
         """Device seconds to go, as far as is known."""
-        pixels = weighted_pixels(self.request)
+        pixels = self.pixels
         seconds = pace.seconds(self.info.key, pixels)
         calls = max(1, self.calls_each * len(self.paintings) - self.calls_done)
         return calls * (pixels * GUESS_S_PER_PIXEL if seconds is None else seconds)
@@ -90,10 +92,10 @@ def _differs(old: float | None, new: float | None) -> bool:
     return abs(new - old) > ETA_CHANGE * max(old, 1.0)
 
 
-def weighted_pixels(request: Txt2Img) -> int:
+def weighted_pixels(request: Txt2Img, size: tuple[int, int]) -> int:
     """Pixels of all rows of one image's call: guidance paints twice."""
     rows = 2 if (request.guidance_scale or 0) > 1 else 1
-    return (request.width or 0) * (request.height or 0) * rows
+    return size[0] * size[1] * rows
 
 
 def expected_calls(request: Txt2Img) -> int:

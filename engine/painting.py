@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from engine import embeddings, families, noise, prompts, resolve, timetables
+from engine import edits, embeddings, families, noise, prompts, resolve, timetables
 from engine.fibers import Fiber
 from engine.residency import Model
 from engine.tasks import task_of
-from engine.types import Txt2Img
+from engine.types import ModelInfo, Txt2Img
 
 
-def begin(request: Txt2Img, index: int, model: Model) -> tuple[Any, Fiber]:
+def begin(request: Txt2Img, index: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
     """The pipeline copy of image `index`, and the fiber that will call it."""
     pipe = model.pipeline(task_of(request))
     name = request.scheduler or model.default_scheduler
@@ -30,7 +30,8 @@ def begin(request: Txt2Img, index: int, model: Model) -> tuple[Any, Fiber]:
 
     def paint() -> Any:
         words = _words(pipe, model, request)
-        return pipe(**_known_to(type(pipe), {**arguments, **words})).images[0]
+        region, pictures = edits.prepare(request, info, seed)
+        return edits.finish(region, pipe(**_known_to(type(pipe), {**arguments, **words, **pictures})).images[0])
 
     return pipe, Fiber(paint, tiled=request.tiling, strange=strange)
 

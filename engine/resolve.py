@@ -12,7 +12,7 @@ from PIL import Image
 
 from engine import schedulers
 from engine.errors import InvalidRequest, UnknownModel
-from engine.types import MAX_SEED, ModelInfo, Txt2Img, Variation
+from engine.types import MAX_SEED, Inpaint, ModelInfo, Txt2Img, Variation
 
 R = TypeVar("R", bound=Txt2Img)
 FLOW_FAMILIES = frozenset({"sd3", "flux"})
@@ -28,10 +28,13 @@ def find(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
 
 def complete(request: R, info: ModelInfo) -> R:
     """The request with every None filled. Raises: InvalidRequest, UnknownScheduler."""
+    if task_of(request) not in info.tasks:
+        raise InvalidRequest(f"{info.key} cannot do {task_of(request)}.", f"It does {', '.join(sorted(info.tasks))}.")
+    width, height = request.init_image.size if isinstance(request, Inpaint) else (info.width, info.height)
     filled = replace(
         request,
-        width=request.width or info.width,
-        height=request.height or info.height,
+        width=request.width or width,
+        height=request.height or height,
         num_inference_steps=request.num_inference_steps or info.num_inference_steps,
         guidance_scale=info.guidance_scale if request.guidance_scale is None else request.guidance_scale,
         scheduler=_scheduler(request.scheduler or info.scheduler, info),
@@ -53,6 +56,8 @@ def _scheduler(name: str, info: ModelInfo) -> str:
 def _check_size(request: Txt2Img, info: ModelInfo) -> None:
     assert request.width is not None
     assert request.height is not None
+    if request.any_size:
+        return
     if request.width % info.multiple_px or request.height % info.multiple_px:
         raise InvalidRequest(
             f"{info.key} cannot paint {request.width}x{request.height}.", f"Use multiples of {info.multiple_px}."

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from PIL import Image
 
+from engine import masks
 from engine.errors import EngineError, InvalidRequest
 
 MAX_SEED = 2**32 - 1  # Midjourney's and A1111's range, so seeds travel between tools
 MAX_IMAGES = 16
 MAX_STEPS = 150
 MAX_SIDE_PX = 4096
+MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class Txt2Img:
     tiling: bool = False
     variations: tuple[Variation, ...] = ()
 
+    any_size: ClassVar[bool] = False  # an edit: width and height are the result's, and the model's grid is our business
+
     def __post_init__(self) -> None:
         _check(self)
 
@@ -79,8 +83,62 @@ class Img2Img(Txt2Img):
 
     def __post_init__(self) -> None:
         _check(self)
-        if not 0 < self.strength <= 1:
-            raise InvalidRequest(f"The strength {self.strength} is out of range.", "Use more than 0, at most 1.")
+        _check_strength(self.strength)
+
+
+Fill = Literal["original", "noise", "blur"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inpaint(Txt2Img):
+    """Redraw the white part of a mask; beyond its feather every byte of the picture stays.
+
+    Attributes:
+        width, height: of the result, any number of pixels; None = the picture's own.
+        init_image: any mode, any size. mask: L, same size as `init_image`; 128 and above = redraw.
+        strength: noise added under the mask, 0 < strength <= 1.
+        fill: what the model finds under the mask: the picture, noise, or its surroundings flowing in.
+        feather_px: outside the mask, over which the new picture fades into the old; 0 = a hard edge.
+        only_masked: crop to the mask and `padding_px` around it, and paint that at the model's native size.
+    """
+
+    init_image: Image.Image
+    mask: Image.Image
+    strength: float = 1.0
+    fill: Fill = "original"
+    feather_px: int = 8
+    only_masked: bool = False
+    padding_px: int = 32
+
+    any_size: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check(self)
+        _check_strength(self.strength)
+        _check_mask(self.init_image, self.mask)
+        if self.fill not in ("original", "noise", "blur"):
+            raise InvalidRequest(f"There is no fill '{self.fill}'.", "Use original, noise or blur.")
+        for name in ("feather_px", "padding_px"):
+            if not 0 <= getattr(self, name) <= 256:
+                raise InvalidRequest(f"The {name[:-3]} {getattr(self, name)} is out of range.", "Use 0 to 256 pixels.")
+
+
+def _check_strength(strength: float) -> None:
+    if not 0 < strength <= 1:
+        raise InvalidRequest(f"The strength {strength} is out of range.", "Use more than 0, at most 1.")
+
+
+def _check_mask(image: Image.Image, mask: Image.Image) -> None:
+    if mask.size != image.size:
+        raise InvalidRequest(
+            f"The mask is {mask.width}x{mask.height}, the picture {image.width}x{image.height}.",
+            "Both must have the same size.",
+        )
+    low, high = masks.binary(mask).getextrema()
+    if high == 0:
+        raise InvalidRequest("The mask is empty.", "Paint white what is to be redrawn.")
+    if low == 255:
+        raise InvalidRequest("The mask covers the whole picture.", "Leave something black, or use img2img.")
 
 
 Request = Txt2Img  # every task is a Txt2Img plus what it needs
@@ -90,7 +148,10 @@ def _check(request: Txt2Img) -> None:
     """Refuse what no model can do. Raises: InvalidRequest."""
     for name in ("width", "height"):
         side = getattr(request, name)
-        if side is not None and not (64 <= side <= MAX_SIDE_PX and side % 8 == 0):
+        if request.any_size:
+            if side is not None and not 1 <= side <= MAX_EDIT_SIDE_PX:
+                raise InvalidRequest(f"The {name} {side} is out of range.", f"Use 1 to {MAX_EDIT_SIDE_PX}.")
+        elif side is not None and not (64 <= side <= MAX_SIDE_PX and side % 8 == 0):
             raise InvalidRequest(f"The {name} {side} cannot be painted.", f"Use a multiple of 8, 64 to {MAX_SIDE_PX}.")
     steps, scale, seed = request.num_inference_steps, request.guidance_scale, request.seed
     if steps is not None and not 1 <= steps <= MAX_STEPS:
@@ -146,7 +207,7 @@ class ModelInfo:
     scheduler: str
     multiple_px: int = 8
     max_pixels: int = 2048 * 2048
-    tasks: frozenset[str] = frozenset({"txt2img", "img2img"})
+    tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint"})
     weighted_prompts: bool = True
 
 

@@ -18,7 +18,7 @@ from engine import painting as paintings
 from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory, RenderFailed
 from engine.fibers import Call, forward
-from engine.jobs import Job, Painting, weighted_pixels
+from engine.jobs import Job, Painting
 from engine.policy import FairShare, Pace
 from engine.preview import Throttle
 from engine.residency import MIB, Residency
@@ -169,7 +169,7 @@ class Worker:
     def _tell_positions(self) -> None:
         ahead_s: float | None = 0.0
         for position, job in enumerate(self._order):
-            known = self.pace.seconds(job.info.key, weighted_pixels(job.request)) is not None
+            known = self.pace.seconds(job.info.key, job.pixels) is not None
             ahead_s = ahead_s + job.remaining_s(self.pace) if known and ahead_s is not None else None
             if job.started is None:
                 job.tell_position(position, ahead_s)
@@ -225,7 +225,7 @@ class Worker:
             return self._end(job, Failed(error=error))
         self.loaded = self._residency.loaded
         model.users += 1
-        painting.pipe, painting.fiber = paintings.begin(job.request, painting.index, model)
+        painting.pipe, painting.fiber = paintings.begin(job.request, painting.index, model, job.info)
         self._resume(painting)
 
     def _resume(self, painting: Painting, value: Any = None, error: BaseException | None = None) -> None:
@@ -341,7 +341,7 @@ class Worker:
             if call.kind == "denoise":
                 painting.rows = rows
                 if not painting.job.request.tiling:
-                    self.pace.observe(job.info.key, weighted_pixels(job.request), seconds / len(group))
+                    self.pace.observe(job.info.key, job.pixels, seconds / len(group))
 
     def _step_done(self, painting: Painting, output: Any) -> None:
         job = painting.job
@@ -358,7 +358,8 @@ class Worker:
         call, job = painting.call, painting.job
         t = call.time()
         result = output[0] if isinstance(output, tuple) else output.sample
-        image = painting.model.previewer.paint(call.sample, t, result, job.request.guidance_scale or 1.0, job.size)
+        sample = call.sample[:, : result.shape[1]]  # inpainting models see mask and picture in further channels
+        image = painting.model.previewer.paint(sample, t, result, job.request.guidance_scale or 1.0, job.size)
         job.post(Preview(index=painting.index, image=image))
 
     # ------------------------------------------------------------------ trouble
