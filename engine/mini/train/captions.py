@@ -43,7 +43,7 @@ def _phrase(rng: random.Random, thing: Thing) -> str:
     parts = []
     if thing.size in SIZES and rng.random() < 0.75:
         parts.append(rng.choice(SIZES[thing.size]))
-    if NATURAL.get(thing.kind) != thing.colour or rng.random() < 0.6:
+    if rng.random() > (0.4 if NATURAL.get(thing.kind) == thing.colour else 0.12):
         parts.append(_name(rng, thing.colour))
     return " ".join([*parts, _name(rng, thing.kind)])
 

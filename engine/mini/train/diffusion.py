@@ -26,7 +26,9 @@ _ALPHAS: Tensor = DDPMScheduler(**NOISE).alphas_cumprod
 
 def sampler() -> DPMSolverMultistepScheduler:
     """Return the scheduler that ships: DPM-Solver++ 2M (Lu et al. 2022, arXiv:2211.01095)."""
-    return DPMSolverMultistepScheduler(**NOISE, algorithm_type="dpmsolver++", timestep_spacing="trailing")
+    scheduler = DPMSolverMultistepScheduler(**NOISE, algorithm_type="dpmsolver++", timestep_spacing="trailing")
+    scheduler.register_to_config(clip_sample=False)  # for DDIM and DDPM made from this config: latents exceed 1
+    return scheduler
 
 
 def stratified_timesteps(count: int, generator: torch.Generator) -> Tensor:
