@@ -73,7 +73,7 @@ def _described(model: Source, folder: Path, family: Family) -> ModelInfo:
     if scheduler and not family.flow:
         info = replace(info, scheduler=schedulers.from_config(scheduler).name)
     if _read(folder / "unet" / "config.json").get("in_channels") == INPAINT_CHANNELS:
-        info = replace(info, tasks=frozenset({"inpaint"}))
+        info = replace(info, tasks=frozenset({"inpaint", "outpaint"}))
     own = _read(folder / OWN_DEFAULTS)
     info = replace(info, **{k: own[k] for k in OWN_KEYS if k in own})
     return replace(info, max_pixels=own.get("max_pixels", info.width * info.height * MAX_AREA))

@@ -119,6 +119,16 @@ def pasted(picture: Image.Image, painted: Image.Image, frame: Frame, alpha: Imag
     return result
 
 
+def extended(picture: Image.Image, borders: Box) -> tuple[Image.Image, Image.Image]:
+    """The picture mirrored into new borders (left, top, right, bottom), and the mask of what is new."""
+    left, top, right, bottom = borders
+    mirrored = np.pad(np.asarray(picture), ((top, bottom), (left, right), (0, 0)), mode="symmetric")
+    larger = Image.fromarray(mirrored)
+    mask = Image.new("L", larger.size, 255)
+    mask.paste(0, (left, top, left + picture.width, top + picture.height))
+    return larger, mask
+
+
 def with_noise(picture: Image.Image, mask: Image.Image, seed: int) -> Image.Image:
     """The picture with grey noise under the mask, the same for the same seed."""
     dice = np.random.default_rng(seed)

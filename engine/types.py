@@ -112,6 +112,10 @@ class Inpaint(Txt2Img):
 
     any_size: ClassVar[bool] = True
 
+    @property
+    def result_size(self) -> tuple[int, int]:
+        return self.init_image.size
+
     def __post_init__(self) -> None:
         _check(self)
         _check_strength(self.strength)
@@ -121,6 +125,50 @@ class Inpaint(Txt2Img):
         for name in ("feather_px", "padding_px"):
             if not 0 <= getattr(self, name) <= 256:
                 raise InvalidRequest(f"The {name[:-3]} {getattr(self, name)} is out of range.", "Use 0 to 256 pixels.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outpaint(Txt2Img):
+    """Paint what lies beyond a picture's edges; inside, beyond the feather, every byte of it stays.
+
+    Attributes:
+        width, height: of the result; None = the picture's own and the new borders.
+        left, right, top, bottom: new pixels at each side, at least one in all.
+        strength: noise added to the new border, 0 < strength <= 1.
+        fill: what the model finds there: the picture mirrored, or its edges flowing out.
+        feather_px: into the picture, over which the new fades into the old; 0 = a hard edge.
+    """
+
+    init_image: Image.Image
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+    strength: float = 0.9
+    fill: Literal["mirror", "blur"] = "mirror"
+    feather_px: int = 16
+
+    any_size: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check(self)
+        _check_strength(self.strength)
+        borders = (self.left, self.right, self.top, self.bottom)
+        if min(borders) < 0 or not any(borders) or max(self.result_size) > MAX_EDIT_SIDE_PX:
+            raise InvalidRequest(
+                f"The picture cannot grow by {', '.join(map(str, borders))} pixels.",
+                f"Use 0 or more at each side, not 0 at all, and at most {MAX_EDIT_SIDE_PX} in all.",
+            )
+        if self.fill not in ("mirror", "blur"):
+            raise InvalidRequest(f"There is no fill '{self.fill}'.", "Use mirror or blur.")
+        if not 0 <= self.feather_px <= 256:
+            raise InvalidRequest(f"The feather {self.feather_px} is out of range.", "Use 0 to 256 pixels.")
+
+    @property
+    def result_size(self) -> tuple[int, int]:
+        """The picture's width and height with its new borders."""
+        width, height = self.init_image.size
+        return width + self.left + self.right, height + self.top + self.bottom
 
 
 def _check_strength(strength: float) -> None:
@@ -207,7 +255,7 @@ class ModelInfo:
     scheduler: str
     multiple_px: int = 8
     max_pixels: int = 2048 * 2048
-    tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint"})
+    tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint", "outpaint"})
     weighted_prompts: bool = True
 
 

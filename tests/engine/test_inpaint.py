@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from engine import Engine, Img2Img, Inpaint, InvalidRequest, Txt2Img, masks
+from engine import Engine, Img2Img, Inpaint, InvalidRequest, Outpaint, Txt2Img, masks
 
 STEPS = {"num_inference_steps": 4, "guidance_scale": 5.0}
 
@@ -118,3 +118,15 @@ async def test_any_size_keeps_its_outside(
     before, after = np.asarray(request.init_image), np.asarray(image)
     assert np.array_equal(before[kept], after[kept])
     assert not np.array_equal(before[~kept], after[~kept])
+
+
+async def test_outpainting_is_inpainting_of_the_mirrored_border(folders: dict[str, Path]) -> None:
+    image = picture((40, 64))
+    request = Outpaint(prompt="a boat", seed=3, init_image=image, right=24, strength=0.7, feather_px=8, **STEPS)
+    larger, mask = masks.extended(image, (0, 0, 24, 0))
+    same = Inpaint(prompt="a boat", seed=3, init_image=larger, mask=mask, strength=0.7, feather_px=8, **STEPS)
+    async with Engine(str(folders["sd1"])) as engine:
+        (outpainted,) = await engine.submit(request).result()
+        (inpainted,) = await engine.submit(same).result()
+    assert outpainted.tobytes() == inpainted.tobytes()
+    assert np.array_equal(np.asarray(outpainted)[:, :32], np.asarray(image)[:, :32])
