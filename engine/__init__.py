@@ -37,6 +37,7 @@ from engine.types import (
     Terminal,
     Ticket,
     Txt2Img,
+    Upscale,
     Variation,
 )
 
@@ -75,5 +76,6 @@ __all__ = [
     "Txt2Img",
     "UnknownModel",
     "UnknownScheduler",
+    "Upscale",
     "Variation",
 ]

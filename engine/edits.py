@@ -5,22 +5,25 @@ A request that is no edit passes through unchanged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
-from engine import masks
-from engine.masks import Frame, Size
-from engine.types import Inpaint, ModelInfo, Outpaint, Txt2Img
+from engine import enlarging, masks
+from engine.masks import Box, Frame, Size
+from engine.types import MAX_SEED, Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale
+
+PART_STRIDE = 1_000_003  # a prime, far above the images of a job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """A picture at the size of the result, and what of it is to be redrawn."""
+    """A picture at the size of the result, and what of it is to be redrawn; no mask = a whole tile."""
 
     picture: Image.Image
-    mask: Image.Image
+    mask: Image.Image | None
     feather_px: int
     frame: Frame
 
@@ -31,18 +34,48 @@ def canvas(request: Txt2Img, info: ModelInfo) -> Size:
         size = (request.width or request.result_size[0], request.height or request.result_size[1])
         mask = _mask(request.mask, size) if isinstance(request, Inpaint) else None
         return _frame(request, size, mask, info).canvas
+    if isinstance(request, Upscale):
+        return _tile_frame(request, info, 0).canvas
     assert request.width is not None
     assert request.height is not None
     return request.width, request.height
 
 
-def prepare(request: Txt2Img, info: ModelInfo, seed: int) -> tuple[Region | None, dict[str, Any]]:
+def parts(request: Txt2Img, info: ModelInfo) -> int:
+    """How many pipeline calls one image takes; each is a fiber of its own, so they share forwards."""
+    return len(_tiles(request, info)) if isinstance(request, Upscale) and request.mode == "creative" else 1
+
+
+def part_seed(seed: int, part: int) -> int:
+    """A noise of its own for each part, or a pattern would repeat from tile to tile."""
+    return (seed + part * PART_STRIDE) % (MAX_SEED + 1)
+
+
+def unpainted(request: Txt2Img) -> Image.Image | None:
+    """The result, where no model is asked."""
+    if isinstance(request, Upscale) and request.mode == "faithful":
+        return enlarging.enlarged(request.init_image.convert("RGB"), request.result_size)
+    return None
+
+
+def join(request: Txt2Img, info: ModelInfo, pictures: Sequence[Image.Image]) -> Image.Image:
+    """One image of its finished parts, in their order."""
+    if len(pictures) == 1:
+        return pictures[0]
+    assert isinstance(request, Upscale)
+    return enlarging.joined(request.result_size, _tiles(request, info), pictures)
+
+
+def prepare(request: Txt2Img, info: ModelInfo, seed: int, part: int = 0) -> tuple[Region | None, dict[str, Any]]:
     """What is to be put back later, and the pictures for the pipeline's call."""
+    if isinstance(request, Upscale):
+        return _prepare_tile(request, info, part)
     if not isinstance(request, Inpaint | Outpaint):
         return None, {}
     region = _region(request, info)
     width, height = region.frame.canvas
-    filled = _filled(request, region, seed)
+    assert region.mask is not None
+    filled = _filled(request, region.picture, region.mask, seed)
     return region, {
         "image": masks.into_frame(filled, region.frame),
         "mask_image": masks.mask_into_frame(region.mask, region.frame),
@@ -55,8 +88,29 @@ def finish(region: Region | None, painted: Image.Image) -> Image.Image:
     """The result: outside the mask and its feather, every byte is the picture's own."""
     if region is None:
         return painted
+    if region.mask is None:
+        return painted.crop((0, 0, *region.frame.inner))
     alpha = masks.feathered(region.mask, region.feather_px)
     return masks.pasted(region.picture, painted, region.frame, alpha)
+
+
+def _tiles(request: Upscale, info: ModelInfo) -> list[Box]:
+    return enlarging.tiles(request.result_size, (info.width, info.height))
+
+
+def _tile_frame(request: Upscale, info: ModelInfo, part: int) -> Frame:
+    box = _tiles(request, info)[part]
+    inner = (box[2] - box[0], box[3] - box[1])
+    return replace(masks.whole(inner, info.multiple_px, max(info.max_pixels, info.width * info.height)), box=box)
+
+
+def _prepare_tile(request: Upscale, info: ModelInfo, part: int) -> tuple[Region, dict[str, Any]]:
+    frame = _tile_frame(request, info, part)
+    tile = enlarging.enlarged(request.init_image.convert("RGB"), request.result_size, frame.box)
+    padded = masks.into_frame(tile, replace(frame, box=(0, 0, *tile.size)))
+    width, height = frame.canvas
+    region = Region(picture=tile, mask=None, feather_px=0, frame=frame)
+    return region, {"image": padded, "width": width, "height": height}
 
 
 def _region(request: Inpaint | Outpaint, info: ModelInfo) -> Region:
@@ -90,7 +144,7 @@ def _frame(request: Inpaint | Outpaint, size: Size, mask: Image.Image | None, in
     return masks.around(mask, padding, info.multiple_px, info.width * info.height, info.max_pixels)
 
 
-def _filled(request: Inpaint | Outpaint, region: Region, seed: int) -> Image.Image:
+def _filled(request: Inpaint | Outpaint, picture: Image.Image, mask: Image.Image, seed: int) -> Image.Image:
     if request.fill == "noise":
-        return masks.with_noise(region.picture, region.mask, seed)
-    return masks.with_blur(region.picture, region.mask) if request.fill == "blur" else region.picture
+        return masks.with_noise(picture, mask, seed)
+    return masks.with_blur(picture, mask) if request.fill == "blur" else picture

@@ -183,4 +183,8 @@ class Engine:
         info = resolve.find(self._models, request.model)
         request = resolve.complete(request, info)
         seconds = self._pace.seconds(info.key, weighted_pixels(request, edits.canvas(request, info)))
-        return None if seconds is None else seconds * expected_calls(request) * request.num_images
+        return (
+            None
+            if seconds is None
+            else seconds * expected_calls(request) * request.num_images * edits.parts(request, info)
+        )

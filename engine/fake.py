@@ -10,7 +10,7 @@ import colorsys
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -58,6 +58,13 @@ def paint(seed: int, width: int, height: int) -> Image.Image:
     x, y, r = dice.uniform(0.2, 0.8) * width, dice.uniform(0.2, 0.8) * height, min(width, height) / 5
     ImageDraw.Draw(image).ellipse((x - r, y - r, x + r, y + r), fill=tuple(int(c * 255) for c in disc))
     return image
+
+
+def _parts(request: Txt2Img, info: ModelInfo, seed: int) -> Iterator[Image.Image]:
+    for part in range(edits.parts(request, info)):
+        own = edits.part_seed(seed, part)
+        region, _ = edits.prepare(request, info, own, part)
+        yield edits.finish(region, paint(own, *edits.canvas(request, info)))
 
 
 def fail_by_prompt(request: Txt2Img) -> EngineError | None:
@@ -185,8 +192,7 @@ class FakeEngine:
         request = job.request
         seed, steps = resolve.image_seed(request, index), request.num_inference_steps or 1
         info = resolve.find(self._models, request.model)
-        region, _ = edits.prepare(request, info, seed)
-        image = edits.finish(region, paint(seed, *edits.canvas(request, info)))
+        image = edits.unpainted(request) or edits.join(request, info, [*_parts(request, info, seed)])
         for step in range(1, steps + 1):
             await asyncio.sleep(self.step_s)
             if job.cancelled:

@@ -23,12 +23,14 @@ class Painting:
 
     job: Job
     index: int
+    part: int = 0
     fiber: Any = None
     call: Any = None
     model: Any = None
     pipe: Any = None
     calls: int = 0
     rows: int = 1
+    picture: Any = None
     done: bool = False
 
 
@@ -54,7 +56,11 @@ class Job:
     _progress_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.paintings = [Painting(self, i) for i in range(self.request.num_images)]
+        self.paintings = [
+            Painting(self, i, part)
+            for i in range(self.request.num_images)
+            for part in range(edits.parts(self.request, self.info))
+        ]
         self.calls_each = expected_calls(self.request)
         self.size = edits.canvas(self.request, self.info)
 

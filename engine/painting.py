@@ -14,8 +14,8 @@ from engine.tasks import task_of
 from engine.types import ModelInfo, Txt2Img
 
 
-def begin(request: Txt2Img, index: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
-    """The pipeline copy of image `index`, and the fiber that will call it."""
+def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
+    """The pipeline copy of part `part` of image `index`, and the fiber that will call it."""
     pipe = model.pipeline(task_of(request))
     name = request.scheduler or model.default_scheduler
     strange = model.family is families.UNKNOWN
@@ -23,14 +23,18 @@ def begin(request: Txt2Img, index: int, model: Model, info: ModelInfo) -> tuple[
         name, model.pipe.scheduler, is_default=name == model.default_scheduler, on_cpu=not strange
     )
     seed, chain = resolve.image_chain(request, index)
+    seed = edits.part_seed(seed, part)
     generator = noise.generator(seed)
     if chain:
         pipe.__dict__["prepare_latents"] = _within(noise.Varied(generator, chain), pipe.prepare_latents)
     arguments = {**task_of(request).arguments(request), "generator": generator}
 
     def paint() -> Any:
+        ready = edits.unpainted(request)
+        if ready is not None:
+            return ready
         words = _words(pipe, model, request)
-        region, pictures = edits.prepare(request, info, seed)
+        region, pictures = edits.prepare(request, info, seed, part)
         return edits.finish(region, pipe(**_known_to(type(pipe), {**arguments, **words, **pictures})).images[0])
 
     return pipe, Fiber(paint, tiled=request.tiling, strange=strange)

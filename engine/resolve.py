@@ -12,7 +12,7 @@ from PIL import Image
 
 from engine import schedulers
 from engine.errors import InvalidRequest, UnknownModel
-from engine.types import MAX_SEED, Inpaint, ModelInfo, Outpaint, Txt2Img, Variation
+from engine.types import MAX_SEED, Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale, Variation
 
 R = TypeVar("R", bound=Txt2Img)
 FLOW_FAMILIES = frozenset({"sd3", "flux"})
@@ -30,7 +30,9 @@ def complete(request: R, info: ModelInfo) -> R:
     """The request with every None filled. Raises: InvalidRequest, UnknownScheduler."""
     if task_of(request) not in info.tasks:
         raise InvalidRequest(f"{info.key} cannot do {task_of(request)}.", f"It does {', '.join(sorted(info.tasks))}.")
-    width, height = request.result_size if isinstance(request, Inpaint | Outpaint) else (info.width, info.height)
+    width, height = (
+        request.result_size if isinstance(request, Inpaint | Outpaint | Upscale) else (info.width, info.height)
+    )
     filled = replace(
         request,
         width=request.width or width,

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from engine.types import Img2Img, Inpaint, Outpaint, Txt2Img
+from engine.types import Img2Img, Inpaint, Outpaint, Txt2Img, Upscale
 
 Arguments = Callable[[Any], dict[str, Any]]
 
@@ -44,11 +44,11 @@ def _img2img(request: Img2Img) -> dict[str, Any]:
     return {**_common(request), "image": fitted(request.init_image, request), "strength": strength(request)}
 
 
-def _inpaint(request: Inpaint | Outpaint) -> dict[str, Any]:
+def _edit(request: Inpaint | Outpaint | Upscale) -> dict[str, Any]:
     return {**_common(request), "strength": strength(request)}  # the pictures come from `engine.edits`
 
 
-def strength(request: Img2Img | Inpaint | Outpaint) -> float:
+def strength(request: Img2Img | Inpaint | Outpaint | Upscale) -> float:
     """The strength that runs at least one step; diffusers runs `int(steps * strength)` and fails on none."""
     assert request.num_inference_steps
     return max(request.strength, (1 + 1e-6) / request.num_inference_steps) if request.strength < 1 else 1.0
@@ -66,8 +66,9 @@ def fitted(image: Image.Image, request: Txt2Img) -> Image.Image:
 TASKS: Mapping[type[Txt2Img], Task] = {
     Txt2Img: Task("txt2img", "", _common),
     Img2Img: Task("img2img", "AutoPipelineForImage2Image", _img2img, strength),
-    Inpaint: Task("inpaint", "AutoPipelineForInpainting", _inpaint, strength),
-    Outpaint: Task("outpaint", "AutoPipelineForInpainting", _inpaint, strength),
+    Inpaint: Task("inpaint", "AutoPipelineForInpainting", _edit, strength),
+    Outpaint: Task("outpaint", "AutoPipelineForInpainting", _edit, strength),
+    Upscale: Task("upscale", "AutoPipelineForImage2Image", _edit, strength),
 }
 
 

@@ -171,6 +171,42 @@ class Outpaint(Txt2Img):
         return width + self.left + self.right, height + self.top + self.bottom
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upscale(Txt2Img):
+    """Make a picture 2 or 4 times as wide and high.
+
+    Attributes:
+        mode: `faithful` adds nothing (`resampling` names how); `creative` enlarges, then repaints overlapping tiles.
+        strength: creative: noise added to the enlarged picture, 0 < strength <= 1.
+    """
+
+    prompt: str = ""
+    init_image: Image.Image
+    scale: int = 2
+    mode: Literal["faithful", "creative"] = "faithful"
+    strength: float = 0.3
+    resampling: Literal["lanczos"] = "lanczos"
+
+    any_size: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_strength(self.strength)
+        if self.scale not in (2, 4) or max(self.result_size) > MAX_EDIT_SIDE_PX:
+            raise InvalidRequest(
+                f"A picture of {self.init_image.width}x{self.init_image.height} cannot become {self.scale}x as large.",
+                f"Use 2 or 4, up to {MAX_EDIT_SIDE_PX} pixels a side.",
+            )
+        if self.mode not in ("faithful", "creative") or self.resampling != "lanczos":
+            raise InvalidRequest(f"There is no upscale '{self.mode}'.", "Use faithful or creative.")
+        if (self.width or self.result_size[0], self.height or self.result_size[1]) != self.result_size:
+            raise InvalidRequest("An upscale's size is its picture's times the scale.", "Leave width and height out.")
+        _check(self)
+
+    @property
+    def result_size(self) -> tuple[int, int]:
+        return self.init_image.width * self.scale, self.init_image.height * self.scale
+
+
 def _check_strength(strength: float) -> None:
     if not 0 < strength <= 1:
         raise InvalidRequest(f"The strength {strength} is out of range.", "Use more than 0, at most 1.")
@@ -255,7 +291,7 @@ class ModelInfo:
     scheduler: str
     multiple_px: int = 8
     max_pixels: int = 2048 * 2048
-    tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint", "outpaint"})
+    tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint", "outpaint", "upscale"})
     weighted_prompts: bool = True
 
 

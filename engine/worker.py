@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from greenlet import GreenletExit
 
-from engine import devices, resolve  # devices comes before torch
+from engine import devices, edits, resolve  # devices comes before torch
 from engine import painting as paintings
 from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory, RenderFailed
@@ -225,7 +225,7 @@ class Worker:
             return self._end(job, Failed(error=error))
         self.loaded = self._residency.loaded
         model.users += 1
-        painting.pipe, painting.fiber = paintings.begin(job.request, painting.index, model, job.info)
+        painting.pipe, painting.fiber = paintings.begin(job.request, painting.index, painting.part, model, job.info)
         self._resume(painting)
 
     def _resume(self, painting: Painting, value: Any = None, error: BaseException | None = None) -> None:
@@ -247,7 +247,16 @@ class Worker:
 
     def _finish(self, painting: Painting, image: Any) -> None:
         job = painting.job
-        painting.done = True
+        painting.done, painting.picture = True, image
+        same = [p for p in job.paintings if p.index == painting.index]
+        if not all(p.done for p in same):
+            return self._release(painting)
+        if job.started is None:  # nothing had to be painted
+            job.started = time.perf_counter()
+            job.post(Started())
+        image = edits.join(job.request, job.info, [p.picture for p in same])
+        for part in same:
+            part.picture = None
         seed = resolve.image_seed(job.request, painting.index)
         job.post(ImageReady(index=painting.index, image=image, seed=seed, recipe=self._recipe(painting, seed)))
         self._release(painting)

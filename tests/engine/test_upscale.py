@@ -1,0 +1,69 @@
+"""Upscaling: faithful is Lanczos, creative is img2img in tiles that share their calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine import Engine, Finished, ImageReady, InvalidRequest, Started, Upscale, enlarging
+from engine.fake import FakeEngine
+
+
+def picture(size: tuple[int, int]) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+
+
+async def test_faithful_is_lanczos_and_says_so(folders: dict[str, Path]) -> None:
+    image = picture((33, 20))
+    async with Engine(str(folders["sd1"])) as engine:
+        events = [event async for event in engine.submit(Upscale(init_image=image, scale=4))]
+    (ready,) = (event for event in events if isinstance(event, ImageReady))
+    assert ready.image.tobytes() == image.resize((132, 80), Image.Resampling.LANCZOS).tobytes()
+    assert ready.recipe.request["resampling"] == "lanczos"
+    assert [type(event) for event in events if isinstance(event, Started | Finished)] == [Started, Finished]
+
+
+async def test_creative_paints_tiles_that_share_calls(folders: dict[str, Path]) -> None:
+    request = Upscale(
+        init_image=picture((70, 45)), mode="creative", prompt="a boat", seed=1, num_inference_steps=8, strength=0.5
+    )
+    widest: list[int] = []
+    async with Engine(str(folders["sd1"])) as engine:
+        (alone,) = await engine.submit(request).result()
+        (again,) = await engine.submit(request).result()
+    async with Engine(str(folders["sd1"]), mode="fast") as engine:
+        await engine.submit(Upscale(init_image=picture((8, 8)))).result()
+        assert engine._worker is not None
+        observe = engine._worker._rows.observe
+        engine._worker._rows.observe = lambda call, rows, s: (widest.append(rows), observe(call, rows, s))  # type: ignore
+        (together,) = await engine.submit(request).result()
+    assert alone.size == (140, 90)
+    assert alone.tobytes() == again.tobytes()
+    assert max(widest) >= 4
+    assert np.abs(np.asarray(alone).astype(int) - np.asarray(together)).max() <= 2
+
+
+@pytest.mark.parametrize("size", [(33, 20), (200, 150), (64, 128)])
+async def test_the_fake_upscales_any_size(size: tuple[int, int]) -> None:
+    for mode in ("faithful", "creative"):
+        async with FakeEngine() as engine:
+            (result,) = await engine.submit(Upscale(init_image=picture(size), mode=mode, seed=1)).result()  # type: ignore
+        assert result.size == (size[0] * 2, size[1] * 2)
+
+
+@pytest.mark.parametrize("size", [(500, 300), (64, 64), (65, 200), (1024, 1024)])
+def test_tiles_of_one_picture_join_to_that_picture(size: tuple[int, int]) -> None:
+    image = picture(size)
+    boxes = enlarging.tiles(size, (64, 64))
+    whole = enlarging.joined(size, boxes, [image.crop(box) for box in boxes])
+    assert np.abs(np.asarray(whole).astype(int) - np.asarray(image)).max() <= 1
+
+
+@pytest.mark.parametrize("changes", [{"scale": 3}, {"mode": "magic"}, {"width": 64}, {"strength": 0.0}])
+def test_what_cannot_be_done_gets_a_sentence(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        Upscale(init_image=picture((30, 30)), **changes)
