@@ -97,8 +97,21 @@ def unet(**extra: Any) -> UNet2DConditionModel:
     ).eval()
 
 
+# As Stable Diffusion's own scheduler_config.json; without clip_sample=False DDIM clips the latents to -1..1 and leaves
+# a picture so faint that rounding shows twenty times as much.
+SCHEDULER_CONFIG = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+}
+
+
 def euler() -> EulerDiscreteScheduler:
-    return EulerDiscreteScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1)
+    return EulerDiscreteScheduler.from_config(SCHEDULER_CONFIG)
 
 
 def sd1() -> StableDiffusionPipeline:
