@@ -10,10 +10,14 @@ from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import Self
 
+import discord
+
+from bot import logs
 from bot.client import Client, Studio
 from bot.commands import imagine, library, presses
 from bot.config import Settings
 from bot.delivery import Delivery
+from bot.errors import UserError
 from bot.services.dispatcher import Dispatcher
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
@@ -26,6 +30,7 @@ from engine.types import Backend
 
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0
+FLUSH_S = 5.0  # what deliveries that are due get at the end
 
 
 def engine_for(settings: Settings) -> Backend:
@@ -66,6 +71,7 @@ class App:
         self._clock = clock or SystemClock()
         self._client_options = {"shard_count": shard_count, "always_sync": always_sync}
         self._stack = AsyncExitStack()
+        self._started = AsyncExitStack()
         self.on_lost: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Self:
@@ -96,19 +102,25 @@ class App:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.stop()
         await self._stack.aclose()
 
     async def start(self) -> None:
         """Start painting and delivering; first what a dead process left behind. Call once the client is ready."""
-        self._stack.push_async_callback(self.client.delivery.close)
+        started = self._started
+        started.push_async_callback(self.client.delivery.close)
         await self.backend.start()
-        self._stack.push_async_callback(self.backend.close)
+        started.push_async_callback(self.backend.close)
         await self._outbox.start()
-        self._stack.push_async_callback(self._outbox.stop)
+        started.push_async_callback(self._outbox.stop, FLUSH_S)
         await self._dispatcher.start()
-        self._stack.push_async_callback(self._dispatcher.stop, self.settings.shutdown_grace_s)
+        started.push_async_callback(self._dispatcher.stop, self.settings.shutdown_grace_s)
         heart = asyncio.create_task(self._beat(), name="heartbeat")
-        self._stack.callback(heart.cancel)
+        started.callback(heart.cancel)
+
+    async def stop(self) -> None:
+        """Take no more jobs, finish or requeue what is running, deliver what is owed. Call while still connected."""
+        await self._started.aclose()
 
     @property
     def engine_lost(self) -> bool:
@@ -126,12 +138,14 @@ class App:
 
 def run(settings: Settings) -> None:
     """Serve Discord until SIGTERM or Ctrl-C."""
+    logs.start(settings.log_level)
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(settings))
 
 
 def sync(settings: Settings) -> None:
     """Publish the slash commands now, changed or not."""
+    logs.start(settings.log_level)
     asyncio.run(_sync(settings))
 
 
@@ -141,15 +155,29 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, stopping, loop)
     async with App(settings) as app, app.client:
-        await app.client.login(settings.token.get_secret_value())
+        await _login(app.client, settings)
         connection = asyncio.create_task(app.client.connect(), name="discord")
         await _first(asyncio.create_task(app.client.wait_until_ready()), connection)
         app.on_lost = stopping.set
         await app.start()
         log.info("ready as %s in %d servers", app.client.user, len(app.client.guilds))
-        await _first(asyncio.create_task(stopping.wait()), connection)
+        try:
+            await _first(asyncio.create_task(stopping.wait()), connection)
+        finally:
+            await app.stop()
         if app.engine_lost:
             raise SystemExit("The graphics device failed. Start Easel again: every job waits in its queue.")
+
+
+async def _login(client: Client, settings: Settings) -> None:
+    """Raises: UserError when Discord does not know the token."""
+    try:
+        await client.login(settings.token.get_secret_value().strip())
+    except discord.LoginFailure:
+        raise UserError(
+            "Discord refuses the token. Make a new one on the page 'Bot' of your application at "
+            "https://discord.com/developers/applications and put it into .env as EASEL_TOKEN."
+        ) from None
 
 
 async def _first(wanted: asyncio.Task[object], connection: asyncio.Task[None]) -> None:
@@ -170,5 +198,5 @@ def _stop(stopping: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
 
 async def _sync(settings: Settings) -> None:
     async with App(settings, always_sync=True) as app, app.client:
-        await app.client.login(settings.token.get_secret_value())
+        await _login(app.client, settings)
         log.info("published %d commands", len(await app.client.tree.sync()))
