@@ -35,13 +35,24 @@ def enlarged(picture: Image.Image, size: Size, box: Box | None = None) -> Image.
 
 
 def joined(size: Size, boxes: Sequence[Box], pictures: Sequence[Image.Image]) -> Image.Image:
-    """The tiles in one picture, each fading in over those above and to the left of it."""
-    whole = Image.new("RGB", size)
-    for box, picture in zip(boxes, pictures, strict=True):
-        left = max((b[2] for b in boxes if b[1] == box[1] and b[0] < box[0]), default=box[0]) - box[0]
-        above = max((b[3] for b in boxes if b[0] == box[0] and b[1] < box[1]), default=box[1]) - box[1]
-        whole.paste(picture, box[:2], _fade(picture.size, left, above))
+    """The tiles in one picture: each fades in over its left neighbour, then each row over the row above.
+
+    Rows first: a corner where four tiles meet would otherwise keep the edge of one of them.
+    """
+    whole, lower = Image.new("RGB", size), 0
+    for top, group in itertools.groupby(zip(boxes, pictures, strict=True), key=lambda pair: pair[0][1]):
+        row = _row(size[0], list(group))
+        whole.paste(row, (0, top), _fade(row.size, 0, max(0, lower - top)))
+        lower = top + row.height
     return whole
+
+
+def _row(width: int, tiles: Sequence[tuple[Box, Image.Image]]) -> Image.Image:
+    row, right = Image.new("RGB", (width, tiles[0][1].height)), 0
+    for box, picture in tiles:
+        row.paste(picture, (box[0], 0), _fade(picture.size, max(0, right - box[0]), 0))
+        right = box[2]
+    return row
 
 
 def _fade(size: Size, left: int, above: int) -> Image.Image:
