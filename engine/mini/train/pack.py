@@ -27,6 +27,14 @@ PREPROCESSING = {
     "do_convert_rgb": True,
 }
 
+DEFAULTS = {  # what the engine fills in; steps and guidance are those that the evaluation found good enough
+    "width": PICTURE_PX,
+    "height": PICTURE_PX,
+    "num_inference_steps": 12,
+    "guidance_scale": 3.0,
+    "scheduler": "dpmpp_2m",
+}
+
 
 def assemble(unet: Path, text_encoder: Path, vae: Path, tokenizer: Path) -> StableDiffusionPipeline:
     """Build the pipeline from its parts' folders, in float32."""
@@ -51,6 +59,7 @@ def pack(pipeline: StableDiffusionPipeline, ranker: Path, checker: Path | None, 
     pipeline.to(torch.float16).save_pretrained(fresh)
     CLIPModel.from_pretrained(ranker, dtype=torch.float16).save_pretrained(fresh / "ranker")
     (fresh / "ranker" / "preprocessor_config.json").write_text(json.dumps(PREPROCESSING, indent=2))
+    (fresh / "easel.json").write_text(json.dumps(DEFAULTS, indent=2) + "\n")
     for tokenizer in (fresh / "tokenizer", fresh / "ranker"):
         _copy_tokenizer(Path(pipeline.tokenizer.name_or_path), tokenizer)
     if checker is not None:
