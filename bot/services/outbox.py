@@ -60,9 +60,10 @@ class Outbox:
             await first_of(self._store.owed.wait(), *self._under_way.values(), timeout_s=idle_s)
 
     async def _begin_due(self) -> None:
-        room = AT_ONCE - len(self._under_way)
+        busy = set(self._under_way)  # noted before the look, in which what is delivered meanwhile still seems owed
+        room = AT_ONCE - len(busy)
         due = await self._store.due_deliveries(AT_ONCE * 2) if room > 0 else []
-        for owed in [owed for owed in due if owed.id not in self._under_way][:room]:
+        for owed in [owed for owed in due if owed.id not in busy][:room]:
             self._begin(owed)
 
     async def _idle_s(self) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from workbench import Postman, Workbench, asked, until, workbench
 
 from bot.services.ports import TryLater, Undeliverable
-from bot.store import ManualClock
+from bot.store import Delivery, ManualClock
 
 
 @pytest.fixture
@@ -86,3 +87,21 @@ async def test_stopping_delivers_what_is_due_first(tmp_path: Path, clock: Manual
         await bench.outbox.start()
         await bench.outbox.stop(5.0)
         assert sorted(bench.post.sent) == [(job.id, "cancelled", 0) for job in jobs]
+
+
+async def test_what_is_delivered_while_the_outbox_looks_is_not_delivered_again(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        look = bench.store.due_deliveries
+
+        async def late_answer(limit: int = 20) -> list[Delivery]:
+            owed = await look(limit)
+            await asyncio.sleep(0.02)  # long enough for what is under way to end
+            return owed
+
+        monkeypatch.setattr(bench.store, "due_deliveries", late_answer)
+        for user in range(1, 21):
+            await bench.jobs.submit(asked(user_id=user, num_images=1))
+        await bench.idle()
+        assert len(bench.post.sent) == 20
