@@ -191,8 +191,14 @@ _SINGLE_FILE = {
 
 
 def _single_file(source: Source, dtype: torch.dtype) -> Any:
-    family = describe(source).family
-    return getattr(diffusers, _SINGLE_FILE[family]).from_single_file(source.location, dtype=dtype)
+    """One file holds weights only. What they belong to is read from a folder of the same name beside it, if there is
+    one (`model_index.json`, configs and tokenizers), else from the hub or its cache.
+    """
+    pipeline = getattr(diffusers, _SINGLE_FILE[describe(source).family])
+    kwargs: dict[str, Any] = {"dtype": dtype}
+    if source.path is not None and (source.path.with_suffix("") / "model_index.json").is_file():
+        kwargs |= {"config": str(source.path.with_suffix("")), "local_files_only": True}
+    return pipeline.from_single_file(source.location, **kwargs)
 
 
 def _modules(pipe: Any) -> list[torch.nn.Module]:
