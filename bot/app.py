@@ -14,7 +14,7 @@ import discord
 
 from bot import logs
 from bot.client import Client, Studio
-from bot.commands import imagine, library, presses
+from bot.commands import admin, imagine, library, presses
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
@@ -95,7 +95,7 @@ class App:
             layouts=layouts,
             clock=self._clock,
         )
-        for commands in (imagine, library, presses):
+        for commands in (imagine, library, presses, admin):
             commands.install(self.client)
         return self
 

@@ -13,6 +13,7 @@ from bot.client import Client, Interaction
 from bot.errors import BadInput, MissingPermission, NotFound, NotYours
 from bot.grammar import Draft, parse
 from bot.services import drafts
+from bot.services.asker import Asker
 from bot.spec import Spec
 from bot.store.records import Job, JobKind, NewJob
 from bot.views import layouts
@@ -23,6 +24,7 @@ NEEDED = {
     "send_messages": "Send Messages",
     "attach_files": "Attach Files",
 }
+AGED = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.Thread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +195,22 @@ def _restored(kept: str) -> tuple[Order, int]:
         private=private,
     )
     return order, user_id
+
+
+def asker_of(interaction: Interaction) -> Asker:
+    """Who asks, and where, as services know it."""
+    user, channel = interaction.user, interaction.channel
+    roles = user.roles if isinstance(user, discord.Member) else []
+    inside = interaction.guild_id is not None
+    return Asker(
+        user_id=user.id,
+        guild_id=interaction.guild_id or 0,
+        channel_id=interaction.channel_id or 0,
+        role_ids=frozenset(role.id for role in roles),
+        is_admin=inside and interaction.permissions.manage_guild,
+        is_operator=user.id in interaction.client.studio.settings.operators,
+        nsfw=isinstance(channel, AGED) and channel.is_nsfw(),
+    )
 
 
 def is_admin(interaction: Interaction) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import conftest
 from original_layout import save_original
 
-import conftest
 from engine import Engine, Txt2Img
 
 

@@ -1,0 +1,30 @@
+"""Who asks, and where: what quotas, moderation and settings decide by. Knows no Discord."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Somebody at the moment of a command, press or form; ids are Discord's.
+
+    Attributes:
+        guild_id: 0 in direct messages.
+        role_ids: includes the everyone role, whose id is the server's.
+        is_admin: may manage this server. is_operator: runs this bot (the setting `operators`), in every server.
+        nsfw: the channel is age-restricted.
+    """
+
+    user_id: int
+    guild_id: int
+    channel_id: int
+    role_ids: frozenset[int] = frozenset()
+    is_admin: bool = False
+    is_operator: bool = False
+    nsfw: bool = False
+
+    @property
+    def may_administer(self) -> bool:
+        """Whether `/admin` is for them here."""
+        return self.is_operator or (self.is_admin and self.guild_id != 0)
