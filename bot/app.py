@@ -18,6 +18,7 @@ from bot.commands import admin, imagine, library, presses
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
+from bot.services.audit import Audit
 from bot.services.dispatcher import Dispatcher
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
@@ -92,6 +93,7 @@ class App:
             store=self.store,
             files=files,
             jobs=Jobs(self.store, files, self._dispatcher, settings, self._clock),
+            audit=Audit(self.store, self._clock),
             layouts=layouts,
             clock=self._clock,
         )

@@ -16,6 +16,7 @@ from bot import refusals
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
+from bot.services.audit import Audit
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
 from bot.store.clock import Clock
@@ -39,6 +40,7 @@ class Studio:
     store: Store
     files: ImageFiles
     jobs: Jobs
+    audit: Audit
     layouts: Layouts
     clock: Clock
 

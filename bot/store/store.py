@@ -227,6 +227,14 @@ class Store:
         """Write a consistent copy, also under load."""
         await asyncio.to_thread(backup, self._writer.path, target)
 
+    async def write(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one function of the store's modules in a transaction; returns once it is on disk."""
+        return await self._writer.run(lambda db: fn(db, *args, **kwargs))
+
+    async def read(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one function of the store's modules on a snapshot."""
+        return await self._reader.run(lambda db: fn(db, *args, **kwargs))
+
     async def _write(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._writer.run(lambda db: fn(db, *args, **kwargs))
 
