@@ -40,6 +40,7 @@ from engine.types import (
     Upscale,
     Variation,
 )
+from engine.verdicts import ImageGate, Verdict
 
 __all__ = [
     "MAX_IMAGES",
@@ -56,6 +57,7 @@ __all__ = [
     "Event",
     "Failed",
     "Finished",
+    "ImageGate",
     "ImageReady",
     "Img2Img",
     "Inpaint",
@@ -78,4 +80,5 @@ __all__ = [
     "UnknownScheduler",
     "Upscale",
     "Variation",
+    "Verdict",
 ]

@@ -12,12 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from engine import catalogue, edits, families, resolve
-from engine.errors import DeviceLost, EngineClosed, InvalidRequest, QueueFull
+from PIL import Image
+
+from engine import catalogue, edits, families, resolve, verdicts
+from engine.errors import NO_CAPTIONER, NO_RANKER, NO_SEGMENTER, DeviceLost, EngineClosed, InvalidRequest, QueueFull
 from engine.jobs import Job, expected_calls, weighted_pixels
 from engine.policy import LANES, Pace
 from engine.tickets import JobTicket
-from engine.types import EngineStatus, Event, ModelInfo, Queued, Txt2Img
+from engine.types import Ability, EngineStatus, Event, ModelInfo, Queued, Txt2Img
+from engine.verdicts import Verdict
 
 if TYPE_CHECKING:
     from engine.worker import Options, Worker
@@ -132,6 +135,8 @@ class Engine:
         self._admit(weight, lane)
         info = resolve.find(self._models, request.model)
         request = resolve.complete(request, info)
+        if request.best_of and "rank" not in self.abilities():
+            raise InvalidRequest(*NO_RANKER)
         if request.tiling and not families.by_name(info.family).tileable:
             raise InvalidRequest(f"{info.key} cannot make tiles.", "Leave tiling out, or use an SD 1.x or SDXL model.")
         return self._enqueue(request, info, user, weight, lane)
@@ -165,6 +170,18 @@ class Engine:
         self._commands.put(lambda worker: worker.submit(job))
         return ticket
 
+    def abilities(self) -> frozenset[Ability]:
+        return frozenset()
+
+    async def describe(self, image: Image.Image) -> list[str]:
+        raise InvalidRequest(*NO_CAPTIONER)
+
+    async def segment(self, image: Image.Image, what: str) -> Image.Image:
+        raise InvalidRequest(*NO_SEGMENTER)
+
+    async def check(self, image: Image.Image) -> Verdict:
+        return verdicts.FINE
+
     def status(self) -> EngineStatus:
         worker = self._worker
         facts = dict(worker.facts) if worker else {}
@@ -184,7 +201,5 @@ class Engine:
         request = resolve.complete(request, info)
         seconds = self._pace.seconds(info.key, weighted_pixels(request, edits.canvas(request, info)))
         return (
-            None
-            if seconds is None
-            else seconds * expected_calls(request) * request.num_images * edits.parts(request, info)
+            None if seconds is None else seconds * expected_calls(request) * request.draws * edits.parts(request, info)
         )

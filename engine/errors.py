@@ -82,3 +82,16 @@ class EngineClosed(EngineError):
     """Easel is restarting. The job waits and starts again by itself."""
 
     code, retryable = "engine_closed", True
+
+
+# What is wrong and how to mend it, where several backends refuse the same thing with InvalidRequest.
+NO_CAPTIONER = "No model here can describe pictures.", "Whoever runs this bot can configure a captioner."
+NO_SEGMENTER = (
+    "No model here can find things in pictures by their name.",
+    "Mark the region in another way; whoever runs this bot can configure a segmenter.",
+)
+NO_RANKER = (
+    "Nothing here can tell which picture matches the prompt best.",
+    "Leave 'best' out; whoever runs this bot can configure a ranker.",
+)
+NOTHING_THERE = "Nothing in the picture looks like that.", "Use another word for it, or mark the region in another way."

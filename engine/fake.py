@@ -11,16 +11,29 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
-from engine import edits, resolve
-from engine.errors import DeviceLost, EngineClosed, EngineError, QueueFull, RenderFailed
+from engine import edits, resolve, verdicts
+from engine.errors import (
+    NO_CAPTIONER,
+    NO_RANKER,
+    NO_SEGMENTER,
+    NOTHING_THERE,
+    DeviceLost,
+    EngineClosed,
+    EngineError,
+    InvalidRequest,
+    QueueFull,
+    RenderFailed,
+)
+from engine.mini.words import COLOURS
 from engine.tickets import JobTicket
 from engine.types import (
+    Ability,
     Cancelled,
     EngineStatus,
     Failed,
@@ -34,10 +47,15 @@ from engine.types import (
     Started,
     Txt2Img,
 )
+from engine.verdicts import ImageGate, Verdict
 
 FAIL_WORD = "!fail"  # a prompt with it fails for good
 LOST_WORD = "!lost"  # a prompt with it fails in a way that a retry may mend
+FLAG_WORD = "!flag"  # the pictures of a prompt with it are judged unsafe
+FLAG_COLOUR = (255, 0, 255)  # an upload whose first pixel has it is judged unsafe
+ABILITIES: frozenset[Ability] = frozenset({"describe", "segment", "rank", "safety"})
 PREVIEW_EVERY = 4  # steps
+SAME = 8  # of 255: less is the same colour
 MINI = ModelInfo(
     key="mini",
     family="sd1",
@@ -83,7 +101,7 @@ class _Job:
 
     @property
     def steps(self) -> int:
-        return (self.request.num_inference_steps or 1) * self.request.num_images
+        return (self.request.num_inference_steps or 1) * self.request.draws
 
 
 class FakeEngine:
@@ -93,6 +111,7 @@ class FakeEngine:
         models: what `models()` answers; the first is the default.
         step_s: seconds a step takes. max_queue: jobs that may wait.
         fail: asked once a job, before its last image; the error it returns ends the job.
+        abilities: what it can do besides painting. gate: see `engine.Engine`.
     """
 
     def __init__(
@@ -102,8 +121,11 @@ class FakeEngine:
         step_s: float = 0.0,
         max_queue: int = 1000,
         fail: Callable[[Txt2Img], EngineError | None] = fail_by_prompt,
+        abilities: frozenset[Ability] = ABILITIES,
+        gate: ImageGate | None = None,
     ) -> None:
         self._models = tuple(models)
+        self._abilities, self._gate = abilities, gate
         self.step_s, self.max_queue, self.fail = step_s, max_queue, fail
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
@@ -137,17 +159,41 @@ class FakeEngine:
     def models(self) -> tuple[ModelInfo, ...]:
         return self._models
 
+    def abilities(self) -> frozenset[Ability]:
+        return self._abilities
+
+    async def describe(self, image: Image.Image) -> list[str]:
+        if "describe" not in self._abilities:
+            raise InvalidRequest(*NO_CAPTIONER)
+        colour = colour_of(image)
+        return [f"a {colour} {thing}" for thing in ("circle", "balloon", "apple", "boat")]
+
+    async def segment(self, image: Image.Image, what: str) -> Image.Image:
+        if "segment" not in self._abilities:
+            raise InvalidRequest(*NO_SEGMENTER)
+        return shape_of(image)
+
+    async def check(self, image: Image.Image) -> Verdict:
+        return self._judge(image, flagged=image.convert("RGB").getpixel((0, 0)) == FLAG_COLOUR)
+
+    def _judge(self, image: Image.Image, *, flagged: bool) -> Verdict:
+        if "safety" in self._abilities and flagged:
+            return Verdict(flagged=True, reason="the fake does not like it")
+        return verdicts.ask(self._gate, image)
+
     def status(self) -> EngineStatus:
         return EngineStatus(queued=len(self._waiting), running=int(self._running is not None), loaded=("fake",))
 
     def estimate_s(self, request: Txt2Img) -> float | None:
-        return (request.num_inference_steps or self._models[0].num_inference_steps) * request.num_images * self.step_s
+        return (request.num_inference_steps or self._models[0].num_inference_steps) * request.draws * self.step_s
 
     def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
         if self._closed:
             raise EngineClosed()
         if len(self._waiting) >= self.max_queue:
             raise QueueFull(retry_after_s=max(1.0, len(self._waiting) * self.step_s))
+        if request.best_of and "rank" not in self._abilities:
+            raise InvalidRequest(*NO_RANKER)
         job = _Job(resolve.complete(request, resolve.find(self._models, request.model)))
         job.ticket = JobTicket(lambda: self._cancel(job))
         self._waiting.append(job)
@@ -181,28 +227,73 @@ class FakeEngine:
     async def _run(self, job: _Job) -> None:
         wait_s, started = time.monotonic() - job.submitted, time.monotonic()
         job.ticket.publish(Started())
-        for index in range(job.request.num_images):
-            error = self.fail(job.request) if index == job.request.num_images - 1 else None
-            await self._image(job, index, fail=error)
-            if job.ticket.ended:
+        drawn: list[ImageReady] = []
+        for index in range(job.request.draws):
+            ready = await self._image(job, index)
+            if ready is None:
                 return
+            drawn.append(ready)
+            if not job.request.best_of:
+                job.ticket.publish(ready)
+        for ready in best(drawn, job.request.num_images) if job.request.best_of else ():
+            job.ticket.publish(ready)
         job.ticket.publish(Finished(wait_s=wait_s, run_s=time.monotonic() - started))
 
-    async def _image(self, job: _Job, index: int, *, fail: EngineError | None) -> None:
+    async def _image(self, job: _Job, index: int) -> ImageReady | None:
+        """Paint one picture; None when that ended the job."""
         request = job.request
         seed, steps = resolve.image_seed(request, index), request.num_inference_steps or 1
         info = resolve.find(self._models, request.model)
         image = edits.unpainted(request) or edits.join(request, info, [*_parts(request, info, seed)])
+        verdict = self._judge(image, flagged=FLAG_WORD in request.prompt)
         for step in range(1, steps + 1):
             await asyncio.sleep(self.step_s)
             if job.cancelled:
-                return job.ticket.publish(Cancelled())
+                job.ticket.publish(Cancelled())
+                return None
             job.ticket.publish(Progress(step=index * steps + step, steps=job.steps))
             if step % PREVIEW_EVERY == 0:
-                job.ticket.publish(Preview(index=index, image=image.resize((32, 32))))
-        if fail is not None:
-            return job.ticket.publish(Failed(error=fail))
-        job.ticket.publish(ImageReady(index=index, image=image, seed=seed, recipe=recipe_of(request, index)))
+                job.ticket.publish(_preview(index, image, verdict))
+        error = self.fail(request) if index == request.draws - 1 else None
+        if error is not None:
+            job.ticket.publish(Failed(error=error))
+            return None
+        recipe, reason = recipe_of(request, index), verdict.reason
+        return ImageReady(index=index, image=image, seed=seed, recipe=recipe, flagged=verdict.flagged, reason=reason)
+
+
+def _preview(index: int, image: Image.Image, verdict: Verdict) -> Preview:
+    small = image.resize((32, 32))
+    return Preview(index=index, image=verdicts.blurred(small) if verdict.flagged else small, flagged=verdict.flagged)
+
+
+def score(seed: int) -> float:
+    """How well the picture of a seed matches any prompt."""
+    return random.Random(f"match {seed}").random()
+
+
+def best(drawn: Sequence[ImageReady], count: int) -> Iterator[ImageReady]:
+    """The best of what was drawn, the best first, numbered anew; flagged ones only when nothing else is left."""
+    ranked = sorted(drawn, key=lambda ready: (ready.flagged, -score(ready.seed)))
+    for index, ready in enumerate(ranked[:count]):
+        yield replace(ready, index=index)
+
+
+def colour_of(image: Image.Image) -> str:
+    """The name of the colour most like a picture's mean."""
+    mean = image.convert("RGB").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+    assert isinstance(mean, tuple)
+    return min(COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLOURS[name], mean, strict=True)))
+
+
+def shape_of(image: Image.Image) -> Image.Image:
+    """A mask of whatever differs from the colour of the first pixel. Raises: InvalidRequest when nothing does."""
+    picture = image.convert("RGB")
+    ground = Image.new("RGB", picture.size, picture.getpixel((0, 0)))
+    mask = ImageChops.difference(picture, ground).convert("L").point(lambda value: 255 if value > SAME else 0)
+    if mask.getbbox() is None:
+        raise InvalidRequest(*NOTHING_THERE)
+    return mask
 
 
 def recipe_of(request: Txt2Img, index: int) -> Recipe:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from engine import masks
 from engine.errors import EngineError, InvalidRequest
+from engine.verdicts import Verdict
 
 MAX_SEED = 2**32 - 1  # Midjourney's and A1111's range, so seeds travel between tools
 MAX_IMAGES = 16
@@ -40,6 +41,7 @@ class Txt2Img:
     through the chain in order, and image i adds i to the seed of the last link.
 
     Attributes:
+        best_of: paint so many, then keep the `num_images` that match the prompt best, the best first; None = keep all.
         width, height: pixels, multiples of 8 (the model's latent grid); None = the model's native size.
         num_inference_steps: 1..150.
         guidance_scale: classifier-free guidance, 0..30; 1 switches it off.
@@ -58,12 +60,18 @@ class Txt2Img:
     scheduler: str | None = None
     seed: int | None = None
     num_images: int = 1
+    best_of: int | None = None
     model: str | None = None
     clip_skip: int | None = None
     tiling: bool = False
     variations: tuple[Variation, ...] = ()
 
     any_size: ClassVar[bool] = False  # an edit: width and height are the result's, and the model's grid is our business
+
+    @property
+    def draws(self) -> int:
+        """How many pictures are painted for it, kept or not."""
+        return self.best_of or self.num_images
 
     def __post_init__(self) -> None:
         _check(self)
@@ -87,6 +95,7 @@ class Img2Img(Txt2Img):
 
 
 Fill = Literal["original", "noise", "blur"]
+Ability = Literal["describe", "segment", "rank", "safety", "super_resolution"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +255,11 @@ def _check(request: Txt2Img) -> None:
         raise InvalidRequest(f"The seed {seed} is out of range.", f"Use 0 to {MAX_SEED}.")
     if not 1 <= request.num_images <= MAX_IMAGES:
         raise InvalidRequest(f"{request.num_images} images are out of range.", f"Use 1 to {MAX_IMAGES}.")
+    if request.best_of is not None and not request.num_images <= request.best_of <= MAX_IMAGES:
+        raise InvalidRequest(
+            f"The best {request.num_images} of {request.best_of} cannot be kept.",
+            f"Paint at least as many as you keep, at most {MAX_IMAGES}.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +267,8 @@ class Recipe:
     """Everything that decides an image's bytes; stored with the image and written into its PNG.
 
     `request` holds the resolved request as plain JSON values (no None that a default filled, no pictures: an init image
-    appears as its sha256). `index` is the image's place in its job. `versions`, `device`, `dtype`, `mode`, `rows` are
+    appears as its sha256). `index` counts the paintings of its job, so `seed` is the request's plus it, also when only
+    the best were kept. `versions`, `device`, `dtype`, `mode`, `rows` are
     what "the same seed, the same bytes" depends on besides.
     """
 
@@ -319,20 +334,26 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """A rough small RGB picture of image `index`, made from its latents."""
+    """A rough small RGB picture of painting `index` (0 to `draws`), made from its latents; blurred when `flagged`."""
 
     index: int
     image: Image.Image
+    flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageReady:
-    """Image `index` is finished: RGB at full size; `recipe` tells how to make it again."""
+    """Image `index` is finished: RGB at full size; `seed` and `recipe` tell how to make it again.
+
+    `flagged`: the safety check or the image gate objects; `reason` says to what. What is done about it is not ours.
+    """
 
     index: int
     image: Image.Image
     seed: int
     recipe: Recipe
+    flagged: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,6 +407,25 @@ class Backend(Protocol):
         `user` is the unit of fairness, `weight` its share, `lane` is `fast` or `relax` (served when fast is idle, but
         never starved). Raises: InvalidRequest, UnknownModel, UnknownScheduler, QueueFull, EngineClosed.
         """
+        ...
+
+    def abilities(self) -> frozenset[Ability]:
+        """What it can do besides painting, with the models that are configured."""
+        ...
+
+    async def describe(self, image: Image.Image) -> list[str]:
+        """Up to four prompts that might have made a picture, the likeliest first. Raises: InvalidRequest."""
+        ...
+
+    async def segment(self, image: Image.Image, what: str) -> Image.Image:
+        """Where `what` is: an L mask of the picture's size, 255 there and 0 elsewhere. Raises: InvalidRequest.
+
+        Refused when nothing in the picture looks like it, and when no segmentation model is configured.
+        """
+        ...
+
+    async def check(self, image: Image.Image) -> Verdict:
+        """Whether a picture may be used; everything is fine where no check is configured. Raises: ModelUnloadable."""
         ...
 
     def status(self) -> EngineStatus: ...
