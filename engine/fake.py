@@ -31,9 +31,11 @@ from engine.errors import (
     RenderFailed,
 )
 from engine.mini.words import COLOURS
+from engine.tasks import covering
 from engine.tickets import JobTicket
 from engine.types import (
     Ability,
+    Blend,
     Cancelled,
     EngineStatus,
     Failed,
@@ -82,7 +84,19 @@ def _parts(request: Txt2Img, info: ModelInfo, seed: int) -> Iterator[Image.Image
     for part in range(edits.parts(request, info)):
         own = edits.part_seed(seed, part)
         region, _ = edits.prepare(request, info, own, part)
-        yield edits.finish(region, paint(own, *edits.canvas(request, info)))
+        yield edits.finish(region, _drawn(request, info, own))
+
+
+def _drawn(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
+    """The seed's picture; of a blend, as much of it as its strength says over the mixed pictures."""
+    fresh = paint(seed, *edits.canvas(request, info))
+    if not isinstance(request, Blend):
+        return fresh
+    mixed, total = Image.new("RGB", fresh.size), 0.0
+    for image, share in request.shares:
+        total += share
+        mixed = Image.blend(mixed, covering(image, request), share / total)
+    return Image.blend(mixed, fresh, request.strength)
 
 
 def fail_by_prompt(request: Txt2Img) -> EngineError | None:

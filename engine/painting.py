@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from engine import edits, embeddings, families, noise, prompts, resolve, timetables
+from engine import blending, edits, embeddings, families, noise, prompts, resolve, timetables
 from engine.fibers import Fiber
 from engine.residency import Model
 from engine.tasks import task_of
-from engine.types import ModelInfo, Txt2Img
+from engine.types import Blend, ModelInfo, Txt2Img
 
 
 def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
@@ -27,6 +27,8 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
     generator = noise.generator(seed)
     if chain:
         pipe.__dict__["prepare_latents"] = _within(noise.Varied(generator, chain), pipe.prepare_latents)
+    if isinstance(request, Blend):
+        pipe.__dict__["vae"] = blending.vae_for(request, pipe)
     arguments = {**task_of(request).arguments(request), "generator": generator}
 
     def paint() -> Any:

@@ -95,8 +95,10 @@ def to_json(request: Txt2Img) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Image.Image):
         return picture_sha256(value)
+    if isinstance(value, Variation):
+        return {"seed": value.seed, "strength": value.strength}
     if isinstance(value, tuple):
-        return [{"seed": link.seed, "strength": link.strength} for link in value]
+        return [_plain(each) for each in value]
     return value
 
 

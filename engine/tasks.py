@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
-from engine.types import Img2Img, Inpaint, Outpaint, Txt2Img, Upscale
+from engine.types import Blend, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale
 
 Arguments = Callable[[Any], dict[str, Any]]
 
@@ -44,11 +44,16 @@ def _img2img(request: Img2Img) -> dict[str, Any]:
     return {**_common(request), "image": fitted(request.init_image, request), "strength": strength(request)}
 
 
+def _blend(request: Blend) -> dict[str, Any]:
+    first, _ = request.shares[0]
+    return {**_common(request), "image": covering(first, request), "strength": strength(request)}
+
+
 def _edit(request: Inpaint | Outpaint | Upscale) -> dict[str, Any]:
     return {**_common(request), "strength": strength(request)}  # the pictures come from `engine.edits`
 
 
-def strength(request: Img2Img | Inpaint | Outpaint | Upscale) -> float:
+def strength(request: Blend | Img2Img | Inpaint | Outpaint | Upscale) -> float:
     """The strength that runs at least one step; diffusers runs `int(steps * strength)` and fails on none."""
     assert request.num_inference_steps
     return max(request.strength, (1 + 1e-6) / request.num_inference_steps) if request.strength < 1 else 1.0
@@ -63,11 +68,19 @@ def fitted(image: Image.Image, request: Txt2Img) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
+def covering(image: Image.Image, request: Txt2Img) -> Image.Image:
+    """The picture as RGB at the size of the request, in its own proportions, its middle kept."""
+    assert request.width is not None
+    assert request.height is not None
+    return ImageOps.fit(image.convert("RGB"), (request.width, request.height), Image.Resampling.LANCZOS)
+
+
 TASKS: Mapping[type[Txt2Img], Task] = {
     Txt2Img: Task("txt2img", "", _common),
     Img2Img: Task("img2img", "AutoPipelineForImage2Image", _img2img, strength),
     Inpaint: Task("inpaint", "AutoPipelineForInpainting", _edit, strength),
     Outpaint: Task("outpaint", "AutoPipelineForInpainting", _edit, strength),
+    Blend: Task("blend", "AutoPipelineForImage2Image", _blend, strength),
     Upscale: Task("upscale", "AutoPipelineForImage2Image", _edit, strength),
 }
 
