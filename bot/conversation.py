@@ -219,10 +219,11 @@ def is_admin(interaction: Interaction) -> bool:
 
 
 def check_visible(interaction: Interaction, job: Job) -> None:
-    """A picture belongs to its server, and a private one to its owner. Raises: NotFound."""
+    """A picture belongs to its server, and one that is private or in direct messages to its owner. Raises: NotFound."""
     here = (interaction.guild_id or 0) == job.guild_id
     mine = interaction.user.id == job.user_id
-    if not here or (job.private and not mine):
+    secret = job.private or not job.guild_id
+    if not here or (secret and not mine):
         raise NotFound("There is no such picture here.")
 
 
