@@ -19,7 +19,8 @@ from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory, RenderFailed
 from engine.fibers import Call, forward
 from engine.jobs import Job, Painting
-from engine.policy import FairShare, Pace
+from engine.lineup import Lineup
+from engine.policy import Pace
 from engine.preview import Throttle
 from engine.residency import MIB, Residency
 from engine.rows import Pins, RowCounts
@@ -29,9 +30,7 @@ from engine.types import Cancelled, Failed, Finished, ImageReady, Preview, Recip
 
 log = logging.getLogger(__name__)
 
-RERANK_S = 0.25  # shares drift slowly; arrivals and ends re-rank at once
 FIRST_PREVIEW = 5  # not in the first fifth of the calls: there is nothing but noise
-POSITIONS_S = 1.0  # how often waiting jobs are told where they stand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +58,7 @@ class Worker:
         self.facts: dict[str, Any] = {}
         self.loaded: tuple[str, ...] = ()
         self.running = 0
-        self._jobs: list[Job] = []
-        self._shares = FairShare()
-        self._order: list[Job] = []
-        self._ranked_at = self._told_at = 0.0
+        self._lineup = Lineup(pace)
         self._deadline: float | None = None
         self._throttle = Throttle()
 
@@ -106,21 +102,20 @@ class Worker:
     def _drain(self) -> bool:
         """Take in every command; wait for one when idle. False when it is time to end."""
         while True:
-            idle = not self._jobs and self._deadline is None
+            idle = not self._lineup and self._deadline is None
             try:
                 command = self._commands.get(block=idle)
             except queue.Empty:
                 break
             command(self)
-            self._ranked_at = 0.0
+            self._lineup.disturb()
         if self._deadline is None:
             return True
-        return bool(self._jobs) and time.perf_counter() < self._deadline
+        return bool(self._lineup) and time.perf_counter() < self._deadline
 
     def submit(self, job: Job) -> None:
         """Command: serve this job."""
-        self._jobs.append(job)
-        self._shares.enter(job.user, job.lane, job.weight)
+        self._lineup.enter(job)
 
     def cancel(self, job: Job) -> None:
         """Command: stop this job, unless it has ended."""
@@ -135,44 +130,22 @@ class Worker:
             self._commands.get()(self)
 
     def _fail_all(self, error: EngineError) -> None:
-        for job in self._jobs:
+        for job in self._lineup.jobs:
             job.ended = True
             self._unwind(job)
             job.post(Failed(error=error))
-        self._jobs.clear()
+        self._lineup.jobs.clear()
         self.running = 0
 
     # ------------------------------------------------------------------ one round
     def _tick(self) -> None:
-        order = self._ranked()
+        order = self._lineup.ranked()
+        self.running = self._lineup.running
         lead = self._lead(order)
         if lead is None:
             return
         group, pad_to = self._group(lead, order)
         self._run(group, pad_to)
-
-    def _ranked(self) -> list[Job]:
-        """The jobs in the order they are to be served; sorted anew when something happened, or after a while."""
-        now = time.perf_counter()
-        if now - self._ranked_at > RERANK_S:
-            self._ranked_at = now
-            self._order = sorted(self._jobs, key=self._rank)
-            self.running = sum(job.started is not None for job in self._jobs)
-        if now - self._told_at > POSITIONS_S:
-            self._told_at = now
-            self._tell_positions()
-        return self._order
-
-    def _rank(self, job: Job) -> Any:
-        return self._shares.rank(job.user, job.lane, job.remaining_s(self.pace), job.number)
-
-    def _tell_positions(self) -> None:
-        ahead_s: float | None = 0.0
-        for position, job in enumerate(self._order):
-            known = self.pace.seconds(job.info.key, job.pixels) is not None
-            ahead_s = ahead_s + job.remaining_s(self.pace) if known and ahead_s is not None else None
-            if job.started is None:
-                job.tell_position(position, ahead_s)
 
     def _lead(self, order: list[Job]) -> Painting | None:
         """The image whose call is next: one that only needs finishing or admitting, else the first in order."""
@@ -268,9 +241,7 @@ class Worker:
         if job.ended:
             return
         job.ended = True
-        self._jobs.remove(job)
-        self._shares.leave(job.user, job.lane)
-        self._ranked_at = 0.0
+        self._lineup.leave(job)
         self._unwind(job)
         job.post(event)
 
@@ -346,7 +317,7 @@ class Worker:
         self._rows.observe(call, rows, seconds)
         for painting in group:
             job = painting.job
-            self._shares.charge(job.user, job.lane, seconds / len(group))
+            self._lineup.charge(job, seconds / len(group))
             if call.kind == "denoise":
                 painting.rows = rows
                 if not painting.job.request.tiling:
@@ -361,7 +332,7 @@ class Worker:
         if worth_seeing and self._throttle.open():
             started = time.perf_counter()
             self._preview(painting, output)
-            self._throttle.spent(time.perf_counter() - started, alone=len(self._jobs) == 1)
+            self._throttle.spent(time.perf_counter() - started, alone=len(self._lineup) == 1)
 
     def _preview(self, painting: Painting, output: Any) -> None:
         call, job = painting.call, painting.job
