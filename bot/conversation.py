@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Sequence
@@ -9,13 +10,15 @@ from dataclasses import dataclass, replace
 
 import discord
 
+from bot import pictures
 from bot.client import Client, Interaction
 from bot.errors import BadInput, MissingPermission, NotFound, NotYours
 from bot.grammar import Draft, parse
 from bot.services import drafts
 from bot.services.asker import Asker
-from bot.spec import Spec
+from bot.spec import Edit, Spec
 from bot.store.records import Job, JobKind, NewJob
+from bot.uploads import check_size, read_upload
 from bot.views import layouts
 from engine.types import MAX_SEED
 
@@ -48,11 +51,12 @@ def plan(
     asked: Sequence[Draft],
     init_image: str | None = None,
     init_size: tuple[int, int] | None = None,
+    edit: Edit | None = None,
 ) -> tuple[Spec, ...]:
     """Drafts made whole. Raises: BadInput."""
     models, settings = client.studio.backend.models(), client.studio.settings
     return tuple(
-        drafts.resolve(draft, models, settings, new_seed(), init_image=init_image, init_size=init_size)
+        drafts.resolve(draft, models, settings, new_seed(), init_image=init_image, init_size=init_size, edit=edit)
         for draft in asked
     )
 
@@ -74,7 +78,7 @@ async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int
         num_images=spec.num_images,
         vary=spec.variations,
     )
-    specs = plan(interaction.client, [draft], spec.init_image)
+    specs = plan(interaction.client, [draft], spec.init_image, edit=spec.edit)
     await place(interaction, Order(specs=specs, kind=kind, parent=parent, private=private))
 
 
@@ -120,6 +124,22 @@ async def queue(interaction: Interaction, order: Order) -> list[Job]:
             job = await _open_message(interaction, job)
         await client.delivery.announce(job, await client.studio.store.position(job.id) or 0)
     return jobs
+
+
+async def stored_input(interaction: Interaction, picture: int | discord.Attachment) -> tuple[str, tuple[int, int]]:
+    """Keep a picture to edit: of a job (by its image's id) or an attachment; its sha256 and size. Acknowledge first.
+
+    Raises: NotFound, BadInput.
+    """
+    studio = interaction.client.studio
+    if isinstance(picture, discord.Attachment):
+        check_size(picture.size)
+        image = await asyncio.to_thread(read_upload, await picture.read())
+    else:
+        job, row = await studio.store.job_of_image(picture)
+        check_visible(interaction, job)
+        image = await asyncio.to_thread(pictures.opened, await studio.files.read(row.path))
+    return await studio.jobs.store_input(image), image.size
 
 
 async def acknowledge(interaction: Interaction, *, private: bool) -> None:

@@ -125,7 +125,9 @@ async def _follow(engine: Backend, spec: Spec, source: Image.Image | None) -> Pa
     print("Loading the model...", file=sys.stderr)
     submitted, started = time.monotonic(), 0.0
     painted = Painted(spec)
-    async for event in engine.submit(to_request(spec, source), user="cli"):
+    async for event in engine.submit(
+        to_request(spec, {spec.init_image: source} if source and spec.init_image else {}), user="cli"
+    ):
         _tell(event)
         if isinstance(event, Failed):
             raise event.error

@@ -8,7 +8,101 @@ from typing import Any, Literal, Self
 
 from engine.types import MAX_SEED
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2  # 2: edits
+TaskName = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InpaintEdit:
+    """Redraw the white part of a mask; see `engine.Inpaint`.
+
+    Attributes:
+        mask: sha256 of the stored mask, which has the size of the picture.
+        box: left, top, right, bottom of the mask's white part, in pixels of the picture: what is paid for.
+    """
+
+    kind: Literal["inpaint"] = "inpaint"
+    mask: str
+    box: tuple[int, int, int, int]
+    fill: Literal["original", "noise", "blur"] = "original"
+    feather_px: int = 8
+    only_masked: bool = False
+    padding_px: int = 32
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.mask,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutpaintEdit:
+    """New borders, in pixels of the picture; the whole is then resized to the spec's size, see `engine.Outpaint`.
+
+    Attributes:
+        source: width and height of the picture.
+    """
+
+    kind: Literal["outpaint"] = "outpaint"
+    source: tuple[int, int]
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+    fill: Literal["mirror", "blur"] = "mirror"
+    feather_px: int = 16
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def extended(self) -> tuple[int, int]:
+        """Width and height of the picture with its borders."""
+        return self.source[0] + self.left + self.right, self.source[1] + self.top + self.bottom
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpscaleEdit:
+    """Make a picture `scale` times as wide and high; see `engine.Upscale`."""
+
+    kind: Literal["upscale"] = "upscale"
+    scale: int = 2
+    mode: Literal["faithful", "creative"] = "faithful"
+    resampling: str = "lanczos"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlendEdit:
+    """One picture of several; see `engine.Blend`. `images`: sha256 of each; as many `weights`."""
+
+    kind: Literal["blend"] = "blend"
+    images: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.images
+
+
+Edit = InpaintEdit | OutpaintEdit | UpscaleEdit | BlendEdit
+_EDITS: Mapping[str, type[Edit]] = {
+    "inpaint": InpaintEdit,
+    "outpaint": OutpaintEdit,
+    "upscale": UpscaleEdit,
+    "blend": BlendEdit,
+}
+
+
+def edit_from_json(value: Mapping[str, Any]) -> Edit:
+    """The edit that `dataclasses.asdict` made plain. Raises: TypeError when it is none."""
+    if value.get("kind") not in _EDITS:
+        raise TypeError(f"no edit: {value.get('kind')!r}")
+    plain: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
+    return _EDITS[value["kind"]](**plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,14 +110,16 @@ class Spec:
     """Everything a picture is made from; complete, so no default can change it later.
 
     Attributes:
-        task: `txt2img` or `img2img`.
-        width, height: pixels. num_images: pictures of the job (a grid is four).
+        task: `txt2img`, `img2img`, or the kind of `edit`.
+        width, height: pixels of the result. num_images: pictures of the job (a grid is four).
         seed: of the first image; image i has `seed + i`, or the last variation's seed + i when there are variations.
         variations: chain of (seed, strength 0..1), see `engine.Variation`.
-        init_image: sha256 of the stored input picture (img2img), else None. strength: of img2img.
+        init_image: sha256 of the stored picture that is repainted or edited; None for txt2img and blend.
+        strength: noise added to it; None where the task knows none.
+        edit: what is done to the picture, None for txt2img and img2img.
     """
 
-    task: Literal["txt2img", "img2img"] = "txt2img"
+    task: TaskName = "txt2img"
     prompt: str
     negative_prompt: str = ""
     width: int
@@ -38,15 +134,30 @@ class Spec:
     strength: float | None = None
     init_image: str | None = None
     variations: tuple[tuple[int, float], ...] = ()
+    edit: Edit | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The sha256 of every stored picture it needs, each once."""
+        first = (self.init_image,) if self.init_image else ()
+        return tuple(dict.fromkeys(first + (self.edit.inputs if self.edit else ())))
+
+    @property
+    def steps_run(self) -> int:
+        """Denoiser steps that one image takes: of an edit, only the share that its strength asks for."""
+        if isinstance(self.edit, UpscaleEdit) and self.edit.mode == "faithful":
+            return 1  # none, but its pixels are work too
+        return max(1, int(self.num_inference_steps * (1.0 if self.strength is None else self.strength)))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The spec that `to_json` wrote. Raises: TypeError when it is not one."""
+        """The spec that `to_json` wrote, in any version. Raises: TypeError when it is not one."""
         links = tuple((int(seed), float(strength)) for seed, strength in value.get("variations", ()))
-        return cls(**{**value, "variations": links})
+        edit = edit_from_json(value["edit"]) if value.get("edit") else None
+        return cls(**{**value, "variations": links, "edit": edit})
 
     def evolve(self, **changes: Any) -> Self:
         return replace(self, **changes)

@@ -59,8 +59,13 @@ def around(mask: Image.Image, padding_px: int, multiple_px: int, native_pixels: 
     """The mask's surroundings, enlarged to as many pixels as the model paints best."""
     found = binary(mask).getbbox()
     assert found is not None
-    left, top = max(0, found[0] - padding_px), max(0, found[1] - padding_px)
-    right, bottom = min(mask.width, found[2] + padding_px), min(mask.height, found[3] + padding_px)
+    return around_box(found, mask.size, padding_px, multiple_px, native_pixels, max_pixels)
+
+
+def around_box(box: Box, size: Size, padding_px: int, multiple_px: int, native_pixels: int, max_pixels: int) -> Frame:
+    """As `around`, for a mask whose white part lies in `box` of a picture of `size`."""
+    left, top = max(0, box[0] - padding_px), max(0, box[1] - padding_px)
+    right, bottom = min(size[0], box[2] + padding_px), min(size[1], box[3] + padding_px)
     area = (right - left) * (bottom - top)
     scale = max(math.sqrt(native_pixels / area), min(1.0, math.sqrt(max_pixels / area)))
     return _frame((left, top, right, bottom), scale, multiple_px, max_pixels)

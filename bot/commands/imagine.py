@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
@@ -12,7 +10,7 @@ from bot import conversation
 from bot.client import Client, Interaction
 from bot.grammar import Draft, parse
 from bot.refusals import told
-from bot.uploads import check_size, read_upload
+from bot.uploads import check_size
 from engine import schedulers
 from engine.types import MAX_SEED, MAX_STEPS
 
@@ -90,10 +88,8 @@ async def _from_picture(
     conversation.check_place(interaction, private)
     check_size(attachment.size)
     await conversation.acknowledge(interaction, private=private or len(asked) > 1)
-    studio = interaction.client.studio
-    image = await asyncio.to_thread(read_upload, await attachment.read())
-    sha256 = await studio.jobs.store_input(image)
-    specs = conversation.plan(interaction.client, asked, sha256, image.size)
+    sha256, size = await conversation.stored_input(interaction, attachment)
+    specs = conversation.plan(interaction.client, asked, sha256, size)
     await conversation.place(interaction, conversation.Order(specs=specs, private=private))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from math import sqrt
 
@@ -10,13 +10,22 @@ from bot.config import Settings
 from bot.errors import BadInput
 from bot.flags import MAX_RATIO, MIN_SIDE_PX
 from bot.grammar import GRID, Draft
-from bot.spec import Spec
+from bot.services import edits
+from bot.spec import BlendEdit, Edit, Spec, TaskName, UpscaleEdit
 from bot.text import quoted, visible
 from engine import schedulers
 from engine.errors import UnknownScheduler
 from engine.types import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, ModelInfo
 
-DEFAULT_STRENGTH = 0.6  # Img2Img's own default
+STRENGTHS = {"img2img": 0.6, "inpaint": 1.0, "outpaint": 0.9, "upscale": 0.3}  # the engine's own defaults
+DOES: Mapping[TaskName, str] = {
+    "txt2img": "paint from words alone",
+    "img2img": "start from a picture",
+    "inpaint": "redraw a region",
+    "outpaint": "paint beyond a picture's edges",
+    "upscale": "enlarge pictures",
+    "blend": "blend pictures",
+}
 FLOW_FAMILIES = frozenset({"sd3", "flux"})  # rectified-flow models, which only flow schedulers can sample
 PICTURE_MC = 1000  # millicredits of one picture at the model's own size and steps
 
@@ -29,18 +38,21 @@ def resolve(
     *,
     init_image: str | None = None,
     init_size: tuple[int, int] | None = None,
+    edit: Edit | None = None,
 ) -> Spec:
     """Fill what was not said and check everything.
 
     `random_seed` is used when none was asked for. `init_image` is the sha256 of a stored picture to start from and
-    `init_size` its pixels: without a size or ratio the job takes the picture's proportions.
+    `init_size` its pixels: without a size or ratio the job takes the picture's proportions. `edit` is what is done to
+    it; what is too large for this server or model is made to fit.
     Raises: BadInput with what is wrong and the nearest thing that works.
     """
-    info = find_model(models, draft.model)
+    task: TaskName = edit.kind if edit else "img2img" if init_image else "txt2img"
+    info = _able(models, draft.model, task)
     _check_ranges(draft)
-    width, height = _size(draft, info, init_size, min(settings.max_pixels, info.max_pixels))
+    edit, (width, height) = _sized(draft, info, init_size, edit, settings.max_pixels)
     return Spec(
-        task="img2img" if init_image else "txt2img",
+        task=task,
         prompt=draft.prompt,
         negative_prompt=visible(draft.negative_prompt or ""),
         width=width,
@@ -52,10 +64,33 @@ def resolve(
         num_images=draft.num_images or GRID,
         model=info.key,
         tiling=bool(draft.tile),
-        strength=_strength(draft, info, init_image),
+        strength=_strength(draft, edit, init_image),
         init_image=init_image,
         variations=draft.vary or (),
+        edit=edit,
     )
+
+
+def _able(models: Sequence[ModelInfo], name: str | None, task: TaskName) -> ModelInfo:
+    """The model a person means, or the first that can do the task. Raises: BadInput."""
+    able = [info for info in models if task in info.tasks]
+    info = find_model(models if name or not able else able, name)
+    if task not in info.tasks:
+        other = f"Use {able[0].key}." if able else "No model here can."
+        raise BadInput(f"The model {info.key} cannot {DOES[task]}. {other}")
+    return info
+
+
+def _sized(
+    draft: Draft, info: ModelInfo, init_size: tuple[int, int] | None, edit: Edit | None, most: int
+) -> tuple[Edit | None, tuple[int, int]]:
+    """The edit and the size of the result, both as far as they are possible. Raises: BadInput."""
+    if edit is None or isinstance(edit, BlendEdit):
+        return edit, _size(draft, info, init_size, min(most, info.max_pixels))
+    if draft.width and draft.height:
+        return edits.fitted(edit, (draft.width, draft.height), info, most)
+    assert init_size is not None, "an edit needs its picture's size"
+    return edits.fitted(edit, edits.natural(edit, init_size), info, most)
 
 
 def _check_ranges(draft: Draft) -> None:
@@ -72,11 +107,11 @@ def _check_ranges(draft: Draft) -> None:
 
 
 def price_mc(spec: Spec, info: ModelInfo) -> int:
-    """The price in millicredits: 1 credit a picture at the model's own size and steps, by pixels x steps from there."""
-    steps = spec.num_inference_steps
-    if spec.strength is not None:
-        steps = max(1, int(steps * spec.strength))  # what diffusers really runs of an img2img
-    work = spec.width * spec.height * steps * spec.num_images * PICTURE_MC
+    """The price in millicredits: 1 credit a picture at the model's own size and steps, by pixels x steps from there.
+
+    Of an edit count the pixels that are painted and the steps that its strength asks for.
+    """
+    work = edits.painted_px(spec, info) * spec.steps_run * spec.num_images * PICTURE_MC
     own = info.width * info.height * info.num_inference_steps
     return max(1, -(-work // own))
 
@@ -120,14 +155,15 @@ def _steps(draft: Draft, info: ModelInfo, settings: Settings) -> int:
     return draft.steps
 
 
-def _strength(draft: Draft, info: ModelInfo, init_image: str | None) -> float | None:
-    if init_image is None and draft.strength is not None:
-        raise BadInput("The strength is for repainting a picture. Attach one, or leave the strength out.")
+def _strength(draft: Draft, edit: Edit | None, init_image: str | None) -> float | None:
     if init_image is None:
+        if draft.strength is not None:
+            raise BadInput("The strength is for repainting a picture. Attach one, or leave the strength out.")
         return None
-    if "img2img" not in info.tasks:
-        raise BadInput(f"The model {info.key} cannot start from a picture. Choose another model, or attach none.")
-    return DEFAULT_STRENGTH if draft.strength is None else round(draft.strength, 4)
+    if isinstance(edit, UpscaleEdit) and edit.mode == "faithful":
+        return None
+    default = STRENGTHS[edit.kind if edit else "img2img"]
+    return default if draft.strength is None else round(draft.strength, 4)
 
 
 # ---------------------------------------------------------------- size

@@ -2,25 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 from PIL import Image
 
-from bot.spec import Spec
-from engine.types import Img2Img, Txt2Img, Variation
+from bot.errors import BadInput
+from bot.spec import BlendEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
+from engine.types import Img2Img, Inpaint, Outpaint, Txt2Img, Upscale, Variation
 
+Pictures = Mapping[str, Image.Image]
 _SHARED = {field.name for field in fields(Spec)} & {field.name for field in fields(Txt2Img)} - {"variations"}
+_OURS = ("kind", "mask", "box", "source")  # an edit's fields that the engine does not know by these values
 
 
-def to_request(spec: Spec, init_image: Image.Image | None = None) -> Txt2Img:
-    """The engine's request for a spec; `init_image` is the picture that an img2img spec names.
+def to_request(spec: Spec, inputs: Pictures | None = None) -> Txt2Img:
+    """The engine's request for a spec; `inputs` holds each of `spec.inputs`, by its sha256.
 
     Raises: engine.errors.InvalidRequest.
     """
     values: dict[str, Any] = {name: getattr(spec, name) for name in _SHARED}
     values["variations"] = tuple(Variation(seed=seed, strength=strength) for seed, strength in spec.variations)
-    if spec.task == "txt2img":
-        return Txt2Img(**values)
-    assert init_image is not None, "an img2img spec names its picture"
-    return Img2Img(**values, init_image=init_image, strength=0.6 if spec.strength is None else spec.strength)
+    if spec.strength is not None:
+        values["strength"] = spec.strength
+    return _BUILDERS[spec.task](values, spec, inputs or {})
+
+
+def _txt2img(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
+    return Txt2Img(**values)
+
+
+def _img2img(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
+    return Img2Img(**values, init_image=_source(spec, inputs))
+
+
+def _inpaint(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
+    assert isinstance(spec.edit, InpaintEdit)
+    mask = inputs[spec.edit.mask].convert("L")
+    return Inpaint(**values, **_options(spec.edit), init_image=_source(spec, inputs), mask=mask)
+
+
+def _outpaint(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
+    assert isinstance(spec.edit, OutpaintEdit)
+    return Outpaint(**values, **_options(spec.edit), init_image=_source(spec, inputs))
+
+
+def _upscale(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
+    assert isinstance(spec.edit, UpscaleEdit)
+    return Upscale(**values, **_options(spec.edit), init_image=_source(spec, inputs))
+
+
+def _blend(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
+    assert isinstance(spec.edit, BlendEdit)
+    raise BadInput("Pictures cannot be blended by this engine yet. Start from one of them with /imagine.")
+
+
+def _source(spec: Spec, inputs: Pictures) -> Image.Image:
+    assert spec.init_image is not None, f"{spec.task} names its picture"
+    return inputs[spec.init_image]
+
+
+def _options(edit: InpaintEdit | OutpaintEdit | UpscaleEdit) -> dict[str, Any]:
+    return {name: value for name, value in asdict(edit).items() if name not in _OURS}
+
+
+_BUILDERS: Mapping[str, Callable[[dict[str, Any], Spec, Pictures], Txt2Img]] = {
+    "txt2img": _txt2img,
+    "img2img": _img2img,
+    "inpaint": _inpaint,
+    "outpaint": _outpaint,
+    "upscale": _upscale,
+    "blend": _blend,
+}

@@ -62,7 +62,7 @@ class Run:
 
     async def _follow(self, store: Store, backend: Backend, files: ImageFiles) -> Finished | Failed | Cancelled:
         try:
-            request = to_request(self.job.spec, await _init_image(self.job, store, files))
+            request = to_request(self.job.spec, await _inputs(self.job, store, files))
             self.ticket = backend.submit(request, user=str(self.job.user_id), lane=self.job.lane)
             if self.cancelled:
                 self.ticket.cancel()
@@ -78,12 +78,13 @@ class Run:
         return Cancelled()  # a ticket that ends without a word
 
 
-async def _init_image(job: Job, store: Store, files: ImageFiles) -> Image.Image | None:
-    """The uploaded picture of an img2img job. Raises: NotFound."""
-    if job.spec.init_image is None:
-        return None
-    data = await files.read((await store.input_image(job.spec.init_image)).file.path)
-    return await asyncio.to_thread(_open, data)
+async def _inputs(job: Job, store: Store, files: ImageFiles) -> dict[str, Image.Image]:
+    """The pictures that a job starts from, by their sha256. Raises: NotFound."""
+    found = {}
+    for sha256 in job.spec.inputs:
+        data = await files.read((await store.input_image(sha256)).file.path)
+        found[sha256] = await asyncio.to_thread(_open, data)
+    return found
 
 
 def _open(data: bytes) -> Image.Image:

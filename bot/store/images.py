@@ -6,10 +6,11 @@ import json
 import sqlite3
 
 from bot.errors import NotFound
+from bot.spec import Spec
 from bot.store.records import InputImage, Job, NewImage, StoredImage
 from bot.store.rows import JOB, image_of, input_of, job_of
 
-UNUSED_INPUT = "NOT EXISTS (SELECT 1 FROM job j WHERE j.init_image = lower(hex(input_image.sha256)))"
+UNUSED_INPUT = "NOT EXISTS (SELECT 1 FROM job_input i WHERE i.sha256 = lower(hex(input_image.sha256)))"
 
 
 def add(db: sqlite3.Connection, job_id: int, new: NewImage, now_ms: int) -> None:
@@ -71,9 +72,15 @@ def input_image(db: sqlite3.Connection, sha256: str) -> InputImage:
     return input_of(row)
 
 
-def drop_unused_input(db: sqlite3.Connection, sha256: str) -> list[str]:
-    """Remove an upload that no job refers to (any more); its file's path."""
-    return _drop(db, "sha256 = ?", bytes.fromhex(sha256))
+def use_inputs(db: sqlite3.Connection, job_id: int, spec: Spec) -> None:
+    """Note which stored pictures a job needs."""
+    db.executemany("INSERT INTO job_input VALUES (?, ?)", [(job_id, sha256) for sha256 in spec.inputs])
+
+
+def forget_inputs(db: sqlite3.Connection, job_id: int) -> list[str]:
+    """A job needs its inputs no more; the paths of those that no other job needs."""
+    rows = db.execute("DELETE FROM job_input WHERE job_id = ? RETURNING sha256", (job_id,)).fetchall()
+    return [path for row in rows for path in _drop(db, "sha256 = ?", bytes.fromhex(row["sha256"]))]
 
 
 def drop_unused_inputs(db: sqlite3.Connection, before_ms: int) -> list[str]:

@@ -60,8 +60,8 @@ def _check_limits(db: sqlite3.Connection, person: int, limits: Limits) -> None:
 def _check_sources(db: sqlite3.Connection, new: NewJob) -> None:
     if new.parent_image_id is not None:
         images.with_job(db, new.parent_image_id)
-    if new.spec.init_image is not None:
-        images.input_image(db, new.spec.init_image)
+    for sha256 in new.spec.inputs:
+        images.input_image(db, sha256)
 
 
 def _insert(db: sqlite3.Connection, new: NewJob, person: int, now_ms: int) -> int:
@@ -89,6 +89,7 @@ def _insert(db: sqlite3.Connection, new: NewJob, person: int, now_ms: int) -> in
     }
     names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
     row = db.execute(f"INSERT INTO job ({names}) VALUES ({marks}) RETURNING id", values).fetchone()
+    images.use_inputs(db, int(row["id"]), new.spec)
     return int(row["id"])
 
 
@@ -189,11 +190,10 @@ def recover(db: sqlite3.Connection, boot_id: str, now_ms: int) -> Recovered:
 
 def delete(db: sqlite3.Connection, job_id: int, now_ms: int) -> list[str]:
     """Forget a job for its person; the paths of the files that nothing refers to any more. Raises: NotFound."""
-    init_image = cancel(db, job_id, now_ms).spec.init_image
+    cancel(db, job_id, now_ms)
     delivery.bury(db, job_id, now_ms)  # nothing is owed any more; a result that was not delivered yet is refunded
     db.execute("UPDATE job SET deleted_at = ?, spec = '{}', error_text = NULL WHERE id = ?", (now_ms, job_id))
-    paths = images.forget(db, job_id)
-    return paths + (images.drop_unused_input(db, init_image) if init_image else [])
+    return images.forget(db, job_id) + images.forget_inputs(db, job_id)
 
 
 def history(db: sqlite3.Connection, user_id: int, guild_id: int, before_id: int | None, limit: int) -> list[Job]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import Busy, NotEnoughCredits, NotFound, TooManyJobs
+from bot.spec import InpaintEdit
 from bot.store import InputImage, Limits, ManualClock, NewImage, NewJob, NotRunning, Store, StoredFile
 
 Asked = Callable[..., NewJob]
@@ -243,3 +244,22 @@ async def test_the_ledger_cannot_be_changed_afterwards(store: Store, asked: Aske
         with pytest.raises(sqlite3.IntegrityError, match="illegal job transition"):
             db.execute("UPDATE job SET state = 'done'")
     db.close()
+
+
+async def test_every_picture_of_an_edit_lives_as_long_as_its_job(store: Store, asked: Asked) -> None:
+    source, mask = "ab" * 32, "cd" * 32
+    for sha in (source, mask):
+        if sha == mask:
+            with pytest.raises(NotFound, match="Attach it again"):
+                await store.enqueue(_inpaint(asked, source, mask), FREE)
+        file = StoredFile(path=f"inputs/{sha[:2]}.png", sha256=sha, bytes=3)
+        await store.store_input(InputImage(file=file, width=8, height=8))
+    job = await store.enqueue(_inpaint(asked, source, mask), FREE)
+    assert (await store.job(job.id)).spec.edit == InpaintEdit(mask=mask, box=(0, 0, 4, 4))
+    other = await store.enqueue(asked(task="img2img", init_image=source), FREE)
+    assert await store.delete_job(job.id) == ["inputs/cd.png"]
+    assert await store.delete_job(other.id) == ["inputs/ab.png"]
+
+
+def _inpaint(asked: Asked, source: str, mask: str) -> NewJob:
+    return asked(task="inpaint", init_image=source, edit=InpaintEdit(mask=mask, box=(0, 0, 4, 4)))

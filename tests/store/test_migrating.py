@@ -99,3 +99,20 @@ async def test_a_backup_is_a_database(store: Store, tmp_path: Path) -> None:
     await store.backup(tmp_path / "copy" / "easel.db")
     async with Store.open(tmp_path / "copy" / "easel.db", ManualClock()) as copy:
         assert await copy.recall("key") == "value"
+
+
+def test_jobs_of_the_first_version_keep_their_uploads(tmp_path: Path) -> None:
+    path, sha = tmp_path / "easel.db", "ab" * 32
+    migrate(path, 0, shipped()[:1])
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("INSERT INTO guild VALUES (1, 0)")
+        db.execute("INSERT INTO user VALUES (1, 5, 0)")
+        db.execute(
+            "INSERT INTO job (interaction_id, guild_id, channel_id, user_id, kind, vtime, cost, spec, spec_version,"
+            " quote, application_id, reply_until, created_at) VALUES (1, 1, 1, 1, 'imagine', 0, 1, ?, 1, 0, 1, 0, 0)",
+            (f'{{"init_image": "{sha}"}}',),
+        )
+        db.commit()
+    migrate(path, 0)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT job_id, sha256 FROM job_input").fetchall() == [(1, sha)]
