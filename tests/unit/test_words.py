@@ -1,0 +1,135 @@
+"""Blocked words are found however they are dressed up, and nothing else is."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import BadInput
+from bot.services.words import Matcher, pattern
+
+
+def hits(word: str, text: str) -> bool:
+    return bool(Matcher([word]).find(text))
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("peg", "a peg"),
+        ("peg", "PEG!"),
+        ("peg", "(peg:1.3), boat"),
+        ("peg", "p e g"),
+        ("peg", "p.e.g and p-e-g"),
+        ("peg", "pe.g"),
+        ("peg", "p  e, g"),
+        ("peg", "a p e g b"),
+        ("peg", "p3g"),
+        ("peg", "ｐｅｇ"),
+        ("peg", "рeg"),  # Cyrillic er
+        ("peg", "ρεg"),  # Greek rho, epsilon
+        ("peg", "p\u200be\u200cg"),
+        ("peg", "p\u0301e\u0308\u0336g"),
+        ("peg", "pég"),
+        ("peg", "𝓹𝓮𝓰"),
+        ("peg", "🅿🅴🅶"),
+        ("peg", "🇵🇪🇬"),
+        ("peg", "\u202epeg"),
+        ("peg", "p\u00ade\u00adg"),
+        ("peg", "@peg"),
+        ("peg", "peg@home"),
+        ("peg", "peg's"),
+        ("PEG", "peg"),
+        ("pass", "p@$$"),
+        ("pass", "p@$$!"),
+        ("bill", "b1ll"),
+        ("bill", "b!ll"),
+        ("idea", "!dea"),
+        ("4chan", "4chan"),
+        ("hot dog", "a hot   dog"),
+        ("hot dog", "a hot-dog."),
+        ("hot dog", "h0t, d0g"),
+        ("peg*", "pegboard"),
+        ("*peg", "unpeg"),
+        ("*peg*", "an unpegged thing"),
+        ("p*g", "plug"),
+        ("p*g", "pg"),
+        ("рак", "рак"),
+        ("猫", "猫"),
+        ("*猫*", "黒猫です"),
+        ("straße", "STRASSE"),
+    ],
+)
+def test_a_word_is_found(word: str, text: str) -> None:
+    assert hits(word, text)
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("peg", "pegboard"),
+        ("peg", "unpeg"),
+        ("peg", "jpeg, an image"),
+        ("peg", "pe g"),
+        ("peg", "pe, g"),
+        ("peg", "apple pegasus"),
+        ("ass", "a classic bass, assassin in the grass"),
+        ("cunt", "Scunthorpe"),
+        ("fail", "fall"),
+        ("bad", "a b. advice"),
+        ("hot dog", "hot big dog"),
+        ("hot dog", "hotdogs"),
+        ("p*g", "pixel dog"),
+        ("peg*", "jpeg"),
+        ("sex", "Essex and Sussex"),
+        ("tit", "a title, constitution"),
+        ("peg", ""),
+    ],
+)
+def test_nothing_else_is_found(word: str, text: str) -> None:
+    assert not hits(word, text)
+
+
+@pytest.mark.parametrize("word", ["", "*", "a", "a*", "***", "!!!", " . ", "x" * 101])
+def test_words_that_would_hit_everything_are_refused(word: str) -> None:
+    with pytest.raises(BadInput):
+        pattern(word)
+
+
+def test_many_words_are_told_apart() -> None:
+    words = ["peg", "pegs", "peg*", "red boat", "b*t"]
+    assert Matcher(words).find("pegs on a red boat") == [1, 2, 3, 4]
+
+
+@given(st.text(max_size=60))
+def test_any_text_can_be_read(text: str) -> None:
+    Matcher(["peg", "*ee*", "an b"]).find(text)
+
+
+@given(st.text(alphabet="peg xйä", max_size=20), st.text(alphabet=" ,()", min_size=1, max_size=5))
+def test_a_word_between_gaps_is_always_found(rest: str, gap: str) -> None:
+    assert hits("peg", f"{rest}{gap}peg{gap}{rest}")
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_a_patterns_pattern_is_itself(word: str) -> None:
+    try:
+        once = pattern(word)
+    except BadInput:
+        return
+    assert pattern(once) == once
+
+
+def test_a_long_text_and_a_hostile_list_take_linear_time() -> None:
+    matcher = Matcher([f"*{'a*' * n}b{n}" for n in range(1, 30)] + [f"word{n}" for n in range(500)])
+    matcher.find("a" * 100)
+    times = []
+    for size in (1000, 4000):
+        started = time.perf_counter()
+        matcher.find("a1" * (size // 2))
+        times.append(time.perf_counter() - started)
+    assert times[1] < times[0] * 16  # 4 x the text: quadratic would be 16 x
+    assert times[1] < 3.0
