@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -35,12 +36,21 @@ def read_upload(data: bytes) -> Image.Image:
 
     Raises: BadInput when it is no still PNG, JPEG or WebP of reasonable size.
     """
+    return _read(data, lambda image: _rebuilt(_rgb(image)))
+
+
+def read_layers(data: bytes) -> Image.Image:
+    """The picture as plain RGB, or as RGBA where parts of it are transparent. Raises: as `read_upload`."""
+    return _read(data, lambda image: _rebuilt(image.convert("RGBA") if image.has_transparency_data else _rgb(image)))
+
+
+def _read(data: bytes, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     check_size(len(data))
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check(image, data)
             image.load()
-            return _rebuilt(_rgb(_upright(image)))
+            return convert(_upright(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large() from None
     except UnidentifiedImageError:
@@ -83,4 +93,4 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _rebuilt(image: Image.Image) -> Image.Image:
     """Only the pixels: no EXIF, no text, no colour profile, no file behind it."""
-    return Image.frombytes("RGB", image.size, image.tobytes())
+    return Image.frombytes(image.mode, image.size, image.tobytes())

@@ -10,7 +10,10 @@ from bot.spec import Spec
 from bot.store.records import InputImage, Job, NewImage, StoredImage
 from bot.store.rows import JOB, image_of, input_of, job_of
 
-UNUSED_INPUT = "NOT EXISTS (SELECT 1 FROM job_input i WHERE i.sha256 = lower(hex(input_image.sha256)))"
+UNUSED_INPUT = (
+    "NOT EXISTS (SELECT 1 FROM job_input i WHERE i.sha256 = lower(hex(input_image.sha256)))"
+    " AND NOT EXISTS (SELECT 1 FROM region r WHERE r.source = lower(hex(input_image.sha256)))"
+)
 
 
 def add(db: sqlite3.Connection, job_id: int, new: NewImage, now_ms: int) -> None:
@@ -84,7 +87,7 @@ def forget_inputs(db: sqlite3.Connection, job_id: int) -> list[str]:
 
 
 def drop_unused_inputs(db: sqlite3.Connection, before_ms: int) -> list[str]:
-    """Remove every upload from before `before_ms` that no job refers to; their files' paths."""
+    """Remove every upload from before `before_ms` that no job and no region refers to; their files' paths."""
     return _drop(db, "created_at < ?", before_ms)
 
 

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from bot.store import delivery, images, jobs, ledger, notes, queue
+from bot.store import delivery, images, jobs, ledger, notes, queue, regions
 from bot.store.clock import Clock
 from bot.store.connection import Reader, Writer, open_reader, open_writer
 from bot.store.lock import directory_lock
@@ -115,6 +115,7 @@ class Store:
         Also forgets expired reply tokens and uploads that no job uses.
         """
         recovered = await self._write(jobs.recover, boot_id, self._clock.now_ms())
+        await self._write(regions.drop_old, self._clock.now_ms())
         await self._write(images.drop_unused_inputs, self._clock.now_ms() - UPLOAD_MS)
         self.queued.set()
         self.owed.set()
