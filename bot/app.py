@@ -23,6 +23,8 @@ from bot.services.dispatcher import Dispatcher
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
 from bot.services.outbox import Outbox
+from bot.services.privacy import Privacy
+from bot.services.upkeep import Upkeep
 from bot.store.clock import Clock, SystemClock
 from bot.store.store import Store
 from bot.views.layouts import Layouts
@@ -86,6 +88,8 @@ class App:
         delivery = Delivery(self.client, layouts, files, self._clock)
         self._dispatcher = Dispatcher(self.store, self.backend, files, delivery, settings, self._clock)
         self._outbox = Outbox(self.store, delivery, self._clock)
+        privacy = Privacy(self.store, files, self._dispatcher, self._clock)
+        self._upkeep = Upkeep(self.store, privacy, self._clock, settings.retention_days)
         self.client.delivery = delivery
         self.client.studio = Studio(
             settings=settings,
@@ -94,6 +98,8 @@ class App:
             files=files,
             jobs=Jobs(self.store, files, self._dispatcher, settings, self._clock),
             audit=Audit(self.store, self._clock),
+            privacy=privacy,
+            upkeep=self._upkeep,
             layouts=layouts,
             clock=self._clock,
         )
@@ -117,6 +123,8 @@ class App:
         started.push_async_callback(self._outbox.stop, FLUSH_S)
         await self._dispatcher.start()
         started.push_async_callback(self._dispatcher.stop, self.settings.shutdown_grace_s)
+        await self._upkeep.start(frozenset(guild.id for guild in self.client.guilds))
+        started.push_async_callback(self._upkeep.stop)
         heart = asyncio.create_task(self._beat(), name="heartbeat")
         started.callback(heart.cancel)
 

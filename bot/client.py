@@ -19,6 +19,8 @@ from bot.errors import UserError
 from bot.services.audit import Audit
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
+from bot.services.privacy import Privacy
+from bot.services.upkeep import Upkeep
 from bot.store.clock import Clock
 from bot.store.store import Store
 from bot.views.ids import Action, PressId
@@ -41,6 +43,8 @@ class Studio:
     files: ImageFiles
     jobs: Jobs
     audit: Audit
+    privacy: Privacy
+    upkeep: Upkeep
     layouts: Layouts
     clock: Clock
 
@@ -101,6 +105,13 @@ class Client(discord.AutoShardedClient):
         await self.tree.sync()
         await self.studio.store.remember(key, digest)
         return True
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """The bot was removed; the server's data waits a while for its return."""
+        await self.studio.upkeep.guild_left(guild.id)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        await self.studio.upkeep.guild_joined(guild.id)
 
     async def pressed(self, interaction: discord.Interaction[Any], press: PressId) -> None:
         """Carry out a button's press."""

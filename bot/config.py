@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     max_running: int = Field(16, ge=1, le=64, description="Jobs handed to the engine at once.")
 
     min_free_mib: int = Field(1024, ge=0, description="No new jobs when the disk has less than this left.")
+    retention_days: int = Field(0, ge=0, description="Days after which pictures and prompts are deleted; 0 = never.")
     shutdown_grace_s: float = Field(20.0, ge=0, description="Seconds that running jobs get to finish on SIGTERM.")
     operators: tuple[int, ...] = Field((), description="Discord ids of those who run this bot, as JSON: [123, 456].")
     sync_commands: bool = Field(True, description="Publish slash commands at start when they changed.")

@@ -135,11 +135,13 @@ async def stored_input(interaction: Interaction, picture: int | discord.Attachme
     if isinstance(picture, discord.Attachment):
         check_size(picture.size)
         image = await asyncio.to_thread(read_upload, await picture.read())
+        owner = interaction.user.id
     else:
         job, row = await studio.store.job_of_image(picture)
         check_visible(interaction, job)
         image = await asyncio.to_thread(pictures.opened, await studio.files.read(row.path))
-    return await studio.jobs.store_input(image), image.size
+        owner = job.user_id  # a copy of somebody's picture is forgotten with them, whoever edits it
+    return await studio.jobs.store_input(image, owner), image.size
 
 
 async def acknowledge(interaction: Interaction, *, private: bool) -> None:

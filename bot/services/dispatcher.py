@@ -10,6 +10,7 @@ import asyncio
 import logging
 import secrets
 import sqlite3
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -87,6 +88,12 @@ class Dispatcher:
             run, _ = self._runs[job_id]
             run.cancel()
             await run.relay.hush()
+
+    async def ended(self, job_ids: Iterable[int], timeout_s: float = CANCEL_S) -> None:
+        """Return once this process has done with these jobs, their files included."""
+        tasks = [self._runs[job_id][1] for job_id in job_ids if job_id in self._runs]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)
 
     def _give_up(self, *, started: bool) -> None:
         for run, _ in self._runs.values():

@@ -48,6 +48,10 @@ class ImageFiles:
         """Remove files; missing ones are fine."""
         await asyncio.to_thread(self._delete, list(paths))
 
+    async def delete_of_jobs(self, job_ids: Iterable[int]) -> None:
+        """Remove everything that these jobs ever wrote, also what a crash left without a row."""
+        await asyncio.to_thread(self._delete_of_jobs, list(job_ids))
+
     async def sweep(self, known: set[str]) -> int:
         """Remove what a crash left: files without a row that are an hour old (younger ones may get theirs yet)."""
         return await asyncio.to_thread(self._sweep, known)
@@ -73,6 +77,11 @@ class ImageFiles:
     def _delete(self, paths: list[str]) -> None:
         for path in paths:
             (self.folder / path).unlink(missing_ok=True)
+
+    def _delete_of_jobs(self, job_ids: list[int]) -> None:
+        for job_id in job_ids:
+            for file in (self.folder / f"{job_id // 1000:04d}").glob(f"{job_id}-*"):
+                file.unlink(missing_ok=True)
 
     def _sweep(self, known: set[str]) -> int:
         before = time.time() - ORPHAN_AGE_S

@@ -76,10 +76,13 @@ class Jobs:
     async def balance(self, user_id: int, guild_id: int) -> Balance:
         return await self._store.balance(user_id, guild_id, self.allowance_mc)
 
-    async def store_input(self, image: Image.Image) -> str:
-        """Keep a picture to start from; its sha256, for `Spec.init_image`. It must have been checked already."""
+    async def store_input(self, image: Image.Image, user_id: int = 0) -> str:
+        """Keep a picture to start from; its sha256, for `Spec.init_image`. It must have been checked already.
+
+        `user_id`: who uploaded it; it is forgotten with them.
+        """
         file = await self._files.write_input(await asyncio.to_thread(_png, image))
-        return await self._store.store_input(InputImage(file=file, width=image.width, height=image.height))
+        return await self._store.store_input(InputImage(file=file, width=image.width, height=image.height), user_id)
 
     def first_press(self, key: str, window_ms: int = DOUBLE_CLICK_MS) -> bool:
         """False for the second press of a double click (Discord sends two interactions).

@@ -40,6 +40,7 @@ class Writer:
         self.path = path
         self._connection = connection
         self._waiting: list[tuple[Work, asyncio.Future[Any]]] = []
+        self._alone: list[tuple[Work, asyncio.Future[Any]]] = []
         self._wanted = asyncio.Event()
         self._open = True
 
@@ -51,11 +52,22 @@ class Writer:
         self._wanted.set()
         return await asyncio.shield(future)
 
+    async def run_alone(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` between transactions, as VACUUM must be; other writes wait."""
+        assert self._open, "the store is closed"
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._alone.append((work, future))
+        self._wanted.set()
+        return await asyncio.shield(future)
+
     async def serve(self) -> None:
         """Write until closed and everything is written."""
-        while self._open or self._waiting:
+        while self._open or self._waiting or self._alone:
             await self._wanted.wait()
             self._wanted.clear()
+            while self._alone:
+                work, future = self._alone.pop(0)
+                _resolve(future, await self._run_alone(work))
             while self._waiting:
                 group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
                 outcomes = await self._commit([work for work, _ in group])
@@ -66,6 +78,12 @@ class Writer:
         """Take no more; what waits is still written."""
         self._open = False
         self._wanted.set()
+
+    async def _run_alone(self, work: Work) -> Outcome:
+        try:
+            return await _hop(self._connection, work), None
+        except Exception as error:  # handed to its caller
+            return None, error
 
     async def _commit(self, works: list[Work]) -> list[Outcome]:
         try:

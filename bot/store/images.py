@@ -7,6 +7,7 @@ import sqlite3
 
 from bot.errors import NotFound
 from bot.spec import Spec
+from bot.store import people
 from bot.store.records import InputImage, Job, NewImage, StoredImage
 from bot.store.rows import JOB, image_of, input_of, job_of
 
@@ -57,13 +58,16 @@ def forget(db: sqlite3.Connection, job_id: int) -> list[str]:
     return [str(row["rel_path"]) for row in rows]
 
 
-def store_input(db: sqlite3.Connection, new: InputImage, now_ms: int) -> str:
-    """Remember an upload; the same content is one row."""
+def store_input(db: sqlite3.Connection, new: InputImage, user_id: int, now_ms: int) -> str:
+    """Remember an upload and, unless it is 0, whose it is; the same content is one row."""
     sha256 = bytes.fromhex(new.file.sha256)
     db.execute(
         "INSERT INTO input_image VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (sha256, new.file.path, new.width, new.height, new.file.bytes, now_ms),
     )
+    if user_id:
+        person = people.ensure(db, user_id, 0, now_ms)
+        db.execute("INSERT INTO upload VALUES (?, ?) ON CONFLICT DO NOTHING", (sha256, person))
     return new.file.sha256
 
 

@@ -59,6 +59,11 @@ def backup(path: Path, target: Path) -> None:
         source.backup(copy)
 
 
+def backups(path: Path) -> list[Path]:
+    """The copies that migrations made of a database before they changed it, oldest first."""
+    return sorted((path.parent / "backups").glob("before-*.db"), key=lambda file: file.stat().st_mtime)
+
+
 def read_only_uri(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro"
 

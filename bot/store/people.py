@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 
+from bot.store import tombstones
+
 
 def ensure(db: sqlite3.Connection, user_id: int, guild_id: int, now_ms: int) -> int:
     """The surrogate id of a Discord user, having made what was missing."""
     db.execute("INSERT INTO guild VALUES (?, ?) ON CONFLICT DO NOTHING", (guild_id, now_ms))
-    db.execute("INSERT INTO user (discord_id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (user_id, now_ms))
-    person = find(db, user_id)
-    assert person is not None
+    if (person := find(db, user_id)) is not None:
+        return person
+    made = db.execute("INSERT INTO user (discord_id, created_at) VALUES (?, ?) RETURNING id", (user_id, now_ms))
+    person = int(made.fetchone()["id"])
+    tombstones.recognise(db, user_id, person)
     return person
 
 

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from bot.store import delivery, images, jobs, ledger, notes, queue, regions
+from bot.store import delivery, images, jobs, ledger, notes, queue, regions, traces
 from bot.store.clock import Clock
 from bot.store.connection import Reader, Writer, open_reader, open_writer
 from bot.store.lock import directory_lock
@@ -166,9 +166,12 @@ class Store:
         """A job's pictures in order."""
         return await self._read(images.of_job, job_id)
 
-    async def store_input(self, new: InputImage) -> str:
-        """Remember an uploaded picture whose file is on disk; its sha256. The same picture twice is one row."""
-        return await self._write(images.store_input, new, self._clock.now_ms())
+    async def store_input(self, new: InputImage, user_id: int = 0) -> str:
+        """Remember a picture whose file is on disk; its sha256. The same picture twice is one row.
+
+        `user_id`: who uploaded it, so that it is forgotten with them; 0 = nobody in particular.
+        """
+        return await self._write(images.store_input, new, user_id, self._clock.now_ms())
 
     async def input_image(self, sha256: str) -> InputImage:
         """Raises: NotFound."""
@@ -227,6 +230,19 @@ class Store:
     async def backup(self, target: Path) -> None:
         """Write a consistent copy, also under load."""
         await asyncio.to_thread(backup, self._writer.path, target)
+
+    async def erase_traces(self, user_id: int | None = None) -> None:
+        """Overwrite what deleting left in the database's files, and drop old copies that hold this person.
+
+        Other writes wait meanwhile: about a second for each 100 MiB of database.
+        """
+        await self._writer.run_alone(traces.overwrite)
+        if user_id is not None:
+            await asyncio.to_thread(traces.drop_backups_with, self._writer.path, user_id)
+
+    async def drop_backups(self, before_ms: int) -> None:
+        """Remove the copies that migrations made before `before_ms`."""
+        await asyncio.to_thread(traces.drop_backups_before, self._writer.path, before_ms)
 
     async def write(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one function of the store's modules in a transaction; returns once it is on disk."""

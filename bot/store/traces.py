@@ -1,0 +1,41 @@
+"""What deleting leaves behind in files: free pages, the write-ahead log, copies made before migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from bot.store.migrations import backups, read_only_uri
+
+
+def overwrite(db: sqlite3.Connection) -> None:
+    """Write the database anew and empty its write-ahead log. Must run outside a transaction.
+
+    `secure_delete` zeroes what is deleted where it is; a row that moved to another page before has left a copy.
+    """
+    db.execute("VACUUM")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def drop_backups_with(path: Path, user_id: int) -> None:
+    """Remove the copies of the database `path` that know this person, or cannot be read."""
+    for copy in backups(path):
+        if _knows(copy, user_id):
+            copy.unlink()
+
+
+def drop_backups_before(path: Path, before_ms: int) -> None:
+    """Remove the copies made before `before_ms`; the time is in their names."""
+    for copy in backups(path):
+        made = copy.stem.rsplit("-", 1)[-1]
+        if made.isdigit() and int(made) < before_ms:
+            copy.unlink()
+
+
+def _knows(copy: Path, user_id: int) -> bool:
+    try:
+        with closing(sqlite3.connect(read_only_uri(copy), uri=True)) as db:
+            return db.execute("SELECT 1 FROM user WHERE discord_id = ?", (user_id,)).fetchone() is not None
+    except sqlite3.Error:
+        return True

@@ -1,0 +1,216 @@
+"""One's own data: complete when exported, gone from every file when deleted; servers that left; what is too old."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import zipfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from workbench import Workbench, asked, workbench
+
+from bot.errors import NotEnoughCredits, NotFound
+from bot.services.privacy import Privacy
+from bot.services.upkeep import LEFT_DAYS, Upkeep
+from bot.store import ManualClock, audit, choices, holdings, people, privacy
+from bot.store.choices import Preferences, ServerDefaults, Style
+from bot.store.migrations import migrate
+
+CANARY = "xylophonecanary"
+TOKEN = "tokencanary"
+ANN, BEN, GUILD = 10, 11, 1
+MEGABYTE = 2**20
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def service(bench: Workbench, clock: ManualClock) -> Privacy:
+    return Privacy(bench.store, bench.files, bench.dispatcher, clock)
+
+
+def found(folder: Path, *needles: bytes) -> list[str]:
+    """Every file that holds one of the byte strings."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return [str(file.relative_to(folder)) for file in files if any(n in file.read_bytes() for n in needles)]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.png"))
+
+
+async def busy_life(bench: Workbench, clock: ManualClock) -> bytes:
+    """Leave something of Ann in every place; returns bytes of one of her pictures."""
+    store = bench.store
+    upload = Image.effect_noise((64, 64), 80).convert("RGB")
+    sha = await bench.jobs.store_input(upload, ANN)
+    await bench.jobs.store_input(Image.effect_noise((48, 48), 80).convert("RGB"), ANN)  # no job uses it
+    first = await bench.jobs.submit(asked(CANARY, reply_token=TOKEN, task="img2img", init_image=sha, strength=0.9))
+    for n in range(30):  # enough rows that the database moves them between pages
+        await bench.jobs.submit(asked(f"{CANARY} {'long ' * n}{n}", num_images=1, price_mc=0, reply_token=TOKEN))
+    await bench.jobs.submit(asked("somebody else's boat", user_id=BEN))
+    await bench.idle()
+    await store.write(choices.prefer, ANN, GUILD, Preferences(suffix=CANARY), clock.now_ms())
+    await store.remember("batch:77", json.dumps([ANN, [{"prompt": CANARY}], "imagine", None, False]))
+    await store.write(audit.add, GUILD, ANN, "prompt.refused", "", {"prompt": CANARY}, clock.now_ms())
+    return await bench.files.read((await store.images(first.id))[0].path)
+
+
+async def test_after_deletion_no_byte_is_left_in_any_file(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        picture = await busy_life(bench, clock)
+        backups = tmp_path / "backups"
+        await bench.store.backup(backups / "before-0099-1.db")
+        assert len(found(tmp_path, CANARY.encode(), picture[200:400])) >= 4
+        gone = await service(bench, clock).forget(ANN)
+        assert gone.jobs == 31
+        assert found(tmp_path, CANARY.encode(), TOKEN.encode(), picture[200:400]) == []
+        assert len(pictures_in(tmp_path)) == 4, "another member's pictures stay"
+        assert await bench.store.read(people.find, ANN) is None
+        assert len(await bench.store.history(BEN, GUILD)) == 1
+
+
+async def test_jobs_on_their_way_are_cancelled_and_given_back_first(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        bench.engine.step_s = 0.05
+        for _ in range(3):
+            await bench.jobs.submit(asked(CANARY))
+        await bench.heard("Started")
+        await service(bench, clock).forget(ANN)
+        assert not bench.dispatcher.running
+        assert found(tmp_path, CANARY.encode()) == []
+        assert pictures_in(tmp_path) == []
+
+
+async def test_coming_back_brings_no_second_allowance_that_day(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        await bench.jobs.submit(asked())
+        await bench.idle()
+        await service(bench, clock).forget(ANN)
+        with pytest.raises(NotEnoughCredits):
+            await bench.jobs.submit(asked())
+        assert (await bench.jobs.balance(ANN, GUILD)).free_mc in (0, 100_000)  # unknown people are shown the allowance
+        clock.advance(86_400)
+        await bench.jobs.submit(asked())
+        await bench.idle()
+
+
+async def test_the_export_is_everything(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        picture = await busy_life(bench, clock)
+        archive = await service(bench, clock).export(ANN, 8 * MEGABYTE)
+        parts = [part async for part in archive.parts()]
+        assert len(parts) == 1
+        assert archive.left_out == []
+        files = zipfile.ZipFile(io.BytesIO(parts[0]))
+        tables = {name: json.loads(files.read(name)) for name in files.namelist() if name.startswith("data/")}
+        assert set(tables) == {f"data/{holding.table}.json" for holding in holdings.HOLDINGS}
+        assert len(tables["data/job.json"]) == 31
+        assert tables["data/job.json"][0]["spec"]["prompt"] == CANARY
+        assert tables["data/preference.json"][0]["suffix"] == CANARY
+        assert tables["data/transfer.json"]
+        assert len(tables["data/input_image.json"]) == 2
+        assert tables["data/note.json"][0]["key"] == "batch:77"
+        assert files.read("images/job-1-output-1.png") == picture
+        assert len([name for name in files.namelist() if name.startswith("uploads/")]) == 2
+        everything = b"".join(files.read(name) for name in files.namelist())
+        assert TOKEN.encode() not in everything
+        assert b"somebody else" not in everything
+
+
+async def test_a_large_export_is_split_and_says_what_does_not_fit(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        picture = await busy_life(bench, clock)
+        archive = await service(bench, clock).export(ANN, len(picture) * 2 + 3000)
+        parts = [part async for part in archive.parts()]
+        assert len(parts) > 3
+        assert all(len(part) <= len(picture) * 2 + 3000 for part in parts)
+        assert all(zipfile.ZipFile(io.BytesIO(part)).testzip() is None for part in parts)
+        small = await service(bench, clock).export(ANN, 6000)
+        assert [part async for part in small.parts()]
+        assert any(name.startswith("images/") for name in small.left_out) or len(picture) < 5000
+
+
+async def test_nobody_has_nothing_to_export(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        with pytest.raises(NotFound):
+            await service(bench, clock).export(999, MEGABYTE)
+
+
+def test_every_table_is_known_to_hold_something_of_a_person_or_nothing(tmp_path: Path) -> None:
+    migrate(tmp_path / "easel.db", 0)
+    with closing(sqlite3.connect(tmp_path / "easel.db")) as db:
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    known = {holding.table for holding in holdings.HOLDINGS} | holdings.NOBODYS
+    assert {table for table in tables if not table.startswith("sqlite_")} == known
+
+
+async def test_a_server_that_left_is_cleaned_after_thirty_days(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        upkeep = Upkeep(bench.store, service(bench, clock), clock, retention_days=0)
+        await bench.jobs.submit(asked(CANARY))
+        await bench.jobs.submit(asked("elsewhere", guild_id=2))
+        await bench.idle()
+        await bench.store.write(choices.save_style, GUILD, Style(name="ink", template=f"{CANARY} {{prompt}}"), 0)
+        await upkeep.guild_left(GUILD)
+        clock.advance((LEFT_DAYS - 1) * 86_400)
+        assert await upkeep.once_a_day()
+        assert found(tmp_path, CANARY.encode())
+        clock.advance(2 * 86_400)
+        assert await upkeep.once_a_day()
+        assert found(tmp_path, CANARY.encode()) == []
+        assert len(await bench.store.history(ANN, 2)) == 1
+        assert not await upkeep.once_a_day(), "once a day is enough"
+
+
+async def test_a_server_that_returns_in_time_finds_everything(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        upkeep = Upkeep(bench.store, service(bench, clock), clock, retention_days=0)
+        await bench.jobs.submit(asked())
+        await bench.idle()
+        await bench.store.write(privacy.compare_guilds, frozenset(), clock.now_ms())  # it left while nobody listened
+        clock.advance(20 * 86_400)
+        await upkeep.guild_joined(GUILD)
+        clock.advance(20 * 86_400)
+        await upkeep.once_a_day()
+        assert len(await bench.store.history(ANN, GUILD)) == 1
+
+
+async def test_pictures_older_than_the_retention_are_forgotten(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        upkeep = Upkeep(bench.store, service(bench, clock), clock, retention_days=7)
+        await bench.jobs.submit(asked(CANARY))
+        await bench.idle()
+        await bench.store.backup(tmp_path / "backups" / f"before-0099-{clock.now_ms()}.db")
+        clock.advance(6 * 86_400)
+        new = await bench.jobs.submit(asked("a new boat"))
+        await bench.idle()
+        await upkeep.once_a_day()
+        assert len(await bench.store.history(ANN, GUILD)) == 2
+        clock.advance(2 * 86_400)
+        await upkeep.once_a_day()
+        assert [job.id for job in await bench.store.history(ANN, GUILD)] == [new.id]
+        assert found(tmp_path, CANARY.encode()) == []
+
+
+async def test_settings_of_members_and_servers_are_kept(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        wanted = Preferences(model="mini", shape="3:2", remix=True, vary_percent=50, previews=False)
+        assert await bench.store.read(choices.preferences, ANN) == Preferences()
+        await bench.store.write(choices.prefer, ANN, GUILD, wanted, 0)
+        assert await bench.store.read(choices.preferences, ANN) == wanted
+        assert await bench.store.read(choices.without_previews) == frozenset({ANN})
+        defaults = ServerDefaults(model="mini", steps=12, guidance=3.5, styles=("ink", "gold"))
+        await bench.store.write(choices.set_defaults, GUILD, defaults, 0)
+        for name in ("ink", "gold"):
+            assert await bench.store.write(choices.save_style, GUILD, Style(name=name, template="{prompt}"), 0)
+        assert await bench.store.read(choices.defaults, GUILD) == defaults
+        assert await bench.store.write(choices.drop_style, GUILD, "ink")
+        assert (await bench.store.read(choices.defaults, GUILD)).styles == ("gold",)
+        assert [style.name for style in await bench.store.read(choices.styles, GUILD)] == ["gold"]
