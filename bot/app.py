@@ -28,7 +28,8 @@ from bot.services.upkeep import Upkeep
 from bot.store.clock import Clock, SystemClock
 from bot.store.store import Store
 from bot.views.layouts import Layouts
-from engine import Engine
+from engine import Engine, ImageGate
+from engine.sight import Sight
 from engine.types import Backend
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,8 @@ HEARTBEAT_S = 15.0
 FLUSH_S = 5.0  # what deliveries that are due get at the end
 
 
-def engine_for(settings: Settings) -> Backend:
-    """The engine that the settings describe; not started."""
+def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
+    """The engine that the settings describe; not started. `gate` is your own rule for pictures."""
     return Engine(
         model=settings.model,
         models=settings.models,
@@ -48,6 +49,14 @@ def engine_for(settings: Settings) -> Backend:
         max_rows=settings.max_rows,
         memory_mib=settings.memory_mib,
         data_dir=settings.data_dir,
+        sight=Sight(
+            captioner=settings.captioner,
+            segmenter=settings.segmenter,
+            ranker=settings.ranker,
+            safety=settings.safety,
+            unsafe_labels=settings.unsafe_labels,
+            gate=gate,
+        ),
     )
 
 
@@ -68,9 +77,10 @@ class App:
         *,
         shard_count: int | None = None,
         always_sync: bool = False,
+        gate: ImageGate | None = None,
     ) -> None:
         self.settings = settings
-        self.backend = backend or engine_for(settings)
+        self.backend = backend or engine_for(settings, gate)
         self._clock = clock or SystemClock()
         self._client_options = {"shard_count": shard_count, "always_sync": always_sync}
         self._stack = AsyncExitStack()

@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from engine.sight.options import UNSAFE_LABELS
+
 
 class Settings(BaseSettings):
     """Every setting has a default that works; each can be set as `EASEL_<NAME>` or in `.env`."""
@@ -26,6 +28,16 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, description="CPU threads of the engine; 0 = chosen for the machine.")
     max_rows: int = Field(8, ge=1, le=64, description="Most rows of one batched denoiser call.")
     memory_mib: int = Field(0, ge=0, description="Memory for models, in MiB; 0 = chosen for the device.")
+
+    captioner: str = Field("", description="Model that describes pictures: a folder or hub id, such as a BLIP.")
+    segmenter: str = Field(
+        "", description="Model that finds things in pictures by their name: a CLIPSeg's folder or hub id."
+    )
+    ranker: str = Field("", description="CLIP that chooses the best of many pictures: a folder or hub id.")
+    safety: str = Field("off", description="`off`, or the folder or hub id of the model that judges pictures.")
+    unsafe_labels: tuple[str, ...] = Field(
+        UNSAFE_LABELS, description="Labels of an image classifier that are not shown, as JSON."
+    )
 
     credits_a_day: int = Field(100, ge=0, description="Free credits a member gets a day (UTC) in each server.")
     max_pixels: int = Field(1536 * 1536, ge=4096, description="Largest picture a member may ask for, in pixels.")

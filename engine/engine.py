@@ -8,23 +8,28 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from PIL import Image
 
 from engine import catalogue, edits, families, resolve, verdicts
-from engine.errors import NO_CAPTIONER, NO_RANKER, NO_SEGMENTER, DeviceLost, EngineClosed, InvalidRequest, QueueFull
+from engine.catalogue import Source
+from engine.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
 from engine.jobs import Job, expected_calls, weighted_pixels
 from engine.policy import LANES, Pace
+from engine.sight import Sight, options
 from engine.tickets import JobTicket
 from engine.types import Ability, EngineStatus, Event, ModelInfo, Queued, Txt2Img
 from engine.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from engine.sight.eyes import Eyes
     from engine.worker import Options, Worker
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BUSY_RETRY_S = 30.0  # told when nothing was measured yet
@@ -41,6 +46,7 @@ class Engine:
         threads: CPU threads; 0 = all cores but one, or what a process that already uses torch has chosen.
         max_rows: most rows of one call. memory_mib: for weights, 0 = most of the device.
         data_dir: keeps the row counts that `exact` mode has chosen. max_queue: jobs that may wait or run.
+        sight: the models that look at pictures, and the gate that pictures must pass.
 
     Raises: ModelUnloadable when a model is not there.
     """
@@ -58,10 +64,12 @@ class Engine:
         memory_mib: int = 0,
         data_dir: Path | None = None,
         max_queue: int = 1000,
+        sight: Sight = Sight(),  # noqa: B008
     ) -> None:
         table = {catalogue.key_of(str(model)): str(model), **(models or {})}
         self._sources = {key: catalogue.source(key, location) for key, location in table.items()}
-        self._models = tuple(catalogue.describe(source) for source in self._sources.values())
+        self._sight, self._abilities = sight, options.abilities(sight, self._sources)
+        self._models = tuple(self._info(source) for source in self._sources.values())
         self._settings: dict[str, Any] = {
             "device": device,
             "dtype": dtype,
@@ -75,10 +83,15 @@ class Engine:
         self._numbers = itertools.count(1)
         self._commands: queue.SimpleQueue[Callable[[Worker], None]] = queue.SimpleQueue()
         self._open: dict[int, JobTicket] = {}
+        self._asked: set[asyncio.Future[Any]] = set()
         self._pace = Pace()
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+
+    def _info(self, source: Source) -> ModelInfo:
+        ranks = bool(self._sight.ranker) or options.own_ranker(source) is not None
+        return replace(catalogue.describe(source), ranks=ranks)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -112,7 +125,7 @@ class Engine:
         from engine.worker import Options
 
         sources = {m.key: (self._sources[m.key], m.scheduler) for m in self._models}
-        return Options(sources=sources, **self._settings)
+        return Options(sources=sources, sight=self._sight, **self._settings)
 
     async def close(self, grace_s: float = 0.0) -> None:
         self._closed = True
@@ -127,6 +140,8 @@ class Engine:
         for ticket in list(self._open.values()):
             ticket.fail(EngineClosed())
         self._open.clear()
+        for asked in list(self._asked):
+            _settle(asked, EngineClosed())
 
     def models(self) -> tuple[ModelInfo, ...]:
         return self._models
@@ -135,21 +150,22 @@ class Engine:
         self._admit(weight, lane)
         info = resolve.find(self._models, request.model)
         request = resolve.complete(request, info)
-        if request.best_of and "rank" not in self.abilities():
-            raise InvalidRequest(*NO_RANKER)
         if request.tiling and not families.by_name(info.family).tileable:
             raise InvalidRequest(f"{info.key} cannot make tiles.", "Leave tiling out, or use an SD 1.x or SDXL model.")
         return self._enqueue(request, info, user, weight, lane)
 
     def _admit(self, weight: float, lane: str) -> None:
-        if self._closed:
-            raise EngineClosed()
-        if self._worker is not None and self._worker.facts.get("lost"):
-            raise DeviceLost()
+        self._check_alive()
         if lane not in LANES or weight <= 0:
             raise InvalidRequest("The lane or the weight is wrong.", f"Lanes: {', '.join(LANES)}; weights above 0.")
         if len(self._open) >= self._max_queue:
             raise QueueFull(retry_after_s=BUSY_RETRY_S)
+
+    def _check_alive(self) -> None:
+        if self._closed:
+            raise EngineClosed()
+        if self._worker is not None and self._worker.facts.get("lost"):
+            raise DeviceLost()
 
     def _enqueue(self, request: Txt2Img, info: ModelInfo, user: str, weight: float, lane: str) -> JobTicket:
         number, loop = next(self._numbers), asyncio.get_running_loop()
@@ -171,16 +187,31 @@ class Engine:
         return ticket
 
     def abilities(self) -> frozenset[Ability]:
-        return frozenset()
+        return self._abilities
 
     async def describe(self, image: Image.Image) -> list[str]:
-        raise InvalidRequest(*NO_CAPTIONER)
+        return await self._look(lambda eyes: eyes.describe(image))
 
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
-        raise InvalidRequest(*NO_SEGMENTER)
+        return await self._look(lambda eyes: eyes.segment(image, what))
 
     async def check(self, image: Image.Image) -> Verdict:
-        return verdicts.FINE
+        return await self._look(lambda eyes: eyes.judge(image)) if "safety" in self._abilities else verdicts.FINE
+
+    async def _look(self, question: Callable[[Eyes], T]) -> T:
+        """Ask the models that look at pictures, between two steps of painting. Raises: EngineError."""
+        self._check_alive()
+        loop = asyncio.get_running_loop()
+        asked: asyncio.Future[T] = loop.create_future()
+
+        def post(answer: T | EngineError) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_settle, asked, answer)
+
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
+        self._commands.put(lambda worker: worker.look(question, post))
+        return await asked
 
     def status(self) -> EngineStatus:
         worker = self._worker
@@ -203,3 +234,13 @@ class Engine:
         return (
             None if seconds is None else seconds * expected_calls(request) * request.draws * edits.parts(request, info)
         )
+
+
+def _settle(asked: asyncio.Future[Any], answer: object) -> None:
+    """Hand over an answer, or raise it when it is an error; nobody may wait any more."""
+    if asked.done():
+        return
+    if isinstance(answer, EngineError):
+        asked.set_exception(answer)
+    else:
+        asked.set_result(answer)

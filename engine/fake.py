@@ -20,7 +20,6 @@ from PIL import Image, ImageChops, ImageDraw
 from engine import edits, resolve, verdicts
 from engine.errors import (
     NO_CAPTIONER,
-    NO_RANKER,
     NO_SEGMENTER,
     NOTHING_THERE,
     DeviceLost,
@@ -67,6 +66,7 @@ MINI = ModelInfo(
     guidance_scale=4.0,
     scheduler="euler",
     max_pixels=512 * 512,
+    ranks=True,
 )
 
 
@@ -138,7 +138,7 @@ class FakeEngine:
         abilities: frozenset[Ability] = ABILITIES,
         gate: ImageGate | None = None,
     ) -> None:
-        self._models = tuple(models)
+        self._models = tuple(replace(info, ranks=info.ranks and "rank" in abilities) for info in models)
         self._abilities, self._gate = abilities, gate
         self.step_s, self.max_queue, self.fail = step_s, max_queue, fail
         self._waiting: deque[_Job] = deque()
@@ -206,8 +206,6 @@ class FakeEngine:
             raise EngineClosed()
         if len(self._waiting) >= self.max_queue:
             raise QueueFull(retry_after_s=max(1.0, len(self._waiting) * self.step_s))
-        if request.best_of and "rank" not in self._abilities:
-            raise InvalidRequest(*NO_RANKER)
         job = _Job(resolve.complete(request, resolve.find(self._models, request.model)))
         job.ticket = JobTicket(lambda: self._cancel(job))
         self._waiting.append(job)

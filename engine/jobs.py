@@ -10,7 +10,7 @@ from typing import Any
 from engine import edits
 from engine.policy import Pace
 from engine.tasks import task_of
-from engine.types import Event, ModelInfo, Progress, Queued, Txt2Img
+from engine.types import Event, ImageReady, ModelInfo, Progress, Queued, Txt2Img
 
 PROGRESS_INTERVAL_S = 0.05  # every event wakes the event loop; nobody sees more than 20 a second
 ETA_CHANGE = 0.1  # a new ETA is told when it differs by a tenth
@@ -48,6 +48,7 @@ class Job:
     submitted: float = field(default_factory=time.perf_counter)
     started: float | None = None
     paintings: list[Painting] = field(default_factory=list)
+    drawn: list[ImageReady] = field(default_factory=list)
     calls_each: int = 0
     calls_done: int = 0
     ended: bool = False
@@ -58,7 +59,7 @@ class Job:
     def __post_init__(self) -> None:
         self.paintings = [
             Painting(self, i, part)
-            for i in range(self.request.num_images)
+            for i in range(self.request.draws)
             for part in range(edits.parts(self.request, self.info))
         ]
         self.calls_each = expected_calls(self.request)

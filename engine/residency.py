@@ -143,7 +143,7 @@ class Residency:
             pipe = load(source, self._dtype).to(self._device)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             log.warning("cannot load %s", key, exc_info=True)
-            raise ModelUnloadable(name=key, reason=_first_line(error)) from error
+            raise ModelUnloadable(name=key, reason=first_line(error)) from error
         if self._dtype == torch.float16 and hasattr(pipe, "vae"):
             pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and upcasting it midway would hit others
         nbytes = sum(p.numel() * p.element_size() for m in _modules(pipe) for p in m.parameters())
@@ -223,5 +223,6 @@ def _feed(digest: Any, path: Path) -> None:
             digest.update(block)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What a library's error says, short enough for one sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

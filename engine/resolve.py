@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from engine import schedulers
-from engine.errors import InvalidRequest, UnknownModel
+from engine.errors import NO_RANKER, InvalidRequest, UnknownModel
 from engine.types import MAX_SEED, Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale, Variation
 
 R = TypeVar("R", bound=Txt2Img)
@@ -30,6 +30,8 @@ def complete(request: R, info: ModelInfo) -> R:
     """The request with every None filled. Raises: InvalidRequest, UnknownScheduler."""
     if task_of(request) not in info.tasks:
         raise InvalidRequest(f"{info.key} cannot do {task_of(request)}.", f"It does {', '.join(sorted(info.tasks))}.")
+    if request.best_of and not info.ranks:
+        raise InvalidRequest(*NO_RANKER)
     width, height = (
         request.result_size if isinstance(request, Inpaint | Outpaint | Upscale) else (info.width, info.height)
     )

@@ -62,6 +62,7 @@ class ModelInfo:
         multiple_px: sides must be multiples of this. max_pixels: more than this is refused.
         tasks: of `txt2img`, `img2img`, `inpaint`, ...
         weighted_prompts: whether `(word:1.3)` has an effect (T5 encoders ignore it).
+        ranks: whether a CLIP is there that can tell which of its pictures match a prompt best.
     """
 
     key: str
@@ -75,6 +76,7 @@ class ModelInfo:
     max_pixels: int = 2048 * 2048
     tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"})
     weighted_prompts: bool = True
+    ranks: bool = False
 
 
 # ---------------------------------------------------------------- events, in the order a ticket sees them

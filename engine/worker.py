@@ -6,14 +6,14 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from greenlet import GreenletExit
 
-from engine import devices, edits, resolve  # devices comes before torch
+from engine import devices, edits, resolve, verdicts  # devices comes before torch
 from engine import painting as paintings
 from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory, RenderFailed
@@ -24,9 +24,12 @@ from engine.policy import Pace
 from engine.preview import Throttle
 from engine.residency import MIB, Residency
 from engine.rows import Pins, RowCounts
+from engine.sight.eyes import Eyes
+from engine.sight.options import Sight
 from engine.tasks import task_of
 from engine.tiling import circular, in_tiles
 from engine.types import Cancelled, Failed, Finished, ImageReady, Preview, Recipe, Started
+from engine.verdicts import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +48,10 @@ class Options:
     max_rows: int
     memory_mib: int
     data_dir: Path | None
+    sight: Sight
 
 
+T = TypeVar("T")
 Command = Callable[["Worker"], None]
 
 
@@ -88,12 +93,14 @@ class Worker:
         self._residency = Residency(options.sources, self._device, self._dtype, options.memory_mib * MIB)
         self._rows = RowCounts(options.mode, options.max_rows, self._device, Pins(options.data_dir))
         self._batching = options.mode == "fast" or self._device.type != "cpu"
+        self._eyes = Eyes(options.sight, {key: source for key, (source, _) in options.sources.items()}, self._device)
         self._versions = {**resolve.versions(), "threads": str(threads)}
         self.facts.update(device=str(self._device), dtype=str(self._dtype).removeprefix("torch."), threads=threads)
         self._warm_up()
 
     def _warm_up(self) -> None:
         try:
+            self._eyes.ready()
             self._residency.get(next(iter(self._options.sources)), time.perf_counter())
         except EngineError as error:
             log.warning("%s", error)  # the first job that needs it is told
@@ -120,6 +127,15 @@ class Worker:
     def cancel(self, job: Job) -> None:
         """Command: stop this job, unless it has ended."""
         self._end(job, Cancelled())
+
+    def look(self, question: Callable[[Eyes], T], post: Callable[[T | EngineError], None]) -> None:
+        """Command: answer a question about a picture. An edge like a pipeline's: no question may end the engine."""
+        try:
+            post(question(self._eyes))
+        except Exception as error:
+            if devices.is_device_error(error):
+                post(DeviceLost())
+            post(_failure(error, "a picture could not be looked at"))
 
     def close(self, grace_s: float) -> None:
         """Command: end when everything is done, at the latest after `grace_s`."""
@@ -193,6 +209,7 @@ class Worker:
     def _start(self, painting: Painting) -> None:
         job = painting.job
         try:
+            self._eyes.ready()
             painting.model = model = self._residency.get(job.request.model or "", time.perf_counter())
         except EngineError as error:
             return self._end(job, Failed(error=error))
@@ -206,13 +223,8 @@ class Worker:
         painting.call = None
         try:
             result = painting.fiber.throw(error) if error else painting.fiber.advance(value)
-        except EngineError as failure:
-            return self._end(painting.job, Failed(error=failure))
         except Exception as failure:
-            if devices.is_device_error(failure):
-                raise
-            log.warning("job %d failed", painting.job.number, exc_info=True)
-            return self._end(painting.job, Failed(error=RenderFailed(reason=_reason(failure))))
+            return self._end(painting.job, Failed(error=_failure(failure, f"job {painting.job.number} failed")))
         if painting.fiber.dead:
             self._finish(painting, result)
         else:
@@ -230,12 +242,50 @@ class Worker:
         image = edits.join(job.request, job.info, [p.picture for p in same])
         for part in same:
             part.picture = None
-        seed = resolve.image_seed(job.request, painting.index)
-        job.post(ImageReady(index=painting.index, image=image, seed=seed, recipe=self._recipe(painting, seed)))
+        self._ready(painting, image)
         self._release(painting)
         if all(p.done for p in job.paintings):
             started = job.started or job.submitted
+            self._choose(job)
             self._end(job, Finished(wait_s=started - job.submitted, run_s=time.perf_counter() - started))
+
+    def _ready(self, painting: Painting, image: Any) -> None:
+        """Tell of a finished picture, or keep it until the best are chosen."""
+        job, index = painting.job, painting.index
+        seed, verdict = resolve.image_seed(job.request, index), self._judged(image)
+        ready = ImageReady(
+            index=index,
+            image=image,
+            seed=seed,
+            recipe=self._recipe(painting, seed),
+            flagged=verdict.flagged,
+            reason=verdict.reason,
+        )
+        if job.request.best_of:
+            job.drawn.append(ready)
+        else:
+            job.post(ready)
+
+    def _judged(self, image: Any) -> Verdict:
+        """The verdict on a picture; one that cannot be checked is not let through."""
+        try:
+            return self._eyes.judge(image)
+        except Exception as error:
+            _failure(error, "a picture could not be checked")
+            return Verdict(flagged=True, reason=verdicts.UNCHECKED)
+
+    def _choose(self, job: Job) -> None:
+        """Tell of the best pictures, the best first; flagged ones only when nothing else is left."""
+        if not job.drawn:
+            return
+        try:
+            scores = self._eyes.scores(job.info.key, job.request.prompt, [ready.image for ready in job.drawn])
+        except Exception as error:
+            return self._end(job, Failed(error=_failure(error, f"job {job.number} could not be ranked")))
+        ranked = sorted(zip(job.drawn, scores, strict=True), key=lambda pair: (pair[0].flagged, -pair[1]))
+        for index, (ready, _) in enumerate(ranked[: job.request.num_images]):
+            job.post(replace(ready, index=index))
+        job.drawn.clear()
 
     def _end(self, job: Job, event: Finished | Failed | Cancelled) -> None:
         if job.ended:
@@ -340,7 +390,8 @@ class Worker:
         result = output[0] if isinstance(output, tuple) else output.sample
         sample = call.sample[:, : result.shape[1]]  # inpainting models see mask and picture in further channels
         image = painting.model.previewer.paint(sample, t, result, job.request.guidance_scale or 1.0, job.size)
-        job.post(Preview(index=painting.index, image=image))
+        flagged = self._judged(image).flagged
+        job.post(Preview(index=painting.index, image=verdicts.blurred(image) if flagged else image, flagged=flagged))
 
     # ------------------------------------------------------------------ trouble
     def _bisect(self, group: list[Painting], pad_to: int) -> None:
@@ -381,6 +432,16 @@ class Worker:
             return self._resume(group[0], error=error)
         for painting in group:
             self._run([painting], 0)
+
+
+def _failure(error: Exception, what: str) -> EngineError:
+    """An error as one job's failure. Raises: `error`, when the device itself is gone."""
+    if devices.is_device_error(error):
+        raise error
+    if isinstance(error, EngineError):
+        return error
+    log.warning(what, exc_info=error)
+    return RenderFailed(reason=_reason(error))
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,5 @@
+"""Models that look at pictures: captions, masks by words, ranking, safety. Importing this never loads torch."""
+
+from engine.sight.options import Sight
+
+__all__ = ["Sight"]

@@ -1,0 +1,76 @@
+"""Everything that looks at pictures, loaded when first needed. Lives in the engine's thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import torch
+from PIL import Image
+
+from engine import verdicts
+from engine.catalogue import Source
+from engine.errors import NO_CAPTIONER, NO_RANKER, NO_SEGMENTER, InvalidRequest
+from engine.prompts import plain_text
+from engine.sight import describing, ranking, safety, segmenting
+from engine.sight.describing import Vocabulary
+from engine.sight.loading import Reader, loaded
+from engine.sight.options import Sight, own_ranker
+from engine.sight.safety import Judge
+from engine.verdicts import Verdict
+
+log = logging.getLogger(__name__)
+
+
+class Eyes:
+    """The models of `Sight`. Their memory is not part of the painting models' budget."""
+
+    def __init__(self, sight: Sight, sources: Mapping[str, Source], device: torch.device) -> None:
+        self._sight, self._device = sight, device
+        self._rankers = {key: str(folder) for key, source in sources.items() if (folder := own_ranker(source))}
+        self._readers: dict[str, Reader] = {}
+        self._vocabulary: Vocabulary | None = None
+        self._judge: Judge | None = None
+
+    def ready(self) -> None:
+        """Have the judge at hand before something is painted. Raises: ModelUnloadable."""
+        if self._judge is None and self._sight.checks:
+            sight = self._sight
+            self._judge = loaded("safety", lambda: safety.judge(sight.safety, sight.unsafe_labels, self._device))
+
+    def judge(self, image: Image.Image) -> Verdict:
+        """The gate's verdict, else the safety model's. Raises: ModelUnloadable."""
+        self.ready()
+        verdict = verdicts.ask(self._sight.gate, image)
+        return self._judge(image) if self._judge is not None and not verdict.flagged else verdict
+
+    def describe(self, image: Image.Image) -> list[str]:
+        """Raises: InvalidRequest, ModelUnloadable."""
+        if self._sight.captioner:
+            eyes = self._reader("captioner", self._sight.captioner)
+            return describing.captions(eyes, image)
+        if not self._rankers:
+            raise InvalidRequest(*NO_CAPTIONER)
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(self._reader("ranker", next(iter(self._rankers.values()))))
+        return self._vocabulary.describe(image)
+
+    def segment(self, image: Image.Image, what: str) -> Image.Image:
+        """Raises: InvalidRequest, ModelUnloadable."""
+        if not self._sight.segmenter:
+            raise InvalidRequest(*NO_SEGMENTER)
+        return segmenting.mask_of(self._reader("segmenter", self._sight.segmenter), image, what)
+
+    def scores(self, model: str, prompt: str, images: list[Image.Image]) -> list[float]:
+        """How well each picture of a model matches the prompt. Raises: InvalidRequest, ModelUnloadable."""
+        location = self._sight.ranker or self._rankers.get(model)
+        if not location:
+            raise InvalidRequest(*NO_RANKER)
+        return ranking.scores(self._reader("ranker", location), plain_text(prompt), images)
+
+    def _reader(self, kind: str, location: str) -> Reader:
+        load = {"captioner": describing.captioner, "segmenter": segmenting.segmenter, "ranker": ranking.ranker}[kind]
+        if location not in self._readers:
+            log.info("loading the %s", kind)
+            self._readers[location] = loaded(kind, lambda: load(location, self._device))
+        return self._readers[location]
