@@ -14,11 +14,12 @@ import discord
 
 from bot import logs
 from bot.client import Client, Studio
-from bot.commands import admin, imagine, library, presses
+from bot.commands import admin, imagine, library, presses, region
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
 from bot.services.audit import Audit
+from bot.services.choosing import Choosing
 from bot.services.dispatcher import Dispatcher
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
@@ -110,10 +111,11 @@ class App:
             audit=Audit(self.store, self._clock),
             privacy=privacy,
             upkeep=self._upkeep,
+            choosing=Choosing(self.store, self._clock),
             layouts=layouts,
             clock=self._clock,
         )
-        for commands in (imagine, library, presses, admin):
+        for commands in (imagine, library, presses, region, admin):
             commands.install(self.client)
         return self
 

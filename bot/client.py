@@ -17,6 +17,7 @@ from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
 from bot.services.audit import Audit
+from bot.services.choosing import Choosing
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
 from bot.services.privacy import Privacy
@@ -45,6 +46,7 @@ class Studio:
     audit: Audit
     privacy: Privacy
     upkeep: Upkeep
+    choosing: Choosing
     layouts: Layouts
     clock: Clock
 

@@ -25,6 +25,7 @@ from bot.views.ids import Action, PressId
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
 NUMBERS_A_JOB = frozenset({Action.CANCEL, Action.AGAIN, Action.SHOW, Action.OLDER, Action.BATCH, Action.DISMISS})
+NUMBERS_A_REGION = frozenset({Action.WAYS, Action.CELLS, Action.CELL, Action.CELLS_DONE, Action.PAINTED, Action.WORDS})
 UNREADABLE = (
     "I cannot see a picture in that message. Use **Apps** in its own menu instead (right-click it, or press and hold), "
     "or attach the picture."
@@ -115,10 +116,15 @@ def first_picture(attachments: Iterable[discord.Attachment]) -> discord.Attachme
 # ---------------------------------------------------------------- our own messages
 def _image_ids(components: Iterable[Any]) -> Iterator[int]:
     """The image numbers in a message's buttons: those of U1 to U4, or else the first one."""
-    presses = [press for item in _flat(components) if (press := PressId.parse(getattr(item, "custom_id", "") or ""))]
-    picks = [press.number for press in presses if press.action is Action.PICK]
-    others = [press.number for press in presses if press.action not in NUMBERS_A_JOB]
+    shown = presses(components)
+    picks = [press.number for press in shown if press.action is Action.PICK]
+    others = [press.number for press in shown if press.action not in NUMBERS_A_JOB | NUMBERS_A_REGION]
     yield from picks or others[:1]
+
+
+def presses(components: Iterable[Any]) -> list[PressId]:
+    """What a message's buttons mean, in their order."""
+    return [press for item in _flat(components) if (press := PressId.parse(getattr(item, "custom_id", "") or ""))]
 
 
 def _flat(components: Iterable[Any]) -> Iterator[Any]:

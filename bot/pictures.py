@@ -52,6 +52,18 @@ def thumbnail(image: Image.Image) -> bytes:
     return _encoded(small, "WEBP", 80)
 
 
+def within(image: Image.Image, side_px: int) -> Image.Image:
+    """The picture, at most `side_px` wide and high."""
+    shown = image.copy()
+    shown.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    return shown
+
+
+def webp(image: Image.Image) -> bytes:
+    """A WebP for looking at."""
+    return _encoded(image, "WEBP", 85)
+
+
 def fit(image: Image.Image, name: str, limit_bytes: int, stored: bytes | None = None) -> Upload:
     """The picture as a file of at most `limit_bytes`: PNG, else WebP of falling quality, else smaller.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,7 @@ WORDS_HELP = (
 class Manner:
     """How a region is best redrawn; see `engine.Inpaint`."""
 
+    fill: Literal["original", "noise", "blur"]
     only_masked: bool
     feather_px: int
     padding_px: int
@@ -155,6 +157,7 @@ def manner(mask: Image.Image, native_px: int) -> Manner:
     reach = max(width, height)
     close = mask.width * mask.height > native_px * 1.5 or width * height < mask.width * mask.height / 16
     return Manner(
+        fill="blur",
         only_masked=close,
         feather_px=max(2, min(32, round(reach / 32))),
         padding_px=max(16, min(256, round(reach / 2))),

@@ -57,3 +57,10 @@ def answers(interaction: discord.Interaction[Any]) -> Mapping[str, str]:
         if "value" in item:
             found[item["custom_id"]] = item["value"] or ""
     return found
+
+
+def files(interaction: discord.Interaction[Any]) -> list[discord.Attachment]:
+    """The submitted files, in their order."""
+    data = cast(dict[str, Any], interaction.data or {})
+    given = data.get("resolved", {}).get("attachments", {})
+    return [discord.Attachment(data=each, state=interaction._state) for each in given.values()]

@@ -28,6 +28,13 @@ class Action(StrEnum):
     DISMISS = "n"  # number = pending batch: do not
     SHOW = "o"  # number = job: post it again
     OLDER = "h"  # number = history before this job
+    REGION = "vr"  # choose a region of this image to redraw
+    WAYS = "ro"  # number = region: back to the ways of choosing
+    CELLS = "rc"  # number = region: its cells, or the other grid when they are shown
+    CELL = "rx"  # number = region and cell, see `bot.views.choosers`
+    CELLS_DONE = "rd"  # number = region: the form for the chosen cells
+    PAINTED = "rp"  # number = region: the form that takes the picture painted over
+    WORDS = "rw"  # number = region: the form that takes words
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import discord
-from discord.ui import ActionRow, Container, LayoutView, MediaGallery, Section, Separator, TextDisplay, Thumbnail
+from discord.ui import LayoutView, Section, Separator, TextDisplay, Thumbnail
 from PIL import Image
 
 from bot.grammar import echo
@@ -15,6 +15,10 @@ from bot.spec import Spec
 from bot.store.records import Job, StoredImage
 from bot.text import shown
 from bot.views.ids import Action, PressId
+from bot.views.parts import ACCENT, BROKEN, DONE
+from bot.views.parts import gallery as _gallery
+from bot.views.parts import row as _row
+from bot.views.parts import view as _view
 from bot.views.press import Press
 from engine import mini
 from engine.types import ModelInfo
@@ -22,9 +26,6 @@ from engine.types import ModelInfo
 PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
 MINI = "mini"  # the embedded model's key, which says by itself what it does not know
 ALT_TEXT = 1024  # Discord's limit
-ACCENT = discord.Colour(0x5B8DEF)
-DONE = discord.Colour(0x57A773)
-BROKEN = discord.Colour(0xD1603D)
 
 
 @dataclass(slots=True)
@@ -97,6 +98,7 @@ class Layouts:
                 _row(
                     Press(PressId(Action.VARY, image.id), "Vary (Subtle)", emoji="🪄"),
                     Press(PressId(Action.VARY_STRONG, image.id), "Vary (Strong)", emoji="🪄"),
+                    Press(PressId(Action.REGION, image.id), "Vary (Region)", emoji="🖌️"),
                     Press(PressId(Action.REROLL, image.id), "", emoji="🔄"),
                 ),
                 _row(
@@ -208,18 +210,3 @@ def hint(spec: Spec) -> str:
 
 def _noted(text: str, *notes: str) -> str:
     return "\n".join([text, *(f"-# {note}" for note in notes if note)])
-
-
-def _gallery(filename: str, description: str) -> MediaGallery[LayoutView]:
-    return MediaGallery(discord.MediaGalleryItem(f"attachment://{filename}", description=description))
-
-
-def _row(*buttons: Press) -> ActionRow[LayoutView]:
-    return ActionRow(*cast(tuple[Any, ...], buttons))  # a DynamicItem is an Item[BaseView] to the type checker
-
-
-def _view(parts: Sequence[discord.ui.Item[LayoutView]], colour: discord.Colour) -> LayoutView:
-    # never a timeout: a view that ends takes its button class out of the whole bot
-    view = LayoutView(timeout=None)
-    view.add_item(Container(*parts, accent_colour=colour))
-    return view
