@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from discord import app_commands
+
 from bot.demo import Stage
 
 COMMANDS = Path(__file__).parents[2] / "docs" / "commands.md"
@@ -12,6 +14,7 @@ COMMANDS = Path(__file__).parents[2] / "docs" / "commands.md"
 async def test_every_command_and_option_is_documented(studio: Stage) -> None:
     text = COMMANDS.read_text(encoding="utf-8")
     for command in studio.bot.tree.get_commands():
-        assert f"/{command.name}" in text
+        menu = isinstance(command, app_commands.ContextMenu)
+        assert (f"**{command.name}**" if menu else f"/{command.name}") in text
         for option in getattr(command, "parameters", ()):
             assert f"`{option.name}`" in text, f"/{command.name} {option.name}"
