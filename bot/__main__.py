@@ -96,6 +96,7 @@ def _imagine_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--width", type=int, help="pixels")
     command.add_argument("--height", type=int, help="pixels")
     command.add_argument("--n", type=int, default=None, help="pictures, 1 to 16; more than one also gives a grid")
+    command.add_argument("--best", type=int, help="paint so many and keep the best --n of them, up to 16")
     command.add_argument("--model", help="a name from the settings, a folder, a hub id or a .safetensors file")
     command.add_argument("--image", type=Path, help="a picture to start from")
     command.add_argument("--strength", type=float, help="how much of that picture to repaint, 0.01 to 1")

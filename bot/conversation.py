@@ -76,6 +76,7 @@ async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int
         strength=spec.strength,
         tile=spec.tiling,
         num_images=spec.num_images,
+        best_of=spec.best_of,
         vary=spec.variations,
     )
     specs = plan(interaction.client, [draft], spec.init_image, edit=spec.edit)

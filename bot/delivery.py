@@ -104,7 +104,7 @@ class Delivery:
         upload: Upload | None = None
         if state.previews:
             spec, previews = job.spec, dict(state.previews)
-            upload = await asyncio.to_thread(pictures.preview_grid, previews, spec.num_images, spec.width / spec.height)
+            upload = await asyncio.to_thread(pictures.preview_grid, previews, spec.draws, spec.width / spec.height)
         view = self._layouts.waiting(job, state, upload.name if upload else None)
         await self._post(job).progress(view, upload)
 

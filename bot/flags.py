@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.errors import BadInput
 from bot.text import quoted
-from engine.types import MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+from engine.types import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 
 MIN_SIDE_PX = 64
 MAX_REPEAT = 16
@@ -233,6 +233,7 @@ FLAGS = {
         Flag("repeat", "repeat", "word", _whole("repeat", 1, MAX_REPEAT)),
         Flag("tile", "tile", "nothing", lambda _value: True),
         Flag("n", "num_images", "word", _whole("n", 1, 4)),
+        Flag("best", "best_of", "word", _whole("best", 1, MAX_IMAGES)),
         Flag("vary", "vary", "word", _vary, _chain),
     )
 }
@@ -244,6 +245,7 @@ _ALIASES = {
     "sampler": "scheduler",
     "r": "repeat",
     "images": "n",
+    "best-of": "best",
 }
 _MIDJOURNEY_ONLY = frozenset(
     (

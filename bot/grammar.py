@@ -48,6 +48,7 @@ class Draft:
     tile: bool | None = None
     repeat: int | None = None
     num_images: int | None = None
+    best_of: int | None = None
     vary: tuple[tuple[int, float], ...] | None = None
 
 
@@ -109,7 +110,7 @@ def _repeated(draft: Draft) -> Iterator[Draft]:
     for turn in range(draft.repeat or 1):
         seed = draft.seed
         if seed is not None:
-            seed = (seed + turn * (draft.num_images or GRID)) % (MAX_SEED + 1)
+            seed = (seed + turn * (draft.best_of or draft.num_images or GRID)) % (MAX_SEED + 1)
         yield replace(draft, repeat=None, seed=seed)
 
 
@@ -239,6 +240,8 @@ def _unusual(spec: Spec, info: ModelInfo | None, default_model: str) -> Iterator
         yield "strength", flags.decimal(spec.strength)
     if spec.num_images != GRID:
         yield "n", str(spec.num_images)
+    if spec.best_of:
+        yield "best", str(spec.best_of)
 
 
 def plain(text: str) -> str:

@@ -71,6 +71,7 @@ def _options(args: argparse.Namespace) -> Draft:
         height=args.height,
         strength=args.strength,
         num_images=1 if args.n is None else args.n,
+        best_of=args.best,
     )
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-from engine.types import MAX_SEED
-
 SPEC_VERSION = 2  # 2: edits
 TaskName = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"]
 
@@ -113,6 +111,7 @@ class Spec:
         task: `txt2img`, `img2img`, or the kind of `edit`.
         width, height: pixels of the result. num_images: pictures of the job (a grid is four).
         seed: of the first image; image i has `seed + i`, or the last variation's seed + i when there are variations.
+        best_of: pictures that are painted, of which the `num_images` that match the prompt best are kept; None = all.
         variations: chain of (seed, strength 0..1), see `engine.Variation`.
         init_image: sha256 of the stored picture that is repainted or edited; None for txt2img and blend.
         strength: noise added to it; None where the task knows none.
@@ -129,6 +128,7 @@ class Spec:
     scheduler: str
     seed: int
     num_images: int = 4
+    best_of: int | None = None
     model: str
     tiling: bool = False
     strength: float | None = None
@@ -141,6 +141,11 @@ class Spec:
         """The sha256 of every stored picture it needs, each once."""
         first = (self.init_image,) if self.init_image else ()
         return tuple(dict.fromkeys(first + (self.edit.inputs if self.edit else ())))
+
+    @property
+    def draws(self) -> int:
+        """How many pictures are painted, kept or not."""
+        return self.best_of or self.num_images
 
     @property
     def steps_run(self) -> int:
@@ -162,10 +167,9 @@ class Spec:
     def evolve(self, **changes: Any) -> Self:
         return replace(self, **changes)
 
-    def of_image(self, ordinal: int) -> Self:
-        """The spec that gives the image at `ordinal` alone: each image of a job has a seed of its own."""
+    def with_seed(self, seed: int) -> Self:
+        """The spec that gives the image of that seed alone: each stored image has a seed of its own."""
         if not self.variations:
-            return self.evolve(seed=(self.seed + ordinal) % (MAX_SEED + 1), num_images=1)
-        *chain, (seed, strength) = self.variations
-        link = ((seed + ordinal) % (MAX_SEED + 1), strength)
-        return self.evolve(variations=(*chain, link), num_images=1)
+            return self.evolve(seed=seed, num_images=1, best_of=None)
+        *chain, (_, strength) = self.variations
+        return self.evolve(variations=(*chain, (seed, strength)), num_images=1, best_of=None)

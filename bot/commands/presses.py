@@ -50,12 +50,12 @@ def install(client: Client) -> None:
     @client.on_press(Action.REMIX)
     async def remix(interaction: Interaction, image_id: int) -> None:
         job, image = await _image(interaction, image_id)
-        await interaction.response.send_modal(forms.remix(image_id, job.spec.of_image(image.ordinal)))
+        await interaction.response.send_modal(forms.remix(image_id, job.spec.with_seed(image.seed)))
 
     @client.on_form(Action.REMIX)
     async def remixed(interaction: Interaction, image_id: int) -> None:
         job, image = await _image(interaction, image_id)
-        spec = _changed(interaction.client, job.spec.of_image(image.ordinal), job.spec.num_images, interaction)
+        spec = _changed(interaction.client, job.spec.with_seed(image.seed), job.spec.num_images, interaction)
         await conversation.again(interaction, spec, "imagine", image.id, private=job.private)
 
     @client.on_press(Action.SEED)
@@ -108,7 +108,7 @@ def install(client: Client) -> None:
 async def _vary(interaction: Interaction, image_id: int, strength: float) -> None:
     job, image = await _image(interaction, image_id)
     await _once(interaction, Action.VARY, image_id)
-    spec = job.spec.of_image(image.ordinal)
+    spec = job.spec.with_seed(image.seed)
     link = (conversation.new_seed(), strength)
     spec = spec.evolve(variations=(*spec.variations, link), num_images=4)
     await conversation.again(interaction, spec, "vary", image.id, private=job.private)
@@ -153,7 +153,7 @@ async def _seeds(interaction: Interaction, job: Job) -> str:
     images = await interaction.client.studio.store.images(job.id)
     lines = [f"Picture {image.ordinal + 1}: seed **{image.seed}**" for image in images]
     paste = layouts.paste_line(job.spec)
-    one = layouts.paste_line(job.spec.of_image(images[0].ordinal)) if len(images) > 1 else ""
+    one = layouts.paste_line(job.spec.with_seed(images[0].seed)) if len(images) > 1 else ""
     text = "\n".join([*lines, "The same again, to paste behind `/imagine prompt:`", block(paste, 900)])
     return text + (f"\nPicture 1 alone\n{block(one, 700)}" if one else "")
 

@@ -62,6 +62,7 @@ def resolve(
         scheduler=_scheduler(draft.scheduler, info),
         seed=random_seed if draft.seed is None else draft.seed,
         num_images=draft.num_images or GRID,
+        best_of=_best_of(draft, info),
         model=info.key,
         tiling=bool(draft.tile),
         strength=_strength(draft, edit, init_image),
@@ -106,12 +107,25 @@ def _check_ranges(draft: Draft) -> None:
             raise BadInput(f"The {name} cannot be {value:g}. Use {low:,} to {high:,}.")
 
 
+def _best_of(draft: Draft, info: ModelInfo) -> int | None:
+    if draft.best_of is None:
+        return None
+    kept = draft.num_images or GRID
+    if not kept <= draft.best_of <= MAX_IMAGES:
+        raise BadInput(
+            f"The best {kept} of {draft.best_of} cannot be kept. Use --best {kept} to {MAX_IMAGES}, or --n 1."
+        )
+    if not info.ranks:
+        raise BadInput(f"Nothing here can rank the pictures of {info.key}. Leave --best out, or choose another model.")
+    return draft.best_of
+
+
 def price_mc(spec: Spec, info: ModelInfo) -> int:
     """The price in millicredits: 1 credit a picture at the model's own size and steps, by pixels x steps from there.
 
     Of an edit count the pixels that are painted and the steps that its strength asks for.
     """
-    work = edits.painted_px(spec, info) * spec.steps_run * spec.num_images * PICTURE_MC
+    work = edits.painted_px(spec, info) * spec.steps_run * spec.draws * PICTURE_MC
     own = info.width * info.height * info.num_inference_steps
     return max(1, -(-work // own))
 

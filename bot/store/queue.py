@@ -19,7 +19,7 @@ RELAX_LAG = 4  # a relax job stands behind four jobs of its size: slower, but ne
 
 def tag(db: sqlite3.Connection, person: int, spec: Spec, lane: Lane) -> tuple[int, int]:
     """A new job's (start tag, cost) in virtual time."""
-    work = spec.width * spec.height * spec.steps_run * spec.num_images
+    work = spec.width * spec.height * spec.steps_run * spec.draws
     cost = max(1, work // WORK_UNIT)
     now = int(db.execute("SELECT vtime FROM queue_clock").fetchone()["vtime"])
     own = db.execute(

@@ -90,7 +90,7 @@ class Layouts:
     def single(self, job: Job, image: StoredImage, filename: str, *, note: str = "", copy: bool = False) -> LayoutView:
         """One image at full size. Delete takes a `copy` away alone, and the only post with its job."""
         end = Action.REMOVE if copy else Action.DELETE
-        job = replace(job, spec=job.spec.of_image(image.ordinal))  # its own seed, so that its line gives it alone
+        job = replace(job, spec=job.spec.with_seed(image.seed))  # its own seed, so that its line gives it alone
         return _view(
             [
                 TextDisplay(_noted(self.headline(job), hint(job.spec), note)),

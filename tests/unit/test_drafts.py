@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.grammar import Draft
+from bot.grammar import Draft, echo, parse
 from bot.services.drafts import find_model, price_mc, resolve
 from bot.spec import Spec
 from engine.types import MAX_SEED, ModelInfo
@@ -33,6 +33,7 @@ MODELS = (
     model(),
     model("sdxl", 1024, "sdxl"),
     model("flux", 1024, "flux", 16),
+    model("ranked", ranks=True),
     model("words", tasks=frozenset({"txt2img"})),
 )
 SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
@@ -133,3 +134,17 @@ def test_the_price_is_a_credit_a_picture_by_pixels_and_steps() -> None:
     assert price_mc(spec(width=256, height=256, steps=40), info) == 32_000
     assert price_mc(spec(init=(9, 9), strength=0.5, steps=20), info) == 2000
     assert price_mc(spec(init=(9, 9), strength=0.01, steps=1, num_images=1, width=64, height=64), info) == 13
+
+
+def test_the_best_of_many_costs_all_that_are_painted_and_comes_back_from_its_echo() -> None:
+    eight = spec(model="ranked", best_of=8)
+    assert (eight.num_images, eight.draws) == (4, 8)
+    assert price_mc(eight, find_model(MODELS, "ranked")) == 8000
+    (again,) = parse(echo(eight))
+    assert again.best_of == 8
+    assert eight.with_seed(5) == eight.evolve(seed=5, num_images=1, best_of=None)
+
+
+def test_the_best_of_too_few_or_without_a_ranker_is_refused() -> None:
+    assert "--best 4 to 16" in refusal(model="ranked", best_of=3)
+    assert "rank" in refusal(model="mini", best_of=8)

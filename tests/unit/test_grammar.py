@@ -38,7 +38,7 @@ def refusal(line: str) -> str:
 def test_every_flag_is_read() -> None:
     line = (
         "a red boat --ar 3:2 --seed 7 --steps 30 --cfg 7.5 --scheduler DPM++ 2M Karras --model mini --strength 0.4 "
-        "--tile --n 2 --vary 1:0.15 --vary 2:0.5 --no text, fog"
+        "--tile --n 2 --best 6 --vary 1:0.15 --vary 2:0.5 --no text, fog"
     )
     assert one(line) == Draft(
         prompt="a red boat",
@@ -52,6 +52,7 @@ def test_every_flag_is_read() -> None:
         strength=0.4,
         tile=True,
         num_images=2,
+        best_of=6,
         vary=((1, 0.15), (2, 0.5)),
     )
 
@@ -135,6 +136,7 @@ def test_escapes_keep_dashes_and_braces() -> None:
         ("a --size 1x2x3", "768x512"),
         ("a --repeat 17", "1 to 16"),
         ("a --n 5", "1 to 4"),
+        ("a --best 17", "1 to 16"),
         ("a --vary 1", "123:0.15"),
         ("a --vary 1:2", "123:0.15"),
         ("a --no", "--no needs a value"),

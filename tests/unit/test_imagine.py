@@ -9,7 +9,7 @@ from PIL import Image
 from bot import imagine
 from bot.__main__ import main
 from engine import metadata
-from engine.fake import FAIL_WORD, FakeEngine
+from engine.fake import FAIL_WORD, FakeEngine, score
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +68,10 @@ def test_errors_are_one_sentence(argv: list[str], says: str, capsys: pytest.Capt
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("easel: ")
     assert says in last
+
+
+def test_the_best_of_many_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["imagine", "a boat --seed 7", "--best", "5", "--out", "b.png", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["seeds"] == [max(range(7, 12), key=score)]
+    assert facts["line"].endswith("--n 1 --best 5")
