@@ -14,7 +14,7 @@ import discord
 
 from bot import logs
 from bot.client import Client, Studio
-from bot.commands import admin, imagine, library, presses, region
+from bot.commands import admin, edit_presses, imagine, library, presses, region
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
@@ -115,7 +115,7 @@ class App:
             layouts=layouts,
             clock=self._clock,
         )
-        for commands in (imagine, library, presses, region, admin):
+        for commands in (imagine, library, presses, edit_presses, region, admin):
             commands.install(self.client)
         return self
 

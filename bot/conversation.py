@@ -12,14 +12,15 @@ import discord
 
 from bot import pictures
 from bot.client import Client, Interaction
-from bot.errors import BadInput, MissingPermission, NotFound, NotYours
-from bot.grammar import Draft, parse
+from bot.errors import BadInput, MissingPermission, NotFound, NotYours, UserError
+from bot.grammar import GRID, Draft, parse
 from bot.services import drafts
 from bot.services.asker import Asker
 from bot.spec import Edit, Spec
-from bot.store.records import Job, JobKind, NewJob
+from bot.store.records import Job, JobKind, NewJob, StoredImage
 from bot.uploads import check_size, read_upload
 from bot.views import layouts
+from bot.views.ids import Action
 from engine.types import MAX_SEED
 
 NEEDED = {
@@ -80,39 +81,66 @@ async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int
         vary=spec.variations,
     )
     specs = plan(interaction.client, [draft], spec.init_image, edit=spec.edit)
-    await place(interaction, Order(specs=specs, kind=kind, parent=parent, private=private))
+    told = tuple(each.evolve(note=each.note or spec.note) for each in specs)
+    await place(interaction, Order(specs=told, kind=kind, parent=parent, private=private))
 
 
 async def place(interaction: Interaction, order: Order) -> None:
-    """Acknowledge, then queue the order, or ask first when it is more than one job."""
+    """Acknowledge, then queue the order, or ask first when it is more than one job or an edit that is dear."""
     check_place(interaction, order.private)
     await acknowledge(interaction, private=order.private or len(order.specs) > 1)
-    if len(order.specs) == 1:
+    if len(order.specs) == 1 and not _dear(interaction.client, order.specs[0]):
         await queue(interaction, order)
         return
+    await interaction.client.studio.store.remember(f"batch:{interaction.id}", _kept(interaction.user.id, order))
+    await _ask(interaction, order, interaction.id)
+
+
+def _dear(client: Client, spec: Spec) -> bool:
+    """Whether an edit costs more than people expect of one press: a grid at the model's own size."""
+    return spec.edit is not None and price_mc(client, spec) > GRID * drafts.PICTURE_MC
+
+
+async def _ask(interaction: Interaction, order: Order, number: int) -> None:
+    """Show what an order costs, with a button for yes and one for no."""
     studio = interaction.client.studio
-    await studio.store.remember(f"batch:{interaction.id}", _kept(interaction.user.id, order))
     balance = await studio.jobs.balance(interaction.user.id, interaction.guild_id or 0)
     price = sum(price_mc(interaction.client, spec) for spec in order.specs)
     images = sum(spec.num_images for spec in order.specs)
     left = balance.free_mc + balance.paid_mc
-    view = layouts.batch(interaction.id, len(order.specs), images, price, left)
+    view = layouts.batch(number, len(order.specs), images, price, left)
     await interaction.edit_original_response(view=view)
 
 
 async def confirm(interaction: Interaction, number: int) -> None:
-    """Queue a batch that was asked about; a second press finds nothing."""
+    """Queue what was asked about; a second press finds nothing. A refusal leaves the question open."""
+    order, kept = await _taken(interaction, number)
+    single = len(order.specs) == 1
+    text = "Painting …" if single else f"Painting {len(order.specs)} jobs …"
+    try:
+        check_place(interaction, order.private)
+        await interaction.response.edit_message(view=layouts.notice(text))
+        if single and interaction.message is not None:  # the question becomes the job's message
+            interaction.extras["message_id"] = interaction.message.id
+        await queue(interaction, order)
+    except UserError:
+        await interaction.client.studio.store.remember(f"batch:{number}", kept)
+        if interaction.response.is_done():
+            await _ask(interaction, order, number)
+        raise
+
+
+async def _taken(interaction: Interaction, number: int) -> tuple[Order, str]:
+    """The order that was asked about, and its note, which is gone now. Raises: NotFound, NotYours."""
     store = interaction.client.studio.store
     kept = await store.take(f"batch:{number}")
     if kept is None:
-        raise NotFound("These jobs were started or dismissed already.")
+        raise NotFound("This was started or dismissed already, or is older than a day.")
     order, owner = _restored(kept)
     if owner != interaction.user.id:
         await store.remember(f"batch:{number}", kept)
-        raise NotYours("Only the person who asked may start these jobs.")
-    check_place(interaction, order.private)
-    await interaction.response.edit_message(view=layouts.notice(f"Painting {len(order.specs)} jobs …"))
-    await queue(interaction, order)
+        raise NotYours("Only the person who asked may answer this.")
+    return order, kept
 
 
 async def queue(interaction: Interaction, order: Order) -> list[Job]:
@@ -241,6 +269,20 @@ def is_admin(interaction: Interaction) -> bool:
     return interaction.guild_id is not None and interaction.permissions.manage_messages
 
 
+async def image_behind(interaction: Interaction, image_id: int) -> tuple[Job, StoredImage]:
+    """The image behind a button, if this person may see it here. Raises: NotFound."""
+    job, image = await interaction.client.studio.store.job_of_image(image_id)
+    check_visible(interaction, job)
+    return job, image
+
+
+def once(interaction: Interaction, action: Action, number: int) -> None:
+    """A double click is two interactions: the second within 2 s is dropped. Raises: BadInput."""
+    key = f"{action}:{number}:{interaction.user.id}"
+    if not interaction.client.studio.jobs.first_press(key):
+        raise BadInput("That was pressed twice; one job was started.")
+
+
 def check_visible(interaction: Interaction, job: Job) -> None:
     """A picture belongs to its server, and one that is private or in direct messages to its owner. Raises: NotFound."""
     here = (interaction.guild_id or 0) == job.guild_id
@@ -251,6 +293,6 @@ def check_visible(interaction: Interaction, job: Job) -> None:
 
 
 async def dismiss(interaction: Interaction, number: int) -> None:
-    """Forget a batch that was asked about."""
-    await interaction.client.studio.store.take(f"batch:{number}")
+    """Forget what was asked about."""
+    await _taken(interaction, number)
     await interaction.response.edit_message(view=layouts.notice("Not started; nothing was charged."))

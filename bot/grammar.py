@@ -52,13 +52,14 @@ class Draft:
     vary: tuple[tuple[int, float], ...] | None = None
 
 
-def parse(line: str, options: Draft | None = None) -> list[Draft]:
+def parse(line: str, options: Draft | None = None, *, wordless: bool = False) -> list[Draft]:
     """The jobs a line asks for, flags laid over the slash command's `options`; at least one, at most MAX_JOBS.
 
+    `wordless` allows a prompt without words, as an edit's may be.
     Raises: BadInput naming the flag or brace that cannot be used, or the count when it is above MAX_JOBS.
     """
     base = options or Draft()
-    drafts = [_checked(merge(base, draft)) for draft in _variants(line)]
+    drafts = [_checked(merge(base, draft), wordless) for draft in _variants(line)]
     total = sum(draft.repeat or 1 for draft in drafts)
     if total > MAX_JOBS:
         raise _too_many(total)
@@ -178,9 +179,9 @@ def _quoted_value(line: str, at: int, flag: flags.Flag) -> tuple[int, str]:
     return end + 1, flags.mark(line[start + 1 : end])
 
 
-def _checked(draft: Draft) -> Draft:
+def _checked(draft: Draft, wordless: bool) -> Draft:
     """The draft, if its words can be painted. Raises: BadInput."""
-    if is_blank(draft.prompt):
+    if is_blank(draft.prompt) and not wordless:
         raise BadInput("There is nothing to paint yet: describe the picture, such as 'a red boat under a yellow moon'.")
     for what, text, most in (
         ("prompt", draft.prompt, MAX_PROMPT_CHARS),

@@ -116,6 +116,7 @@ class Spec:
         init_image: sha256 of the stored picture that is repainted or edited; None for txt2img and blend.
         strength: noise added to it; None where the task knows none.
         edit: what is done to the picture, None for txt2img and img2img.
+        note: a sentence on what was changed to make it possible; shown with the result, decides no pixel.
     """
 
     task: TaskName = "txt2img"
@@ -135,6 +136,7 @@ class Spec:
     init_image: str | None = None
     variations: tuple[tuple[int, float], ...] = ()
     edit: Edit | None = None
+    note: str = ""
 
     @property
     def inputs(self) -> tuple[str, ...]:

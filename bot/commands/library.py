@@ -23,6 +23,7 @@ MAX_JOBS_SHOWN = 8
 
 HELP = """**/imagine** paints four pictures of your words. Under them:
 **U1-U4** one picture alone · **V1-V4** four neighbours of it · 🔄 the same words, new pictures
+**Upscale**, **Vary**, **Zoom Out**, ⬅️➡️⬆️⬇️ under one picture: larger, others like it, more around it
 **Remix** change words, size or seed · **Seed** the line that makes it again · **Delete**
 
 **In the prompt**: `--ar 3:2` `--size 512x768` `--seed 7` `--no clouds` `--steps 20` `--cfg 5` `--repeat 2` `--tile`

@@ -7,18 +7,18 @@ import io
 
 import discord
 
-from bot import conversation, pictures
+from bot import conversation, editing, pictures
 from bot.client import Client, Interaction
 from bot.errors import BadInput, NotYours
 from bot.grammar import Draft, parse
 from bot.spec import Spec
-from bot.store.records import Job, StoredImage
+from bot.store.records import Job, JobKind, StoredImage
 from bot.text import block
 from bot.views import forms
 from bot.views.ids import Action
 
-SUBTLE = 0.15  # of the way towards new noise: the same picture, told again
-STRONG = 0.5  # half-way: the same idea, another picture
+# of the way towards new noise: the same picture, told again; half-way: the same idea, another picture
+NOISES = {Action.VARY: 0.15, Action.VARY_STRONG: 0.5}
 
 
 def install(client: Client) -> None:
@@ -26,7 +26,7 @@ def install(client: Client) -> None:
 
     @client.on_press(Action.PICK)
     async def pick(interaction: Interaction, image_id: int) -> None:
-        job, image = await _image(interaction, image_id)
+        job, image = await conversation.image_behind(interaction, image_id)
         await conversation.acknowledge(interaction, private=job.private)
         data = await interaction.client.studio.files.read(image.path)
         upload = await asyncio.to_thread(_file, image, data, interaction.filesize_limit)
@@ -35,37 +35,37 @@ def install(client: Client) -> None:
 
     @client.on_press(Action.VARY)
     async def vary(interaction: Interaction, image_id: int) -> None:
-        await _vary(interaction, image_id, SUBTLE)
+        await _vary(interaction, Action.VARY, image_id)
 
     @client.on_press(Action.VARY_STRONG)
     async def vary_strong(interaction: Interaction, image_id: int) -> None:
-        await _vary(interaction, image_id, STRONG)
+        await _vary(interaction, Action.VARY_STRONG, image_id)
 
     @client.on_press(Action.REROLL)
     async def reroll(interaction: Interaction, image_id: int) -> None:
-        job, image = await _image(interaction, image_id)
-        await _once(interaction, Action.REROLL, image_id)
-        await conversation.again(interaction, _rerolled(job.spec), "imagine", image.id, private=job.private)
+        job, image = await conversation.image_behind(interaction, image_id)
+        conversation.once(interaction, Action.REROLL, image_id)
+        await conversation.again(interaction, _rerolled(job.spec), *_origin(job, image), private=job.private)
 
     @client.on_press(Action.REMIX)
     async def remix(interaction: Interaction, image_id: int) -> None:
-        job, image = await _image(interaction, image_id)
+        job, image = await conversation.image_behind(interaction, image_id)
         await interaction.response.send_modal(forms.remix(image_id, job.spec.with_seed(image.seed)))
 
     @client.on_form(Action.REMIX)
     async def remixed(interaction: Interaction, image_id: int) -> None:
-        job, image = await _image(interaction, image_id)
+        job, image = await conversation.image_behind(interaction, image_id)
         spec = _changed(interaction.client, job.spec.with_seed(image.seed), job.spec.num_images, interaction)
-        await conversation.again(interaction, spec, "imagine", image.id, private=job.private)
+        await conversation.again(interaction, spec, *_origin(job, image), private=job.private)
 
     @client.on_press(Action.SEED)
     async def seed(interaction: Interaction, image_id: int) -> None:
-        job, _ = await _image(interaction, image_id)
+        job, _ = await conversation.image_behind(interaction, image_id)
         await interaction.response.send_message(await _seeds(interaction, job), ephemeral=True)
 
     @client.on_press(Action.DELETE)
     async def delete(interaction: Interaction, image_id: int) -> None:
-        job, _ = await _image(interaction, image_id)
+        job, _ = await conversation.image_behind(interaction, image_id)
         admin = conversation.is_admin(interaction)
         await interaction.response.defer()
         await interaction.client.studio.jobs.delete(job.id, interaction.user.id, admin=admin)
@@ -74,7 +74,7 @@ def install(client: Client) -> None:
 
     @client.on_press(Action.REMOVE)
     async def remove(interaction: Interaction, image_id: int) -> None:
-        job, _ = await _image(interaction, image_id)
+        job, _ = await conversation.image_behind(interaction, image_id)
         if interaction.user.id != job.user_id and not conversation.is_admin(interaction):
             raise NotYours("Only the person who asked for this picture, or an admin, may remove it.")
         await interaction.response.defer()
@@ -93,7 +93,7 @@ def install(client: Client) -> None:
     @client.on_press(Action.AGAIN)
     async def again(interaction: Interaction, job_id: int) -> None:
         job = await _job(interaction, job_id)
-        await _once(interaction, Action.AGAIN, job_id)
+        conversation.once(interaction, Action.AGAIN, job_id)
         await conversation.again(interaction, job.spec, job.kind, job.parent_image_id, private=job.private)
 
     @client.on_press(Action.BATCH)
@@ -105,13 +105,23 @@ def install(client: Client) -> None:
         await conversation.dismiss(interaction, number)
 
 
-async def _vary(interaction: Interaction, image_id: int, strength: float) -> None:
-    job, image = await _image(interaction, image_id)
-    await _once(interaction, Action.VARY, image_id)
+async def _vary(interaction: Interaction, action: Action, image_id: int) -> None:
+    """Neighbours of a picture: by its noise where that says what it is, else by its pixels."""
+    job, image = await conversation.image_behind(interaction, image_id)
+    conversation.once(interaction, action, image_id)
+    if editing.is_repainted(job):
+        source = await editing.of_image(interaction, job, image)
+        await editing.vary(interaction, source, editing.STRENGTHS[action])
+        return
     spec = job.spec.with_seed(image.seed)
-    link = (conversation.new_seed(), strength)
+    link = (conversation.new_seed(), NOISES[action])
     spec = spec.evolve(variations=(*spec.variations, link), num_images=4)
     await conversation.again(interaction, spec, "vary", image.id, private=job.private)
+
+
+def _origin(job: Job, image: StoredImage) -> tuple[JobKind, int | None]:
+    """Kind and parent of a job like this one: what was made from another picture is so again."""
+    return (job.kind, job.parent_image_id) if job.spec.inputs else ("imagine", image.id)
 
 
 def _rerolled(spec: Spec) -> Spec:
@@ -139,43 +149,36 @@ def _changed(client: Client, spec: Spec, num_images: int, interaction: Interacti
         strength=spec.strength,
         tile=spec.tiling,
         num_images=num_images,
+        width=spec.width if spec.edit else None,
+        height=spec.height if spec.edit else None,
         negative_prompt=said.get("negative"),
         vary=spec.variations if said.get("seed", "").strip() == str(spec.seed) else None,
     )
-    asked = parse(" ".join([said.get("prompt", ""), *filter(None, flags)]), base)
+    asked = parse(" ".join([said.get("prompt", ""), *filter(None, flags)]), base, wordless=spec.edit is not None)
+    if spec.edit and (asked[0].width, asked[0].height, asked[0].ar) != (spec.width, spec.height, None):
+        raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
     if len(asked) > 1:
         raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
-    return conversation.plan(client, asked, spec.init_image)[0]
+    return conversation.plan(client, asked, spec.init_image, edit=spec.edit)[0].evolve(note=spec.note)
 
 
 async def _seeds(interaction: Interaction, job: Job) -> str:
     layouts = interaction.client.studio.layouts
     images = await interaction.client.studio.store.images(job.id)
     lines = [f"Picture {image.ordinal + 1}: seed **{image.seed}**" for image in images]
+    if job.spec.edit is not None:
+        how = "An edit is made again from its picture: **Remix** under it, with the same words and seed."
+        return "\n".join([*lines, how])
     paste = layouts.paste_line(job.spec)
     one = layouts.paste_line(job.spec.with_seed(images[0].seed)) if len(images) > 1 else ""
     text = "\n".join([*lines, "The same again, to paste behind `/imagine prompt:`", block(paste, 900)])
     return text + (f"\nPicture 1 alone\n{block(one, 700)}" if one else "")
 
 
-async def _image(interaction: Interaction, image_id: int) -> tuple[Job, StoredImage]:
-    """The image behind a button, if this person may see it here. Raises: NotFound."""
-    job, image = await interaction.client.studio.store.job_of_image(image_id)
-    conversation.check_visible(interaction, job)
-    return job, image
-
-
 async def _job(interaction: Interaction, job_id: int) -> Job:
     job = await interaction.client.studio.store.job(job_id)
     conversation.check_visible(interaction, job)
     return job
-
-
-async def _once(interaction: Interaction, action: Action, number: int) -> None:
-    """A double click is two interactions: the second within 2 s is dropped. Raises: BadInput."""
-    key = f"{action}:{number}:{interaction.user.id}"
-    if not interaction.client.studio.jobs.first_press(key):
-        raise BadInput("That was pressed twice; one job was started.")
 
 
 def _file(image: StoredImage, data: bytes, limit_bytes: int) -> discord.File:

@@ -17,7 +17,7 @@ from engine import schedulers
 from engine.errors import UnknownScheduler
 from engine.types import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, ModelInfo
 
-STRENGTHS = {"img2img": 0.6, "inpaint": 1.0, "outpaint": 0.9, "upscale": 0.3}  # the engine's own defaults
+STRENGTHS = {"img2img": 0.6, "inpaint": 1.0, "outpaint": 0.9, "upscale": 0.3, "blend": 0.6}  # the engine's own defaults
 DOES: Mapping[TaskName, str] = {
     "txt2img": "paint from words alone",
     "img2img": "start from a picture",
@@ -50,7 +50,7 @@ def resolve(
     task: TaskName = edit.kind if edit else "img2img" if init_image else "txt2img"
     info = _able(models, draft.model, task)
     _check_ranges(draft)
-    edit, (width, height) = _sized(draft, info, init_size, edit, settings.max_pixels)
+    edit, (width, height), note = _sized(draft, info, init_size, edit, settings.max_pixels)
     return Spec(
         task=task,
         prompt=draft.prompt,
@@ -69,6 +69,7 @@ def resolve(
         init_image=init_image,
         variations=draft.vary or (),
         edit=edit,
+        note=note,
     )
 
 
@@ -84,10 +85,12 @@ def _able(models: Sequence[ModelInfo], name: str | None, task: TaskName) -> Mode
 
 def _sized(
     draft: Draft, info: ModelInfo, init_size: tuple[int, int] | None, edit: Edit | None, most: int
-) -> tuple[Edit | None, tuple[int, int]]:
-    """The edit and the size of the result, both as far as they are possible. Raises: BadInput."""
+) -> tuple[Edit | None, tuple[int, int], str]:
+    """The edit and the size of the result as far as they are possible, and what was changed. Raises: BadInput."""
     if edit is None or isinstance(edit, BlendEdit):
-        return edit, _size(draft, info, init_size, min(most, info.max_pixels))
+        size = _size(draft, info, init_size, min(most, info.max_pixels))
+        whole = draft.ar or draft.width or draft.height or edit or init_size in (None, size)
+        return edit, size, "" if whole else f"Repainted at {size[0]}x{size[1]}, the size that suits {info.key}."
     if draft.width and draft.height:
         return edits.fitted(edit, (draft.width, draft.height), info, most)
     assert init_size is not None, "an edit needs its picture's size"
@@ -170,7 +173,7 @@ def _steps(draft: Draft, info: ModelInfo, settings: Settings) -> int:
 
 
 def _strength(draft: Draft, edit: Edit | None, init_image: str | None) -> float | None:
-    if init_image is None:
+    if init_image is None and edit is None:
         if draft.strength is not None:
             raise BadInput("The strength is for repainting a picture. Attach one, or leave the strength out.")
         return None

@@ -8,9 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from bot.errors import BadInput
 from bot.spec import BlendEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
-from engine.types import Img2Img, Inpaint, Outpaint, Txt2Img, Upscale, Variation
+from engine.types import Blend, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale, Variation
 
 Pictures = Mapping[str, Image.Image]
 _SHARED = {field.name for field in fields(Spec)} & {field.name for field in fields(Txt2Img)} - {"variations"}
@@ -55,7 +54,7 @@ def _upscale(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
 
 def _blend(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
     assert isinstance(spec.edit, BlendEdit)
-    raise BadInput("Pictures cannot be blended by this engine yet. Start from one of them with /imagine.")
+    return Blend(**values, images=[inputs[sha256] for sha256 in spec.edit.images], weights=spec.edit.weights)
 
 
 def _source(spec: Spec, inputs: Pictures) -> Image.Image:

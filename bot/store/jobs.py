@@ -58,7 +58,7 @@ def _check_limits(db: sqlite3.Connection, person: int, limits: Limits) -> None:
 
 
 def _check_sources(db: sqlite3.Connection, new: NewJob) -> None:
-    if new.parent_image_id is not None:
+    if new.parent_image_id is not None and not new.spec.inputs:  # else it is made from inputs alone
         images.with_job(db, new.parent_image_id)
     for sha256 in new.spec.inputs:
         images.input_image(db, sha256)

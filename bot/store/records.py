@@ -83,6 +83,7 @@ class Job:
     finished_at: int | None
     error_code: str | None
     error_text: str | None
+    parent_job_id: int | None = None  # of the parent image, unless it was deleted
 
     @property
     def active(self) -> bool:

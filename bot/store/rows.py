@@ -8,7 +8,10 @@ import sqlite3
 from bot.spec import Spec
 from bot.store.records import Delivery, InputImage, Job, StoredFile, StoredImage
 
-JOB = "SELECT j.*, ifnull(u.discord_id, 0) AS discord_user FROM job j JOIN user u ON u.id = j.user_id"
+JOB = (
+    "SELECT j.*, ifnull(u.discord_id, 0) AS discord_user, p.job_id AS parent_job"
+    " FROM job j JOIN user u ON u.id = j.user_id LEFT JOIN image p ON p.id = j.parent_image_id"
+)
 
 
 def job_of(row: sqlite3.Row) -> Job:
@@ -37,6 +40,7 @@ def job_of(row: sqlite3.Row) -> Job:
         finished_at=row["finished_at"],
         error_code=row["error_code"],
         error_text=row["error_text"],
+        parent_job_id=row["parent_job"],
     )
 
 

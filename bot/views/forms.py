@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import discord
@@ -21,28 +21,46 @@ class Form(discord.ui.Modal):
 
 def remix(image_id: int, spec: Spec) -> Form:
     """Everything that made an image, filled in and ready to change."""
-    form = Form(title="Remix", custom_id=str(PressId(Action.REMIX, image_id)), timeout=None)
     steps = f"{spec.num_inference_steps}, {spec.guidance_scale:g}"
-    fields = (
-        ("prompt", "Prompt", plain(spec.prompt)[:4000], discord.TextStyle.paragraph, True, 4000),
-        ("negative", "Leave out", spec.negative_prompt, discord.TextStyle.short, False, 1000),
-        ("seed", "Seed (empty: a new one)", str(spec.seed), discord.TextStyle.short, False, 10),
-        ("size", "Size (width x height, or a ratio such as 3:2)", f"{spec.width}x{spec.height}",
-         discord.TextStyle.short, False, 11),
-        ("steps", "Steps, guidance", steps, discord.TextStyle.short, False, 12),
-    )  # fmt: skip
-    for name, label, value, style, required, length in fields:
-        form.add_item(
-            discord.ui.TextInput(
-                label=label,
-                custom_id=name,
-                style=style,
-                default=value or None,
-                required=required,
-                max_length=length,
-            )
-        )
+    size = f"{spec.width}x{spec.height}"
+    fields = [
+        _prompt(spec.prompt, required=spec.edit is None),
+        _line("negative", "Leave out", spec.negative_prompt, 1000),
+        _line("seed", "Seed (empty: a new one)", str(spec.seed), 10),
+        _line("size", "Size (width x height, or a ratio such as 3:2)", size, 11),
+        _line("steps", "Steps, guidance", steps, 12),
+    ]
+    if spec.edit is not None:  # its size follows from its picture
+        del fields[3]
+    return _form("Remix", PressId(Action.REMIX, image_id), fields)
+
+
+def zoom(image_id: int, prompt: str) -> Form:
+    """How far to zoom out, into which proportion, and what is to be seen there."""
+    fields = [
+        _line("zoom", "Zoom (1 to 4; 1 with a ratio only adds sides)", "2", 6),
+        _line("ratio", "Ratio, such as 3:2 (empty: as it is)", "", 11),
+        _prompt(prompt, required=False),
+    ]
+    return _form("Custom Zoom", PressId(Action.ZOOM_CUSTOM, image_id), fields)
+
+
+def _form(title: str, press: PressId, fields: Sequence[discord.ui.TextInput[Form]]) -> Form:
+    form = Form(title=title, custom_id=str(press), timeout=None)
+    for each in fields:
+        form.add_item(each)
     return form
+
+
+def _prompt(text: str, *, required: bool) -> discord.ui.TextInput[Form]:
+    value, style = plain(text)[:4000] or None, discord.TextStyle.paragraph
+    return discord.ui.TextInput(
+        label="Prompt", custom_id="prompt", style=style, default=value, required=required, max_length=4000
+    )
+
+
+def _line(name: str, label: str, value: str, length: int) -> discord.ui.TextInput[Form]:
+    return discord.ui.TextInput(label=label, custom_id=name, default=value or None, required=False, max_length=length)
 
 
 def answers(interaction: discord.Interaction[Any]) -> Mapping[str, str]:

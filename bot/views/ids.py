@@ -17,6 +17,15 @@ class Action(StrEnum):
     PICK = "u"  # show this image alone, at full size
     VARY = "v"  # four near neighbours
     VARY_STRONG = "vs"  # four far neighbours
+    UPSCALE = "up"  # twice as large, nothing added
+    UPSCALE_CREATIVE = "uc"  # twice as large, repainted in detail
+    ZOOM_LITTLE = "zl"  # 1.5 times the surroundings
+    ZOOM = "zo"  # twice the surroundings
+    ZOOM_CUSTOM = "zc"  # a form with zoom, ratio and prompt
+    PAN_LEFT = "pl"
+    PAN_RIGHT = "pr"
+    PAN_UP = "pu"
+    PAN_DOWN = "pd"
     REROLL = "r"  # the same job with new seeds
     REMIX = "x"  # the form with everything filled in
     SEED = "s"  # the seeds and a line to paste

@@ -14,6 +14,7 @@ from bot.grammar import echo
 from bot.spec import Spec
 from bot.store.records import Job, StoredImage
 from bot.text import shown
+from bot.views import deeds, single
 from bot.views.ids import Action, PressId
 from bot.views.parts import ACCENT, BROKEN, DONE
 from bot.views.parts import gallery as _gallery
@@ -75,7 +76,7 @@ class Layouts:
         vary = [Press(PressId(Action.VARY, image.id), f"V{n}") for n, image in enumerate(images[:4], 1)]
         return _view(
             [
-                TextDisplay(_noted(self.headline(job), hint(job.spec), note)),
+                TextDisplay(_noted(self.headline(job), hint(job.spec), job.spec.note, note)),
                 _gallery(filename, alt_text(job)),
                 _row(*pick, Press(PressId(Action.REROLL, first), "", emoji="🔄")),
                 _row(*vary, Press(PressId(Action.REMIX, first), "Remix", emoji="🎛️")),
@@ -89,26 +90,10 @@ class Layouts:
 
     def single(self, job: Job, image: StoredImage, filename: str, *, note: str = "", copy: bool = False) -> LayoutView:
         """One image at full size. Delete takes a `copy` away alone, and the only post with its job."""
-        end = Action.REMOVE if copy else Action.DELETE
         job = replace(job, spec=job.spec.with_seed(image.seed))  # its own seed, so that its line gives it alone
-        return _view(
-            [
-                TextDisplay(_noted(self.headline(job), hint(job.spec), note)),
-                _gallery(filename, alt_text(job)),
-                _row(
-                    Press(PressId(Action.VARY, image.id), "Vary (Subtle)", emoji="🪄"),
-                    Press(PressId(Action.VARY_STRONG, image.id), "Vary (Strong)", emoji="🪄"),
-                    Press(PressId(Action.REGION, image.id), "Vary (Region)", emoji="🖌️"),
-                    Press(PressId(Action.REROLL, image.id), "", emoji="🔄"),
-                ),
-                _row(
-                    Press(PressId(Action.REMIX, image.id), "Remix", emoji="🎛️"),
-                    Press(PressId(Action.SEED, image.id), "Seed", emoji="🌱"),
-                    Press(PressId(end, image.id), "Delete", emoji="🗑️"),
-                ),
-            ],
-            DONE,
-        )
+        buttons = single.rows(job.spec, image, self._tasks(job.spec), copy=copy)
+        words = _noted(self.headline(job), hint(job.spec), job.spec.note, note)
+        return _view([TextDisplay(words), _gallery(filename, alt_text(job)), *buttons], DONE)
 
     def ended(self, job: Job, sentence: str) -> LayoutView:
         """A job without a picture: what happened, that nothing was charged, and a way to try again."""
@@ -142,18 +127,38 @@ class Layouts:
 
     def headline(self, job: Job, limit: int = PROMPT_SHOWN) -> str:
         """The prompt, the flags that paste it back, and whose it is."""
-        return f"**{shown(job.spec.prompt, limit) or '(no prompt)'}**\n-# {self._flags(job)} · <@{job.user_id}>"
+        done = deeds.deed(job)
+        title = shown(job.spec.prompt, limit) or done or "(no prompt)"
+        return f"**{title}**\n-# {self._flags(job, done)} · <@{job.user_id}>"
 
     def paste_line(self, spec: Spec) -> str:
         """The line that gives the same job again."""
         models = self._models()
-        info = next((info for info in models if info.key == spec.model), None)
-        return echo(spec, info, models[0].key if models else "")
+        return echo(spec, self._info(spec), models[0].key if models else "")
 
-    def _flags(self, job: Job) -> str:
-        line = self.paste_line(job.spec.evolve(prompt="", negative_prompt=""))
+    def _info(self, spec: Spec) -> ModelInfo | None:
+        return next((info for info in self._models() if info.key == spec.model), None)
+
+    def _tasks(self, spec: Spec) -> frozenset[str]:
+        """What the picture's model can do; when it is gone, what any other can."""
+        info = self._info(spec)
+        return info.tasks if info else frozenset[str]().union(*(info.tasks for info in self._models()))
+
+    def _flags(self, job: Job, done: str) -> str:
         negative = f"without {shown(job.spec.negative_prompt, 300)} · " if job.spec.negative_prompt else ""
-        return negative + shown(line, 300)
+        if job.spec.edit is None:
+            line = shown(self.paste_line(job.spec.evolve(prompt="", negative_prompt="")), 300)
+            return f"{done} · {negative}{line}" if done else negative + line
+        size = f"{job.spec.width}x{job.spec.height}"
+        parts = [done, size] if job.spec.prompt else [size]
+        line = "" if deeds.is_exact(job.spec) else negative + shown(self._edit_line(job.spec), 300)
+        return " · ".join(filter(None, [*parts, line]))
+
+    def _edit_line(self, spec: Spec) -> str:
+        """The flags of an edit; its size and picture are told in words."""
+        info = self._info(spec)
+        plain = deeds.alone(spec)
+        return self.paste_line(plain.evolve(width=info.width, height=info.height) if info else plain)
 
 
 def notice(text: str, *buttons: Press) -> LayoutView:
@@ -162,12 +167,11 @@ def notice(text: str, *buttons: Press) -> LayoutView:
 
 
 def batch(number: int, jobs: int, images: int, price_mc: int, left_mc: int) -> LayoutView:
-    """Ask before several jobs are started."""
-    text = (
-        f"This makes **{jobs} jobs, {images} pictures**, for **{credits_text(price_mc)}**. "
-        f"You have {credits_text(left_mc)}."
-    )
-    yes = Press(PressId(Action.BATCH, number), f"Paint {jobs}", style=discord.ButtonStyle.primary, emoji="🎨")
+    """Ask before several jobs, or a dear one, are started."""
+    what = f"{jobs} jobs, {images} pictures" if jobs > 1 else "1 picture" if images == 1 else f"{images} pictures"
+    text = f"This makes **{what}**, for **{credits_text(price_mc)}**. You have {credits_text(left_mc)}."
+    label = f"Paint {jobs}" if jobs > 1 else "Paint it"
+    yes = Press(PressId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")
     return notice(text, yes, Press(PressId(Action.DISMISS, number), "Not now"))
 
 
@@ -189,7 +193,9 @@ def progress_line(state: Painting) -> str:
 
 def alt_text(job: Job) -> str:
     count = "A picture" if job.spec.num_images == 1 else f"{job.spec.num_images} pictures"
-    return f"{count} painted from the prompt: {job.spec.prompt}"[:ALT_TEXT]
+    done = f"{deeds.deed(job)}: " if job.spec.edit else ""
+    words = f" painted from the prompt: {job.spec.prompt}" if job.spec.prompt else ""
+    return f"{done}{count}{words}"[:ALT_TEXT]
 
 
 def _eta(seconds: float | None) -> str:

@@ -37,6 +37,8 @@ async def inpaint(studio: Stage, who: str = "Ann", **options: Any) -> Any:
     result = await studio.members[who].slash(studio.channel, "inpaint", **{"prompt": "a red boat", **options})
     assert result.acknowledged
     await studio.idle()
+    if result.response is not None and "Paint it" in buttons(result.response):  # dearer than a grid
+        await press(studio, result.response, "Paint it", who)
     return result
 
 

@@ -1,0 +1,151 @@
+"""From a picture and what is to be done with it to an order: what buttons, commands and menus of edits share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import discord
+
+from bot import conversation, message_pictures
+from bot.client import Client, Interaction
+from bot.errors import BadInput
+from bot.grammar import Draft, merge, parse
+from bot.message_pictures import Found
+from bot.services import edits
+from bot.services.edits import Direction
+from bot.spec import Edit, Spec, TaskName, UpscaleEdit
+from bot.store.records import Job, JobKind, StoredImage
+from bot.views.ids import Action
+
+NOTHING = Draft()
+STRENGTHS = {Action.VARY: 0.35, Action.VARY_STRONG: 0.65}  # share of the steps that are painted anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A stored picture that is about to be edited.
+
+    Attributes:
+        spec: what painted it, for the words and values of the edit; None for an upload.
+        parent: the id of our image, None for an upload.
+    """
+
+    sha256: str
+    size: tuple[int, int]
+    spec: Spec | None = None
+    parent: int | None = None
+    private: bool = False
+
+
+async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, private: bool = False) -> Source:
+    """One of our pictures as a source; acknowledges. Raises: NotFound, MissingPermission."""
+    private = private or job.private
+    conversation.check_place(interaction, private)
+    await conversation.acknowledge(interaction, private=private)
+    sha256, size = await conversation.stored_input(interaction, image.id)
+    spec = job.spec.with_seed(image.seed)
+    return Source(sha256=sha256, size=size, spec=spec, parent=image.id, private=private)
+
+
+async def of_found(interaction: Interaction, found: Found, *, private: bool) -> Source:
+    """What a command's options or a menu pointed at as a source; acknowledges.
+
+    Raises: NotFound, BadInput, MissingPermission.
+    """
+    if found.attachment is None:
+        image = found.image
+        assert image is not None
+        assert found.job is not None
+        return await of_image(interaction, found.job, image, private=private)
+    conversation.check_place(interaction, private)
+    await conversation.acknowledge(interaction, private=private)
+    sha256, size = await conversation.stored_input(interaction, found.attachment)
+    return Source(sha256=sha256, size=size, private=private)
+
+
+async def given(
+    interaction: Interaction, image: discord.Attachment | None, source: str | None, *, private: bool
+) -> Source:
+    """The picture of a command's options as a source; acknowledges. Raises: as `of_found`."""
+    return await of_found(interaction, await message_pictures.given(interaction, image, source), private=private)
+
+
+def read(line: str | None) -> Draft:
+    """The words and flags of an edit, if any. Raises: BadInput."""
+    asked = parse(line or "", wordless=True)
+    if len(asked) > 1:
+        raise BadInput("An edit is one job. Use /imagine for {a, b} and --repeat.")
+    return asked[0]
+
+
+def draft_of(client: Client, source: Source, task: TaskName, said: Draft) -> Draft:
+    """The words and values that the picture was painted with, what was `said` laid over them."""
+    spec = source.spec
+    if spec is None:
+        return said
+    base = Draft(prompt=spec.prompt, negative_prompt=spec.negative_prompt)
+    model = next((info for info in client.studio.backend.models() if info.key == spec.model), None)
+    if said.model in (None, spec.model) and model is not None and task in model.tasks:
+        base = replace(
+            base,
+            model=spec.model,
+            steps=spec.num_inference_steps,
+            guidance=spec.guidance_scale,
+            scheduler=spec.scheduler,
+        )
+    return merge(base, said)
+
+
+async def start(interaction: Interaction, source: Source, draft: Draft, edit: Edit | None, kind: JobKind) -> None:
+    """Place the order. Raises: UserError."""
+    specs = conversation.plan(interaction.client, [draft], source.sha256, source.size, edit)
+    order = conversation.Order(specs=specs, kind=kind, parent=source.parent, private=source.private)
+    await conversation.place(interaction, order)
+
+
+async def vary(interaction: Interaction, source: Source, strength: float, said: Draft = NOTHING) -> None:
+    """Four pictures near this one, by its pixels. Raises: UserError."""
+    draft = draft_of(interaction.client, source, "img2img", said)
+    await start(interaction, source, replace(draft, strength=draft.strength or strength), None, "vary")
+
+
+async def upscale(interaction: Interaction, source: Source, edit: UpscaleEdit, said: Draft = NOTHING) -> None:
+    """One larger picture. Raises: UserError."""
+    _check_sizeless(said)
+    draft = draft_of(interaction.client, source, "upscale", said)
+    await start(interaction, source, replace(draft, num_images=said.num_images or 1), edit, "upscale")
+
+
+async def pan(interaction: Interaction, source: Source, direction: Direction, said: Draft = NOTHING) -> None:
+    """Four pictures that go on at one side. Raises: UserError."""
+    _check_sizeless(said)
+    draft = draft_of(interaction.client, source, "outpaint", said)
+    await start(interaction, source, draft, edits.pan(source.size, direction), "outpaint")
+
+
+async def zoom(interaction: Interaction, source: Source, factor: float, said: Draft = NOTHING) -> None:
+    """Four pictures of what is around this one, in the proportion `said.ar` if any. Raises: UserError."""
+    ratio = said.ar[0] / said.ar[1] if said.ar else None
+    said = replace(said, ar=None)
+    _check_sizeless(said)
+    edit, (width, height) = edits.zoom(source.size, factor, ratio)
+    draft = replace(draft_of(interaction.client, source, "outpaint", said), width=width, height=height)
+    await start(interaction, source, draft, edit, "outpaint")
+
+
+def _check_sizeless(said: Draft) -> None:
+    if said.width or said.height or said.ar:
+        raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
+
+
+def is_repainted(job: Job) -> bool:
+    """Whether the picture was made from another one's pixels, so that its noise alone does not say what it is."""
+    return job.spec.edit is not None or (job.kind == "vary" and job.spec.init_image is not None)
+
+
+def read_zoom(text: str) -> float:
+    """A zoom as people write it: 1.5, 2x. Raises: BadInput."""
+    number = text.strip().casefold().removesuffix("x").replace(",", ".")
+    if not number.replace(".", "", 1).isascii() or not number.replace(".", "", 1).isdigit() or len(number) > 8:
+        raise BadInput(f"The zoom is a number from 1 to {edits.MAX_ZOOM:g}, such as 1.5.")
+    return float(number)

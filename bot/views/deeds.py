@@ -1,0 +1,60 @@
+"""What was done to a picture, in the words people know. Pure; knows no database."""
+
+from __future__ import annotations
+
+from bot.spec import BlendEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
+from bot.store.records import Job
+
+RESAMPLINGS = {"lanczos": "Lanczos"}
+ARROWS = {"left": "⬅️", "right": "➡️", "up": "⬆️", "down": "⬇️"}
+
+
+def deed(job: Job) -> str:
+    """ "Zoom Out 2x of #12"; nothing for what was painted from words."""
+    what = _what(job)
+    return what and f"{what}{_whence(job)}"
+
+
+def _what(job: Job) -> str:
+    edit = job.spec.edit
+    if isinstance(edit, InpaintEdit):
+        return "Vary (Region)"
+    if isinstance(edit, OutpaintEdit):
+        return outpainted(edit)
+    if isinstance(edit, UpscaleEdit):
+        how = "Creative" if edit.mode == "creative" else RESAMPLINGS.get(edit.resampling, edit.resampling)
+        return f"Upscale {edit.scale}x ({how})"
+    if isinstance(edit, BlendEdit):
+        return f"Blend of {len(edit.images)} pictures"
+    return "Variation" if job.kind == "vary" else ""
+
+
+def outpainted(edit: OutpaintEdit) -> str:
+    """A pan, a zoom, or another proportion."""
+    sides = {"left": edit.left, "right": edit.right, "up": edit.top, "down": edit.bottom}
+    grown = [name for name, px in sides.items() if px]
+    if len(grown) == 1:
+        return f"Pan {grown[0]}"
+    (width, height), (wide, high) = edit.source, edit.extended
+    factor = min(wide / width, high / height)
+    if factor < 1.02:
+        return "Outpaint"
+    return f"Zoom Out {round(factor, 2):g}x"
+
+
+def _whence(job: Job) -> str:
+    if isinstance(job.spec.edit, BlendEdit):
+        return ""
+    if job.parent_job_id is not None:
+        return f" of #{job.parent_job_id}"
+    return " of a deleted picture" if job.parent_image_id else " of an uploaded picture"
+
+
+def is_exact(spec: Spec) -> bool:
+    """Whether nothing is painted, so that no words and no seed matter."""
+    return isinstance(spec.edit, UpscaleEdit) and spec.edit.mode == "faithful"
+
+
+def alone(spec: Spec) -> Spec:
+    """The spec without what its deed says already, for the line of flags."""
+    return spec.evolve(prompt="", negative_prompt="", init_image=None, strength=None, num_images=4, edit=None)
