@@ -14,19 +14,20 @@ import discord
 
 from bot import logs
 from bot.client import Client, Studio
-from bot.commands import admin, edit_presses, imagine, library, models, oneself, presses, region, styles
+from bot.commands import admin, edit_presses, imagine, library, presses, region
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
+from bot.notices import Notices
 from bot.services.audit import Audit
 from bot.services.choosing import Choosing
 from bot.services.dispatcher import Dispatcher
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
+from bot.services.moderation import Moderation
 from bot.services.outbox import Outbox
 from bot.services.privacy import Privacy
 from bot.services.upkeep import Upkeep
-from bot.services.wishes import Wishes
 from bot.store.clock import Clock, SystemClock
 from bot.store.store import Store
 from bot.views.layouts import Layouts
@@ -97,29 +98,30 @@ class App:
         files = ImageFiles(settings.images_dir)
         self.client = Client(**self._client_options)  # type: ignore[arg-type]
         layouts = Layouts(self.backend.models)
-        self._wishes = Wishes(self.store, self._clock, self.backend.models)
-        delivery = Delivery(self.client, layouts, files, self._clock, self._wishes.quiet)
+        audit = Audit(self.store, self._clock)
+        delivery = Delivery(self.client, layouts, files, self._clock)
         self._dispatcher = Dispatcher(self.store, self.backend, files, delivery, settings, self._clock)
         self._outbox = Outbox(self.store, delivery, self._clock)
         privacy = Privacy(self.store, files, self._dispatcher, self._clock)
         self._upkeep = Upkeep(self.store, privacy, self._clock, settings.retention_days)
+        moderation = Moderation(self.store, audit, self._clock, settings, self.backend)
         self.client.delivery = delivery
+        self.client.notices = Notices(self.client, audit, moderation)
         self.client.studio = Studio(
             settings=settings,
             backend=self.backend,
             store=self.store,
             files=files,
             jobs=Jobs(self.store, files, self._dispatcher, settings, self._clock),
-            audit=Audit(self.store, self._clock),
             privacy=privacy,
             upkeep=self._upkeep,
             choosing=Choosing(self.store, self._clock),
-            wishes=self._wishes,
+            audit=audit,
+            moderation=moderation,
             layouts=layouts,
             clock=self._clock,
         )
-        topics = (imagine, library, presses, edit_presses, region, oneself, styles, models, admin)
-        for commands in topics:
+        for commands in (imagine, library, presses, edit_presses, region, admin):
             commands.install(self.client)
         return self
 
@@ -133,13 +135,13 @@ class App:
         """Start painting and delivering; first what a dead process left behind. Call once the client is ready."""
         started = self._started
         started.push_async_callback(self.client.delivery.close)
+        started.push_async_callback(self.client.notices.close)
         await self.backend.start()
         started.push_async_callback(self.backend.close)
         await self._outbox.start()
         started.push_async_callback(self._outbox.stop, FLUSH_S)
         await self._dispatcher.start()
         started.push_async_callback(self._dispatcher.stop, self.settings.shutdown_grace_s)
-        await self._wishes.load()
         await self._upkeep.start(frozenset(guild.id for guild in self.client.guilds))
         started.push_async_callback(self._upkeep.stop)
         heart = asyncio.create_task(self._beat(), name="heartbeat")

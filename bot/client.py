@@ -16,17 +16,17 @@ from bot import refusals
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
+from bot.notices import Notices
 from bot.services.audit import Audit
 from bot.services.choosing import Choosing
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
+from bot.services.moderation import Moderation
 from bot.services.privacy import Privacy
 from bot.services.upkeep import Upkeep
-from bot.services.wishes import Wishes
 from bot.store.clock import Clock
 from bot.store.store import Store
-from bot.views.choose import Choose
-from bot.views.ids import Action, ChoiceId, PressId
+from bot.views.ids import Action, PressId
 from bot.views.layouts import Layouts
 from bot.views.press import Press
 from engine.types import Backend
@@ -34,7 +34,6 @@ from engine.types import Backend
 log = logging.getLogger(__name__)
 Interaction = discord.Interaction["Client"]
 Handler = Callable[[Interaction, int], Awaitable[None]]
-ChoiceHandler = Callable[[Interaction, int, tuple[str, ...]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,23 +49,34 @@ class Studio:
     privacy: Privacy
     upkeep: Upkeep
     choosing: Choosing
-    wishes: Wishes
+    moderation: Moderation
     layouts: Layouts
     clock: Clock
 
 
 class Tree(app_commands.CommandTree["Client"]):
-    """The slash commands; whatever they raise is told to the person."""
+    """The slash commands and menus; whatever they raise is told to the person."""
+
+    async def interaction_check(self, interaction: discord.Interaction[Client], /) -> bool:
+        """Asked before every command, menu and completion: the banned get their sentence and nothing else."""
+        try:
+            await interaction.client.check_person(interaction)
+        except UserError as refusal:
+            if interaction.type is not discord.InteractionType.autocomplete:
+                await refusals.answer(interaction, refusal)
+            return False
+        return True
 
     async def on_error(self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /) -> None:
         await refusals.answer(interaction, error)
 
 
 class Client(discord.AutoShardedClient):
-    """Easel on Discord. `studio` and `delivery` are set by `bot.app` before it connects."""
+    """Easel on Discord. `studio`, `delivery` and `notices` are set by `bot.app` before it connects."""
 
     studio: Studio
     delivery: Delivery
+    notices: Notices
 
     def __init__(self, *, shard_count: int | None = None, always_sync: bool = False) -> None:
         super().__init__(
@@ -78,7 +88,6 @@ class Client(discord.AutoShardedClient):
         self._always_sync = always_sync
         self._presses: dict[Action, Handler] = {}
         self._forms: dict[Action, Handler] = {}
-        self._choices: dict[Action, ChoiceHandler] = {}
 
     def on_press(self, action: Action) -> Callable[[Handler], Handler]:
         """Register the handler of a button."""
@@ -98,17 +107,8 @@ class Client(discord.AutoShardedClient):
 
         return register
 
-    def on_choice(self, action: Action) -> Callable[[ChoiceHandler], ChoiceHandler]:
-        """Register the handler of a select: it gets the number of its id and what was chosen."""
-
-        def register(handler: ChoiceHandler) -> ChoiceHandler:
-            self._choices[action] = handler
-            return handler
-
-        return register
-
     async def setup_hook(self) -> None:
-        self.add_dynamic_items(Press, Choose)
+        self.add_dynamic_items(Press)
         if self.studio.settings.sync_commands:
             await self.sync()
 
@@ -129,14 +129,13 @@ class Client(discord.AutoShardedClient):
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.studio.upkeep.guild_joined(guild.id)
 
+    async def check_person(self, interaction: discord.Interaction[Any]) -> None:
+        """What comes before every handler of commands, presses and forms. Raises: Banned."""
+        await self.studio.moderation.check_person(interaction.user.id, interaction.guild_id or 0)
+
     async def pressed(self, interaction: discord.Interaction[Any], press: PressId) -> None:
         """Carry out a button's press."""
-        await self._carry_out(interaction, self._presses.get(press.action), press.number)
-
-    async def chosen(self, interaction: discord.Interaction[Any], choice: ChoiceId, values: tuple[str, ...]) -> None:
-        """Carry out what was chosen in a select."""
-        handler = self._choices.get(choice.action) if choice.action else None
-        await self._carry_out(interaction, handler, choice.number, values)
+        await self._carry_out(self._presses, interaction, press)
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Carry out submitted forms; all else is dispatched by discord.py."""
@@ -144,14 +143,16 @@ class Client(discord.AutoShardedClient):
             return
         custom_id = str(cast(dict[str, Any], interaction.data or {}).get("custom_id", ""))
         if (press := PressId.parse(custom_id)) is not None:
-            await self._carry_out(interaction, self._forms.get(press.action), press.number)
+            await self._carry_out(self._forms, interaction, press)
 
     async def _carry_out(
-        self, interaction: discord.Interaction[Any], handler: Callable[..., Awaitable[None]] | None, *what: Any
+        self, handlers: dict[Action, Handler], interaction: discord.Interaction[Any], press: PressId
     ) -> None:
         try:
+            handler = handlers.get(press.action)
             if handler is None:
                 raise UserError("This button is from another version of Easel. Use /show to get fresh ones.")
-            await handler(interaction, *what)
+            await self.check_person(interaction)
+            await handler(interaction, press.number)
         except Exception as error:  # the outer edge: discord.py would only log it, and the person would see nothing
             await refusals.answer(interaction, error)

@@ -41,24 +41,10 @@ class Order:
     private: bool = False
 
 
-async def imagine(interaction: Interaction, line: str, options: Draft, *, private: bool | None) -> None:
+async def imagine(interaction: Interaction, line: str, options: Draft, *, private: bool) -> None:
     """Read a prompt line and queue what it asks for; several jobs only after a yes."""
-    asked = await dressed(interaction, parse(line, options))
-    order = Order(specs=plan(interaction.client, asked), private=await privately(interaction, private))
+    order = Order(specs=plan(interaction.client, parse(line, options)), private=private)
     await place(interaction, order)
-
-
-async def dressed(interaction: Interaction, asked: Sequence[Draft], *, from_picture: bool = False) -> list[Draft]:
-    """Drafts with one's settings, the server's defaults and the styles they name. Raises: BadInput."""
-    wishes = interaction.client.studio.wishes
-    return await wishes.dress(asked, interaction.user.id, interaction.guild_id or 0, from_picture=from_picture)
-
-
-async def privately(interaction: Interaction, said: bool | None) -> bool:
-    """Whether only this person sees the answer: as they said, else as they set."""
-    if said is not None:
-        return said
-    return (await interaction.client.studio.wishes.preferences(interaction.user.id)).private
 
 
 def plan(
@@ -96,7 +82,6 @@ async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int
     )
     specs = plan(interaction.client, [draft], spec.init_image, edit=spec.edit)
     told = tuple(each.evolve(note=each.note or spec.note) for each in specs)
-    private = private or await privately(interaction, None)
     await place(interaction, Order(specs=told, kind=kind, parent=parent, private=private))
 
 
@@ -107,6 +92,7 @@ async def place(interaction: Interaction, order: Order) -> None:
     if len(order.specs) == 1 and not _dear(interaction.client, order.specs[0]):
         await queue(interaction, order)
         return
+    await check_allowed(interaction, order.specs, final=False)
     await interaction.client.studio.store.remember(f"batch:{interaction.id}", _kept(interaction.user.id, order))
     await _ask(interaction, order, interaction.id)
 
@@ -161,6 +147,7 @@ async def _taken(interaction: Interaction, number: int) -> tuple[Order, str]:
 async def queue(interaction: Interaction, order: Order) -> list[Job]:
     """Reserve the price and queue the jobs, all or none; each gets its own message. Raises: UserError."""
     client = interaction.client
+    await check_allowed(interaction, order.specs)
     new = [_new_job(interaction, spec, order, part) for part, spec in enumerate(order.specs)]
     jobs = await client.studio.jobs.submit_all(new)
     for job in jobs:
@@ -209,6 +196,12 @@ def check_place(interaction: Interaction, private: bool) -> None:
     if missing:
         wanted = " and ".join(f"**{label}**" for label in missing)
         raise MissingPermission(f"I cannot post pictures here. Ask an admin to give Easel {wanted} in this channel.")
+
+
+async def check_allowed(interaction: Interaction, specs: Sequence[Spec], *, final: bool = True) -> None:
+    """Whether this person may have this painted here. Raises: Banned, Busy, Refused."""
+    texts, without = [spec.prompt for spec in specs], [spec.negative_prompt for spec in specs]
+    await interaction.client.studio.moderation.check(asker_of(interaction), texts, without, final=final)
 
 
 def price_mc(client: Client, spec: Spec) -> int:
@@ -276,6 +269,7 @@ def asker_of(interaction: Interaction) -> Asker:
         is_admin=inside and interaction.permissions.manage_guild,
         is_operator=user.id in interaction.client.studio.settings.operators,
         nsfw=isinstance(channel, AGED) and channel.is_nsfw(),
+        parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
     )
 
 

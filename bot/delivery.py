@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import discord
@@ -37,16 +37,8 @@ class _Live:
 class Delivery:
     """The dispatcher's listener and the outbox's courier."""
 
-    def __init__(
-        self,
-        client: discord.Client,
-        layouts: Layouts,
-        files: ImageFiles,
-        clock: Clock,
-        quiet: Collection[int] = (),
-    ) -> None:
+    def __init__(self, client: discord.Client, layouts: Layouts, files: ImageFiles, clock: Clock) -> None:
         self._client, self._layouts, self._files, self._clock = client, layouts, files, clock
-        self._quiet = quiet  # people who want no pictures while painting
         self._live: dict[int, _Live] = {}
         self._pace = Pace()
         self._limits: dict[int, int] = {}
@@ -110,7 +102,7 @@ class Delivery:
     async def _show_progress(self, live: _Live) -> None:
         job, state = live.job, live.state
         upload: Upload | None = None
-        if state.previews and job.user_id not in self._quiet:
+        if state.previews:
             spec, previews = job.spec, dict(state.previews)
             upload = await asyncio.to_thread(pictures.preview_grid, previews, spec.draws, spec.width / spec.height)
         view = self._layouts.waiting(job, state, upload.name if upload else None)

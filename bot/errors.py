@@ -7,6 +7,8 @@ UserError                 safe to show to the person who asked, word for word
 ├── Busy                  the queue or the disk is full, or Easel is shutting down
 ├── NotYours              only the owner (or an admin) may do this
 ├── NotFound              no such job or image (any more)
+├── Banned                the person may not use the bot (here, or until a time)
+├── Refused               the words, the picture or the channel are not allowed; perhaps one may appeal
 └── MissingPermission     Discord does not let the bot do this here
 """
 
@@ -45,3 +47,17 @@ class NotFound(UserError):
 
 class MissingPermission(UserError):
     code = "permission"
+
+
+class Banned(UserError):
+    code = "banned"
+
+
+class Refused(UserError):
+    """`appeal` is the number to appeal with; None when there is no appeal."""
+
+    code = "blocked"
+
+    def __init__(self, sentence: str, *, appeal: int | None = None) -> None:
+        super().__init__(sentence)
+        self.appeal = appeal

@@ -12,7 +12,10 @@ from typing import Any, Concatenate, ParamSpec
 import discord
 from discord import app_commands
 
-from bot.errors import UserError
+from bot.errors import Refused, UserError
+from bot.views import layouts
+from bot.views.ids import Action, PressId
+from bot.views.press import Press
 from engine.errors import EngineError
 
 P = ParamSpec("P")
@@ -46,20 +49,28 @@ def sentence(error: BaseException) -> str:
 
 async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """Tell the person, and only them; an empty "thinking" message is taken away first."""
-    text = sentence(error)
+    said = _said(error)
     try:
         if not interaction.response.is_done():
-            await interaction.response.send_message(text, ephemeral=True)
+            await interaction.response.send_message(**said, ephemeral=True)
             return
         thinking = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
         if thinking:  # while it is, a follow-up would become the public answer; deleted, it would be refused
             await interaction.edit_original_response(content="…")
-        await interaction.followup.send(text, ephemeral=True)
+        await interaction.followup.send(**said, ephemeral=True)
         if thinking:
             await interaction.delete_original_response()
     except discord.HTTPException as failure:
         if failure.code not in TOKEN_GONE:
             log.warning("a refusal could not be shown: %s", failure)
+
+
+def _said(error: BaseException) -> dict[str, Any]:
+    """The refusal, with a way to appeal if there is one."""
+    text = sentence(error)
+    if isinstance(error, Refused) and error.appeal is not None:
+        return {"view": layouts.notice(text, Press(PressId(Action.APPEAL, error.appeal), "Appeal", emoji="✋"))}
+    return {"content": text}
 
 
 def told(

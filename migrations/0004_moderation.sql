@@ -90,3 +90,4 @@ CREATE TABLE gallery (                                    -- written before the 
 
 ALTER TABLE image ADD COLUMN flagged INTEGER NOT NULL DEFAULT 0 CHECK (flagged IN (0,1));
 ALTER TABLE job ADD COLUMN withheld INTEGER NOT NULL DEFAULT 0 CHECK (withheld BETWEEN 0 AND 64);
+ALTER TABLE job ADD COLUMN aged INTEGER NOT NULL DEFAULT 0 CHECK (aged IN (0,1));  -- asked for in an age-restricted channel

@@ -14,6 +14,7 @@ class Asker:
         role_ids: includes the everyone role, whose id is the server's.
         is_admin: may manage this server. is_operator: runs this bot (the setting `operators`), in every server.
         nsfw: the channel is age-restricted.
+        parent_id: of a thread, the channel it is in; else 0.
     """
 
     user_id: int
@@ -23,6 +24,7 @@ class Asker:
     is_admin: bool = False
     is_operator: bool = False
     nsfw: bool = False
+    parent_id: int = 0
 
     @property
     def may_administer(self) -> bool:

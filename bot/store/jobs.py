@@ -205,6 +205,16 @@ def history(db: sqlite3.Connection, user_id: int, guild_id: int, before_id: int 
     return [job_of(row) for row in rows]
 
 
+def active_in(db: sqlite3.Connection, guild_id: int | None) -> list[Job]:
+    """Everybody's active jobs in a server (None = in all), in the order they will be served."""
+    rows = db.execute(
+        f"{JOB} WHERE (? IS NULL OR j.guild_id = ?) AND j.state IN ('queued', 'running')"
+        " ORDER BY j.state = 'queued', j.vtime, j.id",
+        (guild_id, guild_id),
+    )
+    return [job_of(row) for row in rows]
+
+
 def active(db: sqlite3.Connection, user_id: int, guild_id: int) -> list[Job]:
     rows = db.execute(
         f"{JOB} WHERE u.discord_id = ? AND j.guild_id = ? AND j.state IN ('queued', 'running')"

@@ -16,6 +16,8 @@ from bot.store.rows import JOB, job_of
 WORK_UNIT = 512 * 512  # pixel-steps of one unit of virtual time, so tags stay small integers
 RELAX_LAG = 4  # a relax job stands behind four jobs of its size: slower, but never starved
 
+GOES_ON = """NOT EXISTS (SELECT 1 FROM pause p WHERE p.mode = 'pause' AND p.guild_id IN (0, job.guild_id))"""
+
 
 def tag(db: sqlite3.Connection, person: int, spec: Spec, lane: Lane) -> tuple[int, int]:
     """A new job's (start tag, cost) in virtual time."""
@@ -33,7 +35,8 @@ def tag(db: sqlite3.Connection, person: int, spec: Spec, lane: Lane) -> tuple[in
 def claim(db: sqlite3.Connection, boot_id: str, limit: int, now_ms: int) -> list[Job]:
     """Hand the next ready jobs to the process `boot_id`; each claim is an attempt."""
     ready = db.execute(
-        "SELECT id, vtime FROM job WHERE state = 'queued' AND not_before <= ? ORDER BY vtime, id LIMIT ?",
+        f"SELECT id, vtime FROM job WHERE state = 'queued' AND not_before <= ? AND {GOES_ON}"
+        " ORDER BY vtime, id LIMIT ?",
         (now_ms, limit),
     ).fetchall()
     for row in ready:
@@ -63,7 +66,7 @@ def position(db: sqlite3.Connection, job_id: int) -> int | None:
 
 
 def next_ready_ms(db: sqlite3.Connection) -> int | None:
-    row = db.execute("SELECT min(not_before) AS at FROM job WHERE state = 'queued'").fetchone()
+    row = db.execute(f"SELECT min(not_before) AS at FROM job WHERE state = 'queued' AND {GOES_ON}").fetchone()
     return None if row["at"] is None else int(row["at"])
 
 

@@ -12,6 +12,7 @@ import discord
 from discord import app_commands
 
 from bot.client import Client
+from bot.commands.admin import moderation, watching
 
 
 class Topic(Protocol):
@@ -20,7 +21,7 @@ class Topic(Protocol):
     def install(self, client: Client, group: app_commands.Group) -> None: ...
 
 
-TOPICS: tuple[Topic, ...] = ()
+TOPICS: tuple[Topic, ...] = (moderation, watching)
 
 
 def install(client: Client) -> None:
