@@ -27,6 +27,7 @@ from bot.services.jobs import Jobs
 from bot.services.moderation import Moderation
 from bot.services.outbox import Outbox
 from bot.services.privacy import Privacy
+from bot.services.quotas import Quotas
 from bot.services.upkeep import Upkeep
 from bot.store.clock import Clock, SystemClock
 from bot.store.store import Store
@@ -118,6 +119,7 @@ class App:
             choosing=Choosing(self.store, self._clock),
             audit=audit,
             moderation=moderation,
+            quotas=Quotas(self.store, settings, self._clock),
             layouts=layouts,
             clock=self._clock,
         )

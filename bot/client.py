@@ -23,6 +23,7 @@ from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
 from bot.services.moderation import Moderation
 from bot.services.privacy import Privacy
+from bot.services.quotas import Quotas
 from bot.services.upkeep import Upkeep
 from bot.store.clock import Clock
 from bot.store.store import Store
@@ -45,6 +46,7 @@ class Studio:
     store: Store
     files: ImageFiles
     jobs: Jobs
+    quotas: Quotas
     audit: Audit
     privacy: Privacy
     upkeep: Upkeep

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(1536 * 1536, ge=4096, description="Largest picture a member may ask for, in pixels.")
     max_steps: int = Field(60, ge=1, le=150, description="Most denoising steps a member may ask for.")
     max_queued: int = Field(10, ge=1, description="Jobs one member may have waiting or running.")
+    relax: bool = Field(
+        False, description="Who is out of credits may still paint: free, and behind everybody who pays."
+    )
     max_queue: int = Field(500, ge=1, description="Jobs that may wait in all before new ones are refused.")
     max_running: int = Field(16, ge=1, le=64, description="Jobs handed to the engine at once.")
 

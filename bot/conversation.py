@@ -12,11 +12,13 @@ import discord
 
 from bot import pictures
 from bot.client import Client, Interaction
-from bot.errors import BadInput, MissingPermission, NotFound, NotYours, UserError
+from bot.errors import BadInput, MissingPermission, NotEnoughCredits, NotFound, NotYours, UserError
 from bot.grammar import GRID, Draft, parse
 from bot.services import drafts
 from bot.services.asker import Asker
+from bot.services.terms import Terms
 from bot.spec import Edit, Spec
+from bot.store.ledger import too_dear
 from bot.store.records import Job, JobKind, NewJob, StoredImage
 from bot.uploads import check_size, read_upload
 from bot.views import layouts
@@ -28,6 +30,7 @@ NEEDED = {
     "send_messages": "Send Messages",
     "attach_files": "Attach Files",
 }
+UNASKED_MC = GRID * drafts.PICTURE_MC * 5 // 4  # a grid; other ratios round to a few pixels more
 AGED = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.Thread)
 
 
@@ -43,21 +46,27 @@ class Order:
 
 async def imagine(interaction: Interaction, line: str, options: Draft, *, private: bool) -> None:
     """Read a prompt line and queue what it asks for; several jobs only after a yes."""
-    order = Order(specs=plan(interaction.client, parse(line, options)), private=private)
-    await place(interaction, order)
+    specs = await plan(interaction.client, asker_of(interaction), parse(line, options))
+    await place(interaction, Order(specs=specs, private=private))
 
 
-def plan(
+async def terms_of(interaction: Interaction) -> Terms:
+    """What the person may do here and now."""
+    return await interaction.client.studio.quotas.terms(asker_of(interaction))
+
+
+async def plan(
     client: Client,
+    asker: Asker,
     asked: Sequence[Draft],
     init_image: str | None = None,
     init_size: tuple[int, int] | None = None,
     edit: Edit | None = None,
 ) -> tuple[Spec, ...]:
-    """Drafts made whole. Raises: BadInput."""
-    models, settings = client.studio.backend.models(), client.studio.settings
+    """Drafts made whole, on their person's terms. Raises: BadInput."""
+    models, terms = client.studio.backend.models(), await client.studio.quotas.terms(asker)
     return tuple(
-        drafts.resolve(draft, models, settings, new_seed(), init_image=init_image, init_size=init_size, edit=edit)
+        drafts.resolve(draft, models, terms, new_seed(), init_image=init_image, init_size=init_size, edit=edit)
         for draft in asked
     )
 
@@ -80,36 +89,46 @@ async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int
         best_of=spec.best_of,
         vary=spec.variations,
     )
-    specs = plan(interaction.client, [draft], spec.init_image, edit=spec.edit)
+    specs = await plan(interaction.client, asker_of(interaction), [draft], spec.init_image, edit=spec.edit)
     told = tuple(each.evolve(note=each.note or spec.note) for each in specs)
     await place(interaction, Order(specs=told, kind=kind, parent=parent, private=private))
 
 
 async def place(interaction: Interaction, order: Order) -> None:
-    """Acknowledge, then queue the order, or ask first when it is more than one job or an edit that is dear."""
+    """Acknowledge, then queue the order, or ask first when it is more than one job or dearer than a grid."""
     check_place(interaction, order.private)
     await acknowledge(interaction, private=order.private or len(order.specs) > 1)
-    if len(order.specs) == 1 and not _dear(interaction.client, order.specs[0]):
+    if len(order.specs) == 1 and _price_mc(interaction, order) <= UNASKED_MC:
         await queue(interaction, order)
         return
     await check_allowed(interaction, order.specs, final=False)
+    await _check_means(interaction, order)
     await interaction.client.studio.store.remember(f"batch:{interaction.id}", _kept(interaction.user.id, order))
     await _ask(interaction, order, interaction.id)
 
 
-def _dear(client: Client, spec: Spec) -> bool:
-    """Whether an edit costs more than people expect of one press: a grid at the model's own size."""
-    return spec.edit is not None and price_mc(client, spec) > GRID * drafts.PICTURE_MC
+def _price_mc(interaction: Interaction, order: Order) -> int:
+    return sum(price_mc(interaction.client, spec) for spec in order.specs)
+
+
+async def _check_means(interaction: Interaction, order: Order) -> None:
+    """No question about what cannot be paid anyway. Raises: NotEnoughCredits."""
+    terms, left, price = await terms_of(interaction), await _left_mc(interaction), _price_mc(interaction, order)
+    if price > left and not terms.relax:
+        raise NotEnoughCredits(too_dear(price, left, terms.period))
+
+
+async def _left_mc(interaction: Interaction) -> int:
+    jobs, terms = interaction.client.studio.jobs, await terms_of(interaction)
+    balance = await jobs.balance(interaction.user.id, interaction.guild_id or 0, terms)
+    return balance.free_mc + balance.paid_mc
 
 
 async def _ask(interaction: Interaction, order: Order, number: int) -> None:
     """Show what an order costs, with a button for yes and one for no."""
-    studio = interaction.client.studio
-    balance = await studio.jobs.balance(interaction.user.id, interaction.guild_id or 0)
-    price = sum(price_mc(interaction.client, spec) for spec in order.specs)
+    terms, left, price = await terms_of(interaction), await _left_mc(interaction), _price_mc(interaction, order)
     images = sum(spec.num_images for spec in order.specs)
-    left = balance.free_mc + balance.paid_mc
-    view = layouts.batch(number, len(order.specs), images, price, left)
+    view = layouts.batch(number, len(order.specs), images, price, left, relax=terms.relax)
     await interaction.edit_original_response(view=view)
 
 
@@ -149,7 +168,7 @@ async def queue(interaction: Interaction, order: Order) -> list[Job]:
     client = interaction.client
     await check_allowed(interaction, order.specs)
     new = [_new_job(interaction, spec, order, part) for part, spec in enumerate(order.specs)]
-    jobs = await client.studio.jobs.submit_all(new)
+    jobs = await client.studio.jobs.submit_all(new, await terms_of(interaction))
     for job in jobs:
         if job.message_id is None:
             job = await _open_message(interaction, job)

@@ -98,7 +98,9 @@ def draft_of(client: Client, source: Source, task: TaskName, said: Draft) -> Dra
 
 async def start(interaction: Interaction, source: Source, draft: Draft, edit: Edit | None, kind: JobKind) -> None:
     """Place the order. Raises: UserError."""
-    specs = conversation.plan(interaction.client, [draft], source.sha256, source.size, edit)
+    specs = await conversation.plan(
+        interaction.client, conversation.asker_of(interaction), [draft], source.sha256, source.size, edit
+    )
     order = conversation.Order(specs=specs, kind=kind, parent=source.parent, private=source.private)
     await conversation.place(interaction, order)
 

@@ -22,6 +22,7 @@ from bot.grammar import Draft, echo, parse
 from bot.pictures import grid
 from bot.services.drafts import resolve
 from bot.services.requests import to_request
+from bot.services.terms import default_terms
 from bot.spec import Spec
 from bot.uploads import check_size, read_upload
 from engine.metadata import encode_png
@@ -114,7 +115,7 @@ async def _paint(draft: Draft, settings: Settings, source: Image.Image | None, s
     engine = engine_for(settings)
     size = source.size if source else None
     seed = secrets.randbelow(MAX_SEED + 1)
-    spec = resolve(draft, engine.models(), settings, seed, init_image=source_sha, init_size=size)
+    spec = resolve(draft, engine.models(), default_terms(settings), seed, init_image=source_sha, init_size=size)
     await engine.start()
     try:
         return await _follow(engine, spec, source)

@@ -71,12 +71,3 @@ CREATE TABLE upload (
   PRIMARY KEY (sha256, user_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX upload_user ON upload (user_id);
-
--- a person who was forgotten, as a keyed hash, with the free credits of a period that were granted already
-CREATE TABLE forgotten (
-  mark     BLOB NOT NULL CHECK (length(mark) = 32),
-  guild_id INTEGER NOT NULL REFERENCES guild(id),
-  period   TEXT NOT NULL,
-  at       INTEGER NOT NULL,
-  PRIMARY KEY (mark, guild_id)
-) STRICT, WITHOUT ROWID;

@@ -89,7 +89,7 @@ async def _from_picture(
     check_size(attachment.size)
     await conversation.acknowledge(interaction, private=private or len(asked) > 1)
     sha256, size = await conversation.stored_input(interaction, attachment)
-    specs = conversation.plan(interaction.client, asked, sha256, size)
+    specs = await conversation.plan(interaction.client, conversation.asker_of(interaction), asked, sha256, size)
     await conversation.place(interaction, conversation.Order(specs=specs, private=private))
 
 

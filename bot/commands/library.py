@@ -148,15 +148,15 @@ async def _queue(interaction: Interaction) -> None:
 
 async def _info(interaction: Interaction) -> str:
     studio = interaction.client.studio
-    guild_id = interaction.guild_id or 0
-    balance = await studio.jobs.balance(interaction.user.id, guild_id)
+    guild_id, terms = interaction.guild_id or 0, await conversation.terms_of(interaction)
+    balance = await studio.jobs.balance(interaction.user.id, guild_id, terms)
     mine = await studio.store.active(interaction.user.id, guild_id)
     info = studio.backend.models()[0]
     grid_text = layouts.credits_text(4 * drafts.PICTURE_MC)
     lines = [
         f"You have **{layouts.credits_text(balance.free_mc + balance.paid_mc)}**"
         + (f" and {layouts.credits_text(balance.reserved_mc)} set aside for jobs on their way." if mine else "."),
-        f"{layouts.credits_text(studio.settings.credits_a_day * 1000)} a day are free; "
+        f"{layouts.credits_text(terms.allowance_mc)} a {terms.period} are free; "
         f"they renew <t:{balance.renews_at_ms // 1000}:R>.",
         f"A grid at {info.width}x{info.height} and {info.num_inference_steps} steps costs {grid_text}; "
         "the price grows with pixels and steps. You pay only for pictures you get.",

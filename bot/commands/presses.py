@@ -55,7 +55,7 @@ def install(client: Client) -> None:
     @client.on_form(Action.REMIX)
     async def remixed(interaction: Interaction, image_id: int) -> None:
         job, image = await conversation.image_behind(interaction, image_id)
-        spec = _changed(interaction.client, job.spec.with_seed(image.seed), job.spec.num_images, interaction)
+        spec = await _changed(interaction, job.spec.with_seed(image.seed), job.spec.num_images)
         await conversation.again(interaction, spec, *_origin(job, image), private=job.private)
 
     @client.on_press(Action.SEED)
@@ -143,7 +143,7 @@ def _rerolled(spec: Spec) -> Spec:
     return spec.evolve(seed=conversation.new_seed())
 
 
-def _changed(client: Client, spec: Spec, num_images: int, interaction: Interaction) -> Spec:
+async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spec:
     """The form's answers laid over the image's own spec. Raises: BadInput naming the field."""
     said = forms.answers(interaction)
     steps, _, guidance = said.get("steps", "").replace(";", ",").partition(",")
@@ -170,7 +170,10 @@ def _changed(client: Client, spec: Spec, num_images: int, interaction: Interacti
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
     if len(asked) > 1:
         raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
-    return conversation.plan(client, asked, spec.init_image, edit=spec.edit)[0].evolve(note=spec.note)
+    specs = await conversation.plan(
+        interaction.client, conversation.asker_of(interaction), asked, spec.init_image, edit=spec.edit
+    )
+    return specs[0].evolve(note=spec.note)
 
 
 async def _seeds(interaction: Interaction, job: Job) -> str:

@@ -318,5 +318,5 @@ def _can_segment(interaction: Interaction) -> bool:
 async def _place(
     interaction: Interaction, region: NewRegion, mask: Image.Image, line: str, strength: float | None = None
 ) -> None:
-    order = await redraw.order(interaction.client, region, mask, line, strength)
+    order = await redraw.order(interaction.client, conversation.asker_of(interaction), region, mask, line, strength)
     await conversation.place(interaction, order)

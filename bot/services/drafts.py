@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from math import sqrt
 
-from bot.config import Settings
 from bot.errors import BadInput
 from bot.flags import MAX_RATIO, MIN_SIDE_PX
 from bot.grammar import GRID, Draft
 from bot.services import edits
+from bot.services.terms import Terms
 from bot.spec import BlendEdit, Edit, Spec, TaskName, UpscaleEdit
 from bot.text import quoted, visible
 from engine import schedulers
@@ -33,7 +33,7 @@ PICTURE_MC = 1000  # millicredits of one picture at the model's own size and ste
 def resolve(
     draft: Draft,
     models: Sequence[ModelInfo],
-    settings: Settings,
+    terms: Terms,
     random_seed: int,
     *,
     init_image: str | None = None,
@@ -48,16 +48,16 @@ def resolve(
     Raises: BadInput with what is wrong and the nearest thing that works.
     """
     task: TaskName = edit.kind if edit else "img2img" if init_image else "txt2img"
-    info = _able(models, draft.model, task)
+    info = _able(models, draft.model, task, terms)
     _check_ranges(draft)
-    edit, (width, height), note = _sized(draft, info, init_size, edit, settings.max_pixels)
+    edit, (width, height), note = _sized(draft, info, init_size, edit, terms.max_pixels)
     return Spec(
         task=task,
         prompt=draft.prompt,
         negative_prompt=visible(draft.negative_prompt or ""),
         width=width,
         height=height,
-        num_inference_steps=_steps(draft, info, settings),
+        num_inference_steps=_steps(draft, info, terms),
         guidance_scale=info.guidance_scale if draft.guidance is None else round(draft.guidance, 4),
         scheduler=_scheduler(draft.scheduler, info),
         seed=random_seed if draft.seed is None else draft.seed,
@@ -73,8 +73,9 @@ def resolve(
     )
 
 
-def _able(models: Sequence[ModelInfo], name: str | None, task: TaskName) -> ModelInfo:
-    """The model a person means, or the first that can do the task. Raises: BadInput."""
+def _able(models: Sequence[ModelInfo], name: str | None, task: TaskName, terms: Terms) -> ModelInfo:
+    """The model a person means, or the first of theirs that can do the task. Raises: BadInput."""
+    models = _allowed(models, name, terms)
     able = [info for info in models if task in info.tasks]
     info = find_model(models if name or not able else able, name)
     if task not in info.tasks:
@@ -95,6 +96,19 @@ def _sized(
         return edits.fitted(edit, (draft.width, draft.height), info, most)
     assert init_size is not None, "an edit needs its picture's size"
     return edits.fitted(edit, edits.natural(edit, init_size), info, most)
+
+
+def _allowed(models: Sequence[ModelInfo], name: str | None, terms: Terms) -> Sequence[ModelInfo]:
+    """The models these terms include. Raises: BadInput when another one is meant, or none is left."""
+    if terms.models is None:
+        return models
+    mine = [info for info in models if info.key in terms.models]
+    if name and (meant := find_model(models, name)) not in mine:
+        theirs = ", ".join(info.key for info in mine) or "none"
+        raise BadInput(f"The model {meant.key} is not among those you may use here. You may use: {theirs}.")
+    if models and not mine:
+        raise BadInput("None of the models you may use here is loaded. Tell an admin of this server.")
+    return mine
 
 
 def _check_ranges(draft: Draft) -> None:
@@ -164,11 +178,11 @@ def _scheduler(name: str | None, info: ModelInfo) -> str:
     return found.name
 
 
-def _steps(draft: Draft, info: ModelInfo, settings: Settings) -> int:
+def _steps(draft: Draft, info: ModelInfo, terms: Terms) -> int:
     if draft.steps is None:
-        return min(info.num_inference_steps, settings.max_steps)
-    if draft.steps > settings.max_steps:
-        raise BadInput(f"{draft.steps} steps are more than this server allows. Use at most {settings.max_steps}.")
+        return min(info.num_inference_steps, terms.max_steps)
+    if draft.steps > terms.max_steps:
+        raise BadInput(f"{draft.steps} steps are more than this server allows. Use at most {terms.max_steps}.")
     return draft.steps
 
 

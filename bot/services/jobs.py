@@ -12,7 +12,8 @@ from bot.config import Settings
 from bot.errors import Busy, NotYours
 from bot.services.dispatcher import Dispatcher
 from bot.services.files import ImageFiles
-from bot.store import Balance, Clock, InputImage, Job, Limits, NewJob, Store
+from bot.services.terms import Terms, default_terms
+from bot.store import Balance, Clock, InputImage, Job, NewJob, Store
 
 DOUBLE_CLICK_MS = 2000
 
@@ -27,20 +28,19 @@ class Jobs:
         self._settings, self._clock = settings, clock
         self._presses: dict[str, int] = {}
 
-    @property
-    def allowance_mc(self) -> int:
-        """Free millicredits a member gets a day in each server."""
-        return self._settings.credits_a_day * 1000
+    async def submit(self, new: NewJob, terms: Terms | None = None) -> Job:
+        """Queue a job, its price reserved, on its person's terms (None: the settings' own).
 
-    async def submit(self, new: NewJob) -> Job:
-        """Queue a job, its price reserved. Raises: NotEnoughCredits, TooManyJobs, Busy, NotFound."""
-        return (await self.submit_all([new]))[0]
+        What cannot be paid is queued in the relax lane for nothing, where the terms allow it.
+        Raises: NotEnoughCredits, TooManyJobs, Busy, NotFound.
+        """
+        return (await self.submit_all([new], terms))[0]
 
-    async def submit_all(self, new: Sequence[NewJob]) -> list[Job]:
+    async def submit_all(self, new: Sequence[NewJob], terms: Terms | None = None) -> list[Job]:
         """Queue several jobs, or none of them. Raises: as `submit`."""
         await self.check_open()
-        limits = Limits(max_queued=self._settings.max_queued, max_queue=self._settings.max_queue)
-        return await self._store.enqueue_all(new, self.allowance_mc, limits)
+        terms = terms or default_terms(self._settings)
+        return await self._store.enqueue_all(new, terms.allowance_mc, terms.limits(self._settings.max_queue))
 
     async def check_open(self) -> None:
         """Raises: Busy while no new jobs are taken."""
@@ -73,8 +73,10 @@ class Jobs:
         jobs = await self._store.active(user_id, guild_id)
         return [(job, await self._store.position(job.id)) for job in jobs]
 
-    async def balance(self, user_id: int, guild_id: int) -> Balance:
-        return await self._store.balance(user_id, guild_id, self.allowance_mc)
+    async def balance(self, user_id: int, guild_id: int, terms: Terms | None = None) -> Balance:
+        """Somebody's credits on their terms (None: the settings' own)."""
+        terms = terms or default_terms(self._settings)
+        return await self._store.balance(user_id, guild_id, terms.allowance_mc, terms.period)
 
     async def store_input(self, image: Image.Image, user_id: int = 0) -> str:
         """Keep a picture to start from; its sha256, for `Spec.init_image`. It must have been checked already.

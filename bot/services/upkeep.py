@@ -7,12 +7,11 @@ import logging
 import sqlite3
 
 from bot.services.privacy import Privacy
-from bot.store import Clock, Store, privacy, tombstones
+from bot.store import Clock, Store, allowance, privacy
 
 log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
 LEFT_DAYS = 30  # a server that comes back sooner finds everything
-MARK_DAYS = 40  # longer than any period of free credits
 LOOK_S = 600.0  # how often the clock is looked at
 LAST = "upkeep"  # note: the day of the last upkeep, in days since the epoch
 
@@ -61,7 +60,7 @@ class Upkeep:
         if self._retention_days:
             old = await self._privacy.forget_before(now_ms - self._retention_days * DAY_MS)
             log.info("%d jobs were older than %d days and were forgotten", old, self._retention_days)
-        await self._store.write(tombstones.drop, now_ms - MARK_DAYS * DAY_MS)
+        await self._store.write(allowance.forget_expired, now_ms)
         if left or old:
             await self._store.erase_traces()
 

@@ -38,6 +38,9 @@ HOLDINGS = (
     Holding("region", "user_id = :person"),
     Holding("mask_token", "region_id IN (SELECT id FROM region WHERE user_id = :person)"),
     Holding("account", "user_id = :person"),
+    Holding("allowance", "account_id IN (SELECT id FROM account WHERE user_id = :person)"),
+    Holding("quota", "user_id = :person"),
+    Holding("subscription", "user_id = :discord"),
     Holding(
         "transfer",
         "debit_id IN (SELECT id FROM account WHERE user_id = :person)"
@@ -57,9 +60,17 @@ HOLDINGS = (
 NOBODYS = frozenset(
     {
         *("migration", "job_edge", "queue_clock"),  # the program's own
-        *("guild", "guild_default", "style", "moderation", "allowed_channel", "departure"),  # a server's
+        *(
+            "guild",
+            "guild_default",
+            "style",
+            "moderation",
+            "allowed_channel",
+            "departure",
+            "guild_budget",
+        ),  # a server's
         *("model_note", "refusal"),  # the operator's; counts without names
-        "forgotten",  # a keyed hash of somebody who is gone
+        "tombstone",  # a keyed hash of somebody who is gone
     }
 )
 

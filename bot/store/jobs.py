@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 
-from bot.errors import Busy, NotFound, TooManyJobs
+from bot.errors import Busy, NotEnoughCredits, NotFound, TooManyJobs
 from bot.spec import SPEC_VERSION
-from bot.store import delivery, images, ledger, people, queue
+from bot.store import allowance, delivery, images, ledger, people, queue
 from bot.store.errors import NotRunning
 from bot.store.records import REPLY_TOKEN_MS, DeliveryKind, Job, Limits, NewImage, NewJob, Recovered
 from bot.store.rows import JOB, job_of
@@ -39,11 +40,37 @@ def _enqueue(db: sqlite3.Connection, new: NewJob, allowance_mc: int, limits: Lim
     person = people.ensure(db, new.user_id, new.guild_id, now_ms)
     _check_limits(db, person, limits)
     _check_sources(db, new)
-    job_id = _insert(db, new, person, now_ms)
     if new.price_mc:
-        ledger.grant_allowance(db, person, new.guild_id, allowance_mc, now_ms)
+        allowance.renew(db, new.user_id, new.guild_id, allowance_mc, limits.period, now_ms)
+        new = _in_lane(db, person, new, limits, now_ms)
+    job_id = _insert(db, new, person, limits, now_ms)
+    if new.price_mc:
         ledger.reserve(db, person, new.guild_id, job_id, new.price_mc, now_ms)
     return get(db, job_id)
+
+
+def _in_lane(db: sqlite3.Connection, person: int, new: NewJob, limits: Limits, now_ms: int) -> NewJob:
+    """The job as it is if it can be paid, else free and slower if that is allowed. Raises: NotEnoughCredits."""
+    left = ledger.available(db, person, new.guild_id)
+    cap = limits.server_cap_mc
+    capped = cap is not None and _spent_today(db, new.guild_id, now_ms) + new.price_mc > cap
+    if left >= new.price_mc and not capped:
+        return new
+    if limits.relax:
+        return replace(new, lane="relax", price_mc=0)
+    if left < new.price_mc:
+        raise NotEnoughCredits(ledger.too_dear(new.price_mc, left, limits.period))
+    raise NotEnoughCredits("This server has used up its credits for today. They come back at midnight UTC.")
+
+
+def _spent_today(db: sqlite3.Connection, guild_id: int, now_ms: int) -> int:
+    """What this server's jobs of today (UTC) hold or have cost, in millicredits."""
+    row = db.execute(
+        "SELECT ifnull(sum(iif(state IN ('queued', 'running'), quote, charged)), 0) AS spent FROM job"
+        " WHERE guild_id = ? AND created_at >= ?",
+        (guild_id, now_ms - now_ms % ledger.DAY_MS),
+    ).fetchone()
+    return int(row["spent"])
 
 
 def _check_limits(db: sqlite3.Connection, person: int, limits: Limits) -> None:
@@ -64,8 +91,8 @@ def _check_sources(db: sqlite3.Connection, new: NewJob) -> None:
         images.input_image(db, sha256)
 
 
-def _insert(db: sqlite3.Connection, new: NewJob, person: int, now_ms: int) -> int:
-    vtime, cost = queue.tag(db, person, new.spec, new.lane)
+def _insert(db: sqlite3.Connection, new: NewJob, person: int, limits: Limits, now_ms: int) -> int:
+    vtime, cost = queue.tag(db, person, new.spec, new.lane, limits.weight)
     values = {
         "interaction_id": new.interaction_id,
         "part": new.part,
@@ -74,6 +101,7 @@ def _insert(db: sqlite3.Connection, new: NewJob, person: int, now_ms: int) -> in
         "user_id": person,
         "kind": new.kind,
         "lane": new.lane,
+        "max_running": limits.max_running,
         "vtime": vtime,
         "cost": cost,
         "spec": json.dumps(new.spec.to_json(), separators=(",", ":")),
@@ -185,6 +213,7 @@ def recover(db: sqlite3.Connection, boot_id: str, now_ms: int) -> Recovered:
     for job_id in failed:
         _fail(db, job_id, "given_up", GIVEN_UP, now_ms)
     db.execute("UPDATE job SET reply_token = NULL WHERE reply_token IS NOT NULL AND reply_until < ?", (now_ms,))
+    allowance.forget_expired(db, now_ms)
     return Recovered(requeued=requeued, failed=failed)
 
 

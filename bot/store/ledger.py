@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from bot.errors import NotEnoughCredits
 from bot.store import people
-from bot.store.records import Balance, Entry
 
 DAY_MS = 86_400_000
+RENEWALS = {"day": "at midnight UTC", "month": "on the first of the month"}
 Resolution = Literal["settle", "release"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Transfer:
+class Transfer:
     idem: str
     kind: str
     debit: int
@@ -30,42 +29,20 @@ class _Transfer:
     job: int | None = None
 
 
-def day_of(now_ms: int) -> str:
-    """The period of the free allowance: the UTC day."""
-    return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%d")
-
-
-def grant_allowance(db: sqlite3.Connection, person: int, guild_id: int, allowance_mc: int, now_ms: int) -> None:
-    """Give the day's free credits, once; what is left of an earlier day expires.
-
-    The account is the key, so no timer is needed. A clock set back finds the later day's account and grants nothing.
-    """
-    today, latest = day_of(now_ms), _latest_free(db, person, guild_id)
-    if allowance_mc <= 0 or (latest is not None and latest["period"] >= today):
-        return
-    if latest is not None and latest["available"] > 0:
-        expired = _account(db, "expired", guild_id)
-        gone = f"expire:{latest['id']}:{today}"
-        _post(db, _direct(gone, latest["id"], expired, latest["available"], "expired"), now_ms)
-    free = _account(db, "free", guild_id, person, today)
-    issuer = _account(db, "issuer", guild_id)
-    _post(db, _direct(f"grant:{free}", issuer, free, allowance_mc, f"free credits of {today}"), now_ms)
-
-
 def reserve(db: sqlite3.Connection, person: int, guild_id: int, job_id: int, price_mc: int, now_ms: int) -> None:
     """Put a job's price aside, free credits first. Raises: NotEnoughCredits."""
-    missing, spent = price_mc, _account(db, "spent", guild_id)
-    for account in _purses(db, person, guild_id):
-        part = min(missing, account["available"])
+    missing, spent = price_mc, account(db, "spent", guild_id)
+    for purse in purses(db, person, guild_id):
+        part = min(missing, purse["available"])
         if part > 0:
-            idem = f"reserve:{job_id}:{account['id']}"
-            step = _Transfer(
-                idem=idem, kind="reserve", debit=account["id"], credit=spent, amount=part, reason="price", job=job_id
+            idem = f"reserve:{job_id}:{purse['id']}"
+            step = Transfer(
+                idem=idem, kind="reserve", debit=purse["id"], credit=spent, amount=part, reason="price", job=job_id
             )
-            _post(db, step, now_ms)
+            post(db, step, now_ms)
             missing -= part
     if missing > 0:
-        raise NotEnoughCredits(_too_dear(price_mc, price_mc - missing))
+        raise NotEnoughCredits(too_dear(price_mc, price_mc - missing))
 
 
 def resolve(db: sqlite3.Connection, job_id: int, charge_mc: int, now_ms: int) -> None:
@@ -74,7 +51,7 @@ def resolve(db: sqlite3.Connection, job_id: int, charge_mc: int, now_ms: int) ->
     for open_ in _open_reservations(db, job_id):
         taken = min(rest, open_["amount"])
         kind: Resolution = "settle" if taken else "release"
-        step = _Transfer(
+        step = Transfer(
             idem=f"{kind}:{open_['id']}",
             kind=kind,
             debit=open_["debit_id"],
@@ -84,7 +61,7 @@ def resolve(db: sqlite3.Connection, job_id: int, charge_mc: int, now_ms: int) ->
             pending=open_["id"],
             job=job_id,
         )
-        _post(db, step, now_ms)
+        post(db, step, now_ms)
         rest -= taken
     assert rest == 0, "a job is never charged more than it reserved"
 
@@ -94,7 +71,7 @@ def refund(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
     settled = db.execute("SELECT * FROM transfer WHERE job_id = ? AND kind = 'settle'", (job_id,)).fetchall()
     for row in settled:
         idem = f"refund:{row['id']}"
-        step = _Transfer(
+        step = Transfer(
             idem=idem,
             kind="direct",
             debit=row["credit_id"],
@@ -103,7 +80,7 @@ def refund(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
             reason="refund",
             job=job_id,
         )
-        _post(db, step, now_ms)
+        post(db, step, now_ms)
 
 
 def give(
@@ -111,51 +88,22 @@ def give(
 ) -> None:
     """Add credits that do not expire; the same `idem` counts once."""
     person = people.ensure(db, user_id, guild_id, now_ms)
-    if db.execute("SELECT 1 FROM transfer WHERE idem = ?", (f"give:{idem}",)).fetchone():
+    if known(db, f"give:{idem}"):
         return
-    issuer, paid = _account(db, "issuer", guild_id), _account(db, "paid", guild_id, person)
-    _post(db, _direct(f"give:{idem}", issuer, paid, amount_mc, reason), now_ms)
+    issuer, paid = account(db, "issuer", guild_id), account(db, "paid", guild_id, person)
+    post(db, direct(f"give:{idem}", issuer, paid, amount_mc, reason), now_ms)
 
 
-def balance(db: sqlite3.Connection, user_id: int, guild_id: int, allowance_mc: int, now_ms: int) -> Balance:
-    """Somebody's credits; an allowance that would be granted now counts as granted."""
-    person = people.find(db, user_id)
-    free = None if person is None else _latest_free(db, person, guild_id)
-    if free is not None and free["period"] < day_of(now_ms) and allowance_mc > 0:
-        free = None
-    purses = [] if person is None else _purses(db, person, guild_id)
-    paid = next((row["available"] for row in purses if row["kind"] == "paid"), 0)
-    return Balance(
-        free_mc=allowance_mc if free is None else free["available"],
-        paid_mc=paid,
-        reserved_mc=0 if person is None else _reserved(db, person, guild_id),
-        renews_at_ms=_next_day_ms(free, now_ms),
-    )
+def known(db: sqlite3.Connection, idem: str) -> bool:
+    """Whether a transfer with this key was posted already."""
+    return db.execute("SELECT 1 FROM transfer WHERE idem = ?", (idem,)).fetchone() is not None
 
 
-def entries(db: sqlite3.Connection, user_id: int, guild_id: int, limit: int) -> list[Entry]:
-    """The newest lines of somebody's purses: what came and went, and what is still reserved."""
-    rows = db.execute(
-        """
-        SELECT t.created_at, t.reason, t.job_id, iif(t.credit_id = a.id, t.amount, -t.amount) AS amount
-        FROM account a JOIN user u ON u.id = a.user_id JOIN transfer t ON a.id IN (t.debit_id, t.credit_id)
-        WHERE u.discord_id = ? AND a.guild_id = ? AND t.kind <> 'release'
-          AND NOT (t.kind = 'reserve' AND EXISTS (SELECT 1 FROM transfer r WHERE r.pending_id = t.id))
-        ORDER BY t.id DESC LIMIT ?
-        """,
-        (user_id, guild_id, limit),
-    )
-    return [
-        Entry(at_ms=row["created_at"], amount_mc=row["amount"], reason=row["reason"], job_id=row["job_id"])
-        for row in rows
-    ]
+def direct(idem: str, debit: int, credit: int, amount: int, reason: str) -> Transfer:
+    return Transfer(idem=idem, kind="direct", debit=debit, credit=credit, amount=amount, reason=reason)
 
 
-def _direct(idem: str, debit: int, credit: int, amount: int, reason: str) -> _Transfer:
-    return _Transfer(idem=idem, kind="direct", debit=debit, credit=credit, amount=amount, reason=reason)
-
-
-def _post(db: sqlite3.Connection, step: _Transfer, now_ms: int) -> None:
+def post(db: sqlite3.Connection, step: Transfer, now_ms: int) -> None:
     db.execute(
         "INSERT INTO transfer (idem, kind, debit_id, credit_id, amount, pending_id, job_id, reason, created_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -163,7 +111,7 @@ def _post(db: sqlite3.Connection, step: _Transfer, now_ms: int) -> None:
     )
 
 
-def _account(db: sqlite3.Connection, kind: str, guild_id: int, person: int | None = None, period: str = "") -> int:
+def account(db: sqlite3.Connection, kind: str, guild_id: int, person: int | None = None, period: str = "") -> int:
     """The account's id, made when missing."""
     key = (kind, guild_id, person, period)
     db.execute("INSERT INTO account (kind, guild_id, user_id, period) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", key)
@@ -171,21 +119,34 @@ def _account(db: sqlite3.Connection, kind: str, guild_id: int, person: int | Non
     return int(db.execute(f"SELECT id FROM account WHERE {where}", key).fetchone()["id"])
 
 
-def _latest_free(db: sqlite3.Connection, person: int, guild_id: int) -> sqlite3.Row | None:
-    row: sqlite3.Row | None = db.execute(
-        "SELECT * FROM account WHERE user_id = ? AND guild_id = ? AND kind = 'free' ORDER BY period DESC LIMIT 1",
-        (person, guild_id),
-    ).fetchone()
-    return row
+def purses(db: sqlite3.Connection, person: int, guild_id: int) -> list[sqlite3.Row]:
+    """What may be spent now, in the order it is spent: the latest free credits, paid ones, those bought for everywhere.
 
-
-def _purses(db: sqlite3.Connection, person: int, guild_id: int) -> list[sqlite3.Row]:
-    """What may be spent now, in the order it is spent: the latest day's free credits, then the paid ones."""
-    free = _latest_free(db, person, guild_id)
-    paid = db.execute(
-        "SELECT * FROM account WHERE user_id = ? AND guild_id = ? AND kind = 'paid'", (person, guild_id)
+    `allowance.renew` has emptied a free account whose period is over.
+    """
+    return db.execute(
+        """
+        SELECT * FROM account a WHERE user_id = :person AND (
+          (guild_id = :guild AND kind = 'free' AND id = (
+            SELECT max(id) FROM account WHERE user_id = :person AND guild_id = :guild AND kind = 'free'))
+          OR (guild_id IN (:guild, 0) AND kind = 'paid'))
+        ORDER BY kind = 'paid', guild_id = 0
+        """,
+        {"person": person, "guild": guild_id},
     ).fetchall()
-    return ([free] if free is not None else []) + paid
+
+
+def available(db: sqlite3.Connection, person: int, guild_id: int) -> int:
+    """Millicredits that may be spent now."""
+    return sum(row["available"] for row in purses(db, person, guild_id))
+
+
+def expire(db: sqlite3.Connection, held: sqlite3.Row, now_ms: int) -> None:
+    """Empty a purse; what is reserved of it stays until it resolves."""
+    if held["available"] > 0:
+        gone = account(db, "expired", held["guild_id"])
+        idem = f"expire:{held['id']}:{held['debits_posted']}"  # that number only grows
+        post(db, direct(idem, held["id"], gone, held["available"], "expired"), now_ms)
 
 
 def _open_reservations(db: sqlite3.Connection, job_id: int) -> list[sqlite3.Row]:
@@ -199,21 +160,9 @@ def _open_reservations(db: sqlite3.Connection, job_id: int) -> list[sqlite3.Row]
     ).fetchall()
 
 
-def _reserved(db: sqlite3.Connection, person: int, guild_id: int) -> int:
-    query = "SELECT ifnull(sum(debits_pending), 0) AS held FROM account WHERE user_id = ? AND guild_id = ?"
-    return int(db.execute(query, (person, guild_id)).fetchone()["held"])
-
-
-def _next_day_ms(free: sqlite3.Row | None, now_ms: int) -> int:
-    """When the allowance renews: midnight UTC after the period in use (a later day's, if the clock was set back)."""
-    today = now_ms - now_ms % DAY_MS
-    if free is None or free["period"] <= day_of(now_ms):
-        return today + DAY_MS
-    return int(datetime.fromisoformat(free["period"]).replace(tzinfo=UTC).timestamp() * 1000) + DAY_MS
-
-
-def _too_dear(price_mc: int, left_mc: int) -> str:
+def too_dear(price_mc: int, left_mc: int, period: str = "day") -> str:
+    """What somebody who cannot pay reads."""
     return (
         f"This costs {price_mc / 1000:g} credits and you have {left_mc / 1000:g} left. "
-        "Ask for fewer, smaller or quicker pictures; free credits come back at midnight UTC."
+        f"Ask for fewer, smaller or quicker pictures; free credits come back {RENEWALS[period]}."
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from bot.store import audit, holdings, jobs, people, tombstones
+from bot.store import allowance, audit, holdings, jobs, people
 
 PORTION = 100  # jobs of one transaction
 # jobs that will open a stored picture
@@ -67,7 +67,7 @@ def forget_person(db: sqlite3.Connection, user_id: int, now_ms: int) -> list[str
     values = {"discord": user_id, "person": person or 0}
     paths = _forget_uploads(db, person, now_ms) if person else []
     if person:
-        tombstones.leave(db, user_id, person, now_ms)
+        allowance.leave(db, user_id, now_ms)
     for table in ("preference", "appeal", "star", "gallery", "note"):
         mine = next(each.mine for each in holdings.HOLDINGS if each.table == table)
         db.execute(f"DELETE FROM {table} WHERE {mine.replace(' OR actor_id = :discord', '')}", values)
@@ -129,7 +129,7 @@ def forget_guild(db: sqlite3.Connection, guild_id: int) -> None:
     for table in ("star", "gallery"):
         db.execute(f"DELETE FROM {table} WHERE job_id IN ({jobs_here})", (guild_id,))
     for table in (
-        *("guild_default", "style", "refusal", "forgotten", "region"),
+        *("guild_default", "style", "refusal", "region", "quota", "guild_budget", "subscription"),
         *("ban", "blocked_word", "moderation", "allowed_channel", "pause", "appeal"),
     ):
         db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))

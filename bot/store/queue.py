@@ -13,20 +13,23 @@ from bot.spec import Spec
 from bot.store.records import Job, Lane
 from bot.store.rows import JOB, job_of
 
-WORK_UNIT = 512 * 512  # pixel-steps of one unit of virtual time, so tags stay small integers
+WORK_UNIT = 64 * 64  # pixel-steps of one unit of virtual time: small, so that weights are not lost in rounding
 RELAX_LAG = 4  # a relax job stands behind four jobs of its size: slower, but never starved
+# may be claimed: nobody has too many running, nothing is paused
+CLAIMABLE = """
+(SELECT count(*) FROM job r WHERE r.user_id = job.user_id AND r.state = 'running') < job.max_running
+AND NOT EXISTS (SELECT 1 FROM pause p WHERE p.mode = 'pause' AND p.guild_id IN (0, job.guild_id))"""
 
-GOES_ON = """NOT EXISTS (SELECT 1 FROM pause p WHERE p.mode = 'pause' AND p.guild_id IN (0, job.guild_id))"""
 
-
-def tag(db: sqlite3.Connection, person: int, spec: Spec, lane: Lane) -> tuple[int, int]:
-    """A new job's (start tag, cost) in virtual time."""
+def tag(db: sqlite3.Connection, person: int, spec: Spec, lane: Lane, weight: float = 1.0) -> tuple[int, int]:
+    """A new job's (start tag, cost) in virtual time; twice the weight makes it half as long."""
     work = spec.width * spec.height * spec.steps_run * spec.draws
-    cost = max(1, work // WORK_UNIT)
+    cost = max(1, round(work / WORK_UNIT / weight))
     now = int(db.execute("SELECT vtime FROM queue_clock").fetchone()["vtime"])
     own = db.execute(
-        "SELECT ifnull(max(vtime + cost), 0) AS until FROM job WHERE user_id = ? AND state IN ('queued', 'running')",
-        (person,),
+        "SELECT ifnull(max(vtime + cost), 0) AS until FROM job"
+        " WHERE user_id = ? AND state IN ('queued', 'running') AND lane = ?",  # no fast job waits for relaxed ones
+        (person, lane),
     ).fetchone()
     lag = RELAX_LAG * cost if lane == "relax" else 0
     return max(now, int(own["until"])) + lag, cost
@@ -34,19 +37,26 @@ def tag(db: sqlite3.Connection, person: int, spec: Spec, lane: Lane) -> tuple[in
 
 def claim(db: sqlite3.Connection, boot_id: str, limit: int, now_ms: int) -> list[Job]:
     """Hand the next ready jobs to the process `boot_id`; each claim is an attempt."""
-    ready = db.execute(
-        f"SELECT id, vtime FROM job WHERE state = 'queued' AND not_before <= ? AND {GOES_ON}"
-        " ORDER BY vtime, id LIMIT ?",
-        (now_ms, limit),
-    ).fetchall()
-    for row in ready:
+    claimed: list[Job] = []
+    while len(claimed) < limit and (row := _next(db, now_ms)) is not None:
         db.execute(
             "UPDATE job SET state = 'running', lease_owner = ?, attempts = attempts + 1, not_before = 0,"
             " started_at = ifnull(started_at, ?) WHERE id = ?",
             (boot_id, now_ms, row["id"]),
         )
         db.execute("UPDATE queue_clock SET vtime = max(vtime, ?)", (row["vtime"],))
-    return [job_of(db.execute(f"{JOB} WHERE j.id = ?", (row["id"],)).fetchone()) for row in ready]
+        claimed.append(job_of(db.execute(f"{JOB} WHERE j.id = ?", (row["id"],)).fetchone()))
+    return claimed
+
+
+def _next(db: sqlite3.Connection, now_ms: int) -> sqlite3.Row | None:
+    """The first ready job of somebody who may have another one running."""
+    row: sqlite3.Row | None = db.execute(
+        f"SELECT id, vtime FROM job WHERE state = 'queued' AND not_before <= ? AND {CLAIMABLE}"
+        " ORDER BY vtime, id LIMIT 1",
+        (now_ms,),
+    ).fetchone()
+    return row
 
 
 def length(db: sqlite3.Connection) -> int:
@@ -66,7 +76,8 @@ def position(db: sqlite3.Connection, job_id: int) -> int | None:
 
 
 def next_ready_ms(db: sqlite3.Connection) -> int | None:
-    row = db.execute(f"SELECT min(not_before) AS at FROM job WHERE state = 'queued' AND {GOES_ON}").fetchone()
+    """When a job may be claimed; one that waits for its person's others to end is not counted."""
+    row = db.execute(f"SELECT min(not_before) AS at FROM job WHERE state = 'queued' AND {CLAIMABLE}").fetchone()
     return None if row["at"] is None else int(row["at"])
 
 

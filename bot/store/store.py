@@ -10,9 +10,9 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 
-from bot.store import delivery, images, jobs, ledger, notes, queue, regions, traces
+from bot.store import delivery, images, jobs, ledger, notes, queue, regions, traces, wallet
 from bot.store.clock import Clock
 from bot.store.connection import Reader, Writer, open_reader, open_writer
 from bot.store.lock import directory_lock
@@ -199,13 +199,15 @@ class Store:
         await self._write(delivery.failed, delivery_id, retry_at_ms, self._clock.now_ms())
 
     # ------------------------------------------------------------ credits
-    async def balance(self, user_id: int, guild_id: int, allowance_mc: int) -> Balance:
+    async def balance(
+        self, user_id: int, guild_id: int, allowance_mc: int, period: Literal["day", "month"] = "day"
+    ) -> Balance:
         """Somebody's credits; an allowance not granted yet counts as granted."""
-        return await self._read(ledger.balance, user_id, guild_id, allowance_mc, self._clock.now_ms())
+        return await self._read(wallet.balance, user_id, guild_id, allowance_mc, period, self._clock.now_ms())
 
     async def entries(self, user_id: int, guild_id: int, limit: int = 20) -> list[Entry]:
         """The newest lines of somebody's account."""
-        return await self._read(ledger.entries, user_id, guild_id, limit)
+        return await self._read(wallet.entries, user_id, guild_id, limit)
 
     async def give_credits(self, user_id: int, guild_id: int, amount_mc: int, reason: str, idem: str) -> None:
         """Add credits that do not expire; the same `idem` counts once."""

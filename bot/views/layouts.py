@@ -129,7 +129,8 @@ class Layouts:
         """The prompt, the flags that paste it back, and whose it is."""
         done = deeds.deed(job)
         title = shown(job.spec.prompt, limit) or done or "(no prompt)"
-        return f"**{title}**\n-# {self._flags(job, done)} · <@{job.user_id}>"
+        relax = " · relax" if job.lane == "relax" else ""
+        return f"**{title}**\n-# {self._flags(job, done)}{relax} · <@{job.user_id}>"
 
     def paste_line(self, spec: Spec) -> str:
         """The line that gives the same job again."""
@@ -166,10 +167,13 @@ def notice(text: str, *buttons: Press) -> LayoutView:
     return _view([TextDisplay(text), *([_row(*buttons)] if buttons else [])], ACCENT)
 
 
-def batch(number: int, jobs: int, images: int, price_mc: int, left_mc: int) -> LayoutView:
+def batch(number: int, jobs: int, images: int, price_mc: int, left_mc: int, *, relax: bool = False) -> LayoutView:
     """Ask before several jobs, or a dear one, are started."""
-    what = f"{jobs} jobs, {images} pictures" if jobs > 1 else "1 picture" if images == 1 else f"{images} pictures"
+    pictures = f"{images} picture{'s' if images > 1 else ''}"
+    what = f"{jobs} jobs, {pictures}" if jobs > 1 else pictures
     text = f"This makes **{what}**, for **{credits_text(price_mc)}**. You have {credits_text(left_mc)}."
+    if price_mc > left_mc and relax:
+        text += " What they do not pay for is painted in the relax lane: free, and slower."
     label = f"Paint {jobs}" if jobs > 1 else "Paint it"
     yes = Press(PressId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")
     return notice(text, yes, Press(PressId(Action.DISMISS, number), "Not now"))

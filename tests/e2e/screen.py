@@ -40,10 +40,12 @@ def picture(studio: Stage, message: Any) -> Image.Image:
 
 
 async def paint(studio: Stage, prompt: str = "a red boat", who: str = "Ann", **options: Any) -> Any:
-    """/imagine and wait; the response message."""
+    """/imagine, saying yes to its price if asked, and wait; the message with the pictures."""
     result = await studio.members[who].slash(studio.channel, "imagine", prompt=prompt, **options)
     assert result.acknowledged
     await studio.idle()
+    if "Paint it" in buttons(result.response):
+        await press(studio, result.response, "Paint it", who)
     return result.response
 
 

@@ -92,11 +92,11 @@ async def test_remix_fills_in_everything_and_paints_what_was_changed(studio: Sta
         "size": f"{info.width}x{info.height}",
         "steps": f"{info.num_inference_steps}, 3",
     }
-    answer = {**fields, "prompt": "a blue boat", "steps": "6, 2.5"}
+    answer = {**fields, "prompt": "a blue boat", "steps": "3, 2.5"}
     done = await studio.members["Ben"].submit_modal(await press(studio, message, "Remix", "Ben"), answer)
     await studio.idle()
     job, _ = await studio.app.store.job_of_image(int(buttons(done.response)["U1"].split(":")[2]))
-    assert (job.spec.prompt, job.spec.seed, job.spec.num_inference_steps) == ("a blue boat", 7, 6)
+    assert (job.spec.prompt, job.spec.seed, job.spec.num_inference_steps) == ("a blue boat", 7, 3)
     assert job.user_id == studio.members["Ben"].id
 
 

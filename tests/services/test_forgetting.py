@@ -88,17 +88,20 @@ async def test_jobs_on_their_way_are_cancelled_and_given_back_first(tmp_path: Pa
         assert pictures_in(tmp_path) == []
 
 
-async def test_coming_back_brings_no_second_allowance_that_day(tmp_path: Path, clock: ManualClock) -> None:
+async def test_coming_back_brings_what_was_left_of_the_day_and_no_more(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
         await bench.jobs.submit(asked())
         await bench.idle()
         await service(bench, clock).forget(ANN)
+        assert (await bench.jobs.balance(ANN, GUILD)).free_mc == 96_000
         with pytest.raises(NotEnoughCredits):
-            await bench.jobs.submit(asked())
-        assert (await bench.jobs.balance(ANN, GUILD)).free_mc in (0, 100_000)  # unknown people are shown the allowance
-        clock.advance(86_400)
-        await bench.jobs.submit(asked())
+            await bench.jobs.submit(asked(price_mc=97_000))
+        await bench.jobs.submit(asked(price_mc=96_000))
         await bench.idle()
+        await service(bench, clock).forget(ANN)
+        assert (await bench.jobs.balance(ANN, GUILD)).free_mc == 0
+        clock.advance(86_400)
+        assert (await bench.jobs.balance(ANN, GUILD)).free_mc == 100_000
 
 
 async def test_the_export_is_everything(tmp_path: Path, clock: ManualClock) -> None:

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bot.errors import NotEnoughCredits
 from bot.spec import Spec
 from bot.store import Limits, ManualClock, NewImage, NewJob, Store, StoredFile
-from bot.store.ledger import day_of
+from bot.store.allowance import label_of
 
 ALLOWANCE = 10
 USERS = (1, 2)
@@ -80,7 +80,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(user=st.sampled_from(USERS), price=st.integers(0, 12))
     def enqueue(self, user: int, price: int) -> None:
-        purse, today = self.purses[user], day_of(self.clock.now_ms())
+        purse, today = self.purses[user], label_of("day", self.clock.now_ms())
         new = NewJob(
             interaction_id=next(self.numbers), guild_id=1, channel_id=1, user_id=user, spec=SPEC, price_mc=price,
             application_id=1, reply_token="t",
@@ -184,7 +184,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def balances_are_the_models(self) -> None:
         assert self.do(self.store.problems()) == []
-        today = day_of(self.clock.now_ms())
+        today = label_of("day", self.clock.now_ms())
         for user, purse in self.purses.items():
             balance = self.do(self.store.balance(user, 1, ALLOWANCE))
             latest = max(purse.free, default="")

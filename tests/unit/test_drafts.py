@@ -10,6 +10,7 @@ from bot.config import Settings
 from bot.errors import BadInput
 from bot.grammar import Draft, echo, parse
 from bot.services.drafts import find_model, price_mc, resolve
+from bot.services.terms import default_terms
 from bot.spec import Spec
 from engine.types import MAX_SEED, ModelInfo
 
@@ -41,7 +42,7 @@ SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
 
 def spec(init: tuple[int, int] | None = None, settings: Settings = SETTINGS, **said: object) -> Spec:
     draft = Draft(prompt="a boat", **said)  # type: ignore[arg-type]
-    return resolve(draft, MODELS, settings, 99, init_image="f" * 64 if init else None, init_size=init)
+    return resolve(draft, MODELS, default_terms(settings), 99, init_image="f" * 64 if init else None, init_size=init)
 
 
 def refusal(init: tuple[int, int] | None = None, settings: Settings = SETTINGS, **said: object) -> str:
