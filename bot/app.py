@@ -14,7 +14,7 @@ import discord
 
 from bot import logs
 from bot.client import Client, Studio
-from bot.commands import admin, edit_presses, imagine, library, presses, region
+from bot.commands import admin, edit_presses, imagine, library, models, oneself, presses, region, styles
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
@@ -29,6 +29,7 @@ from bot.services.outbox import Outbox
 from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
 from bot.services.upkeep import Upkeep
+from bot.services.wishes import Wishes
 from bot.store.clock import Clock, SystemClock
 from bot.store.store import Store
 from bot.views.layouts import Layouts
@@ -99,8 +100,9 @@ class App:
         files = ImageFiles(settings.images_dir)
         self.client = Client(**self._client_options)  # type: ignore[arg-type]
         layouts = Layouts(self.backend.models)
+        self._wishes = Wishes(self.store, self._clock, self.backend.models)
+        delivery = Delivery(self.client, layouts, files, self._clock, self._wishes.quiet)
         audit = Audit(self.store, self._clock)
-        delivery = Delivery(self.client, layouts, files, self._clock)
         self._dispatcher = Dispatcher(self.store, self.backend, files, delivery, settings, self._clock)
         self._outbox = Outbox(self.store, delivery, self._clock)
         privacy = Privacy(self.store, files, self._dispatcher, self._clock)
@@ -117,13 +119,15 @@ class App:
             privacy=privacy,
             upkeep=self._upkeep,
             choosing=Choosing(self.store, self._clock),
+            wishes=self._wishes,
             audit=audit,
             moderation=moderation,
             quotas=Quotas(self.store, settings, self._clock),
             layouts=layouts,
             clock=self._clock,
         )
-        for commands in (imagine, library, presses, edit_presses, region, admin):
+        topics = (imagine, library, presses, edit_presses, region, oneself, styles, models, admin)
+        for commands in topics:
             commands.install(self.client)
         return self
 
@@ -144,6 +148,7 @@ class App:
         started.push_async_callback(self._outbox.stop, FLUSH_S)
         await self._dispatcher.start()
         started.push_async_callback(self._dispatcher.stop, self.settings.shutdown_grace_s)
+        await self._wishes.load()
         await self._upkeep.start(frozenset(guild.id for guild in self.client.guilds))
         started.push_async_callback(self._upkeep.stop)
         heart = asyncio.create_task(self._beat(), name="heartbeat")

@@ -25,9 +25,11 @@ from bot.services.moderation import Moderation
 from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
 from bot.services.upkeep import Upkeep
+from bot.services.wishes import Wishes
 from bot.store.clock import Clock
 from bot.store.store import Store
-from bot.views.ids import Action, PressId
+from bot.views.choose import Choose
+from bot.views.ids import Action, ChoiceId, PressId
 from bot.views.layouts import Layouts
 from bot.views.press import Press
 from engine.types import Backend
@@ -35,6 +37,7 @@ from engine.types import Backend
 log = logging.getLogger(__name__)
 Interaction = discord.Interaction["Client"]
 Handler = Callable[[Interaction, int], Awaitable[None]]
+ChoiceHandler = Callable[[Interaction, int, tuple[str, ...]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ class Studio:
     privacy: Privacy
     upkeep: Upkeep
     choosing: Choosing
+    wishes: Wishes
     moderation: Moderation
     layouts: Layouts
     clock: Clock
@@ -90,6 +94,7 @@ class Client(discord.AutoShardedClient):
         self._always_sync = always_sync
         self._presses: dict[Action, Handler] = {}
         self._forms: dict[Action, Handler] = {}
+        self._choices: dict[Action, ChoiceHandler] = {}
 
     def on_press(self, action: Action) -> Callable[[Handler], Handler]:
         """Register the handler of a button."""
@@ -109,8 +114,17 @@ class Client(discord.AutoShardedClient):
 
         return register
 
+    def on_choice(self, action: Action) -> Callable[[ChoiceHandler], ChoiceHandler]:
+        """Register the handler of a select: it gets the number of its id and what was chosen."""
+
+        def register(handler: ChoiceHandler) -> ChoiceHandler:
+            self._choices[action] = handler
+            return handler
+
+        return register
+
     async def setup_hook(self) -> None:
-        self.add_dynamic_items(Press)
+        self.add_dynamic_items(Press, Choose)
         if self.studio.settings.sync_commands:
             await self.sync()
 
@@ -137,7 +151,12 @@ class Client(discord.AutoShardedClient):
 
     async def pressed(self, interaction: discord.Interaction[Any], press: PressId) -> None:
         """Carry out a button's press."""
-        await self._carry_out(self._presses, interaction, press)
+        await self._carry_out(interaction, self._presses.get(press.action), press.number)
+
+    async def chosen(self, interaction: discord.Interaction[Any], choice: ChoiceId, values: tuple[str, ...]) -> None:
+        """Carry out what was chosen in a select."""
+        handler = self._choices.get(choice.action) if choice.action else None
+        await self._carry_out(interaction, handler, choice.number, values)
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """Carry out submitted forms; all else is dispatched by discord.py."""
@@ -145,16 +164,15 @@ class Client(discord.AutoShardedClient):
             return
         custom_id = str(cast(dict[str, Any], interaction.data or {}).get("custom_id", ""))
         if (press := PressId.parse(custom_id)) is not None:
-            await self._carry_out(self._forms, interaction, press)
+            await self._carry_out(interaction, self._forms.get(press.action), press.number)
 
     async def _carry_out(
-        self, handlers: dict[Action, Handler], interaction: discord.Interaction[Any], press: PressId
+        self, interaction: discord.Interaction[Any], handler: Callable[..., Awaitable[None]] | None, *what: Any
     ) -> None:
         try:
-            handler = handlers.get(press.action)
             if handler is None:
                 raise UserError("This button is from another version of Easel. Use /show to get fresh ones.")
             await self.check_person(interaction)
-            await handler(interaction, press.number)
+            await handler(interaction, *what)
         except Exception as error:  # the outer edge: discord.py would only log it, and the person would see nothing
             await refusals.answer(interaction, error)

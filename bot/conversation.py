@@ -44,15 +44,29 @@ class Order:
     private: bool = False
 
 
-async def imagine(interaction: Interaction, line: str, options: Draft, *, private: bool) -> None:
+async def imagine(interaction: Interaction, line: str, options: Draft, *, private: bool | None) -> None:
     """Read a prompt line and queue what it asks for; several jobs only after a yes."""
-    specs = await plan(interaction.client, asker_of(interaction), parse(line, options))
-    await place(interaction, Order(specs=specs, private=private))
+    asked = await dressed(interaction, parse(line, options))
+    specs = await plan(interaction.client, asker_of(interaction), asked)
+    await place(interaction, Order(specs=specs, private=await privately(interaction, private)))
 
 
 async def terms_of(interaction: Interaction) -> Terms:
     """What the person may do here and now."""
     return await interaction.client.studio.quotas.terms(asker_of(interaction))
+
+
+async def dressed(interaction: Interaction, asked: Sequence[Draft], *, from_picture: bool = False) -> list[Draft]:
+    """Drafts with one's settings, the server's defaults and the styles they name. Raises: BadInput."""
+    wishes = interaction.client.studio.wishes
+    return await wishes.dress(asked, interaction.user.id, interaction.guild_id or 0, from_picture=from_picture)
+
+
+async def privately(interaction: Interaction, said: bool | None) -> bool:
+    """Whether only this person sees the answer: as they said, else as they set."""
+    if said is not None:
+        return said
+    return (await interaction.client.studio.wishes.preferences(interaction.user.id)).private
 
 
 async def plan(
@@ -91,6 +105,7 @@ async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int
     )
     specs = await plan(interaction.client, asker_of(interaction), [draft], spec.init_image, edit=spec.edit)
     told = tuple(each.evolve(note=each.note or spec.note) for each in specs)
+    private = private or await privately(interaction, None)
     await place(interaction, Order(specs=told, kind=kind, parent=parent, private=private))
 
 

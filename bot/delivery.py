@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import discord
@@ -37,8 +37,16 @@ class _Live:
 class Delivery:
     """The dispatcher's listener and the outbox's courier."""
 
-    def __init__(self, client: discord.Client, layouts: Layouts, files: ImageFiles, clock: Clock) -> None:
+    def __init__(
+        self,
+        client: discord.Client,
+        layouts: Layouts,
+        files: ImageFiles,
+        clock: Clock,
+        quiet: Collection[int] = (),
+    ) -> None:
         self._client, self._layouts, self._files, self._clock = client, layouts, files, clock
+        self._quiet = quiet  # people who want no pictures while painting
         self._live: dict[int, _Live] = {}
         self._pace = Pace()
         self._limits: dict[int, int] = {}
@@ -102,7 +110,7 @@ class Delivery:
     async def _show_progress(self, live: _Live) -> None:
         job, state = live.job, live.state
         upload: Upload | None = None
-        if state.previews:
+        if state.previews and job.user_id not in self._quiet:
             spec, previews = job.spec, dict(state.previews)
             upload = await asyncio.to_thread(pictures.preview_grid, previews, spec.draws, spec.width / spec.height)
         view = self._layouts.waiting(job, state, upload.name if upload else None)

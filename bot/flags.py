@@ -218,6 +218,14 @@ def _name(name: str) -> Callable[[str], str]:
     return read
 
 
+def _styles(value: str) -> tuple[str, ...]:
+    """Names of styles, `ink,gold`; `none` = no style, not even the server's own. Whether they exist is asked later."""
+    if not value:
+        raise _bad("style", "a name, or several as ink,gold; /style lists them", "")
+    names = tuple(name.lower() for name in value.split(",") if name)
+    return () if names == ("none",) else names
+
+
 FLAGS = {
     flag.name: flag
     for flag in (
@@ -235,6 +243,8 @@ FLAGS = {
         Flag("n", "num_images", "word", _whole("n", 1, 4)),
         Flag("best", "best_of", "word", _whole("best", 1, MAX_IMAGES)),
         Flag("vary", "vary", "word", _vary, _chain),
+        Flag("style", "style", "word", _styles, lambda old, new: (*old, *new)),
+        Flag("plain", "plain", "nothing", lambda _value: True),
     )
 }
 _ALIASES = {
@@ -266,7 +276,7 @@ _MIDJOURNEY_ONLY = frozenset(
             "oref",
             "ow",
         ),
-        *("style", "v", "version", "niji", "raw", "fast", "relax", "turbo", "p", "profile", "video", "motion", "draft"),
+        *("v", "version", "niji", "raw", "fast", "relax", "turbo", "p", "profile", "video", "motion", "draft"),
         *("ow", "public", "stealth", "uplight", "upbeta"),
     )
 )

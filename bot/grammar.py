@@ -31,6 +31,8 @@ class Draft:
 
     Attributes:
         ar: width and height as a proportion. width, height: pixels; they and `ar` replace each other.
+        style: names of the server's styles, the first one innermost; () = none, not even the server's own.
+        plain: neither one's settings nor the server's defaults hold.
         vary: chain of (seed, strength). repeat: jobs of the same draft; `parse` has multiplied it out.
     """
 
@@ -50,6 +52,8 @@ class Draft:
     num_images: int | None = None
     best_of: int | None = None
     vary: tuple[tuple[int, float], ...] | None = None
+    style: tuple[str, ...] | None = None
+    plain: bool | None = None
 
 
 def parse(line: str, options: Draft | None = None, *, wordless: bool = False) -> list[Draft]:

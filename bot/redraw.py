@@ -29,7 +29,7 @@ async def order(
     box = mask.getbbox()
     assert box is not None, "a checked mask holds something"
     edit = InpaintEdit(
-        mask=await client.studio.jobs.store_input(mask),
+        mask=await client.studio.jobs.store_input(mask, region.user_id),
         box=box,
         fill=manner.fill,
         only_masked=manner.only_masked,

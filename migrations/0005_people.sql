@@ -15,7 +15,8 @@ CREATE TABLE preference (
   shape        TEXT CHECK (length(shape) BETWEEN 1 AND 20),              -- '3:2' or '768x512'
   suffix       TEXT NOT NULL DEFAULT '' CHECK (length(suffix) <= 300),   -- words behind every prompt
   remix        INTEGER NOT NULL DEFAULT 0 CHECK (remix IN (0,1)),        -- V opens the form first
-  vary_percent INTEGER NOT NULL DEFAULT 15 CHECK (vary_percent BETWEEN 1 AND 100),
+  subtle       INTEGER NOT NULL DEFAULT 15 CHECK (subtle BETWEEN 1 AND 100),  -- per cent towards new noise
+  strong       INTEGER NOT NULL DEFAULT 50 CHECK (strong BETWEEN 1 AND 100),
   private      INTEGER NOT NULL DEFAULT 0 CHECK (private IN (0,1)),
   previews     INTEGER NOT NULL DEFAULT 1 CHECK (previews IN (0,1))
 ) STRICT;

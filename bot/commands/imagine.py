@@ -10,6 +10,7 @@ from bot import conversation
 from bot.client import Client, Interaction
 from bot.grammar import Draft, parse
 from bot.refusals import told
+from bot.services.styles import read_names
 from bot.uploads import check_size
 from engine import schedulers
 from engine.types import MAX_SEED, MAX_STEPS
@@ -34,6 +35,7 @@ def install(client: Client) -> None:
         model="Which model paints",
         image="A picture to start from",
         strength="How much of that picture to repaint, above 0 up to 1",
+        style="One or more of the server's styles, such as ink,gold; /style list shows them",
         private="Only you see it",
     )
     @told
@@ -49,7 +51,8 @@ def install(client: Client) -> None:
         model: str | None = None,
         image: discord.Attachment | None = None,
         strength: Range[float, 0, 1] | None = None,
-        private: bool = False,
+        style: str | None = None,
+        private: bool | None = None,
     ) -> None:
         """Paint four pictures of your words."""
         options = Draft(
@@ -61,6 +64,7 @@ def install(client: Client) -> None:
             seed=seed,
             model=model,
             strength=strength,
+            style=read_names(style) if style else None,
         )
         if image is None:
             await conversation.imagine(interaction, prompt, options, private=private)
@@ -79,12 +83,20 @@ def install(client: Client) -> None:
     async def model_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
         return _choices(typed, [(info.key, info.key) for info in interaction.client.studio.backend.models()])
 
+    @imagine.autocomplete("style")
+    async def style_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        known = await interaction.client.studio.wishes.styles(interaction.guild_id or 0)
+        head, comma, last = typed.rpartition(",")
+        names = [f"{head}{comma}{style.name}" for style in known if style.name not in head.split(",")]
+        return _choices(f"{head}{comma}{last.strip()}", [(name, name) for name in names])
+
 
 async def _from_picture(
-    interaction: Interaction, line: str, options: Draft, attachment: discord.Attachment, private: bool
+    interaction: Interaction, line: str, options: Draft, attachment: discord.Attachment, said: bool | None
 ) -> None:
     """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
-    asked = parse(line, options)
+    asked = await conversation.dressed(interaction, parse(line, options), from_picture=True)
+    private = await conversation.privately(interaction, said)
     conversation.check_place(interaction, private)
     check_size(attachment.size)
     await conversation.acknowledge(interaction, private=private or len(asked) > 1)

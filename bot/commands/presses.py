@@ -12,13 +12,11 @@ from bot.client import Client, Interaction
 from bot.errors import BadInput, NotYours
 from bot.grammar import Draft, parse
 from bot.spec import Spec
+from bot.store.choices import Preferences
 from bot.store.records import Job, JobKind, StoredImage
 from bot.text import block
 from bot.views import forms
 from bot.views.ids import Action
-
-# of the way towards new noise: the same picture, told again; half-way: the same idea, another picture
-NOISES = {Action.VARY: 0.15, Action.VARY_STRONG: 0.5}
 
 
 def install(client: Client) -> None:
@@ -40,6 +38,14 @@ def install(client: Client) -> None:
     @client.on_press(Action.VARY_STRONG)
     async def vary_strong(interaction: Interaction, image_id: int) -> None:
         await _vary(interaction, Action.VARY_STRONG, image_id)
+
+    @client.on_form(Action.VARY)
+    async def varied(interaction: Interaction, image_id: int) -> None:
+        await _vary_changed(interaction, Action.VARY, image_id)
+
+    @client.on_form(Action.VARY_STRONG)
+    async def varied_strong(interaction: Interaction, image_id: int) -> None:
+        await _vary_changed(interaction, Action.VARY_STRONG, image_id)
 
     @client.on_press(Action.REROLL)
     async def reroll(interaction: Interaction, image_id: int) -> None:
@@ -119,15 +125,31 @@ async def _note(interaction: Interaction, job: Job, action: str) -> None:
 async def _vary(interaction: Interaction, action: Action, image_id: int) -> None:
     """Neighbours of a picture: by its noise where that says what it is, else by its pixels."""
     job, image = await conversation.image_behind(interaction, image_id)
+    wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
+    repainted, spec = editing.is_repainted(job), job.spec.with_seed(image.seed)
+    if wishes.remix and not repainted:
+        await interaction.response.send_modal(forms.remix(image_id, spec, action))
+        return
     conversation.once(interaction, action, image_id)
-    if editing.is_repainted(job):
+    if repainted:
         source = await editing.of_image(interaction, job, image)
         await editing.vary(interaction, source, editing.STRENGTHS[action])
         return
-    spec = job.spec.with_seed(image.seed)
-    link = (conversation.new_seed(), NOISES[action])
-    spec = spec.evolve(variations=(*spec.variations, link), num_images=4)
-    await conversation.again(interaction, spec, "vary", image.id, private=job.private)
+    await conversation.again(interaction, _neighbours(spec, wishes, action), "vary", image.id, private=job.private)
+
+
+async def _vary_changed(interaction: Interaction, action: Action, image_id: int) -> None:
+    """A variation whose words or numbers were changed in the form first."""
+    job, image = await conversation.image_behind(interaction, image_id)
+    wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
+    spec = await _changed(interaction, job.spec.with_seed(image.seed), 4)
+    await conversation.again(interaction, _neighbours(spec, wishes, action), "vary", image.id, private=job.private)
+
+
+def _neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:
+    """Four pictures near one, or far from it: so far towards new noise."""
+    percent = wishes.strong if action is Action.VARY_STRONG else wishes.subtle
+    return spec.evolve(variations=(*spec.variations, (conversation.new_seed(), percent / 100)), num_images=4)
 
 
 def _origin(job: Job, image: StoredImage) -> tuple[JobKind, int | None]:
@@ -170,6 +192,7 @@ async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spe
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
     if len(asked) > 1:
         raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
+    asked = await interaction.client.studio.wishes.style_only(asked, interaction.guild_id or 0)
     specs = await conversation.plan(
         interaction.client, conversation.asker_of(interaction), asked, spec.init_image, edit=spec.edit
     )
@@ -183,8 +206,10 @@ async def _seeds(interaction: Interaction, job: Job) -> str:
     if job.spec.edit is not None:
         how = "An edit is made again from its picture: **Remix** under it, with the same words and seed."
         return "\n".join([*lines, how])
-    paste = layouts.paste_line(job.spec)
-    one = layouts.paste_line(job.spec.with_seed(images[0].seed)) if len(images) > 1 else ""
+    dressed = await interaction.client.studio.wishes.changes_something(interaction.user.id, interaction.guild_id or 0)
+    end = " --plain" if dressed else ""  # or one's settings would be laid over what has them already
+    paste = layouts.paste_line(job.spec) + end
+    one = layouts.paste_line(job.spec.with_seed(images[0].seed)) + end if len(images) > 1 else ""
     text = "\n".join([*lines, "The same again, to paste behind `/imagine prompt:`", block(paste, 900)])
     return text + (f"\nPicture 1 alone\n{block(one, 700)}" if one else "")
 

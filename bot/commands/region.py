@@ -239,11 +239,12 @@ async def _choose(interaction: Interaction, found: Found) -> None:
 
 async def _new(interaction: Interaction, found: Found, original: Image.Image, line: str, private: bool) -> NewRegion:
     """The picture, kept, with who wants to change it and where."""
+    owner = found.job.user_id if found.job else interaction.user.id
     return NewRegion(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id or 0,
         channel_id=interaction.channel_id or 0,
-        source=await interaction.client.studio.jobs.store_input(original),
+        source=await interaction.client.studio.jobs.store_input(original, owner),
         width=original.width,
         height=original.height,
         parent_image_id=found.image.id if found.image else None,

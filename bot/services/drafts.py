@@ -137,6 +137,19 @@ def _best_of(draft: Draft, info: ModelInfo) -> int | None:
     return draft.best_of
 
 
+def check_defaults(
+    model: str | None,
+    steps: int | None,
+    guidance: float | None,
+    scheduler: str | None,
+    models: Sequence[ModelInfo],
+) -> None:
+    """Refuse what /imagine would refuse as somebody's default. Raises: BadInput."""
+    info = find_model(models, model)
+    _check_ranges(Draft(steps=steps, guidance=guidance))
+    _scheduler(scheduler, info)
+
+
 def price_mc(spec: Spec, info: ModelInfo) -> int:
     """The price in millicredits: 1 credit a picture at the model's own size and steps, by pixels x steps from there.
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from bot.store import people
 
-SUBTLE_PERCENT, STRONG_PERCENT = 15, 50
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
@@ -17,7 +15,7 @@ class Preferences:
 
     Attributes:
         shape: `3:2` or `768x512`. suffix: words behind every prompt of /imagine.
-        remix: V opens the form first. vary_percent: how far V1-V4 go towards new noise.
+        remix: V opens the form first. subtle, strong: per cent that a variation goes towards new noise.
         private: answers are for their person only, unless asked otherwise. previews: pictures while painting.
     """
 
@@ -25,7 +23,8 @@ class Preferences:
     shape: str | None = None
     suffix: str = ""
     remix: bool = False
-    vary_percent: int = SUBTLE_PERCENT
+    subtle: int = 15
+    strong: int = 50
     private: bool = False
     previews: bool = True
 
@@ -68,10 +67,9 @@ def preferences(db: sqlite3.Connection, user_id: int) -> Preferences:
     ).fetchone()
     if row is None:
         return Preferences()
-    flags = {name: bool(row[name]) for name in ("remix", "private", "previews")}
-    return Preferences(
-        model=row["model"], shape=row["shape"], suffix=row["suffix"], vary_percent=row["vary_percent"], **flags
-    )
+    flags: dict[str, Any] = {name: bool(row[name]) for name in ("remix", "private", "previews")}
+    plain: dict[str, Any] = {name: row[name] for name in ("model", "shape", "suffix", "subtle", "strong")}
+    return Preferences(**plain, **flags)
 
 
 def prefer(db: sqlite3.Connection, user_id: int, guild_id: int, wanted: Preferences, now_ms: int) -> None:

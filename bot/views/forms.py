@@ -19,8 +19,9 @@ class Form(discord.ui.Modal):
         """Nothing: the client has it already."""
 
 
-def remix(image_id: int, spec: Spec) -> Form:
-    """Everything that made an image, filled in and ready to change."""
+def remix(image_id: int, spec: Spec, action: Action = Action.REMIX) -> Form:
+    """Everything that made an image, filled in and ready to change; `action` is what the answer is for."""
+    title = "Remix" if action is Action.REMIX else "Vary with changes"
     steps = f"{spec.num_inference_steps}, {spec.guidance_scale:g}"
     size = f"{spec.width}x{spec.height}"
     fields = [
@@ -32,7 +33,7 @@ def remix(image_id: int, spec: Spec) -> Form:
     ]
     if spec.edit is not None:  # its size follows from its picture
         del fields[3]
-    return _form("Remix", PressId(Action.REMIX, image_id), fields)
+    return _form(title, PressId(action, image_id), fields)
 
 
 def zoom(image_id: int, prompt: str) -> Form:

@@ -9,6 +9,8 @@ from typing import Self
 
 TEMPLATE = re.compile(r"v1:(?P<action>[a-z]{1,8}):(?P<number>[0-9]{1,19})")
 """Discord allows 100 characters; a snowflake needs 19 digits."""
+CHOICE_TEMPLATE = re.compile(r"s1:(?P<action>[a-z]{1,8}):(?P<number>[0-9]{1,19})")
+"""Of selects."""
 
 
 class Action(StrEnum):
@@ -44,6 +46,10 @@ class Action(StrEnum):
     CELLS_DONE = "rd"  # number = region: the form for the chosen cells
     PAINTED = "rp"  # number = region: the form that takes the picture painted over
     WORDS = "rw"  # number = region: the form that takes words
+    SETTING = "set"  # number = which of one's own settings
+    LEAVE = "bye"  # number = person: forget everything about them
+    STYLES = "sty"  # number = page of the styles
+    PANEL = "adm"  # number = page of the admins' panel
     APPEAL = "ap"  # number = appeal: ask those who decide
     APPROVE = "ay"  # number = appeal: let it pass
     DENY = "an"  # number = appeal: do not
@@ -68,3 +74,21 @@ class PressId:
         if match is None or match["action"] not in {action.value for action in Action}:
             return None
         return cls(Action(match["action"]), int(match["number"]))
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceId:
+    """One select's meaning; `action` is None for one that this version does not know."""
+
+    action: Action | None
+    number: int
+
+    def __str__(self) -> str:
+        return f"s1:{self.action.value if self.action else 'old'}:{self.number}"
+
+    @classmethod
+    def read(cls, match: re.Match[str]) -> Self:
+        """The meaning of an id that fits CHOICE_TEMPLATE."""
+        known = {action.value for action in Action}
+        action = Action(match["action"]) if match["action"] in known else None
+        return cls(action, int(match["number"]))

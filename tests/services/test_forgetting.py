@@ -204,7 +204,7 @@ async def test_pictures_older_than_the_retention_are_forgotten(tmp_path: Path, c
 
 async def test_settings_of_members_and_servers_are_kept(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
-        wanted = Preferences(model="mini", shape="3:2", remix=True, vary_percent=50, previews=False)
+        wanted = Preferences(model="mini", shape="3:2", remix=True, subtle=30, previews=False)
         assert await bench.store.read(choices.preferences, ANN) == Preferences()
         await bench.store.write(choices.prefer, ANN, GUILD, wanted, 0)
         assert await bench.store.read(choices.preferences, ANN) == wanted

@@ -1,0 +1,226 @@
+"""What a member sets holds for commands and buttons; what a member keeps here can be had and deleted."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import pytest
+
+from bot.demo import Stage
+from bot.store import choices
+from bot.store.choices import Preferences, ServerDefaults, Style
+from tests.e2e.screen import buttons, paint, parts, press, words
+
+
+def selects(message: Any) -> dict[str, dict[str, Any]]:
+    """Custom id to select."""
+    return {part["custom_id"]: part for part in parts(message.components) if part["type"] in (3, 5, 6, 7, 8)}
+
+
+def chosen(message: Any, custom_id: str) -> str:
+    (option,) = [option for option in selects(message)[custom_id]["options"] if option.get("default")]
+    return str(option["value"])
+
+
+async def panel(studio: Stage, who: str = "Ann") -> Any:
+    result = await studio.members[who].slash(studio.channel, "settings")
+    assert result.ephemeral
+    return result.response
+
+
+async def choose(studio: Stage, message: Any, custom_id: str, value: str, who: str = "Ann") -> None:
+    result = await studio.members[who].select(message.message, [value], custom_id=custom_id)
+    assert result.acknowledged
+
+
+async def prefer(studio: Stage, who: str = "Ann", **changes: Any) -> Preferences:
+    return await studio.bot.studio.wishes.prefer(studio.members[who].id, studio.guild.id, **changes)
+
+
+async def spec_of(studio: Stage, message: Any) -> Any:
+    job, _ = await studio.app.store.job_of_image(int(buttons(message)["U1"].split(":")[2]))
+    return job.spec
+
+
+async def test_the_panel_shows_what_is_set_and_changes_it(studio: Stage) -> None:
+    message = await panel(studio)
+    assert chosen(message, "s1:set:0") == "-"
+    await choose(studio, message, "s1:set:0", "mini")
+    await choose(studio, message, "s1:set:1", "3:2")
+    await choose(studio, message, "s1:set:2", "25")
+    await press(studio, message, "Private: off")
+    assert chosen(message, "s1:set:1") == "3:2"
+    assert "Private: on" in buttons(message)
+    mine = await studio.bot.studio.wishes.preferences(studio.members["Ann"].id)
+    assert mine == Preferences(model="mini", shape="3:2", subtle=25, private=True)
+    await press(studio, message, "Reset")
+    assert await studio.bot.studio.wishes.preferences(studio.members["Ann"].id) == Preferences()
+
+
+async def test_the_panels_lists_and_buttons_work_after_a_restart(studio: Stage) -> None:
+    message = await panel(studio)
+    await studio.restart()
+    await choose(studio, message, "s1:set:3", "65")
+    await press(studio, message, "Remix on V: off")
+    mine = await studio.bot.studio.wishes.preferences(studio.members["Ann"].id)
+    assert (mine.strong, mine.remix) == (65, True)
+
+
+async def test_a_button_of_the_bot_outlives_many_panels(studio: Stage) -> None:
+    """A select class must not take the button class out of the bot with it, nor be taken out."""
+    grid = await paint(studio)
+    for value in ("3:2", "1:1", "-"):
+        await choose(studio, await panel(studio), "s1:set:1", value)
+    assert (await press(studio, grid, "U1")).response is not None
+
+
+async def test_words_behind_every_prompt_are_given_in_a_form(studio: Stage) -> None:
+    shown = await press(studio, await panel(studio), "Edit")
+    done = await studio.members["Ann"].submit_modal(shown, {"suffix": " soft light, "})
+    assert done.acknowledged
+    message = await paint(studio, "a red boat --ar 3:2")
+    assert (await spec_of(studio, message)).prompt == "a red boat, soft light"
+    assert (await spec_of(studio, await paint(studio, "a red boat --plain"))).prompt == "a red boat"
+
+
+async def test_settings_hold_where_nothing_else_was_said(studio: Stage) -> None:
+    await prefer(studio, shape="3:2", private=True)
+    own = await paint(studio, "a red boat")
+    assert own.ephemeral
+    spec = await spec_of(studio, own)
+    assert spec.width > spec.height
+    said = await paint(studio, "a red boat --ar 2:3", private=False)
+    assert not said.ephemeral
+    spec = await spec_of(studio, said)
+    assert spec.height > spec.width
+    other = await spec_of(studio, await paint(studio, "a red boat", "Ben"))
+    assert other.width == other.height
+
+
+async def test_a_private_member_gets_private_variations_of_public_pictures(studio: Stage) -> None:
+    grid = await paint(studio)
+    await prefer(studio, "Ben", private=True, subtle=25)
+    result = await press(studio, grid, "V1", "Ben")
+    assert result.response.ephemeral
+    job, _ = await studio.app.store.job_of_image(int(buttons(result.response)["U1"].split(":")[2]))
+    assert [strength for _, strength in job.spec.variations] == [0.25]
+
+
+async def test_remix_on_v_opens_the_form_first(studio: Stage) -> None:
+    grid = await paint(studio, "a red boat --seed 7")
+    await prefer(studio, remix=True)
+    shown = await press(studio, grid, "V2")
+    assert shown.modal is not None
+    await studio.restart()
+    done = await studio.members["Ann"].submit_modal(shown, {"prompt": "a blue boat", "seed": "8"})
+    await studio.idle()
+    job, _ = await studio.app.store.job_of_image(int(buttons(done.response)["U1"].split(":")[2]))
+    assert (job.kind, job.spec.prompt, len(job.spec.variations)) == ("vary", "a blue boat", 1)
+
+
+async def test_without_previews_no_picture_is_shown_while_painting(studio: Stage) -> None:
+    await prefer(studio, previews=False)
+    assert studio.members["Ann"].id in studio.bot.studio.wishes.quiet
+    await studio.restart()
+    assert studio.members["Ann"].id in studio.bot.studio.wishes.quiet
+    message = await paint(studio)
+    assert message.attachments
+
+
+async def test_the_seed_line_of_somebody_with_settings_says_plain(studio: Stage) -> None:
+    await prefer(studio, suffix="soft light")
+    message = await paint(studio, "a red boat")
+    text = (await press(studio, message, "Seed")).response.content
+    line = text.split("```\n")[1].removesuffix("\n").splitlines()[0]
+    assert line.endswith("--plain")
+    assert await spec_of(studio, await paint(studio, line)) == await spec_of(studio, message)
+
+
+async def test_styles_are_added_listed_stacked_and_removed(studio: Stage) -> None:
+    ada, ann = studio.members["Ada"], studio.members["Ann"]
+    grid = await paint(studio, "a red boat")
+    for name, template, extra in (
+        ("ink", "ink drawing of {prompt}", {"negative": "colour", "example": 1}),
+        ("gold", "{prompt}, golden", {}),
+    ):
+        result = await ada.slash(studio.channel, "style add", name=name, template=template, **extra)
+        assert "was added" in words(result.response)
+    shown = (await ann.slash(studio.channel, "style list")).response
+    assert "ink drawing of" in words(shown)
+    assert [attachment.filename for attachment in shown.attachments] == ["style-ink.webp"]
+    message = await paint(studio, "a cat", style="ink,gold")
+    spec = await spec_of(studio, message)
+    assert (spec.prompt, spec.negative_prompt) == ("ink drawing of a cat, golden", "colour")
+    assert (await spec_of(studio, await paint(studio, "a cat --style gold"))).prompt == "a cat, golden"
+    choices = await ann.autocomplete(studio.channel, "imagine", "style", "ink,g")
+    assert [choice["value"] for choice in choices] == ["ink,gold"]
+    await press(studio, grid, "Delete")
+    assert not (await ann.slash(studio.channel, "style list")).response.attachments
+    await ada.slash(studio.channel, "style remove", name="ink")
+    refused = await ann.slash(studio.channel, "imagine", prompt="a cat --style ink")
+    assert "There is no style 'ink'" in refused.response.content
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "says"),
+    [("Ink Drawing!", "{prompt}", "small letters"), ("ink", "{prompt} and {prompt}", "once")],
+)
+async def test_a_bad_style_is_refused_with_a_sentence(studio: Stage, name: str, template: str, says: str) -> None:
+    result = await studio.members["Ada"].slash(studio.channel, "style add", name=name, template=template)
+    assert says in result.response.content
+
+
+async def test_members_may_not_change_styles(studio: Stage) -> None:
+    result = await studio.members["Ann"].slash(studio.channel, "style add", name="ink", template="{prompt}")
+    assert "Manage Server" in result.response.content
+
+
+async def test_a_servers_defaults_hold_below_ones_own(studio: Stage) -> None:
+    store, guild_id = studio.app.store, studio.guild.id
+    await store.write(choices.save_style, guild_id, Style(name="ink", template="ink {prompt}"), 0)
+    await studio.bot.studio.wishes.set_defaults(guild_id, steps=5, shape="2:3", negative="fog", styles=("ink",))
+    spec = await spec_of(studio, await paint(studio, "a cat"))
+    assert (spec.prompt, spec.num_inference_steps, spec.negative_prompt) == ("ink a cat", 5, "fog")
+    assert spec.height > spec.width
+    await prefer(studio, shape="3:2")
+    spec = await spec_of(studio, await paint(studio, "a cat --style none --steps 6"))
+    assert (spec.prompt, spec.num_inference_steps, spec.width > spec.height) == ("a cat", 6, True)
+    await studio.bot.studio.wishes.set_defaults(
+        guild_id, **{name: getattr(ServerDefaults(), name) for name in ("steps", "shape", "negative", "styles")}
+    )
+    assert (await spec_of(studio, await paint(studio, "a cat", "Ben"))).prompt == "a cat"
+
+
+async def test_models_are_shown_with_licence_limits_and_tasks(studio: Stage) -> None:
+    text = words((await studio.members["Ann"].slash(studio.channel, "models")).response)
+    assert "**mini**" in text
+    assert "MIT" in text
+    assert "Can do: words, repaint" in text
+
+
+async def test_ones_data_can_be_had_as_a_file(studio: Stage) -> None:
+    await paint(studio, "a red boat")
+    result = await studio.members["Ann"].slash(studio.channel, "privacy export")
+    assert result.ephemeral
+    data = studio.env.backend.cdn.get(result.response.attachments[0].url)
+    assert data is not None
+    files = zipfile.ZipFile(io.BytesIO(data))
+    assert b"a red boat" in files.read("data/job.json")
+    assert len([name for name in files.namelist() if name.startswith("images/")]) == 4
+
+
+async def test_ones_data_is_deleted_after_a_yes(studio: Stage) -> None:
+    await paint(studio, "a xylophonecanary")
+    asked = (await studio.members["Ann"].slash(studio.channel, "privacy delete")).response
+    kept = await press(studio, asked, "Keep it")
+    assert kept.acknowledged
+    assert "Nothing was deleted" in words(asked)
+    asked = (await studio.members["Ann"].slash(studio.channel, "privacy delete")).response
+    await press(studio, asked, "Delete everything")
+    assert "jobs: 1, files: 4" in words(asked)
+    files = [file for file in studio.settings.data_dir.rglob("*") if file.is_file()]
+    assert [file.name for file in files if b"xylophonecanary" in file.read_bytes()] == []
+    nothing = await studio.members["Ann"].slash(studio.channel, "privacy export")
+    assert "keeps nothing about you" in nothing.followups[-1].content
