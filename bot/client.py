@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -26,6 +27,7 @@ from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
 from bot.services.upkeep import Upkeep
 from bot.services.wishes import Wishes
+from bot.store import figures
 from bot.store.clock import Clock
 from bot.store.store import Store
 from bot.views.choose import Choose
@@ -148,6 +150,14 @@ class Client(discord.AutoShardedClient):
     async def check_person(self, interaction: discord.Interaction[Any]) -> None:
         """What comes before every handler of commands, presses and forms. Raises: Banned."""
         await self.studio.moderation.check_person(interaction.user.id, interaction.guild_id or 0)
+
+    async def count_refusal(self, guild_id: int, code: str) -> None:
+        """Note for the statistics that something was refused."""
+        studio = self.studio
+        try:
+            await studio.store.write(figures.count_refusal, guild_id, code, studio.clock.now_ms())
+        except sqlite3.Error:  # a full disk, say: a lost count is no reason to trouble anybody
+            log.warning("a refusal was not counted", exc_info=True)
 
     async def pressed(self, interaction: discord.Interaction[Any], press: PressId) -> None:
         """Carry out a button's press."""

@@ -7,12 +7,12 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, Protocol, cast
 
 import discord
 from discord import app_commands
 
-from bot.errors import Refused, UserError
+from bot.errors import BadInput, Refused, UserError
 from bot.views import layouts
 from bot.views.ids import Action, PressId
 from bot.views.press import Press
@@ -32,6 +32,14 @@ DISCORD_SENTENCES = {
 }
 
 
+class Counting(Protocol):
+    """The client, as refusals see it."""
+
+    async def count_refusal(self, guild_id: int, code: str) -> None:
+        """Note that something was refused; must not raise."""
+        ...
+
+
 def sentence(error: BaseException) -> str:
     """What the person reads: what is wrong and how to mend it. Unknown errors are logged under a short reference."""
     if isinstance(error, app_commands.CommandInvokeError):
@@ -48,21 +56,37 @@ def sentence(error: BaseException) -> str:
 
 
 async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
-    """Tell the person, and only them; an empty "thinking" message is taken away first."""
-    said = _said(error)
+    """Tell the person, and only them, and count it."""
     try:
-        if not interaction.response.is_done():
-            await interaction.response.send_message(**said, ephemeral=True)
-            return
-        thinking = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
-        if thinking:  # while it is, a follow-up would become the public answer; deleted, it would be refused
-            await interaction.edit_original_response(content="…")
-        await interaction.followup.send(**said, ephemeral=True)
-        if thinking:
-            await interaction.delete_original_response()
+        await _tell(interaction, _said(error))
     except discord.HTTPException as failure:
         if failure.code not in TOKEN_GONE:
             log.warning("a refusal could not be shown: %s", failure)
+    await cast(Counting, interaction.client).count_refusal(interaction.guild_id or 0, code_of(error))
+
+
+async def _tell(interaction: discord.Interaction[Any], said: dict[str, Any]) -> None:
+    """Answer; an empty "thinking" message is taken away first."""
+    if not interaction.response.is_done():
+        await interaction.response.send_message(**said, ephemeral=True)
+        return
+    thinking = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+    if thinking:  # while it is, a follow-up would become the public answer; deleted, it would be refused
+        await interaction.edit_original_response(content="…")
+    await interaction.followup.send(**said, ephemeral=True)
+    if thinking:
+        await interaction.delete_original_response()
+
+
+def code_of(error: BaseException) -> str:
+    """The reason in one word, for statistics."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        return code_of(error.original)
+    if isinstance(error, UserError | EngineError):
+        return error.code
+    if isinstance(error, app_commands.TransformerError):
+        return BadInput.code
+    return "discord" if isinstance(error, discord.HTTPException) else "internal"
 
 
 def _said(error: BaseException) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 JOBS = "SELECT id FROM job WHERE user_id = :person"
+ASKED = "key GLOB 'batch:*' OR key GLOB 'announce:*'"  # notes that begin with whose they are
 SECRET = frozenset({"reply_token"})  # Discord's, not theirs; it is gone after 15 minutes anyway
 
 
@@ -53,7 +54,7 @@ HOLDINGS = (
     Holding("appeal", "user_id = :discord OR actor_id = :discord"),
     Holding("star", f"user_id = :discord OR job_id IN ({JOBS})"),
     Holding("gallery", f"job_id IN ({JOBS})"),
-    Holding("note", "key GLOB 'batch:*' AND json_extract(value, '$[0]') = :discord"),
+    Holding("note", f"CASE WHEN {ASKED} THEN json_extract(value, '$[0]') = :discord END"),
 )
 """Everything the database knows of a person, in the order it is exported."""
 

@@ -50,6 +50,7 @@ class Action(StrEnum):
     LEAVE = "bye"  # number = person: forget everything about them
     STYLES = "sty"  # number = page of the styles
     PANEL = "adm"  # number = page of the admins' panel
+    ANNOUNCE = "ann"  # number = announcement that was asked about
     APPEAL = "ap"  # number = appeal: ask those who decide
     APPROVE = "ay"  # number = appeal: let it pass
     DENY = "an"  # number = appeal: do not
