@@ -14,7 +14,7 @@ import discord
 
 from bot import logs
 from bot.client import Client, Studio
-from bot.commands import admin, edit_presses, imagine, library, models, oneself, presses, region, styles
+from bot.commands import admin, edit, edit_presses, imagine, library, models, oneself, presses, region, styles
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
@@ -126,7 +126,7 @@ class App:
             layouts=layouts,
             clock=self._clock,
         )
-        topics = (imagine, library, presses, edit_presses, region, oneself, styles, models, admin)
+        topics = (imagine, library, presses, edit, edit_presses, region, oneself, styles, models, admin)
         for commands in topics:
             commands.install(self.client)
         return self

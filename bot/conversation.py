@@ -143,7 +143,8 @@ async def _ask(interaction: Interaction, order: Order, number: int) -> None:
     """Show what an order costs, with a button for yes and one for no."""
     terms, left, price = await terms_of(interaction), await _left_mc(interaction), _price_mc(interaction, order)
     images = sum(spec.num_images for spec in order.specs)
-    view = layouts.batch(number, len(order.specs), images, price, left, relax=terms.relax)
+    note = order.specs[0].note
+    view = layouts.batch(number, len(order.specs), images, price, left, relax=terms.relax, note=note)
     await interaction.edit_original_response(view=view)
 
 

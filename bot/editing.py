@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import discord
@@ -13,7 +14,8 @@ from bot.grammar import Draft, merge, parse
 from bot.message_pictures import Found
 from bot.services import edits
 from bot.services.edits import Direction
-from bot.spec import Edit, Spec, TaskName, UpscaleEdit
+from bot.spec import BlendEdit, Edit, Spec, TaskName, UpscaleEdit
+from bot.store.choices import Preferences
 from bot.store.records import Job, JobKind, StoredImage
 from bot.views.ids import Action
 
@@ -37,9 +39,9 @@ class Source:
     private: bool = False
 
 
-async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, private: bool = False) -> Source:
+async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, private: bool | None = None) -> Source:
     """One of our pictures as a source; acknowledges. Raises: NotFound, MissingPermission."""
-    private = private or job.private
+    private = job.private or await conversation.privately(interaction, private)
     conversation.check_place(interaction, private)
     await conversation.acknowledge(interaction, private=private)
     sha256, size = await conversation.stored_input(interaction, image.id)
@@ -47,7 +49,7 @@ async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, pr
     return Source(sha256=sha256, size=size, spec=spec, parent=image.id, private=private)
 
 
-async def of_found(interaction: Interaction, found: Found, *, private: bool) -> Source:
+async def of_found(interaction: Interaction, found: Found, *, private: bool | None) -> Source:
     """What a command's options or a menu pointed at as a source; acknowledges.
 
     Raises: NotFound, BadInput, MissingPermission.
@@ -57,6 +59,7 @@ async def of_found(interaction: Interaction, found: Found, *, private: bool) -> 
         assert image is not None
         assert found.job is not None
         return await of_image(interaction, found.job, image, private=private)
+    private = await conversation.privately(interaction, private)
     conversation.check_place(interaction, private)
     await conversation.acknowledge(interaction, private=private)
     sha256, size = await conversation.stored_input(interaction, found.attachment)
@@ -64,15 +67,32 @@ async def of_found(interaction: Interaction, found: Found, *, private: bool) -> 
 
 
 async def given(
-    interaction: Interaction, image: discord.Attachment | None, source: str | None, *, private: bool
+    interaction: Interaction, image: discord.Attachment | None, source: str | None, *, private: bool | None
 ) -> Source:
     """The picture of a command's options as a source; acknowledges. Raises: as `of_found`."""
     return await of_found(interaction, await message_pictures.given(interaction, image, source), private=private)
 
 
-def read(line: str | None) -> Draft:
-    """The words and flags of an edit, if any. Raises: BadInput."""
-    asked = parse(line or "", wordless=True)
+async def blend(
+    interaction: Interaction,
+    files: Sequence[discord.Attachment],
+    weights: tuple[float, ...],
+    said: Draft,
+    private: bool | None,
+) -> None:
+    """Four pictures that are something of each. Raises: UserError."""
+    private = await conversation.privately(interaction, private)
+    conversation.check_place(interaction, private)
+    await conversation.acknowledge(interaction, private=private)
+    kept = [await conversation.stored_input(interaction, file) for file in files]
+    edit = BlendEdit(images=tuple(sha256 for sha256, _ in kept), weights=weights)
+    specs = await _planned(interaction, said, None, kept[0][1], edit)
+    await conversation.place(interaction, conversation.Order(specs=specs, kind="blend", private=private))
+
+
+def read(line: str | None, ar: tuple[float, float] | None = None) -> Draft:
+    """The words and flags of an edit, if any; `ar` is its own option. Raises: BadInput."""
+    asked = parse(line or "", Draft(ar=ar), wordless=True)
     if len(asked) > 1:
         raise BadInput("An edit is one job. Use /imagine for {a, b} and --repeat.")
     return asked[0]
@@ -103,6 +123,34 @@ async def start(interaction: Interaction, source: Source, draft: Draft, edit: Ed
     )
     order = conversation.Order(specs=specs, kind=kind, parent=source.parent, private=source.private)
     await conversation.place(interaction, order)
+
+
+async def _planned(
+    interaction: Interaction, draft: Draft, sha256: str | None, size: tuple[int, int], edit: Edit | None
+) -> tuple[Spec, ...]:
+    """The draft made whole, in the styles it names; settings are for what is painted from words. Raises: BadInput."""
+    styled = await interaction.client.studio.wishes.style_only([draft], interaction.guild_id or 0)
+    asker = conversation.asker_of(interaction)
+    return await conversation.plan(interaction.client, asker, styled, sha256, size, edit)
+
+
+async def vary_own(
+    interaction: Interaction, job: Job, image: StoredImage, action: Action, *, private: bool | None = None
+) -> None:
+    """Neighbours of our picture: by its noise where that says what it is, else by its pixels. Raises: UserError."""
+    if is_repainted(job):
+        source = await of_image(interaction, job, image, private=private)
+        await vary(interaction, source, STRENGTHS[action])
+        return
+    wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
+    near = neighbours(job.spec.with_seed(image.seed), wishes, action)
+    await conversation.again(interaction, near, "vary", image.id, private=bool(private) or job.private)
+
+
+def neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:
+    """Four pictures near one, or far from it: so far towards new noise."""
+    percent = wishes.strong if action is Action.VARY_STRONG else wishes.subtle
+    return spec.evolve(variations=(*spec.variations, (conversation.new_seed(), percent / 100)), num_images=4)
 
 
 async def vary(interaction: Interaction, source: Source, strength: float, said: Draft = NOTHING) -> None:

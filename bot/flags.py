@@ -142,7 +142,7 @@ def _digits(value: str) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 12 else None
 
 
-def _number(value: str) -> float | None:
+def read_number(value: str) -> float | None:
     """A plain decimal number; `float` alone would take 'nan', 'inf' and '1e9'."""
     plain = value.isascii() and value.replace(".", "", 1).isdigit() and len(value) <= 16
     return float(value) if plain else None
@@ -150,7 +150,7 @@ def _number(value: str) -> float | None:
 
 def read_guidance(value: str) -> float:
     """Guidance, 0 to 30. Raises: BadInput."""
-    number = _number(value)
+    number = read_number(value)
     if number is None or number > 30:
         raise _bad("cfg", "a number from 0 to 30, such as 7.5", value)
     return round(number, 4)
@@ -158,7 +158,7 @@ def read_guidance(value: str) -> float:
 
 def read_strength(value: str) -> float:
     """Strength, 0.01 to 1. Raises: BadInput."""
-    number = _number(value)
+    number = read_number(value)
     if number is None or not 0.01 <= number <= 1:
         raise _bad("strength", "a number from 0.01 to 1, such as 0.6", value)
     return round(number, 4)
@@ -166,7 +166,7 @@ def read_strength(value: str) -> float:
 
 def read_ratio(value: str) -> tuple[float, float]:
     """An aspect ratio `W:H`. Raises: BadInput."""
-    parts = [_number(part) for part in value.lower().replace("x", ":").replace("/", ":").split(":")]
+    parts = [read_number(part) for part in value.lower().replace("x", ":").replace("/", ":").split(":")]
     if len(parts) != 2 or not all(parts):
         raise _bad("ar", "a ratio such as 3:2 or 16:9", value)
     wide, high = parts[0] or 1.0, parts[1] or 1.0
@@ -188,7 +188,7 @@ def read_size(value: str) -> tuple[int, int]:
 def _vary(value: str) -> tuple[tuple[int, float], ...]:
     """One step of a variation, `SEED:STRENGTH`."""
     seed, _, strength = value.partition(":")
-    number, share = _digits(seed), _number(strength)
+    number, share = _digits(seed), read_number(strength)
     if number is None or number > MAX_SEED or share is None or share > 1:
         raise _bad("vary", "a seed and a strength from 0 to 1, such as 123:0.15", value)
     return ((number, round(share, 4)),)

@@ -153,7 +153,7 @@ class Spec:
     def steps_run(self) -> int:
         """Denoiser steps that one image takes: of an edit, only the share that its strength asks for."""
         if isinstance(self.edit, UpscaleEdit) and self.edit.mode == "faithful":
-            return 1  # none, but its pixels are work too
+            return 1  # none, but making its pixels is work too
         return max(1, int(self.num_inference_steps * (1.0 if self.strength is None else self.strength)))
 
     def to_json(self) -> dict[str, Any]:

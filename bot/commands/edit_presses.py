@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bot import conversation, editing
 from bot.client import Client, Handler, Interaction
 from bot.editing import Source
@@ -44,9 +42,8 @@ def install(client: Client) -> None:
     async def zoom_custom(interaction: Interaction, image_id: int) -> None:
         said = forms.answers(interaction)
         factor = editing.read_zoom(said.get("zoom", "") or "1")
-        words = editing.read(said.get("prompt"))
-        if ratio := said.get("ratio", "").strip():
-            words = replace(words, ar=read_ratio(ratio))
+        ratio = said.get("ratio", "").strip()
+        words = editing.read(said.get("prompt"), ar=read_ratio(ratio) if ratio else None)
         source = await _source(interaction, Action.ZOOM_CUSTOM, image_id)
         await editing.zoom(interaction, source, factor, words)
 

@@ -12,7 +12,6 @@ from bot.client import Client, Interaction
 from bot.errors import BadInput, NotYours
 from bot.grammar import Draft, parse
 from bot.spec import Spec
-from bot.store.choices import Preferences
 from bot.store.records import Job, JobKind, StoredImage
 from bot.text import block
 from bot.views import forms
@@ -123,19 +122,13 @@ async def _note(interaction: Interaction, job: Job, action: str) -> None:
 
 
 async def _vary(interaction: Interaction, action: Action, image_id: int) -> None:
-    """Neighbours of a picture: by its noise where that says what it is, else by its pixels."""
     job, image = await conversation.image_behind(interaction, image_id)
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
-    repainted, spec = editing.is_repainted(job), job.spec.with_seed(image.seed)
-    if wishes.remix and not repainted:
-        await interaction.response.send_modal(forms.remix(image_id, spec, action))
+    if wishes.remix and not editing.is_repainted(job):
+        await interaction.response.send_modal(forms.remix(image_id, job.spec.with_seed(image.seed), action))
         return
     conversation.once(interaction, action, image_id)
-    if repainted:
-        source = await editing.of_image(interaction, job, image)
-        await editing.vary(interaction, source, editing.STRENGTHS[action])
-        return
-    await conversation.again(interaction, _neighbours(spec, wishes, action), "vary", image.id, private=job.private)
+    await editing.vary_own(interaction, job, image, action)
 
 
 async def _vary_changed(interaction: Interaction, action: Action, image_id: int) -> None:
@@ -143,13 +136,8 @@ async def _vary_changed(interaction: Interaction, action: Action, image_id: int)
     job, image = await conversation.image_behind(interaction, image_id)
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
     spec = await _changed(interaction, job.spec.with_seed(image.seed), 4)
-    await conversation.again(interaction, _neighbours(spec, wishes, action), "vary", image.id, private=job.private)
-
-
-def _neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:
-    """Four pictures near one, or far from it: so far towards new noise."""
-    percent = wishes.strong if action is Action.VARY_STRONG else wishes.subtle
-    return spec.evolve(variations=(*spec.variations, (conversation.new_seed(), percent / 100)), num_images=4)
+    near = editing.neighbours(spec, wishes, action)
+    await conversation.again(interaction, near, "vary", image.id, private=job.private)
 
 
 def _origin(job: Job, image: StoredImage) -> tuple[JobKind, int | None]:

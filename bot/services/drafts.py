@@ -27,6 +27,7 @@ DOES: Mapping[TaskName, str] = {
     "blend": "blend pictures",
 }
 FLOW_FAMILIES = frozenset({"sd3", "flux"})  # rectified-flow models, which only flow schedulers can sample
+ENLARGED_MC = 100  # millicredits of a megapixel that nothing was painted into
 PICTURE_MC = 1000  # millicredits of one picture at the model's own size and steps
 
 
@@ -153,8 +154,11 @@ def check_defaults(
 def price_mc(spec: Spec, info: ModelInfo) -> int:
     """The price in millicredits: 1 credit a picture at the model's own size and steps, by pixels x steps from there.
 
-    Of an edit count the pixels that are painted and the steps that its strength asks for.
+    Of an edit count the pixels that are painted and the steps that its strength asks for; an upscale that adds nothing
+    takes no model, only room.
     """
+    if isinstance(spec.edit, UpscaleEdit) and spec.edit.mode == "faithful":
+        return max(ENLARGED_MC, ENLARGED_MC * spec.width * spec.height // 1_000_000)
     work = edits.painted_px(spec, info) * spec.steps_run * spec.draws * PICTURE_MC
     own = info.width * info.height * info.num_inference_steps
     return max(1, -(-work // own))

@@ -46,7 +46,27 @@ def zoom(image_id: int, prompt: str) -> Form:
     return _form("Custom Zoom", PressId(Action.ZOOM_CUSTOM, image_id), fields)
 
 
-def _form(title: str, press: PressId, fields: Sequence[discord.ui.TextInput[Form]]) -> Form:
+def vary(press: PressId, prompt: str) -> Form:
+    """How near the new pictures are to the old one, and what they show."""
+    near = _choice("strength", "How near", {"subtle": "Subtle: the same, told again", "strong": "Strong: its idea"})
+    return _form("Vary a picture", press, [near, _prompt(prompt, required=False)])
+
+
+def upscale(press: PressId, prompt: str) -> Form:
+    """How large, and whether detail may be added."""
+    scale = _choice("scale", "How large", {"2": "2x as wide and high", "4": "4x as wide and high"})
+    mode = _choice("mode", "How", {"faithful": "Faithful: nothing added", "creative": "Creative: new detail, by words"})
+    return _form("Upscale a picture", press, [scale, mode, _prompt(prompt, required=False)])
+
+
+def _choice(name: str, label: str, options: Mapping[str, str]) -> discord.ui.Label[Form]:
+    """One of a few; the first is chosen already."""
+    first = next(iter(options))
+    buttons = [discord.RadioGroupOption(label=text, value=key, default=key == first) for key, text in options.items()]
+    return discord.ui.Label(text=label, component=discord.ui.RadioGroup(custom_id=name, options=buttons))
+
+
+def _form(title: str, press: PressId, fields: Sequence[discord.ui.Item[Form]]) -> Form:
     form = Form(title=title, custom_id=str(press), timeout=None)
     for each in fields:
         form.add_item(each)

@@ -28,6 +28,10 @@ class Action(StrEnum):
     PAN_RIGHT = "pr"
     PAN_UP = "pu"
     PAN_DOWN = "pd"
+    MENU_VARY = "mv"  # the form of the menu "Vary"
+    MENU_VARY_FILE = "mvf"  # the same; number = note of an upload
+    MENU_UPSCALE = "mu"  # the form of the menu "Upscale"
+    MENU_UPSCALE_FILE = "muf"  # the same; number = note of an upload
     REROLL = "r"  # the same job with new seeds
     REMIX = "x"  # the form with everything filled in
     SEED = "s"  # the seeds and a line to paste

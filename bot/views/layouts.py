@@ -149,11 +149,12 @@ class Layouts:
         negative = f"without {shown(job.spec.negative_prompt, 300)} · " if job.spec.negative_prompt else ""
         if job.spec.edit is None:
             line = shown(self.paste_line(job.spec.evolve(prompt="", negative_prompt="")), 300)
-            return f"{done} · {negative}{line}" if done else negative + line
-        size = f"{job.spec.width}x{job.spec.height}"
-        parts = [done, size] if job.spec.prompt else [size]
-        line = "" if deeds.is_exact(job.spec) else negative + shown(self._edit_line(job.spec), 300)
-        return " · ".join(filter(None, [*parts, line]))
+            size = ""
+        else:
+            line = "" if deeds.is_exact(job.spec) else shown(self._edit_line(job.spec), 300)
+            size = f"{job.spec.width}x{job.spec.height}"
+        title = done if job.spec.prompt else ""  # else it stands above
+        return " · ".join(filter(None, [title, size, negative + line]))
 
     def _edit_line(self, spec: Spec) -> str:
         """The flags of an edit; its size and picture are told in words."""
@@ -167,7 +168,9 @@ def notice(text: str, *buttons: Press) -> LayoutView:
     return _view([TextDisplay(text), *([_row(*buttons)] if buttons else [])], ACCENT)
 
 
-def batch(number: int, jobs: int, images: int, price_mc: int, left_mc: int, *, relax: bool = False) -> LayoutView:
+def batch(
+    number: int, jobs: int, images: int, price_mc: int, left_mc: int, *, relax: bool = False, note: str = ""
+) -> LayoutView:
     """Ask before several jobs, or a dear one, are started."""
     pictures = f"{images} picture{'s' if images > 1 else ''}"
     what = f"{jobs} jobs, {pictures}" if jobs > 1 else pictures
@@ -176,7 +179,7 @@ def batch(number: int, jobs: int, images: int, price_mc: int, left_mc: int, *, r
         text += " What they do not pay for is painted in the relax lane: free, and slower."
     label = f"Paint {jobs}" if jobs > 1 else "Paint it"
     yes = Press(PressId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")
-    return notice(text, yes, Press(PressId(Action.DISMISS, number), "Not now"))
+    return notice(_noted(text, note), yes, Press(PressId(Action.DISMISS, number), "Not now"))
 
 
 def credits_text(amount_mc: int) -> str:

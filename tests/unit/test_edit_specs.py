@@ -13,6 +13,7 @@ from bot.errors import BadInput
 from bot.grammar import Draft
 from bot.services.drafts import price_mc, resolve
 from bot.services.requests import to_request
+from bot.services.terms import default_terms
 from bot.spec import BlendEdit, Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
 from engine.types import Img2Img, Inpaint, ModelInfo, Outpaint, Upscale
 
@@ -30,6 +31,7 @@ INFO = ModelInfo(
 )
 WORDS = ModelInfo(**{**{n: getattr(INFO, n) for n in INFO.__slots__}, "key": "words", "tasks": frozenset({"txt2img"})})
 SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+TERMS = default_terms(SETTINGS)
 EDITS: list[Edit] = [
     InpaintEdit(mask=MASK, box=(0, 0, 32, 32)),
     OutpaintEdit(source=(128, 128), left=64),
@@ -41,7 +43,7 @@ EDITS: list[Edit] = [
 def spec(edit: Edit | None, size: tuple[int, int] = (128, 128), settings: Settings = SETTINGS, **said: Any) -> Spec:
     draft = Draft(**{"prompt": "a boat", "num_images": 1} | said)
     init = None if isinstance(edit, BlendEdit) else SHA
-    return resolve(draft, (INFO,), settings, 7, init_image=init, init_size=size, edit=edit)
+    return resolve(draft, (INFO,), default_terms(settings), 7, init_image=init, init_size=size, edit=edit)
 
 
 @pytest.mark.parametrize("edit", [None, *EDITS])
@@ -93,15 +95,16 @@ def test_an_edit_costs_what_is_painted() -> None:
     assert price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9)), (2000, 2000)) == 4000  # the model's largest canvas
     assert price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9), only_masked=True), (2000, 2000)) == pytest.approx(1000, 0.2)
     assert price(OutpaintEdit(source=(128, 128), left=64), strength=1.0) == 1500
-    assert price(UpscaleEdit()) == 200
+    assert price(UpscaleEdit()) == 100
+    assert price(UpscaleEdit(), (1500, 1500)) == 900
     assert price(UpscaleEdit(mode="creative")) == 9 * 300
 
 
 def test_a_model_that_cannot_is_named_or_another_one_taken() -> None:
-    found = resolve(Draft(prompt="x"), (WORDS, INFO), SETTINGS, 7, init_image=SHA, init_size=(9, 9), edit=UpscaleEdit())
+    found = resolve(Draft(prompt="x"), (WORDS, INFO), TERMS, 7, init_image=SHA, init_size=(9, 9), edit=UpscaleEdit())
     assert found.model == "mini"
     with pytest.raises(BadInput, match=r"The model words cannot enlarge pictures\. Use mini\."):
-        resolve(Draft(model="words"), (WORDS, INFO), SETTINGS, 7, init_image=SHA, init_size=(9, 9), edit=UpscaleEdit())
+        resolve(Draft(model="words"), (WORDS, INFO), TERMS, 7, init_image=SHA, init_size=(9, 9), edit=UpscaleEdit())
 
 
 def test_the_engine_gets_the_pictures_and_the_values() -> None:
