@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from bot.arguments import add_admin
 from bot.config import Settings
 from bot.errors import UserError
 from bot.store.errors import StoreError
@@ -57,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     _imagine_options(_add(commands, "imagine", _imagine, "Paint a picture into a file, without Discord."))
     _add(commands, "migrate", _migrate, "Bring the database up to date.")
     _add(commands, "sync", _sync, "Publish the slash commands now.")
+    add_admin(_add(commands, "admin", _admin, "Grant, ban, audit, stats and export, also while the bot runs."))
     doctor = _add(commands, "doctor", _doctor, "Check what Easel needs and say what is missing.")
     doctor.add_argument("--health", action="store_true", help="only: is the running bot alive? (for containers)")
     return parser
@@ -166,6 +168,12 @@ def _migrate(_args: argparse.Namespace) -> None:
             print(f"The database {settings.database_path} is up to date.")
 
     asyncio.run(open_and_close())
+
+
+def _admin(args: argparse.Namespace) -> int:
+    from bot import operate
+
+    return operate.run(args, settings_from_environment())
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -145,5 +145,6 @@ async def _leave(interaction: Interaction, number: int) -> None:
     studio = interaction.client.studio
     gone = await studio.privacy.forget(interaction.user.id)
     studio.wishes.forget(interaction.user.id)
+    studio.quotas.forget()  # it keeps people's quotas in memory
     text = f"Everything about you was deleted (jobs: {gone.jobs}, files: {gone.files}). You are welcome back any time."
     await interaction.edit_original_response(view=layouts.notice(text))

@@ -48,11 +48,7 @@ class Privacy:
         if person is None:
             raise NotFound("Easel keeps nothing about you.")
         tables = await self._store.read(holdings.export, person, user_id)
-        when = self._clock.now_ms()
-        entries = [Entry(name="README.txt", data=README.format(when=when).encode())]
-        entries += _tables(tables)
-        entries += _pictures(tables)
-        return Archive(entries, self._files, limit_bytes)
+        return Archive(entries_of(tables, self._now()), self._files, limit_bytes)
 
     async def forget(self, user_id: int) -> Farewell:
         """Forget a person: jobs on their way are cancelled first, then every word, picture and file goes."""
@@ -91,6 +87,11 @@ class Privacy:
 
     def _now(self) -> int:
         return self._clock.now_ms()
+
+
+def entries_of(tables: dict[str, list[dict[str, Any]]], now_ms: int) -> list[Entry]:
+    """The files of an export, from what `holdings.export` gave."""
+    return [Entry(name="README.txt", data=README.format(when=now_ms).encode()), *_tables(tables), *_pictures(tables)]
 
 
 def _tables(tables: dict[str, list[dict[str, Any]]]) -> Iterator[Entry]:

@@ -41,6 +41,29 @@ def to_csv(figures: Figures) -> bytes:
     return out.getvalue().encode("utf-8-sig")
 
 
+def summary(figures: Figures) -> list[str]:
+    """The whole period, one number a line."""
+    total = figures.total
+    rows = [
+        ("days", f"{date(figures.days[0].day)} to {date(figures.days[-1].day)}"),
+        ("jobs", total.jobs),
+        ("pictures", total.images),
+        ("members", total.members),
+        ("wait, median", f"{seconds(total.wait_ms) or '-'} s"),
+        ("painting, median", f"{seconds(total.render_ms) or '-'} s"),
+        ("credits", f"{total.credits_mc / 1000:g}"),
+        ("failed", total.failed),
+        ("refusals", total.refusals),
+        *((f"  {reason(code)}", count) for code, count in figures.refusals),
+    ]
+    return [f"{name:<28} {value}" for name, value in rows]
+
+
+def moment(at_ms: int) -> str:
+    """A time as 2025-06-15 12:34."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
 def date(day: int) -> str:
     """A day of the figures as 2025-06-15."""
     return datetime.fromtimestamp(day * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")

@@ -5,6 +5,7 @@ StoreError
 ├── NewerDatabase      the database was written by a later Easel
 ├── ChangedMigration   a migration that ran is not the one that is shipped
 ├── CorruptDatabase    SQLite's own check failed
+├── NoDatabase         there is none here, or it is older than this Easel (`bot.store.beside`)
 └── NotRunning         the job is not (or no longer) run by this process: whatever it made does not count
 """
 
@@ -29,6 +30,10 @@ class ChangedMigration(StoreError):
 
 class CorruptDatabase(StoreError):
     """The database is damaged."""
+
+
+class NoDatabase(StoreError):
+    """There is no database here, or one of an older version."""
 
 
 class NotRunning(StoreError):

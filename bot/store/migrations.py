@@ -102,6 +102,11 @@ def _missing(steps: tuple[Migration, ...], applied: dict[int, tuple[str, str]]) 
     return [step for step in steps if step.version not in applied]
 
 
+def missing_steps(db: sqlite3.Connection) -> list[str]:
+    """Names of the shipped migrations that a database still needs. Raises: NewerDatabase, ChangedMigration."""
+    return [step.name for step in _missing(shipped(), _applied(db))]
+
+
 def _apply(db: sqlite3.Connection, step: Migration, now_ms: int) -> bool:
     """Run one migration; False when another process was faster."""
     with immediate(db):

@@ -1,0 +1,100 @@
+"""easel admin: short changes beside a running bot, each once, each noted."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bot.__main__ import main
+from bot.config import Settings
+from bot.store import Store, SystemClock
+from bot.store.migrations import migrate
+
+ANN = 4_000_000_001
+
+
+@pytest.fixture(autouse=True)
+def _data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for key in [key for key in os.environ if key.startswith("EASEL_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "data" / "easel.db"
+    migrate(path, 0)
+    return path
+
+
+async def test_granting_beside_a_running_bot_counts_once_by_its_key(
+    database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with Store.open(database, SystemClock()) as running:
+        assert main(["admin", "grant", str(ANN), "12.5", "--key", "may", "--reason", "prize"]) == 0
+        assert main(["admin", "grant", str(ANN), "12.5", "--key", "may"]) == 0
+        await running.remember("the bot", "writes on")
+        assert (await running.balance(ANN, 7, 0)).paid_mc == 12_500
+        assert await running.problems() == []
+    assert "used already" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("database")
+def test_banning_listing_and_lifting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["admin", "ban", str(ANN), "--reason", "spam", "--until", "7d"]) == 0
+    assert main(["admin", "ban"]) == 0
+    assert f"{ANN}  until" in capsys.readouterr().out
+    assert main(["admin", "ban", str(ANN), "--lift"]) == 0
+    assert main(["admin", "ban", str(ANN), "--lift"]) == 2
+    assert main(["admin", "audit", "--action", "ban"]) == 0
+    captured = capsys.readouterr()
+    assert "not banned" in captured.err
+    assert [line.split("  ")[4] for line in captured.out.splitlines()[-2:]] == ["ban.lift", "ban.set"]
+
+
+@pytest.mark.usefixtures("database")
+def test_stats_and_the_log_as_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["admin", "grant", str(ANN), "1"])
+    assert main(["admin", "audit", "--csv", "log.csv"]) == 0
+    rows = list(csv.reader(io.StringIO((tmp_path / "log.csv").read_text("utf-8-sig"))))
+    assert rows[1][4] == "credits.grant"
+    assert main(["admin", "stats", "--days", "7", "--csv", "s.csv", "--png", "s.png"]) == 0
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+    assert "pictures" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("database")
+def test_everything_of_a_person_as_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["admin", "export", str(ANN), "--out", "ann.zip"]) == 2
+    main(["admin", "grant", str(ANN), "1"])
+    assert main(["admin", "export", str(ANN), "--out", "ann.zip"]) == 0
+    with zipfile.ZipFile(tmp_path / "ann.zip") as file:
+        assert "data/transfer.json" in file.namelist()
+    assert "keeps nothing" in capsys.readouterr().err
+
+
+def test_without_a_database_one_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["admin", "stats"]) == 2
+    assert "There is no database" in capsys.readouterr().err
+    assert not Settings().database_path.exists()
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["grant", "5", "-3"], "cannot be granted"),
+        (["grant", "-5", "3"], "Discord id"),
+        (["ban", "5", "--until", "soon"], "is no time"),
+        (["stats", "--days", "0"], "1 to 3650"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["admin", *arguments]) == 2
+    assert says in capsys.readouterr().err
