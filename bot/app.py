@@ -14,10 +14,11 @@ import discord
 
 from bot import logs
 from bot.client import Client, Studio
-from bot.commands import admin, edit, edit_presses, imagine, library, models, oneself, presses, region, styles
+from bot.commands import admin, edit, edit_presses, imagine, library, models, oneself, presses, region, starring, styles
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
+from bot.gallery import Gallery
 from bot.notices import Notices
 from bot.services.audit import Audit
 from bot.services.choosing import Choosing
@@ -28,6 +29,8 @@ from bot.services.moderation import Moderation
 from bot.services.outbox import Outbox
 from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
+from bot.services.safety import Safety
+from bot.services.stars import Stars
 from bot.services.upkeep import Upkeep
 from bot.services.wishes import Wishes
 from bot.store.clock import Clock, SystemClock
@@ -101,14 +104,17 @@ class App:
         self.client = Client(**self._client_options)  # type: ignore[arg-type]
         layouts = Layouts(self.backend.models)
         self._wishes = Wishes(self.store, self._clock, self.backend.models)
-        delivery = Delivery(self.client, layouts, files, self._clock, self._wishes.quiet)
         audit = Audit(self.store, self._clock)
-        self._dispatcher = Dispatcher(self.store, self.backend, files, delivery, settings, self._clock)
+        moderation = Moderation(self.store, audit, self._clock, settings, self.backend)
+        stars = Stars(self.store, moderation)
+        delivery = Delivery(self.client, layouts, files, self._clock, self._wishes.quiet, stars.count)
+        sift = Safety(moderation, audit, files).sift
+        self._dispatcher = Dispatcher(self.store, self.backend, files, delivery, settings, self._clock, sift=sift)
         self._outbox = Outbox(self.store, delivery, self._clock)
         privacy = Privacy(self.store, files, self._dispatcher, self._clock)
         self._upkeep = Upkeep(self.store, privacy, self._clock, settings.retention_days)
-        moderation = Moderation(self.store, audit, self._clock, settings, self.backend)
         self.client.delivery = delivery
+        self.client.gallery = Gallery(self.client, stars, delivery)
         self.client.notices = Notices(self.client, audit, moderation)
         self.client.studio = Studio(
             settings=settings,
@@ -122,11 +128,12 @@ class App:
             wishes=self._wishes,
             audit=audit,
             moderation=moderation,
+            stars=stars,
             quotas=Quotas(self.store, settings, self._clock),
             layouts=layouts,
             clock=self._clock,
         )
-        topics = (imagine, library, presses, edit, edit_presses, region, oneself, styles, models, admin)
+        topics = (imagine, library, presses, edit, edit_presses, region, oneself, styles, models, starring, admin)
         for commands in topics:
             commands.install(self.client)
         return self
@@ -146,6 +153,7 @@ class App:
         started.push_async_callback(self.backend.close)
         await self._outbox.start()
         started.push_async_callback(self._outbox.stop, FLUSH_S)
+        await self.client.gallery.tidy()
         await self._dispatcher.start()
         started.push_async_callback(self._dispatcher.stop, self.settings.shutdown_grace_s)
         await self._wishes.load()

@@ -17,6 +17,7 @@ from bot import refusals
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
+from bot.gallery import Gallery
 from bot.notices import Notices
 from bot.services.audit import Audit
 from bot.services.choosing import Choosing
@@ -25,6 +26,7 @@ from bot.services.jobs import Jobs
 from bot.services.moderation import Moderation
 from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
+from bot.services.stars import Stars
 from bot.services.upkeep import Upkeep
 from bot.services.wishes import Wishes
 from bot.store import figures
@@ -58,6 +60,7 @@ class Studio:
     choosing: Choosing
     wishes: Wishes
     moderation: Moderation
+    stars: Stars
     layouts: Layouts
     clock: Clock
 
@@ -80,11 +83,12 @@ class Tree(app_commands.CommandTree["Client"]):
 
 
 class Client(discord.AutoShardedClient):
-    """Easel on Discord. `studio`, `delivery` and `notices` are set by `bot.app` before it connects."""
+    """Easel on Discord. `studio`, `delivery`, `notices` and `gallery` are set by `bot.app` before it connects."""
 
     studio: Studio
     delivery: Delivery
     notices: Notices
+    gallery: Gallery
 
     def __init__(self, *, shard_count: int | None = None, always_sync: bool = False) -> None:
         super().__init__(

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import discord
+from PIL import Image
 
 from bot import pictures
 from bot.client import Client, Interaction
-from bot.errors import BadInput, MissingPermission, NotEnoughCredits, NotFound, NotYours, UserError
+from bot.errors import BadInput, MissingPermission, NotEnoughCredits, NotFound, NotYours, Refused, UserError
 from bot.grammar import GRID, Draft, parse
 from bot.services import drafts
 from bot.services.asker import Asker
@@ -195,19 +196,26 @@ async def queue(interaction: Interaction, order: Order) -> list[Job]:
 async def stored_input(interaction: Interaction, picture: int | discord.Attachment) -> tuple[str, tuple[int, int]]:
     """Keep a picture to edit: of a job (by its image's id) or an attachment; its sha256 and size. Acknowledge first.
 
-    Raises: NotFound, BadInput.
+    Raises: NotFound, BadInput, Refused.
     """
     studio = interaction.client.studio
     if isinstance(picture, discord.Attachment):
         check_size(picture.size)
         image = await asyncio.to_thread(read_upload, await picture.read())
+        await check_upload(interaction, image)
         owner = interaction.user.id
     else:
         job, row = await studio.store.job_of_image(picture)
         check_visible(interaction, job)
+        check_shown(interaction, [row])
         image = await asyncio.to_thread(pictures.opened, await studio.files.read(row.path))
         owner = job.user_id  # a copy of somebody's picture is forgotten with them, whoever edits it
     return await studio.jobs.store_input(image, owner), image.size
+
+
+async def check_upload(interaction: Interaction, image: Image.Image) -> None:
+    """Whether a safety check lets us work with a picture. Raises: Refused, EngineError."""
+    await interaction.client.studio.moderation.check_upload(asker_of(interaction), image)
 
 
 async def acknowledge(interaction: Interaction, *, private: bool) -> None:
@@ -264,6 +272,7 @@ def _new_job(interaction: Interaction, spec: Spec, order: Order, part: int) -> N
         parent_image_id=order.parent,
         private=order.private,
         message_id=interaction.extras.get("message_id") if len(order.specs) == 1 else None,
+        aged=asker_of(interaction).nsfw,
     )
 
 
@@ -317,7 +326,14 @@ async def image_behind(interaction: Interaction, image_id: int) -> tuple[Job, St
     """The image behind a button, if this person may see it here. Raises: NotFound."""
     job, image = await interaction.client.studio.store.job_of_image(image_id)
     check_visible(interaction, job)
+    check_shown(interaction, [image])
     return job, image
+
+
+def check_shown(interaction: Interaction, images: Sequence[StoredImage]) -> None:
+    """What a safety check objected to stays in age-restricted channels. Raises: Refused."""
+    if any(image.flagged for image in images) and not asker_of(interaction).nsfw:
+        raise Refused("The safety check flagged this picture. It can be shown in age-restricted channels only.")
 
 
 def once(interaction: Interaction, action: Action, number: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 
 import discord
@@ -44,9 +44,11 @@ class Delivery:
         files: ImageFiles,
         clock: Clock,
         quiet: Collection[int] = (),
+        stars: Callable[[Job, Sequence[StoredImage]], Awaitable[int | None]] | None = None,
     ) -> None:
         self._client, self._layouts, self._files, self._clock = client, layouts, files, clock
         self._quiet = quiet  # people who want no pictures while painting
+        self._stars = stars  # how many a picture has; None where it can have none
         self._live: dict[int, _Live] = {}
         self._pace = Pace()
         self._limits: dict[int, int] = {}
@@ -138,13 +140,24 @@ class Delivery:
     async def _result(
         self, job: Job, images: Sequence[StoredImage], limit: int
     ) -> tuple[discord.ui.LayoutView, Upload]:
+        upload = await self._upload(job, images, limit)
+        stars = await self._stars(job, images) if self._stars else None
+        return self.finished(job, images, upload.name, stars), upload
+
+    async def _upload(self, job: Job, images: Sequence[StoredImage], limit: int) -> Upload:
         blobs = [await self._files.read(image.path) for image in images]
-        upload = await asyncio.to_thread(_picture, job, blobs, limit)
-        missing = job.spec.num_images - len(images)
-        note = f"{missing} of {job.spec.num_images} pictures failed and were not charged." if missing else ""
-        if upload.name.endswith(".webp"):
-            note = f"{note} Sent as WebP to fit Discord's limit.".strip()
-        return self._layouts.grid(job, images, upload.name, note), upload
+        return await asyncio.to_thread(_picture, job, blobs, limit)
+
+    def finished(
+        self, job: Job, images: Sequence[StoredImage], filename: str, stars: int | None
+    ) -> discord.ui.LayoutView:
+        """A finished job's message around its file, posted already or not."""
+        return self._layouts.grid(job, images, filename, _note(job, len(images), filename), stars)
+
+    async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
+        """What the gallery shows of a job, and its file."""
+        upload = await self._upload(job, images, self._limit_bytes(job.guild_id))
+        return self._layouts.poster(job, upload.name, stars), upload
 
     def _post(self, job: Job) -> Post:
         return Post(self._client, job, self._clock.now_ms())
@@ -153,6 +166,18 @@ class Delivery:
         guild = self._client.get_guild(guild_id)
         known = self._limits.get(guild_id)
         return known or (guild.filesize_limit if guild else DEFAULT_LIMIT_BYTES)
+
+
+def _note(job: Job, delivered: int, filename: str) -> str:
+    """What a member should know of a result besides its pictures."""
+    failed = job.spec.num_images - delivered - job.withheld
+    asked = job.spec.num_images
+    notes = [
+        f"{failed} of {asked} pictures failed and were not charged." if failed else "",
+        f"The safety check withheld {job.withheld} of {asked} pictures; not charged." if job.withheld else "",
+        "Sent as WebP to fit Discord's limit." if filename.endswith(".webp") else "",
+    ]
+    return " ".join(filter(None, notes))
 
 
 def _picture(job: Job, blobs: Sequence[bytes], limit: int) -> Upload:
@@ -173,6 +198,8 @@ def _apply(state: Painting, event: Event, now_ms: int) -> bool:
         case Progress(step=step, steps=steps):
             state.step, state.steps = step, steps
             state.eta_s = _left_s(state, now_ms)
+        case Preview(index=index, flagged=True):
+            state.previews.pop(index, None)
         case Preview(index=index, image=image):
             state.previews[index] = image
         case _:

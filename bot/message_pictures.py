@@ -24,7 +24,9 @@ from bot.views.ids import Action, PressId
 
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
-NUMBERS_A_JOB = frozenset({Action.CANCEL, Action.AGAIN, Action.SHOW, Action.OLDER, Action.BATCH, Action.DISMISS})
+NUMBERS_A_JOB = frozenset(
+    {Action.CANCEL, Action.AGAIN, Action.SHOW, Action.OLDER, Action.BATCH, Action.DISMISS, Action.STAR, Action.STOP}
+)
 NUMBERS_A_REGION = frozenset({Action.WAYS, Action.CELLS, Action.CELL, Action.CELLS_DONE, Action.PAINTED, Action.WORDS})
 UNREADABLE = (
     "I cannot see a picture in that message. Use **Apps** in its own menu instead (right-click it, or press and hold), "
@@ -103,9 +105,13 @@ async def data(interaction: Interaction, found: Found) -> bytes:
 
 
 async def picture(interaction: Interaction, found: Found) -> Image.Image:
-    """The picture as RGB, checked like every upload. Raises: NotFound, BadInput."""
+    """The picture as RGB, checked like every upload. Raises: NotFound, BadInput, Refused."""
     raw = await data(interaction, found)
-    return await asyncio.to_thread(pictures.opened if found.attachment is None else read_upload, raw)
+    if found.attachment is None:
+        return await asyncio.to_thread(pictures.opened, raw)
+    image = await asyncio.to_thread(read_upload, raw)
+    await conversation.check_upload(interaction, image)
+    return image
 
 
 def first_picture(attachments: Iterable[discord.Attachment]) -> discord.Attachment | None:
@@ -138,8 +144,10 @@ def _flat(components: Iterable[Any]) -> Iterator[Any]:
 async def _stored(interaction: Interaction, ids: list[int]) -> Found:
     found = [await interaction.client.studio.store.job_of_image(image_id) for image_id in ids]
     job = found[0][0]
+    images = tuple(image for owner, image in found if owner.id == job.id)
     conversation.check_visible(interaction, job)
-    return Found(job=job, images=tuple(image for owner, image in found if owner.id == job.id))
+    conversation.check_shown(interaction, images)
+    return Found(job=job, images=images)
 
 
 async def _of_job(interaction: Interaction, job_id: int, number: int | None) -> Found:
@@ -150,6 +158,7 @@ async def _of_job(interaction: Interaction, job_id: int, number: int | None) -> 
     images = await store.images(job_id)
     if not images or (number is not None and not 0 < number <= len(images)):
         raise NotFound(f"Job {job_id} has {len(images)} pictures. Look at **/history**.")
+    conversation.check_shown(interaction, images)
     return Found(job=job, images=tuple(images if number is None else images[number - 1 : number]))
 
 

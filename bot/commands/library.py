@@ -10,12 +10,13 @@ from discord import app_commands
 
 from bot import conversation, pictures
 from bot.client import Client, Interaction
-from bot.errors import NotFound
+from bot.errors import NotFound, Refused
 from bot.refusals import told
 from bot.services import drafts
 from bot.store.records import Job, StoredImage
 from bot.views import layouts
 from bot.views.ids import Action
+from bot.views.moderation import pause_line
 from engine import mini
 
 PAGE = 4  # jobs of one history page: 4 x (section + text + thumbnail + row + button) stays far under 40 components
@@ -97,6 +98,7 @@ async def _show(interaction: Interaction, job_id: int) -> None:
     images = await studio.store.images(job_id)
     if not images:
         raise NotFound(f"Job {job_id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
+    conversation.check_shown(interaction, images)
     conversation.check_place(interaction, job.private)
     await conversation.acknowledge(interaction, private=job.private)
     view, upload = await interaction.client.delivery.result(job, images)
@@ -122,10 +124,11 @@ async def _history(interaction: Interaction, before: int | None) -> None:
 
 
 async def _thumbnail(interaction: Interaction, job: Job, images: list[StoredImage]) -> discord.File | None:
-    """The job's grid, small; None when it has no pictures or their files are gone."""
+    """The job's grid, small; None when it has no pictures, their files are gone, or they are not for this channel."""
     try:
+        conversation.check_shown(interaction, images)
         blobs = [await interaction.client.studio.files.read(image.path) for image in images[:4]]
-    except NotFound:
+    except (NotFound, Refused):
         return None
     if not blobs:
         return None
@@ -162,4 +165,5 @@ async def _info(interaction: Interaction) -> str:
         "the price grows with pixels and steps. You pay only for pictures you get.",
         f"Of yours on their way: {len(mine)}. In the whole queue: {await studio.store.queue_length()}.",
     ]
+    lines += [f"**{pause_line(pause)}**" for pause in await studio.moderation.pauses(guild_id)]
     return "\n".join(lines)

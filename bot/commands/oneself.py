@@ -143,6 +143,7 @@ async def _leave(interaction: Interaction, number: int) -> None:
         raise NotYours("Only the person themselves can delete their data: /privacy delete.")
     await interaction.response.edit_message(view=layouts.notice("Deleting …"))
     studio = interaction.client.studio
+    await interaction.client.gallery.withdraw(interaction.user.id)
     gone = await studio.privacy.forget(interaction.user.id)
     studio.wishes.forget(interaction.user.id)
     studio.quotas.forget()  # it keeps people's quotas in memory

@@ -75,6 +75,7 @@ def install(client: Client) -> None:
         await interaction.response.defer()
         await interaction.client.studio.jobs.delete(job.id, interaction.user.id, admin=admin)
         await _note(interaction, job, "job.delete")
+        await interaction.client.gallery.tidy()
         await interaction.delete_original_response()
         await interaction.followup.send("Deleted, with its files.", ephemeral=True)
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -20,8 +20,9 @@ from bot.services.files import ImageFiles
 from bot.services.ports import Listener
 from bot.services.relay import Relay
 from bot.services.runs import Outcome, Run
+from bot.services.safety import ALL_WITHHELD, withhold
 from bot.services.waiting import first_of, seconds_until
-from bot.store import Clock, Job, NotRunning, Store
+from bot.store import Clock, Job, NewImage, NotRunning, Store
 from engine.errors import EngineClosed, QueueFull
 from engine.types import Backend, Cancelled, Failed
 
@@ -43,10 +44,12 @@ class Dispatcher:
         settings: Settings,
         clock: Clock,
         boot_id: str | None = None,
+        sift: Callable[[Job, Sequence[NewImage]], Awaitable[tuple[NewImage, ...]]] = withhold,
     ) -> None:
         self._store, self._backend, self._files, self._listener = store, backend, files, listener
         self._settings, self._clock = settings, clock
         self.boot_id = boot_id or secrets.token_hex(8)
+        self._sift = sift  # which pictures may be delivered
         self.stopping = False
         self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
         self._loop: asyncio.Task[None] | None = None
@@ -155,7 +158,15 @@ class Dispatcher:
         elif isinstance(outcome.end, Failed):
             await self._failed(run, outcome, outcome.end)
         else:
-            await self._store.rendered(run.job.id, self.boot_id, outcome.images)
+            await self._finish(run.job, outcome.images)
+
+    async def _finish(self, job: Job, images: Sequence[NewImage]) -> None:
+        """Owe what may be delivered, unless that is nothing."""
+        kept = await self._sift(job, images)
+        if kept:
+            await self._store.rendered(job.id, self.boot_id, kept, withheld=len(images) - len(kept))
+        else:
+            await self._fail(job, "unsafe", ALL_WITHHELD)
 
     async def _failed(self, run: Run, outcome: Outcome, end: Failed) -> None:
         """Retry what a retry may mend; else deliver what is ready; else say what went wrong."""
@@ -165,7 +176,7 @@ class Dispatcher:
         elif error.retryable and job.attempts < len(RETRY_DELAYS_S):
             await self._again(run, count_attempt=True, delay_s=RETRY_DELAYS_S[job.attempts])
         elif outcome.images:
-            await self._store.rendered(job.id, self.boot_id, outcome.images)
+            await self._finish(job, outcome.images)
         else:
             await self._fail(job, error.code, str(error))
 

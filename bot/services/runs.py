@@ -102,4 +102,6 @@ async def _save(job_id: int, event: ImageReady, files: ImageFiles) -> NewImage:
         width=event.image.width,
         height=event.image.height,
         recipe=asdict(event.recipe),
+        flagged=event.flagged,
+        reason=event.reason,
     )

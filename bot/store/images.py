@@ -21,7 +21,7 @@ def add(db: sqlite3.Connection, job_id: int, new: NewImage, now_ms: int) -> None
     """The file must be on disk already."""
     db.execute(
         "INSERT INTO image (job_id, role, ordinal, seed, rel_path, mime, width, height, bytes, sha256, recipe,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " created_at, flagged) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             job_id,
             new.role,
@@ -35,6 +35,7 @@ def add(db: sqlite3.Connection, job_id: int, new: NewImage, now_ms: int) -> None
             bytes.fromhex(new.file.sha256),
             json.dumps(dict(new.recipe), separators=(",", ":")),
             now_ms,
+            int(new.flagged),
         ),
     )
 

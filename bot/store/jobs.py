@@ -108,6 +108,7 @@ def _insert(db: sqlite3.Connection, new: NewJob, person: int, limits: Limits, no
         "spec_version": SPEC_VERSION,
         "parent_image_id": new.parent_image_id,
         "private": int(new.private),
+        "aged": int(new.aged),
         "quote": new.price_mc,
         "application_id": new.application_id,
         "reply_token": new.reply_token or None,
@@ -156,7 +157,9 @@ def _put_back(db: sqlite3.Connection, job_id: int, count_attempt: bool, not_befo
     )
 
 
-def rendered(db: sqlite3.Connection, job_id: int, boot_id: str, new: tuple[NewImage, ...], now_ms: int) -> Job:
+def rendered(
+    db: sqlite3.Connection, job_id: int, boot_id: str, new: tuple[NewImage, ...], now_ms: int, withheld: int = 0
+) -> Job:
     """Store the pictures, take their share of the price, owe the result. Raises: NotRunning."""
     job = _held(db, job_id, boot_id)
     outputs = sum(image.role == "output" for image in new)
@@ -166,7 +169,7 @@ def rendered(db: sqlite3.Connection, job_id: int, boot_id: str, new: tuple[NewIm
         images.add(db, job_id, image, now_ms)
     _end(db, job_id, "rendered", now_ms)
     ledger.resolve(db, job_id, charge_mc, now_ms)
-    db.execute("UPDATE job SET charged = ? WHERE id = ?", (charge_mc, job_id))
+    db.execute("UPDATE job SET charged = ?, withheld = ? WHERE id = ?", (charge_mc, withheld, job_id))
     delivery.owe(db, job_id, "result", now_ms)
     return get(db, job_id)
 

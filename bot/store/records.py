@@ -37,6 +37,7 @@ class NewJob:
         private: only its owner sees the message (an ephemeral one can be edited by token only).
         reply_token: of the interaction; a secret, wiped once delivered or expired.
         message_id: of the message that will show the job, if it is there already.
+        aged: asked for in an age-restricted channel.
     """
 
     interaction_id: int
@@ -53,6 +54,7 @@ class NewJob:
     lane: Lane = "fast"
     part: int = 0
     message_id: int | None = None
+    aged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class Job:
     error_code: str | None
     error_text: str | None
     parent_job_id: int | None = None  # of the parent image, unless it was deleted
+    aged: bool = False
+    withheld: int = 0  # pictures that a safety check kept back
 
     @property
     def active(self) -> bool:
@@ -111,6 +115,8 @@ class NewImage:
     mime: str = "image/png"
     role: ImageRole = "output"
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    flagged: bool = False  # a safety check objects, for `reason`
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +135,7 @@ class StoredImage:
     sha256: str
     mime: str
     recipe: Mapping[str, Any]
+    flagged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

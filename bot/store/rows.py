@@ -41,6 +41,8 @@ def job_of(row: sqlite3.Row) -> Job:
         error_code=row["error_code"],
         error_text=row["error_text"],
         parent_job_id=row["parent_job"],
+        aged=bool(row["aged"]),
+        withheld=row["withheld"],
     )
 
 
@@ -58,6 +60,7 @@ def image_of(row: sqlite3.Row) -> StoredImage:
         sha256=row["sha256"].hex(),
         mime=row["mime"],
         recipe=json.loads(row["recipe"]),
+        flagged=bool(row["flagged"]),
     )
 
 

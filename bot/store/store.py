@@ -91,9 +91,9 @@ class Store:
         self.queued.set()
         return job
 
-    async def rendered(self, job_id: int, boot_id: str, new: Sequence[NewImage]) -> Job:
+    async def rendered(self, job_id: int, boot_id: str, new: Sequence[NewImage], withheld: int = 0) -> Job:
         """Store the pictures, take their share of the price, release the rest, owe the result. Raises: NotRunning."""
-        job = await self._write(jobs.rendered, job_id, boot_id, tuple(new), self._clock.now_ms())
+        job = await self._write(jobs.rendered, job_id, boot_id, tuple(new), self._clock.now_ms(), withheld)
         self.owed.set()
         return job
 

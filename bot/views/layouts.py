@@ -67,33 +67,52 @@ class Layouts:
         parts.append(_row(Press(PressId(Action.CANCEL, job.id), "Cancel", emoji="✖️")))
         return _view(parts, ACCENT)
 
-    def grid(self, job: Job, images: Sequence[StoredImage], filename: str, note: str = "") -> LayoutView:
-        """A finished job: the pictures in one, and what can be done with each."""
+    def grid(
+        self, job: Job, images: Sequence[StoredImage], filename: str, note: str = "", stars: int | None = None
+    ) -> LayoutView:
+        """A finished job: the pictures in one, and what can be done with each. `stars` None = no star button."""
         if len(images) == 1:
-            return self.single(job, images[0], filename, note=note)
+            return self.single(job, images[0], filename, note=note, stars=stars)
         first = images[0].id
         pick = [Press(PressId(Action.PICK, image.id), f"U{n}") for n, image in enumerate(images[:4], 1)]
         vary = [Press(PressId(Action.VARY, image.id), f"V{n}") for n, image in enumerate(images[:4], 1)]
         return _view(
             [
                 TextDisplay(_noted(self.headline(job), hint(job.spec), job.spec.note, note)),
-                _gallery(filename, alt_text(job)),
+                _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images)),
                 _row(*pick, Press(PressId(Action.REROLL, first), "", emoji="🔄")),
                 _row(*vary, Press(PressId(Action.REMIX, first), "Remix", emoji="🎛️")),
                 _row(
                     Press(PressId(Action.SEED, first), "Seed", emoji="🌱"),
                     Press(PressId(Action.DELETE, first), "Delete", emoji="🗑️"),
+                    *single.star(job.id, stars),
                 ),
             ],
             DONE,
         )
 
-    def single(self, job: Job, image: StoredImage, filename: str, *, note: str = "", copy: bool = False) -> LayoutView:
+    def single(
+        self,
+        job: Job,
+        image: StoredImage,
+        filename: str,
+        *,
+        note: str = "",
+        copy: bool = False,
+        stars: int | None = None,
+    ) -> LayoutView:
         """One image at full size. Delete takes a `copy` away alone, and the only post with its job."""
         job = replace(job, spec=job.spec.with_seed(image.seed))  # its own seed, so that its line gives it alone
-        buttons = single.rows(job.spec, image, self._tasks(job.spec), copy=copy)
+        buttons = single.rows(job.spec, image, self._tasks(job.spec), copy=copy, stars=single.star(job.id, stars))
         words = _noted(self.headline(job), hint(job.spec), job.spec.note, note)
-        return _view([TextDisplay(words), _gallery(filename, alt_text(job)), *buttons], DONE)
+        picture = _gallery(filename, alt_text(job), spoiler=image.flagged)
+        return _view([TextDisplay(words), picture, *buttons], DONE)
+
+    def poster(self, job: Job, filename: str, stars: int) -> LayoutView:
+        """A starred job in the gallery, with the way to its buttons."""
+        show = Press(PressId(Action.SHOW, job.id), "Show")
+        words = f"{self.headline(job)}\n-# {stars} ⭐ in <#{job.channel_id}>"
+        return _view([TextDisplay(words), _gallery(filename, alt_text(job)), _row(show)], DONE)
 
     def ended(self, job: Job, sentence: str) -> LayoutView:
         """A job without a picture: what happened, that nothing was charged, and a way to try again."""

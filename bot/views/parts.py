@@ -15,9 +15,10 @@ DONE = discord.Colour(0x57A773)
 BROKEN = discord.Colour(0xD1603D)
 
 
-def gallery(filename: str, description: str) -> MediaGallery[LayoutView]:
+def gallery(filename: str, description: str, *, spoiler: bool = False) -> MediaGallery[LayoutView]:
     """An attached picture, with a text for those who cannot see it (at most 1,024 characters)."""
-    return MediaGallery(discord.MediaGalleryItem(f"attachment://{filename}", description=description))
+    item = discord.MediaGalleryItem(f"attachment://{filename}", description=description, spoiler=spoiler)
+    return MediaGallery(item)
 
 
 def row(*buttons: Press) -> ActionRow[LayoutView]:

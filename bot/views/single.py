@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from discord.ui import ActionRow, LayoutView
 
@@ -22,14 +22,21 @@ PANS: Mapping[edits.Direction, Action] = {
 }
 
 
-def rows(spec: Spec, image: StoredImage, tasks: frozenset[str], *, copy: bool) -> list[ActionRow[LayoutView]]:
+def rows(
+    spec: Spec, image: StoredImage, tasks: frozenset[str], *, copy: bool, stars: Sequence[Press] = ()
+) -> list[ActionRow[LayoutView]]:
     """Rows of at most five buttons. Delete takes a `copy` away alone, and the only post with its job."""
     size = image.width, image.height
-    groups = [_upscales(image.id, size, tasks), _varies(spec, image.id, tasks)]
+    groups: list[Iterable[Press]] = [_upscales(image.id, size, tasks), _varies(spec, image.id, tasks)]
     if "outpaint" in tasks:
         groups += [_zooms(image.id), _pans(image.id, size)]
-    groups.append(_rest(spec, image.id, Action.REMOVE if copy else Action.DELETE))
+    groups.append([*_rest(spec, image.id, Action.REMOVE if copy else Action.DELETE), *stars])
     return [row(*buttons) for group in groups if (buttons := list(group))]
+
+
+def star(job_id: int, stars: int | None) -> list[Press]:
+    """The star button with its count; none where a picture can have no stars."""
+    return [] if stars is None else [Press(PressId(Action.STAR, job_id), str(stars or ""), emoji="⭐")]
 
 
 def _upscales(image_id: int, size: tuple[int, int], tasks: frozenset[str]) -> Iterator[Press]:
