@@ -1,4 +1,4 @@
-"""What happens by itself once a day: old jobs and left servers are forgotten. Knows no Discord."""
+"""What happens by itself once a day: old jobs, left servers and open questions are forgotten. Knows no Discord."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import sqlite3
 
 from bot.services.privacy import Privacy
-from bot.store import Clock, Store, allowance, privacy
+from bot.store import Clock, Store, allowance, notes, privacy
 
 log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
@@ -61,6 +61,7 @@ class Upkeep:
             old = await self._privacy.forget_before(now_ms - self._retention_days * DAY_MS)
             log.info("%d jobs were older than %d days and were forgotten", old, self._retention_days)
         await self._store.write(allowance.forget_expired, now_ms)
+        await self._store.write(notes.drop_questions, now_ms - DAY_MS)
         if left or old:
             await self._store.erase_traces()
 

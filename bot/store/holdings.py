@@ -10,8 +10,9 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from bot.store.notes import ASKED
+
 JOBS = "SELECT id FROM job WHERE user_id = :person"
-ASKED = "key GLOB 'batch:*' OR key GLOB 'announce:*'"  # notes that begin with whose they are
 SECRET = frozenset({"reply_token"})  # Discord's, not theirs; it is gone after 15 minutes anyway
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
+ASKED = "(key GLOB 'batch:*' OR key GLOB 'announce:*' OR key GLOB 'menu:*')"
+"""Questions that wait for an answer: `<what>:<interaction id>`, whose value begins with whose they are."""
+DISCORD_EPOCH_MS = 1_420_070_400_000  # a snowflake's upper bits count from here
+
 
 def remember(db: sqlite3.Connection, key: str, value: str) -> None:
     db.execute("INSERT INTO note VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value))
@@ -18,6 +22,12 @@ def take(db: sqlite3.Connection, key: str) -> str | None:
     """Recall and forget in one: of several who take a note, one gets it."""
     row = db.execute("DELETE FROM note WHERE key = ? RETURNING value", (key,)).fetchone()
     return None if row is None else str(row["value"])
+
+
+def drop_questions(db: sqlite3.Connection, before_ms: int) -> int:
+    """Forget what was asked before `before_ms` and never answered; how many. An interaction's id tells its time."""
+    asked_ms = "(CAST(substr(key, instr(key, ':') + 1) AS INTEGER) >> 22) + ?"
+    return db.execute(f"DELETE FROM note WHERE {ASKED} AND {asked_ms} < ?", (DISCORD_EPOCH_MS, before_ms)).rowcount
 
 
 def problems(db: sqlite3.Connection) -> list[str]:

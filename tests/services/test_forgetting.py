@@ -217,3 +217,17 @@ async def test_settings_of_members_and_servers_are_kept(tmp_path: Path, clock: M
         assert await bench.store.write(choices.drop_style, GUILD, "ink")
         assert (await bench.store.read(choices.defaults, GUILD)).styles == ("gold",)
         assert [style.name for style in await bench.store.read(choices.styles, GUILD)] == ["gold"]
+
+
+async def test_questions_that_nobody_answers_are_forgotten_after_a_day(tmp_path: Path, clock: ManualClock) -> None:
+    def asked(hours_ago: float) -> int:
+        return (clock.now_ms() - int(hours_ago * 3_600_000) - 1_420_070_400_000) << 22
+
+    async with workbench(tmp_path, clock) as bench:
+        old, young = asked(25), asked(23)
+        for key in (f"batch:{old}", f"menu:{old}", f"announce:{old}", f"batch:{young}", "commands:7"):
+            await bench.store.remember(key, "[5]")
+        await Upkeep(bench.store, service(bench, clock), clock, 0).once_a_day()
+        kept = [await bench.store.recall(key) for key in (f"batch:{old}", f"menu:{old}", f"announce:{old}")]
+        assert kept == [None, None, None]
+        assert [await bench.store.recall(key) for key in (f"batch:{young}", "commands:7")] == ["[5]", "[5]"]
