@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from bot.demo import Stage
+from bot.spec import OutpaintEdit
 from bot.store.records import Job
+from engine import Outpaint, metadata
+from engine.resolve import picture_sha256
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 EDITS = {
@@ -76,3 +81,222 @@ async def test_a_stranger_edits_with_their_own_credits(studio: Stage) -> None:
     assert await credits_of(studio) == before
     assert await credits_of(studio, "Ben") < studio.settings.credits_a_day * 1000
     assert (await job_of(studio, result)).user_id == studio.members["Ben"].id
+
+
+# ---------------------------------------------------------------- what the pictures are
+async def test_zooming_out_keeps_the_size_and_shrinks_the_picture(studio: Stage) -> None:
+    shown = await alone(studio)
+    result = await pressed(studio, shown, "Zoom Out 2x")
+    job = await job_of(studio, result)
+    assert (job.spec.width, job.spec.height, job.spec.num_images) == (128, 128, 4)
+    assert job.spec.edit == OutpaintEdit(source=(128, 128), left=64, right=64, top=64, bottom=64)
+    small = picture(studio, shown).resize((64, 64), Image.Resampling.LANCZOS)
+    inside = (48, 48, 80, 80)  # of the first of four pictures, well inside what is kept
+    kept = picture(studio, result).crop(inside)
+    assert kept.tobytes() == small.crop((16, 16, 48, 48)).tobytes()
+
+
+async def test_panning_keeps_every_pixel_of_the_picture(studio: Stage) -> None:
+    shown = await alone(studio)
+    result = (await press(studio, await pressed(studio, shown, "➡️"), "U2")).response
+    wider = picture(studio, result)
+    assert wider.size == (192, 128)
+    kept = (0, 0, 100, 128)
+    assert wider.crop(kept).tobytes() == picture(studio, shown).crop(kept).tobytes()
+
+
+async def test_a_pan_is_not_offered_where_it_would_be_too_narrow(studio: Stage) -> None:
+    shown = await paint(studio, "a boat --ar 4:1 --n 1")
+    assert {"⬆️", "⬇️"} <= set(buttons(shown))
+    assert not {"⬅️", "➡️"} & set(buttons(shown))
+
+
+async def test_an_upscale_is_one_picture_that_can_be_edited_again(studio: Stage) -> None:
+    larger = await pressed(studio, await alone(studio), "Upscale (2x)")
+    assert picture(studio, larger).size == (256, 256)
+    assert not {"Remix", "🔄", "Seed"} & set(buttons(larger)), "nothing was painted"
+    assert "Upscale (2x)" in buttons(larger)
+    near = await pressed(studio, larger, "Vary (Strong)")
+    job = await job_of(studio, near)
+    assert (job.spec.task, job.spec.strength, job.parent_job_id) == ("img2img", 0.65, 2)
+    assert "Repainted at 128x128" in words(near)
+
+
+async def test_an_edited_picture_is_varied_by_its_pixels(studio: Stage) -> None:
+    zoomed = await pressed(studio, await alone(studio), "Zoom Out 2x")
+    near = await job_of(studio, await pressed(studio, zoomed, "V2"))
+    assert (near.spec.task, near.spec.strength, near.spec.prompt) == ("img2img", 0.35, "a red boat")
+    image = (await studio.app.store.images(2))[1]
+    stored = await studio.app.store.input_image(near.spec.init_image)
+    files = studio.bot.studio.files
+    first, second = [await files.read(path) for path in (image.path, stored.file.path)]
+    assert opened(first).tobytes() == opened(second).tobytes()
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+async def test_an_edit_is_made_again_from_the_recipe_in_its_png(studio: Stage) -> None:
+    shown = await alone(studio)
+    result = (await press(studio, await pressed(studio, shown, "⬆️"), "U3")).response
+    data = studio.env.backend.cdn.get(result.attachments[0].url)
+    recipe = metadata.decode(data)
+    assert recipe is not None
+    assert recipe.task == "outpaint"
+    job = await job_of(studio, result)
+    assert recipe.request["init_image"] == picture_sha256(picture(studio, shown))
+    names = {"prompt", "seed", "top", "width", "height", "strength", "num_inference_steps", "guidance_scale"}
+    said = {name: recipe.request[name] for name in names} | {"seed": recipe.seed}
+    again = await studio.engine.submit(Outpaint(init_image=picture(studio, shown), **said), user="me").result()
+    assert again[0].tobytes() == picture(studio, result).tobytes()
+    assert job.spec.edit is not None
+
+
+# ---------------------------------------------------------------- doing it again
+async def test_custom_zoom_asks_for_zoom_ratio_and_words(studio: Stage) -> None:
+    shown = await alone(studio)
+    form = await press(studio, shown, "Custom Zoom", "Ben")
+    await studio.restart()
+    done = await studio.members["Ben"].submit_modal(form, {"zoom": "1", "ratio": "3:2", "prompt": "a harbour --seed 3"})
+    await studio.idle()
+    job = await job_of(studio, done.response)
+    assert (job.spec.width, job.spec.height, job.spec.prompt, job.spec.seed) == (192, 128, "a harbour", 3)
+    assert "Outpaint of #1" in words(done.response)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ({"zoom": "1"}, "changes nothing"),
+        ({"zoom": "9"}, "Use 1 to 4"),
+        ({"zoom": "wide"}, "a number from 1 to 4"),
+        ({"zoom": "2", "ratio": "3-2"}, "a ratio such as"),
+        ({"zoom": "2", "ratio": "", "prompt": "x --size 512"}, "Leave --size"),
+    ],
+)
+async def test_a_custom_zoom_that_cannot_be_is_refused(studio: Stage, answer: dict[str, str], says: str) -> None:
+    shown = await alone(studio)
+    before = await credits_of(studio)
+    done = await studio.members["Ann"].submit_modal(await press(studio, shown, "Custom Zoom"), answer)
+    await studio.idle()
+    assert says in said(done)
+    assert await credits_of(studio) == before
+
+
+async def test_remix_and_reroll_of_an_edit_keep_its_picture_and_parent(studio: Stage) -> None:
+    zoomed = await pressed(studio, await alone(studio), "Zoom Out 2x")
+    first = await job_of(studio, zoomed)
+    again = await job_of(studio, await pressed(studio, zoomed, "🔄"))
+    assert again.spec.seed != first.spec.seed
+    form = await press(studio, zoomed, "Remix")
+    fields = {row["components"][0]["custom_id"] for row in form.modal["components"]}
+    assert fields == {"prompt", "negative", "seed", "steps"}
+    done = await studio.members["Ann"].submit_modal(form, {"prompt": "a stormy sea", "seed": "7"})
+    await studio.idle()
+    remixed = await job_of(studio, done.response)
+    assert (remixed.spec.prompt, remixed.spec.seed) == ("a stormy sea", 7)
+    for job in (again, remixed):
+        assert (job.kind, job.parent_job_id, job.spec.edit) == ("outpaint", 1, first.spec.edit)
+        assert job.spec.init_image == first.spec.init_image
+
+
+async def test_an_edit_outlives_the_picture_it_was_made_from(studio: Stage) -> None:
+    shown = await alone(studio)
+    panned = await pressed(studio, shown, "⬅️")
+    await studio.bot.studio.jobs.delete(1, studio.members["Ann"].id)
+    again = await pressed(studio, panned, "🔄")
+    assert "Pan left of a deleted picture" in words(again)
+    refused = await press(studio, shown, "Upscale (2x)")
+    assert "deleted" in said(refused)
+
+
+async def test_a_failed_edit_costs_nothing_and_is_tried_again(studio: Stage) -> None:
+    shown = await alone(studio)
+    before = await credits_of(studio)
+    form = await press(studio, shown, "Custom Zoom")
+    done = await studio.members["Ann"].submit_modal(form, {"zoom": "2", "prompt": "!fail --n 1"})
+    await studio.idle()
+    assert "Nothing was charged" in words(done.response)
+    assert list(buttons(done.response)) == ["Try again"]
+    await studio.restart()
+    tried = (await press(studio, done.response, "Try again")).response
+    assert "Zoom Out 2x of #1" in words(tried)
+    assert await credits_of(studio) == before
+
+
+async def test_seed_says_how_to_make_an_edit_again(studio: Stage) -> None:
+    zoomed = await pressed(studio, await alone(studio), "Zoom Out 2x")
+    text = (await press(studio, zoomed, "Seed")).response.content
+    assert "Picture 4: seed" in text
+    assert "/imagine" not in text
+
+
+async def test_history_and_show_name_the_edit(studio: Stage) -> None:
+    await pressed(studio, await alone(studio), "Upscale (2x)")
+    page = (await studio.members["Ann"].slash(studio.channel, "history")).response
+    assert "Upscale 2x (Lanczos) of #1" in words(page)
+    again = (await studio.members["Ben"].slash(studio.channel, "show", job=2)).response
+    assert "Upscale 2x (Lanczos) of #1" in words(again)
+    assert "Zoom Out 2x" in buttons(again)
+
+
+# ---------------------------------------------------------------- who, and for how much
+@pytest.mark.parametrize("label", [label for label in EDITS if label != "Upscale (2x)"])
+async def test_without_credits_nothing_happens_and_nothing_is_charged(studio: Stage, label: str) -> None:
+    shown = await alone(studio)
+    await broke(studio, "Ben")
+    refused = await press(studio, shown, label, "Ben")
+    assert "credits" in said(refused)
+    assert await studio.app.store.queue_length() == 0
+    assert await studio.app.store.history(studio.members["Ben"].id, studio.guild.id) == []
+
+
+async def broke(studio: Stage, who: str) -> None:
+    """Nobody has anything to spend (any more)."""
+    studio.settings.credits_a_day = 0
+
+
+async def test_what_is_dear_says_its_price_and_waits_for_a_yes_of_the_same_person(studio: Stage) -> None:
+    shown = await pressed(studio, await alone(studio), "Upscale (2x)")
+    before = await credits_of(studio)
+    asked = (await press(studio, shown, "Upscale (Creative)")).response
+    assert "**1 picture**, for **6.25 credits**" in words(asked)
+    assert await credits_of(studio) == before
+    await studio.restart()
+    for label in ("Paint it", "Not now"):
+        assert "Only the person who asked" in said(await press(studio, asked, label, "Ben"))
+    await press(studio, asked, "Paint it")
+    assert "Upscale 2x (Creative) of #2" in words(asked)
+    assert before - await credits_of(studio) == 6250
+
+
+async def test_no_is_free(studio: Stage) -> None:
+    shown = await pressed(studio, await alone(studio), "Upscale (2x)")
+    before = await credits_of(studio)
+    asked = (await press(studio, shown, "Upscale (Creative)")).response
+    await press(studio, asked, "Not now")
+    assert "nothing was charged" in words(asked)
+    assert await credits_of(studio) == before
+
+
+async def test_a_private_picture_is_edited_in_private_and_by_its_owner_only(studio: Stage) -> None:
+    grid = await paint(studio, "a red boat", private=True)
+    shown = (await press(studio, grid, "U1")).response
+    result = await pressed(studio, shown, "Zoom Out 2x")
+    assert result.ephemeral
+    stranger = await studio.members["Ben"].slash(studio.channel, "outpaint", source="1.1")
+    assert "no such picture" in said(stranger)
+
+
+async def test_a_double_click_makes_one_job(studio: Stage) -> None:
+    shown = await alone(studio)
+    await press(studio, shown, "⬆️")
+    again = await press(studio, shown, "⬆️")
+    assert "pressed twice" in said(again)
+    assert len(await studio.app.store.history(studio.members["Ann"].id, studio.guild.id)) == 2
+
+
+def said(result: Any) -> str:
+    shown = [*result.followups, *([result.response] if result.response else [])]
+    return shown[-1].content or words(shown[-1])
