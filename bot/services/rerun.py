@@ -1,0 +1,132 @@
+"""From what a stranger's file says to a job of ours: the nearest model, sampler and size that are here. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from bot.config import Settings
+from bot.errors import BadInput
+from bot.flags import MAX_RATIO
+from bot.grammar import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
+from bot.parameters import Parameters
+from bot.services import drafts
+from bot.text import quoted, visible
+from engine import schedulers
+from engine.errors import UnknownScheduler
+from engine.types import MAX_SEED, ModelInfo
+
+LORA = "<lora:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun:
+    """The job that comes nearest, and a sentence for each thing that will be different."""
+
+    draft: Draft
+    changes: tuple[str, ...]
+
+
+def of(said: Parameters, models: Sequence[ModelInfo], settings: Settings) -> Rerun:
+    """The nearest job to what was read. Raises: BadInput when no model is loaded."""
+    changes: list[str] = []
+    info = _model(said, models, changes)
+    prompt = _words(said.prompt, MAX_PROMPT_CHARS, "prompt", changes)
+    draft = Draft(
+        prompt=prompt,
+        negative_prompt=_words(said.negative_prompt, MAX_NEGATIVE_CHARS, "negative prompt", changes) or None,
+        steps=_steps(said, settings, changes),
+        guidance=None if said.guidance is None else min(30.0, max(0.0, round(said.guidance, 4))),
+        scheduler=_scheduler(said, info, changes),
+        seed=_seed(said, changes),
+        model=info.key,
+        tile=said.tiling or None,
+        num_images=1,
+        vary=tuple((seed, share) for seed, share in said.variations if seed <= MAX_SEED) or None,
+    )
+    draft = replace(draft, **_size(said, info, settings, changes))
+    if said.from_picture:
+        changes.append("Another picture was part of it, which the file does not hold: it is painted from words alone.")
+    return Rerun(draft=draft, changes=tuple(changes))
+
+
+def _words(text: str, most: int, what: str, changes: list[str]) -> str:
+    plain = visible(_without_loras(text))
+    if LORA in text.casefold():
+        changes.append("Its LoRAs are left out.")
+    if len(plain) > most:
+        changes.append(f"The {what} is cut to {most:,} characters.")
+    return plain[:most]
+
+
+def _without_loras(text: str) -> str:
+    """The text without A1111's `<lora:name:weight>`; each character is looked at once."""
+    kept: list[str] = []
+    at, folded = 0, text.casefold() if len(text.casefold()) == len(text) else text
+    while (start := folded.find(LORA, at)) >= 0 and (end := text.find(">", start)) >= 0:
+        kept.append(text[at:start])
+        at = end + 1
+    return "".join([*kept, text[at:]])
+
+
+def _model(said: Parameters, models: Sequence[ModelInfo], changes: list[str]) -> ModelInfo:
+    default = drafts.find_model(models, None)
+    wanted = said.model.casefold().removesuffix(".safetensors").removesuffix(".ckpt")
+    if not wanted:
+        return default
+    keys = {info.key.casefold(): info for info in models}
+    near = get_close_matches(wanted[:80], keys, n=1, cutoff=0.6)
+    found = keys[near[0]] if near else default
+    if found.key.casefold() != wanted:
+        changes.append(f"The model {quoted(said.model)} is not here: {found.key} paints instead.")
+    return found
+
+
+def _scheduler(said: Parameters, info: ModelInfo, changes: list[str]) -> str | None:
+    if not said.sampler:
+        return None
+    flow = info.family in drafts.FLOW_FAMILIES
+    usable = {each.name: each for each in schedulers.SCHEDULERS if each.flow == flow}
+    try:
+        found = schedulers.resolve(said.sampler)
+        if found.flow == flow or found.name == info.scheduler:
+            return found.name
+    except UnknownScheduler:
+        pass
+    by_label = {name: each for each in usable.values() for name in (each.name, each.label.casefold())}
+    near = get_close_matches(said.sampler[:80].casefold(), by_label, n=1, cutoff=0.5)
+    name = by_label[near[0]].name if near else info.scheduler
+    changes.append(f"The sampler {quoted(said.sampler)} is not here: {name} is used instead.")
+    return name
+
+
+def _steps(said: Parameters, settings: Settings, changes: list[str]) -> int | None:
+    if said.steps is None or said.steps < 1:
+        return None
+    if said.steps > settings.max_steps:
+        changes.append(f"It had {said.steps} steps; {settings.max_steps} are the most here.")
+    return min(said.steps, settings.max_steps)
+
+
+def _seed(said: Parameters, changes: list[str]) -> int | None:
+    if said.seed is None or said.seed <= MAX_SEED:
+        return said.seed
+    changes.append(f"Its seed {said.seed} is above {MAX_SEED:,}, the largest here: a new one is drawn.")
+    return None
+
+
+def _size(said: Parameters, info: ModelInfo, settings: Settings, changes: list[str]) -> dict[str, object]:
+    """The same size if it can be painted, else the same proportions."""
+    if not said.width or not said.height:
+        return {}
+    whole = Draft(prompt="x", width=said.width, height=said.height, model=info.key)
+    try:
+        spec = drafts.resolve(whole, [info], settings, 0)
+    except BadInput:
+        ratio = min(MAX_RATIO, max(1 / MAX_RATIO, said.width / said.height))
+        changes.append(f"{said.width}x{said.height} cannot be painted here: the proportions are kept.")
+        return {"ar": (ratio, 1.0)}
+    if (spec.width, spec.height) != (said.width, said.height):
+        changes.append(f"{said.width}x{said.height} becomes {spec.width}x{spec.height}, which {info.key} can paint.")
+    return {"width": spec.width, "height": spec.height}
