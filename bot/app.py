@@ -14,7 +14,20 @@ import discord
 
 from bot import logs
 from bot.client import Client, Studio
-from bot.commands import admin, edit, edit_presses, imagine, library, models, oneself, presses, region, starring, styles
+from bot.commands import (
+    admin,
+    edit,
+    edit_presses,
+    imagine,
+    library,
+    models,
+    oneself,
+    presses,
+    reading,
+    region,
+    starring,
+    styles,
+)
 from bot.config import Settings
 from bot.delivery import Delivery
 from bot.errors import UserError
@@ -133,7 +146,20 @@ class App:
             layouts=layouts,
             clock=self._clock,
         )
-        topics = (imagine, library, presses, edit, edit_presses, region, oneself, styles, models, starring, admin)
+        topics = (
+            imagine,
+            library,
+            presses,
+            edit,
+            edit_presses,
+            reading,
+            region,
+            oneself,
+            styles,
+            models,
+            starring,
+            admin,
+        )
         for commands in topics:
             commands.install(self.client)
         return self

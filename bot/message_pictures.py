@@ -24,10 +24,7 @@ from bot.views.ids import Action, PressId
 
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
-NUMBERS_A_JOB = frozenset(
-    {Action.CANCEL, Action.AGAIN, Action.SHOW, Action.OLDER, Action.BATCH, Action.DISMISS, Action.STAR, Action.STOP}
-)
-NUMBERS_A_REGION = frozenset({Action.WAYS, Action.CELLS, Action.CELL, Action.CELLS_DONE, Action.PAINTED, Action.WORDS})
+UNDER_EVERY_PICTURE = frozenset({Action.REMIX, Action.SEED, Action.DELETE, Action.REMOVE})  # they number an image
 UNREADABLE = (
     "I cannot see a picture in that message. Use **Apps** in its own menu instead (right-click it, or press and hold), "
     "or attach the picture."
@@ -46,14 +43,18 @@ class Found:
     images: tuple[StoredImage, ...] = ()
     attachment: discord.Attachment | None = None
 
-    @property
-    def image(self) -> StoredImage | None:
-        """The one picture of ours; None for an attachment. Raises: BadInput when a whole grid was meant."""
+    def check_single(self) -> None:
+        """Raises: BadInput when a whole grid was meant."""
         if len(self.images) > 1:
             raise BadInput(
                 f"That message shows {len(self.images)} pictures. Press U1 to U{len(self.images)} under it first, and "
                 "use this on the one you get."
             )
+
+    @property
+    def image(self) -> StoredImage | None:
+        """The one picture of ours; None for an attachment. Raises: BadInput when a whole grid was meant."""
+        self.check_single()
         return self.images[0] if self.images else None
 
 
@@ -63,7 +64,8 @@ async def in_message(interaction: Interaction, message: discord.Message) -> Foun
     ours = me is not None and message.author.id == me.id
     if ours and (ids := list(_image_ids(message.components))):
         return await _stored(interaction, ids)
-    if attachment := first_picture(message.attachments):
+    forwarded = (each for snapshot in message.message_snapshots for each in snapshot.attachments)
+    if attachment := first_picture([*message.attachments, *forwarded]):
         return Found(attachment=attachment)
     raise NotFound("There is no picture in that message that I can read. Use this on a PNG, JPEG or WebP.")
 
@@ -124,7 +126,7 @@ def _image_ids(components: Iterable[Any]) -> Iterator[int]:
     """The image numbers in a message's buttons: those of U1 to U4, or else the first one."""
     shown = presses(components)
     picks = [press.number for press in shown if press.action is Action.PICK]
-    others = [press.number for press in shown if press.action not in NUMBERS_A_JOB | NUMBERS_A_REGION]
+    others = [press.number for press in shown if press.action in UNDER_EVERY_PICTURE]
     yield from picks or others[:1]
 
 

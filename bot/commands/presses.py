@@ -157,14 +157,6 @@ def _rerolled(spec: Spec) -> Spec:
 async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spec:
     """The form's answers laid over the image's own spec. Raises: BadInput naming the field."""
     said = forms.answers(interaction)
-    steps, _, guidance = said.get("steps", "").replace(";", ",").partition(",")
-    size = said.get("size", "").strip()
-    flags = [
-        f"--seed {said['seed'].strip()}" if said.get("seed", "").strip() else "",
-        (f"--ar {size}" if ":" in size else f"--size {size}") if size else "",
-        f"--steps {steps.strip()}" if steps.strip() else "",
-        f"--cfg {guidance.strip()}" if guidance.strip() else "",
-    ]
     base = Draft(
         scheduler=spec.scheduler,
         model=spec.model,
@@ -176,7 +168,7 @@ async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spe
         negative_prompt=said.get("negative"),
         vary=spec.variations if said.get("seed", "").strip() == str(spec.seed) else None,
     )
-    asked = parse(" ".join([said.get("prompt", ""), *filter(None, flags)]), base, wordless=spec.edit is not None)
+    asked = parse(forms.line(said), base, wordless=spec.edit is not None)
     if spec.edit and (asked[0].width, asked[0].height, asked[0].ar) != (spec.width, spec.height, None):
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
     if len(asked) > 1:

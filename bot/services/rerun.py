@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from bot.config import Settings
 from bot.errors import BadInput
 from bot.flags import MAX_RATIO
 from bot.grammar import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.parameters import Parameters
 from bot.services import drafts
+from bot.services.terms import Terms
 from bot.text import quoted, visible
 from engine import schedulers
 from engine.errors import UnknownScheduler
@@ -28,24 +28,26 @@ class Rerun:
     changes: tuple[str, ...]
 
 
-def of(said: Parameters, models: Sequence[ModelInfo], settings: Settings) -> Rerun:
+def of(said: Parameters, models: Sequence[ModelInfo], terms: Terms) -> Rerun:
     """The nearest job to what was read. Raises: BadInput when no model is loaded."""
     changes: list[str] = []
-    info = _model(said, models, changes)
+    allowed = [info for info in models if terms.models is None or info.key in terms.models]
+    info = _model(said, allowed or models, changes)
     prompt = _words(said.prompt, MAX_PROMPT_CHARS, "prompt", changes)
     draft = Draft(
         prompt=prompt,
         negative_prompt=_words(said.negative_prompt, MAX_NEGATIVE_CHARS, "negative prompt", changes) or None,
-        steps=_steps(said, settings, changes),
+        steps=_steps(said, terms, changes),
         guidance=None if said.guidance is None else min(30.0, max(0.0, round(said.guidance, 4))),
         scheduler=_scheduler(said, info, changes),
         seed=_seed(said, changes),
         model=info.key,
         tile=said.tiling or None,
         num_images=1,
+        plain=True,
         vary=tuple((seed, share) for seed, share in said.variations if seed <= MAX_SEED) or None,
     )
-    draft = replace(draft, **_size(said, info, settings, changes))
+    draft = _sized(draft, said, info, terms, changes)
     if said.from_picture:
         changes.append("Another picture was part of it, which the file does not hold: it is painted from words alone.")
     return Rerun(draft=draft, changes=tuple(changes))
@@ -101,12 +103,12 @@ def _scheduler(said: Parameters, info: ModelInfo, changes: list[str]) -> str | N
     return name
 
 
-def _steps(said: Parameters, settings: Settings, changes: list[str]) -> int | None:
+def _steps(said: Parameters, terms: Terms, changes: list[str]) -> int | None:
     if said.steps is None or said.steps < 1:
         return None
-    if said.steps > settings.max_steps:
-        changes.append(f"It had {said.steps} steps; {settings.max_steps} are the most here.")
-    return min(said.steps, settings.max_steps)
+    if said.steps > terms.max_steps:
+        changes.append(f"It had {said.steps} steps; {terms.max_steps} are the most here.")
+    return min(said.steps, terms.max_steps)
 
 
 def _seed(said: Parameters, changes: list[str]) -> int | None:
@@ -116,17 +118,17 @@ def _seed(said: Parameters, changes: list[str]) -> int | None:
     return None
 
 
-def _size(said: Parameters, info: ModelInfo, settings: Settings, changes: list[str]) -> dict[str, object]:
-    """The same size if it can be painted, else the same proportions."""
+def _sized(draft: Draft, said: Parameters, info: ModelInfo, terms: Terms, changes: list[str]) -> Draft:
+    """With the same size if it can be painted, else with the same proportions."""
     if not said.width or not said.height:
-        return {}
+        return draft
     whole = Draft(prompt="x", width=said.width, height=said.height, model=info.key)
     try:
-        spec = drafts.resolve(whole, [info], settings, 0)
+        spec = drafts.resolve(whole, [info], terms, 0)
     except BadInput:
         ratio = min(MAX_RATIO, max(1 / MAX_RATIO, said.width / said.height))
         changes.append(f"{said.width}x{said.height} cannot be painted here: the proportions are kept.")
-        return {"ar": (ratio, 1.0)}
+        return replace(draft, ar=(round(ratio, 4), 1.0))
     if (spec.width, spec.height) != (said.width, said.height):
         changes.append(f"{said.width}x{said.height} becomes {spec.width}x{spec.height}, which {info.key} can paint.")
-    return {"width": spec.width, "height": spec.height}
+    return replace(draft, width=spec.width, height=spec.height)

@@ -12,6 +12,7 @@ from bot.store import Clock, Store, allowance, notes, privacy
 log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
 LEFT_DAYS = 30  # a server that comes back sooner finds everything
+OFFER_DAYS = 30  # what a message offers to paint can be had by asking again
 LOOK_S = 600.0  # how often the clock is looked at
 LAST = "upkeep"  # note: the day of the last upkeep, in days since the epoch
 
@@ -62,6 +63,7 @@ class Upkeep:
             log.info("%d jobs were older than %d days and were forgotten", old, self._retention_days)
         await self._store.write(allowance.forget_expired, now_ms)
         await self._store.write(notes.drop_questions, now_ms - DAY_MS)
+        await self._store.write(notes.drop_offers, now_ms - OFFER_DAYS * DAY_MS)
         if left or old:
             await self._store.erase_traces()
 

@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from bot.store.notes import ASKED
+from bot.store.notes import ASKED, OFFERED
 
 JOBS = "SELECT id FROM job WHERE user_id = :person"
 SECRET = frozenset({"reply_token"})  # Discord's, not theirs; it is gone after 15 minutes anyway
@@ -55,7 +55,7 @@ HOLDINGS = (
     Holding("appeal", "user_id = :discord OR actor_id = :discord"),
     Holding("star", f"user_id = :discord OR job_id IN ({JOBS})"),
     Holding("gallery", f"job_id IN ({JOBS})"),
-    Holding("note", f"CASE WHEN {ASKED} THEN json_extract(value, '$[0]') = :discord END"),
+    Holding("note", f"CASE WHEN {ASKED} OR {OFFERED} THEN json_extract(value, '$[0]') = :discord END"),
 )
 """Everything the database knows of a person, in the order it is exported."""
 

@@ -6,6 +6,9 @@ import sqlite3
 
 ASKED = "(key GLOB 'batch:*' OR key GLOB 'announce:*' OR key GLOB 'menu:*')"
 """Questions that wait for an answer: `<what>:<interaction id>`, whose value begins with whose they are."""
+OFFER = "offer:"
+OFFERED = f"key GLOB '{OFFER}*'"
+"""What messages offer to paint, in the same form."""
 DISCORD_EPOCH_MS = 1_420_070_400_000  # a snowflake's upper bits count from here
 
 
@@ -25,9 +28,19 @@ def take(db: sqlite3.Connection, key: str) -> str | None:
 
 
 def drop_questions(db: sqlite3.Connection, before_ms: int) -> int:
-    """Forget what was asked before `before_ms` and never answered; how many. An interaction's id tells its time."""
+    """Forget what was asked before `before_ms` and never answered; how many."""
+    return _drop(db, ASKED, before_ms)
+
+
+def drop_offers(db: sqlite3.Connection, before_ms: int) -> int:
+    """Forget what was offered before `before_ms`; how many."""
+    return _drop(db, OFFERED, before_ms)
+
+
+def _drop(db: sqlite3.Connection, which: str, before_ms: int) -> int:
+    """An interaction's id tells its time."""
     asked_ms = "(CAST(substr(key, instr(key, ':') + 1) AS INTEGER) >> 22) + ?"
-    return db.execute(f"DELETE FROM note WHERE {ASKED} AND {asked_ms} < ?", (DISCORD_EPOCH_MS, before_ms)).rowcount
+    return db.execute(f"DELETE FROM note WHERE {which} AND {asked_ms} < ?", (DISCORD_EPOCH_MS, before_ms)).rowcount
 
 
 def problems(db: sqlite3.Connection) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import discord
 
-from bot.grammar import plain
+from bot.grammar import Draft, plain
 from bot.spec import Spec
 from bot.views.ids import Action, PressId
 
@@ -34,6 +34,34 @@ def remix(image_id: int, spec: Spec, action: Action = Action.REMIX) -> Form:
     if spec.edit is not None:  # its size follows from its picture
         del fields[3]
     return _form(title, PressId(action, image_id), fields)
+
+
+def offer(press: PressId, draft: Draft) -> Form:
+    """What was offered, filled in and ready to be painted or changed."""
+    size = f"{draft.width}x{draft.height}" if draft.width else ""
+    size = f"{draft.ar[0]:g}:{draft.ar[1]:g}" if draft.ar else size
+    steps = f"{draft.steps or ''}, {'' if draft.guidance is None else f'{draft.guidance:g}'}"
+    fields = [
+        _prompt(draft.prompt, required=True),
+        _line("negative", "Leave out", (draft.negative_prompt or "")[:1000], 1000),
+        _line("seed", "Seed (empty: a new one)", "" if draft.seed is None else str(draft.seed), 10),
+        _line("size", "Size (width x height, or a ratio such as 3:2)", size, 11),
+        _line("steps", "Steps, guidance", "" if steps == ", " else steps, 12),
+    ]
+    return _form("Imagine", press, fields)
+
+
+def line(said: Mapping[str, str]) -> str:
+    """A form's answers as a prompt line."""
+    steps, _, guidance = said.get("steps", "").replace(";", ",").partition(",")
+    size = said.get("size", "").strip()
+    flags = (
+        f"--seed {said['seed'].strip()}" if said.get("seed", "").strip() else "",
+        (f"--ar {size}" if ":" in size else f"--size {size}") if size else "",
+        f"--steps {steps.strip()}" if steps.strip() else "",
+        f"--cfg {guidance.strip()}" if guidance.strip() else "",
+    )
+    return " ".join([said.get("prompt", ""), *filter(None, flags)])
 
 
 def zoom(image_id: int, prompt: str) -> Form:

@@ -42,6 +42,11 @@ class Action(StrEnum):
     BATCH = "b"  # number = pending batch: paint it
     DISMISS = "n"  # number = pending batch: do not
     SHOW = "o"  # number = job: post it again
+    OFFER_1 = "pa"  # number = offer: the form with its first draft, and that form's answer
+    OFFER_2 = "pb"
+    OFFER_3 = "pc"
+    OFFER_4 = "pd"
+    RERUN = "pr"  # number = offer: paint its only draft as it is
     OLDER = "h"  # number = history before this job
     REGION = "vr"  # choose a region of this image to redraw
     WAYS = "ro"  # number = region: back to the ways of choosing
