@@ -15,6 +15,7 @@ import discord
 from bot import logs
 from bot.client import Client, Studio
 from bot.commands import (
+    account,
     admin,
     edit,
     edit_presses,
@@ -158,6 +159,7 @@ class App:
             styles,
             models,
             starring,
+            account,
             admin,
         )
         for commands in topics:

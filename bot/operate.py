@@ -10,7 +10,7 @@ import secrets
 import zipfile
 
 from bot import charts
-from bot.commands.admin.moderation import ends_at_ms
+from bot.commands.admin.times import ends_at_ms
 from bot.config import Settings
 from bot.errors import BadInput, NotFound
 from bot.services import stats

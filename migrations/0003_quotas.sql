@@ -13,7 +13,7 @@ CREATE TABLE quota (
   max_running INTEGER CHECK (max_running BETWEEN 1 AND 64),
   max_pixels  INTEGER CHECK (max_pixels BETWEEN 4096 AND 67108864),
   max_steps   INTEGER CHECK (max_steps BETWEEN 1 AND 150),
-  models      TEXT    CHECK (json_valid(models) AND json_type(models) = 'array'),
+  models      TEXT    CHECK (models IS NULL OR (json_valid(models) AND json_type(models) = 'array')),
   weight      REAL    CHECK (weight BETWEEN 0.1 AND 100),
   relax       INTEGER CHECK (relax IN (0,1)),
   CHECK ((role_id IS NULL) <> (user_id IS NULL)),

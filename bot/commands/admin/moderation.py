@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import discord
@@ -13,6 +11,7 @@ from discord.app_commands import Choice, Range
 
 from bot.client import Client, Interaction
 from bot.commands.admin.guard import check_admin, guarded
+from bot.commands.admin.times import ends_at_ms
 from bot.errors import BadInput, NotYours
 from bot.services.asker import Asker
 from bot.store.moderation import EVERYWHERE, Rules, WordAction
@@ -21,9 +20,6 @@ from bot.views import layouts
 from bot.views import moderation as views
 from bot.views.moderation import WORD_ACTIONS
 
-UNIT_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-DURATION = re.compile(r"([0-9]{1,6})\s*([mhdw])[a-z]{0,6}")
-LONGEST_MS = 3650 * UNIT_MS["d"]
 MAX_CHANNELS = 50
 WHERE = "In every server; for those who run this bot"
 
@@ -78,23 +74,6 @@ def _people(group: app_commands.Group) -> None:
 def _check_not_admin(user: discord.User | discord.Member, by: Asker) -> None:
     if isinstance(user, discord.Member) and user.guild_permissions.manage_guild and not by.is_operator:
         raise NotYours("Those who manage this server cannot be banned in it. Only those who run this bot can do that.")
-
-
-def ends_at_ms(text: str, now_ms: int) -> int | None:
-    """When a ban ends (UTC epoch ms), from "12h" or "2027-01-31"; None for "". Raises: BadInput."""
-    text = text.strip().lower()
-    if not text:
-        return None
-    if match := DURATION.fullmatch(text):
-        end_ms = now_ms + int(match[1]) * UNIT_MS[match[2]]
-    else:
-        try:
-            end_ms = int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1000)
-        except ValueError:
-            raise BadInput(f"{quoted(text)} is no time. Use 30m, 12h, 7d, 2w or a day such as 2027-01-31.") from None
-    if not now_ms < end_ms <= now_ms + LONGEST_MS:
-        raise BadInput("A ban ends in the future, within ten years. Without a time it holds for good.")
-    return end_ms
 
 
 # ------------------------------------------------------------------ words

@@ -1,0 +1,234 @@
+"""Who may paint how much, changed live by admins; credits by hand, gifts, the relax lane, the price before it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bot.config import Settings
+from bot.demo import Stage, stage
+from bot.services.asker import Asker
+from bot.services.terms import Terms
+from bot.store.audit import AuditQuery
+from bot.store.records import Quota
+from engine.fake import FakeEngine
+from tests.e2e.screen import buttons, paint, press, words
+
+
+def said(result: Any) -> str:
+    """Everything an interaction answered."""
+    assert result.acknowledged
+    told = [*result.followups, *([result.response] if result.response else [])]
+    return "\n".join(words(message) for message in told)
+
+
+async def admin(studio: Stage, command: str, who: str = "Ada", **options: Any) -> str:
+    return said(await studio.members[who].slash(studio.channel, f"admin {command}", **options))
+
+
+async def asks(studio: Stage, prompt: str = "a red boat", who: str = "Ann", **options: Any) -> str:
+    result = await studio.members[who].slash(studio.channel, "imagine", prompt=prompt, **options)
+    await studio.idle()
+    return said(result)
+
+
+def everyone(studio: Stage) -> Any:
+    return studio.guild.default_role
+
+
+async def show_admin_to(studio: Stage, who: str) -> None:
+    """As a server may: the command is shown to somebody without the permission it asks for."""
+    [command] = [each for each in await studio.bot.tree.fetch_commands() if each.name == "admin"]
+    studio.guild.set_command_permissions(command.id, {studio.members[who]: True})
+
+
+async def terms(studio: Stage, who: str = "Ann") -> Terms:
+    guild_id = studio.guild.id
+    asker = Asker(user_id=studio.members[who].id, guild_id=guild_id, channel_id=1, role_ids=frozenset({guild_id}))
+    return await studio.bot.studio.quotas.terms(asker)
+
+
+async def actions(studio: Stage) -> list[str]:
+    return [entry.action for entry in reversed(await studio.bot.studio.audit.search(AuditQuery(), 100))]
+
+
+async def test_an_admin_sees_sets_and_clears_a_quota_live(studio: Stage) -> None:
+    assert "100 credits a day" in await admin(studio, "quota")
+    told = await admin(studio, "quota", role=everyone(studio), credits_a_day=2, max_steps=4)
+    assert "2 credits a day" in told
+    assert "costs 4 credits and you have 2 left" in await asks(studio)
+    assert "Use at most 4" in await asks(studio, "a boat --steps 5")
+    assert "Forgotten" in await admin(studio, "quota", role=everyone(studio), clear=True)
+    await paint(studio)
+    assert await actions(studio) == ["quota.set", "quota.clear"]
+
+
+async def test_a_month_of_credits_says_when_it_renews(studio: Stage) -> None:
+    await admin(studio, "quota", role=everyone(studio), credits_a_month=5)
+    await paint(studio)
+    assert "on the first of the month" in await asks(studio)
+    assert "1 of 5 credits free this month" in said(await studio.members["Ann"].slash(studio.channel, "credits"))
+
+
+async def test_the_more_generous_role_counts(studio: Stage) -> None:
+    role = studio.guild.create_role("Patron")
+    await admin(studio, "quota", role=everyone(studio), credits_a_day=1)
+    await admin(studio, "quota", role=role, credits_a_day=50)
+    cat = studio.guild.add_member(studio.env.create_user("Cat"), roles=[role])
+    assert "50 of 50 credits free" in said(await cat.slash(studio.channel, "credits"))
+    assert "1 of 1 credit free" in said(await studio.members["Ann"].slash(studio.channel, "credits"))
+    listed = await admin(studio, "quota")
+    assert f"<@&{role.id}>: 50 credits a day" in listed
+    assert "**Everyone**: 1 credit a day" in listed
+
+
+async def test_one_persons_quota_wins_and_ends(studio: Stage) -> None:
+    ann = studio.members["Ann"]
+    await admin(studio, "quota", user=ann, credits_a_day=0, max_queued=1, until="2d")
+    assert (await terms(studio)).allowance_mc == 0
+    assert "you have 0 left" in await asks(studio)
+    assert (await terms(studio, "Ben")).allowance_mc == 100_000
+    assert "until <t:" in await admin(studio, "quota", user=ann)
+    assert "Forgotten" in await admin(studio, "quota", user=ann, clear=True)
+    assert (await terms(studio)).allowance_mc == 100_000
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"credits_a_day": 5}, "for whom"),
+        ({"role": True, "credits_a_day": 5, "credits_a_month": 5}, "not both"),
+        ({"role": True, "user": "Ann", "max_steps": 5}, "Leave one of them out"),
+        ({"role": True, "max_steps": 5, "until": "2d"}, "choose a user"),
+        ({"user": "Ann", "max_steps": 5, "until": "soon"}, "7d"),
+        ({"user": "Ann", "max_steps": 5, "until": "2001-01-01"}, "in the future"),
+        ({"role": True, "models": "sdxl"}, "no model 'sdxl'"),
+        ({"role": True, "models": " , "}, "at least one"),
+        ({"user": "Ann", "gifts_a_day": 5}, "whole server"),
+    ],
+)
+async def test_what_makes_no_sense_gets_a_sentence_and_changes_nothing(
+    studio: Stage, options: dict[str, Any], says: str
+) -> None:
+    given = dict(options)
+    if given.get("role"):
+        given["role"] = everyone(studio)
+    if given.get("user"):
+        given["user"] = studio.members[given["user"]]
+    assert says in await admin(studio, "quota", **given)
+    assert await actions(studio) == []
+
+
+async def test_only_admins_and_operators_set_quotas_and_move_credits(studio: Stage) -> None:
+    ben = studio.members["Ben"]
+    await show_admin_to(studio, "Ann")
+    calls = (("quota", {}), ("grant", {"user": ben, "amount": 5}), ("take", {"user": ben, "amount": 5}))
+    for command, options in calls:
+        assert "Manage Server" in await admin(studio, command, "Ann", **options), command
+    assert (await studio.bot.studio.jobs.balance(ben.id, studio.guild.id)).paid_mc == 0
+    studio.settings.operators = (studio.members["Ann"].id,)
+    assert "Granted" in await admin(studio, "grant", "Ann", user=ben, amount=5)
+
+
+async def test_credits_are_granted_and_never_taken_below_zero(studio: Stage) -> None:
+    ann = studio.members["Ann"]
+    assert "now has 12.5 credits" in await admin(studio, "grant", user=ann, amount=12.5, reason="a prize")
+    assert "They have 12.5 credits here that can be taken" in await admin(studio, "take", user=ann, amount=13)
+    assert "has left 0.5 credits" in await admin(studio, "take", user=ann, amount=12)
+    account = said(await ann.slash(studio.channel, "credits"))
+    assert "`+12.5` granted by an admin" in account
+    assert "`-12` taken by an admin" in account
+    assert await actions(studio) == ["credits.grant", "credits.take"]
+
+
+async def test_models_that_are_not_ones_own_are_refused_by_name(studio: Stage) -> None:
+    mini = studio.engine.models()[0].key
+    await admin(studio, "quota", role=everyone(studio), models=mini)
+    await paint(studio)
+    other = Quota(models=frozenset({"other"}))
+    await studio.bot.studio.quotas.set_role(studio.guild.id, studio.guild.id, other)
+    assert "None of the models you may use here is loaded" in await asks(studio)
+    assert f"The model {mini} is not among those you may use here" in await asks(studio, f"a boat --model {mini}")
+
+
+async def test_the_server_has_a_cap_a_day(studio: Stage) -> None:
+    assert "may spend 6 credits a day" in await admin(studio, "quota", server_credits_a_day=6)
+    await paint(studio)
+    assert "This server has used up its credits for today" in await asks(studio, who="Ben")
+    await paint(studio, "a boat --n 2", "Ben")
+    assert "No cap" in await admin(studio, "quota", server_credits_a_day=0)
+    await paint(studio, who="Ben")
+
+
+async def test_without_credits_one_goes_on_relaxed(studio: Stage) -> None:
+    await admin(studio, "quota", role=everyone(studio), credits_a_day=5, relax=True)
+    assert "relax" not in words(await paint(studio))
+    relaxed = await paint(studio)
+    assert "· relax ·" in words(relaxed)
+    assert list(buttons(relaxed))[:4] == ["U1", "U2", "U3", "U4"]
+    balance = await studio.bot.studio.jobs.balance(studio.members["Ann"].id, studio.guild.id, await terms(studio))
+    assert balance.free_mc == 1000
+
+
+async def test_what_is_dearer_than_a_grid_is_asked_about_first(studio: Stage) -> None:
+    result = await studio.members["Ann"].slash(studio.channel, "imagine", prompt="a boat --steps 8")
+    asked = result.response
+    assert "8 credits" in words(asked)
+    assert "You have 100 credits" in words(asked)
+    assert await studio.app.store.pending() == 0
+    await press(studio, asked, "Paint it")
+    assert list(buttons(asked))[:2] == ["U1", "U2"]
+    assert (await studio.bot.studio.jobs.balance(studio.members["Ann"].id, studio.guild.id)).free_mc == 92_000
+
+
+async def test_gifts_are_off_until_switched_on_and_capped_a_day(studio: Stage) -> None:
+    ann, ben = studio.members["Ann"], studio.members["Ben"]
+
+    async def give(amount: float, to: Any = ben) -> str:
+        return said(await ann.slash(studio.channel, "gift", user=to, amount=amount))
+
+    await admin(studio, "grant", user=ann, amount=20)
+    assert "Gifts are off" in await give(1)
+    assert "up to 10 credits a day" in await admin(studio, "quota", gifts_a_day=10)
+    assert "gives" in await give(8)
+    assert "you gave 8 today" in await give(3)
+    assert "Choose another person" in await give(1, ann)
+    assert "`-8` a gift" in said(await ann.slash(studio.channel, "credits"))
+    assert "`+8` a gift" in said(await ben.slash(studio.channel, "credits"))
+    assert "member.gift" in await actions(studio)
+
+
+async def test_free_credits_cannot_be_given_away(studio: Stage) -> None:
+    await admin(studio, "quota", gifts_a_day=10)
+    told = said(await studio.members["Ann"].slash(studio.channel, "gift", user=studio.members["Ben"], amount=5))
+    assert "You have 0 credits that can be given away" in told
+
+
+async def test_credits_shows_everything_and_only_to_oneself(studio: Stage) -> None:
+    fresh = await studio.members["Ann"].slash(studio.channel, "credits")
+    assert fresh.ephemeral
+    assert "Nothing yet" in said(fresh)
+    await paint(studio)
+    text = said(await studio.members["Ann"].slash(studio.channel, "credits"))
+    assert "96 of 100 credits free this day" in text
+    assert "`-4` pictures of job #1" in text
+    assert "**4 credits**" in text
+
+
+@pytest.fixture
+def settings(tmp_path: Any) -> Settings:
+    return Settings(_env_file=None, data_dir=tmp_path / "data", min_free_mib=0)
+
+
+async def test_a_relaxed_server_by_setting(settings: Settings) -> None:
+    relaxed = settings.model_copy(update={"relax": True, "credits_a_day": 0})
+    async for studio in _staged(relaxed):
+        assert "relax" in words(await paint(studio))
+        assert await studio.app.store.problems() == []
+
+
+async def _staged(settings: Settings) -> AsyncIterator[Stage]:
+    async with stage(settings, make_engine=FakeEngine) as running:
+        yield running
