@@ -5,7 +5,6 @@ A request that is no edit passes through unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +12,17 @@ from PIL import Image
 
 from engine import enlarging, masks
 from engine.masks import Box, Frame, Size
-from engine.types import MAX_SEED, Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale
+from engine.types import Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale
 
-PART_STRIDE = 1_000_003  # a prime, far above the images of a job
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A canvas inside a larger one, all in pixels."""
+
+    whole: Size
+    canvas: Size
+    left: int
+    top: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +53,15 @@ def parts(request: Txt2Img, info: ModelInfo) -> int:
     return len(_tiles(request, info)) if isinstance(request, Upscale) and request.mode == "creative" else 1
 
 
-def part_seed(seed: int, part: int) -> int:
-    """A noise of its own for each part, or a pattern would repeat from tile to tile."""
-    return (seed + part * PART_STRIDE) % (MAX_SEED + 1)
+def place(request: Txt2Img, info: ModelInfo, part: int) -> Place | None:
+    """Where a tile lies in the whole: what tiles share they paint over the same noise. None = it is the whole."""
+    if parts(request, info) == 1:
+        return None
+    assert isinstance(request, Upscale)
+    boxes = _tiles(request, info)
+    (left, top, *_), (right, bottom) = boxes[part], boxes[-1][:2]
+    canvas = _tile_frame(request, info, part).canvas
+    return Place(whole=(right + canvas[0], bottom + canvas[1]), canvas=canvas, left=left, top=top)
 
 
 def unpainted(request: Txt2Img) -> Image.Image | None:
@@ -58,12 +71,12 @@ def unpainted(request: Txt2Img) -> Image.Image | None:
     return None
 
 
-def join(request: Txt2Img, info: ModelInfo, pictures: Sequence[Image.Image]) -> Image.Image:
-    """One image of its finished parts, in their order."""
-    if len(pictures) == 1:
-        return pictures[0]
+def mosaic(request: Txt2Img, info: ModelInfo) -> enlarging.Mosaic | None:
+    """What becomes one image of its finished parts; None = it has but one."""
+    if parts(request, info) == 1:
+        return None
     assert isinstance(request, Upscale)
-    return enlarging.joined(request.result_size, _tiles(request, info), pictures)
+    return enlarging.Mosaic(request.result_size, _tiles(request, info))
 
 
 def prepare(request: Txt2Img, info: ModelInfo, seed: int, part: int = 0) -> tuple[Region | None, dict[str, Any]]:
@@ -89,13 +102,13 @@ def finish(region: Region | None, painted: Image.Image) -> Image.Image:
     if region is None:
         return painted
     if region.mask is None:
-        return painted.crop((0, 0, *region.frame.inner))
+        return enlarging.recoloured(painted.crop((0, 0, *region.frame.inner)), region.picture)
     alpha = masks.feathered(region.mask, region.feather_px)
     return masks.pasted(region.picture, painted, region.frame, alpha)
 
 
 def _tiles(request: Upscale, info: ModelInfo) -> list[Box]:
-    return enlarging.tiles(request.result_size, (info.width, info.height))
+    return enlarging.tiles(request.result_size, (info.width, info.height), info.multiple_px)
 
 
 def _tile_frame(request: Upscale, info: ModelInfo, part: int) -> Frame:

@@ -80,11 +80,14 @@ def paint(seed: int, width: int, height: int) -> Image.Image:
     return image
 
 
-def _parts(request: Txt2Img, info: ModelInfo, seed: int) -> Iterator[Image.Image]:
+def _painted(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
+    mosaic = edits.mosaic(request, info)
     for part in range(edits.parts(request, info)):
-        own = edits.part_seed(seed, part)
-        region, _ = edits.prepare(request, info, own, part)
-        yield edits.finish(region, _drawn(request, info, own))
+        region, _ = edits.prepare(request, info, seed, part)
+        picture = edits.finish(region, _drawn(request, info, seed))
+        whole = mosaic.add(part, picture) if mosaic else picture
+    assert whole is not None, "the last part ends the picture"
+    return whole
 
 
 def _drawn(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
@@ -256,7 +259,7 @@ class FakeEngine:
         request = job.request
         seed, steps = resolve.image_seed(request, index), request.num_inference_steps or 1
         info = resolve.find(self._models, request.model)
-        image = edits.unpainted(request) or edits.join(request, info, [*_parts(request, info, seed)])
+        image = edits.unpainted(request) or _painted(request, info, seed)
         verdict = self._judge(image, flagged=FLAG_WORD in request.prompt)
         for step in range(1, steps + 1):
             await asyncio.sleep(self.step_s)

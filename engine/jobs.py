@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import edits
+from engine.enlarging import Mosaic
 from engine.policy import Pace
 from engine.tasks import task_of
 from engine.types import Event, ImageReady, ModelInfo, Progress, Queued, Txt2Img
@@ -30,7 +31,6 @@ class Painting:
     pipe: Any = None
     calls: int = 0
     rows: int = 1
-    picture: Any = None
     done: bool = False
 
 
@@ -53,6 +53,7 @@ class Job:
     calls_done: int = 0
     ended: bool = False
     size: tuple[int, int] = (0, 0)
+    _mosaics: dict[int, Mosaic] = field(default_factory=dict)
     _told: Queued | None = None
     _progress_at: float = 0.0
 
@@ -76,6 +77,18 @@ class Job:
         seconds = pace.seconds(self.info.key, pixels)
         calls = max(1, self.calls_each * len(self.paintings) - self.calls_done)
         return calls * (pixels * GUESS_S_PER_PIXEL if seconds is None else seconds)
+
+    def collect(self, painting: Painting, picture: Any) -> Any:
+        """Take in a finished part; the image it belongs to, once that is whole."""
+        painting.done = True
+        mosaic = self._mosaics.get(painting.index) or edits.mosaic(self.request, self.info)
+        if mosaic is None:
+            return picture
+        self._mosaics[painting.index] = mosaic
+        whole = mosaic.add(painting.part, picture)
+        if whole is not None:
+            del self._mosaics[painting.index]
+        return whole
 
     def tell_position(self, position: int, eta_s: float | None) -> None:
         """Emit `Queued` if there is news in it."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from engine.edits import Place
 from engine.types import Variation
 
 PARALLEL = 0.9995  # cosine above which the great circle degenerates and the straight line is as good
@@ -50,3 +51,26 @@ class Varied(TorchFunctionMode):
         for link, strength in self._links:
             noise = slerp(noise, func(*args, **{**kwargs, "generator": link}), strength)
         return noise
+
+
+class Cropped(TorchFunctionMode):
+    """While active, `torch.randn` with a generator draws the noise of a whole picture and gives a tile's part of it.
+
+    Tiles whose generators have one seed so start from one field of noise, and agree where they overlap.
+    """
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self._place = place
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is not torch.randn or kwargs.get("generator") is None:
+            return func(*args, **kwargs)
+        place, (*front, high, wide) = self._place, args[0]
+        cell = place.canvas[0] // wide  # pixels of a latent's side
+        field = func((*front, place.whole[1] // cell, place.whole[0] // cell), **kwargs)
+        top, left = place.top // cell, place.left // cell
+        return field[..., top : top + high, left : left + wide].clone()

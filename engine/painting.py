@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 from engine import blending, edits, embeddings, families, noise, prompts, resolve, timetables
@@ -23,10 +23,13 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
         name, model.pipe.scheduler, is_default=name == model.default_scheduler, on_cpu=not strange
     )
     seed, chain = resolve.image_chain(request, index)
-    seed = edits.part_seed(seed, part)
     generator = noise.generator(seed)
     if chain:
         pipe.__dict__["prepare_latents"] = _within(noise.Varied(generator, chain), pipe.prepare_latents)
+    place = edits.place(request, info, part)
+    if place is not None:
+        pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
+        pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
     if isinstance(request, Blend):
         pipe.__dict__["vae"] = blending.vae_for(request, pipe)
     arguments = {**task_of(request).arguments(request), "generator": generator}
@@ -43,11 +46,12 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
 
 
 def _within(mode: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    def varied(*args: Any, **kwargs: Any) -> Any:
+    @functools.wraps(function)  # pipelines ask for a scheduler's parameters
+    def inside(*args: Any, **kwargs: Any) -> Any:
         with mode:
             return function(*args, **kwargs)
 
-    return varied
+    return inside
 
 
 def _words(pipe: Any, model: Model, request: Txt2Img) -> dict[str, Any]:
@@ -64,6 +68,6 @@ def _known_to(pipeline: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in arguments.items() if k in _parameters(pipeline)}
 
 
-@cache
+@functools.cache
 def _parameters(pipeline: type) -> frozenset[str]:
     return frozenset(inspect.signature(pipeline.__call__).parameters)

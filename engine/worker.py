@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from greenlet import GreenletExit
 
-from engine import devices, edits, resolve, verdicts  # devices comes before torch
+from engine import devices, resolve, verdicts  # devices comes before torch
 from engine import painting as paintings
 from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory, RenderFailed
@@ -174,7 +174,7 @@ class Worker:
     def _first(self, order: list[Job]) -> Painting | None:
         for job in order:
             for painting in job.paintings:
-                if painting.fiber is None and not job.ended:
+                if painting.fiber is None and not painting.done and not job.ended:
                     self._start(painting)
                 if painting.call is not None:
                     return painting
@@ -187,7 +187,7 @@ class Worker:
             for painting in job.paintings:
                 if live >= 2 * self._options.max_rows or job.ended:
                     return
-                if painting.fiber is None:
+                if painting.fiber is None and not painting.done:
                     self._start(painting)
                 live += painting.call is not None
 
@@ -232,16 +232,12 @@ class Worker:
 
     def _finish(self, painting: Painting, image: Any) -> None:
         job = painting.job
-        painting.done, painting.picture = True, image
-        same = [p for p in job.paintings if p.index == painting.index]
-        if not all(p.done for p in same):
+        image = job.collect(painting, image)
+        if image is None:
             return self._release(painting)
         if job.started is None:  # nothing had to be painted
             job.started = time.perf_counter()
             job.post(Started())
-        image = edits.join(job.request, job.info, [p.picture for p in same])
-        for part in same:
-            part.picture = None
         self._ready(painting, image)
         self._release(painting)
         if all(p.done for p in job.paintings):
@@ -306,6 +302,7 @@ class Worker:
         if painting.model is not None:
             painting.model.users -= 1
         painting.model, painting.pipe, painting.call = None, None, None
+        painting.fiber = None  # a picture of 4096 px has a thousand of them
 
     def _recipe(self, painting: Painting, seed: int) -> Recipe:
         request = painting.job.request
@@ -336,6 +333,8 @@ class Worker:
         seconds = time.perf_counter() - started
         self._account(group, max(pad_to, sum(p.call.rows for p in group)), seconds)
         for painting, result in zip(group, results, strict=True):
+            if painting.job.ended:  # by another of its images in this group
+                continue
             if call.kind == "encode":
                 painting.model.encoders.put(call, result)
             elif call.kind == "denoise":

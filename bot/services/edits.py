@@ -132,7 +132,7 @@ def painted_px(spec: Spec, info: ModelInfo) -> int:
     if isinstance(spec.edit, OutpaintEdit):
         return _area(masks.whole(size, info.multiple_px, info.max_pixels).canvas)
     if isinstance(spec.edit, UpscaleEdit) and spec.edit.mode == "creative":
-        tiles = enlarging.tiles(size, (info.width, info.height))
+        tiles = enlarging.tiles(size, (info.width, info.height), info.multiple_px)
         return len(tiles) * info.width * info.height
     return _area(size)
 

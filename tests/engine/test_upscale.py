@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from engine import Engine, Finished, ImageReady, InvalidRequest, Started, Upscale, enlarging
+from engine import Engine, Finished, ImageReady, InvalidRequest, Started, Upscale, enlarging, noise
 from engine.fake import FakeEngine
 
 
@@ -58,9 +59,49 @@ async def test_the_fake_upscales_any_size(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(500, 300), (64, 64), (65, 200), (1024, 1024)])
 def test_tiles_of_one_picture_join_to_that_picture(size: tuple[int, int]) -> None:
     image = picture(size)
-    boxes = enlarging.tiles(size, (64, 64))
-    whole = enlarging.joined(size, boxes, [image.crop(box) for box in boxes])
+    boxes = enlarging.tiles(size, (64, 64), 8)
+    mosaic = enlarging.Mosaic(size, boxes)
+    (whole,) = filter(None, [mosaic.add(part, image.crop(box)) for part, box in reversed([*enumerate(boxes)])])
     assert np.abs(np.asarray(whole).astype(int) - np.asarray(image)).max() <= 1
+
+
+def test_tiles_lie_on_the_latent_grid() -> None:
+    for size in ((500, 301), (64, 64), (65, 200)):
+        boxes = enlarging.tiles(size, (64, 64), 8)
+        assert all(left % 8 == top % 8 == 0 for left, top, _, _ in boxes)
+        assert max(right for _, _, right, _ in boxes) == size[0]
+        assert max(bottom for _, _, _, bottom in boxes) == size[1]
+
+
+async def test_tiles_start_from_one_field_of_noise(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What two tiles share of the picture, they share of the noise, in every draw of every step."""
+    drawn: dict[tuple[int, int], list[torch.Tensor]] = {}
+    draw = noise.Cropped.__torch_function__
+
+    def noted(self: noise.Cropped, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = draw(self, func, types, args, kwargs)
+        if func is torch.randn:
+            drawn.setdefault((self._place.left, self._place.top), []).append(result)
+        return result
+
+    monkeypatch.setattr(noise.Cropped, "__torch_function__", noted)
+    request = Upscale(init_image=picture((60, 32)), mode="creative", num_inference_steps=4, scheduler="euler_a", seed=1)
+    async with Engine(str(folders["sd1"])) as engine:
+        await engine.submit(request).result()
+    (at, first), (beside, second) = sorted(drawn.items())[:2]
+    assert len(first) > 2, "the VAE, the start and the ancestral steps"
+    shift = (beside[0] - at[0]) // 2  # this VAE halves
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one[..., shift:], other[..., : one.shape[-1] - shift])
+
+
+def test_a_colour_cast_is_taken_back_and_detail_stays() -> None:
+    plain = Image.new("RGB", (64, 64), (100, 120, 140))
+    grain = np.random.default_rng(1).integers(-9, 10, (64, 64, 3))
+    painted = Image.fromarray((np.asarray(plain) + grain + (20, -10, 5)).astype(np.uint8))
+    mended = np.asarray(enlarging.recoloured(painted, plain)).astype(int)
+    assert np.abs(mended.mean(axis=(0, 1)) - (100, 120, 140)).max() < 0.5
+    assert np.abs(mended - np.asarray(plain) - grain).mean() < 1
 
 
 @pytest.mark.parametrize("changes", [{"scale": 3}, {"mode": "magic"}, {"width": 64}, {"strength": 0.0}])
