@@ -52,7 +52,7 @@ FIELDS = {
 
 def panel(mine: Preferences, models: Sequence[str]) -> LayoutView:
     """Every setting with its present value."""
-    words = f"`{shown(mine.suffix, 200)}`" if mine.suffix else "none"
+    words = shown(mine.suffix, 200) if mine.suffix else "none"
     return view(
         [
             TextDisplay("## Your settings\nThey hold in every server. What you say in a command counts more."),
