@@ -34,6 +34,7 @@ from bot.delivery import Delivery
 from bot.errors import UserError
 from bot.gallery import Gallery
 from bot.notices import Notices
+from bot.purchases import Purchases
 from bot.services.audit import Audit
 from bot.services.choosing import Choosing
 from bot.services.dispatcher import Dispatcher
@@ -44,6 +45,7 @@ from bot.services.outbox import Outbox
 from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
 from bot.services.safety import Safety
+from bot.services.shop import Shop, plans_of
 from bot.services.stars import Stars
 from bot.services.upkeep import Upkeep
 from bot.services.wishes import Wishes
@@ -130,6 +132,8 @@ class App:
         self.client.delivery = delivery
         self.client.gallery = Gallery(self.client, stars, delivery)
         self.client.notices = Notices(self.client, audit, moderation)
+        quotas = Quotas(self.store, settings, self._clock, plans_of(settings))
+        self.client.purchases = Purchases(self.client, Shop(self.store, quotas, settings, self._clock))
         self.client.studio = Studio(
             settings=settings,
             backend=self.backend,
@@ -143,7 +147,7 @@ class App:
             audit=audit,
             moderation=moderation,
             stars=stars,
-            quotas=Quotas(self.store, settings, self._clock),
+            quotas=quotas,
             layouts=layouts,
             clock=self._clock,
         )
@@ -185,6 +189,7 @@ class App:
         await self._dispatcher.start()
         started.push_async_callback(self._dispatcher.stop, self.settings.shutdown_grace_s)
         await self._wishes.load()
+        await self.client.purchases.catch_up()
         await self._upkeep.start(frozenset(guild.id for guild in self.client.guilds))
         started.push_async_callback(self._upkeep.stop)
         heart = asyncio.create_task(self._beat(), name="heartbeat")

@@ -19,6 +19,7 @@ from bot.delivery import Delivery
 from bot.errors import UserError
 from bot.gallery import Gallery
 from bot.notices import Notices
+from bot.purchases import Purchases
 from bot.services.audit import Audit
 from bot.services.choosing import Choosing
 from bot.services.files import ImageFiles
@@ -83,12 +84,13 @@ class Tree(app_commands.CommandTree["Client"]):
 
 
 class Client(discord.AutoShardedClient):
-    """Easel on Discord. `studio`, `delivery`, `notices` and `gallery` are set by `bot.app` before it connects."""
+    """Easel on Discord. What has no default here is set by `bot.app` before it connects."""
 
     studio: Studio
     delivery: Delivery
     notices: Notices
     gallery: Gallery
+    purchases: Purchases
 
     def __init__(self, *, shard_count: int | None = None, always_sync: bool = False) -> None:
         super().__init__(
@@ -150,6 +152,16 @@ class Client(discord.AutoShardedClient):
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self.studio.upkeep.guild_joined(guild.id)
+
+    async def on_entitlement_create(self, entitlement: discord.Entitlement) -> None:
+        """Something was bought on Discord."""
+        await self.purchases.created(entitlement)
+
+    async def on_entitlement_update(self, entitlement: discord.Entitlement) -> None:
+        await self.purchases.created(entitlement)
+
+    async def on_entitlement_delete(self, entitlement: discord.Entitlement) -> None:
+        await self.purchases.deleted(entitlement)
 
     async def check_person(self, interaction: discord.Interaction[Any]) -> None:
         """What comes before every handler of commands, presses and forms. Raises: Banned."""

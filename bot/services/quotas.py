@@ -5,7 +5,7 @@ Kept in memory once read, for every command asks; one process owns the database,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from bot.config import Settings
 from bot.services.asker import Asker
@@ -73,6 +73,11 @@ class Quotas:
 
     async def unsubscribe(self, entitlement_id: int) -> None:
         await self._store.write(quotas.unsubscribe, entitlement_id)
+        self._subscriptions = None
+
+    async def replace_subscriptions(self, running: Sequence[Subscription]) -> None:
+        """These run, and no others."""
+        await self._store.write(quotas.replace_subscriptions, tuple(running))
         self._subscriptions = None
 
     async def _bought(self, asker: Asker) -> list[Quota]:

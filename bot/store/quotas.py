@@ -102,3 +102,10 @@ def subscribe(db: sqlite3.Connection, new: Subscription) -> None:
 
 def unsubscribe(db: sqlite3.Connection, entitlement_id: int) -> None:
     db.execute("DELETE FROM subscription WHERE id = ?", (entitlement_id,))
+
+
+def replace_subscriptions(db: sqlite3.Connection, running: tuple[Subscription, ...]) -> None:
+    """These run, and no others."""
+    db.execute("DELETE FROM subscription")
+    for each in running:
+        subscribe(db, each)

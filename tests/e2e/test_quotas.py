@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -224,11 +223,6 @@ def settings(tmp_path: Any) -> Settings:
 
 async def test_a_relaxed_server_by_setting(settings: Settings) -> None:
     relaxed = settings.model_copy(update={"relax": True, "credits_a_day": 0})
-    async for studio in _staged(relaxed):
+    async with stage(relaxed, make_engine=FakeEngine) as studio:
         assert "relax" in words(await paint(studio))
         assert await studio.app.store.problems() == []
-
-
-async def _staged(settings: Settings) -> AsyncIterator[Stage]:
-    async with stage(settings, make_engine=FakeEngine) as running:
-        yield running
