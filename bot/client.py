@@ -196,9 +196,9 @@ class Client(discord.AutoShardedClient):
         self, interaction: discord.Interaction[Any], handler: Callable[..., Awaitable[None]] | None, *what: Any
     ) -> None:
         try:
+            await self.check_person(interaction)
             if handler is None:
                 raise UserError("This button is from another version of Easel. Use /show to get fresh ones.")
-            await self.check_person(interaction)
             await handler(interaction, *what)
         except Exception as error:  # the outer edge: discord.py would only log it, and the person would see nothing
             await refusals.answer(interaction, error)

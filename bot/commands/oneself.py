@@ -45,12 +45,12 @@ def install(client: Client) -> None:
 
     @client.on_choice(Action.SETTING)
     async def set_by_list(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
-        setting = Setting(number)
+        setting = settings.setting_of(number, settings.LISTS)
         await _change(interaction, **{FIELDS[setting]: settings.value_of(setting, values[0])})
 
     @client.on_press(Action.SETTING)
     async def set_by_button(interaction: Interaction, number: int) -> None:
-        setting, wishes = Setting(number), interaction.client.studio.wishes
+        setting, wishes = settings.setting_of(number, settings.BUTTONS), interaction.client.studio.wishes
         mine = await wishes.preferences(interaction.user.id)
         if setting is Setting.SUFFIX:
             await interaction.response.send_modal(settings.suffix_form(mine))

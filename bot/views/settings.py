@@ -9,6 +9,7 @@ from typing import Any, cast
 import discord
 from discord.ui import ActionRow, LayoutView, Section, Separator, TextDisplay
 
+from bot.errors import BadInput
 from bot.store.choices import Preferences
 from bot.text import shown
 from bot.views.choose import Choose, row_of
@@ -48,6 +49,15 @@ FIELDS = {
     Setting.PREVIEWS: "previews",
 }
 """Which of a member's settings a select or switch changes."""
+LISTS = frozenset({Setting.MODEL, Setting.SHAPE, Setting.SUBTLE, Setting.STRONG})
+BUTTONS = frozenset(Setting) - LISTS
+
+
+def setting_of(number: int, known: frozenset[Setting]) -> Setting:
+    """The setting of an id, if it is one of the `known`. Raises: BadInput."""
+    if number not in known:
+        raise BadInput("There is no such setting. Use /settings to see those there are.")
+    return Setting(number)
 
 
 def panel(mine: Preferences, models: Sequence[str]) -> LayoutView:
