@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from bot.arguments import add_admin
+from bot.arguments import EDITS, add_admin, add_edit
 from bot.config import Settings
 from bot.errors import UserError
 from bot.store.errors import StoreError
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault(key, value)
     parser = build_parser()
     args, extra = parser.parse_known_args(argv)
-    if extra and args.command != "imagine":
+    if extra and args.command not in ("imagine", *EDITS):  # there they may be flags of the prompt line
         parser.error(f"{args.command} does not know {' '.join(extra)}")
     args.extra = extra
     try:
@@ -56,6 +56,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add(commands, "run", _run, "Start the bot on Discord.")
     _demo_options(_add(commands, "demo", _demo, "Start the bot in a simulated Discord, in your browser."))
     _imagine_options(_add(commands, "imagine", _imagine, "Paint a picture into a file, without Discord."))
+    for name, help_text in EDITS.items():
+        add_edit(_add(commands, name, _edit, help_text), name)
     _add(commands, "migrate", _migrate, "Bring the database up to date.")
     _add(commands, "sync", _sync, "Publish the slash commands now.")
     add_admin(_add(commands, "admin", _admin, "Grant, ban, audit, stats and export, also while the bot runs."))
@@ -153,6 +155,12 @@ def _imagine(args: argparse.Namespace) -> int:
     from bot import imagine
 
     return imagine.run(args, settings_from_environment())
+
+
+def _edit(args: argparse.Namespace) -> int:
+    from bot import edit
+
+    return edit.run(args, settings_from_environment())
 
 
 def _migrate(_args: argparse.Namespace) -> None:

@@ -1,9 +1,78 @@
-"""The arguments of `easel admin`, apart from what they do, so that reading them imports nothing."""
+"""The arguments of `easel admin` and of the edits, apart from what they do, so that reading them imports nothing."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+
+EDITS = {
+    "vary": "Paint a picture anew, near to it or far.",
+    "inpaint": "Redraw a part of a picture.",
+    "outpaint": "Paint what lies around a picture.",
+    "upscale": "Make a picture larger.",
+    "blend": "Make one picture of several.",
+}
+
+
+def add_edit(command: argparse.ArgumentParser, name: str) -> None:
+    """Add the options of one of `EDITS`."""
+    if name == "blend":
+        command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="two to five pictures")
+        command.add_argument("--weights", help="how much of each, such as 2,1 (default: all alike)")
+    else:
+        command.add_argument("image", type=Path, metavar="IMAGE", help="PNG, JPEG or WebP, at most 8 MiB")
+        command.add_argument("words", nargs="*", metavar="PROMPT", help="what it shows; flags such as --seed 7 too")
+    command.add_argument("--prompt", default="", help="the same as an option")
+    if name in _ONLY_ITS_OWN:
+        _ONLY_ITS_OWN[name](command)
+    command.add_argument("--strength", type=float, help="how much is painted anew, 0.01 to 1")
+    command.add_argument("--negative", help="what must not be in the picture")
+    command.add_argument("--seed", type=int, help="the same seed gives the same picture")
+    command.add_argument("--steps", type=int, help="denoising steps")
+    command.add_argument("--cfg", type=float, help="guidance: how closely to follow the prompt")
+    command.add_argument("--scheduler", help="noise scheduler, such as euler or 'DPM++ 2M Karras'")
+    command.add_argument("--n", type=int, help="pictures, 1 to 16; more than one also gives a grid")
+    command.add_argument("--model", help="a name from the settings, a folder, a hub id or a .safetensors file")
+    command.add_argument("--out", type=Path, help="the PNG to write (default: easel-SEED.png)")
+    command.add_argument("--json", action="store_true", help="print seeds, recipes, paths and timings as JSON")
+
+
+def _inpaint(command: argparse.ArgumentParser) -> None:
+    where = command.add_mutually_exclusive_group(required=True)
+    where.add_argument("--mask", type=Path, help="a picture of the same size: white, or transparent, is redrawn")
+    where.add_argument("--painted", type=Path, help="the same picture, scribbled over where it is to be redrawn")
+    where.add_argument("--region", help="left,top,width,height in pixels, or words such as 'top right'")
+    command.add_argument("--fill", choices=("original", "noise", "blur"), help="what the model finds there")
+    command.add_argument("--feather", type=int, help="pixels over which new fades into old, 0 to 256")
+    command.add_argument("--padding", type=int, help="pixels around the region that the model sees, 0 to 256")
+    view = command.add_mutually_exclusive_group()
+    view.add_argument("--only-masked", action="store_true", default=None, help="paint the region alone, enlarged")
+    view.add_argument("--whole", dest="only_masked", action="store_false", default=None, help="paint the whole picture")
+
+
+def _outpaint(command: argparse.ArgumentParser) -> None:
+    for side in ("left", "right", "top", "bottom"):
+        command.add_argument(f"--{side}", type=int, help="new pixels at this side")
+    command.add_argument("--zoom", type=float, help="or zoom out, so many times, 1 to 4")
+    command.add_argument("--ratio", help="or another ratio, such as 16:9, alone or with a zoom")
+
+
+def _upscale(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--scale", type=int, choices=(2, 4), default=2, help="times as wide and high (default: 2)")
+    command.add_argument(
+        "--mode",
+        choices=("faithful", "creative"),
+        default="faithful",
+        help="faithful adds nothing, creative paints new detail (default: faithful)",
+    )
+
+
+_ONLY_ITS_OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "inpaint": _inpaint,
+    "outpaint": _outpaint,
+    "upscale": _upscale,
+}
 
 
 def add_admin(command: argparse.ArgumentParser) -> None:

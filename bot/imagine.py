@@ -1,4 +1,7 @@
-"""`easel imagine`: one job straight through the engine, into files. Knows no Discord and no database."""
+"""`easel imagine`: one job straight through the engine, into files. Knows no Discord and no database.
+
+`bot.edit` shares everything from the `Wish` on.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import json
 import secrets
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +24,10 @@ from bot.config import Settings
 from bot.errors import BadInput
 from bot.grammar import Draft, echo, parse
 from bot.pictures import grid
-from bot.services.drafts import resolve
+from bot.services.drafts import find_model, resolve
 from bot.services.requests import to_request
 from bot.services.terms import default_terms
-from bot.spec import Spec
+from bot.spec import Edit, Spec
 from bot.uploads import check_size, read_upload
 from engine.metadata import encode_png
 from engine.types import (
@@ -34,9 +38,27 @@ from engine.types import (
     Event,
     Failed,
     ImageReady,
+    ModelInfo,
     Progress,
     Started,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the arguments come to.
+
+    Attributes:
+        edit: what is done to the picture, for the model that will do it; None = nothing but painting.
+        source: sha256 of the picture it starts from. pictures: that and all others, by their sha256.
+        size: of the picture that the result's size follows.
+    """
+
+    draft: Draft
+    edit: Callable[[ModelInfo], Edit] | None = None
+    source: str | None = None
+    pictures: Mapping[str, Image.Image] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +73,49 @@ class Painted:
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Paint what the arguments say. Raises: UserError, EngineError."""
-    options, line = _options(args), " ".join([*args.prompt, *args.extra])
-    draft = _one_job(line, options)
-    _check_target(args.out)
-    source, source_sha = _source(args.image)
-    painted = asyncio.run(_paint(draft, _unlimited(settings, args.model), source, source_sha))
+    options = replace(common_options(args), width=args.width, height=args.height, best_of=args.best)
+    draft = one_job(" ".join([*args.prompt, *args.extra]), options)
+    check_target(args.out)
+    wish = Wish(draft=draft)
+    if args.image:
+        data = read_file(args.image)
+        picture, sha256 = read_upload(data), sha256_of(data)
+        wish = Wish(draft=draft, source=sha256, pictures={sha256: picture}, size=picture.size)
+    return deliver(wish, args, settings)
+
+
+def deliver(wish: Wish, args: argparse.Namespace, settings: Settings) -> int:
+    """Paint it, write the files and tell of them. Raises: UserError, EngineError."""
+    painted = asyncio.run(_paint(wish, _unlimited(settings, args.model)))
+    if painted.spec.note:
+        print(painted.spec.note, file=sys.stderr)
     paths = _write(painted, args.out or Path(f"easel-{painted.spec.seed}.png"))
     print(_report(painted, paths) if args.json else "\n".join(str(path) for path in paths))
     return 0
 
 
-def _options(args: argparse.Namespace) -> Draft:
+def common_options(args: argparse.Namespace) -> Draft:
+    """The options that painting and editing share."""
     return Draft(
         negative_prompt=args.negative,
         seed=args.seed,
         steps=args.steps,
         guidance=args.cfg,
         scheduler=args.scheduler,
-        width=args.width,
-        height=args.height,
         strength=args.strength,
         num_images=1 if args.n is None else args.n,
-        best_of=args.best,
     )
 
 
-def _one_job(line: str, options: Draft) -> Draft:
-    drafts = parse(line, options)
+def one_job(line: str, options: Draft, *, wordless: bool = False) -> Draft:
+    """The one draft of a prompt line; `wordless` allows it to be empty. Raises: BadInput."""
+    drafts = parse(line, options, wordless=wordless)
     if len(drafts) > 1:
-        raise BadInput(f"This line asks for {len(drafts)} jobs; easel imagine paints one. Take out the choices.")
+        raise BadInput(f"This line asks for {len(drafts)} jobs; the command line paints one. Take out the choices.")
     return drafts[0]
 
 
-def _check_target(out: Path | None) -> None:
+def check_target(out: Path | None) -> None:
     """Find out before painting, not after. Raises: BadInput."""
     if out is None:
         return
@@ -93,16 +125,17 @@ def _check_target(out: Path | None) -> None:
         raise BadInput(f"{out} cannot be written: its folder does not exist, or it is a folder itself.")
 
 
-def _source(path: Path | None) -> tuple[Image.Image | None, str | None]:
-    """The picture to start from and its sha256. Raises: BadInput."""
-    if path is None:
-        return None, None
+def read_file(path: Path) -> bytes:
+    """A picture's file, not yet decoded. Raises: BadInput."""
     try:
         check_size(path.stat().st_size)
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
-    return read_upload(data), hashlib.sha256(data).hexdigest()
+
+
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _unlimited(settings: Settings, model: str | None) -> Settings:
@@ -111,25 +144,24 @@ def _unlimited(settings: Settings, model: str | None) -> Settings:
     return settings.model_copy(update={"model": source, "max_pixels": MAX_SIDE_PX**2, "max_steps": MAX_STEPS})
 
 
-async def _paint(draft: Draft, settings: Settings, source: Image.Image | None, source_sha: str | None) -> Painted:
+async def _paint(wish: Wish, settings: Settings) -> Painted:
     engine = engine_for(settings)
-    size = source.size if source else None
-    seed = secrets.randbelow(MAX_SEED + 1)
-    spec = resolve(draft, engine.models(), default_terms(settings), seed, init_image=source_sha, init_size=size)
+    models, seed = engine.models(), secrets.randbelow(MAX_SEED + 1)
+    edit = wish.edit(find_model(models, wish.draft.model)) if wish.edit else None
+    terms = default_terms(settings)
+    spec = resolve(wish.draft, models, terms, seed, init_image=wish.source, init_size=wish.size, edit=edit)
     await engine.start()
     try:
-        return await _follow(engine, spec, source)
+        return await _follow(engine, spec, wish.pictures)
     finally:
         await engine.close()
 
 
-async def _follow(engine: Backend, spec: Spec, source: Image.Image | None) -> Painted:
+async def _follow(engine: Backend, spec: Spec, pictures: Mapping[str, Image.Image]) -> Painted:
     print("Loading the model...", file=sys.stderr)
     submitted, started = time.monotonic(), 0.0
     painted = Painted(spec)
-    async for event in engine.submit(
-        to_request(spec, {spec.init_image: source} if source and spec.init_image else {}), user="cli"
-    ):
+    async for event in engine.submit(to_request(spec, pictures), user="cli"):
         _tell(event)
         if isinstance(event, Failed):
             raise event.error

@@ -8,6 +8,7 @@ import pytest
 
 from bot import flags
 from bot.__main__ import build_parser
+from bot.arguments import EDITS
 from bot.config import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -52,11 +53,12 @@ def test_every_command_and_flag_is_documented() -> None:
     assert [name for name in flags.FLAGS if f"| `--{name}" not in page] == []
 
 
-def test_every_option_of_imagine_is_documented() -> None:
+def test_every_option_of_imagine_and_the_edits_is_documented() -> None:
     (choices,) = (action.choices for action in build_parser()._actions if isinstance(action.choices, dict))
-    options = [option for action in choices["imagine"]._actions for option in action.option_strings]
+    actions = [action for name in ("imagine", *EDITS) for action in choices[name]._actions]
+    options = {option for action in actions for option in action.option_strings} - {"-h", "--help"}
     page = text("docs/commands.md")
-    assert [option for option in options if f"`{option}`" not in page and option not in ("-h", "--help")] == []
+    assert [option for option in options if f"`{option}`" not in page and f"`{option} " not in page] == []
 
 
 def test_the_readme_commands_are_the_ones_that_are_run() -> None:
