@@ -60,6 +60,16 @@ class Action(StrEnum):
     STYLES = "sty"  # number = page of the styles
     PANEL = "adm"  # number = page of the admins' panel
     ANNOUNCE = "ann"  # number = announcement that was asked about
+    FIGURES = "afg"  # the panel: number = days
+    PERSON = "ape"  # the panel: choose a person
+    GRANT = "agr"  # the panel: number = person
+    BAN = "aba"  # the panel: number = person
+    UNBAN = "aub"  # the panel: number = person
+    CHANNEL = "ach"  # the panel: number = which list or switch of the channels
+    WORD = "awo"  # the panel: number = which button of the words
+    PAUSE = "apa"  # the panel: number = which mode
+    DEFAULT = "ade"  # the panel: number = which list of the defaults
+    QUOTA = "aqu"  # the panel: number = role, or 0 = the whole server
     APPEAL = "ap"  # number = appeal: ask those who decide
     APPROVE = "ay"  # number = appeal: let it pass
     DENY = "an"  # number = appeal: do not

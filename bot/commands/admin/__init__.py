@@ -12,7 +12,7 @@ import discord
 from discord import app_commands
 
 from bot.client import Client
-from bot.commands.admin import moderation, people, quota, watching
+from bot.commands.admin import moderation, panel, people, quota, watching
 
 
 class Topic(Protocol):
@@ -21,7 +21,7 @@ class Topic(Protocol):
     def install(self, client: Client, group: app_commands.Group) -> None: ...
 
 
-TOPICS: tuple[Topic, ...] = (quota, moderation, watching, people)
+TOPICS: tuple[Topic, ...] = (panel, quota, moderation, watching, people)
 
 
 def install(client: Client) -> None:

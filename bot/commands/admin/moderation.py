@@ -56,7 +56,7 @@ def _people(group: app_commands.Group) -> None:
             title = "Banned everywhere" if everywhere else "Banned here"
             await _show(interaction, views.listing(title, map(views.ban_line, bans), "Nobody."))
             return
-        _check_not_admin(user, by)
+        check_not_admin(user, by)
         until_ms = ends_at_ms(until, studio.clock.now_ms())
         banned = await studio.moderation.ban(by, place, user.id, reason, until_ms)
         await _say(interaction, f"Banned{' everywhere' if everywhere else ''}: {views.ban_line(banned)}")
@@ -71,7 +71,8 @@ def _people(group: app_commands.Group) -> None:
         await _say(interaction, f"<@{user.id}> may use Easel again{' everywhere' if everywhere else ''}.")
 
 
-def _check_not_admin(user: discord.User | discord.Member, by: Asker) -> None:
+def check_not_admin(user: discord.abc.Snowflake, by: Asker) -> None:
+    """Raises: NotYours."""
     if isinstance(user, discord.Member) and user.guild_permissions.manage_guild and not by.is_operator:
         raise NotYours("Those who manage this server cannot be banned in it. Only those who run this bot can do that.")
 
@@ -175,7 +176,7 @@ def _channels(group: app_commands.Group) -> None:
         moderation, by = interaction.client.studio.moderation, check_admin(interaction)
         _check_server(by)
         for channel in (gallery, audit):
-            _check_postable(channel)
+            check_postable(channel)
         old = await moderation.rules(by.guild_id)
         said: dict[str, Any] = {"age_only": age_only, "stars": stars, "spoiler": spoiler}
         said |= {"gallery_channel": gallery.id if gallery else None, "audit_channel": audit.id if audit else None}
@@ -211,7 +212,7 @@ def _check_server(by: Asker) -> None:
         raise BadInput("Channels belong to a server. Use this in one.")
 
 
-def _check_postable(channel: discord.TextChannel | None) -> None:
+def check_postable(channel: discord.TextChannel | None) -> None:
     """Find out now what would fail when there is something to post. Raises: BadInput."""
     if channel is None:
         return

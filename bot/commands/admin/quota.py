@@ -93,7 +93,7 @@ def _quota(group: app_commands.Group) -> None:
             max_queued=max_queued,
             max_pixels=max_pixels,
             max_steps=max_steps,
-            models=_models(interaction, models),
+            models=read_models(interaction, models),
             weight=weight,
             relax=relax,
         )
@@ -119,7 +119,7 @@ def _allowance(day: int | None, month: int | None) -> tuple[int | None, Any]:
     return (None, None) if month is None else (month * 1000, "month")
 
 
-def _models(interaction: Interaction, text: str | None) -> frozenset[str] | None:
+def read_models(interaction: Interaction, text: str | None) -> frozenset[str] | None:
     """The models' keys. Raises: BadInput."""
     if text is None:
         return None
@@ -163,7 +163,7 @@ async def _change(interaction: Interaction, by: Asker, asked: Asked) -> str:
         await studio.quotas.set_person(by.guild_id, asked.user.id, quota, until_ms)
     whom = f"role:{asked.role.id}" if asked.role else f"user:{asked.user.id}" if asked.user else ""
     action = "quota.clear" if asked.clear else "quota.set"
-    await studio.audit.record(by.guild_id, by.user_id, action, whom, _details(asked.quota) | {"until_ms": until_ms})
+    await studio.audit.record(by.guild_id, by.user_id, action, whom, details_of(asked.quota) | {"until_ms": until_ms})
     if quota is None:
         return f"Forgotten for {_name(by, asked)}. {views.FALLBACK}"
     return (
@@ -171,7 +171,8 @@ async def _change(interaction: Interaction, by: Asker, asked: Asked) -> str:
     )
 
 
-def _details(quota: Quota) -> dict[str, Any]:
+def details_of(quota: Quota) -> dict[str, Any]:
+    """What a quota says, for the audit log."""
     said = {name: value for name, value in asdict(quota).items() if value is not None}
     return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in said.items()}
 

@@ -1,0 +1,210 @@
+"""The admins' panel: every page, every list, button and form; also after a restart, and not for others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.demo import Stage
+from bot.services.asker import Asker
+from bot.store import choices
+from bot.store.choices import Style
+from tests.e2e.screen import paint, parts, press, words
+
+PAGES = {
+    name: str(number)
+    for number, name in enumerate(("Overview", "Quotas", "People", "Channels", "Words", "Pause", "Defaults"))
+}
+
+
+async def open_panel(studio: Stage, page: str = "Overview", who: str = "Ada") -> Any:
+    result = await studio.members[who].slash(studio.channel, "admin panel")
+    assert result.ephemeral
+    await choose(studio, result.response, "s1:adm:0", PAGES[page], who)
+    return result.response
+
+
+async def choose(studio: Stage, message: Any, custom_id: str, value: Any, who: str = "Ada") -> Any:
+    values = value if isinstance(value, list) else [value]
+    result = await studio.members[who].select(message.message, values, custom_id=custom_id)
+    assert result.acknowledged
+    return result
+
+
+async def fill(studio: Stage, message: Any, label: str, **answers: str) -> Any:
+    """Press a button, fill in its form, submit it."""
+    shown = await press(studio, message, label, "Ada")
+    assert shown.modal is not None
+    done = await studio.members["Ada"].submit_modal(shown, answers)
+    assert done.acknowledged
+    return done
+
+
+async def test_every_page_is_shown_and_fits(studio: Stage) -> None:
+    for name in PAGES:
+        message = await open_panel(studio, name)
+        assert name in words(message)
+        assert len(list(parts(message.components))) <= 40
+
+
+async def test_a_person_is_given_credits_banned_and_let_back(studio: Stage) -> None:
+    message, ann = await open_panel(studio, "People"), studio.members["Ann"]
+    await choose(studio, message, "s1:ape:0", ann)
+    assert "100 credits" in words(message)
+    await studio.restart()
+    await fill(studio, message, "Give credits …", amount="25", reason="prize")
+    assert "25 credits granted" in words(message)
+    await fill(studio, message, "Ban …", until="7d", reason="spam")
+    refused = await ann.slash(studio.channel, "imagine", prompt="a boat")
+    assert "spam" in str(refused.followups[-1].content if refused.followups else refused.response.content)
+    await press(studio, message, "Let them back", "Ada")
+    assert "Not banned" in words(message)
+    log = words((await studio.members["Ada"].slash(studio.channel, "admin audit")).response).replace("\\", "")
+    assert [act for act in ("credits.grant", "ban.set", "ban.lift") if act not in log] == []
+
+
+async def test_an_admin_cannot_be_banned_from_the_panel(studio: Stage) -> None:
+    message = await open_panel(studio, "People")
+    await choose(studio, message, "s1:ape:0", studio.members["Ada"])
+    done = await fill(studio, message, "Ban …", until="", reason="")
+    said = [*done.followups, *([done.response] if done.response else [])]
+    assert "cannot be banned" in said[-1].content or "cannot ban yourself" in said[-1].content
+
+
+async def test_quotas_are_set_for_everyone_a_role_and_the_server(studio: Stage) -> None:
+    message, guild_id = await open_panel(studio, "Quotas"), studio.guild.id
+    await fill(studio, message, "Everyone …", credits="20 a day", jobs="2, 5", most="512x512, 30", queue=", off")
+    role = studio.guild.create_role("Painters")
+    shown = await choose(studio, message, "s1:aqu:0", role)
+    await studio.members["Ada"].submit_modal(shown, {"credits": "500 a month", "models": "mini", "queue": "2"})
+    await fill(studio, message, "Whole server …", cap="1000", gifts="")
+    server = await studio.bot.studio.quotas.server(guild_id)
+    everyone, painters = server.roles[guild_id], server.roles[role.id]
+    assert (everyone.allowance_mc, everyone.period, everyone.max_pixels) == (20_000, "day", 512 * 512)
+    assert (everyone.max_running, everyone.max_queued, everyone.max_steps, everyone.relax) == (2, 5, 30, False)
+    assert (painters.allowance_mc, painters.period, painters.models) == (500_000, "month", frozenset({"mini"}))
+    assert (painters.weight, server.cap_mc, server.gifts_mc) == (2.0, 1_000_000, None)
+    assert "20 credits a day" in words(message)
+    opened = await press(studio, message, "Everyone …", "Ada")
+    filled = {
+        row["components"][0]["custom_id"]: row["components"][0].get("value") for row in opened.modal["components"]
+    }
+    assert filled == {"credits": "20 a day", "jobs": "2, 5", "most": "262144, 30", "models": None, "queue": ", off"}
+    nothing = dict.fromkeys(filled, "")
+    await studio.members["Ada"].submit_modal(opened, nothing)
+    assert guild_id not in (await studio.bot.studio.quotas.server(guild_id)).roles
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("credits", "lots", "no number of credits"),
+        ("credits", "5 a week", "no allowance"),
+        ("jobs", "0, 5", "jobs painted at once"),
+        ("most", "9x9, 5", "sides of a picture"),
+        ("most", ", 1000", "steps"),
+        ("models", "dalle", "There is no model"),
+        ("queue", "1000", "weight"),
+        ("queue", "1, maybe", "on or off"),
+    ],
+)
+async def test_a_quota_that_cannot_be_is_refused(studio: Stage, field: str, value: str, says: str) -> None:
+    message = await open_panel(studio, "Quotas")
+    done = await fill(studio, message, "Everyone …", **{field: value})
+    assert says in (done.response or done.followups[-1]).content
+    assert not (await studio.bot.studio.quotas.server(studio.guild.id)).roles
+
+
+async def test_channels_are_chosen_from_lists(studio: Stage) -> None:
+    message = await open_panel(studio, "Channels")
+    room = studio.guild.create_text_channel("pictures")
+    await choose(studio, message, "s1:ach:0", room)
+    await choose(studio, message, "s1:ach:2", room)
+    await press(studio, message, "Age-restricted only: off", "Ada")
+    await fill(studio, message, "Stars …", stars="5")
+    rules = await studio.bot.studio.moderation.rules(studio.guild.id)
+    assert (rules.allowed, rules.audit_channel, rules.age_only, rules.stars) == ({room.id}, room.id, True, 5)
+    await choose(studio, message, "s1:ach:0", [])
+    assert not (await studio.bot.studio.moderation.rules(studio.guild.id)).allowed
+
+
+async def test_words_are_added_tested_and_removed(studio: Stage) -> None:
+    message = await open_panel(studio, "Words")
+    await fill(studio, message, "Add …", word="dragon", rule="block")
+    assert "dragon" in words(message)
+    await fill(studio, message, "Test a prompt …", prompt="a DRAG0N")
+    assert "dragon" in words(message).split("hit:")[1]
+    (word,) = await studio.bot.studio.moderation.words(studio.guild.id)
+    await choose(studio, message, "s1:awo:0", str(word.id))
+    assert "No word is blocked" in words(message)
+    done = await fill(studio, message, "Add …", word="dragon", rule="explode")
+    assert "There is no rule" in (done.response or done.followups[-1]).content
+
+
+async def test_pauses_hold_until_one_goes_on(studio: Stage) -> None:
+    message = await open_panel(studio, "Pause")
+    await fill(studio, message, "Drain …", sentence="Back at noon.")
+    refused = await studio.members["Ann"].slash(studio.channel, "imagine", prompt="a boat")
+    assert "Back at noon" in str(refused.followups[-1].content if refused.followups else refused.response.content)
+    await press(studio, message, "Go on", "Ada")
+    assert (await paint(studio)).attachments
+
+
+async def test_defaults_are_set_from_lists_and_a_form(studio: Stage) -> None:
+    await studio.app.store.write(choices.save_style, studio.guild.id, Style(name="ink", template="ink {prompt}"), 0)
+    message = await open_panel(studio, "Defaults")
+    await choose(studio, message, "s1:ade:1", "3:2")
+    await choose(studio, message, "s1:ade:2", ["ink"])
+    await fill(studio, message, "Steps, guidance, scheduler, negative …", steps="7", guidance="2.5", negative="fog")
+    now = await studio.bot.studio.wishes.defaults(studio.guild.id)
+    assert (now.shape, now.styles, now.steps, now.guidance, now.negative) == ("3:2", ("ink",), 7, 2.5, "fog")
+    await choose(studio, message, "s1:ade:2", [])
+    assert (await studio.bot.studio.wishes.defaults(studio.guild.id)).styles == ()
+    done = await fill(studio, message, "Steps, guidance, scheduler, negative …", steps="abc")
+    assert "steps cannot be" in (done.response or done.followups[-1]).content
+
+
+async def test_the_overview_tells_today_and_shows_the_chart(studio: Stage) -> None:
+    await paint(studio)
+    message = await open_panel(studio)
+    assert "pictures 4 · members 1" in words(message)
+    shown = await press(studio, message, "Last 7 days", "Ada")
+    assert [attachment.filename for attachment in shown.response.attachments] == ["stats.png", "stats.csv"]
+
+
+async def test_the_panel_works_after_a_restart(studio: Stage) -> None:
+    message = await open_panel(studio)
+    await studio.restart()
+    await choose(studio, message, "s1:adm:0", PAGES["Words"])
+    await fill(studio, message, "Add …", word="dragon", rule="flag")
+    assert "dragon" in words(message)
+
+
+@pytest.mark.parametrize(
+    ("page", "custom_id", "value"),
+    [
+        ("Overview", "s1:adm:0", "4"),
+        ("Words", "s1:awo:0", "1"),
+        ("Defaults", "s1:ade:0", "-"),
+        ("Words", "v1:awo:2", ""),
+    ],
+)
+async def test_somebody_who_lost_the_right_is_refused(studio: Stage, page: str, custom_id: str, value: str) -> None:
+    ada = studio.members["Ada"]
+    by = Asker(user_id=ada.id, guild_id=studio.guild.id, channel_id=1, is_admin=True)
+    await studio.bot.studio.moderation.add_word(by, studio.guild.id, "dragon", "flag")
+    message = await open_panel(studio, page)
+    studio.env.backend.guilds[studio.guild.id].members[ada.id].role_ids.clear()
+    act = (
+        ada.select(message.message, [value], custom_id=custom_id)
+        if value
+        else ada.click(message.message, custom_id=custom_id)
+    )
+    result = await act
+    assert "Manage Server" in (result.response or result.followups[-1]).content
+    assert len(await studio.bot.studio.moderation.words(studio.guild.id)) == 1
+
+
+async def test_members_do_not_see_the_command(studio: Stage) -> None:
+    assert "admin" not in studio.members["Ann"].available_commands(studio.channel)
