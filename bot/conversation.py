@@ -201,16 +201,20 @@ async def stored_input(interaction: Interaction, picture: int | discord.Attachme
     studio = interaction.client.studio
     if isinstance(picture, discord.Attachment):
         check_size(picture.size)
-        image = await asyncio.to_thread(read_upload, await picture.read())
-        await check_upload(interaction, image)
-        owner = interaction.user.id
-    else:
-        job, row = await studio.store.job_of_image(picture)
-        check_visible(interaction, job)
-        check_shown(interaction, [row])
-        image = await asyncio.to_thread(pictures.opened, await studio.files.read(row.path))
-        owner = job.user_id  # a copy of somebody's picture is forgotten with them, whoever edits it
-    return await studio.jobs.store_input(image, owner), image.size
+        return await stored_file(interaction, await picture.read())
+    job, row = await studio.store.job_of_image(picture)
+    check_visible(interaction, job)
+    check_shown(interaction, [row])
+    image = await asyncio.to_thread(pictures.opened, await studio.files.read(row.path))
+    # a copy of somebody's picture is forgotten with them, whoever edits it
+    return await studio.jobs.store_input(image, job.user_id), image.size
+
+
+async def stored_file(interaction: Interaction, data: bytes) -> tuple[str, tuple[int, int]]:
+    """Keep an upload; its sha256 and size. Raises: BadInput, Refused."""
+    image = await asyncio.to_thread(read_upload, data)
+    await check_upload(interaction, image)
+    return await interaction.client.studio.jobs.store_input(image, interaction.user.id), image.size
 
 
 async def check_upload(interaction: Interaction, image: Image.Image) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import discord
 
-from bot import conversation, message_pictures
+from bot import conversation, message_pictures, parameters
 from bot.client import Client, Interaction
 from bot.errors import BadInput
-from bot.grammar import Draft, merge, parse
+from bot.grammar import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
 from bot.message_pictures import Found
 from bot.services import edits
 from bot.services.edits import Direction
 from bot.spec import BlendEdit, Edit, Spec, TaskName, UpscaleEdit
 from bot.store.choices import Preferences
 from bot.store.records import Job, JobKind, StoredImage
+from bot.text import visible
+from bot.uploads import check_size
 from bot.views.ids import Action
 
 NOTHING = Draft()
@@ -29,12 +32,15 @@ class Source:
 
     Attributes:
         spec: what painted it, for the words and values of the edit; None for an upload.
+        words, without: prompt and negative prompt that an upload's file tells, for an edit that says none.
         parent: the id of our image, None for an upload.
     """
 
     sha256: str
     size: tuple[int, int]
     spec: Spec | None = None
+    words: str = ""
+    without: str = ""
     parent: int | None = None
     private: bool = False
 
@@ -62,8 +68,22 @@ async def of_found(interaction: Interaction, found: Found, *, private: bool | No
     private = await conversation.privately(interaction, private)
     conversation.check_place(interaction, private)
     await conversation.acknowledge(interaction, private=private)
-    sha256, size = await conversation.stored_input(interaction, found.attachment)
-    return Source(sha256=sha256, size=size, private=private)
+    return replace(await of_upload(interaction, found.attachment), private=private)
+
+
+async def of_upload(interaction: Interaction, file: discord.Attachment) -> Source:
+    """An upload as a source, with the words that its file tells. Raises: BadInput, Refused."""
+    check_size(file.size)
+    data = await file.read()
+    sha256, size = await conversation.stored_file(interaction, data)
+    said = await asyncio.to_thread(parameters.read, data)
+    words, without = (said.prompt, said.negative_prompt) if said else ("", "")
+    return Source(
+        sha256=sha256,
+        size=size,
+        words=visible(words)[:MAX_PROMPT_CHARS],
+        without=visible(without)[:MAX_NEGATIVE_CHARS],
+    )
 
 
 async def given(
@@ -102,7 +122,8 @@ def draft_of(client: Client, source: Source, task: TaskName, said: Draft) -> Dra
     """The words and values that the picture was painted with, what was `said` laid over them."""
     spec = source.spec
     if spec is None:
-        return said
+        told = Draft(prompt=source.words, negative_prompt=source.without or None)
+        return said if said.prompt else merge(told, said)
     base = Draft(prompt=spec.prompt, negative_prompt=spec.negative_prompt)
     model = next((info for info in client.studio.backend.models() if info.key == spec.model), None)
     if said.model in (None, spec.model) and model is not None and task in model.tasks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Literal
 
 import discord
@@ -22,6 +23,7 @@ from bot.spec import UpscaleEdit
 from bot.uploads import check_size
 from bot.views import forms
 from bot.views.ids import Action, PressId
+from engine.errors import EngineError
 from engine.types import MAX_BLENDED
 
 NAMED = {"subtle": Action.VARY, "strong": Action.VARY_STRONG}
@@ -246,24 +248,24 @@ async def _keep(interaction: Interaction, found: Found) -> None:
     if found.attachment is None:
         return
     try:
-        sha256, size = await conversation.stored_input(interaction, found.attachment)
-    except UserError as refusal:
+        source = await editing.of_upload(interaction, found.attachment)
+    except (UserError, EngineError) as refusal:
         await answer(interaction, refusal)
         return
-    note = json.dumps([interaction.user.id, sha256, *size])
+    note = json.dumps([interaction.user.id, asdict(source)])
     await interaction.client.studio.store.remember(f"menu:{interaction.id}", note)
 
 
 async def _kept(interaction: Interaction, number: int) -> Source:
     """The upload that a form is about. Raises: NotFound, MissingPermission."""
     note = await interaction.client.studio.store.recall(f"menu:{number}")
-    owner, sha256, width, height = json.loads(note) if note else (0, "", 0, 0)
+    owner, kept = json.loads(note) if note else (0, {})
     if owner != interaction.user.id:
         raise NotFound("That picture is not here (any more). Use the message's menu again.")
     private = await conversation.privately(interaction, None)
     conversation.check_place(interaction, private)
     await conversation.acknowledge(interaction, private=private)
-    return Source(sha256=sha256, size=(width, height), private=private)
+    return Source(**{**kept, "size": tuple(kept["size"]), "private": private})
 
 
 async def _own(interaction: Interaction, image_id: int) -> Source:

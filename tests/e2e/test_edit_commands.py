@@ -209,3 +209,15 @@ async def test_nobody_answers_a_form_for_somebody_else_or_without_credits(studio
     await studio.idle()
     assert "credits" in said(done)
     assert await studio.app.store.queue_length() == 0
+
+
+async def test_an_upload_that_tells_its_words_keeps_them(studio: Stage) -> None:
+    alone = (await press(studio, await paint(studio, "a red boat --no fog"), "U1")).response
+    file = studio.env.backend.cdn.get(alone.attachments[0].url)
+    result = await asked(studio, "outpaint", image=("boat.png", file), direction="up")
+    job = await job_of(studio, result.response)
+    assert (job.spec.prompt, job.spec.negative_prompt, job.parent_image_id) == ("a red boat", "fog", None)
+    message = await studio.members["Ben"].send(studio.channel, "look", attachments=[("boat.png", file)])
+    near = await menu(studio, "Vary", message, {"strength": "strong", "prompt": "a blue boat"})
+    job = await job_of(studio, near.response)
+    assert (job.spec.prompt, job.spec.negative_prompt) == ("a blue boat", "")
