@@ -70,38 +70,49 @@ async def test_a_full_disk_refuses_and_then_goes_on(store: Store, asked: Asked) 
     assert (await store.enqueue(asked(), 100_000)).state == "queued"
 
 
-def _spend(path: str, first: int, results: multiprocessing.SimpleQueue[int]) -> None:
-    """In another process: try to buy forty pictures of somebody who can pay for fifty, as three others do."""
+def _spend(path: str, first: int, tries: int, allowance_mc: int, results: multiprocessing.SimpleQueue[int]) -> None:
+    """In another process: try to buy so many pictures of one person's allowance, as three others do."""
     spec = Spec(prompt="x", width=64, height=64, num_inference_steps=1, guidance_scale=1, scheduler="euler", seed=1,
                 model="mini")  # fmt: skip
     bought = 0
     with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as db:
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA synchronous = OFF")
-        for n in range(40):
+        for n in range(tries):
             new = NewJob(interaction_id=first + n, guild_id=1, channel_id=1, user_id=1, spec=spec, price_mc=1000,
                          application_id=1, reply_token="")  # fmt: skip
             try:
                 with immediate(db):
-                    enqueue_all(db, (new,), 50_000, Limits(max_queued=999), 0)
+                    enqueue_all(db, (new,), allowance_mc, Limits(max_queued=999), 0)
                 bought += 1
             except NotEnoughCredits:
                 pass
     results.put(bought)
 
 
-def test_four_processes_cannot_overdraw(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("tries", "allowance_mc", "sold"), [(40, 50_000, 50), (250, 1000, 1)])
+def test_four_processes_cannot_overdraw(tmp_path: Path, tries: int, allowance_mc: int, sold: int) -> None:
+    """Also a thousand tries for one credit: one wins."""
     path = tmp_path / "easel.db"
     migrate(path, 0)
     context = multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
-    workers = [context.Process(target=_spend, args=(str(path), 1 + 1000 * n, results)) for n in range(4)]
+    workers = [
+        context.Process(target=_spend, args=(str(path), 1 + 1000 * n, tries, allowance_mc, results)) for n in range(4)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(60)
-    assert sum(results.get() for _ in workers) == 50
+    assert sum(results.get() for _ in workers) == sold
     results.close()
+
+
+async def test_a_thousand_tasks_race_for_one_credit(store: Store, asked: Asked) -> None:
+    limits = Limits(max_queued=2000, max_queue=2000)
+    tries = [store.enqueue(asked(price_mc=1000), 1000, limits) for _ in range(1000)]
+    results = Counter(type(result).__name__ for result in await asyncio.gather(*tries, return_exceptions=True))
+    assert results == {"Job": 1, "NotEnoughCredits": 999}
 
 
 @pytest.mark.parametrize("size", [1, 200])
