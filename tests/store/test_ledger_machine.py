@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +17,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bot.errors import NotEnoughCredits
+from bot.errors import BadInput, NotEnoughCredits
 from bot.spec import Spec
-from bot.store import Limits, ManualClock, NewImage, NewJob, Store, StoredFile
-from bot.store.allowance import label_of
+from bot.store import Limits, ManualClock, NewImage, NewJob, Store, StoredFile, allowance, wallet
+from tests.store.ledger_model import Held, Period, Person
 
-ALLOWANCE = 10
 USERS = (1, 2)
+TERMS: tuple[tuple[int, Period], ...] = ((10, "day"), (16, "day"), (40, "month"), (0, "day"))
+GIFTS = 15  # a day
 SPEC = Spec(
     prompt="x", width=64, height=64, num_inference_steps=1, guidance_scale=1, scheduler="euler", seed=1, model="mini"
 )
-
-
-@dataclass
-class Purse:
-    """What the model knows of a person: free credits by day, and paid ones."""
-
-    free: dict[str, int] = field(default_factory=dict)
-    paid: int = 0
-
-
-@dataclass
-class Held:
-    """What a job holds of which purse."""
-
-    user: int
-    state: str
-    day: str
-    free: int
-    paid: int
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -53,7 +36,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp())
         self.clock = ManualClock()
-        self.purses = {user: Purse() for user in USERS}
+        self.people = {user: Person() for user in USERS}
+        self.terms = dict.fromkeys(USERS, TERMS[0])
+        self.given: dict[tuple[int, int], int] = {}
+        self.retired: list[Person] = []
         self.jobs: dict[int, Held] = {}
         self.numbers = itertools.count(1)
         self.boots = itertools.count(1)
@@ -78,39 +64,40 @@ class LedgerMachine(RuleBasedStateMachine):
         ids = [job for job, held in sorted(self.jobs.items()) if held.state in states]
         return ids[index % len(ids)] if ids else None
 
-    @rule(user=st.sampled_from(USERS), price=st.integers(0, 12))
-    def enqueue(self, user: int, price: int) -> None:
-        purse, today = self.purses[user], label_of("day", self.clock.now_ms())
+    @rule(user=st.sampled_from(USERS), terms=st.sampled_from(TERMS))
+    def roles_change(self, user: int, terms: tuple[int, Period]) -> None:
+        self.terms[user] = terms
+
+    @rule(user=st.sampled_from(USERS), price=st.integers(0, 20), relax=st.booleans())
+    def enqueue(self, user: int, price: int, relax: bool) -> None:
+        amount, period = self.terms[user]
         new = NewJob(
             interaction_id=next(self.numbers), guild_id=1, channel_id=1, user_id=user, spec=SPEC, price_mc=price,
             application_id=1, reply_token="t",
         )  # fmt: skip
-        granted = price and max(purse.free, default="") < today
-        free = ALLOWANCE if granted else (purse.free[max(purse.free)] if purse.free else 0)
+        later = deepcopy(self.people[user])
+        if price:
+            later.renew(amount, period, self.clock.now_ms())
+        limits = Limits(max_queued=1000, relax=relax, period=period)
         try:
-            job = self.do(self.store.enqueue(new, ALLOWANCE, Limits(max_queued=1000)))
+            job = self.do(self.store.enqueue(new, amount, limits))
         except NotEnoughCredits:
-            assert price > free + purse.paid
-            return
-        assert price <= free + purse.paid
-        if granted:
-            purse.free = {day: 0 if day == max(purse.free) else left for day, left in purse.free.items()}
-            purse.free[today] = ALLOWANCE
-        part = min(price, free)
-        if part:
-            purse.free[max(purse.free)] -= part
-        purse.paid -= price - part
-        self.jobs[job.id] = Held(user, "queued", max(purse.free, default=""), part, price - part)
+            assert price > later.left
+            assert not relax
+            return  # nothing happened, the grant included
+        person = self.people[user]
+        if price:
+            person.renew(amount, period, self.clock.now_ms())
+        relaxed = price > person.left
+        assert (job.lane, job.price_mc) == (("relax", 0) if relaxed else ("fast", price))
+        assert relax or not relaxed
+        purse, free, paid = person.reserve(0 if relaxed else price)
+        self.jobs[job.id] = Held(user, person, "queued", purse, free, paid)
 
     @rule()
     def claim(self) -> None:
         for job in self.do(self.store.claim(self.boot, 1)):
             self.jobs[job.id].state = "running"
-
-    def _back(self, held: Held, free: int, paid: int) -> None:
-        if free:
-            self.purses[held.user].free[held.day] += free
-        self.purses[held.user].paid += paid
 
     @rule(index=st.integers(0, 9), count=st.integers(1, 4))
     def render(self, index: int, count: int) -> None:
@@ -121,25 +108,20 @@ class LedgerMachine(RuleBasedStateMachine):
             charge = self.do(self.store.rendered(job_id, self.boot, images)).charged_mc
             assert charge == (held.free + held.paid) * count // 4
             kept = min(charge, held.free)
-            self._back(held, held.free - kept, held.paid - (charge - kept))
-            self.jobs[job_id] = Held(held.user, "rendered", held.day, kept, charge - kept)
+            held.give_back(held.free - kept, held.paid - (charge - kept))
+            held.state = "rendered"
 
     @rule(index=st.integers(0, 9))
     def fail(self, index: int) -> None:
         if job_id := self.pick(index, "running"):
             self.do(self.store.fail(job_id, self.boot, "broken", "It broke."))
-            self._end(job_id)
+            self.jobs[job_id].end()
 
     @rule(index=st.integers(0, 9))
     def cancel(self, index: int) -> None:
         if job_id := self.pick(index, "queued", "running"):
             self.do(self.store.cancel(job_id))
-            self._end(job_id)
-
-    def _end(self, job_id: int) -> None:
-        held = self.jobs[job_id]
-        self._back(held, held.free, held.paid)
-        held.state = "ended"
+            self.jobs[job_id].end()
 
     @rule(index=st.integers(0, 9), fate=st.sampled_from(["delivered", "buried", "deleted"]))
     def deliver(self, index: int, fate: str) -> None:
@@ -148,12 +130,12 @@ class LedgerMachine(RuleBasedStateMachine):
             if fate == "delivered":
                 self.do(self.store.delivered(owed.id, 5))
                 self.jobs[job_id].state = "done"
-            elif fate == "buried":
+                return
+            if fate == "buried":
                 self.do(self.store.delivery_failed(owed.id, retry_at_ms=None))
-                self._end(job_id)
             else:
                 self.do(self.store.delete_job(job_id))
-                self._end(job_id)
+            self.jobs[job_id].end()
 
     @rule(index=st.integers(0, 9))
     def requeue(self, index: int) -> None:
@@ -161,12 +143,65 @@ class LedgerMachine(RuleBasedStateMachine):
             self.do(self.store.requeue(job_id, self.boot, count_attempt=False))
             self.jobs[job_id].state = "queued"
 
-    @rule(user=st.sampled_from(USERS), amount=st.integers(1, 20))
-    def give(self, user: int, amount: int) -> None:
-        self.do(self.store.give_credits(user, 1, amount, "gift", f"gift-{next(self.numbers)}"))
-        self.purses[user].paid += amount
+    @rule(user=st.sampled_from(USERS), amount=st.integers(1, 20), twice=st.booleans())
+    def give(self, user: int, amount: int, twice: bool) -> None:
+        idem = f"gift-{next(self.numbers)}"
+        for _ in range(1 + twice):
+            self.do(self.store.give_credits(user, 1, amount, "granted", idem))
+        self.people[user].paid += amount
 
-    @rule(days=st.sampled_from([1, 2, -1]))
+    @rule(user=st.sampled_from(USERS), amount=st.integers(1, 30))
+    def take(self, user: int, amount: int) -> None:
+        person, idem = self.people[user], str(next(self.numbers))
+        try:
+            self.do(self.store.write(wallet.take, user, 1, amount, "taken", idem, self.clock.now_ms()))
+        except BadInput:
+            assert amount > person.paid
+            return
+        person.paid -= amount
+        assert person.paid >= 0
+
+    @rule(giver=st.sampled_from(USERS), amount=st.integers(1, 20), twice=st.booleans())
+    def gift(self, giver: int, amount: int, twice: bool) -> None:
+        to, now_ms, idem = USERS[0] + USERS[1] - giver, self.clock.now_ms(), str(next(self.numbers))
+        key = (id(self.people[giver]), now_ms // 86_400_000)
+        # a clock set back sees the gifts of the days after it too
+        given = sum(amount for (who, day), amount in self.given.items() if who == key[0] and day >= key[1])
+        try:
+            for _ in range(1 + twice):
+                self.do(self.store.write(wallet.gift, giver, to, 1, amount, GIFTS, idem, now_ms))
+        except (BadInput, NotEnoughCredits):
+            assert amount > self.people[giver].paid or given + amount > GIFTS
+            return
+        self.people[giver].paid -= amount
+        self.people[to].paid += amount
+        self.given[key] = self.given.get(key, 0) + amount
+
+    @rule(user=st.sampled_from(USERS))
+    def delete_everything_and_come_back(self, user: int) -> None:
+        for job_id, held in self.jobs.items():
+            if held.user == user and held.state in ("queued", "running", "rendered", "done"):
+                self.do(self.store.delete_job(job_id))
+                if held.state != "done":
+                    held.end()
+                held.state = "ended"
+
+        def forget(db: sqlite3.Connection) -> None:
+            allowance.leave(db, user, self.clock.now_ms())
+            db.execute("UPDATE user SET discord_id = NULL WHERE discord_id = ?", (user,))
+
+        self.do(self.store.write(forget))
+        self._forget_old_hashes()
+        self.retired.append(self.people[user])  # kept, for its `id` is a key of `given`
+        self.people[user] = self.people[user].erased(self.clock.now_ms())
+
+    def _forget_old_hashes(self) -> None:
+        for person in self.people.values():
+            person.used = {
+                label: n for label, n in person.used.items() if allowance.ends_ms(label) > self.clock.now_ms()
+            }
+
+    @rule(days=st.sampled_from([1, 2, 31, -1]))
     def days_pass(self, days: int) -> None:
         self.clock.advance(days * 86_400)
 
@@ -176,20 +211,22 @@ class LedgerMachine(RuleBasedStateMachine):
         self.do(self.stack.aclose())
         self._enter()
         recovered = self.do(self.store.recover(self.boot))
+        self._forget_old_hashes()
         for job_id in recovered.requeued:
             self.jobs[job_id].state = "queued"
         for job_id in recovered.failed:
-            self._end(job_id)
+            self.jobs[job_id].end()
 
     @invariant()
     def balances_are_the_models(self) -> None:
         assert self.do(self.store.problems()) == []
-        today = label_of("day", self.clock.now_ms())
-        for user, purse in self.purses.items():
-            balance = self.do(self.store.balance(user, 1, ALLOWANCE))
-            latest = max(purse.free, default="")
-            assert balance.free_mc == (purse.free[latest] if latest >= today else ALLOWANCE)
-            assert balance.paid_mc == purse.paid
+        for user, person in self.people.items():
+            amount, period = self.terms[user]
+            balance = self.do(self.store.balance(user, 1, amount, period))
+            now = deepcopy(person)
+            now.renew(amount, period, self.clock.now_ms())
+            assert balance.free_mc == (now.free[-1].left if now.free else 0)
+            assert balance.paid_mc == person.paid
             active = [job for job in self.jobs.values() if job.user == user and job.state in ("queued", "running")]
             assert balance.reserved_mc == sum(job.free + job.paid for job in active)
 
