@@ -212,7 +212,7 @@ def _reasons(page: _Page, box: Box, refusals: Sequence[tuple[str, int]]) -> None
 # ---------------------------------------------------------------- numbers
 def nice_ticks(most: float) -> list[float]:
     """0 and up to five round steps, the last at or above `most`."""
-    if most <= 0:
+    if most < 1e-6:  # nothing that a chart could show
         return [0, 1]
     rough = most / 4
     power = 10 ** math.floor(math.log10(rough))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import StrEnum, unique
 from typing import Self
 
 TEMPLATE = re.compile(r"v1:(?P<action>[a-z]{1,8}):(?P<number>[0-9]{1,19})")
@@ -13,6 +13,7 @@ CHOICE_TEMPLATE = re.compile(r"s1:(?P<action>[a-z]{1,8}):(?P<number>[0-9]{1,19})
 """Of selects."""
 
 
+@unique  # equal values would silently be one action
 class Action(StrEnum):
     """What a press asks for; the number names an image unless said otherwise."""
 
@@ -42,11 +43,11 @@ class Action(StrEnum):
     BATCH = "b"  # number = pending batch: paint it
     DISMISS = "n"  # number = pending batch: do not
     SHOW = "o"  # number = job: post it again
-    OFFER_1 = "pa"  # number = offer: the form with its first draft, and that form's answer
-    OFFER_2 = "pb"
-    OFFER_3 = "pc"
-    OFFER_4 = "pd"
-    RERUN = "pr"  # number = offer: paint its only draft as it is
+    OFFER_1 = "oa"  # number = offer: the form with its first draft, and that form's answer
+    OFFER_2 = "ob"
+    OFFER_3 = "oc"
+    OFFER_4 = "od"
+    RERUN = "or"  # number = offer: paint its only draft as it is
     OLDER = "h"  # number = history before this job
     REGION = "vr"  # choose a region of this image to redraw
     WAYS = "ro"  # number = region: back to the ways of choosing
