@@ -17,6 +17,7 @@ from bot.client import Client, Studio
 from bot.commands import (
     account,
     admin,
+    compare,
     edit,
     edit_presses,
     imagine,
@@ -158,6 +159,7 @@ class App:
             edit,
             edit_presses,
             reading,
+            compare,
             region,
             oneself,
             styles,

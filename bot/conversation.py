@@ -88,7 +88,18 @@ async def plan(
 
 async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int | None, *, private: bool) -> None:
     """Queue a stored spec, changed or not, as if it were asked for now: limits and models may have changed."""
-    draft = Draft(
+    asked = [_draft(cell) for cell in spec.cells]
+    specs = await plan(interaction.client, asker_of(interaction), asked, spec.init_image, edit=spec.edit)
+    if spec.compare is not None:
+        specs = (specs[0].evolve(num_images=len(specs), compare=spec.compare),)
+    told = tuple(each.evolve(note=each.note or spec.note) for each in specs)
+    private = private or await privately(interaction, None)
+    await place(interaction, Order(specs=told, kind=kind, parent=parent, private=private))
+
+
+def _draft(spec: Spec) -> Draft:
+    """What a person would ask for to get one spec."""
+    return Draft(
         prompt=spec.prompt,
         negative_prompt=spec.negative_prompt,
         width=spec.width,
@@ -104,10 +115,6 @@ async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int
         best_of=spec.best_of,
         vary=spec.variations,
     )
-    specs = await plan(interaction.client, asker_of(interaction), [draft], spec.init_image, edit=spec.edit)
-    told = tuple(each.evolve(note=each.note or spec.note) for each in specs)
-    private = private or await privately(interaction, None)
-    await place(interaction, Order(specs=told, kind=kind, parent=parent, private=private))
 
 
 async def place(interaction: Interaction, order: Order) -> None:
@@ -252,7 +259,8 @@ async def check_allowed(interaction: Interaction, specs: Sequence[Spec], *, fina
 
 
 def price_mc(client: Client, spec: Spec) -> int:
-    return drafts.price_mc(spec, drafts.find_model(client.studio.backend.models(), spec.model))
+    models = client.studio.backend.models()
+    return sum(drafts.price_mc(cell, drafts.find_model(models, cell.model)) for cell in spec.cells)
 
 
 def new_seed() -> int:

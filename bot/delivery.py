@@ -16,6 +16,7 @@ from bot.post import Post, TooLarge
 from bot.services.files import ImageFiles
 from bot.store.clock import Clock
 from bot.store.records import Job, StoredImage
+from bot.views.comparisons import labels
 from bot.views.layouts import Layouts, Painting
 from engine.types import Event, Preview, Progress, Queued, Started, Terminal
 
@@ -114,7 +115,8 @@ class Delivery:
         upload: Upload | None = None
         if state.previews and job.user_id not in self._quiet:
             spec, previews = job.spec, dict(state.previews)
-            upload = await asyncio.to_thread(pictures.preview_grid, previews, spec.draws, spec.width / spec.height)
+            aspect, columns = spec.width / spec.height, len(spec.compare.columns) if spec.compare else 2
+            upload = await asyncio.to_thread(pictures.preview_grid, previews, spec.draws, aspect, columns)
         view = self._layouts.waiting(job, state, upload.name if upload else None)
         await self._post(job).progress(view, upload)
 
@@ -146,7 +148,7 @@ class Delivery:
 
     async def _upload(self, job: Job, images: Sequence[StoredImage], limit: int) -> Upload:
         blobs = [await self._files.read(image.path) for image in images]
-        return await asyncio.to_thread(_picture, job, blobs, limit)
+        return await asyncio.to_thread(_picture, job, images, blobs, limit)
 
     def finished(
         self, job: Job, images: Sequence[StoredImage], filename: str, stars: int | None
@@ -180,10 +182,14 @@ def _note(job: Job, delivered: int, filename: str) -> str:
     return " ".join(filter(None, notes))
 
 
-def _picture(job: Job, blobs: Sequence[bytes], limit: int) -> Upload:
+def _picture(job: Job, images: Sequence[StoredImage], blobs: Sequence[bytes], limit: int) -> Upload:
     """The stored pictures as the one file to send. Runs in a worker thread."""
-    sheet = pictures.grid([pictures.opened(blob) for blob in blobs])
-    return pictures.fit(sheet, f"easel-{job.id}", limit, blobs[0] if len(blobs) == 1 else None)
+    opened, compare = [pictures.opened(blob) for blob in blobs], job.spec.compare
+    if compare is not None:
+        cells = {image.ordinal: picture for image, picture in zip(images, opened, strict=True)}
+        sheet = pictures.sheet(cells, *labels(compare))
+        return pictures.fit(sheet, f"easel-{job.id}", limit)
+    return pictures.fit(pictures.grid(opened), f"easel-{job.id}", limit, blobs[0] if len(blobs) == 1 else None)
 
 
 def _apply(state: Painting, event: Event, now_ms: int) -> bool:

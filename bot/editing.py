@@ -51,7 +51,7 @@ async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, pr
     conversation.check_place(interaction, private)
     await conversation.acknowledge(interaction, private=private)
     sha256, size = await conversation.stored_input(interaction, image.id)
-    spec = job.spec.with_seed(image.seed)
+    spec = job.spec_of(image)
     return Source(sha256=sha256, size=size, spec=spec, parent=image.id, private=private)
 
 
@@ -164,7 +164,7 @@ async def vary_own(
         await vary(interaction, source, STRENGTHS[action])
         return
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
-    near = neighbours(job.spec.with_seed(image.seed), wishes, action)
+    near = neighbours(job.spec_of(image), wishes, action)
     await conversation.again(interaction, near, "vary", image.id, private=bool(private) or job.private)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 GAP_PX = 4
+GROUND, BLANK, INK = (24, 25, 28), (43, 45, 49), (236, 237, 240)
+SHEET_PX, SHEET_CELL_PX, NAMED_PX = 2560, 256, 192  # all of a sheet; one cell; the least under a name
+LETTERS, MIN_LETTERS_PX = 56, 14  # in a message a sheet is shown about 550 pixels wide
 PREVIEW_CELL_PX = 192
 THUMBNAIL_PX = 128
 WEBP_QUALITIES = (95, 88, 75, 60)
@@ -22,26 +25,71 @@ class Upload:
     data: bytes
 
 
-def grid(images: Sequence[Image.Image]) -> Image.Image:
-    """The images in two columns, in reading order; one image stays alone."""
+def grid(images: Sequence[Image.Image], columns: int = 2) -> Image.Image:
+    """The images in two columns (or more), in reading order; one image stays alone."""
     if len(images) == 1:
         return images[0]
     width, height = images[0].size
-    columns, rows = 2, -(-len(images) // 2)
+    rows = -(-len(images) // columns)
     size = (columns * width + GAP_PX * (columns - 1), rows * height + GAP_PX * (rows - 1))
-    sheet = Image.new("RGB", size, (24, 25, 28))
+    sheet = Image.new("RGB", size, GROUND)
     for n, image in enumerate(images):
         sheet.paste(image, ((n % columns) * (width + GAP_PX), (n // columns) * (height + GAP_PX)))
     return sheet
 
 
-def preview_grid(previews: Mapping[int, Image.Image], count: int, aspect: float) -> Upload:
+def sheet(cells: Mapping[int, Image.Image], columns: Sequence[str], rows: Sequence[str]) -> Image.Image:
+    """The pictures in their places with the columns' names above and the rows' at the left; missing ones stay dark."""
+    width, height = _cell_size(cells.values(), len(columns), len(rows))
+    letters = max(MIN_LETTERS_PX, len(columns) * width // LETTERS)
+    font = ImageFont.load_default(letters)
+    names = [_shortened(name, font, width) for name in columns]
+    sides = [_shortened(name, font, width) for name in rows]
+    line = round(letters * 1.6)
+    left = round(max(font.getlength(side) for side in sides)) + line // 2 if any(sides) else 0
+    size = (left + len(columns) * (width + GAP_PX) - GAP_PX, line + len(rows) * (height + GAP_PX) - GAP_PX)
+    whole = Image.new("RGB", size, GROUND)
+    draw = ImageDraw.Draw(whole)
+    for at, name in enumerate(names):
+        draw.text((left + at * (width + GAP_PX) + width // 2, line // 2), name, INK, font, anchor="mm")
+    for at, side in enumerate(sides):
+        draw.text((left - line // 4, line + at * (height + GAP_PX) + height // 2), side, INK, font, anchor="rm")
+    for number in range(len(columns) * len(rows)):
+        x, y = left + number % len(columns) * (width + GAP_PX), line + number // len(columns) * (height + GAP_PX)
+        whole.paste(_centred(cells.get(number), (width, height)), (x, y))
+    return whole
+
+
+def _cell_size(images: Iterable[Image.Image], columns: int, rows: int) -> tuple[int, int]:
+    """Large enough for every picture and its name, small enough for all of them."""
+    sizes = [image.size for image in images] or [(SHEET_CELL_PX, SHEET_CELL_PX)]
+    width, height = max(size[0] for size in sizes), max(size[1] for size in sizes)
+    scale = min(max(1.0, NAMED_PX / width), SHEET_PX / (columns * width), SHEET_PX / (rows * height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _centred(image: Image.Image | None, size: tuple[int, int]) -> Image.Image:
+    cell = Image.new("RGB", size, BLANK)
+    if image is not None:
+        fitted = ImageOps.contain(image, size, Image.Resampling.LANCZOS)
+        cell.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
+    return cell
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, most_px: int) -> str:
+    """The text, cut to a width."""
+    while text and font.getlength(text) > most_px:
+        text = text[:-2] + "…" if len(text) > 2 else ""
+    return text
+
+
+def preview_grid(previews: Mapping[int, Image.Image], count: int, aspect: float, columns: int = 2) -> Upload:
     """Rough pictures in their places; places without one yet stay dark. `aspect` is width / height."""
     scale = min(1.0, aspect), min(1.0, 1 / aspect)
     cell = max(8, round(PREVIEW_CELL_PX * scale[0])), max(8, round(PREVIEW_CELL_PX * scale[1]))
-    blank = Image.new("RGB", cell, (43, 45, 49))
+    blank = Image.new("RGB", cell, BLANK)
     cells = [previews[n].resize(cell, Image.Resampling.BICUBIC) if n in previews else blank for n in range(count)]
-    return Upload("preview.webp", _encoded(grid(cells), "WEBP", 80))
+    return Upload("preview.webp", _encoded(grid(cells, columns), "WEBP", 80))
 
 
 def thumbnail(image: Image.Image) -> bytes:

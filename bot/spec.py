@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-SPEC_VERSION = 2  # 2: edits
+SPEC_VERSION = 3  # 2: edits, 3: comparisons
 TaskName = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"]
 
 
@@ -104,6 +104,29 @@ def edit_from_json(value: Mapping[str, Any]) -> Edit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One or two parameters against each other; picture i is row `i // len(columns)`, column `i % len(columns)`.
+
+    Attributes:
+        x, y: the parameters, in people's words; y is "" when there is only one.
+        columns, rows: the values as labels; without y there is one row, labelled "".
+        cells: for each picture, the fields of the spec that are its own.
+    """
+
+    x: str
+    columns: tuple[str, ...]
+    y: str = ""
+    rows: tuple[str, ...] = ("",)
+    cells: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """The comparison that `dataclasses.asdict` made plain. Raises: TypeError when it is none."""
+        plain: dict[str, Any] = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
+        return cls(**plain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """Everything a picture is made from; complete, so no default can change it later.
 
@@ -116,6 +139,7 @@ class Spec:
         init_image: sha256 of the stored picture that is repainted or edited; None for txt2img and blend.
         strength: noise added to it; None where the task knows none.
         edit: what is done to the picture, None for txt2img and img2img.
+        compare: the job is a grid of pictures that differ in one or two parameters; `num_images` counts them.
         note: a sentence on what was changed to make it possible; shown with the result, decides no pixel.
     """
 
@@ -137,12 +161,20 @@ class Spec:
     variations: tuple[tuple[int, float], ...] = ()
     edit: Edit | None = None
     note: str = ""
+    compare: Comparison | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The sha256 of every stored picture it needs, each once."""
         first = (self.init_image,) if self.init_image else ()
         return tuple(dict.fromkeys(first + (self.edit.inputs if self.edit else ())))
+
+    @property
+    def cells(self) -> tuple[Self, ...]:
+        """Of a comparison, the spec of each of its pictures; of any other job, its own alone."""
+        if self.compare is None:
+            return (self,)
+        return tuple(self.evolve(compare=None, num_images=1, **cell) for cell in self.compare.cells)
 
     @property
     def draws(self) -> int:
@@ -164,7 +196,8 @@ class Spec:
         """The spec that `to_json` wrote, in any version. Raises: TypeError when it is not one."""
         links = tuple((int(seed), float(strength)) for seed, strength in value.get("variations", ()))
         edit = edit_from_json(value["edit"]) if value.get("edit") else None
-        return cls(**{**value, "variations": links, "edit": edit})
+        compare = Comparison.from_json(value["compare"]) if value.get("compare") else None
+        return cls(**{**value, "variations": links, "edit": edit, "compare": compare})
 
     def evolve(self, **changes: Any) -> Self:
         return replace(self, **changes)

@@ -10,7 +10,7 @@ import discord
 from bot import conversation, editing, pictures
 from bot.client import Client, Interaction
 from bot.errors import BadInput, NotYours
-from bot.grammar import Draft, parse
+from bot.grammar import GRID, Draft, parse
 from bot.spec import Spec
 from bot.store.records import Job, JobKind, StoredImage
 from bot.text import block
@@ -50,17 +50,18 @@ def install(client: Client) -> None:
     async def reroll(interaction: Interaction, image_id: int) -> None:
         job, image = await conversation.image_behind(interaction, image_id)
         conversation.once(interaction, Action.REROLL, image_id)
-        await conversation.again(interaction, _rerolled(job.spec), *_origin(job, image), private=job.private)
+        spec = job.spec_of(image).evolve(num_images=GRID) if job.spec.compare else job.spec
+        await conversation.again(interaction, _rerolled(spec), *_origin(job, image), private=job.private)
 
     @client.on_press(Action.REMIX)
     async def remix(interaction: Interaction, image_id: int) -> None:
         job, image = await conversation.image_behind(interaction, image_id)
-        await interaction.response.send_modal(forms.remix(image_id, job.spec.with_seed(image.seed)))
+        await interaction.response.send_modal(forms.remix(image_id, job.spec_of(image)))
 
     @client.on_form(Action.REMIX)
     async def remixed(interaction: Interaction, image_id: int) -> None:
         job, image = await conversation.image_behind(interaction, image_id)
-        spec = await _changed(interaction, job.spec.with_seed(image.seed), job.spec.num_images)
+        spec = await _changed(interaction, job.spec_of(image), GRID if job.spec.compare else job.spec.num_images)
         await conversation.again(interaction, spec, *_origin(job, image), private=job.private)
 
     @client.on_press(Action.SEED)
@@ -126,7 +127,7 @@ async def _vary(interaction: Interaction, action: Action, image_id: int) -> None
     job, image = await conversation.image_behind(interaction, image_id)
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
     if wishes.remix and not editing.is_repainted(job):
-        await interaction.response.send_modal(forms.remix(image_id, job.spec.with_seed(image.seed), action))
+        await interaction.response.send_modal(forms.remix(image_id, job.spec_of(image), action))
         return
     conversation.once(interaction, action, image_id)
     await editing.vary_own(interaction, job, image, action)
@@ -136,7 +137,7 @@ async def _vary_changed(interaction: Interaction, action: Action, image_id: int)
     """A variation whose words or numbers were changed in the form first."""
     job, image = await conversation.image_behind(interaction, image_id)
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
-    spec = await _changed(interaction, job.spec.with_seed(image.seed), 4)
+    spec = await _changed(interaction, job.spec_of(image), 4)
     near = editing.neighbours(spec, wishes, action)
     await conversation.again(interaction, near, "vary", image.id, private=job.private)
 
@@ -190,7 +191,7 @@ async def _seeds(interaction: Interaction, job: Job) -> str:
     dressed = await interaction.client.studio.wishes.changes_something(interaction.user.id, interaction.guild_id or 0)
     end = " --plain" if dressed else ""  # or one's settings would be laid over what has them already
     paste = layouts.paste_line(job.spec) + end
-    one = layouts.paste_line(job.spec.with_seed(images[0].seed)) + end if len(images) > 1 else ""
+    one = layouts.paste_line(job.spec_of(images[0])) + end if len(images) > 1 else ""
     text = "\n".join([*lines, "The same again, to paste behind `/imagine prompt:`", block(paste, 900)])
     return text + (f"\nPicture 1 alone\n{block(one, 700)}" if one else "")
 

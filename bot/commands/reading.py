@@ -104,7 +104,7 @@ async def _describe(interaction: Interaction, found: Found, *, shown_to_all: boo
     secret = _secret(found) or not shown_to_all
     conversation.check_place(interaction, secret)
     await conversation.acknowledge(interaction, private=secret)
-    image = await _picture(interaction, found)
+    image = await message_pictures.picture(interaction, found)
     prompts = (await studio.backend.describe(image))[: len(readings.OFFERS)]
     if not prompts:
         raise BadInput("The model finds no words for this picture. Try another one.")
@@ -123,19 +123,11 @@ async def _read(interaction: Interaction, found: Found) -> None:
     said = await asyncio.to_thread(parameters.read, data)
     if said is None:
         raise NotFound(NOTHING_SAID)
-    image = await _picture(interaction, found)
+    image = await message_pictures.picture(interaction, found)
     studio = interaction.client.studio
     again = rerun.of(said, studio.backend.models(), await conversation.terms_of(interaction))
     await _keep(interaction, found, (again.draft,))
     await _answer(interaction, readings.parameters(interaction.id, said, again.changes), image)
-
-
-async def _picture(interaction: Interaction, found: Found) -> Image.Image:
-    """The picture; somebody's upload only if the safety check lets it pass. Raises: UserError."""
-    image = await message_pictures.picture(interaction, found)
-    if found.attachment is not None:
-        await interaction.client.studio.moderation.check_upload(conversation.asker_of(interaction), image)
-    return image
 
 
 async def _answer(interaction: Interaction, view: discord.ui.LayoutView, image: Image.Image) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from PIL import Image
 
+from bot.services import several
 from bot.services.files import ImageFiles
 from bot.services.relay import Relay
 from bot.services.requests import to_request
@@ -62,8 +63,9 @@ class Run:
 
     async def _follow(self, store: Store, backend: Backend, files: ImageFiles) -> Finished | Failed | Cancelled:
         try:
-            request = to_request(self.job.spec, await _inputs(self.job, store, files))
-            self.ticket = backend.submit(request, user=str(self.job.user_id), lane=self.job.lane)
+            inputs = await _inputs(self.job, store, files)
+            requests = [to_request(cell, inputs) for cell in self.job.spec.cells]
+            self.ticket = several.submit(backend, requests, user=str(self.job.user_id), lane=self.job.lane)
             if self.cancelled:
                 self.ticket.cancel()
             async for event in self.ticket:

@@ -23,7 +23,7 @@ AND NOT EXISTS (SELECT 1 FROM pause p WHERE p.mode = 'pause' AND p.guild_id IN (
 
 def tag(db: sqlite3.Connection, person: int, spec: Spec, lane: Lane, weight: float = 1.0) -> tuple[int, int]:
     """A new job's (start tag, cost) in virtual time; twice the weight makes it half as long."""
-    work = spec.width * spec.height * spec.steps_run * spec.draws
+    work = sum(cell.width * cell.height * cell.steps_run * cell.draws for cell in spec.cells)
     cost = max(1, round(work / WORK_UNIT / weight))
     now = int(db.execute("SELECT vtime FROM queue_clock").fetchone()["vtime"])
     own = db.execute(

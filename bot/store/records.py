@@ -93,6 +93,11 @@ class Job:
     def active(self) -> bool:
         return self.state in ACTIVE
 
+    def spec_of(self, image: StoredImage) -> Spec:
+        """The spec that gives one of its pictures alone."""
+        own = self.spec.cells[image.ordinal] if self.spec.compare else self.spec
+        return own.with_seed(image.seed)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:

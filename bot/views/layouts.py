@@ -11,10 +11,10 @@ from discord.ui import LayoutView, Section, Separator, TextDisplay, Thumbnail
 from PIL import Image
 
 from bot.grammar import echo
-from bot.spec import Spec
+from bot.spec import Comparison, Spec
 from bot.store.records import Job, StoredImage
 from bot.text import shown
-from bot.views import deeds, single
+from bot.views import comparisons, deeds, single
 from bot.views.ids import Action, PressId
 from bot.views.parts import ACCENT, BROKEN, DONE
 from bot.views.parts import gallery as _gallery
@@ -71,6 +71,8 @@ class Layouts:
         self, job: Job, images: Sequence[StoredImage], filename: str, note: str = "", stars: int | None = None
     ) -> LayoutView:
         """A finished job: the pictures in one, and what can be done with each. `stars` None = no star button."""
+        if job.spec.compare is not None:
+            return self._comparison(job, job.spec.compare, images, filename, note, stars)
         if len(images) == 1:
             return self.single(job, images[0], filename, note=note, stars=stars)
         first = images[0].id
@@ -91,6 +93,20 @@ class Layouts:
             DONE,
         )
 
+    def _comparison(
+        self,
+        job: Job,
+        compare: Comparison,
+        images: Sequence[StoredImage],
+        filename: str,
+        note: str,
+        stars: int | None,
+    ) -> LayoutView:
+        """A comparison's sheet. Delete takes all of it."""
+        words: TextDisplay[LayoutView] = TextDisplay(_noted(self.headline(job), hint(job.spec), job.spec.note, note))
+        sheet = _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images))
+        return _view([words, sheet, *comparisons.rows(compare, images, single.star(job.id, stars))], DONE)
+
     def single(
         self,
         job: Job,
@@ -102,7 +118,7 @@ class Layouts:
         stars: int | None = None,
     ) -> LayoutView:
         """One image at full size. Delete takes a `copy` away alone, and the only post with its job."""
-        job = replace(job, spec=job.spec.with_seed(image.seed))  # its own seed, so that its line gives it alone
+        job = replace(job, spec=job.spec_of(image))  # its own seed, so that its line gives it alone
         buttons = single.rows(job.spec, image, self._tasks(job.spec), copy=copy, stars=single.star(job.id, stars))
         words = _noted(self.headline(job), hint(job.spec), job.spec.note, note)
         picture = _gallery(filename, alt_text(job), spoiler=image.flagged)
@@ -166,6 +182,9 @@ class Layouts:
 
     def _flags(self, job: Job, done: str) -> str:
         negative = f"without {shown(job.spec.negative_prompt, 300)} · " if job.spec.negative_prompt else ""
+        if (compare := job.spec.compare) is not None:
+            seed = "" if "seed" in (compare.x, compare.y) else f" · seed {job.spec.seed}"
+            return f"{negative}{comparisons.words(compare)}{seed}"
         if job.spec.edit is None:
             line = shown(self.paste_line(job.spec.evolve(prompt="", negative_prompt="")), 300)
             size = ""
