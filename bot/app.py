@@ -53,6 +53,8 @@ from bot.services.wishes import Wishes
 from bot.store.clock import Clock, SystemClock
 from bot.store.store import Store
 from bot.views.layouts import Layouts
+from bot.web.desk import DiscordDesk
+from bot.web.server import EditorServer
 from engine import Engine, ImageGate
 from engine.sight import Sight
 from engine.types import Backend
@@ -152,6 +154,9 @@ class App:
             layouts=layouts,
             clock=self._clock,
         )
+        self._editor = EditorServer(
+            DiscordDesk(self.client), host=settings.web_host, port=settings.web_port, address=settings.web_address
+        )
         topics = (
             imagine,
             library,
@@ -194,6 +199,9 @@ class App:
         await self.client.purchases.catch_up()
         await self._upkeep.start(frozenset(guild.id for guild in self.client.guilds))
         started.push_async_callback(self._upkeep.stop)
+        if self.settings.web_address:
+            started.push_async_callback(self._editor.stop)
+            self.client.studio.choosing.address = await self._editor.start()
         heart = asyncio.create_task(self._beat(), name="heartbeat")
         started.callback(heart.cancel)
 

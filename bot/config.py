@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     max_queue: int = Field(500, ge=1, description="Jobs that may wait in all before new ones are refused.")
     max_running: int = Field(16, ge=1, le=64, description="Jobs handed to the engine at once.")
 
+    web_address: str = Field("", description="Public address of the mask editor; empty = no editor in the browser.")
+    web_host: str = Field("127.0.0.1", description="Network address the mask editor's server listens on.")
+    web_port: int = Field(8642, ge=0, le=65535, description="Port the mask editor's server listens on; 0 = any.")
+
     min_free_mib: int = Field(1024, ge=0, description="No new jobs when the disk has less than this left.")
     retention_days: int = Field(0, ge=0, description="Days after which pictures and prompts are deleted; 0 = never.")
     shutdown_grace_s: float = Field(20.0, ge=0, description="Seconds that running jobs get to finish on SIGTERM.")

@@ -99,7 +99,7 @@ async def _run(settings: Settings, port: int, open_browser: bool) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with stage(settings) as running:
+    async with stage(_with_editor(settings)) as running:
         await _repost(running)
         assets = dress_bot(running.env, "Easel", _avatar())
         viewers = list(running.members.values())
@@ -111,6 +111,11 @@ async def _run(settings: Settings, port: int, open_browser: bool) -> None:
             stopped = asyncio.create_task(stopping.wait())
             await asyncio.wait({closed, stopped}, return_when=asyncio.FIRST_COMPLETED)
             closed.cancel(), stopped.cancel()
+
+
+def _with_editor(settings: Settings) -> Settings:
+    """Browser and bot are on one machine here, so the mask editor is always there."""
+    return settings if settings.web_address else settings.model_copy(update={"web_address": "auto", "web_port": 0})
 
 
 def _app(settings: Settings, engine: Backend) -> App:

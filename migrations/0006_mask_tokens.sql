@@ -25,6 +25,7 @@ CREATE TABLE mask_token (
   interaction_id INTEGER NOT NULL CHECK (interaction_id > 0),       -- that showed the link: its job's natural key
   application_id INTEGER NOT NULL,
   reply_token    TEXT,                                    -- a secret, only for private answers; wiped once used
+  message_id     INTEGER,                                 -- that shows the link: a private result takes its place
   expires_at     INTEGER NOT NULL,
   used_at        INTEGER
 ) STRICT, WITHOUT ROWID;

@@ -184,24 +184,25 @@ async def _inpaint(
     asks = not marked.any and hole is None
     private = private or (found.job is not None and found.job.private)
     await conversation.acknowledge(interaction, private=private or asks)
-    original = await message_pictures.picture(interaction, found)
-    new = await _new(interaction, found, original, line, private)
+    new = await _new(interaction, found, line, private)
     if asks:
         kept = replace(new, prompt=line if strength is None else f"{line} --strength {strength:g}")
         await _show_ways(interaction, await interaction.client.studio.choosing.begin(kept))
         return
-    mask = regions.checked(hole) if hole else await _mask(interaction, original, marked)
+    mask = regions.checked(hole) if hole else await _mask(interaction, new, marked)
     await _place(interaction, new, mask, line, strength)
 
 
-async def _mask(interaction: Interaction, original: Image.Image, marked: Marked) -> Image.Image:
+async def _mask(interaction: Interaction, new: NewRegion, marked: Marked) -> Image.Image:
     """What a command's options mark. Raises: BadInput, InvalidRequest."""
+    size = new.width, new.height
     if marked.mask is not None:
-        return await asyncio.to_thread(_from_file, await marked.mask.read(), original.size)
+        return await asyncio.to_thread(_from_file, await marked.mask.read(), size)
+    if marked.region:
+        return await asyncio.to_thread(regions.from_words, marked.region, size)
+    original = await redraw.picture(interaction.client, new)
     if marked.painted is not None:
         return await asyncio.to_thread(_from_painted, await marked.painted.read(), original)
-    if marked.region:
-        return await asyncio.to_thread(regions.from_words, marked.region, original.size)
     return regions.checked(await interaction.client.studio.backend.segment(original, marked.what or ""))
 
 
@@ -231,22 +232,22 @@ async def _choose(interaction: Interaction, found: Found) -> None:
     """Show the ways of choosing a region of a picture, to the person who asked only."""
     _ = found.image  # a whole grid is refused before anything is shown
     await conversation.acknowledge(interaction, private=True)
-    original = await message_pictures.picture(interaction, found)
     prompt = plain(found.job.spec.prompt) if found.job else ""
-    new = await _new(interaction, found, original, prompt, private=found.job is not None and found.job.private)
+    new = await _new(interaction, found, prompt, private=found.job is not None and found.job.private)
     await _show_ways(interaction, await interaction.client.studio.choosing.begin(new))
 
 
-async def _new(interaction: Interaction, found: Found, original: Image.Image, line: str, private: bool) -> NewRegion:
-    """The picture, kept, with who wants to change it and where."""
-    owner = found.job.user_id if found.job else interaction.user.id
+async def _new(interaction: Interaction, found: Found, line: str, private: bool) -> NewRegion:
+    """The picture, kept, with who wants to change it and where. Raises: NotFound, BadInput."""
+    named = found.attachment or (found.image.id if found.image else 0)
+    source, (width, height) = await conversation.stored_input(interaction, named)
     return NewRegion(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id or 0,
         channel_id=interaction.channel_id or 0,
-        source=await interaction.client.studio.jobs.store_input(original, owner),
-        width=original.width,
-        height=original.height,
+        source=source,
+        width=width,
+        height=height,
         parent_image_id=found.image.id if found.image else None,
         prompt=line[: choosers.PROMPT_MAX],
         private=private,
@@ -259,6 +260,7 @@ async def _show_ways(interaction: Interaction, region: Region) -> None:
         interaction_id=interaction.id,
         application_id=interaction.application_id,
         reply_token=interaction.token if region.private else None,
+        message_id=interaction.extras.get("message_id") or (interaction.message.id if interaction.message else None),
     )
     link = await interaction.client.studio.choosing.link(new)
     picture = await redraw.picture(interaction.client, region)

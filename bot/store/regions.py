@@ -50,12 +50,18 @@ class Region(NewRegion):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditorPass:
-    """What a link to the editor is good for. `reply_token` is a secret and None unless the answer is private."""
+    """What a link to the editor is good for.
+
+    Attributes:
+        interaction_id: that showed the link. message_id: of the message that holds it.
+        reply_token: a secret; None unless the answer is private.
+    """
 
     region: Region
     interaction_id: int
     application_id: int
     reply_token: str | None = field(repr=False)
+    message_id: int | None = None
 
 
 def drop_old(db: sqlite3.Connection, now_ms: int) -> None:
@@ -125,9 +131,17 @@ def mint(db: sqlite3.Connection, token_hash: bytes, new: EditorPass, now_ms: int
     """Remember a link to the editor by its token's hash; forget those that expired."""
     db.execute("DELETE FROM mask_token WHERE expires_at <= ?", (now_ms,))
     db.execute(
-        "INSERT INTO mask_token (token_hash, region_id, interaction_id, application_id, reply_token, expires_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (token_hash, new.region.id, new.interaction_id, new.application_id, new.reply_token, now_ms + TOKEN_MS),
+        "INSERT INTO mask_token (token_hash, region_id, interaction_id, application_id, reply_token, message_id,"
+        " expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            token_hash,
+            new.region.id,
+            new.interaction_id,
+            new.application_id,
+            new.reply_token,
+            new.message_id,
+            now_ms + TOKEN_MS,
+        ),
     )
 
 
@@ -166,4 +180,5 @@ def _pass(db: sqlite3.Connection, row: sqlite3.Row | None) -> EditorPass | None:
         interaction_id=row["interaction_id"],
         application_id=row["application_id"],
         reply_token=row["reply_token"],
+        message_id=row["message_id"],
     )

@@ -27,8 +27,8 @@ def words(message: Any) -> str:
 
 
 def buttons(message: Any) -> dict[str, str]:
-    """Label (or emoji) to custom id."""
-    found = [part for part in parts(message.components) if part["type"] == 2]
+    """Label (or emoji) to custom id, of all that can be pressed."""
+    found = [part for part in parts(message.components) if part["type"] == 2 and "custom_id" in part]
     return {part.get("label") or part["emoji"]["name"]: part["custom_id"] for part in found}
 
 

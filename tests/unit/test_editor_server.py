@@ -1,0 +1,154 @@
+"""The mask editor's server alone: what it serves, what it refuses, and what its headers forbid."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import ClientSession, FormData
+from yarl import URL
+
+from bot.errors import BadInput, UserError
+from bot.web.server import MAX_BODY, EditorServer, Sheet
+
+GOOD = "g" * 43
+
+
+class Desk:
+    """One link, good until it is used; a mask of the word "bad" is refused."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes, str]] = []
+
+    async def open(self, token: str) -> Sheet | None:
+        return None if token != GOOD or self.sent else Sheet(prompt='a "boat" </textarea><script>{base}')
+
+    async def picture(self, token: str) -> bytes | None:
+        return None if token != GOOD or self.sent else b"RIFF"
+
+    async def send(self, token: str, mask: bytes, prompt: str) -> bool | None:
+        if prompt == "crash":
+            raise RuntimeError("a fault of ours")
+        if mask == b"bad":
+            raise BadInput("Nothing is marked yet.")
+        self.sent.append((mask, prompt))
+        return True
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def session(desk: Desk) -> AsyncIterator[ClientSession]:
+    server = EditorServer(desk, host="127.0.0.1", port=0, address="auto")
+    address = await server.start()
+    async with ClientSession(base_url=address) as session:
+        yield session
+    await server.stop()
+
+
+def form(mask: bytes = b"mask", prompt: str = "a boat") -> FormData:
+    data = FormData()
+    data.add_field("mask", io.BytesIO(mask), filename="mask.png", content_type="image/png")
+    data.add_field("prompt", prompt)
+    return data
+
+
+async def test_the_page_its_picture_and_its_files_are_served(session: ClientSession) -> None:
+    async with session.get(f"/mask/{GOOD}") as answer:
+        page = await answer.text()
+        assert (answer.status, answer.content_type) == (200, "text/html")
+    assert "a &quot;boat&quot; &lt;/textarea&gt;&lt;script&gt;{base}</textarea>" in page
+    for name, kind in (("editor.css", "text/css"), ("editor.js", "text/javascript")):
+        assert f'"/mask/static/{name}"' in page
+        async with session.get(f"/mask/static/{name}") as answer:
+            assert (answer.status, answer.content_type) == (200, kind)
+    async with session.get(f"/mask/{GOOD}/picture") as answer:
+        assert (answer.status, await answer.read()) == (200, b"RIFF")
+
+
+@pytest.mark.parametrize("path", [f"/mask/{GOOD}", f"/mask/{GOOD}/picture", "/mask/static/editor.js", "/nothing"])
+async def test_every_answer_is_guarded(session: ClientSession, path: str) -> None:
+    async with session.get(path) as answer:
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Server"] == "Easel"
+        assert (answer.headers["Cache-Control"] == "no-store") == ("static" not in path)
+        assert "Set-Cookie" not in answer.headers
+
+
+async def test_the_page_needs_nothing_that_the_policy_forbids(session: ClientSession) -> None:
+    async with session.get(f"/mask/{GOOD}") as answer:
+        page = await answer.text()
+    assert "<style" not in page
+    assert " style=" not in page
+    assert " onclick=" not in page
+    assert page.count("<script") == 1
+    assert "http://" not in page.replace("http://127.0.0.1", "")
+    assert "https://" not in page
+
+
+async def test_every_failure_looks_the_same(session: ClientSession) -> None:
+    bodies = set()
+    wrong = "w" * 43
+    asked = [
+        ("GET", "/", None), ("GET", "/mask/", None), ("GET", f"/mask/{wrong}", None),
+        ("GET", f"/mask/{wrong}/picture", None), ("POST", f"/mask/{wrong}", form()),
+        ("POST", f"/mask/{wrong}", form(b"x" * (MAX_BODY + 9))), ("PUT", f"/mask/{GOOD}", None),
+        ("DELETE", f"/mask/{GOOD}", None), ("GET", "/mask/static/server.py", None),
+        ("GET", "/mask/static/..%2fserver.py", None), ("POST", f"/mask/{GOOD}", None),
+        ("POST", f"/mask/{GOOD}", form(prompt="x" * 4001)), ("POST", f"/mask/{GOOD}", form(prompt="crash")),
+    ]  # fmt: skip
+    for method, path, data in asked:
+        async with session.request(method, URL(path, encoded=True), data=data) as answer:
+            assert answer.status == 404, (method, path)
+            bodies.add(await answer.text())
+    assert len(bodies) == 1
+    assert "There is nothing here" in bodies.pop()
+
+
+async def test_a_mask_is_taken_once(session: ClientSession, desk: Desk) -> None:
+    async with session.post(f"/mask/{GOOD}", data=form()) as answer:
+        assert answer.status == 200
+        assert "Discord" in (await answer.json())["said"]
+    assert desk.sent == [(b"mask", "a boat")]
+    async with session.post(f"/mask/{GOOD}", data=form()) as answer:
+        assert answer.status == 404
+    assert len(desk.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("mask", "says"), [(b"bad", "Nothing is marked"), (bytes(MAX_BODY + 9), "too large")], ids=["empty", "large"]
+)
+async def test_a_refused_mask_gets_its_sentence_and_another_try(
+    session: ClientSession, desk: Desk, mask: bytes, says: str
+) -> None:
+    async with session.post(f"/mask/{GOOD}", data=form(mask)) as answer:
+        assert answer.status == 422
+        assert says in (await answer.json())["said"]
+    async with session.post(f"/mask/{GOOD}", data=form()) as answer:
+        assert answer.status == 200
+
+
+async def test_a_taken_port_is_a_sentence(desk: Desk) -> None:
+    first = EditorServer(desk, host="127.0.0.1", port=0, address="auto")
+    port = int((await first.start()).rpartition(":")[2])
+    second = EditorServer(desk, host="127.0.0.1", port=port, address="auto")
+    with pytest.raises(UserError, match="EASEL_WEB_PORT"):
+        await second.start()
+    await first.stop()
+
+
+async def test_behind_a_proxy_the_page_finds_its_files_below_its_address(desk: Desk) -> None:
+    server = EditorServer(desk, host="127.0.0.1", port=0, address="https://example.org/easel/")
+    assert await server.start() == "https://example.org/easel"
+    assert '"/easel/mask/static/editor.js"' in server._html("editor.html").text
+    await server.stop()
