@@ -252,6 +252,11 @@ def check_place(interaction: Interaction, private: bool) -> None:
         raise MissingPermission(f"I cannot post pictures here. Ask an admin to give Easel {wanted} in this channel.")
 
 
+async def check_here(interaction: Interaction) -> None:
+    """Whether the server lets Easel work in this channel. Raises: Refused."""
+    await interaction.client.studio.moderation.check_channel(asker_of(interaction))
+
+
 async def check_allowed(interaction: Interaction, specs: Sequence[Spec], *, final: bool = True) -> None:
     """Whether this person may have this painted here. Raises: Banned, Busy, Refused."""
     texts, without = [spec.prompt for spec in specs], [spec.negative_prompt for spec in specs]

@@ -101,6 +101,7 @@ async def _show(interaction: Interaction, job_id: int) -> None:
     conversation.check_shown(interaction, images)
     conversation.check_place(interaction, job.private)
     await conversation.acknowledge(interaction, private=job.private)
+    await conversation.check_here(interaction)
     view, upload = await interaction.client.delivery.result(job, images)
     file = discord.File(io.BytesIO(upload.data), filename=upload.name)
     await interaction.edit_original_response(view=view, attachments=[file])

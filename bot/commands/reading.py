@@ -104,6 +104,7 @@ async def _describe(interaction: Interaction, found: Found, *, shown_to_all: boo
     secret = _secret(found) or not shown_to_all
     conversation.check_place(interaction, secret)
     await conversation.acknowledge(interaction, private=secret)
+    await conversation.check_here(interaction)
     image = await message_pictures.picture(interaction, found)
     prompts = (await studio.backend.describe(image))[: len(readings.OFFERS)]
     if not prompts:

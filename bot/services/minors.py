@@ -52,16 +52,18 @@ _TOKEN = re.compile(r"[a-z]+|[0-9]+")
 _BEFORE_AGE = frozenset({"age", "aged", "ages"})
 _AFTER_AGE = frozenset({"yo", "y", "yr", "yrs", "year", "years"})
 
-alone = Matcher(_ALONE.split())
-minor = Matcher([*_MINOR.split(), *_MINOR_PHRASES])
-sexual = Matcher([*_SEXUAL.split(), *_SEXUAL_PHRASES])
+_LISTS = (_ALONE.split(), [*_MINOR.split(), *_MINOR_PHRASES], [*_SEXUAL.split(), *_SEXUAL_PHRASES])
+_matcher = Matcher(word for words in _LISTS for word in words)  # one run finds all three
+_kind = [kind for kind, words in enumerate(_LISTS) for _ in words]
+ALONE, MINOR, SEXUAL = range(3)
 
 
 def forbidden(prompt: str) -> bool:
     """Whether a prompt asks for sexual content with minors, as far as words tell."""
-    if alone.find(prompt):
+    kinds = {_kind[number] for number in _matcher.find(prompt)}
+    if ALONE in kinds:
         return True
-    return bool(sexual.find(prompt)) and (bool(minor.find(prompt)) or says_minor_age(prompt))
+    return SEXUAL in kinds and (MINOR in kinds or says_minor_age(prompt))
 
 
 def says_minor_age(prompt: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from PIL import Image
 
@@ -20,8 +22,10 @@ from bot.store.moderation import EVERYWHERE, Appeal, Ban, BlockedWord, Pause, Pa
 from bot.text import quoted, shown, visible
 from engine.types import Backend
 
+T = TypeVar("T")
 MAX_WORDS = 1000  # of one list
 MAX_WILD = 100  # of them with `*`: each may be looked for at every letter of a prompt
+LONG = 300  # characters of a prompt; below, a look takes about a millisecond
 REASON = 300  # characters shown of what an admin wrote
 FORBIDDEN = (
     "Easel makes no sexual pictures of minors, and nobody here can allow it. Nothing was charged. "
@@ -72,14 +76,19 @@ class Moderation:
         Raises: Banned, Busy, Refused.
         """
         await self.check_intake(asker.user_id, asker.guild_id)
-        rules = await self.rules(asker.guild_id)
-        check_channel(asker, rules)
+        rules = await self.check_channel(asker)
         for text in dict.fromkeys(texts):
-            if minors.forbidden(text):
+            if await _aside(minors.forbidden, text):
                 await self._note(asker, "prompt.refused", text, "minors")
                 raise Refused(FORBIDDEN)
         for text in dict.fromkeys((*texts, *without)):
             await self._check_words(asker, text, rules, final)
+
+    async def check_channel(self, asker: Asker) -> Rules:
+        """The server's rules, if they allow this channel. Raises: Refused."""
+        rules = await self.rules(asker.guild_id)
+        check_channel(asker, rules)
+        return rules
 
     async def check_upload(self, asker: Asker, image: Image.Image) -> None:
         """Whether a picture may be started from. Raises: Refused."""
@@ -97,7 +106,7 @@ class Moderation:
         found = []
         for place in dict.fromkeys((EVERYWHERE, guild_id)):
             listed, matcher = await self._list(place)
-            found += [Hit(listed[number], text) for number in matcher.find(text)]
+            found += [Hit(listed[number], text) for number in await _aside(matcher.find, text)]
         order: tuple[WordAction, ...] = ("block", "age", "flag")
         return sorted(found, key=lambda hit: order.index(hit.word.action))
 
@@ -254,6 +263,11 @@ class Moderation:
     def _check_operator(self, by: Asker, guild_id: int) -> None:
         if guild_id == EVERYWHERE and not by.is_operator:
             raise NotYours("Only those who run this bot can decide for every server.")
+
+
+async def _aside(look: Callable[[str], T], text: str) -> T:
+    """Look through a text; a long one takes tens of milliseconds, so elsewhere than in the event loop."""
+    return look(text) if len(text) < LONG else await asyncio.to_thread(look, text)
 
 
 def check_channel(asker: Asker, rules: Rules) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 WordAction = Literal["block", "age", "flag"]
 PauseMode = Literal["pause", "drain", "notice"]
@@ -224,28 +224,3 @@ def _appeal(row: sqlite3.Row) -> Appeal:
         state=row["state"],
         actor_id=row["actor_id"],
     )
-
-
-# ------------------------------------------------------------------ those who leave
-def forget_person(db: sqlite3.Connection, user_id: int) -> None:
-    """Erase somebody's appeals and stars. Bans stay: deleting one's data must not lift them."""
-    db.execute("DELETE FROM appeal WHERE user_id = ?", (user_id,))
-    db.execute("DELETE FROM star WHERE user_id = ?", (user_id,))
-
-
-def export_person(db: sqlite3.Connection, user_id: int) -> dict[str, list[dict[str, Any]]]:
-    """What is kept about somebody, as plain values."""
-    tables = {
-        "bans": "SELECT guild_id, reason, until, created_at FROM ban WHERE user_id = ?",
-        "appeals": "SELECT guild_id, prompt, rule, state, created_at FROM appeal WHERE user_id = ?",
-        "stars": "SELECT job_id FROM star WHERE user_id = ?",
-        "audit": "SELECT at, guild_id, action, target, details FROM audit WHERE actor_id = ?1"
-        " OR target = 'user:' || ?1",
-    }
-    return {name: [dict(row) for row in db.execute(query, (user_id,))] for name, query in tables.items()}
-
-
-def forget_guild(db: sqlite3.Connection, guild_id: int) -> None:
-    """Drop everything a server that Easel left had decided."""
-    for table in ("ban", "blocked_word", "moderation", "allowed_channel", "pause", "appeal"):
-        db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from bot.demo import Stage
 from tests.e2e.screen import buttons, paint, press
-from tests.e2e.test_moderation import admin, asks, posts, with_audit_channel
+from tests.e2e.test_moderation import admin, asks, posts, said, with_audit_channel
 
 HOSTILE = (
     "a boat @everyone @here <@777777777777777777> <@&777777777777777777> <#777777777777777777> **hbold** __hline__ "
@@ -138,6 +141,22 @@ async def test_styles_settings_and_defaults(studio: Stage) -> None:
     await studio.members["Ann"].submit_modal(shown, {field: HOSTILE[:180]})
     await studio.members["Ann"].slash(studio.channel, "settings")
     await paint(studio, "a cat")
+    assert complaints(studio) == []
+
+
+async def test_what_files_say_of_themselves(studio: Stage) -> None:
+    info, out = PngInfo(), io.BytesIO()
+    info.add_text("parameters", f"{HOSTILE}\nNegative prompt: {HOSTILE}\nSteps: 5, Sampler: {HOSTILE[:60]}, Seed: 1")
+    Image.new("RGB", (64, 64), (10, 200, 30)).save(out, "PNG", pnginfo=info)
+    given = ("a.png", out.getvalue())
+    await studio.members["Ann"].slash(studio.channel, "describe", image=given)
+    message = await studio.members["Ann"].send(studio.channel, "look", attachments=[given])
+    result = await studio.members["Ann"].context_menu(studio.channel, "Read parameters", message)
+    assert "evil" in said(result)
+    await studio.members["Ann"].slash(studio.channel, "describe", source=HOSTILE[:200])
+    await studio.members["Ann"].slash(studio.channel, "inpaint", prompt=HOSTILE, image=given, region=HOSTILE[:100])
+    await studio.members["Ann"].slash(studio.channel, "blend", image1=given, image2=given, prompt=HOSTILE)
+    await studio.idle()
     assert complaints(studio) == []
 
 

@@ -232,8 +232,12 @@ async def _forged(studio: Stage, who: str, custom_id: str) -> Any:
 # ------------------------------------------------------------------ channels, pauses, jobs
 async def test_easel_paints_only_where_it_may(studio: Stage) -> None:
     other = studio.guild.create_text_channel("other")
+    await paint(studio, "a boat")
     assert f"<#{other.id}>" in await admin(studio, "channels", allow=other)
     assert f"<#{other.id}>" in await asks(studio, "a boat")
+    for command, options in (("show", {"job": 1}), ("describe", {"source": "1.1"})):
+        result = await studio.members["Ann"].slash(studio.channel, command, **options)
+        assert f"<#{other.id}>" in said(result), command
     result = await studio.members["Ann"].slash(other, "imagine", prompt="a boat")
     await studio.idle()
     assert result.response.attachments
