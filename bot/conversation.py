@@ -22,7 +22,7 @@ from bot.spec import Edit, Spec
 from bot.store.ledger import too_dear
 from bot.store.records import Job, JobKind, NewJob, StoredImage
 from bot.uploads import check_size, read_upload
-from bot.views import layouts
+from bot.views import deeds, layouts
 from bot.views.ids import Action
 from engine.types import MAX_SEED
 
@@ -149,11 +149,16 @@ async def _left_mc(interaction: Interaction) -> int:
 
 async def _ask(interaction: Interaction, order: Order, number: int) -> None:
     """Show what an order costs, with a button for yes and one for no."""
-    terms, left, price = await terms_of(interaction), await _left_mc(interaction), _price_mc(interaction, order)
-    images = sum(spec.num_images for spec in order.specs)
-    note = order.specs[0].note
-    view = layouts.batch(number, len(order.specs), images, price, left, relax=terms.relax, note=note)
-    await interaction.edit_original_response(view=view)
+    quote = layouts.Quote(
+        jobs=len(order.specs),
+        images=sum(spec.num_images for spec in order.specs),
+        price_mc=_price_mc(interaction, order),
+        left_mc=await _left_mc(interaction),
+        relax=(await terms_of(interaction)).relax,
+        title=deeds.doing(order.kind, order.specs[0]),
+        note=order.specs[0].note,
+    )
+    await interaction.edit_original_response(view=layouts.batch(number, quote))
 
 
 async def confirm(interaction: Interaction, number: int) -> None:

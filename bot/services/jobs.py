@@ -105,5 +105,5 @@ class Jobs:
 
 def _png(image: Image.Image) -> bytes:
     out = io.BytesIO()
-    image.convert("RGB").save(out, "PNG")
+    image.convert("RGB").save(out, "PNG", compress_level=4)  # half the time of 6 for a seventh more bytes
     return out.getvalue()

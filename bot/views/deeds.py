@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.spec import BlendEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
-from bot.store.records import Job
+from bot.store.records import Job, JobKind
 
 RESAMPLINGS = {"lanczos": "Lanczos"}
 ARROWS = {"left": "⬅️", "right": "➡️", "up": "⬆️", "down": "⬇️"}
@@ -11,12 +11,13 @@ ARROWS = {"left": "⬅️", "right": "➡️", "up": "⬆️", "down": "⬇️"}
 
 def deed(job: Job) -> str:
     """ "Zoom Out 2x of #12"; nothing for what was painted from words."""
-    what = _what(job)
+    what = doing(job.kind, job.spec)
     return what and f"{what}{_whence(job)}"
 
 
-def _what(job: Job) -> str:
-    edit = job.spec.edit
+def doing(kind: JobKind, spec: Spec) -> str:
+    """ "Zoom Out 2x"; nothing for what is painted from words."""
+    edit = spec.edit
     if isinstance(edit, InpaintEdit):
         return "Vary (Region)"
     if isinstance(edit, OutpaintEdit):
@@ -26,7 +27,7 @@ def _what(job: Job) -> str:
         return f"Upscale {edit.scale}x ({how})"
     if isinstance(edit, BlendEdit):
         return f"Blend of {len(edit.images)} pictures"
-    return "Variation" if job.kind == "vary" else ""
+    return "Variation" if kind == "vary" else ""
 
 
 def outpainted(edit: OutpaintEdit) -> str:

@@ -206,18 +206,33 @@ def notice(text: str, *buttons: Press) -> LayoutView:
     return _view([TextDisplay(text), *([_row(*buttons)] if buttons else [])], ACCENT)
 
 
-def batch(
-    number: int, jobs: int, images: int, price_mc: int, left_mc: int, *, relax: bool = False, note: str = ""
-) -> LayoutView:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What is about to be made, and what it costs somebody who has `left_mc`. `title`: what an edit does."""
+
+    jobs: int
+    images: int
+    price_mc: int
+    left_mc: int
+    relax: bool = False
+    title: str = ""
+    note: str = ""
+
+    def text(self) -> str:
+        pictures = f"{self.images} picture{'s' if self.images > 1 else ''}"
+        what = f"{self.jobs} jobs, {pictures}" if self.jobs > 1 else pictures
+        price, left = credits_text(self.price_mc), credits_text(self.left_mc)
+        text = f"This makes **{what}**, for **{price}**. You have {left}."
+        if self.price_mc > self.left_mc and self.relax:
+            text += " What they do not pay for is painted in the relax lane: free, and slower."
+        return f"**{self.title}**\n{text}" if self.title else text
+
+
+def batch(number: int, quote: Quote) -> LayoutView:
     """Ask before several jobs, or a dear one, are started."""
-    pictures = f"{images} picture{'s' if images > 1 else ''}"
-    what = f"{jobs} jobs, {pictures}" if jobs > 1 else pictures
-    text = f"This makes **{what}**, for **{credits_text(price_mc)}**. You have {credits_text(left_mc)}."
-    if price_mc > left_mc and relax:
-        text += " What they do not pay for is painted in the relax lane: free, and slower."
-    label = f"Paint {jobs}" if jobs > 1 else "Paint it"
+    label = f"Paint {quote.jobs}" if quote.jobs > 1 else "Paint it"
     yes = Press(PressId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")
-    return notice(_noted(text, note), yes, Press(PressId(Action.DISMISS, number), "Not now"))
+    return notice(_noted(quote.text(), quote.note), yes, Press(PressId(Action.DISMISS, number), "Not now"))
 
 
 def credits_text(amount_mc: int) -> str:

@@ -170,7 +170,11 @@ async def test_the_menus_edit_what_anybody_posted(studio: Stage, restart: bool) 
     assert "Variation of an uploaded picture" in words(done.response)
     job = await job_of(studio, done.response)
     assert (job.spec.strength, job.spec.prompt) == (0.65, "a cat")
-    larger = await menu(studio, "Upscale", message, {"scale": "4", "mode": "faithful", "prompt": ""})
+    shown = await studio.members["Ann"].context_menu(studio.channel, "Upscale", message)
+    if restart:
+        await studio.restart()
+    larger = await studio.members["Ann"].submit_modal(shown, {"scale": "4", "mode": "faithful", "prompt": ""})
+    await studio.idle()
     assert picture(studio, larger.response).size == (384, 256)
 
 

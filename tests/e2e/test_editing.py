@@ -261,7 +261,7 @@ async def test_what_is_dear_says_its_price_and_waits_for_a_yes_of_the_same_perso
     shown = await pressed(studio, await alone(studio), "Upscale (2x)")
     before = await credits_of(studio)
     asked = (await press(studio, shown, "Upscale (Creative)")).response
-    assert "**1 picture**, for **6.25 credits**" in words(asked)
+    assert "**Upscale 2x (Creative)**\nThis makes **1 picture**, for **6.25 credits**" in words(asked)
     assert await credits_of(studio) == before
     await studio.restart()
     for label in ("Paint it", "Not now"):
