@@ -25,6 +25,7 @@ from engine.types import Backend
 T = TypeVar("T")
 MAX_WORDS = 1000  # of one list
 MAX_WILD = 100  # of them with `*`: each may be looked for at every letter of a prompt
+MAX_APPEALS = 3  # of one person, waiting for a decision
 LONG = 300  # characters of a prompt; below, a look takes about a millisecond
 REASON = 300  # characters shown of what an admin wrote
 FORBIDDEN = (
@@ -179,6 +180,8 @@ class Moderation:
         appeal = await self._appeal(appeal_id)
         if appeal.user_id != user_id:
             raise NotYours("Only the person whose prompt was refused can appeal.")
+        if await self._store.read(rows.open_appeals, appeal.guild_id, user_id) >= MAX_APPEALS:
+            raise BadInput(f"{MAX_APPEALS} of your appeals wait for a decision already. Try again after that.")
         if not await self._store.write(rows.move_appeal, appeal_id, "refused", "open", None):
             raise BadInput("You appealed already.")
         await self._audit.record(appeal.guild_id, user_id, "appeal.open", f"user:{user_id}", {"rule": appeal.rule})
@@ -214,7 +217,9 @@ class Moderation:
             raise BadInput("You cannot ban yourself.")
         if user_id in self._settings.operators:
             raise NotYours("Those who run this bot cannot be banned from it.")
-        ban = Ban(guild_id=guild_id, user_id=user_id, reason=reason[:500], until_ms=until_ms, actor_id=by.user_id)
+        ban = Ban(
+            guild_id=guild_id, user_id=user_id, reason=visible(reason)[:500], until_ms=until_ms, actor_id=by.user_id
+        )
         await self._store.write(rows.set_ban, ban, self._clock.now_ms())
         details = {"reason": reason, "until_ms": until_ms}
         await self._audit.record(guild_id, by.user_id, "ban.set", f"user:{user_id}", details)

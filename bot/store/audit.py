@@ -49,10 +49,10 @@ def add(
     details: Mapping[str, Any],
     now_ms: int,
 ) -> AuditEntry:
-    packed = json.dumps(dict(details), separators=(",", ":"), default=str)
+    packed = json.dumps(dict(details), separators=(",", ":"), default=str, ensure_ascii=False)
     row = db.execute(
         "INSERT INTO audit (at, guild_id, actor_id, action, target, details) VALUES (?, ?, ?, ?, ?, ?) RETURNING *",
-        (now_ms, guild_id, actor_id, action, target[:200], packed),
+        (now_ms, guild_id, actor_id, action, _writable(target)[:200], _writable(packed)),
     ).fetchone()
     return _entry(row)
 
@@ -92,8 +92,16 @@ def forget_guild(db: sqlite3.Connection, guild_id: int) -> None:
 
 
 def _needle(text: str | None) -> str | None:
-    """Lower case, as SQLite lowers: ASCII only; details hold other letters as JSON escapes."""
-    return None if text is None else json.dumps(text)[1:-1].lower()
+    """As it stands in the details' JSON, lower case as SQLite lowers: ASCII only."""
+    if text is None:
+        return None
+    written = json.dumps(_writable(text), ensure_ascii=False)[1:-1]
+    return "".join(char.lower() if char.isascii() else char for char in written)
+
+
+def _writable(text: str) -> str:
+    """SQLite takes no lone surrogates, and noting an act must not fail."""
+    return text.encode(errors="replace").decode()
 
 
 def _entry(row: sqlite3.Row) -> AuditEntry:

@@ -201,6 +201,12 @@ def appeal(db: sqlite3.Connection, appeal_id: int) -> Appeal | None:
     return None if row is None else _appeal(row)
 
 
+def open_appeals(db: sqlite3.Connection, guild_id: int, user_id: int) -> int:
+    """How many of somebody's appeals nobody decided yet."""
+    query = "SELECT count(*) AS n FROM appeal WHERE user_id = ? AND guild_id = ? AND state = 'open'"
+    return int(db.execute(query, (user_id, guild_id)).fetchone()["n"])
+
+
 def move_appeal(
     db: sqlite3.Connection, appeal_id: int, was: AppealState, to: AppealState, actor_id: int | None
 ) -> bool:

@@ -133,6 +133,7 @@ async def test_blocked_words_are_refused_tested_and_listed(studio: Stage) -> Non
     assert "nothing was charged" in refusal
     assert "peg · refused" in await admin(studio, "words", action="test", word="P E G")
     assert "this prompt is fine" in await admin(studio, "words", action="test", word="a pegboard")
+    assert "peg" not in await admin(studio, "words", word="BLO")
     listed = await admin(studio, "words")
     assert "blood\\*" in listed
     assert "refused" in listed
@@ -210,6 +211,15 @@ async def test_an_appeal_is_denied_once(studio: Stage) -> None:
     assert "denied already" in said(late)
     assert "Your appeal was denied" in await asks(studio, "a peg @everyone")
     assert "appealed already" in said(await _forged(studio, "Ann", ids["Appeal"]))
+
+
+async def test_only_a_few_appeals_may_wait(studio: Stage) -> None:
+    await with_audit_channel(studio)
+    await admin(studio, "words", action="add", word="peg")
+    for number in range(4):
+        result = await studio.members["Ann"].slash(studio.channel, "imagine", prompt=f"peg number {number}")
+        pressed = await press(studio, result.followups[-1], "Appeal")
+        assert ("wait for a decision already" in said(pressed)) is (number == 3)
 
 
 async def test_without_an_audit_channel_there_is_no_appeal(studio: Stage) -> None:

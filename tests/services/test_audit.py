@@ -61,6 +61,15 @@ async def test_the_export_is_csv_that_runs_nothing(log: Audit) -> None:
     assert rows[0]["actor"] == str(ADA)
 
 
+async def test_odd_letters_are_noted_and_found(log: Audit) -> None:
+    await log.record(
+        GUILD, ADA, "ban.set", "user:5\ud800", {"a": "Ärger \ud800" + "😀" * 600, "b": "я" * 600, "c": '\\"' * 300}
+    )
+    (entry,) = await log.search(AuditQuery(text="Ärger"))
+    assert entry.target == "user:5?"
+    assert len(await log.search(AuditQuery(text='\\"\\"'))) == 1
+
+
 async def test_listeners_hear_what_was_written(log: Audit) -> None:
     heard: list[str] = []
     log.listeners.append(lambda entry: heard.append(entry.action))

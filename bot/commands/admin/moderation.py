@@ -14,6 +14,7 @@ from bot.commands.admin.guard import check_admin, guarded
 from bot.commands.admin.times import ends_at_ms
 from bot.errors import BadInput, NotYours
 from bot.services.asker import Asker
+from bot.services.lookalikes import plain
 from bot.store.moderation import EVERYWHERE, Rules, WordAction
 from bot.text import quoted, shown
 from bot.views import layouts
@@ -80,10 +81,9 @@ def check_not_admin(user: discord.abc.Snowflake, by: Asker) -> None:
 # ------------------------------------------------------------------ words
 def _words(group: app_commands.Group) -> None:
     @group.command()
-    @app_commands.rename(everywhere="everywhere")
     @app_commands.describe(
         action="What to do with the list",
-        word="The word (* stands for any letters), or for test: a whole prompt",
+        word="The word (* stands for any letters); for test: a whole prompt; for list: a part of words",
         rule="What happens to prompts with the word",
         tell="Whether a refusal names the word",
         everywhere=WHERE,
@@ -104,7 +104,7 @@ def _words(group: app_commands.Group) -> None:
         if tell is not None:
             await _tell(interaction, by, tell)
         elif action == "list":
-            await _list(interaction, place)
+            await _list(interaction, place, word)
         elif not word.strip():
             raise BadInput(f"Say which word to {action}.")
         elif action == "test":
@@ -119,9 +119,10 @@ async def _tell(interaction: Interaction, by: Asker, tell: bool) -> None:
     await _say(interaction, f"Refusals {'name the word' if tell else 'do not name the word'} from now on.")
 
 
-async def _list(interaction: Interaction, place: int) -> None:
+async def _list(interaction: Interaction, place: int, part: str) -> None:
     moderation = interaction.client.studio.moderation
     listed = [*await moderation.words(place), *(await moderation.words(EVERYWHERE) if place else ())]
+    listed = [each for each in listed if plain(part) in each.word]
     empty = "None. `/admin words action:add word:…` adds one."
     await _show(interaction, views.listing("Blocked words", map(views.word_line, listed), empty))
 
