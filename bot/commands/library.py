@@ -26,6 +26,7 @@ HELP = """**/imagine** paints four pictures of your words. Under them:
 **U1-U4** one picture alone · **V1-V4** four neighbours of it · 🔄 the same words, new pictures
 **Upscale**, **Vary**, **Zoom Out**, ⬅️➡️⬆️⬇️ under one picture: larger, others like it, more around it
 **Remix** change words, size or seed · **Seed** the line that makes it again · **Delete**
+**/vary** **/upscale** **/outpaint** **/inpaint** **/blend** the same with any picture; see also a message's Apps
 
 **In the prompt**: `--ar 3:2` `--size 512x768` `--seed 7` `--no clouds` `--steps 20` `--cfg 5` `--repeat 2` `--tile`
 `{red, blue} boat` makes both · `(boat:1.3)` more of it, `[boat]` less

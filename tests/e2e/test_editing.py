@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from bot.demo import Stage
+from bot.config import Settings
+from bot.demo import Stage, stage
 from bot.spec import OutpaintEdit
 from bot.store.records import Job
 from engine import Outpaint, metadata
+from engine.fake import MINI, FakeEngine
 from engine.resolve import picture_sha256
 from tests.e2e.screen import buttons, paint, picture, press, words
 
@@ -300,3 +303,24 @@ async def test_a_double_click_makes_one_job(studio: Stage) -> None:
 def said(result: Any) -> str:
     shown = [*result.followups, *([result.response] if result.response else [])]
     return shown[-1].content or words(shown[-1])
+
+
+async def test_a_private_question_becomes_a_private_picture(studio: Stage) -> None:
+    grid = await paint(studio, "a red boat", private=True)
+    larger = await pressed(studio, (await press(studio, grid, "U1")).response, "Upscale (2x)")
+    asked = (await press(studio, larger, "Upscale (Creative)")).response
+    assert asked.ephemeral
+    await press(studio, asked, "Paint it")
+    assert "Upscale 2x (Creative) of #2" in words(asked)
+    assert studio.channel.history(viewer=studio.members["Ben"]) == []
+
+
+async def test_only_what_the_model_can_do_is_offered(settings: Settings) -> None:
+    talker = replace(MINI, key="talker", tasks=frozenset({"txt2img"}))
+    async with stage(settings, make_engine=lambda: FakeEngine([talker, MINI])) as studio:
+        shown = await alone(studio)
+        assert list(buttons(shown)) == ["Vary (Subtle)", "Vary (Strong)", "Remix", "🔄", "Seed", "Delete"]
+        made = await studio.members["Ann"].slash(studio.channel, "outpaint", source="1.1", zoom=2.0)
+        await studio.idle()
+        job = await job_of(studio, made.response)
+        assert (job.spec.model, job.spec.prompt) == ("mini", "a red boat"), "another one can"
