@@ -149,18 +149,20 @@ def share_of(mask: Image.Image) -> float:
 def manner(mask: Image.Image, native_px: int) -> Manner:
     """Settings that suit a region. `native_px`: the model's own number of pixels.
 
-    A picture larger than the model's own loses detail when it is painted whole, and a small region drowns in it: then
-    only its surroundings are painted, as large as the model can. The feather is a fiftieth of the region.
+    A picture larger than the model's own loses detail when it is painted whole, and in a region of less than a third
+    the model sees no room for what was asked: Mini painted none of 6 stars into an empty corner that way, and close up
+    10 of 10 stars, hearts and circles. Then only the surroundings are painted, as large as the model can, and not much
+    of them, or the thing asked for gets as large as those and is cut off.
     """
     box = mask.getbbox() or (0, 0, *mask.size)
     width, height = box[2] - box[0], box[3] - box[1]
     reach = max(width, height)
-    close = mask.width * mask.height > native_px * 1.5 or width * height < mask.width * mask.height / 16
+    close = mask.width * mask.height > native_px * 1.5 or width * height < mask.width * mask.height / 3
     return Manner(
         fill="blur",
         only_masked=close,
-        feather_px=max(2, min(32, round(reach / 32))),
-        padding_px=max(16, min(256, round(reach / 2))),
+        feather_px=max(2, min(32, round(reach / 16))),
+        padding_px=max(8, min(256, round(reach / 4))),
     )
 
 
