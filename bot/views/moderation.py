@@ -14,7 +14,7 @@ from bot.store.moderation import Appeal, Ban, BlockedWord, Pause, Rules
 from bot.store.records import Job
 from bot.text import shown
 from bot.views.ids import Action, PressId
-from bot.views.layouts import STATE_WORDS
+from bot.views.layouts import STATE_WORDS, credits_text
 from bot.views.parts import ACCENT
 from bot.views.press import Press
 
@@ -75,9 +75,24 @@ def pause_line(pause: Pause) -> str:
 def audit_line(entry: AuditEntry) -> str:
     """One act in a line or two: when, who, what, and its details."""
     who = f"<@{entry.actor_id}>" if entry.actor_id else "Easel"
-    details = " · ".join(f"{shown(str(key), 40)}: {shown(str(value), 200)}" for key, value in entry.details.items())
-    what = f"-# #{entry.id} <t:{entry.at_ms // 1000}:f> {who} **{shown(entry.action, 50)}** {_target(entry.target)}"
+    details = " · ".join(_detail(str(key), value) for key, value in entry.details.items() if value is not None)
+    target = "" if entry.target == f"user:{entry.actor_id}" else _target(entry.target)
+    what = f"-# #{entry.id} <t:{entry.at_ms // 1000}:f> {who} **{shown(entry.action, 50)}** {target}".rstrip()
     return f"{what}\n{details}" if details else what
+
+
+def _detail(key: str, value: object) -> str:
+    """One detail; ids, times and credits as people read them."""
+    label = shown(key.removesuffix("_ms").removesuffix("_mc").replace("_", " "), 40)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return f"{label}: {shown(str(value), 200)}"
+    if key == "until_ms":
+        return f"until <t:{value // 1000}:f>"
+    if key.endswith("_mc"):
+        return f"{label}: {credits_text(value)}"
+    if key.endswith("channel"):
+        return f"{label}: <#{value}>"
+    return f"{label}: <@{value}>" if key == "owner" else f"{label}: {value}"
 
 
 def _target(target: str) -> str:
