@@ -6,17 +6,18 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from greenlet import GreenletExit
 
-from engine import devices, resolve, verdicts  # devices comes before torch
+from engine import devices, resolve  # devices comes before torch
 from engine import painting as paintings
 from engine.catalogue import Source
-from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory, RenderFailed
+from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory
+from engine.failures import failure
 from engine.fibers import Call, forward
 from engine.jobs import Job, Painting
 from engine.lineup import Lineup
@@ -24,12 +25,12 @@ from engine.policy import Pace
 from engine.preview import Throttle
 from engine.residency import MIB, Residency
 from engine.rows import Pins, RowCounts
+from engine.sight import judging
 from engine.sight.eyes import Eyes
 from engine.sight.options import Sight
 from engine.tasks import task_of
 from engine.tiling import circular, in_tiles
-from engine.types import Cancelled, Failed, Finished, ImageReady, Preview, Recipe, Started
-from engine.verdicts import Verdict
+from engine.types import Cancelled, Failed, Finished, Recipe, Started
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ class Worker:
         except Exception as error:
             if devices.is_device_error(error):
                 post(DeviceLost())
-            post(_failure(error, "a picture could not be looked at"))
+            post(failure(error, "a picture could not be looked at"))
 
     def close(self, grace_s: float) -> None:
         """Command: end when everything is done, at the latest after `grace_s`."""
@@ -223,8 +224,8 @@ class Worker:
         painting.call = None
         try:
             result = painting.fiber.throw(error) if error else painting.fiber.advance(value)
-        except Exception as failure:
-            return self._end(painting.job, Failed(error=_failure(failure, f"job {painting.job.number} failed")))
+        except Exception as raised:
+            return self._end(painting.job, Failed(error=failure(raised, f"job {painting.job.number} failed")))
         if painting.fiber.dead:
             self._finish(painting, result)
         else:
@@ -242,45 +243,27 @@ class Worker:
         self._release(painting)
         if all(p.done for p in job.paintings):
             started = job.started or job.submitted
-            self._choose(job)
+            if job.drawn:
+                self._choose(job)
             self._end(job, Finished(wait_s=started - job.submitted, run_s=time.perf_counter() - started))
 
     def _ready(self, painting: Painting, image: Any) -> None:
         """Tell of a finished picture, or keep it until the best are chosen."""
-        job, index = painting.job, painting.index
-        seed, verdict = resolve.image_seed(job.request, index), self._judged(image)
-        ready = ImageReady(
-            index=index,
-            image=image,
-            seed=seed,
-            recipe=self._recipe(painting, seed),
-            flagged=verdict.flagged,
-            reason=verdict.reason,
-        )
+        job = painting.job
+        recipe = self._recipe(painting, resolve.image_seed(job.request, painting.index))
+        ready = judging.finished(self._eyes, job, painting.index, image, recipe)
         if job.request.best_of:
             job.drawn.append(ready)
         else:
             job.post(ready)
 
-    def _judged(self, image: Any) -> Verdict:
-        """The verdict on a picture; one that cannot be checked is not let through."""
-        try:
-            return self._eyes.judge(image)
-        except Exception as error:
-            _failure(error, "a picture could not be checked")
-            return Verdict(flagged=True, reason=verdicts.UNCHECKED)
-
     def _choose(self, job: Job) -> None:
-        """Tell of the best pictures, the best first; flagged ones only when nothing else is left."""
-        if not job.drawn:
-            return
-        try:
-            scores = self._eyes.scores(job.info.key, job.request.prompt, [ready.image for ready in job.drawn])
-        except Exception as error:
-            return self._end(job, Failed(error=_failure(error, f"job {job.number} could not be ranked")))
-        ranked = sorted(zip(job.drawn, scores, strict=True), key=lambda pair: (pair[0].flagged, -pair[1]))
-        for index, (ready, _) in enumerate(ranked[: job.request.num_images]):
-            job.post(replace(ready, index=index))
+        """Tell of the best pictures of a job that drew more than it keeps."""
+        kept = judging.best(self._eyes, job)
+        if isinstance(kept, EngineError):
+            return self._end(job, Failed(error=kept))
+        for ready in kept:
+            job.post(ready)
         job.drawn.clear()
 
     def _end(self, job: Job, event: Finished | Failed | Cancelled) -> None:
@@ -389,8 +372,7 @@ class Worker:
         result = output[0] if isinstance(output, tuple) else output.sample
         sample = call.sample[:, : result.shape[1]]  # inpainting models see mask and picture in further channels
         image = painting.model.previewer.paint(sample, t, result, job.request.guidance_scale or 1.0, job.size)
-        flagged = self._judged(image).flagged
-        job.post(Preview(index=painting.index, image=verdicts.blurred(image) if flagged else image, flagged=flagged))
+        job.post(judging.preview(self._eyes, painting.index, image))
 
     # ------------------------------------------------------------------ trouble
     def _bisect(self, group: list[Painting], pad_to: int) -> None:
@@ -431,17 +413,3 @@ class Worker:
             return self._resume(group[0], error=error)
         for painting in group:
             self._run([painting], 0)
-
-
-def _failure(error: Exception, what: str) -> EngineError:
-    """An error as one job's failure. Raises: `error`, when the device itself is gone."""
-    if devices.is_device_error(error):
-        raise error
-    if isinstance(error, EngineError):
-        return error
-    log.warning(what, exc_info=error)
-    return RenderFailed(reason=_reason(error))
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
