@@ -66,6 +66,7 @@ def checks(settings: Settings) -> Iterator[Check]:
         _disk,
         _model,
         _more_models,
+        _lookers,
         _token,
     )
     for look in looks:
@@ -133,6 +134,23 @@ def _more_models(settings: Settings) -> Check:
     found = [_look_at_model(f"model {name}", source) for name, source in settings.models.items()]
     worst = next((check for check in found if check.verdict != "ok"), None)
     return worst or Check("models", "ok", f"{len(found)} more configured.")
+
+
+def _lookers(settings: Settings) -> Check:
+    """The models that look at pictures."""
+    named = {name: getattr(settings, name) for name in ("captioner", "segmenter", "ranker", "safety")}
+    found = [_looker(name, source) for name, source in named.items() if source not in ("", "off")]
+    worst = next((check for check in found if check.verdict != "ok"), None)
+    return worst or Check("looking", "ok", f"{len(found)} configured.")
+
+
+def _looker(name: str, source: str) -> Check:
+    path = Path(source).expanduser()
+    if (path / "config.json").is_file() or (name == "safety" and (path / "safety_checker").is_dir()):
+        return Check(name, "ok", str(path))
+    if not path.exists() and source.count("/") == 1 and not source.startswith((".", "/", "~")):
+        return Check(name, "note", f"{source} is downloaded from the hub when it is first needed.")
+    return Check(name, "bad", f"EASEL_{name.upper()} is {source}, which is neither a model's folder nor a hub id.")
 
 
 def _look_at_model(what: str, source: str) -> Check:

@@ -13,18 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import discord
+from discord.app_commands import Choice
 from PIL import Image
 
 from bot import conversation, pictures
 from bot.client import Interaction
 from bot.errors import BadInput, NotFound
 from bot.store.records import Job, StoredImage
+from bot.text import visible
 from bot.uploads import check_size, read_upload
 from bot.views.ids import Action, PressId
 
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
 UNDER_EVERY_PICTURE = frozenset({Action.REMIX, Action.SEED, Action.DELETE, Action.REMOVE})  # they number an image
+JOBS_OFFERED, CHOICES = 12, 25  # the latter is Discord's
 UNREADABLE = (
     "I cannot see a picture in that message. Use **Apps** in its own menu instead (right-click it, or press and hold), "
     "or attach the picture."
@@ -94,6 +97,24 @@ async def given(interaction: Interaction, image: discord.Attachment | None, sour
     if source:
         return await in_text(interaction, source)
     raise BadInput("Attach a picture, or name one: a message's link, or a job's number such as 12.3.")
+
+
+async def own_pictures(interaction: Interaction, typed: str) -> list[Choice[str]]:
+    """One's newest pictures here, to choose from while typing the option `source`."""
+    store = interaction.client.studio.store
+    jobs = await store.history(interaction.user.id, interaction.guild_id or 0, limit=JOBS_OFFERED)
+    wanted, found = typed.strip().lstrip("#").casefold(), []
+    for job in (job for job in jobs if job.state == "done"):
+        numbers = (
+            [f"{job.id}.{n}" for n in range(1, job.spec.num_images + 1)] if job.spec.num_images > 1 else [f"{job.id}"]
+        )
+        what = visible(job.spec.prompt) or job.kind
+        found += [
+            Choice(name=f"#{number} · {what}"[:100], value=number)
+            for number in numbers
+            if number.startswith(wanted) or wanted in what.casefold()
+        ]
+    return found[:CHOICES]
 
 
 async def data(interaction: Interaction, found: Found) -> bytes:

@@ -70,6 +70,8 @@ def _install_vary(client: Client) -> None:
             return
         await editing.vary(interaction, await editing.of_found(interaction, found, private=private), share, said)
 
+    vary.autocomplete("source")(message_pictures.own_pictures)
+
     @vary.autocomplete("strength")
     async def strengths(interaction: Interaction, typed: str) -> list[Choice[str]]:
         return [Choice(name=name.capitalize(), value=name) for name in NAMED if name.startswith(typed.casefold())]
@@ -100,6 +102,8 @@ def _install_upscale(client: Client) -> None:
         said = editing.read(prompt)
         picture = await editing.given(interaction, image, source, private=private)
         await editing.upscale(interaction, picture, UpscaleEdit(scale=scale, mode=mode), said)
+
+    upscale.autocomplete("source")(message_pictures.own_pictures)
 
 
 def _install_outpaint(client: Client) -> None:
@@ -134,6 +138,8 @@ def _install_outpaint(client: Client) -> None:
             await editing.pan(interaction, picture, direction, said)
         else:
             await editing.zoom(interaction, picture, zoom or (1.0 if said.ar else DEFAULT_ZOOM), said)
+
+    outpaint.autocomplete("source")(message_pictures.own_pictures)
 
 
 def _install_blend(client: Client) -> None:

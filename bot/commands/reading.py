@@ -61,6 +61,8 @@ def _install_commands(client: Client) -> None:
         found = await message_pictures.given(interaction, image, source)
         await _describe(interaction, found, shown_to_all=not private)
 
+    describe.autocomplete("source")(message_pictures.own_pictures)
+
     @client.tree.context_menu(name="Describe")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @told

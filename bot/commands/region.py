@@ -96,6 +96,8 @@ def _install_commands(client: Client) -> None:
         found = await message_pictures.given(interaction, image, source)
         await _inpaint(interaction, found, marked, prompt, strength, private)
 
+    inpaint.autocomplete("source")(message_pictures.own_pictures)
+
     @client.tree.context_menu(name="Edit region")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @told

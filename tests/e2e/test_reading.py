@@ -250,3 +250,13 @@ async def test_old_offers_are_dropped_by_the_upkeep(studio: Stage) -> None:
     number = int(buttons(result.response)["1"].split(":")[2])
     await studio.app.store.write(notes.drop_offers, notes.DISCORD_EPOCH_MS + (number >> 22) + 1)
     assert "older than a month" in said(await press(studio, result.response, "1"))
+
+
+@pytest.mark.parametrize("command", ["describe", "inpaint", "vary", "upscale", "outpaint"])
+async def test_own_pictures_are_offered_while_typing(studio: Stage, command: str) -> None:
+    await paint(studio, "a boat --n 1")
+    await paint(studio, "a moon --n 2")
+    await paint(studio, "a secret", "Ben")
+    for typed, values in (("", ["2.1", "2.2", "1"]), ("moon", ["2.1", "2.2"]), ("#2.2", ["2.2"]), ("secret", [])):
+        result = await studio.members["Ann"].autocomplete(studio.channel, command, "source", typed)
+        assert [choice["value"] for choice in result] == values

@@ -79,6 +79,9 @@ def test_doctor_finds_what_would_stop_a_start(tmp_path: Path) -> None:
     assert verdicts(model=str(tmp_path / "nowhere"))["model"] == "bad"
     assert verdicts(model="owner/model")["model"] == "note"
     assert verdicts(models={"x": "/no/such/place"})["model x"] == "bad"
+    assert verdicts(safety="/no/such/judge")["safety"] == "bad"
+    assert verdicts(captioner="owner/model")["captioner"] == "note"
+    assert verdicts(safety="off")["looking"] == "ok"
     assert verdicts(token="hello")["token"] == "bad"
     assert verdicts(token="a.b.c")["token"] == "ok"
     (tmp_path / "file").touch()
