@@ -74,7 +74,9 @@ class Tree(app_commands.CommandTree["Client"]):
         try:
             await interaction.client.check_person(interaction)
         except UserError as refusal:
-            if interaction.type is not discord.InteractionType.autocomplete:
+            if interaction.type is discord.InteractionType.autocomplete:
+                await interaction.response.autocomplete([])
+            else:
                 await refusals.answer(interaction, refusal)
             return False
         return True

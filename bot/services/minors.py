@@ -34,8 +34,8 @@ _SEXUAL = """
     nude nudes nudity naked nakedness nsfw sex sexy sexual sexually sexualised sexualized sexualize sexualise porn
     porno pornograph* pornstar hentai erotic* erotica lewd lewds topless bottomless lingerie undressed undressing
     unclothed stripping striptease stripper orgasm* masturbat* blowjob* handjob* fellatio cunnilingus cum cumming
-    cumshot* creampie* penis* vagina* vulva* pussy pussies clitoris genital* genitals* nipple nipples breast breasts
-    boob boobs tit tits titties buttocks anus anal dildo* vibrator* fetish* bdsm bondage upskirt pantyshot ahegao
+    cumshot* creampie* penis* vagina* vulva* pussy pussies clitoris genital* genitals* nipple nipples breasts
+    boob boobs tits titties buttocks anus anal dildo* vibrator* fetish* bdsm bondage upskirt pantyshot ahegao
     seductive* seducing horny aroused lustful intercourse gangbang* orgy orgies rape raped raping incest* xxx r18
     rule34 ecchi oppai futa futanari milf
 """

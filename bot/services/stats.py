@@ -17,6 +17,8 @@ REASONS = {
     "not_yours": "somebody else's",
     "not_found": "not found",
     "permission": "bot lacks a permission",
+    "banned": "banned from Easel",
+    "blocked": "words, picture or channel not allowed",
     "discord": "Discord did not answer",
     "internal": "error inside Easel",
 }

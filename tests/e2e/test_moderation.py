@@ -66,6 +66,7 @@ async def test_a_ban_is_one_sentence_everywhere_and_changes_nothing(studio: Stag
         result = await studio.members["Ann"].slash(studio.channel, name, **options)
         assert result.ephemeral
         assert said(result).strip() == "You may not use Easel in this server. Reason: spam \\*\\*bold\\*\\*"
+    assert await studio.members["Ann"].autocomplete(studio.channel, "imagine", "aspect", "1") == []
     for label in ("U1", "V1", "🔄", "Seed", "Delete"):
         assert "may not use Easel" in said(await press(studio, message, label)), label
     assert "may not use Easel" in said(await studio.members["Ann"].submit_modal(shown, {"prompt": "a blue boat"}))

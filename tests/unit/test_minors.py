@@ -44,6 +44,8 @@ def test_it_refuses(prompt: str) -> None:
         "a 25 year old woman in lingerie",
         "sussex childhood museum",
         "lolita fashion",
+        "chicken breast with baby carrots",
+        "a blue tit feeding her babies",
     ],
 )
 def test_it_leaves_alone(prompt: str) -> None:
