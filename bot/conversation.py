@@ -202,6 +202,7 @@ async def queue(interaction: Interaction, order: Order) -> list[Job]:
         if job.message_id is None:
             job = await _open_message(interaction, job)
         await client.delivery.announce(job, await client.studio.store.position(job.id) or 0)
+    await client.notices.tell(interaction)
     return jobs
 
 

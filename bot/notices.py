@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
+from typing import Any
 
 import discord
 
 from bot.errors import MissingPermission
 from bot.services.audit import Audit
-from bot.services.moderation import Moderation
+from bot.services.moderation import Moderation, pause_sentence
 from bot.store.audit import AuditEntry
 from bot.store.moderation import Appeal
 from bot.text import block
@@ -19,6 +21,7 @@ from bot.views import moderation as views
 log = logging.getLogger(__name__)
 NOBODY = discord.AllowedMentions.none()
 AT_ONCE = 10  # entries of one message
+MAX_TOLD = 10_000  # remembered; then everybody may hear a notice again
 PACE_S = 2.0  # between messages of one server: Discord allows five in five seconds
 
 
@@ -29,6 +32,7 @@ class Notices:
         self._client, self._moderation = client, moderation
         self._waiting: dict[int, list[AuditEntry]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._told: set[tuple[int, int, str]] = set()
         audit.listeners.append(self._heard)
 
     async def appeal(self, appeal: Appeal) -> None:
@@ -53,6 +57,18 @@ class Notices:
             await user.send(view=view, allowed_mentions=NOBODY)
         except discord.HTTPException as error:
             log.info("a decision could not be told: %s", error)
+
+    async def tell(self, interaction: discord.Interaction[Any]) -> None:
+        """Show what admins have to say to everybody, once a person and sentence. After the answer itself."""
+        for pause in await self._moderation.pauses(interaction.guild_id or 0):
+            key = (interaction.user.id, pause.guild_id, pause.sentence)
+            if pause.mode == "notice" and key not in self._told:
+                if len(self._told) >= MAX_TOLD:
+                    self._told.clear()
+                self._told.add(key)
+                view = layouts.notice(f"📢 {pause_sentence(pause)}")
+                with suppress(discord.HTTPException):  # the job is queued: that must not look like a failure
+                    await interaction.followup.send(view=view, ephemeral=True)
 
     async def close(self) -> None:
         """Stop posting; what was not posted stays in the log."""

@@ -275,6 +275,20 @@ async def test_draining_takes_nothing_new_and_finishes_the_rest(studio: Stage) -
     assert (await paint(studio, "a boat")).attachments
 
 
+async def test_a_notice_is_told_once_and_nothing_stops(studio: Stage) -> None:
+    assert "Say what everybody" in await admin(studio, "pause", mode="notice")
+    await admin(studio, "pause", mode="notice", sentence="Down at noon")
+    told = []
+    for who in ("Ann", "Ann", "Ben"):
+        result = await studio.members[who].slash(studio.channel, "imagine", prompt="a boat")
+        await studio.idle()
+        assert result.response.attachments
+        told.append([words(message) for message in result.followups if message.ephemeral])
+    assert told == [["\n📢 Down at noon"], [], ["\n📢 Down at noon"]]
+    info = await studio.members["Ann"].slash(studio.channel, "info")
+    assert "Down at noon" in words(info.response)
+
+
 async def test_a_pause_holds_what_waits_until_it_ends(studio: Stage) -> None:
     studio.engine.step_s = 0.02  # type: ignore[attr-defined]
     studio.settings.max_running = 1

@@ -157,6 +157,19 @@ async def test_a_deleted_picture_leaves_the_gallery(studio: Stage) -> None:
     assert channel.history() == []
 
 
+async def test_who_deletes_their_data_leaves_the_gallery_too(studio: Stage) -> None:
+    channel = await with_gallery(studio, stars=1)
+    await press(studio, await paint(studio, "a red boat"), "⭐", "Ben")
+    kept = await paint(studio, "a blue boat", "Ben")
+    await press(studio, kept, "⭐", "Ann")
+    asked = (await studio.members["Ann"].slash(studio.channel, "privacy delete")).response
+    await press(studio, asked, next(label for label in buttons(asked) if "elete" in label))
+    assert ["a blue boat" in words(read(post)) for post in channel.history()] == [True]
+    assert star(kept) == "1"  # the message shows what it showed; the count is read anew at the next press
+    await press(studio, kept, "1", "Ada")
+    assert star(kept) == "1"
+
+
 async def test_private_pictures_have_no_stars_and_a_forged_one_is_refused(studio: Stage) -> None:
     from tests.e2e.test_moderation import _forged
 
