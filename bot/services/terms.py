@@ -11,6 +11,7 @@ from bot.store.records import Limits, Quota
 
 Period = Literal["day", "month"]
 ALL_MODELS = frozenset({"*"})
+OTHERS = 4  # one member has a quarter of the engine's jobs at most, if nothing else is set
 DAYS = {"day": 30, "month": 1}  # how many periods a month has, for comparing allowances
 
 
@@ -58,7 +59,7 @@ def default_quota(settings: Settings) -> Quota:
         allowance_mc=settings.credits_a_day * 1000,
         period="day",
         max_queued=settings.max_queued,
-        max_running=settings.max_running,
+        max_running=max(1, settings.max_running // OTHERS),  # room for others, whoever floods the queue
         max_pixels=settings.max_pixels,
         max_steps=settings.max_steps,
         models=ALL_MODELS,

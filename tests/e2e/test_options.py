@@ -85,9 +85,10 @@ async def test_options_and_flags_say_the_same(studio: Stage) -> None:
 
 
 async def test_the_tenth_job_waits_and_the_eleventh_is_refused(studio: Stage) -> None:
-    studio.engine.step_s = 0.02  # type: ignore[attr-defined]
+    studio.engine.step_s = 2.0  # type: ignore[attr-defined]  # so long that no job ends while the others are asked for
     ann = studio.members["Ann"]
     results = [await ann.slash(studio.channel, "imagine", prompt=f"boat {n}") for n in range(11)]
+    studio.engine.step_s = 0.0  # type: ignore[attr-defined]
     assert "10" in results[-1].followups[-1].content
     await studio.idle()
     assert len([message for message in studio.channel.history() if message.attachments]) == 10
