@@ -101,7 +101,7 @@ function changed() {
   const part = ops.length ? share() : 0;
   const percent = part * 100;
   at("share").textContent =
-    part === 0 ? "Nothing is marked yet." : `${percent < 1 ? "Less than 1" : Math.round(percent)} % is marked.`;
+    part === 0 ? "Nothing marked yet" : `${percent < 1 ? "Less than 1" : Math.round(percent)} % marked`;
   at("undo").disabled = !ops.length;
   at("redo").disabled = !undone.length;
   at("clear").disabled = part === 0;
@@ -126,14 +126,68 @@ function paint() {
   screen.clearRect(0, 0, view.width, view.height);
   if (!picture.naturalWidth) return;
   screen.setTransform(ratio * scale, 0, 0, ratio * scale, ratio * origin.x, ratio * origin.y);
-  screen.imageSmoothingEnabled = scale < 3;
+  screen.imageSmoothingEnabled = scale < 8;
   screen.drawImage(picture, 0, 0, mask.width, mask.height);
-  screen.globalAlpha = 0.55;
-  screen.drawImage(shownMask(), 0, 0);
-  screen.globalAlpha = 1;
+  paintMarks(ratio);
   screen.lineWidth = 1.5 / scale;
   if (draft) outline(draft);
   if (cursor && (byKeys || tool !== "move")) ring();
+}
+
+// Marks are striped and have a light rim, so that they are seen on any picture, pink ones too.
+const stripes = document.createElement("canvas");
+const fill = document.createElement("canvas"); // both as large as the view
+const rim = document.createElement("canvas");
+
+function paintMarks(ratio) {
+  const source = shownMask();
+  const place = [ratio * scale, 0, 0, ratio * scale, ratio * origin.x, ratio * origin.y];
+  const inside = fill.getContext("2d");
+  const around = rim.getContext("2d");
+  for (const context of [inside, around]) {
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.globalCompositeOperation = "source-over";
+    context.clearRect(0, 0, view.width, view.height);
+    context.imageSmoothingEnabled = scale < 8;
+  }
+  inside.setTransform(...place);
+  inside.drawImage(source, 0, 0);
+  inside.setTransform(1, 0, 0, 1, 0, 0);
+  const width = 1.5 * ratio;
+  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1], [0.7, 0.7], [-0.7, 0.7], [0.7, -0.7], [-0.7, -0.7]]) {
+    around.drawImage(fill, dx * width, dy * width);
+  }
+  around.globalCompositeOperation = "destination-out";
+  around.drawImage(fill, 0, 0);
+  around.globalCompositeOperation = "source-in";
+  around.fillStyle = "#fff";
+  around.fillRect(0, 0, view.width, view.height);
+  inside.globalCompositeOperation = "source-in";
+  inside.fillStyle = inside.createPattern(stripes, "repeat");
+  inside.fillRect(0, 0, view.width, view.height);
+  screen.setTransform(1, 0, 0, 1, 0, 0);
+  screen.globalAlpha = 0.6;
+  screen.drawImage(fill, 0, 0);
+  screen.globalAlpha = 0.9;
+  screen.drawImage(rim, 0, 0);
+  screen.globalAlpha = 1;
+  screen.setTransform(...place);
+}
+
+function makeStripes() {
+  const side = Math.round(16 * (window.devicePixelRatio || 1));
+  stripes.width = stripes.height = side;
+  const context = stripes.getContext("2d");
+  context.fillStyle = LIT;
+  context.fillRect(0, 0, side, side);
+  context.strokeStyle = "#8d1259";
+  context.lineWidth = side / 4;
+  for (const shift of [-side, 0, side]) {
+    context.beginPath();
+    context.moveTo(shift - side / 2, side * 1.5);
+    context.lineTo(shift + side * 1.5, -side / 2);
+    context.stroke();
+  }
 }
 
 const layer = document.createElement("canvas");
@@ -226,8 +280,11 @@ function zoomed() {
 
 function resize() {
   const ratio = window.devicePixelRatio || 1;
-  view.width = Math.max(1, Math.round(view.clientWidth * ratio));
-  view.height = Math.max(1, Math.round(view.clientHeight * ratio));
+  for (const canvas of [view, fill, rim]) {
+    canvas.width = Math.max(1, Math.round(view.clientWidth * ratio));
+    canvas.height = Math.max(1, Math.round(view.clientHeight * ratio));
+  }
+  makeStripes();
   if (!picture.naturalWidth) return;
   if (fitted) fit();
   else pan(0, 0);
@@ -285,7 +342,6 @@ function giveUp() {
 view.addEventListener("pointerdown", (event) => {
   if (sent || !mask.width) return;
   if (event.pointerType !== "mouse") event.preventDefault();
-  view.focus({ preventScroll: true });
   view.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, spot(event));
   byKeys = false;
