@@ -72,7 +72,7 @@ def _install_commands(client: Client) -> None:
         painted="The same picture with the region scribbled over in any colour",
         region="Where: top right, left third, centre, or x,y,width,height in percent",
         what="What is to be replaced, such as: the hat",
-        strength="How much to change there, above 0 up to 1 (normally 1)",
+        strength="How much to change there, above 0 up to 1 (normally 0.7)",
         private="Only you see it",
     )
     @told
