@@ -19,7 +19,7 @@ from bot.store.figures import DAY_MS, Day, Figures
 
 SCALE = 2  # drawn so much larger than shown
 WIDTH, MARGIN, GAP = 1200, 36, 24
-TILE_H, CHART_H = 96, 250
+TILE_H, CHART_H = 108, 270
 BACK, CARD, INK, FAINT, GRID = "#1e1f24", "#2a2c33", "#f2f3f5", "#a3a6b0", "#3b3e48"
 BLUE, GREEN, AMBER, RED, VIOLET = "#6d9df5", "#63b985", "#e3ad58", "#dd6b4d", "#a98be0"
 MOST_REASONS = 7
@@ -114,8 +114,8 @@ def _tiles(page: _Page, total: Day, top: float) -> None:
     for number, (name, value, colour) in enumerate(shown):
         left = MARGIN + number * (width + 16)
         page.card((left, top, left + width, top + TILE_H))
-        page.text(left + 16, top + 16, value, 32, colour)
-        page.text(left + 16, top + TILE_H - 16, name, 18, FAINT, "ld")
+        page.text(left + 16, top + 16, value, 38, colour)
+        page.text(left + 16, top + TILE_H - 14, name, 22, FAINT, "ld")
 
 
 # ---------------------------------------------------------------- charts
@@ -162,51 +162,51 @@ def _lines(page: _Page, box: Box, title: str, days: Sequence[Day], all_series: S
 def _legend(page: _Page, box: Box, all_series: Sequence[Series]) -> None:
     x = box[2] - 18
     for series in reversed(all_series):
-        page.text(x, box[1] + 16, series.name, 16, FAINT, "ra")
-        x -= page.text_width(series.name, 16) + 12
-        page.dot(x, box[1] + 25, series.colour, 5)
+        page.text(x, box[1] + 16, series.name, 20, FAINT, "ra")
+        x -= page.text_width(series.name, 20) + 12
+        page.dot(x, box[1] + 29, series.colour, 6)
         x -= 18
 
 
 def _frame(page: _Page, box: Box, title: str, days: Sequence[Day], all_series: Sequence[Series]) -> tuple[Box, float]:
     """A card with a title, a grid and the days below; where the values go, and the value at its upper edge."""
     page.card(box)
-    page.text(box[0] + 18, box[1] + 16, title, 19)
+    page.text(box[0] + 18, box[1] + 16, title, 24)
     values = [value for series in all_series for value in series.values if value]
     ticks = nice_ticks(max(values, default=0))
-    plot = (box[0] + 62, box[1] + 56, box[2] - 30, box[3] - 38)
+    plot = (box[0] + 74, box[1] + 66, box[2] - 34, box[3] - 44)
     for tick in ticks:
         y = plot[3] - (plot[3] - plot[1]) * tick / ticks[-1]
         page.line([(plot[0], y), (plot[2], y)], GRID)
-        page.text(plot[0] - 10, y, compact(tick), 15, FAINT, "rm")
+        page.text(plot[0] - 10, y, compact(tick), 20, FAINT, "rm")
     _days_below(page, plot, days)
     if not values:
-        page.text((plot[0] + plot[2]) / 2, (plot[1] + plot[3]) / 2, "nothing yet", 18, FAINT, "mm")
+        page.text((plot[0] + plot[2]) / 2, (plot[1] + plot[3]) / 2, "nothing yet", 22, FAINT, "mm")
     return plot, ticks[-1]
 
 
 def _days_below(page: _Page, plot: Box, days: Sequence[Day]) -> None:
     step = (plot[2] - plot[0]) / len(days)
-    every = max(1, math.ceil(len(days) / 6))
+    every = max(1, math.ceil(len(days) / 5))
     for number in range(len(days) - 1, -1, -every):  # today always has its label
         moment = datetime.fromtimestamp(days[number].day * DAY_MS / 1000, UTC)
-        page.text(plot[0] + (number + 0.5) * step, plot[3] + 10, f"{moment.day} {moment:%b}", 15, FAINT, "ma")
+        page.text(plot[0] + (number + 0.5) * step, plot[3] + 10, f"{moment.day} {moment:%b}", 20, FAINT, "ma")
 
 
 def _reasons(page: _Page, box: Box, refusals: Sequence[tuple[str, int]]) -> None:
     page.card(box)
-    page.text(box[0] + 18, box[1] + 16, "Refused because", 19)
+    page.text(box[0] + 18, box[1] + 16, "Refused because", 24)
     if not refusals:
-        page.text((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, "nothing was refused", 18, FAINT, "mm")
+        page.text((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, "nothing was refused", 22, FAINT, "mm")
         return
     most = refusals[0][1]
-    middle = box[0] + 236
+    middle = box[0] + 256
     for number, (code, count) in enumerate(refusals[:MOST_REASONS]):
-        y = box[1] + 64 + number * 25
-        page.text(middle - 12, y, reason(code), 16, FAINT, "rm")
-        right = middle + max(3.0, (box[2] - 64 - middle) * count / most)
-        page.bar((middle, y - 8, right, y + 8), RED)
-        page.text(right + 8, y, compact(count), 15, INK, "lm")
+        y = box[1] + 74 + number * 27
+        page.text(middle - 12, y, reason(code), 20, FAINT, "rm")
+        right = middle + max(3.0, (box[2] - 76 - middle) * count / most)
+        page.bar((middle, y - 9, right, y + 9), RED)
+        page.text(right + 8, y, compact(count), 20, INK, "lm")
 
 
 # ---------------------------------------------------------------- numbers

@@ -38,7 +38,8 @@ async def parts(interaction: Interaction) -> list[Any]:
     lines = [
         *(pauses or ["Easel works as usual here."]),
         f"**Today** pictures {today.images} · members {today.members} · credits {today.credits_mc / 1000:g} · "
-        f"refusals {today.refusals} · waiting {wait} s · painting {run} s (medians)",
+        f"refusals {today.refusals}",
+        f"**Medians** waiting {wait} s · painting {run} s",
         f"**Now** being painted {painting} · waiting {len(active) - painting} · "
         f"waiting in all servers {await studio.store.queue_length()}",
     ]
