@@ -72,7 +72,7 @@ def find(name: str) -> Flag:
         raise BadInput(f"--{key} is one of Midjourney's and has no meaning here. Leave it out.")
     near = get_close_matches(key[:MAX_WORD_CHARS], [*FLAGS, *_ALIASES], n=1, cutoff=0.55)
     mend = f"Did you mean --{near[0]}?" if near else f"There are {', '.join('--' + known for known in FLAGS)}."
-    raise BadInput(f"There is no flag {quoted('--' + name)}. {mend} For plain dashes write \\--.")
+    raise BadInput(f"There is no flag {quoted('--' + name)}. {mend} For plain dashes write `\\--`.")
 
 
 def name_end(line: str, at: int) -> int:

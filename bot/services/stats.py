@@ -17,8 +17,9 @@ REASONS = {
     "not_yours": "somebody else's",
     "not_found": "not found",
     "permission": "bot lacks a permission",
-    "banned": "banned from Easel",
-    "blocked": "words, picture or channel not allowed",
+    "banned": "banned",
+    "blocked": "words, picture, channel",
+    "invalid_request": "model cannot do it",
     "discord": "Discord did not answer",
     "internal": "error inside Easel",
 }

@@ -62,10 +62,18 @@ def ask(title: str, action: Action, number: int, *fields: discord.ui.TextInput[F
     return form
 
 
-def line(name: str, label: str, now: str = "", most: int = 100, *, needed: bool = False) -> discord.ui.TextInput[Form]:
-    """One line of a form."""
+def line(
+    name: str, label: str, now: str = "", most: int = 100, *, needed: bool = False, hint: str = ""
+) -> discord.ui.TextInput[Form]:
+    """One line of a form; `hint` stands in it while it is empty."""
     return discord.ui.TextInput(
-        label=label[:45], custom_id=name, style=SHORT, default=now or None, required=needed, max_length=most
+        label=label[:45],
+        custom_id=name,
+        style=SHORT,
+        default=now or None,
+        required=needed,
+        max_length=most,
+        placeholder=hint or None,
     )
 
 

@@ -15,7 +15,7 @@ from bot.store.choices import ServerDefaults
 from bot.text import quoted
 from bot.views import forms
 from bot.views.choose import Choose, row_of
-from bot.views.defaults import described
+from bot.views.defaults import OWN, described
 from bot.views.ids import Action, ChoiceId
 from bot.views.panel import Tab, ask, button, buttons, line, text
 from bot.views.settings import AS_IT_IS, SHAPES
@@ -62,9 +62,9 @@ def _form(now: ServerDefaults) -> forms.Form:
         "Defaults of this server",
         Action.DEFAULT,
         0,
-        line("steps", "Steps (empty: the model's own)", str(now.steps or ""), 3),
-        line("guidance", "Guidance (empty: the model's own)", "" if now.guidance is None else f"{now.guidance:g}", 6),
-        line("scheduler", "Scheduler (empty: the model's own)", now.scheduler or "", 80),
+        line("steps", "Steps", str(now.steps or ""), 3, hint=OWN),
+        line("guidance", "Guidance", "" if now.guidance is None else f"{now.guidance:g}", 6, hint=OWN),
+        line("scheduler", "Scheduler", now.scheduler or "", 80, hint=OWN),
         text("negative", "What every picture leaves out", now.negative, 1000),
     )
 

@@ -52,7 +52,7 @@ def install(client: Client, panel: Panel) -> None:
     @client.on_press(Action.BAN)
     async def ban(interaction: Interaction, user_id: int) -> None:
         check_admin(interaction)
-        until = line("until", "Until (12h, 7d, 2027-01-31; empty: for good)", "7d", 20)
+        until = line("until", "Until", "7d", 20, hint="12h, 7d or 2027-01-31; empty: for good")
         reason = line("reason", "Reason; they read it", "", 300)
         await interaction.response.send_modal(ask("Keep somebody out", Action.BAN, user_id, until, reason))
 

@@ -83,8 +83,8 @@ def _server_form(server: ServerQuotas) -> forms.Form:
         "The whole server",
         Action.QUOTA,
         SERVER,
-        line("cap", "Credits all may spend a day (empty: no cap)", _credits(server.cap_mc), 12),
-        line("gifts", "Credits one may /gift a day (empty: off)", _credits(server.gifts_mc), 12),
+        line("cap", "Credits all together may spend a day", _credits(server.cap_mc), 12, hint="empty: no cap"),
+        line("gifts", "Credits one may /gift a day", _credits(server.gifts_mc), 12, hint="empty: /gift is off"),
     )
 
 
@@ -96,11 +96,11 @@ def _role_form(role_id: int, everyone: bool, now: Quota) -> forms.Form:
         "What everyone may do" if everyone else "What this role may do",
         Action.QUOTA,
         role_id,
-        line("credits", "Free credits: 100 a day, or 500 a month", free, 30),
-        line("jobs", "Painted at once, on their way: 3, 10", _pair(now.max_running, now.max_queued), 12),
-        line("most", "Most pixels, most steps: 1536x1536, 60", _pair(now.max_pixels, now.max_steps), 24),
-        line("models", "Models, or * for all", ", ".join(sorted(now.models or ())), 300),
-        line("queue", "Weight in the queue, relax lane: 1, on", _pair(now.weight, lane or None), 20),
+        line("credits", "Free credits", free, 30, hint="such as 100 a day, or 500 a month; empty: not said here"),
+        line("jobs", "Jobs: painted at once, on their way", _pair(now.max_running, now.max_queued), 12, hint="3, 10"),
+        line("most", "Most pixels, most steps", _pair(now.max_pixels, now.max_steps), 24, hint="1536x1536, 60"),
+        line("models", "Models", ", ".join(sorted(now.models or ())), 300, hint="names, or * for all"),
+        line("queue", "Weight in the queue, relax lane", _pair(now.weight, lane or None), 20, hint="1, on"),
     )
 
 
