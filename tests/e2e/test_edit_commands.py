@@ -119,7 +119,7 @@ async def test_pictures_are_blended_by_weights(studio: Stage) -> None:
         ("vary", {"image": ("a.png", png()), "strength": "much"}, "0.01 to 1"),
         ("vary", {"image": ("a.png", png()), "prompt": "{a, b}"}, "one job"),
         ("vary", {"image": ("a.png", png()), "prompt": "a --foo"}, "no flag"),
-        ("upscale", {"image": ("a.png", png(4000, 4000))}, "twice that cannot be kept"),
+        ("upscale", {"image": ("a.png", png(8000, 300))}, "twice that cannot be kept"),
         ("upscale", {"image": ("a.png", png()), "prompt": "a --ar 3:2"}, "follows from the picture"),
         ("outpaint", {"image": ("a.png", png()), "direction": "up", "zoom": 2.0}, "not both"),
         ("outpaint", {"image": ("a.png", png()), "ratio": "3:2"}, "changes nothing"),
@@ -137,11 +137,11 @@ async def test_refusals_are_sentences_and_free(studio: Stage, command: str, opti
 
 
 async def test_what_is_too_large_is_made_to_fit_and_says_so(studio: Stage) -> None:
-    result = await asked(studio, "vary", image=("a.png", png(3000, 2000)), prompt="a boat")
+    result = await asked(studio, "vary", image=("a.png", png(1200, 800)), prompt="a boat")
     assert "Repainted at 160x104" in words(result.response)
     result = await asked(studio, "outpaint", image=("a.png", png(900, 600)), prompt="a boat --n 1")
     assert "New parts were painted at 6" in words(result.response)
-    four = await asked(studio, "upscale", image=("a.png", png(1500, 1500)), scale=4)
+    four = await asked(studio, "upscale", image=("a.png", png(1100, 1100)), scale=4)
     assert "made 2x" in words(four.response)
 
 

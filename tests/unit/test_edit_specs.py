@@ -90,10 +90,13 @@ def test_an_edit_costs_what_is_painted() -> None:
     def price(edit: Edit, size: tuple[int, int] = (128, 128), **said: Any) -> int:
         return price_mc(spec(edit, size, **said), INFO)
 
-    assert price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9))) == 1000
+    assert price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9)), strength=1.0) == 1000
     assert price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9)), strength=0.5) == 500
-    assert price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9)), (2000, 2000)) == 4000  # the model's largest canvas
-    assert price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9), only_masked=True), (2000, 2000)) == pytest.approx(1000, 0.2)
+    assert (
+        price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9)), (2000, 2000), strength=1.0) == 4000
+    )  # the model's largest canvas
+    close = InpaintEdit(mask=MASK, box=(0, 0, 9, 9), only_masked=True)
+    assert price(close, (2000, 2000), strength=1.0) == pytest.approx(1000, 0.2)
     assert price(OutpaintEdit(source=(128, 128), left=64), strength=1.0) == 1500
     assert price(UpscaleEdit()) == 100
     assert price(UpscaleEdit(), (1500, 1500)) == 900
@@ -113,7 +116,7 @@ def test_the_engine_gets_the_pictures_and_the_values() -> None:
     pictures = {SHA: Image.new("RGB", (128, 128), "red"), MASK: mask}
     inpaint, outpaint, upscale = (to_request(spec(edit), pictures) for edit in EDITS[:3])
     assert isinstance(inpaint, Inpaint)
-    assert (inpaint.mask.mode, inpaint.mask.getbbox(), inpaint.strength) == ("L", (0, 0, 32, 32), 1.0)
+    assert (inpaint.mask.mode, inpaint.mask.getbbox(), inpaint.strength) == ("L", (0, 0, 32, 32), 0.7)
     assert isinstance(outpaint, Outpaint)
     assert (outpaint.left, outpaint.width, outpaint.strength) == (64, 192, 0.9)
     assert isinstance(upscale, Upscale)
