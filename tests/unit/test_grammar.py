@@ -11,6 +11,7 @@ from bot.config import Settings
 from bot.errors import BadInput
 from bot.grammar import MAX_JOBS, Draft, count, echo, merge, parse, plain
 from bot.services.drafts import resolve
+from bot.services.terms import default_terms
 from bot.spec import Spec
 from engine.types import MAX_SEED, ModelInfo
 
@@ -20,7 +21,7 @@ MINI = ModelInfo(
 OTHER = ModelInfo(
     key="my sdxl", family="sdxl", width=1024, height=1024, num_inference_steps=30, guidance_scale=7.0, scheduler="ddim"
 )
-SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+TERMS = default_terms(Settings(_env_file=None))  # type: ignore[call-arg]
 
 
 def one(line: str, options: Draft | None = None) -> Draft:
@@ -208,10 +209,10 @@ def test_flags_are_laid_over_options() -> None:
 # ---------------------------------------------------------------- the echoed line
 def again(line: str, options: Draft | None = None) -> tuple[Spec, Spec, str]:
     """The spec of a line, the spec of its echo, and the echo."""
-    spec = resolve(one(line, options), (MINI, OTHER), SETTINGS, 99)
+    spec = resolve(one(line, options), (MINI, OTHER), TERMS, 99)
     info = MINI if spec.model == "mini" else OTHER
     echoed = echo(spec, info, default_model="mini")
-    return spec, resolve(one(echoed), (MINI, OTHER), SETTINGS, 1), echoed
+    return spec, resolve(one(echoed), (MINI, OTHER), TERMS, 1), echoed
 
 
 def test_the_echo_is_short() -> None:
@@ -243,8 +244,8 @@ def test_any_words_survive_the_echo(prompt: str, negative: str, seed: int, cfg: 
         draft = one(prompt + " end", options)
     except (BadInput, ValueError):  # refused, or several jobs
         return
-    spec = resolve(draft, (MINI,), SETTINGS, 0)
-    assert resolve(one(echo(spec, MINI)), (MINI,), SETTINGS, 1) == spec
+    spec = resolve(draft, (MINI,), TERMS, 0)
+    assert resolve(one(echo(spec, MINI)), (MINI,), TERMS, 1) == spec
 
 
 # ---------------------------------------------------------------- hostile lines
