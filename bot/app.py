@@ -75,6 +75,7 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         threads=settings.threads,
         max_rows=settings.max_rows,
         memory_mib=settings.memory_mib,
+        upscaler=settings.upscaler,
         data_dir=settings.data_dir,
         sight=Sight(
             captioner=settings.captioner,

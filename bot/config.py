@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     max_rows: int = Field(8, ge=1, le=64, description="Most rows of one batched denoiser call.")
     memory_mib: int = Field(0, ge=0, description="Memory for models, in MiB; 0 = chosen for the device.")
 
+    upscaler: str = Field(
+        "", description="Model for faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id."
+    )
     captioner: str = Field("", description="Model that describes pictures: a folder or hub id, such as a BLIP.")
     segmenter: str = Field(
         "", description="Model that finds things in pictures by their name: a CLIPSeg's folder or hub id."

@@ -11,7 +11,7 @@ from typing import Any
 from engine import families, mini, schedulers
 from engine.errors import ModelUnloadable
 from engine.families import Family
-from engine.types import ModelInfo
+from engine.types import ModelInfo, Upscaler
 
 INPAINT_CHANNELS = 9  # latents 4, mask 1, the kept picture's latents 4: such a UNet can do nothing else
 OWN_DEFAULTS = "easel.json"
@@ -65,6 +65,41 @@ def describe(model: Source) -> ModelInfo:
     if not index:
         raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json")
     return _described(model, path, families.by_pipeline(str(index.get("_class_name", ""))))
+
+
+UPSCALER = "(upscaler)"  # its key among the models; nobody can name one so
+SWIN_TILE_PX, DIFFUSION_TILE_PX = 128, 256  # a tile's forward stays small; diffusion sees its surroundings
+_UPSCALERS = {
+    "Swin2SRForImageSuperResolution": SWIN_TILE_PX,
+    "StableDiffusionLatentUpscalePipeline": DIFFUSION_TILE_PX,
+    "StableDiffusionUpscalePipeline": DIFFUSION_TILE_PX,
+}
+
+
+def class_of(model: Source) -> str:
+    """The class of an upscaler: told by its files, or by its name before it was downloaded."""
+    if model.path is not None:
+        config = _read(model.path / "config.json")
+        return str(
+            _read(model.path / "model_index.json").get("_class_name") or (config.get("architectures") or [""])[0]
+        )
+    name = model.location.lower()
+    if "swin2sr" in name:
+        return "Swin2SRForImageSuperResolution"
+    return "StableDiffusionLatentUpscalePipeline" if "latent" in name else "StableDiffusionUpscalePipeline"
+
+
+def describe_upscaler(location: str) -> tuple[Source, Upscaler]:
+    """The model for faithful upscales. Raises: ModelUnloadable when it can be none."""
+    found = source("upscaler", location)
+    kind = class_of(found)
+    if kind not in _UPSCALERS:
+        reason = "it is no Swin2SR of transformers, and no latent or x4 upscaler of diffusers"
+        raise ModelUnloadable(name="upscaler", reason=reason)
+    config = _read(found.path / "config.json") if found.path is not None else {}
+    scale = 4 if kind == "StableDiffusionUpscalePipeline" or "x4" in location.lower() else 2
+    scale = int(config.get("upscale", scale))
+    return found, Upscaler(name=key_of(location), scale=scale, tile_px=_UPSCALERS[kind])
 
 
 def _described(model: Source, folder: Path, family: Family) -> ModelInfo:

@@ -50,12 +50,14 @@ def canvas(request: Txt2Img, info: ModelInfo) -> Size:
 
 def parts(request: Txt2Img, info: ModelInfo) -> int:
     """How many pipeline calls one image takes; each is a fiber of its own, so they share forwards."""
-    return len(_tiles(request, info)) if isinstance(request, Upscale) and request.mode == "creative" else 1
+    if isinstance(request, Upscale) and (request.mode == "creative" or sharpens(request)):
+        return len(_tiles(request, info))
+    return 1
 
 
 def place(request: Txt2Img, info: ModelInfo, part: int) -> Place | None:
     """Where a tile lies in the whole: what tiles share they paint over the same noise. None = it is the whole."""
-    if parts(request, info) == 1:
+    if parts(request, info) == 1 or sharpens(request):
         return None
     assert isinstance(request, Upscale)
     boxes = _tiles(request, info)
@@ -64,9 +66,20 @@ def place(request: Txt2Img, info: ModelInfo, part: int) -> Place | None:
     return Place(whole=(right + canvas[0], bottom + canvas[1]), canvas=canvas, left=left, top=top)
 
 
+def sharpens(request: Txt2Img) -> bool:
+    """Whether the engine's upscaler does it, and not the model."""
+    return isinstance(request, Upscale) and request.mode == "faithful" and request.resampling != "lanczos"
+
+
+def source_tile(request: Upscale, info: ModelInfo, part: int) -> Image.Image:
+    """What the upscaler gets of the picture, in the picture's own pixels."""
+    left, top, right, bottom = (px // request.scale for px in _tiles(request, info)[part])
+    return request.init_image.crop((left, top, right, bottom)).convert("RGB")
+
+
 def unpainted(request: Txt2Img) -> Image.Image | None:
     """The result, where no model is asked."""
-    if isinstance(request, Upscale) and request.mode == "faithful":
+    if isinstance(request, Upscale) and request.mode == "faithful" and not sharpens(request):
         return enlarging.enlarged(request.init_image.convert("RGB"), request.result_size)
     return None
 
@@ -108,6 +121,11 @@ def finish(region: Region | None, painted: Image.Image) -> Image.Image:
 
 
 def _tiles(request: Upscale, info: ModelInfo) -> list[Box]:
+    """The tiles of the result."""
+    if sharpens(request):
+        side = info.upscaler.tile_px // info.upscaler.scale ** (info.upscaler.passes(request.scale) - 1)
+        own = enlarging.tiles(request.init_image.size, (side, side), 1)
+        return [(a * request.scale, b * request.scale, c * request.scale, d * request.scale) for a, b, c, d in own]
     return enlarging.tiles(request.result_size, (info.width, info.height), info.multiple_px)
 
 

@@ -22,7 +22,7 @@ from engine.jobs import Job, expected_calls, weighted_pixels
 from engine.policy import LANES, Pace
 from engine.sight import Sight, options
 from engine.tickets import JobTicket
-from engine.types import Ability, EngineStatus, Event, ModelInfo, Queued, Txt2Img
+from engine.types import Ability, EngineStatus, Event, ModelInfo, Queued, Txt2Img, Upscaler
 from engine.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Engine:
         max_rows: most rows of one call. memory_mib: for weights, 0 = most of the device.
         data_dir: keeps the row counts that `exact` mode has chosen. max_queue: jobs that may wait or run.
         sight: the models that look at pictures, and the gate that pictures must pass.
+        upscaler: makes faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id; "" = Lanczos.
 
     Raises: ModelUnloadable when a model is not there.
     """
@@ -65,10 +66,14 @@ class Engine:
         data_dir: Path | None = None,
         max_queue: int = 1000,
         sight: Sight = Sight(),  # noqa: B008
+        upscaler: str = "",
     ) -> None:
         table = {catalogue.key_of(str(model)): str(model), **(models or {})}
         self._sources = {key: catalogue.source(key, location) for key, location in table.items()}
         self._sight, self._abilities = sight, options.abilities(sight, self._sources)
+        self._upscaler = catalogue.describe_upscaler(upscaler) if upscaler else None
+        if self._upscaler:
+            self._abilities |= {"super_resolution"}
         self._models = tuple(self._info(source) for source in self._sources.values())
         self._settings: dict[str, Any] = {
             "device": device,
@@ -91,7 +96,8 @@ class Engine:
 
     def _info(self, source: Source) -> ModelInfo:
         ranks = bool(self._sight.ranker) or options.own_ranker(source) is not None
-        return replace(catalogue.describe(source), ranks=ranks)
+        upscaler = self._upscaler[1] if self._upscaler else Upscaler()
+        return replace(catalogue.describe(source), ranks=ranks, upscaler=upscaler)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -125,6 +131,8 @@ class Engine:
         from engine.worker import Options
 
         sources = {m.key: (self._sources[m.key], m.scheduler) for m in self._models}
+        if self._upscaler:
+            sources[catalogue.UPSCALER] = self._upscaler[0], ""
         return Options(sources=sources, sight=self._sight, **self._settings)
 
     async def close(self, grace_s: float = 0.0) -> None:

@@ -7,15 +7,17 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine import blending, edits, embeddings, families, noise, prompts, resolve, timetables
+from engine import blending, edits, embeddings, families, noise, prompts, resolve, superres, timetables
 from engine.fibers import Fiber
 from engine.residency import Model
 from engine.tasks import task_of
-from engine.types import Blend, ModelInfo, Txt2Img
+from engine.types import Blend, ModelInfo, Txt2Img, Upscale
 
 
 def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
     """The pipeline copy of part `part` of image `index`, and the fiber that will call it."""
+    if isinstance(request, Upscale) and edits.sharpens(request):
+        return superres.begin(request, index, part, model, info)
     pipe = model.pipeline(task_of(request))
     name = request.scheduler or model.default_scheduler
     strange = model.family is families.UNKNOWN

@@ -185,7 +185,8 @@ class Upscale(Txt2Img):
     """Make a picture 2 or 4 times as wide and high.
 
     Attributes:
-        mode: `faithful` adds nothing (`resampling` names how); `creative` enlarges, then repaints overlapping tiles.
+        mode: `faithful` adds nothing; `creative` enlarges, then repaints overlapping tiles.
+        resampling: how a faithful one is made: `lanczos`, or `best`, the engine's upscaler, which the recipe names.
         strength: creative: noise added to the enlarged picture, 0 < strength <= 1.
     """
 
@@ -194,7 +195,7 @@ class Upscale(Txt2Img):
     scale: int = 2
     mode: Literal["faithful", "creative"] = "faithful"
     strength: float = 0.3
-    resampling: Literal["lanczos"] = "lanczos"
+    resampling: str = "best"
 
     any_size: ClassVar[bool] = True
 
@@ -205,7 +206,7 @@ class Upscale(Txt2Img):
                 f"A picture of {self.init_image.width}x{self.init_image.height} cannot become {self.scale}x as large.",
                 f"Use 2 or 4, up to {MAX_EDIT_SIDE_PX} pixels a side.",
             )
-        if self.mode not in ("faithful", "creative") or self.resampling != "lanczos":
+        if self.mode not in ("faithful", "creative"):
             raise InvalidRequest(f"There is no upscale '{self.mode}'.", "Use faithful or creative.")
         if (self.width or self.result_size[0], self.height or self.result_size[1]) != self.result_size:
             raise InvalidRequest("An upscale's size is its picture's times the scale.", "Leave width and height out.")

@@ -14,8 +14,8 @@ import diffusers
 import torch
 import transformers
 
-from engine import devices, families
-from engine.catalogue import Source, describe
+from engine import devices, families, superres
+from engine.catalogue import UPSCALER, Source, describe
 from engine.embeddings import EncoderCache
 from engine.errors import ModelUnloadable
 from engine.families import Family
@@ -25,7 +25,7 @@ from engine.tasks import Task
 
 log = logging.getLogger(__name__)
 
-DENOISERS = ("unet", "transformer", "controlnet")
+DENOISERS = ("unet", "transformer", "controlnet", "upscaler")
 MIB = 1 << 20
 SMALL_BYTES = 1 << 30
 BUDGET_SHARE = 0.8  # of the device's memory; the rest is for activations
@@ -140,7 +140,8 @@ class Residency:
     def _load(self, key: str) -> Model:
         source, scheduler = self._sources[key]
         try:
-            pipe = load(source, self._dtype).to(self._device)
+            read = superres.load if key == UPSCALER else load
+            pipe = read(source, self._dtype).to(self._device)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             log.warning("cannot load %s", key, exc_info=True)
             raise ModelUnloadable(name=key, reason=first_line(error)) from error

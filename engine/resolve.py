@@ -46,7 +46,17 @@ def complete(request: R, info: ModelInfo) -> R:
         model=info.key,
     )
     _check_size(filled, info)
-    return filled
+    return replace(filled, resampling=_resampling(filled, info)) if isinstance(filled, Upscale) else filled
+
+
+def _resampling(request: Upscale, info: ModelInfo) -> str:
+    """How the picture is enlarged, by name; a creative one starts from Lanczos. Raises: InvalidRequest."""
+    known = info.upscaler.name
+    if request.mode == "creative" or request.resampling == "lanczos":
+        return "lanczos"
+    if request.resampling not in ("best", known):
+        raise InvalidRequest(f"There is no upscaler '{request.resampling}' here.", "Use best or lanczos.")
+    return known
 
 
 def _scheduler(name: str, info: ModelInfo) -> str:

@@ -53,6 +53,24 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upscaler:
+    """What faithful upscales are made with.
+
+    Attributes:
+        name: what a recipe says. scale: how many times wider and higher one pass makes a picture; 1 = any, by Lanczos.
+        tile_px: side of the tiles it works on, in pixels of what it is given.
+    """
+
+    name: str = "lanczos"
+    scale: int = 1
+    tile_px: int = 0
+
+    def passes(self, scale: int) -> int:
+        """How often it is used to get that far; what is too much is made smaller again."""
+        return 0 if self.scale == 1 else 1 if self.scale >= scale else 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """What one may ask of a model, known before its weights are loaded.
 
@@ -63,6 +81,7 @@ class ModelInfo:
         tasks: of `txt2img`, `img2img`, `inpaint`, ...
         weighted_prompts: whether `(word:1.3)` has an effect (T5 encoders ignore it).
         ranks: whether a CLIP is there that can tell which of its pictures match a prompt best.
+        upscaler: of the engine, whatever the model.
     """
 
     key: str
@@ -77,6 +96,7 @@ class ModelInfo:
     tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"})
     weighted_prompts: bool = True
     ranks: bool = False
+    upscaler: Upscaler = Upscaler()
 
 
 # ---------------------------------------------------------------- events, in the order a ticket sees them

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import torch
 from greenlet import GreenletExit
 
-from engine import devices, resolve  # devices comes before torch
+from engine import devices, edits, resolve  # devices comes before torch
 from engine import painting as paintings
-from engine.catalogue import Source
+from engine.catalogue import UPSCALER, Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory
 from engine.failures import failure
 from engine.fibers import Call, forward
@@ -30,7 +30,7 @@ from engine.sight.eyes import Eyes
 from engine.sight.options import Sight
 from engine.tasks import task_of
 from engine.tiling import circular, in_tiles
-from engine.types import Cancelled, Failed, Finished, Recipe, Started
+from engine.types import Cancelled, Failed, Finished, Recipe, Started, Txt2Img
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +211,7 @@ class Worker:
         job = painting.job
         try:
             self._eyes.ready()
-            painting.model = model = self._residency.get(job.request.model or "", time.perf_counter())
+            painting.model = model = self._residency.get(_painter(job.request), time.perf_counter())
         except EngineError as error:
             return self._end(job, Failed(error=error))
         self.loaded = self._residency.loaded
@@ -288,13 +288,13 @@ class Worker:
         painting.fiber = None  # a picture of 4096 px has a thousand of them
 
     def _recipe(self, painting: Painting, seed: int) -> Recipe:
-        request = painting.job.request
+        request, info = painting.job.request, painting.job.info
         return Recipe(
             task=task_of(request).name,
             request=resolve.to_json(request),
             index=painting.index,
             seed=seed,
-            model=painting.job.info.key,
+            model=info.upscaler.name if edits.sharpens(request) else info.key,
             model_sha256=painting.model.sha256,
             mode=self._options.mode,
             rows=painting.rows,
@@ -352,7 +352,7 @@ class Worker:
             self._lineup.charge(job, seconds / len(group))
             if call.kind == "denoise":
                 painting.rows = rows
-                if not painting.job.request.tiling:
+                if not (job.request.tiling or edits.sharpens(job.request)):
                     self.pace.observe(job.info.key, job.pixels, seconds / len(group))
 
     def _step_done(self, painting: Painting, output: Any) -> None:
@@ -361,7 +361,7 @@ class Worker:
         job.calls_done += 1
         job.tell_progress()
         worth_seeing = job.calls_each / FIRST_PREVIEW <= painting.calls < job.calls_each
-        if worth_seeing and self._throttle.open():
+        if worth_seeing and not edits.sharpens(job.request) and self._throttle.open():
             started = time.perf_counter()
             self._preview(painting, output)
             self._throttle.spent(time.perf_counter() - started, alone=len(self._lineup) == 1)
@@ -413,3 +413,8 @@ class Worker:
             return self._resume(group[0], error=error)
         for painting in group:
             self._run([painting], 0)
+
+
+def _painter(request: Txt2Img) -> str:
+    """The key of the model that does it."""
+    return UPSCALER if edits.sharpens(request) else request.model or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from math import sqrt
 
@@ -52,6 +53,7 @@ def resolve(
     task: TaskName = edit.kind if edit else "img2img" if init_image else "txt2img"
     info = _able(models, draft.model, task, terms)
     _check_ranges(draft)
+    edit = _named(edit, info) if isinstance(edit, UpscaleEdit) else edit
     edit, (width, height), note = _sized(draft, info, init_size, edit, terms.max_pixels)
     return Spec(
         task=task,
@@ -84,6 +86,11 @@ def _able(models: Sequence[ModelInfo], name: str | None, task: TaskName, terms: 
         other = f"Use {able[0].key}." if able else "No model here can."
         raise BadInput(f"The model {info.key} cannot {DOES[task]}. {other}")
     return info
+
+
+def _named(edit: UpscaleEdit, info: ModelInfo) -> UpscaleEdit:
+    """The upscale with the name of how it is made, so that no other upscaler can change it later."""
+    return replace(edit, resampling="lanczos" if edit.mode == "creative" else info.upscaler.name)
 
 
 def _sized(
