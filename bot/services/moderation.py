@@ -15,6 +15,7 @@ from bot.errors import BadInput, Banned, Busy, NotFound, NotYours, Refused
 from bot.services import minors
 from bot.services.asker import Asker
 from bot.services.audit import Audit
+from bot.services.recent import Recent
 from bot.services.words import Matcher, pattern
 from bot.store import Clock, Store
 from bot.store import moderation as rows
@@ -48,6 +49,7 @@ class Moderation:
     def __init__(self, store: Store, audit: Audit, clock: Clock, settings: Settings, backend: Backend) -> None:
         self._store, self._audit, self._clock = store, audit, clock
         self._settings, self._backend = settings, backend
+        self._recent = Recent(clock)
         self._lists: dict[int, tuple[Sequence[BlockedWord], Matcher]] = {}
 
     # ------------------------------------------------------------ before anything
@@ -55,9 +57,11 @@ class Moderation:
         """Raises: Banned."""
         if user_id in self._settings.operators:
             return
-        ban = await self._store.read(rows.ban_of, guild_id, user_id, self._clock.now_ms())
-        if ban is not None:
-            raise Banned(ban_sentence(ban))
+        bans = await self._recent.get("bans", lambda: self._store.read(rows.all_bans))
+        for place in (EVERYWHERE, guild_id):
+            ban = bans.get((place, user_id))
+            if ban is not None and (ban.until_ms is None or ban.until_ms > self._clock.now_ms()):
+                raise Banned(ban_sentence(ban))
 
     async def check_intake(self, user_id: int, guild_id: int) -> None:
         """Whether somebody's jobs are taken at all. Raises: Banned, Busy."""
@@ -122,7 +126,7 @@ class Moderation:
         """List a word; the form in which it is kept. Raises: BadInput, NotYours."""
         self._check_operator(by, guild_id)
         kept = pattern(word)
-        listed = [each.word for each in await self.words(guild_id) if each.word != kept]
+        listed = [each.word for each in await self._store.read(rows.words, (guild_id,)) if each.word != kept]
         if len(listed) >= MAX_WORDS or ("*" in kept and sum("*" in each for each in listed) >= MAX_WILD):
             raise BadInput(f"A list holds at most {MAX_WORDS} words, {MAX_WILD} of them with *. Remove some first.")
         await self._store.write(rows.add_word, guild_id, kept, action, by.user_id, self._clock.now_ms())
@@ -221,6 +225,7 @@ class Moderation:
             guild_id=guild_id, user_id=user_id, reason=visible(reason)[:500], until_ms=until_ms, actor_id=by.user_id
         )
         await self._store.write(rows.set_ban, ban, self._clock.now_ms())
+        self._recent.clear()
         details = {"reason": reason, "until_ms": until_ms}
         await self._audit.record(guild_id, by.user_id, "ban.set", f"user:{user_id}", details)
         return ban
@@ -231,6 +236,7 @@ class Moderation:
         if not await self._store.write(rows.lift_ban, guild_id, user_id):
             where = "everywhere" if guild_id == EVERYWHERE else "here"
             raise NotFound(f"This person is not banned {where}. `/admin ban` lists who is.")
+        self._recent.clear()
         await self._audit.record(guild_id, by.user_id, "ban.lift", f"user:{user_id}")
 
     async def bans(self, guild_id: int) -> list[Ban]:
@@ -238,12 +244,13 @@ class Moderation:
         return await self._store.read(rows.bans, guild_id, self._clock.now_ms())
 
     async def rules(self, guild_id: int) -> Rules:
-        return await self._store.read(rows.rules, guild_id)
+        return await self._recent.get(("rules", guild_id), lambda: self._store.read(rows.rules, guild_id))
 
     async def set_rules(self, by: Asker, new: Rules) -> None:
         """Change the rules of the server one is in."""
         old = await self.rules(by.guild_id)
         await self._store.write(rows.set_rules, by.guild_id, new)
+        self._recent.clear()
         changed = {
             name: _plain(getattr(new, name)) for name in Rules.__slots__ if getattr(new, name) != getattr(old, name)
         }
@@ -251,7 +258,7 @@ class Moderation:
 
     async def pauses(self, guild_id: int) -> list[Pause]:
         """What holds in a server, that of everywhere first."""
-        return await self._store.read(rows.pauses, guild_id)
+        return await self._recent.get(("pauses", guild_id), lambda: self._store.read(rows.pauses, guild_id))
 
     async def pause(self, by: Asker, guild_id: int, mode: PauseMode | None, sentence: str) -> None:
         """Stop, drain, tell, or go on (None); kept through restarts. Raises: NotYours, BadInput."""
@@ -263,6 +270,7 @@ class Moderation:
         else:
             pause = Pause(guild_id=guild_id, mode=mode, sentence=visible(sentence)[:500])
             await self._store.write(rows.set_pause, pause, by.user_id, self._clock.now_ms())
+        self._recent.clear()
         await self._audit.record(guild_id, by.user_id, f"pause.{mode or 'off'}", "", {"sentence": sentence})
 
     def _check_operator(self, by: Asker, guild_id: int) -> None:

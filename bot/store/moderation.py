@@ -86,14 +86,9 @@ def lift_ban(db: sqlite3.Connection, guild_id: int, user_id: int) -> bool:
     return db.execute("DELETE FROM ban WHERE guild_id = ? AND user_id = ?", (guild_id, user_id)).rowcount > 0
 
 
-def ban_of(db: sqlite3.Connection, guild_id: int, user_id: int, now_ms: int) -> Ban | None:
-    """What keeps somebody out of a server now; one that holds everywhere comes first."""
-    row = db.execute(
-        "SELECT * FROM ban WHERE user_id = ? AND guild_id IN (0, ?) AND (until IS NULL OR until > ?)"
-        " ORDER BY guild_id LIMIT 1",
-        (user_id, guild_id, now_ms),
-    ).fetchone()
-    return None if row is None else _ban(row)
+def all_bans(db: sqlite3.Connection) -> dict[tuple[int, int], Ban]:
+    """Every ban, ended or not, by server and person."""
+    return {(row["guild_id"], row["user_id"]): _ban(row) for row in db.execute("SELECT * FROM ban")}
 
 
 def bans(db: sqlite3.Connection, guild_id: int, now_ms: int) -> list[Ban]:
