@@ -104,6 +104,21 @@ def test_many_words_are_told_apart() -> None:
     assert Matcher(words).find("pegs on a red boat") == [1, 2, 3, 4]
 
 
+PLAIN = st.text(alphabet="abcx", min_size=2, max_size=4)
+
+
+@given(st.lists(PLAIN, min_size=1, max_size=6, unique=True), st.lists(PLAIN, max_size=12))
+def test_among_plain_words_it_finds_what_a_plain_search_finds(listed: list[str], text: list[str]) -> None:
+    assert Matcher(listed).find(" ".join(text)) == [number for number, word in enumerate(listed) if word in text]
+
+
+@given(st.lists(PLAIN, min_size=1, max_size=4), st.lists(PLAIN, max_size=12), st.sampled_from(["{}*", "*{}", "*{}*"]))
+def test_stars_find_what_a_plain_search_finds(parts: list[str], text: list[str], form: str) -> None:
+    tests = {"{}*": str.startswith, "*{}": str.endswith, "*{}*": str.__contains__}
+    expected = [number for number, part in enumerate(parts) if any(tests[form](word, part) for word in text)]
+    assert Matcher(form.format(part) for part in parts).find(" ".join(text)) == expected
+
+
 @given(st.text(max_size=60))
 def test_any_text_can_be_read(text: str) -> None:
     Matcher(["peg", "*ee*", "an b"]).find(text)
