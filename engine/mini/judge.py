@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from engine.mini.measure import Mask, centre, components
+from engine.mini.measure import Mask, centre
 from engine.mini.prompts import Case
 from engine.mini.train.checker import Checker, cells_of
 from engine.mini.train.config import PICTURE_PX
@@ -26,10 +26,12 @@ class Reading:
     Attributes:
         kinds: index into `THINGS`, or one past its end for nothing: (16, 16).
         colours: probability of each colour: (12, 16, 16).
+        peaks: where things have their centres: (32, 32).
     """
 
     kinds: NDArray[np.int64]
     colours: NDArray[np.float32]
+    peaks: Mask
     scene: str
     style: str
 
@@ -47,8 +49,8 @@ class Reading:
         return list(COLOURS)[int(self.colours[:, mask].mean(1).argmax())] if mask.any() else None
 
     def count(self, kind: str) -> int:
-        """Count the separate things of a kind."""
-        return len(components(self.mask(kind)))
+        """Count the things of a kind by their centres, each a peak amid cells of the kind."""
+        return int((self.peaks & self.mask(kind).repeat(2, 0).repeat(2, 1)).sum())
 
 
 def read(checker: Checker, pictures: Sequence[Image.Image]) -> list[Reading]:
@@ -59,11 +61,12 @@ def read(checker: Checker, pictures: Sequence[Image.Image]) -> list[Reading]:
         Reading(
             kinds=kinds.numpy(),
             colours=colours.numpy(),
+            peaks=peaks.numpy(),
             scene=SCENES[int(whole[: len(SCENES)].argmax())],
             style=STYLES[int(whole[len(SCENES) :][: len(STYLES)].argmax())],
         )
         for batch in batches
-        for kinds, colours, whole in cells_of(checker, batch)
+        for kinds, colours, whole, peaks in cells_of(checker, batch)
     ]
 
 

@@ -3,15 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.mini.judge import wilson
-from engine.mini.train.checker import NOTHING, UNSURE, label
+from engine.mini.judge import Reading, wilson
+from engine.mini.train.checker import NOTHING, UNSURE, centre_map, label
 from engine.mini.train.config import RECIPES, StageConfig
 from engine.mini.train.data import foreground
 from engine.mini.train.diffusion import add_noise, loss_weight, stratified_timesteps
+from engine.mini.train.layout import LOGITS, WIDTH, LayoutReader, layout_loss, targets
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.scenes import Scene, Thing
 from engine.mini.train.vae import new_vae, psnr, random_pictures, whiten
@@ -74,6 +76,38 @@ def test_labels_say_where_a_thing_is() -> None:
     assert whole.tolist() == [0, 0, UNSURE]
     assert foreground([STAR])[0, 0, 8, 4]
     assert not foreground([STAR])[0, 0, 8, 14]
+
+
+def test_a_layout_is_told_at_both_resolutions() -> None:
+    answers = targets([STAR], "cpu")
+    assert {size: tuple(kinds.shape) for size, (kinds, _) in answers.items()} == {16: (1, 16, 16), 8: (1, 8, 8)}
+    assert answers[8][0][0, 4, 2] == THINGS.index("star")
+    assert answers[8][0][0, 0, 7] == NOTHING
+
+
+def test_a_sure_and_right_reader_has_no_loss() -> None:
+    kinds, colours = targets([STAR], "cpu")[8]
+    logits = torch.zeros(1, LOGITS, 8, 8)
+    logits.scatter_(1, kinds.clamp(min=0)[:, None], 50.0)
+    logits.scatter_(1, NOTHING + 1 + colours.clamp(min=0)[:, None], 50.0)
+    assert layout_loss(logits, (kinds, colours)) < 1e-3 < layout_loss(-logits, (kinds, colours))
+
+
+def test_a_reader_attends_to_the_words() -> None:
+    torch.manual_seed(0)
+    reader, hidden = LayoutReader(), torch.randn(2, 40, WIDTH)
+    assert reader(hidden).shape == (2, LOGITS, 8, 8)
+    assert not torch.allclose(reader(hidden)[0], reader(hidden)[1])
+
+
+def test_equal_things_are_counted_by_their_centres() -> None:
+    star = STAR.things[0]
+    row = replace(STAR, things=tuple(replace(star, x=(x + 0.5) / 32, y=16.5 / 32) for x in (5, 16, 26)))
+    dots = centre_map(row).numpy()
+    touching = np.full((16, 16), THINGS.index("star"))
+    reading = Reading(kinds=touching, colours=np.zeros((12, 16, 16)), peaks=dots > 0.95, scene="plain", style="flat")
+    assert reading.count("star") == 3
+    assert reading.count("moon") == 0
 
 
 def test_whitening_changes_latents_but_not_pictures() -> None:

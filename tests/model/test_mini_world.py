@@ -11,7 +11,7 @@ from engine.mini.prompts import PHRASINGS, UNCOLOURED, held_out_cases
 from engine.mini.train.captions import caption
 from engine.mini.train.clip import altered
 from engine.mini.train.render import render
-from engine.mini.train.scenes import Diet, Scene, Thing, holds_out, is_held_out, sample_scene, training_scene
+from engine.mini.train.scenes import NATURAL, Diet, Scene, Thing, holds_out, is_held_out, sample_scene, training_scene
 from engine.mini.words import COLOURS, NUMBERS, SCENES, STYLES, THINGS, names
 
 
@@ -93,6 +93,26 @@ def test_a_place_or_relation_in_a_caption_is_true(rng: random.Random) -> None:
             assert (scene.things[0].y < scene.things[1].y) == (scene.relation == "above")
         if scene.place == "left":
             assert scene.things[0].x < 0.4
+
+
+def test_a_list_is_read_from_left_to_right(rng: random.Random) -> None:
+    cat, house = Thing(kind="cat", colour="red", x=0.75), Thing(kind="house", colour="blue", x=0.25)
+    for relation in (None, "next to"):
+        text = caption(
+            rng, Scene(style="flat", scene="plain", background="white", things=(cat, house), relation=relation)
+        )
+        assert max(text.find("house"), text.find("cottage")) < max(text.find("cat"), text.find("kitten"))
+
+
+def test_some_captions_leave_every_colour_open(rng: random.Random) -> None:
+    scene = Scene(style="flat", scene="plain", background="white", things=(Thing(kind="cat", colour="teal"),))
+    texts = [caption(rng, scene) for _ in range(400)]
+    assert 0.1 < sum("teal" not in text and "turquoise" not in text for text in texts) / 400 < 0.4
+
+
+def test_typical_colours_are_never_held_out() -> None:
+    assert set(NATURAL) == set(THINGS)
+    assert not any(is_held_out(kind, colour) for kind, colour in NATURAL.items())
 
 
 def test_things_stay_inside_the_picture(rng: random.Random) -> None:

@@ -30,7 +30,8 @@ from engine.mini.train.pen import RGB, Pen, darker, rectangle
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Diet, Scene, training_scene
 from engine.mini.train.shapes import SHAPES
-from engine.mini.train.unet import CAPTION_DROPOUT, tokenize
+from engine.mini.train.tokenizer import tokenize
+from engine.mini.train.unet import CAPTION_DROPOUT
 
 STYLE_PICTURES, SUBJECT_PICTURES, DAWN_PICTURES, EDGE_PICTURES = 200, 20, 100, 2000
 LORA_RANK = 8

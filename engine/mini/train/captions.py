@@ -17,6 +17,7 @@ from engine.mini.words import (
 )
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+COLOURLESS = 0.15  # of the captions name no thing's colour: people write "a cat and a house", too
 _PREPOSITIONS = frozenset("at in on under with deep".split())  # noqa: SIM905
 
 
@@ -39,26 +40,28 @@ def _name(rng: random.Random, word: str) -> str:
     return rng.choice(names(word))
 
 
-def _phrase(rng: random.Random, thing: Thing) -> str:
+def _phrase(rng: random.Random, thing: Thing, *, colourless: bool) -> str:
     parts = []
     if thing.size in SIZES and rng.random() < 0.75:
         parts.append(rng.choice(SIZES[thing.size]))
-    if rng.random() > (0.4 if NATURAL.get(thing.kind) == thing.colour else 0.12):
+    if not colourless and rng.random() > (0.5 if NATURAL[thing.kind] == thing.colour else 0.1):
         parts.append(_name(rng, thing.colour))
     return " ".join([*parts, _name(rng, thing.kind)])
 
 
 def _counted(rng: random.Random, scene: Scene) -> str:
     thing = scene.things[0]
-    colour = "" if NATURAL.get(thing.kind) == thing.colour and rng.random() < 0.3 else _name(rng, thing.colour) + " "
+    colour = "" if NATURAL[thing.kind] == thing.colour and rng.random() < 0.3 else _name(rng, thing.colour) + " "
     return f"{rng.choice(NUMBERS[scene.count])} {colour}{plural(_name(rng, thing.kind))}"
 
 
 def _listed(rng: random.Random, scene: Scene) -> str:
-    phrases = [with_article(_phrase(rng, thing)) for thing in scene.things]
+    ordered = scene.relation not in (None, "next to")
+    things = scene.things if ordered else sorted(scene.things, key=lambda thing: thing.x)
+    colourless = rng.random() < COLOURLESS
+    phrases = [with_article(_phrase(rng, thing, colourless=colourless)) for thing in things]
     if scene.relation:
         return _related(rng, scene.relation, phrases[0], phrases[1])
-    rng.shuffle(phrases)
     return " and ".join(filter(None, [", ".join(phrases[:-1]), phrases[-1]]))
 
 

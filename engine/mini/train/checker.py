@@ -22,6 +22,8 @@ from engine.mini.words import COLOURS, SCENES, STYLES, THINGS
 CELLS = 16
 NOTHING = len(THINGS)
 UNSURE = -100  # the border of a thing: `cross_entropy` ignores it
+PEAK = -0.85  # logit of 0.3: a soft dot between two cells never reaches 1
+DOT = 0.025  # of the picture: the reach of a centre's dot
 CORE, RIM = 0.55, 0.85  # of the radius: inside the first is the thing, up to the second is unsure
 
 
@@ -33,24 +35,28 @@ def _layer(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.
 class Checker(nn.Module):
     """Reads 128-px pictures (B, 3, 128, 128) in -1..1.
 
-    Returns kind logits (B, 29, 16, 16), colour logits (B, 12, 16, 16) and logits of scene, style and backdrop (B, 27).
+    Returns kind logits (B, 29, 16, 16), colour logits (B, 12, 16, 16), logits of scene, style and backdrop (B, 27), and
+    logits of the things' centres (B, 32, 32), by which equal things are counted.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.texture = nn.Sequential(nn.PixelUnshuffle(4), _layer(48, 48), _layer(48, 48))
         self.body = nn.Sequential(
-            nn.PixelUnshuffle(4),
-            *(_layer(48, 48), _layer(48, 48), _layer(48, 96, stride=2), _layer(96, 96), _layer(96, 128)),
+            *(_layer(48, 96, stride=2), _layer(96, 96), _layer(96, 128)),
             *(_layer(128, 128, dilation=2), _layer(128, 128, dilation=3), _layer(128, 128)),
         )
         self.cells = nn.Conv2d(128, len(THINGS) + 1 + len(COLOURS), 1)
-        self.whole = nn.Linear(256, len(SCENES) + len(STYLES) + len(COLOURS))
+        self.centres = nn.Sequential(nn.Conv2d(128, 4, 1), nn.PixelShuffle(2), nn.Flatten(1, 2))
+        self.whole = nn.Linear(2 * (48 + 128), len(SCENES) + len(STYLES) + len(COLOURS))
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Classify every cell and the whole."""
-        features = self.body(pictures)
+        texture = self.texture(pictures)  # styles are told by their grain, which the body forgets
+        features = self.body(texture)
         kinds, colours = self.cells(features).split([len(THINGS) + 1, len(COLOURS)], 1)
-        return kinds, colours, self.whole(torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1))
+        pooled = [pool for part in (texture, features) for pool in (part.mean((2, 3)), part.amax((2, 3)))]
+        return kinds, colours, self.whole(torch.cat(pooled, 1)), self.centres(features)
 
 
 def label(scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
@@ -68,14 +74,24 @@ def label(scene: Scene) -> tuple[Tensor, Tensor, Tensor]:
     return torch.from_numpy(kinds), torch.from_numpy(colours), torch.tensor(whole)
 
 
+def centre_map(scene: Scene) -> Tensor:
+    """Return a soft dot for every thing: (32, 32), 1 at its centre."""
+    centres = (np.arange(2 * CELLS) + 0.5) / (2 * CELLS)
+    dots = np.zeros((2 * CELLS, 2 * CELLS), np.float32)
+    for thing in scene.things:
+        squared = (centres[None] - thing.x) ** 2 + (centres[:, None] - thing.y) ** 2
+        dots = np.maximum(dots, np.exp(-squared / (2 * DOT**2)))
+    return torch.from_numpy(dots)
+
+
 def _worn(pictures: Tensor, rng: Rng) -> Tensor:
     """Change brightness and tint, blur some, add noise."""
     count, chance = len(pictures), rng.choice.random()
     gain = 1 + 0.1 * torch.randn(count, 1, 1, 1, generator=rng.torch)
     pictures = pictures * gain + 0.05 * torch.randn(count, 3, 1, 1, generator=rng.torch)
-    if chance < 0.35:
+    if chance < 0.25:
         pictures = F.avg_pool2d(pictures, 3, 1, 1)
-    elif chance < 0.6:
+    elif chance < 0.4:
         pictures = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
     noise = torch.randn(pictures.shape, generator=rng.torch)
     return (pictures + 0.05 * rng.choice.random() * noise).clamp(-1.2, 1.2)
@@ -87,13 +103,15 @@ def checker_loss(checker: Checker, device: str, batch: int, rng: Rng) -> Tensor:
     pictures = _worn(to_tensor([render(scene, rng.choice.getrandbits(32)) for scene in scenes]), rng)
     kinds, colours, whole = (torch.stack(part).to(device) for part in zip(*map(label, scenes), strict=True))
     with torch.autocast(device, torch.bfloat16):
-        kind_logits, colour_logits, whole_logits = checker(pictures.to(device))
+        kind_logits, colour_logits, whole_logits, centre_logits = checker(pictures.to(device))
+    dots = torch.stack([centre_map(scene) for scene in scenes]).to(device)
     parts = whole_logits.float().split([len(SCENES), len(STYLES), len(COLOURS)], 1)
     backdrop = F.cross_entropy(parts[2], whole[:, 2]).nan_to_num()
     return (
         F.cross_entropy(kind_logits.float(), kinds, weight=_kind_weights(device))
         + 0.6 * F.cross_entropy(colour_logits.float(), colours)
         + 0.3 * (F.cross_entropy(parts[0], whole[:, 0]) + F.cross_entropy(parts[1], whole[:, 1]) + backdrop)
+        + 10 * F.binary_cross_entropy_with_logits(centre_logits.float(), dots)
     )
 
 
@@ -129,8 +147,12 @@ def load_checker(folder: Path) -> Checker:
     return checker.eval()
 
 
-def cells_of(checker: Checker, pictures: Tensor) -> Sequence[tuple[Tensor, Tensor, Tensor]]:
-    """Return per picture: kinds (16, 16) int64, colour probabilities (12, 16, 16), logits of the whole (27,)."""
+def cells_of(checker: Checker, pictures: Tensor) -> Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Read pictures one by one.
+
+    Returns kinds (16, 16) int64, colour probabilities (12, 16, 16), logits of the whole (27,) and peaks (32, 32) bool.
+    """
     with torch.inference_mode():
-        kinds, colours, whole = checker(pictures)
-    return list(zip(kinds.argmax(1), colours.softmax(1), whole, strict=True))
+        kinds, colours, whole, centres = checker(pictures)
+    highest = F.max_pool2d(centres[:, None], 5, 1, 2)[:, 0]
+    return list(zip(kinds.argmax(1), colours.softmax(1), whole, (centres == highest) & (centres > PEAK), strict=True))

@@ -6,7 +6,7 @@ what is under each patch speed up the vision tower and are dropped afterwards.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,13 +94,18 @@ def _swapped(rng: random.Random, scene: Scene) -> Scene:
     return replace(scene, things=(*pair, *rest))
 
 
-_ALTERATIONS = {
+def _opposed(rng: random.Random, scene: Scene) -> Scene:
+    assert scene.relation is not None
+    return replace(scene, relation=OPPOSITE[scene.relation])
+
+
+_ALTERATIONS: dict[str, Callable[[random.Random, Scene], Scene]] = {
     "colour": _recoloured,
     "kind": _renamed,
     "scene": _moved,
     "swap": _swapped,
     "style": lambda rng, scene: replace(scene, style=_other(rng, STYLES, scene.style)),
-    "relation": lambda rng, scene: replace(scene, relation=OPPOSITE[scene.relation]),
+    "relation": _opposed,
     "count": lambda rng, scene: replace(scene, count=rng.choice([n for n in (2, 3, 4) if n != scene.count])),
     "place": lambda rng, scene: replace(scene, place=_other(rng, list(PLACE_AT), scene.place)),
 }

@@ -14,12 +14,13 @@ class DataConfig:
 
     shards: int
     shard_size: int = 4096
-    basic_shards: int = 0  # the first shards are on the curriculum's easier diet
+    basic_shards: int = 0  # the first shards teach composition: pairs and counts, mostly flat on white
     basic: Diet = field(
         default_factory=lambda: Diet(
-            kinds={"single": 0.65, "pair": 0.2, "counting": 0.15},
-            styles={"flat": 0.76, "outline": 0.06, "watercolor": 0.06, "pixel": 0.06, "neon": 0.06},
-            plain_share=0.6,
+            kinds={"single": 0.2, "pair": 0.5, "counting": 0.3},
+            styles={"flat": 0.84, "outline": 0.04, "watercolor": 0.04, "pixel": 0.04, "neon": 0.04},
+            plain_share=0.85,
+            white=25.0,
         )
     )
     full: Diet = field(default_factory=Diet)
@@ -54,6 +55,7 @@ class Recipe:
     vae: StageConfig
     decoder: StageConfig
     clip: StageConfig
+    text: StageConfig
     unet: StageConfig
     checker: StageConfig
     adapter: StageConfig
@@ -67,6 +69,7 @@ RECIPES: dict[str, Recipe] = {
         vae=StageConfig(samples=60_000, batch=16, learning_rate=1.6e-3, ema=0.996),
         decoder=StageConfig(samples=20_000, batch=16, learning_rate=5e-4, ema=0.99),
         clip=StageConfig(samples=80_000, batch=64, learning_rate=1.0e-3),
+        text=StageConfig(samples=100_000, batch=64, learning_rate=7e-4),
         unet=StageConfig(samples=500_000, batch=64, learning_rate=7e-4),
         checker=StageConfig(samples=60_000, batch=32, learning_rate=2e-3, ema=0.99),
         adapter=StageConfig(samples=6_000, batch=16, learning_rate=1e-3, warmup_steps=30, ema=0.98),
@@ -76,6 +79,7 @@ RECIPES: dict[str, Recipe] = {
         vae=StageConfig(samples=2_000_000, batch=128, learning_rate=1.6e-3, ema=0.999),
         decoder=StageConfig(samples=400_000, batch=128, learning_rate=5e-4, ema=0.998),
         clip=StageConfig(samples=4_000_000, batch=512, learning_rate=1.0e-3),
+        text=StageConfig(samples=4_000_000, batch=512, learning_rate=7e-4),
         unet=StageConfig(samples=20_000_000, batch=1024, learning_rate=1.0e-3, ema=0.999),
         checker=StageConfig(samples=1_000_000, batch=256, learning_rate=2e-3, ema=0.99),
         adapter=StageConfig(samples=60_000, batch=64, learning_rate=1e-3, ema=0.99),

@@ -239,4 +239,5 @@ def _grain(source: np.random.Generator, size_px: int) -> Floats:
     for cells, weight in ((4, 1.0), (9, 0.7), (20, 0.45), (48, 0.25)):
         noise = Image.fromarray(source.standard_normal((cells, cells)).astype(np.float32))
         total += weight * np.asarray(noise.resize((size_px, size_px), Image.Resampling.BICUBIC))
-    return np.divide(total, total.std(), dtype=np.float32)
+    grain: Floats = np.divide(total, total.std(), dtype=np.float32)
+    return grain

@@ -1,7 +1,8 @@
 """What is in a picture, as data: sampling scenes of the toy world. Knows neither pixels nor grammar.
 
 Layouts are constructed, not rejected: counted things stand in rows and squares, pairs stand in the relation that the
-caption will name. A small model learns regular compositions with far fewer samples than scattered ones.
+caption will name. A small model learns regular compositions with far fewer samples than scattered ones, so what a
+caption leaves open has a usual answer: a thing its typical colour, "a cat and a house" the cat on the left.
 """
 
 import random
@@ -27,10 +28,16 @@ PLACE_AT: dict[str, Place] = {
 }
 NATURAL: dict[str, str] = {
     **dict.fromkeys(("moon", "sun", "star"), "yellow"),
-    **dict.fromkeys(("cloud", "snowman", "ghost"), "white"),
-    **dict.fromkeys(("tree", "pine"), "green"),
-    **dict.fromkeys(("heart", "apple", "mushroom"), "red"),
-    **dict.fromkeys(("castle", "robot"), "gray"),
+    **dict.fromkeys(("snowman", "ghost"), "white"),
+    **dict.fromkeys(("tree", "pine", "triangle"), "green"),
+    **dict.fromkeys(("heart", "apple", "mushroom", "balloon"), "red"),
+    **dict.fromkeys(("castle", "robot", "cloud"), "gray"),
+    **dict.fromkeys(("square", "bird", "rocket", "car"), "blue"),
+    **dict.fromkeys(("fish", "cat", "circle"), "orange"),
+    **dict.fromkeys(("flower",), "pink"),
+    **dict.fromkeys(("butterfly", "umbrella"), "purple"),
+    **dict.fromkeys(("house", "boat"), "brown"),
+    **dict.fromkeys(("diamond",), "teal"),
 }
 FLIES = frozenset(
     "moon sun cloud star bird balloon butterfly rocket heart circle diamond ghost".split()  # noqa: SIM905
@@ -94,7 +101,12 @@ def _weights(**chosen: float) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diet:
-    """How often each sort of scene is sampled: the curriculum is a change of diet."""
+    """How often each sort of scene is sampled: the curriculum is a change of diet.
+
+    Attributes:
+        plain_share: how many scenes have nothing but a plain backdrop.
+        white: how much oftener than another colour a plain backdrop is white; captions may then leave it out.
+    """
 
     kinds: Mapping[str, float] = field(
         default_factory=lambda: _weights(single=0.46, pair=0.32, trio=0.04, counting=0.18)
@@ -103,6 +115,7 @@ class Diet:
         default_factory=lambda: _weights(flat=0.6, outline=0.1, watercolor=0.1, pixel=0.1, neon=0.1)
     )
     plain_share: float = 0.5
+    white: float = 5.0
 
 
 def is_held_out(kind: str, colour: str) -> bool:
@@ -126,7 +139,7 @@ def sample_scene(rng: random.Random, diet: Diet) -> Scene:
     """Sample any scene of the world."""
     style = _weighted(rng, diet.styles)
     scene = "plain" if rng.random() < diet.plain_share else rng.choice(SCENES[1:])
-    background = _background(rng) if scene == "plain" else None
+    background = _background(rng, diet.white) if scene == "plain" else None
     empty = Scene(style=style, scene=scene, background=background, things=())
     return _LAYOUTS[_weighted(rng, diet.kinds)](rng, empty)
 
@@ -135,8 +148,8 @@ def _weighted(rng: random.Random, weights: Mapping[str, float]) -> str:
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def _background(rng: random.Random) -> str:
-    return rng.choices(list(COLOURS), [5 if c == "white" else 1.5 if c == "black" else 1 for c in COLOURS])[0]
+def _background(rng: random.Random, white: float) -> str:
+    return rng.choices(list(COLOURS), [white if c == "white" else 1.5 if c == "black" else 1 for c in COLOURS])[0]
 
 
 def _pick_things(rng: random.Random, scene: Scene, count: int) -> list[Thing]:
@@ -162,8 +175,8 @@ def _pool(rng: random.Random, scene: str) -> Sequence[str]:
 
 
 def _colour(rng: random.Random, kind: str, hidden: set[str | None]) -> str:
-    natural = NATURAL.get(kind)
-    if natural and natural not in hidden and rng.random() < 0.3:
+    natural = NATURAL[kind]
+    if natural not in hidden and rng.random() < 0.3:
         return natural
     return rng.choice([c for c in COLOURS if c not in hidden])
 
@@ -175,7 +188,7 @@ def _resized(rng: random.Random, thing: Thing, size: str, scale: float = 1.0) ->
 def _level(rng: random.Random, scene: str, kind: str, radius: float) -> float:
     """Return a height at which a thing of this kind belongs: on the ground, on the water or in the sky."""
     if scene in FLOATING_SCENES:
-        return rng.uniform(0.42, 0.58)
+        return rng.uniform(0.45, 0.55)
     if kind in FLIES:
         return rng.uniform(radius + 0.05, max(radius + 0.06, 0.5 - 0.6 * radius))
     if scene == "sea":
@@ -190,7 +203,8 @@ def _inside(value: float, radius: float) -> float:
 def _single(rng: random.Random, scene: Scene) -> Scene:
     size = rng.choices(("small", "mid", "big"), (0.15, 0.6, 0.25))[0]
     thing = _resized(rng, _pick_things(rng, scene, 1)[0], size)
-    x, y = rng.triangular(0.25, 0.75, 0.5), _level(rng, scene.scene, thing.kind, thing.radius)
+    reach = 0.07 if scene.scene in FLOATING_SCENES else 0.25
+    x, y = rng.triangular(0.5 - reach, 0.5 + reach, 0.5), _level(rng, scene.scene, thing.kind, thing.radius)
     place = _place(rng, scene.scene) if rng.random() < 0.3 else None
     if place:
         thing = replace(thing, radius=min(thing.radius, 0.24))
@@ -206,7 +220,7 @@ def _place(rng: random.Random, scene: str) -> str:
 
 
 def _pair(rng: random.Random, scene: Scene) -> Scene:
-    first, second = (_resized(rng, t, "mid", 0.85) for t in _pick_things(rng, scene, 2))
+    first, second = (_resized(rng, t, "mid", 0.9) for t in _pick_things(rng, scene, 2))
     if rng.random() < 0.12 and second.kind in CARRIES and first.kind not in ("sun", "cloud", "umbrella"):
         return _stacked(rng, scene, first, second)
     if scene.scene in FLOATING_SCENES:
@@ -226,13 +240,11 @@ def _stacked(rng: random.Random, scene: Scene, first: Thing, second: Thing) -> S
 
 
 def _horizontal(rng: random.Random, scene: Scene, first: Thing, second: Thing) -> Scene:
-    left_first = rng.random() < 0.5
-    named = "left of" if left_first else "right of"
-    relation = rng.choices((named, "next to", None), (0.55, 0.15, 0.3))[0]
-    reach = rng.uniform(0.2, 0.27) * (-1 if left_first else 1)
+    relation = rng.choices(("left of", "right of", "next to", None), (0.25, 0.25, 0.12, 0.38))[0]
+    reach = rng.uniform(0.235, 0.265) * (1 if relation == "right of" else -1)
     levels = [_level(rng, scene.scene, t.kind, t.radius) for t in (first, second)]
     if scene.scene in FLOATING_SCENES:
-        levels[1] = levels[0] + rng.uniform(-0.04, 0.04)
+        levels[1] = levels[0] + rng.uniform(-0.02, 0.02)
     first = replace(first, x=0.5 + reach, y=_inside(levels[0], first.radius))
     second = replace(second, x=0.5 - reach, y=_inside(levels[1], second.radius))
     return replace(scene, things=(first, second), relation=relation)
@@ -244,14 +256,13 @@ def _vertical(rng: random.Random, scene: Scene, first: Thing, second: Thing) -> 
     else:
         above = first.kind in FLIES
         levels = sorted(_level(rng, scene.scene, t.kind, t.radius) for t in (first, second))
-    x = rng.uniform(0.38, 0.62)
+    x = rng.uniform(0.45, 0.55)
     ys = levels if above else levels[::-1]
     things = tuple(
-        replace(t, x=x + rng.uniform(-0.05, 0.05), y=_inside(y, t.radius))
+        replace(t, x=x + rng.uniform(-0.03, 0.03), y=_inside(y, t.radius))
         for t, y in zip((first, second), ys, strict=True)
     )
-    relation = "above" if above else "below"
-    return replace(scene, things=things, relation=relation if rng.random() < 0.85 else None)
+    return replace(scene, things=things, relation="above" if above else "below")
 
 
 def _trio(rng: random.Random, scene: Scene) -> Scene:
@@ -262,8 +273,8 @@ def _trio(rng: random.Random, scene: Scene) -> Scene:
 def _counting(rng: random.Random, scene: Scene) -> Scene:
     count = rng.choice((2, 3, 4))
     thing = _pick_things(rng, scene, 1)[0]
-    roomy = scene.scene in FLOATING_SCENES and count > 2 and rng.random() < 0.6
-    low, high = (0.15, 0.175) if roomy else {2: (0.17, 0.2), 3: (0.125, 0.145), 4: (0.1, 0.11)}[count]
+    roomy = scene.scene in FLOATING_SCENES and count == 4
+    low, high = (0.16, 0.185) if roomy else {2: (0.18, 0.21), 3: (0.135, 0.15), 4: (0.1, 0.11)}[count]
     things = [replace(thing, radius=rng.uniform(low, high)) for _ in range(count)]
     arranged = _in_square(rng, things) if roomy else _in_row(rng, scene, things)
     return replace(scene, things=arranged, count=count)
@@ -277,7 +288,7 @@ def _in_row(rng: random.Random, scene: Scene, things: Sequence[Thing]) -> tuple[
             thing,
             x=x + rng.uniform(-0.02, 0.02),
             y=_inside(
-                level + rng.uniform(-0.03, 0.03) if same else _level(rng, scene.scene, thing.kind, thing.radius),
+                level + rng.uniform(-0.02, 0.02) if same else _level(rng, scene.scene, thing.kind, thing.radius),
                 thing.radius,
             ),
         )
@@ -286,12 +297,11 @@ def _in_row(rng: random.Random, scene: Scene, things: Sequence[Thing]) -> tuple[
 
 
 def _in_square(rng: random.Random, things: Sequence[Thing]) -> tuple[Thing, ...]:
-    """Put four things at the corners of a square, or three at those of a triangle."""
-    four = [(0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73)]
-    three = [(0.5, 0.28), (0.27, 0.72), (0.73, 0.72)]
+    """Put four things at the corners of a square."""
+    corners = [(0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73)]
     return tuple(
-        replace(thing, x=x + rng.uniform(-0.03, 0.03), y=y + rng.uniform(-0.03, 0.03))
-        for thing, (x, y) in zip(things, four if len(things) == 4 else three, strict=True)
+        replace(thing, x=x + rng.uniform(-0.02, 0.02), y=y + rng.uniform(-0.02, 0.02))
+        for thing, (x, y) in zip(things, corners, strict=True)
     )
 
 

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
 from transformers import CLIPTokenizer
 
 from engine.mini.train.captions import caption
@@ -52,3 +53,10 @@ def train_tokenizer(folder: Path, seed: int) -> None:
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
     lines = ["#version: 0.2", *(" ".join(merge) for merge in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n")
+
+
+def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
+    """Encode captions: (B, 40) int64, padded as `StableDiffusionPipeline` does."""
+    encoded = tokenizer(captions, padding="max_length", truncation=True, max_length=CAPTION_TOKENS, return_tensors="pt")
+    ids: Tensor = encoded.input_ids
+    return ids
