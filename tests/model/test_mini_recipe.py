@@ -13,7 +13,7 @@ from engine.mini.train.checker import NOTHING, UNSURE, centre_map, label
 from engine.mini.train.config import RECIPES, StageConfig
 from engine.mini.train.data import foreground
 from engine.mini.train.diffusion import add_noise, loss_weight, stratified_timesteps
-from engine.mini.train.layout import LOGITS, WIDTH, LayoutReader, layout_loss, targets
+from engine.mini.train.layout import LOGITS, layout_loss, targets
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.scenes import Scene, Thing
 from engine.mini.train.vae import new_vae, psnr, random_pictures, whiten
@@ -91,13 +91,6 @@ def test_a_sure_and_right_reader_has_no_loss() -> None:
     logits.scatter_(1, kinds.clamp(min=0)[:, None], 50.0)
     logits.scatter_(1, NOTHING + 1 + colours.clamp(min=0)[:, None], 50.0)
     assert layout_loss(logits, (kinds, colours)) < 1e-3 < layout_loss(-logits, (kinds, colours))
-
-
-def test_a_reader_attends_to_the_words() -> None:
-    torch.manual_seed(0)
-    reader, hidden = LayoutReader(), torch.randn(2, 40, WIDTH)
-    assert reader(hidden).shape == (2, LOGITS, 8, 8)
-    assert not torch.allclose(reader(hidden)[0], reader(hidden)[1])
 
 
 def test_equal_things_are_counted_by_their_centres() -> None:

@@ -21,8 +21,9 @@ from engine.mini.words import COLOURS, SCENES, STYLES, THINGS
 
 CELLS = 16
 NOTHING = len(THINGS)
+DIET = Diet(styles=dict.fromkeys(STYLES, 1.0))  # no style is a safer guess than another
 UNSURE = -100  # the border of a thing: `cross_entropy` ignores it
-PEAK = -0.85  # logit of 0.3: a soft dot between two cells never reaches 1
+PEAK = -3.5  # logit halfway between the peaks of true renderings (above -2) and of nothing (below -5)
 DOT = 0.025  # of the picture: the reach of a centre's dot
 CORE, RIM = 0.55, 0.85  # of the radius: inside the first is the thing, up to the second is unsure
 
@@ -99,7 +100,7 @@ def _worn(pictures: Tensor, rng: Rng) -> Tensor:
 
 def checker_loss(checker: Checker, device: str, batch: int, rng: Rng) -> Tensor:
     """Return the summed cross-entropies of a batch of fresh pictures."""
-    scenes = [sample_scene(rng.choice, Diet()) for _ in range(batch)]
+    scenes = [sample_scene(rng.choice, DIET) for _ in range(batch)]
     pictures = _worn(to_tensor([render(scene, rng.choice.getrandbits(32)) for scene in scenes]), rng)
     kinds, colours, whole = (torch.stack(part).to(device) for part in zip(*map(label, scenes), strict=True))
     with torch.autocast(device, torch.bfloat16):
@@ -110,7 +111,7 @@ def checker_loss(checker: Checker, device: str, batch: int, rng: Rng) -> Tensor:
     return (
         F.cross_entropy(kind_logits.float(), kinds, weight=_kind_weights(device))
         + 0.6 * F.cross_entropy(colour_logits.float(), colours)
-        + 0.3 * (F.cross_entropy(parts[0], whole[:, 0]) + F.cross_entropy(parts[1], whole[:, 1]) + backdrop)
+        + 0.3 * (F.cross_entropy(parts[0], whole[:, 0]) + 3 * F.cross_entropy(parts[1], whole[:, 1]) + backdrop)
         + 10 * F.binary_cross_entropy_with_logits(centre_logits.float(), dots)
     )
 

@@ -42,7 +42,7 @@ class StageConfig:
     batch: int
     learning_rate: float
     warmup_steps: int = 100
-    decay_share: float = 0.4
+    decay_share: float = 0.5
     ema: float = 0.998
     weight_decay: float = 0.01
 
@@ -55,7 +55,6 @@ class Recipe:
     vae: StageConfig
     decoder: StageConfig
     clip: StageConfig
-    text: StageConfig
     unet: StageConfig
     checker: StageConfig
     adapter: StageConfig
@@ -69,7 +68,6 @@ RECIPES: dict[str, Recipe] = {
         vae=StageConfig(samples=60_000, batch=16, learning_rate=1.6e-3, ema=0.996),
         decoder=StageConfig(samples=20_000, batch=16, learning_rate=5e-4, ema=0.99),
         clip=StageConfig(samples=80_000, batch=64, learning_rate=1.0e-3),
-        text=StageConfig(samples=100_000, batch=64, learning_rate=7e-4),
         unet=StageConfig(samples=500_000, batch=64, learning_rate=7e-4),
         checker=StageConfig(samples=60_000, batch=32, learning_rate=2e-3, ema=0.99),
         adapter=StageConfig(samples=6_000, batch=16, learning_rate=1e-3, warmup_steps=30, ema=0.98),
@@ -79,7 +77,6 @@ RECIPES: dict[str, Recipe] = {
         vae=StageConfig(samples=2_000_000, batch=128, learning_rate=1.6e-3, ema=0.999),
         decoder=StageConfig(samples=400_000, batch=128, learning_rate=5e-4, ema=0.998),
         clip=StageConfig(samples=4_000_000, batch=512, learning_rate=1.0e-3),
-        text=StageConfig(samples=4_000_000, batch=512, learning_rate=7e-4),
         unet=StageConfig(samples=20_000_000, batch=1024, learning_rate=1.0e-3, ema=0.999),
         checker=StageConfig(samples=1_000_000, batch=256, learning_rate=2e-3, ema=0.99),
         adapter=StageConfig(samples=60_000, batch=64, learning_rate=1e-3, ema=0.99),

@@ -19,26 +19,8 @@ from engine.mini.train.scenes import Scene
 from engine.mini.words import COLOURS
 
 LOGITS = NOTHING + 1 + len(COLOURS)
-WIDTH = 128
 EMPTY_WEIGHT = 0.2  # most cells are empty and need little thought
 COLOUR_WEIGHT = 0.6
-
-
-class LayoutReader(nn.Module):
-    """Reads a layout from a prompt alone: one query a patch attends to the words, as the UNet's cells will."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.queries = nn.Parameter(torch.randn(PATCHES**2, WIDTH) * 0.5)
-        self.attention = nn.MultiheadAttention(WIDTH, 4, batch_first=True)
-        self.head = nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 256), nn.GELU(), nn.Linear(256, LOGITS))
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """Turn hidden states (B, 40, 128) into logits (B, 41, 8, 8)."""
-        queries = self.queries.expand(len(hidden), -1, -1)
-        seen = queries + self.attention(queries, hidden, hidden, need_weights=False)[0]
-        logits: Tensor = self.head(seen).transpose(1, 2).unflatten(2, (PATCHES, PATCHES))
-        return logits
 
 
 class LayoutHeads(nn.Module):

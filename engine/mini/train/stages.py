@@ -20,7 +20,6 @@ from engine.mini.train.data import LatentDataset, write_shards
 from engine.mini.train.layout import LayoutHeads
 from engine.mini.train.loop import join_workers
 from engine.mini.train.pack import assemble, pack
-from engine.mini.train.text import train_text
 from engine.mini.train.tokenizer import train_tokenizer
 from engine.mini.train.unet import UnetLoss, new_unet, train_unet
 from engine.mini.train.vae import new_vae, train_vae
@@ -88,18 +87,6 @@ def clip_stage(job: Job) -> None:
     )
 
 
-def text_stage(job: Job) -> None:
-    """Teach the text encoder to spell out layouts; from nothing it starts as the ranker's text tower."""
-    torch.set_num_threads(1)  # small products: a second thread mostly waits
-    recipe, source = job.recipe, job.part("text_encoder" if job.part("text_encoder").exists() else "ranker")
-    text_encoder = CLIPTextModel.from_pretrained(source, dtype=torch.float32, attn_implementation="eager")
-    train_text(
-        *(text_encoder, job.tokenizer(), recipe.data, recipe.text, job.out / "text_encoder", job.device),
-        seed=recipe.seed,
-        minutes=job.minutes,
-    )
-
-
 def unet_stage(job: Job) -> None:
     """Train the noise predictor and its text encoder, in several processes on a CPU."""
     with tempfile.TemporaryDirectory() as folder:
@@ -120,14 +107,13 @@ def unet_worker(rank: int, job: Job, meeting: Path) -> None:
 
 
 def denoiser(job: Job) -> nn.ModuleDict:
-    """Build the UNet, its text encoder and the heads that only training needs."""
+    """Build the UNet, its text encoder, at first the ranker's text tower, and the heads that only training needs."""
     unet = new_unet(job.recipe.unet_channels)
     if any(job.part("unet").glob("*.json")):
         unet = unet.from_pretrained(job.part("unet"), dtype=torch.float32)
     unet.to(memory_format=torch.channels_last)
-    text_encoder = CLIPTextModel.from_pretrained(
-        job.part("text_encoder"), dtype=torch.float32, attn_implementation="eager"
-    )
+    text = job.part("text_encoder") if any(job.part("text_encoder").glob("*.json")) else job.part("ranker")
+    text_encoder = CLIPTextModel.from_pretrained(text, dtype=torch.float32, attn_implementation="eager")
     return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder, "heads": LayoutHeads(unet)})
 
 
@@ -172,7 +158,6 @@ STAGES: dict[str, Callable[[Job], None]] = {
     "vae": vae_stage,
     "data": data_stage,
     "clip": clip_stage,
-    "text": text_stage,
     "unet": unet_stage,
     "decoder": decoder_stage,
     "checker": checker_stage,

@@ -24,7 +24,7 @@ from engine.mini.train.scenes import Scene
 from engine.mini.train.tokenizer import tokenize
 
 CAPTION_DROPOUT = 0.1
-LAYOUT_WEIGHT = 0.08  # its gradient is then about as large as the velocity's
+LAYOUT_WEIGHT = 0.02  # its gradient is then at first about a fifth of the velocity's
 FOREGROUND_WEIGHT = 4.0  # things cover a fifth of a picture and carry most of its caption
 
 
