@@ -23,12 +23,13 @@ from engine.mini.train.captions import caption
 from engine.mini.train.checker import Checker, load_checker
 from engine.mini.train.clip import altered, embed_pictures, embed_text
 from engine.mini.train.data import to_tensor
+from engine.mini.train.pack import DEFAULTS
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Diet, sample_scene
 from engine.mini.train.vae import psnr, random_pictures
 
 SEEDS = 4
-STEPS, GUIDANCE = 12, 3.0
+STEPS, GUIDANCE = DEFAULTS["num_inference_steps"], DEFAULTS["guidance_scale"]
 BATCH = 16
 FEWER = 12  # the settings tables ask for this many times fewer prompts: they have 21 cells
 STEP_COUNTS = (4, 8, 12, 20)

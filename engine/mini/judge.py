@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch.nn.functional import avg_pool2d
 
 from engine.mini.measure import Mask, centre
 from engine.mini.prompts import Case
@@ -25,11 +26,13 @@ class Reading:
 
     Attributes:
         kinds: index into `THINGS`, or one past its end for nothing: (16, 16).
+        named: index into `THINGS` of what a thing would be whose centre is here: (16, 16).
         colours: probability of each colour: (12, 16, 16).
         peaks: where things have their centres: (32, 32).
     """
 
     kinds: NDArray[np.int64]
+    named: NDArray[np.int64]
     colours: NDArray[np.float32]
     peaks: Mask
     scene: str
@@ -49,8 +52,9 @@ class Reading:
         return list(COLOURS)[int(self.colours[:, mask].mean(1).argmax())] if mask.any() else None
 
     def count(self, kind: str) -> int:
-        """Count the things of a kind by their centres, each a peak amid cells of the kind."""
-        return int((self.peaks & self.mask(kind).repeat(2, 0).repeat(2, 1)).sum())
+        """Count the centres at which there is a thing of a kind."""
+        named = np.equal(self.named, THINGS.index(kind))
+        return int((self.peaks & named.repeat(2, 0).repeat(2, 1)).sum())
 
 
 def read(checker: Checker, pictures: Sequence[Image.Image]) -> list[Reading]:
@@ -59,7 +63,8 @@ def read(checker: Checker, pictures: Sequence[Image.Image]) -> list[Reading]:
     batches = (to_tensor(small[i : i + BATCH]) for i in range(0, len(small), BATCH))
     return [
         Reading(
-            kinds=kinds.numpy(),
+            kinds=kinds.argmax(0).numpy(),
+            named=avg_pool2d(kinds[None, :-1], 3, 1, 1)[0].argmax(0).numpy(),
             colours=colours.numpy(),
             peaks=peaks.numpy(),
             scene=SCENES[int(whole[: len(SCENES)].argmax())],

@@ -97,8 +97,10 @@ def test_equal_things_are_counted_by_their_centres() -> None:
     star = STAR.things[0]
     row = replace(STAR, things=tuple(replace(star, x=(x + 0.5) / 32, y=16.5 / 32) for x in (5, 16, 26)))
     dots = centre_map(row).numpy()
-    touching = np.full((16, 16), THINGS.index("star"))
-    reading = Reading(kinds=touching, colours=np.zeros((12, 16, 16)), peaks=dots > 0.95, scene="plain", style="flat")
+    stars = np.full((16, 16), THINGS.index("star"))
+    reading = Reading(
+        kinds=stars, named=stars, colours=np.zeros((12, 16, 16)), peaks=dots > 0.95, scene="plain", style="flat"
+    )
     assert reading.count("star") == 3
     assert reading.count("moon") == 0
 

@@ -21,7 +21,9 @@ from engine.mini.words import COLOURS, SCENES, STYLES, THINGS
 
 CELLS = 16
 NOTHING = len(THINGS)
-DIET = Diet(styles=dict.fromkeys(STYLES, 1.0))  # no style is a safer guess than another
+DIET = Diet(  # no style is a safer guess than another, and small things count as well
+    kinds={"single": 0.35, "pair": 0.3, "counting": 0.35}, styles={"flat": 0.4} | dict.fromkeys(STYLES[1:], 0.15)
+)
 UNSURE = -100  # the border of a thing: `cross_entropy` ignores it
 PEAK = -3.5  # logit halfway between the peaks of true renderings (above -2) and of nothing (below -5)
 DOT = 0.025  # of the picture: the reach of a centre's dot
@@ -151,9 +153,10 @@ def load_checker(folder: Path) -> Checker:
 def cells_of(checker: Checker, pictures: Tensor) -> Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Read pictures one by one.
 
-    Returns kinds (16, 16) int64, colour probabilities (12, 16, 16), logits of the whole (27,) and peaks (32, 32) bool.
+    Returns kind probabilities (29, 16, 16), colour probabilities (12, 16, 16), logits of the whole (27,) and peaks
+    (32, 32) bool.
     """
     with torch.inference_mode():
         kinds, colours, whole, centres = checker(pictures)
     highest = F.max_pool2d(centres[:, None], 5, 1, 2)[:, 0]
-    return list(zip(kinds.argmax(1), colours.softmax(1), whole, (centres == highest) & (centres > PEAK), strict=True))
+    return list(zip(kinds.softmax(1), colours.softmax(1), whole, (centres == highest) & (centres > PEAK), strict=True))

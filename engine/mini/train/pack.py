@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
@@ -27,7 +28,9 @@ PREPROCESSING = {
     "do_convert_rgb": True,
 }
 
-DEFAULTS = {  # what the engine fills in; steps and guidance are those that the evaluation found good enough
+DEFAULTS: dict[
+    str, Any
+] = {  # what the engine fills in; steps and guidance are those that the evaluation found good enough
     "width": PICTURE_PX,
     "height": PICTURE_PX,
     "num_inference_steps": 12,
