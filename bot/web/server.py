@@ -72,7 +72,7 @@ class EditorServer:
 
     async def start(self) -> str:
         """Begin to listen; the address of the editor. Raises: UserError when the port is taken."""
-        self._runner = web.AppRunner(self._app(), access_log=None, keepalive_timeout=15.0)
+        self._runner = web.AppRunner(self._app(), access_log=None, keepalive_timeout=15.0, shutdown_timeout=5.0)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
