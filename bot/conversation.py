@@ -275,7 +275,7 @@ def price_mc(client: Client, spec: Spec) -> int:
 
 
 def new_seed() -> int:
-    return secrets.randbelow(MAX_SEED + 1)
+    return secrets.randbits(MAX_SEED.bit_length())  # every one of them is a seed
 
 
 def _new_job(interaction: Interaction, spec: Spec, order: Order, part: int) -> NewJob:

@@ -6,10 +6,11 @@ Kept in memory once read, for every command asks; one process owns the database,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from bot.config import Settings
 from bot.services.asker import Asker
-from bot.services.terms import Terms, default_quota, most_generous, overlaid, terms_of
+from bot.services.terms import Terms, default_quota, default_terms, most_generous, overlaid, terms_of
 from bot.store import Clock, Store, quotas
 from bot.store.records import Quota, ServerQuotas, Subscription
 
@@ -22,12 +23,15 @@ class Quotas:
     ) -> None:
         self._store, self._settings, self._clock = store, settings, clock
         self._plans = plans or {}
+        self._plain = default_terms(settings)
         self._servers: dict[int, ServerQuotas] = {}
         self._subscriptions: list[Subscription] | None = None
 
     async def terms(self, asker: Asker) -> Terms:
         """What somebody may do here and now."""
         server = await self.server(asker.guild_id)
+        if not (server.roles or server.people or self._plans):
+            return replace(self._plain, server_cap_mc=server.cap_mc)
         base = overlaid(default_quota(self._settings), server.roles.get(asker.guild_id, Quota()))
         roles = [server.roles[role] for role in sorted(asker.role_ids) if role in server.roles]
         quota = most_generous(base, [*roles, *await self._bought(asker)])

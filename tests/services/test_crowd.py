@@ -1,0 +1,48 @@
+"""Many members ask many times at once: all are answered, the queue stays bounded, nothing grows."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from pathlib import Path
+
+from benchmarks.crowd import Tally, ask, opened, settled
+from bot.config import Settings
+
+MEMBERS, EACH, MAX_QUEUE = 40, 10, 30
+
+
+async def test_a_crowd_is_answered_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path, min_free_mib=0, max_queue=MAX_QUEUE, max_queued=4)
+    tally = Tally()
+    app = await opened(settings, tally)
+    try:
+        await ask(app, MEMBERS, EACH, tally)  # the engine is not started: everything waits
+        assert len(tally.acknowledged) == len(tally.answered) == MEMBERS * EACH
+        assert await app.store.queue_length() == MAX_QUEUE
+        refused = {words.split(",")[0] for words in tally.words}
+        assert refused <= {"The queue is full", "You have 4 jobs waiting or running"}
+        assert sum(tally.words.values()) == MEMBERS * EACH - MAX_QUEUE
+        await app.start()
+        await settled(app)
+        assert tally.delivered == MAX_QUEUE
+        assert await _grown_by(app, tally) < 2_000_000
+        assert await app.store.problems() == []
+    finally:
+        await app.__aexit__(None, None, None)
+
+
+async def _grown_by(app: object, tally: Tally) -> int:
+    """Bytes of Python objects that another such crowd leaves behind."""
+    tracemalloc.start()
+    try:
+        await ask(app, MEMBERS, EACH, tally)  # type: ignore[arg-type]
+        await settled(app)  # type: ignore[arg-type]
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        await ask(app, MEMBERS, EACH, tally)  # type: ignore[arg-type]
+        await settled(app)  # type: ignore[arg-type]
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
