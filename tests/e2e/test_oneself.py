@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import zipfile
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from bot.demo import Stage
-from bot.store import choices
+from bot.store import choices, privacy
 from bot.store.choices import Preferences, ServerDefaults, Style
 from tests.e2e.screen import buttons, paint, parts, press, words
 
@@ -120,13 +122,11 @@ async def test_remix_on_v_opens_the_form_first(studio: Stage) -> None:
     assert (job.kind, job.spec.prompt, len(job.spec.variations)) == ("vary", "a blue boat", 1)
 
 
-async def test_without_previews_no_picture_is_shown_while_painting(studio: Stage) -> None:
+async def test_who_wants_no_previews_is_known_after_a_restart(studio: Stage) -> None:
     await prefer(studio, previews=False)
     assert studio.members["Ann"].id in studio.bot.studio.wishes.quiet
     await studio.restart()
     assert studio.members["Ann"].id in studio.bot.studio.wishes.quiet
-    message = await paint(studio)
-    assert message.attachments
 
 
 async def test_the_seed_line_of_somebody_with_settings_says_plain(studio: Stage) -> None:
@@ -224,3 +224,55 @@ async def test_ones_data_is_deleted_after_a_yes(studio: Stage) -> None:
     assert [file.name for file in files if b"xylophonecanary" in file.read_bytes()] == []
     nothing = await studio.members["Ann"].slash(studio.channel, "privacy export")
     assert "keeps nothing about you" in nothing.followups[-1].content
+
+
+async def test_previews_are_shown_to_those_who_want_them_only(studio: Stage) -> None:
+    studio.engine.step_s = 0.3  # type: ignore[attr-defined]
+    await prefer(studio, previews=False)
+    shown: dict[str, bool] = {}
+    for who in ("Ann", "Ben"):
+        result = await studio.members[who].slash(studio.channel, "imagine", prompt="a boat --n 1 --steps 12")
+        for _ in range(40):
+            await asyncio.sleep(0.1)
+            if "▰" in words(result.response):
+                shown[who] = shown.get(who, False) or "Preview" in str(result.response.components)
+        await studio.idle()
+    assert shown == {"Ann": False, "Ben": True}
+
+
+async def test_nothing_of_a_busy_member_is_left_anywhere(studio: Stage) -> None:
+    """The canary is in prompts, uploads, batches, appeals, regions, settings; afterwards in no file."""
+    canary, ann = "xylophonecanary", studio.members["Ann"]
+    room = studio.guild.create_text_channel("log")
+    await studio.members["Ada"].slash(studio.channel, "admin channels", audit=room)
+    await studio.members["Ada"].slash(studio.channel, "admin words", action="add", word="forbidden")
+    await prefer(studio, suffix=canary)
+    out = io.BytesIO()
+    Image.effect_noise((96, 64), 90).convert("RGB").save(out, "PNG")
+    message = await paint(studio, canary, image=("mine.png", out.getvalue()))
+    alone = (await press(studio, message, "U1")).response
+    await press(studio, alone, "Vary (Region)")
+    await paint(studio, f"{{a, b}} {canary}")  # asked about, never answered
+    await ann.slash(studio.channel, "imagine", prompt=f"forbidden {canary}")
+    await ann.slash(studio.channel, "imagine", prompt=canary, private=True)
+    await studio.idle()
+    theirs = await paint(studio, "somebody's boat", "Ben")
+    files = [file for file in studio.settings.data_dir.rglob("*") if file.is_file()]
+    assert any(canary.encode() in file.read_bytes() for file in files)
+    asked = (await ann.slash(studio.channel, "privacy delete")).response
+    await press(studio, asked, "Delete everything")
+    files = [file for file in studio.settings.data_dir.rglob("*") if file.is_file()]
+    assert [file.name for file in files if canary.encode() in file.read_bytes()] == []
+    assert len([file for file in files if file.suffix == ".png"]) == 4
+    assert (await press(studio, theirs, "U1", "Ben")).response is not None
+
+
+async def test_a_server_that_removes_the_bot_is_noted_and_welcomed_back(studio: Stage) -> None:
+    await paint(studio)
+    guild = studio.bot.get_guild(studio.guild.id)
+    assert guild is not None
+    await studio.bot.on_guild_remove(guild)
+    after = studio.bot.studio.clock.now_ms() + 1
+    assert await studio.app.store.read(privacy.left_before, after) == [studio.guild.id]
+    await studio.bot.on_guild_join(guild)
+    assert await studio.app.store.read(privacy.left_before, after) == []
