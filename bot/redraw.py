@@ -23,7 +23,7 @@ async def order(
 ) -> conversation.Order:
     """What is to be queued: the masked part of a stored picture, painted as a prompt line says. Raises: UserError."""
     options = replace(await _kept(client, region), strength=strength)
-    asked = parse(line, options)
+    asked = await client.studio.wishes.style_only(parse(line, options), region.guild_id)
     info = drafts.find_model(client.studio.backend.models(), asked[0].model)
     manner = await asyncio.to_thread(regions.manner, mask, info.width * info.height)
     box = mask.getbbox()

@@ -50,6 +50,8 @@ def resolve(
     it; what is too large for this server or model is made to fit.
     Raises: BadInput with what is wrong and the nearest thing that works.
     """
+    if draft.style:
+        raise BadInput("Styles belong to a server and hold for /imagine and edits in it. Leave --style out here.")
     task: TaskName = edit.kind if edit else "img2img" if init_image else "txt2img"
     info = _able(models, draft.model, task, terms)
     _check_ranges(draft)

@@ -149,3 +149,8 @@ def test_the_best_of_many_costs_all_that_are_painted_and_comes_back_from_its_ech
 def test_the_best_of_too_few_or_without_a_ranker_is_refused() -> None:
     assert "--best 4 to 16" in refusal(model="ranked", best_of=3)
     assert "rank" in refusal(model="mini", best_of=8)
+
+
+def test_a_style_outside_of_a_server_is_refused() -> None:
+    with pytest.raises(BadInput, match="Styles belong to a server"):
+        resolve(Draft(prompt="a boat", style=("ink",)), MODELS, default_terms(Settings(_env_file=None)), 1)
