@@ -12,8 +12,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bot.demo import Stage
+from bot.views.ids import Action
 from tests.e2e.screen import buttons, paint, press
-from tests.e2e.test_moderation import admin, asks, posts, said, with_audit_channel
+from tests.e2e.test_moderation import _forged, admin, asks, posts, said, with_audit_channel
 
 HOSTILE = (
     "a boat @everyone @here <@777777777777777777> <@&777777777777777777> <#777777777777777777> **hbold** __hline__ "
@@ -125,6 +126,8 @@ async def test_bans_words_pauses_and_the_log(studio: Stage) -> None:
     for search in ({}, {"text": "evil"}, {"target": HOSTILE[:150]}, {"action": HOSTILE[:40]}):
         await admin(studio, "audit", **search)
     await posts(channel, "ban\\.set")
+    for page in range(8):
+        await _forged(studio, "Ada", f"v1:{Action.PANEL}:{page}")
     assert complaints(studio) == []
 
 
