@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.sight.options import UNSAFE_LABELS
@@ -26,6 +27,16 @@ class Sku(BaseModel):
     models: tuple[str, ...] | None = None
     weight: float | None = Field(None, ge=0.1, le=100)
     relax: bool | None = None
+
+
+ADDRESS = re.compile(r"(auto|https?://[^\s/?#]+(/[^\s?#]*)?)?")
+
+
+def _address(text: str) -> str:
+    """An address that a link button on Discord can have. Raises: ValueError."""
+    if len(text) > 300 or not ADDRESS.fullmatch(text):
+        raise ValueError("write it like https://easel.example.org, or auto, or leave it empty")
+    return text
 
 
 class Settings(BaseSettings):
@@ -69,7 +80,9 @@ class Settings(BaseSettings):
     max_queue: int = Field(500, ge=1, description="Jobs that may wait in all before new ones are refused.")
     max_running: int = Field(16, ge=1, le=64, description="Jobs handed to the engine at once.")
 
-    web_address: str = Field("", description="Public address of the mask editor; empty = no editor in the browser.")
+    web_address: Annotated[str, AfterValidator(_address)] = Field(
+        "", description="Public address of the mask editor; empty = no editor in the browser."
+    )
     web_host: str = Field("127.0.0.1", description="Network address the mask editor's server listens on.")
     web_port: int = Field(8642, ge=0, le=65535, description="Port the mask editor's server listens on; 0 = any.")
 

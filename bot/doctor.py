@@ -67,6 +67,7 @@ def checks(settings: Settings) -> Iterator[Check]:
         _model,
         _more_models,
         _lookers,
+        _editor,
         _token,
     )
     for look in looks:
@@ -163,6 +164,18 @@ def _look_at_model(what: str, source: str) -> Check:
         return Check(what, "note", f"{source} is downloaded from the hub when it is first needed.")
     sentence = f"{source} is neither a diffusers folder (with a model_index.json), a .safetensors file nor a hub id."
     return Check(what, "bad", sentence)
+
+
+def _editor(settings: Settings) -> Check:
+    address = settings.web_address
+    if not address:
+        return Check("mask editor", "ok", "off; EASEL_WEB_ADDRESS turns it on.")
+    if address.startswith("http://"):
+        sentence = (
+            f"{address} is not encrypted: whoever listens in may use the links. Put a proxy with https before it."
+        )
+        return Check("mask editor", "note", sentence)
+    return Check("mask editor", "ok", f"at {address}, listening on {settings.web_host}:{settings.web_port}.")
 
 
 def _token(settings: Settings) -> Check:

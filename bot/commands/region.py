@@ -86,15 +86,16 @@ def _install_commands(client: Client) -> None:
         region: str | None = None,
         what: str | None = None,
         strength: Range[float, 0, 1] | None = None,
-        private: bool = False,
+        private: bool | None = None,
     ) -> None:
         """Redraw a part of a picture."""
         marked = Marked(mask=mask, painted=painted, region=region, what=what)
         marked.check()
         parse(prompt, Draft(strength=strength))
-        conversation.check_place(interaction, private)
+        hidden = await conversation.privately(interaction, private)
+        conversation.check_place(interaction, hidden)
         found = await message_pictures.given(interaction, image, source)
-        await _inpaint(interaction, found, marked, prompt, strength, private)
+        await _inpaint(interaction, found, marked, prompt, strength, hidden)
 
     inpaint.autocomplete("source")(message_pictures.own_pictures)
 
@@ -235,7 +236,8 @@ async def _choose(interaction: Interaction, found: Found) -> None:
     _ = found.image  # a whole grid is refused before anything is shown
     await conversation.acknowledge(interaction, private=True)
     prompt = plain(found.job.spec.prompt) if found.job else ""
-    new = await _new(interaction, found, prompt, private=found.job is not None and found.job.private)
+    private = (found.job is not None and found.job.private) or await conversation.privately(interaction, None)
+    new = await _new(interaction, found, prompt, private)
     await _show_ways(interaction, await interaction.client.studio.choosing.begin(new))
 
 

@@ -7,8 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import ClientSession, FormData
+from pydantic import ValidationError
 from yarl import URL
 
+from bot.config import Settings
+from bot.doctor import _editor
 from bot.errors import BadInput, UserError
 from bot.web.server import MAX_BODY, EditorServer, Sheet
 
@@ -152,3 +155,23 @@ async def test_behind_a_proxy_the_page_finds_its_files_below_its_address(desk: D
     assert await server.start() == "https://example.org/easel"
     assert '"/easel/mask/static/editor.js"' in server._html("editor.html").text
     await server.stop()
+
+
+@pytest.mark.parametrize(
+    "address", ["", "auto", "https://example.org", "http://10.0.0.5:8642", "https://example.org/easel/"]
+)
+def test_addresses_that_a_link_can_have(address: str) -> None:
+    assert Settings(_env_file=None, web_address=address).web_address == address
+
+
+@pytest.mark.parametrize("address", ["example.org", "ftp://example.org", "https://", "https://a b", "https://a/?x=1"])
+def test_other_addresses_are_refused_at_start(address: str) -> None:
+    with pytest.raises(ValidationError, match="web_address"):
+        Settings(_env_file=None, web_address=address)
+
+
+@pytest.mark.parametrize(
+    ("address", "verdict"), [("", "ok"), ("https://example.org", "ok"), ("http://example.org", "note")]
+)
+def test_the_doctor_looks_at_the_address(address: str, verdict: str) -> None:
+    assert _editor(Settings(_env_file=None, web_address=address)).verdict == verdict
