@@ -298,11 +298,11 @@ def test_texts_are_bounded_and_bombs_are_not_inflated() -> None:
 def test_an_infotext_is_read_in_linear_time(piece: str) -> None:
     def seconds(length: int) -> float:
         text = "x\nSteps: 1, " + piece * (length // len(piece))
-        started = time.perf_counter()
+        started = time.process_time()  # others' load on the machine is not ours
         infotext.parse(text)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
-    assert min(seconds(400_000) for _ in range(3)) < 40 * max(0.002, min(seconds(20_000) for _ in range(3)))
+    assert min(seconds(400_000) for _ in range(3)) < 60 * max(0.004, min(seconds(20_000) for _ in range(3)))
 
 
 @settings(max_examples=60, deadline=None)
