@@ -226,3 +226,26 @@ async def test_a_relaxed_server_by_setting(settings: Settings) -> None:
     async with stage(relaxed, make_engine=FakeEngine) as studio:
         assert "relax" in words(await paint(studio))
         assert await studio.app.store.problems() == []
+
+
+async def test_a_persons_quota_is_forgotten_with_them(studio: Stage) -> None:
+    ann = studio.members["Ann"]
+    await admin(studio, "quota", user=ann, credits_a_day=7)
+    await admin(studio, "grant", user=ann, amount=50)
+    await paint(studio)
+    asked = (await ann.slash(studio.channel, "privacy delete")).response
+    await press(studio, asked, next(label for label in buttons(asked) if "elete" in label))
+    assert (await terms(studio)).allowance_mc == 100_000
+    balance = await studio.bot.studio.jobs.balance(ann.id, studio.guild.id, await terms(studio))
+    assert (balance.free_mc, balance.paid_mc) == (96_000, 0)
+
+
+async def test_a_member_of_another_server_has_another_account(studio: Stage) -> None:
+    elsewhere = studio.env.create_guild("Elsewhere")
+    channel = elsewhere.create_text_channel("easel")
+    await admin(studio, "quota", role=everyone(studio), credits_a_day=5)
+    await admin(studio, "grant", user=studio.members["Ann"], amount=50)
+    guest = elsewhere.add_member(studio.env.create_user("Guest"))
+    assert "100 of 100 credits free" in said(await guest.slash(channel, "credits"))
+    balance = await studio.bot.studio.jobs.balance(studio.members["Ann"].id, elsewhere.id)
+    assert balance.paid_mc == 0
