@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from engine import enlarging, masks
+from engine.catalogue import UPSCALER
 from engine.masks import Box, Frame, Size
 from engine.types import Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale
 
@@ -69,6 +70,11 @@ def place(request: Txt2Img, info: ModelInfo, part: int) -> Place | None:
 def sharpens(request: Txt2Img) -> bool:
     """Whether the engine's upscaler does it, and not the model."""
     return isinstance(request, Upscale) and request.mode == "faithful" and request.resampling != "lanczos"
+
+
+def painter_of(request: Txt2Img) -> str:
+    """The key of the model that does it."""
+    return UPSCALER if sharpens(request) else request.model or ""
 
 
 def source_tile(request: Upscale, info: ModelInfo, part: int) -> Image.Image:

@@ -19,6 +19,7 @@ from engine import catalogue, edits, families, resolve, verdicts
 from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
 from engine.jobs import Job, expected_calls, weighted_pixels
+from engine.options import Options
 from engine.policy import LANES, Pace
 from engine.sight import Sight, options
 from engine.tickets import JobTicket
@@ -27,7 +28,7 @@ from engine.verdicts import Verdict
 
 if TYPE_CHECKING:
     from engine.sight.eyes import Eyes
-    from engine.worker import Options, Worker
+    from engine.worker import Worker
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -128,8 +129,6 @@ class Engine:
         self._worker.run()
 
     def _options(self) -> Options:
-        from engine.worker import Options
-
         sources = {m.key: (self._sources[m.key], m.scheduler) for m in self._models}
         if self._upscaler:
             sources[catalogue.UPSCALER] = self._upscaler[0], ""

@@ -5,51 +5,32 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
 from greenlet import GreenletExit
 
-from engine import devices, edits, resolve  # devices comes before torch
+from engine import devices, edits, forwards, resolve  # devices comes before torch
 from engine import painting as paintings
-from engine.catalogue import UPSCALER, Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory
 from engine.failures import failure
-from engine.fibers import Call, forward
+from engine.fibers import Call
 from engine.jobs import Job, Painting
 from engine.lineup import Lineup
+from engine.options import Options
 from engine.policy import Pace
 from engine.preview import Throttle
 from engine.residency import MIB, Residency
 from engine.rows import Pins, RowCounts
 from engine.sight import judging
 from engine.sight.eyes import Eyes
-from engine.sight.options import Sight
 from engine.tasks import task_of
-from engine.tiling import circular, in_tiles
-from engine.types import Cancelled, Failed, Finished, Recipe, Started, Txt2Img
+from engine.types import Cancelled, Failed, Finished, Recipe, Started
 
 log = logging.getLogger(__name__)
 
 FIRST_PREVIEW = 5  # not in the first fifth of the calls: there is nothing but noise
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the engine was built with; see `engine.Engine`."""
-
-    sources: Mapping[str, tuple[Source, str]]
-    device: str
-    dtype: str
-    mode: str
-    threads: int
-    max_rows: int
-    memory_mib: int
-    data_dir: Path | None
-    sight: Sight
 
 
 T = TypeVar("T")
@@ -211,7 +192,7 @@ class Worker:
         job = painting.job
         try:
             self._eyes.ready()
-            painting.model = model = self._residency.get(_painter(job.request), time.perf_counter())
+            painting.model = model = self._residency.get(edits.painter_of(job.request), time.perf_counter())
         except EngineError as error:
             return self._end(job, Failed(error=error))
         self.loaded = self._residency.loaded
@@ -310,7 +291,7 @@ class Worker:
             self._mark_started(painting)
         started = time.perf_counter()
         try:
-            results = self._forward([p.call for p in group], pad_to)
+            results = forwards.run([p.call for p in group], pad_to, self._device)
         except Exception as error:
             return self._bisect(group, pad_to) if devices.is_out_of_memory(error) else self._blame(group, error)
         seconds = time.perf_counter() - started
@@ -323,17 +304,6 @@ class Worker:
             elif call.kind == "denoise":
                 self._step_done(painting, result)
             self._resume(painting, result)
-
-    def _forward(self, calls: list[Call], pad_to: int) -> list[Any]:
-        alone = len(calls) == 1 and not pad_to and (self._device.type == "cpu" or calls[0].strange)
-        run: Callable[[], list[Any]] = (lambda: [calls[0].run()]) if alone else (lambda: forward(calls, pad_to))
-        if calls[0].fiber.tiled and calls[0].kind != "encode":
-            with circular(calls[0].module):
-                results = run()
-        else:
-            results = run()
-        devices.wait_for(self._device)
-        return results
 
     def _mark_started(self, painting: Painting) -> None:
         job = painting.job
@@ -394,8 +364,7 @@ class Worker:
         devices.free_cache(self._device)
         call: Call = painting.call
         try:
-            with in_tiles(call.module, on=call.kind == "decode"):
-                result = call.run() if self._device.type == "cpu" else forward([call])[0]
+            result = forwards.run_small(call, self._device)
         except Exception as error:
             devices.free_cache(self._device)
             if devices.is_out_of_memory(error):
@@ -413,8 +382,3 @@ class Worker:
             return self._resume(group[0], error=error)
         for painting in group:
             self._run([painting], 0)
-
-
-def _painter(request: Txt2Img) -> str:
-    """The key of the model that does it."""
-    return UPSCALER if edits.sharpens(request) else request.model or ""

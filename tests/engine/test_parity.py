@@ -16,10 +16,12 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
-from engine import Engine, Img2Img, Txt2Img, schedulers, worker
+from engine import Engine, Img2Img, Inpaint, Txt2Img, edits, forwards, schedulers
 
 SIZE = {"width": 64, "height": 64}
 RED = Image.new("RGB", (64, 64), "red")
+MASK = Image.new("L", (64, 64))
+MASK.paste(255, (16, 8, 48, 40))
 ROUNDING = 1e-5  # of decoded values, which span about -1..1: several row counts in fp32 differ by no more
 
 # Every noise scheduler as diffusers' documentation has one write it, from the model's own config.
@@ -65,7 +67,15 @@ def _pictures_keep_their_floats(monkeypatch: pytest.MonkeyPatch) -> None:
             picture.decoded = decoded.clone()
         return made
 
+    finish = edits.finish
+
+    def finished(region: Any, painted: Any) -> Any:
+        made = finish(region, painted)
+        made.decoded = painted.decoded  # as painted, before it is laid over the picture
+        return made
+
     monkeypatch.setattr(VaeImageProcessor, "postprocess", postprocess)
+    monkeypatch.setattr(edits, "finish", finished)
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
@@ -88,10 +98,13 @@ def own(folder: Path, request: Txt2Img) -> Image.Image:
     pipe = copy.copy(loaded(folder))
     kind = REFERENCE[request.scheduler](pipe.scheduler.config) if request.scheduler else copy.deepcopy(pipe.scheduler)
     arguments: dict[str, Any] = dict(SIZE)
-    if isinstance(request, Img2Img):
-        pipe = diffusers.AutoPipelineForImage2Image.from_pipe(pipe)
+    if isinstance(request, Img2Img | Inpaint):
+        inpaints = isinstance(request, Inpaint)
+        auto = diffusers.AutoPipelineForInpainting if inpaints else diffusers.AutoPipelineForImage2Image
+        pipe = auto.from_pipe(pipe)
         pipe.set_progress_bar_config(disable=True)
         arguments |= {"image": request.init_image, "strength": request.strength}
+        arguments |= {"mask_image": request.mask} if isinstance(request, Inpaint) else {}
         if "width" not in inspect.signature(pipe.__call__).parameters:  # the size of the image
             del arguments["width"], arguments["height"]
     pipe.scheduler = kind
@@ -118,6 +131,11 @@ def redraw(**changes: Any) -> Img2Img:
     return Img2Img(**{**facts, **SIZE, "init_image": RED, **changes})
 
 
+def repaint(**changes: Any) -> Inpaint:
+    facts = {"prompt": "a boat", "seed": 4, "num_inference_steps": 6, "guidance_scale": 5.0}
+    return Inpaint(**{**facts, **SIZE, "init_image": RED, "mask": MASK, **changes})
+
+
 def test_every_scheduler_has_a_reference() -> None:
     assert set(REFERENCE) == {s.name for s in schedulers.SCHEDULERS if not s.flow}
 
@@ -129,10 +147,12 @@ SOLO: dict[str, list[Txt2Img]] = {
         ask(negative_prompt="blue"),
         redraw(),
         redraw(scheduler="dpmpp_2m_karras"),
+        repaint(),
+        repaint(scheduler="euler_a", strength=0.5),
     ],
-    "sdxl": [ask(), ask(negative_prompt="blue", scheduler="dpmpp_2m"), redraw()],
-    "sd3": [ask(), redraw()],
-    "flux": [ask(guidance_scale=3.5), redraw(guidance_scale=3.5)],
+    "sdxl": [ask(), ask(negative_prompt="blue", scheduler="dpmpp_2m"), redraw(), repaint()],
+    "sd3": [ask(), redraw(), repaint()],
+    "flux": [ask(guidance_scale=3.5), redraw(guidance_scale=3.5), repaint(guidance_scale=3.5)],
 }
 
 
@@ -151,12 +171,15 @@ UNET_MIX: list[Txt2Img] = [
     ask(seed=10, guidance_scale=1.0),
     redraw(),
     redraw(scheduler="dpmpp_2m", strength=0.9),
+    repaint(),
+    repaint(scheduler="dpmpp_2m", strength=0.6, seed=11),
 ]
 FLOW_MIX: list[Txt2Img] = [
     ask(),
     ask(seed=8, num_inference_steps=3),
     ask(seed=9, guidance_scale=2.0),
     redraw(),
+    repaint(),
 ]
 MIXED = {"sd1": UNET_MIX, "sdxl": UNET_MIX, "sd3": FLOW_MIX, "flux": FLOW_MIX}
 
@@ -166,8 +189,8 @@ async def test_schedulers_steps_guidance_and_tasks_share_calls_within_rounding(
     folders: dict[str, Path], family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joined: list[int] = []
-    forward = worker.forward
-    monkeypatch.setattr(worker, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
+    forward = forwards.forward
+    monkeypatch.setattr(forwards, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
     async with Engine(str(folders[family]), mode="fast") as engine:
         tickets = [engine.submit(request, user=str(i)) for i, request in enumerate(MIXED[family])]
         images = [(await t.result())[0] for t in tickets]

@@ -13,7 +13,7 @@ import torch
 from diffusers import LatentConsistencyModelPipeline, LCMScheduler
 from safetensors.torch import load_file, save_file
 
-from engine import DeviceLost, Engine, Failed, ModelUnloadable, Txt2Img, worker
+from engine import DeviceLost, Engine, Failed, ModelUnloadable, Txt2Img, forwards
 from tests.engine.conftest import sd1, unet
 
 
@@ -70,8 +70,8 @@ async def test_a_pipeline_of_an_unknown_family_runs_and_is_never_joined(
     latent_consistency: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joined: list[int] = []
-    forward = worker.forward
-    monkeypatch.setattr(worker, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
+    forward = forwards.forward
+    monkeypatch.setattr(forwards, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
     async with Engine(str(latent_consistency), mode="fast") as engine:
         assert engine.models()[0].family == "unknown"
         first = await engine.submit(ask()).result()

@@ -1,0 +1,25 @@
+"""What an engine was built with, as its thread gets it. Knows no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.catalogue import Source
+from engine.sight.options import Sight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the engine was built with; see `engine.Engine`."""
+
+    sources: Mapping[str, tuple[Source, str]]
+    device: str
+    dtype: str
+    mode: str
+    threads: int
+    max_rows: int
+    memory_mib: int
+    data_dir: Path | None
+    sight: Sight
