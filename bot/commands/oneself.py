@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import aclosing
 from datetime import UTC, datetime
 
 import discord
@@ -19,6 +20,7 @@ from bot.views.press import Press
 from bot.views.settings import FIELDS, Setting
 
 MAX_PARTS = 10  # files of one export; more would be a flood
+SAVE_IT = "Everything this bot keeps about you. Only you see this message; save the file before it goes away."
 KEEP = 0  # the number of the button that deletes nothing
 
 DELETE_TEXT = (
@@ -111,16 +113,16 @@ async def _change(interaction: Interaction, **changes: object) -> None:
 async def _send(interaction: Interaction, archive: Archive) -> None:
     """Send the parts one by one, so that only one is in memory."""
     day, number = datetime.now(UTC).strftime("%Y-%m-%d"), 0
-    async for data in archive.parts():
-        number += 1
-        if number > MAX_PARTS:
-            break
-        file = discord.File(io.BytesIO(data), filename=f"easel-{day}-{number}.zip")
-        if number == 1:
-            text = "Everything this bot keeps about you. Only you see this message; save the file before it goes away."
-            await interaction.edit_original_response(content=text, attachments=[file])
-        else:
-            await interaction.followup.send(f"Part {number}", file=file, ephemeral=True)
+    async with aclosing(archive.parts()) as parts:
+        async for data in parts:
+            number += 1
+            if number > MAX_PARTS:
+                break
+            file = discord.File(io.BytesIO(data), filename=f"easel-{day}-{number}.zip")
+            if number == 1:
+                await interaction.edit_original_response(content=SAVE_IT, attachments=[file])
+            else:
+                await interaction.followup.send(f"Part {number}", file=file, ephemeral=True)
     if number > MAX_PARTS or archive.left_out:
         await interaction.followup.send(_incomplete(number, archive), ephemeral=True)
 

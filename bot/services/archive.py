@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from bot.errors import NotFound
@@ -31,7 +31,7 @@ class Archive:
         self._entries, self._files, self._limit = entries, files, limit_bytes
         self.left_out: list[str] = []
 
-    async def parts(self) -> AsyncIterator[bytes]:
+    async def parts(self) -> AsyncGenerator[bytes, None]:
         """The ZIP files, each at most as large as the limit."""
         part = _Part()
         for entry in self._entries:

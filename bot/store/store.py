@@ -236,7 +236,7 @@ class Store:
     async def erase_traces(self, user_id: int | None = None) -> None:
         """Overwrite what deleting left in the database's files, and drop old copies that hold this person.
 
-        Other writes wait meanwhile: about a second for each 100 MiB of database.
+        Other writes wait meanwhile: 117 MiB of database took 5 s on two busy cores.
         """
         await self._writer.run_alone(traces.overwrite)
         if user_id is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from bot.commands import oneself
 from bot.demo import Stage
 from bot.store import choices, privacy
 from bot.store.choices import Preferences, ServerDefaults, Style
@@ -209,6 +210,20 @@ async def test_ones_data_can_be_had_as_a_file(studio: Stage) -> None:
     files = zipfile.ZipFile(io.BytesIO(data))
     assert b"a red boat" in files.read("data/job.json")
     assert len([name for name in files.namelist() if name.startswith("images/")]) == 4
+
+
+async def test_more_than_fits_comes_in_parts_and_says_so(studio: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        await paint(studio, "a red boat")
+    privacy_service = studio.bot.studio.privacy
+    whole = privacy_service.export
+    monkeypatch.setattr(privacy_service, "export", lambda user_id, _limit: whole(user_id, 12_000))
+    monkeypatch.setattr(oneself, "MAX_PARTS", 2)
+    result = await studio.members["Ann"].slash(studio.channel, "privacy export")
+    assert len(result.response.attachments) == 1
+    part, more = result.followups
+    assert part.attachments[0].filename.endswith("-2.zip")
+    assert "more than fits" in more.content
 
 
 async def test_ones_data_is_deleted_after_a_yes(studio: Stage) -> None:
