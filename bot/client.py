@@ -167,6 +167,8 @@ class Client(discord.AutoShardedClient):
 
     async def check_person(self, interaction: discord.Interaction[Any]) -> None:
         """What comes before every handler of commands, presses and forms. Raises: Banned."""
+        if _about_ones_data(interaction):  # a ban takes nobody's right to what is kept about them
+            return
         await self.studio.moderation.check_person(interaction.user.id, interaction.guild_id or 0)
 
     async def count_refusal(self, guild_id: int, code: str) -> None:
@@ -204,3 +206,10 @@ class Client(discord.AutoShardedClient):
             await handler(interaction, *what)
         except Exception as error:  # the outer edge: discord.py would only log it, and the person would see nothing
             await refusals.answer(interaction, error)
+
+
+def _about_ones_data(interaction: discord.Interaction[Any]) -> bool:
+    """Whether this is /privacy, or a button under its question."""
+    data = cast(dict[str, Any], interaction.data or {})
+    press = PressId.parse(str(data.get("custom_id", "")))
+    return data.get("name") == "privacy" or (press is not None and press.action is Action.LEAVE)

@@ -102,7 +102,7 @@ async def test_commands_that_are_not_for_them(town: Town, role: str) -> None:
     heard = await answers(town, role)
     for name, text in heard.items():
         assert BROKEN not in text, name
-        if role == "banned":
+        if role == "banned" and not name.startswith("privacy "):  # one's data stays one's own
             assert text.strip() == "You may not use Easel in this server.", name
         elif name.startswith("admin "):
             assert NOT_ADMIN in text, name
@@ -159,7 +159,7 @@ async def test_no_button_forged_by_id_shows_another_servers_picture(town: Town) 
 
 
 async def test_the_banned_get_their_sentence_from_every_button(town: Town) -> None:
-    for action in Action:
+    for action in set(Action) - {Action.LEAVE}:  # one's data stays one's own
         assert (await forged(town, "banned", action, 1)).strip() == "You may not use Easel in this server.", action
 
 

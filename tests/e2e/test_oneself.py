@@ -291,3 +291,15 @@ async def test_a_server_that_removes_the_bot_is_noted_and_welcomed_back(studio: 
     assert await studio.app.store.read(privacy.left_before, after) == [studio.guild.id]
     await studio.bot.on_guild_join(guild)
     assert await studio.app.store.read(privacy.left_before, after) == []
+
+
+async def test_a_ban_takes_nobodys_right_to_their_data(studio: Stage) -> None:
+    await paint(studio, "a red boat")
+    ada, ann = studio.members["Ada"], studio.members["Ann"]
+    await ada.slash(studio.channel, "admin ban", user=ann)
+    assert (await ann.slash(studio.channel, "privacy export")).response.attachments
+    asked = (await ann.slash(studio.channel, "privacy delete")).response
+    await press(studio, asked, "Delete everything")
+    assert "was deleted" in words(asked)
+    refused = await ann.slash(studio.channel, "imagine", prompt="a boat")
+    assert "may not use Easel" in (refused.response or refused.followups[-1]).content
