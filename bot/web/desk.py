@@ -14,7 +14,7 @@ from bot.store.records import NewJob
 from bot.store.regions import EditorPass, Region
 from bot.uploads import check_size, read_layers
 from bot.views import layouts
-from bot.web.server import Sheet
+from bot.web.server import Costly, Sheet
 
 SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
 NOBODY = discord.AllowedMentions.none()
@@ -38,20 +38,20 @@ class DiscordDesk:
         picture = await redraw.picture(self._client, found.region)
         return await asyncio.to_thread(lambda: pictures.webp(pictures.within(picture, SHOWN_PX)))
 
-    async def send(self, token: str, mask: bytes, prompt: str) -> bool | None:
+    async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
         choosing = self._client.studio.choosing
         found = await choosing.use(token)
         if found is None:
             return None
         try:
-            await self._start(found, mask, prompt)
+            await self._start(found, mask, prompt, agreed)
         except BaseException:
             await choosing.give_back(token)
             raise
         await choosing.finish(token)
         return True
 
-    async def _start(self, found: EditorPass, data: bytes, line: str) -> None:
+    async def _start(self, found: EditorPass, data: bytes, line: str, agreed: bool) -> None:
         """Queue the job and show it in its channel. Raises: UserError, EngineError; nothing was queued then."""
         region = found.region
         asker = await asker_of(self._client, region)
@@ -61,6 +61,9 @@ class DiscordDesk:
         if len(order.specs) > 1:
             raise BadInput(ONE_JOB)
         spec = order.specs[0]
+        price = conversation.price_mc(self._client, spec)
+        if price > conversation.UNASKED_MC and not agreed:
+            raise Costly(f"This costs {layouts.credits_text(price)}. Press Paint once more to agree.")
         await self._client.studio.moderation.check(asker, [spec.prompt], [spec.negative_prompt])
         message = None if region.private else await self._message(region)
         try:

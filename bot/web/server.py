@@ -41,6 +41,12 @@ HEADERS = {
 }
 
 
+class Costly(UserError):
+    """The job costs more than one expects; it is started when it is asked for again."""
+
+    code = "costly"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """What the page begins with."""
@@ -57,8 +63,11 @@ class Desk(Protocol):
         """The picture to be marked, as WebP."""
         ...
 
-    async def send(self, token: str, mask: bytes, prompt: str) -> bool | None:
-        """Use the token for a job. Raises: UserError, EngineError; the token is good again then."""
+    async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
+        """Use the token for a job; `agreed` to its price, if it is dear.
+
+        Raises: Costly, UserError, EngineError; the token is good again then.
+        """
         ...
 
 
@@ -136,11 +145,13 @@ class EditorServer:
         if await self._desk.open(token) is None:  # before a body is read
             raise web.HTTPNotFound
         try:
-            mask, prompt = await _fields(request)
-            if await self._desk.send(token, mask, prompt) is None:
+            mask, prompt, agreed = await _fields(request)
+            if await self._desk.send(token, mask, prompt, agreed=agreed) is None:
                 raise web.HTTPNotFound
         except web.HTTPRequestEntityTooLarge:
             return _said(TOO_LARGE, 422)
+        except Costly as question:
+            return _said(str(question), 409)
         except (UserError, EngineError) as refusal:
             return _said(str(refusal), 422)
         return _said(SENT, 200)
@@ -151,13 +162,13 @@ class EditorServer:
         return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
 
 
-async def _fields(request: web.Request) -> tuple[bytes, str]:
-    """The mask and the prompt of a form. Raises: HTTPBadRequest, HTTPRequestEntityTooLarge."""
+async def _fields(request: web.Request) -> tuple[bytes, str, bool]:
+    """Mask, prompt, and whether the price was agreed to. Raises: HTTPBadRequest, HTTPRequestEntityTooLarge."""
     form = await request.post()
     mask, prompt = form.get("mask"), form.get("prompt")
     if not isinstance(mask, web.FileField) or not isinstance(prompt, str) or len(prompt) > MAX_PROMPT_CHARS:
         raise web.HTTPBadRequest
-    return mask.file.read(), prompt
+    return mask.file.read(), prompt, form.get("agreed") == "yes"
 
 
 async def _protect(request: web.Request, response: web.StreamResponse) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from bot.config import Settings
 from bot.demo import Stage
+from bot.services.asker import Asker
 from bot.store.regions import TOKEN_MS
 from tests.e2e.screen import paint, parts, picture, press, words
 from tests.e2e.test_regions_chosen import credits_of, job_of, mask_of, png, redrawn
@@ -41,8 +42,9 @@ async def opened(studio: Stage, who: str = "Ann", prompt: str = "a green boat", 
     return (await press(studio, alone, "Vary (Region)", who)).response
 
 
-def form(mask: bytes, prompt: str = "a flag") -> FormData:
+def form(mask: bytes, prompt: str = "a flag", agreed: str = "no") -> FormData:
     data = FormData()
+    data.add_field("agreed", agreed)
     data.add_field("mask", io.BytesIO(mask), filename="mask.png", content_type="image/png")
     data.add_field("prompt", prompt)
     return data
@@ -125,10 +127,50 @@ async def test_without_credits_the_page_says_so_and_nothing_stays_in_the_channel
     for _ in range(24):
         await paint(studio, "a boat")
     count = len(studio.channel.history())
-    status, said = await post(link, form(marked(), "a flag --steps 60"))
+    status, said = await post(link, form(marked(), "a flag --steps 60", "yes"))
     assert status == 422
     assert "credits" in said
     assert len(studio.channel.history()) == count
+
+
+async def test_what_is_dear_says_its_price_first(studio: Stage) -> None:
+    link = link_of(await opened(studio))
+    count = len(studio.channel.history())
+    status, said = await post(link, form(marked(), "a flag --steps 20"))
+    assert status == 409
+    assert "This costs" in said
+    assert len(studio.channel.history()) == count
+    assert (await post(link, form(marked(), "a flag --steps 20", "yes")))[0] == 200
+    await studio.idle()
+
+
+async def test_a_banned_person_is_refused_on_the_page_too(studio: Stage) -> None:
+    link = link_of(await opened(studio, "Ben"))
+    ada, ben, server = studio.members["Ada"], studio.members["Ben"], studio.guild.id
+    admin = Asker(user_id=ada.id, guild_id=server, channel_id=studio.channel.id, is_admin=True)
+    await studio.bot.studio.moderation.ban(admin, server, ben.id, "rude", None)
+    status, said = await post(link, form(marked()))
+    assert status == 422
+    assert "rude" in said
+    assert await studio.app.store.queue_length() == 0
+
+
+async def test_who_left_the_server_is_refused(studio: Stage) -> None:
+    link = link_of(await opened(studio, "Ben"))
+    studio.guild.remove_member(studio.members["Ben"])
+    status, said = await post(link, form(marked()))
+    assert status == 422
+    assert "any more" in said
+
+
+async def test_a_blocked_word_is_refused_on_the_page_too(studio: Stage) -> None:
+    link = link_of(await opened(studio))
+    admin = Asker(user_id=1, guild_id=studio.guild.id, channel_id=studio.channel.id, is_admin=True)
+    await studio.bot.studio.moderation.add_word(admin, studio.guild.id, "gun", "block")
+    status, said = await post(link, form(marked(), "a gun"))
+    assert (status, "gun" in said) == (422, True)
+    assert (await post(link, form(marked(), "a flag")))[0] == 200
+    await studio.idle()
 
 
 async def test_a_link_outlives_a_restart_but_not_its_hour(studio: Stage) -> None:
@@ -396,6 +438,19 @@ async def test_by_touch_on_a_phone(studio: Stage, chromium: Any) -> None:
     mask = np.asarray(await mask_of(studio, (await job_of(studio, await newest(studio))).spec))
     assert mask[int(128 * 0.35), 64] == 255
     assert page.faults == []
+
+
+@pytest.mark.browser
+async def test_a_dear_job_is_sent_by_a_second_press(studio: Stage, chromium: Any) -> None:
+    page = await editor(chromium, link_of(await opened(studio)))
+    await page.drag((0.2, 0.2), (0.8, 0.3))
+    await page.page.fill("#prompt", "a flag --steps 20")
+    await page.page.click("#send")
+    await page.page.wait_for_selector("#said:not(:empty)")
+    assert "This costs" in await page.page.inner_text("#said")
+    await page.page.click("#send")
+    await page.page.wait_for_selector("#done:not([hidden])")
+    assert await redrawn(studio, await newest(studio))
 
 
 @pytest.mark.browser

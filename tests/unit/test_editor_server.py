@@ -30,7 +30,7 @@ class Desk:
     async def picture(self, token: str) -> bytes | None:
         return None if token != GOOD or self.sent else b"RIFF"
 
-    async def send(self, token: str, mask: bytes, prompt: str) -> bool | None:
+    async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
         if prompt == "crash":
             raise RuntimeError("a fault of ours")
         if mask == b"bad":

@@ -21,6 +21,7 @@ let fitted = true; // the whole picture is shown, and stays so when the window c
 let cursor = null; // of mouse or keys, in picture pixels
 let byKeys = false;
 let sent = false;
+let asked = ""; // what was asked about because it is dear: prompt and number of changes
 
 // ---------------------------------------------------------------- operations
 function apply(context, op) {
@@ -110,12 +111,12 @@ function changed() {
 }
 
 // ---------------------------------------------------------------- showing
-let asked = false;
+let waiting = false;
 function draw() {
-  if (asked) return;
-  asked = true;
+  if (waiting) return;
+  waiting = true;
   requestAnimationFrame(() => {
-    asked = false;
+    waiting = false;
     paint();
   });
 }
@@ -556,6 +557,7 @@ at("form").addEventListener("submit", async (event) => {
     const body = new FormData();
     body.append("mask", await blackAndWhite(), "mask.png");
     body.append("prompt", at("prompt").value);
+    body.append("agreed", asked === question() ? "yes" : "no");
     const answer = await fetch(location.pathname, { method: "POST", body, credentials: "omit" });
     await answered(answer);
   } catch {
@@ -565,6 +567,10 @@ at("form").addEventListener("submit", async (event) => {
   changed();
 });
 
+function question() {
+  return `${ops.length} ${undone.length} ${at("prompt").value}`;
+}
+
 async function answered(answer) {
   if (answer.status === 404) {
     at("said").textContent =
@@ -572,6 +578,7 @@ async function answered(answer) {
     return;
   }
   const { said } = await answer.json();
+  asked = answer.status === 409 ? question() : "";
   if (!answer.ok) {
     at("said").textContent = said;
     return;
