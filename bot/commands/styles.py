@@ -33,6 +33,16 @@ def install(client: Client) -> None:
         await interaction.response.defer(thinking=True, ephemeral=True)
         await _show(interaction, 0)
 
+    _changing(group)
+    client.tree.add_command(group)
+
+    @client.on_press(Action.STYLES)
+    async def page(interaction: Interaction, number: int) -> None:
+        await interaction.response.defer()
+        await _show(interaction, number)
+
+
+def _changing(group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         name="Small letters, digits and dashes, such as ink-drawing; an existing one is changed",
@@ -66,13 +76,6 @@ def install(client: Client) -> None:
         known = await interaction.client.studio.wishes.styles(interaction.guild_id or 0)
         found = [style.name for style in known if typed.casefold().strip() in style.name]
         return [Choice(name=name, value=name) for name in found[:25]]
-
-    client.tree.add_command(group)
-
-    @client.on_press(Action.STYLES)
-    async def page(interaction: Interaction, number: int) -> None:
-        await interaction.response.defer()
-        await _show(interaction, number)
 
 
 async def _add(interaction: Interaction, style: Style) -> None:
