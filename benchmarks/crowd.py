@@ -1,6 +1,9 @@
-"""A thousand members ask ten times each, at once: is everybody answered in time, and does anything grow without end?
+"""A thousand members ask ten times each: is everybody answered in time, and does anything grow without end?
 
-    python -m benchmarks.crowd [members] [requests of each]
+    python -m benchmarks.crowd [members] [requests of each] [of them at once]
+
+All members begin at once, and each asks again as soon as they are answered; with a third number of 10, nobody waits and
+ten thousand requests are there in the same moment.
 
 The way from the command's callback to the queue is the real one: checks, terms, moderation, credits, the database with
 full durability, painting by the engine that paints circles, deliveries. Discord's side is a stand-in that notes when it
@@ -41,7 +44,7 @@ ALL = discord.Permissions.all()
 
 @dataclass
 class Tally:
-    """What the crowd saw. Seconds since it began to ask, by the wall and by the process's CPU clock."""
+    """What the crowd saw. Seconds since each asked, by the wall and by the process's CPU clock."""
 
     acknowledged: list[tuple[float, float]] = field(default_factory=list)
     answered: list[tuple[float, float]] = field(default_factory=list)
@@ -117,18 +120,18 @@ class Silent:
     async def close(self) -> None: ...
 
 
-async def ask(app: App, members: int, each: int, tally: Tally) -> None:
-    """Everybody asks at once; returns when everybody is answered."""
+async def ask(app: App, members: int, each: int, tally: Tally, abreast: int = 1) -> None:
+    """Everybody asks, `abreast` times at once and `each` times in all; returns when everybody is answered."""
     command: Any = app.client.tree.get_command("imagine")
-    began = time.perf_counter(), time.process_time()
 
     async def one(user_id: int) -> None:
-        caller = Caller(app.client, user_id, tally, began)
-        await app.client.check_person(caller)  # type: ignore[arg-type]  # as the tree does
-        await command.callback(caller, prompt="a red boat", private=False)
-        caller.ended()
+        for _ in range(each // abreast):
+            caller = Caller(app.client, user_id, tally, (time.perf_counter(), time.process_time()))
+            await app.client.check_person(caller)  # type: ignore[arg-type]  # as the tree does
+            await command.callback(caller, prompt="a red boat", private=False)
+            caller.ended()
 
-    await asyncio.gather(*(one(1 + n % members) for n in range(members * each)))
+    await asyncio.gather(*(one(1 + n % members) for n in range(members * abreast)))
 
 
 async def opened(settings: Settings, tally: Tally) -> App:
@@ -150,7 +153,7 @@ def resident_mib() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / MIB
 
 
-async def measure(members: int, each: int, folder: Path) -> None:
+async def measure(members: int, each: int, abreast: int, folder: Path) -> None:
     tally = Tally()
     settings = Settings(_env_file=None, data_dir=folder, min_free_mib=0)  # type: ignore[call-arg]
     app = await opened(settings, tally)
@@ -161,15 +164,17 @@ async def measure(members: int, each: int, folder: Path) -> None:
         silent: Any = app.client.delivery
         tally = silent.tally = Tally()
         before = resident_mib()
-        await ask(app, members, each, tally)
+        await ask(app, members, each, tally, abreast)
         answered = resident_mib()
         await settled(app)
         after = resident_mib()
         wrong = await app.store.problems()
     finally:
         await app.__aexit__(None, None, None)
-    print(f"{members} members x {each} at once on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, "
-          f"{platform.machine()}, Python {platform.python_version()}")  # fmt: skip
+    print(
+        f"{members} members x {each}, {abreast} of each at once; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
+    print(f"{platform.machine()}, Python {platform.python_version()}")
     for name, moments in (("acknowledged", tally.acknowledged), ("answered", tally.answered)):
         for clock, which in (("wall", 0), ("CPU", 1)):
             times = sorted(moment[which] for moment in moments)
@@ -181,6 +186,6 @@ async def measure(members: int, each: int, folder: Path) -> None:
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    counts = [int(each) for each in sys.argv[1:]] + [1000, 10][len(sys.argv) - 1 :]
+    counts = [int(each) for each in sys.argv[1:]] + [1000, 10, 1][len(sys.argv) - 1 :]
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(measure(counts[0], counts[1], Path(folder)))
+        asyncio.run(measure(*counts, Path(folder)))

@@ -17,7 +17,7 @@ async def test_a_crowd_is_answered_and_leaves_nothing_behind(tmp_path: Path) -> 
     tally = Tally()
     app = await opened(settings, tally)
     try:
-        await ask(app, MEMBERS, EACH, tally)  # the engine is not started: everything waits
+        await ask(app, MEMBERS, EACH, tally, EACH)  # the engine is not started: everything waits
         assert len(tally.acknowledged) == len(tally.answered) == MEMBERS * EACH
         assert await app.store.queue_length() == MAX_QUEUE
         refused = {words.split(",")[0] for words in tally.words}
