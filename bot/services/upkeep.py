@@ -7,7 +7,7 @@ import logging
 import sqlite3
 
 from bot.services.privacy import Privacy
-from bot.store import Clock, Store, allowance, notes, privacy
+from bot.store import Clock, Store, allowance, notes, privacy, regions
 
 log = logging.getLogger(__name__)
 DAY_MS = 86_400_000
@@ -62,6 +62,7 @@ class Upkeep:
             old = await self._privacy.forget_before(now_ms - self._retention_days * DAY_MS)
             log.info("%d jobs were older than %d days and were forgotten", old, self._retention_days)
         await self._store.write(allowance.forget_expired, now_ms)
+        await self._store.write(regions.drop_old, now_ms)
         await self._store.write(notes.drop_questions, now_ms - DAY_MS)
         await self._store.write(notes.drop_offers, now_ms - OFFER_DAYS * DAY_MS)
         if left or old:
