@@ -25,6 +25,23 @@ from engine.types import MAX_STEPS
 
 MOST_CREDITS = 1_000_000
 MOST_PIXELS = 8192 * 8192
+OPTIONS = {
+    "role": "Whom it is for; of several roles the most generous counts, field by field",
+    "user": "Instead: one person, whatever their roles say",
+    "until": "With user: how long, such as 12h, 7d or 2027-01-31; without, for good",
+    "credits_a_day": "Free credits a day",
+    "credits_a_month": "Instead: free credits a month",
+    "max_running": "Jobs that may be painted at once",
+    "max_queued": "Jobs that may wait or be painted at once",
+    "max_pixels": "Largest picture: width times height",
+    "max_steps": "Most steps of a picture",
+    "models": "Models that may be used, separated by commas; * for all",
+    "weight": "Share of the queue against others; 1 is normal",
+    "relax": "Without credits: paint for nothing, more slowly",
+    "server_credits_a_day": "What all members together may spend a day; 0 = no cap",
+    "gifts_a_day": "Credits a member may give away a day with /gift; 0 = /gift is off",
+    "clear": "Forget what was set for this role or person, or for the server",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,23 +65,7 @@ def install(client: Client, group: app_commands.Group) -> None:
 
 def _quota(group: app_commands.Group) -> None:
     @group.command()
-    @app_commands.describe(
-        role="Whom it is for; of several roles the most generous counts, field by field",
-        user="Instead: one person, whatever their roles say",
-        until="With user: how long, such as 12h, 7d or 2027-01-31; without, for good",
-        credits_a_day="Free credits a day",
-        credits_a_month="Instead: free credits a month",
-        max_running="Jobs that may be painted at once",
-        max_queued="Jobs that may wait or be painted at once",
-        max_pixels="Largest picture: width times height",
-        max_steps="Most steps of a picture",
-        models="Models that may be used, separated by commas; * for all",
-        weight="Share of the queue against others; 1 is normal",
-        relax="Without credits: paint for nothing, more slowly",
-        server_credits_a_day="What all members together may spend a day; 0 = no cap",
-        gifts_a_day="Credits a member may give away a day with /gift; 0 = /gift is off",
-        clear="Forget what was set for this role or person, or for the server",
-    )
+    @app_commands.describe(**OPTIONS)
     @guarded
     async def quota(
         interaction: discord.Interaction[Client],
