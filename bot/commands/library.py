@@ -27,11 +27,13 @@ HELP = """**/imagine** paints four pictures of your words. Under them:
 **Upscale**, **Vary**, **Zoom Out**, ⬅️➡️⬆️⬇️ under one picture: larger, others like it, more around it
 **Remix** change words, size or seed · **Seed** the line that makes it again · **Delete**
 **/vary** **/upscale** **/outpaint** **/inpaint** **/blend** the same with any picture; see also a message's Apps
+**/describe** words for a picture · **/compare** steps, guidance or seeds side by side · **/style** words to reuse
 
 **In the prompt**: `--ar 3:2` `--size 512x768` `--seed 7` `--no clouds` `--steps 20` `--cfg 5` `--repeat 2` `--tile`
 `{red, blue} boat` makes both · `(boat:1.3)` more of it, `[boat]` less
 
-**/history** what you made · **/queue** what is on its way · **/show** post a job again · **/info** your credits
+**/history** what you made · **/queue** what is on its way · **/show** post a job again
+**/credits** what you have and what things cost · **/settings** how you like it · **/privacy** your data
 You pay only for pictures you get."""
 
 

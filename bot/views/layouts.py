@@ -236,8 +236,9 @@ def batch(number: int, quote: Quote) -> LayoutView:
 
 
 def credits_text(amount_mc: int) -> str:
-    """Millicredits as people read them: "4 credits", "0.5 credits"."""
-    amount = f"{amount_mc / 1000:.3f}".rstrip("0").rstrip(".")
+    """Millicredits as people read them: "4 credits", "0.5 credits"; thousandths only where there is nothing else."""
+    told_mc = amount_mc // 10 * 10 or amount_mc  # rounded down, or 0.999 would be told as enough for 1
+    amount = f"{told_mc / 1000:.3f}".rstrip("0").rstrip(".")
     return f"{amount} credit" if amount == "1" else f"{amount} credits"
 
 

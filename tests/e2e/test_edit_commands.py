@@ -208,6 +208,7 @@ async def test_a_bad_file_behind_a_menu_gets_a_sentence(studio: Stage) -> None:
 async def test_nobody_answers_a_form_for_somebody_else_or_without_credits(studio: Stage) -> None:
     message = await posted(studio)
     studio.settings.credits_a_day = 0
+    await studio.restart()
     shown = await studio.members["Ann"].context_menu(studio.channel, "Vary", message)
     done = await studio.members["Ann"].submit_modal(shown, {"strength": "subtle", "prompt": "a cat"})
     await studio.idle()

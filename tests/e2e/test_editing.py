@@ -256,8 +256,9 @@ async def test_without_credits_nothing_happens_and_nothing_is_charged(studio: St
 
 
 async def broke(studio: Stage, who: str) -> None:
-    """Nobody has anything to spend (any more)."""
+    """Nobody has anything to spend: settings are read at start."""
     studio.settings.credits_a_day = 0
+    await studio.restart()
 
 
 async def test_what_is_dear_says_its_price_and_waits_for_a_yes_of_the_same_person(studio: Stage) -> None:
