@@ -61,7 +61,7 @@ def describe(model: Source) -> ModelInfo:
         return _info(model, _guess(model.location))
     if path.is_file():
         return _info(model, _family_of_header(model, path))
-    index = _read(path / "model_index.json")
+    index = read_json(path / "model_index.json")
     if not index:
         raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json")
     return _described(model, path, families.by_pipeline(str(index.get("_class_name", ""))))
@@ -79,9 +79,9 @@ _UPSCALERS = {
 def class_of(model: Source) -> str:
     """The class of an upscaler: told by its files, or by its name before it was downloaded."""
     if model.path is not None:
-        config = _read(model.path / "config.json")
+        config = read_json(model.path / "config.json")
         return str(
-            _read(model.path / "model_index.json").get("_class_name") or (config.get("architectures") or [""])[0]
+            read_json(model.path / "model_index.json").get("_class_name") or (config.get("architectures") or [""])[0]
         )
     name = model.location.lower()
     if "swin2sr" in name:
@@ -96,20 +96,20 @@ def describe_upscaler(location: str) -> tuple[Source, Upscaler]:
     if kind not in _UPSCALERS:
         reason = "it is no Swin2SR of transformers, and no latent or x4 upscaler of diffusers"
         raise ModelUnloadable(name="upscaler", reason=reason)
-    config = _read(found.path / "config.json") if found.path is not None else {}
+    config = read_json(found.path / "config.json") if found.path is not None else {}
     scale = 4 if kind == "StableDiffusionUpscalePipeline" or "x4" in location.lower() else 2
     scale = int(config.get("upscale", scale))
     return found, Upscaler(name=key_of(location), scale=scale, tile_px=_UPSCALERS[kind])
 
 
 def _described(model: Source, folder: Path, family: Family) -> ModelInfo:
-    scheduler = _read(folder / "scheduler" / "scheduler_config.json")
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
     info = _info(model, family, side=_native_side(folder, family))
     if scheduler and not family.flow:
         info = replace(info, scheduler=schedulers.from_config(scheduler).name)
-    if _read(folder / "unet" / "config.json").get("in_channels") == INPAINT_CHANNELS:
+    if read_json(folder / "unet" / "config.json").get("in_channels") == INPAINT_CHANNELS:
         info = replace(info, tasks=frozenset({"inpaint", "outpaint"}))
-    own = _read(folder / OWN_DEFAULTS)
+    own = read_json(folder / OWN_DEFAULTS)
     info = replace(info, **{k: own[k] for k in OWN_KEYS if k in own})
     return replace(info, max_pixels=own.get("max_pixels", info.width * info.height * MAX_AREA))
 
@@ -133,8 +133,8 @@ def _info(model: Source, family: Family, side: int | None = None) -> ModelInfo:
 
 def _native_side(folder: Path, family: Family) -> int | None:
     """Denoiser's sample size x the VAE's factor (2 for every level after the first), as the pipelines compute it."""
-    vae = _read(folder / "vae" / "config.json")
-    denoiser = _read(folder / "unet" / "config.json") or _read(folder / "transformer" / "config.json")
+    vae = read_json(folder / "vae" / "config.json")
+    denoiser = read_json(folder / "unet" / "config.json") or read_json(folder / "transformer" / "config.json")
     sample = 128 if family.packed else denoiser.get("sample_size")
     if not isinstance(sample, int) or "block_out_channels" not in vae:
         return None
@@ -157,15 +157,21 @@ def _family_of_header(model: Source, path: Path) -> Family:
 
 def safetensors_names(path: Path) -> tuple[str, ...]:
     """The tensor names in a safetensors file's header; empty when it is none."""
+    return tuple(safetensors_shapes(path))
+
+
+def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The tensors' shapes by name, from a safetensors file's header; empty when it is none."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if not 0 < size < MAX_HEADER_BYTES:
-            return ()
+            return {}
         try:
             header = json.loads(file.read(size))
         except ValueError:
-            return ()
-    return tuple(header) if isinstance(header, dict) else ()
+            return {}
+    tensors = header.items() if isinstance(header, dict) else ()
+    return {name: tuple(facts["shape"]) for name, facts in tensors if isinstance(facts, dict) and "shape" in facts}
 
 
 def _guess(location: str) -> Family:
@@ -183,7 +189,8 @@ def _cached_snapshot(repo: str) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def read_json(path: Path) -> Mapping[str, Any]:
+    """A JSON object in a file; empty when there is none."""
     if not path.is_file():
         return {}
     value = json.loads(path.read_text(encoding="utf-8"))

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from PIL import Image
 
-from engine import catalogue, edits, families, resolve, verdicts
+from engine import adapters, catalogue, edits, families, resolve, verdicts
+from engine.adapters import Adapter, Kind
 from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
 from engine.jobs import Job, expected_calls, weighted_pixels
@@ -49,6 +50,8 @@ class Engine:
         data_dir: keeps the row counts that `exact` mode has chosen. max_queue: jobs that may wait or run.
         sight: the models that look at pictures, and the gate that pictures must pass.
         upscaler: makes faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id; "" = Lanczos.
+        loras: `.safetensors` files, or folders with one, by the name in `<lora:name:0.8>`.
+        embeddings: textual inversions by the word that stands for them; files likewise.
 
     Raises: ModelUnloadable when a model is not there.
     """
@@ -68,6 +71,8 @@ class Engine:
         max_queue: int = 1000,
         sight: Sight = Sight(),  # noqa: B008
         upscaler: str = "",
+        loras: Mapping[str, str] | None = None,
+        embeddings: Mapping[str, str] | None = None,
     ) -> None:
         table = {catalogue.key_of(str(model)): str(model), **(models or {})}
         self._sources = {key: catalogue.source(key, location) for key, location in table.items()}
@@ -75,7 +80,12 @@ class Engine:
         self._upscaler = catalogue.describe_upscaler(upscaler) if upscaler else None
         if self._upscaler:
             self._abilities |= {"super_resolution"}
+        self._adapters: Mapping[Kind, Mapping[str, Adapter]] = {
+            "lora": adapters.read("lora", loras or {}),
+            "embedding": adapters.read("embedding", embeddings or {}),
+        }
         self._models = tuple(self._info(source) for source in self._sources.values())
+        adapters.warn_of_strays(self._models, self._adapters)
         self._settings: dict[str, Any] = {
             "device": device,
             "dtype": dtype,
@@ -98,7 +108,8 @@ class Engine:
     def _info(self, source: Source) -> ModelInfo:
         ranks = bool(self._sight.ranker) or options.own_ranker(source) is not None
         upscaler = self._upscaler[1] if self._upscaler else Upscaler()
-        return replace(catalogue.describe(source), ranks=ranks, upscaler=upscaler)
+        info = replace(catalogue.describe(source), ranks=ranks, upscaler=upscaler)
+        return adapters.fitted(info, source, self._adapters)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -132,7 +143,7 @@ class Engine:
         sources = {m.key: (self._sources[m.key], m.scheduler) for m in self._models}
         if self._upscaler:
             sources[catalogue.UPSCALER] = self._upscaler[0], ""
-        return Options(sources=sources, sight=self._sight, **self._settings)
+        return Options(sources=sources, sight=self._sight, adapters=self._adapters, **self._settings)
 
     async def close(self, grace_s: float = 0.0) -> None:
         self._closed = True

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.adapters import Adapter, Kind
 from engine.catalogue import Source
 from engine.sight.options import Sight
 
@@ -23,3 +24,4 @@ class Options:
     memory_mib: int
     data_dir: Path | None
     sight: Sight
+    adapters: Mapping[Kind, Mapping[str, Adapter]]

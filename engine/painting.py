@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine import blending, edits, embeddings, families, noise, prompts, resolve, superres, timetables
+from engine import blending, edits, embeddings, families, noise, prompts, resolve, superres, tags, timetables
 from engine.fibers import Fiber
 from engine.residency import Model
 from engine.tasks import task_of
@@ -40,7 +40,7 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
         ready = edits.unpainted(request)
         if ready is not None:
             return ready
-        words = _words(pipe, model, request)
+        words = _words(pipe, model, request, info)
         region, pictures = edits.prepare(request, info, seed, part)
         return edits.finish(region, pipe(**_known_to(type(pipe), {**arguments, **words, **pictures})).images[0])
 
@@ -56,11 +56,16 @@ def _within(mode: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     return inside
 
 
-def _words(pipe: Any, model: Model, request: Txt2Img) -> dict[str, Any]:
+def _words(pipe: Any, model: Model, request: Txt2Img, info: ModelInfo) -> dict[str, Any]:
     """The prompts as the pipeline takes them: text where it reads the same, embeddings where we read more."""
-    prompt, negative = request.prompt, request.negative_prompt
-    if model.family.clip_prompts and embeddings.needs_embedding(pipe, prompt, negative):
-        return embeddings.embed(pipe, prompt, negative, request.clip_skip)
+    _, taught = tags.used(request, info)
+    prompt = tags.tokens_in(tags.without(request.prompt), taught)
+    negative = tags.tokens_in(request.negative_prompt, taught)
+    if model.family.clip_prompts:
+        # the pipeline does this to a text by itself, and cannot to our embeddings
+        full = [pipe.maybe_convert_prompt(text, pipe.tokenizer) if taught else text for text in (prompt, negative)]
+        if embeddings.needs_embedding(pipe, *full):
+            return embeddings.embed(pipe, full[0], full[1], request.clip_skip)
     # no negative prompt is None, as when one calls the pipeline without: SDXL then puts zeros
     return {"prompt": prompts.plain_text(prompt), "negative_prompt": prompts.plain_text(negative) or None}
 

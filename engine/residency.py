@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,13 @@ BUDGET_SHARE = 0.8  # of the device's memory; the rest is for activations
 
 @dataclass(eq=False)
 class Model:
-    """A loaded pipeline and what is derived from it. `users`: images that run on it now."""
+    """A loaded pipeline and what is derived from it.
+
+    Attributes:
+        users: images that run on it or on a variant of it now.
+        base: the model whose weights it shares. variants: those that share its own; see `engine.variants`.
+        adapters: the sha256 of what changes it, by name.
+    """
 
     key: str
     family: Family
@@ -44,14 +50,36 @@ class Model:
     encoders: EncoderCache = field(default_factory=EncoderCache)
     users: int = 0
     last_used: float = 0.0
+    base: Model | None = None
+    variants: dict[Hashable, Model] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)
     _pipes: dict[str, Any] = field(default_factory=dict)
     _previewer: Previewer | None = None
 
     @property
     def previewer(self) -> Previewer:
+        if self.base is not None:
+            return self.base.previewer
         if self._previewer is None:
             self._previewer = Previewer(self.pipe, self.family)
         return self._previewer
+
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of its weights, with what its variants add."""
+        return self.nbytes + sum(variant.nbytes for variant in self.variants.values())
+
+    def lease(self) -> None:
+        """An image begins to run on it."""
+        self.users += 1
+        if self.base is not None:
+            self.base.lease()
+
+    def release(self) -> None:
+        """An image has left it."""
+        self.users -= 1
+        if self.base is not None:
+            self.base.release()
 
     def pipeline(self, task: Task) -> Any:
         """A fresh shallow copy of the task's pipeline whose heavy modules are stubs."""
@@ -128,13 +156,15 @@ class Residency:
     def _make_room(self, keep: str) -> None:
         idle = [m for m in self._models.values() if not m.users and m.key != keep]
         for model in sorted(idle, key=lambda m: m.last_used):
-            if sum(m.nbytes for m in self._models.values()) <= self._budget:
+            if sum(m.weight_bytes for m in self._models.values()) <= self._budget:
                 return
             self._drop(model.key)
 
     def _drop(self, key: str) -> None:
         log.info("unloading %s", key)
-        self._models.pop(key).encoders.clear()
+        model = self._models.pop(key)
+        model.encoders.clear()
+        model.variants.clear()  # they refer back to it, and memory must be free now
         devices.free_cache(self._device)
 
     def _load(self, key: str) -> Model:

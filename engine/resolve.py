@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from engine import schedulers
+from engine import schedulers, tags
 from engine.errors import NO_RANKER, InvalidRequest, UnknownModel
 from engine.types import MAX_SEED, Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale, Variation
 
@@ -32,6 +32,7 @@ def complete(request: R, info: ModelInfo) -> R:
         raise InvalidRequest(f"{info.key} cannot do {task_of(request)}.", f"It does {', '.join(sorted(info.tasks))}.")
     if request.best_of and not info.ranks:
         raise InvalidRequest(*NO_RANKER)
+    tags.check(request.prompt, request.negative_prompt, info)
     width, height = (
         request.result_size if isinstance(request, Inpaint | Outpaint | Upscale) else (info.width, info.height)
     )

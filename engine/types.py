@@ -36,7 +36,7 @@ class Recipe:
     `request` holds the resolved request as plain JSON values (no None that a default filled, no pictures: an init image
     appears as its sha256). `index` counts the paintings of its job, so `seed` is the request's plus it, also when only
     the best were kept. `versions`, `device`, `dtype`, `mode`, `rows` are
-    what "the same seed, the same bytes" depends on besides.
+    what "the same seed, the same bytes" depends on besides. `adapters`: the sha256 of each LoRA and embedding in use.
     """
 
     task: str
@@ -50,6 +50,7 @@ class Recipe:
     dtype: str
     device: str
     versions: Mapping[str, str]
+    adapters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class ModelInfo:
         weighted_prompts: whether `(word:1.3)` has an effect (T5 encoders ignore it).
         ranks: whether a CLIP is there that can tell which of its pictures match a prompt best.
         upscaler: of the engine, whatever the model.
+        loras: those that fit it, by the name in `<lora:name:0.8>`. embeddings: words that stand for textual inversions.
     """
 
     key: str
@@ -97,6 +99,8 @@ class ModelInfo:
     weighted_prompts: bool = True
     ranks: bool = False
     upscaler: Upscaler = Upscaler()
+    loras: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- events, in the order a ticket sees them

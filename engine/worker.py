@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from greenlet import GreenletExit
 
-from engine import devices, edits, forwards, resolve  # devices comes before torch
+from engine import devices, edits, forwards, resolve, tags, variants  # devices comes before torch
 from engine import painting as paintings
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory
 from engine.failures import failure
@@ -21,7 +21,7 @@ from engine.lineup import Lineup
 from engine.options import Options
 from engine.policy import Pace
 from engine.preview import Throttle
-from engine.residency import MIB, Residency
+from engine.residency import MIB, Model, Residency
 from engine.rows import Pins, RowCounts
 from engine.sight import judging
 from engine.sight.eyes import Eyes
@@ -192,13 +192,25 @@ class Worker:
         job = painting.job
         try:
             self._eyes.ready()
-            painting.model = model = self._residency.get(edits.painter_of(job.request), time.perf_counter())
+            model = self._model(job)
         except EngineError as error:
             return self._end(job, Failed(error=error))
         self.loaded = self._residency.loaded
-        model.users += 1
+        painting.model = model
+        model.lease()
         painting.pipe, painting.fiber = paintings.begin(job.request, painting.index, painting.part, model, job.info)
         self._resume(painting)
+
+    def _model(self, job: Job) -> Model:
+        """The model that paints a job, with the adapters its prompt names. Raises: ModelUnloadable."""
+        now = time.perf_counter()
+        model = self._residency.get(edits.painter_of(job.request), now)
+        if edits.sharpens(job.request):
+            return model
+        loras, words = tags.used(job.request, job.info)
+        known = self._options.adapters
+        wanted = {known["lora"][name]: weight for name, weight in loras.items()}
+        return variants.of(model, wanted | dict.fromkeys((known["embedding"][name] for name in words), 1.0), now)
 
     def _resume(self, painting: Painting, value: Any = None, error: BaseException | None = None) -> None:
         """Run a fiber to its next call. The pipeline's edge: whatever it raises is that one job's failure."""
@@ -264,7 +276,7 @@ class Worker:
 
     def _release(self, painting: Painting) -> None:
         if painting.model is not None:
-            painting.model.users -= 1
+            painting.model.release()
         painting.model, painting.pipe, painting.call = None, None, None
         painting.fiber = None  # a picture of 4096 px has a thousand of them
 
@@ -282,6 +294,7 @@ class Worker:
             dtype=self.facts["dtype"],
             device=self._device.type,
             versions=self._versions,
+            adapters=painting.model.adapters,
         )
 
     # ------------------------------------------------------------------ forwards

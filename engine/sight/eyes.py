@@ -17,6 +17,7 @@ from engine.sight.describing import Vocabulary
 from engine.sight.loading import Reader, loaded
 from engine.sight.options import Sight, own_ranker
 from engine.sight.safety import Judge
+from engine.tags import without
 from engine.verdicts import Verdict
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Eyes:
         location = self._sight.ranker or self._rankers.get(model)
         if not location:
             raise InvalidRequest(*NO_RANKER)
-        return ranking.scores(self._reader("ranker", location), plain_text(prompt), images)
+        return ranking.scores(self._reader("ranker", location), plain_text(without(prompt)), images)
 
     def _reader(self, kind: str, location: str) -> Reader:
         load = {"captioner": describing.captioner, "segmenter": segmenting.segmenter, "ranker": ranking.ranker}[kind]

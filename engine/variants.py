@@ -1,0 +1,106 @@
+"""A model as LoRAs and textual inversions change it: a second model that shares the first one's weights.
+
+The modules are copied without their tensors, and diffusers' own loaders put the adapters into the copies. So the model
+itself is never touched, its pictures stay what they are, and calls of different adapters are calls of different
+modules, which are never joined. Lives in the engine's thread.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from engine import catalogue, residency, tags
+from engine.adapters import Adapter
+from engine.errors import ModelUnloadable
+from engine.residency import Model
+
+MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
+_FAILURES = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
+
+Wanted = Mapping[Adapter, float]
+
+
+def of(base: Model, wanted: Wanted, now: float) -> Model:
+    """The model with these adapters at these weights; itself when there are none. Raises: ModelUnloadable."""
+    if not wanted:
+        return base
+    key = tuple((adapter.kind, adapter.name, weight) for adapter, weight in wanted.items())
+    if key not in base.variants:
+        base.variants[key] = _made(base, wanted)
+        _drop_idle(base, key)
+    base.variants[key].last_used = now
+    return base.variants[key]
+
+
+def _drop_idle(base: Model, keep: object) -> None:
+    idle = sorted((m.last_used, k) for k, m in base.variants.items() if not m.users and k != keep)
+    for _, key in idle[: max(0, len(idle) - MOST_IDLE)]:
+        base.variants.pop(key).encoders.clear()
+
+
+def _made(base: Model, wanted: Wanted) -> Model:
+    names = " and ".join(adapter.name for adapter in wanted)
+    pipe, loras = copy.copy(base.pipe), {a: weight for a, weight in wanted.items() if a.kind == "lora"}
+    words = [adapter for adapter in wanted if adapter.kind == "embedding"]
+    for name, part in base.pipe.components.items():
+        if loras and part is not None and name in residency.DENOISERS:
+            pipe.__dict__[name] = shared_copy(part)
+        elif part is not None and name.startswith("text_encoder"):
+            pipe.__dict__[name] = shared_copy(part, own_words=bool(words))
+        elif words and part is not None and name.startswith("tokenizer"):
+            pipe.__dict__[name] = copy.deepcopy(part)
+    try:
+        for word in words:
+            _teach(pipe, word)
+        _attach(pipe, loras)
+    except _FAILURES as error:
+        raise ModelUnloadable(name=f"{base.key} with {names}", reason=residency.first_line(error)) from error
+    return Model(
+        key=base.key,
+        family=base.family,
+        pipe=pipe,
+        sha256=base.sha256,
+        default_scheduler=base.default_scheduler,
+        nbytes=sum(adapter.path.stat().st_size for adapter in wanted),
+        base=base,
+        adapters={adapter.name: _sha256(adapter) for adapter in wanted},
+    )
+
+
+def shared_copy(module: torch.nn.Module, *, own_words: bool = False) -> torch.nn.Module:
+    """The module's structure anew around the same tensors; `own_words`: but for a text encoder's table of tokens."""
+    whole: Any = module
+    table = whole.get_input_embeddings().weight if own_words else None
+    tensors = (*module.parameters(), *module.buffers())
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors if tensor is not table})
+
+
+def _attach(pipe: Any, loras: Wanted) -> None:
+    names = [f"easel{number}" for number in range(len(loras))]  # peft looks for "lora_" in names
+    for name, adapter in zip(names, loras, strict=True):
+        pipe.load_lora_weights(load_file(adapter.path), adapter_name=name)
+    if names:
+        pipe.set_adapters(names, list(loras.values()))
+
+
+def _teach(pipe: Any, word: Adapter) -> None:
+    """Give the text encoders the word's vectors, as the file has them for each."""
+    vectors = load_file(word.path)
+    if len(word.body.clips) == 1:
+        pipe.load_textual_inversion(vectors, token=tags.token(word.name))
+        return
+    for part, suffix in (("clip_l", ""), ("clip_g", "_2")):
+        encoder, tokenizer = getattr(pipe, f"text_encoder{suffix}"), getattr(pipe, f"tokenizer{suffix}")
+        pipe.load_textual_inversion(
+            vectors[part], token=tags.token(word.name), text_encoder=encoder, tokenizer=tokenizer
+        )
+
+
+def _sha256(adapter: Adapter) -> str:
+    return residency.weights_sha256(catalogue.Source(key=adapter.name, location=str(adapter.path)))
