@@ -69,6 +69,8 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
     return Engine(
         model=settings.model,
         models=settings.models,
+        loras=settings.loras,
+        embeddings=settings.embeddings,
         device=settings.device,
         dtype=settings.dtype,
         mode=settings.mode,

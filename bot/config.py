@@ -25,6 +25,7 @@ class Sku(BaseModel):
     max_pixels: int | None = Field(None, ge=4096, le=8192 * 8192)
     max_steps: int | None = Field(None, ge=1, le=150)
     models: tuple[str, ...] | None = None
+    loras: tuple[str, ...] | None = None
     weight: float | None = Field(None, ge=0.1, le=100)
     relax: bool | None = None
 
@@ -50,6 +51,10 @@ class Settings(BaseSettings):
 
     model: str = Field("mini", description="Default model: `mini`, a diffusers folder, hub id or .safetensors file.")
     models: dict[str, str] = Field({}, description='More models by name, as JSON: {"sdxl": "/models/sdxl"}.')
+    loras: dict[str, str] = Field({}, description='LoRAs by name, as JSON: {"waves": "/models/waves.safetensors"}.')
+    embeddings: dict[str, str] = Field(
+        {}, description='Textual inversions by their word, as JSON: {"dawn": "/models/dawn.safetensors"}.'
+    )
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="Precision of the denoiser.")
     mode: Literal["exact", "fast"] = Field("exact", description="`exact`: the same seed gives the same bytes, always.")

@@ -52,8 +52,14 @@ def _described(info: ModelInfo, note: ModelNote) -> str:
         f"-# {info.width}x{info.height}, {info.num_inference_steps} steps, guidance {info.guidance_scale:g}, "
         f"{info.scheduler} · up to {info.max_pixels:,} pixels, sides in steps of {info.multiple_px}",
         f"-# Can do: {tasks}" + ("" if info.weighted_prompts else " · does not know weights such as (word:1.3)"),
+        _named("LoRAs, as <lora:name:0.8> in the prompt", info.loras),
+        _named("Words it was taught", info.embeddings),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _named(label: str, names: tuple[str, ...]) -> str:
+    return f"-# {label}: {shown(', '.join(names), 500)}" if names else ""
 
 
 def _place(task: str) -> int:

@@ -14,8 +14,8 @@ from bot.services import edits
 from bot.services.terms import Terms
 from bot.spec import BlendEdit, Edit, Spec, TaskName, UpscaleEdit
 from bot.text import quoted, visible
-from engine import schedulers
-from engine.errors import UnknownScheduler
+from engine import schedulers, tags
+from engine.errors import InvalidRequest, UnknownScheduler
 from engine.types import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, ModelInfo
 
 # The engine's own defaults, but for inpaint: its surroundings flow in there, and some of that should be kept.
@@ -54,6 +54,7 @@ def resolve(
         raise BadInput("Styles belong to a server and hold for /imagine and edits in it. Leave --style out here.")
     task: TaskName = edit.kind if edit else "img2img" if init_image else "txt2img"
     info = _able(models, draft.model, task, terms)
+    _check_loras(draft, info, models, terms)
     _check_ranges(draft)
     edit = _named(edit, info) if isinstance(edit, UpscaleEdit) else edit
     edit, (width, height), note = _sized(draft, info, init_size, edit, terms.max_pixels)
@@ -120,6 +121,18 @@ def _allowed(models: Sequence[ModelInfo], name: str | None, terms: Terms) -> Seq
     if models and not mine:
         raise BadInput("None of the models you may use here is loaded. Tell an admin of this server.")
     return mine
+
+
+def _check_loras(draft: Draft, info: ModelInfo, models: Sequence[ModelInfo], terms: Terms) -> None:
+    """Every LoRA in the prompt fits the model, and these terms include it. Raises: BadInput."""
+    try:
+        named = tags.check(draft.prompt, draft.negative_prompt or "", info, models)
+    except InvalidRequest as error:
+        raise BadInput(visible(str(error))) from None
+    refused = [key for key in named if terms.loras is not None and key not in terms.loras]
+    if refused:
+        mine = ", ".join(key for key in info.loras if key in (terms.loras or ())) or "none"
+        raise BadInput(f"The LoRA {refused[0]} is not among those you may use here. You may use: {mine}.")
 
 
 def _check_ranges(draft: Draft) -> None:

@@ -13,7 +13,7 @@ from bot.parameters import Parameters
 from bot.services import drafts
 from bot.services.terms import Terms
 from bot.text import quoted, visible
-from engine import schedulers
+from engine import schedulers, tags
 from engine.errors import UnknownScheduler
 from engine.types import MAX_SEED, ModelInfo
 
@@ -33,7 +33,8 @@ def of(said: Parameters, models: Sequence[ModelInfo], terms: Terms) -> Rerun:
     changes: list[str] = []
     allowed = [info for info in models if terms.models is None or info.key in terms.models]
     info = _model(said, allowed or models, changes)
-    prompt = _words(said.prompt, MAX_PROMPT_CHARS, "prompt", changes)
+    loras = [key for key in info.loras if terms.loras is None or key in terms.loras]
+    prompt = _words(said.prompt, MAX_PROMPT_CHARS, "prompt", changes, loras)
     draft = Draft(
         prompt=prompt,
         negative_prompt=_words(said.negative_prompt, MAX_NEGATIVE_CHARS, "negative prompt", changes) or None,
@@ -53,23 +54,14 @@ def of(said: Parameters, models: Sequence[ModelInfo], terms: Terms) -> Rerun:
     return Rerun(draft=draft, changes=tuple(changes))
 
 
-def _words(text: str, most: int, what: str, changes: list[str]) -> str:
-    plain = visible(_without_loras(text))
-    if LORA in text.casefold():
-        changes.append("Its LoRAs are left out.")
+def _words(text: str, most: int, what: str, changes: list[str], loras: Sequence[str] = ()) -> str:
+    kept = tags.keeping(text, loras)
+    if kept != text:
+        changes.append("Its LoRAs are left out." if LORA not in kept else "LoRAs that are not here are left out.")
+    plain = visible(kept)
     if len(plain) > most:
         changes.append(f"The {what} is cut to {most:,} characters.")
     return plain[:most]
-
-
-def _without_loras(text: str) -> str:
-    """The text without A1111's `<lora:name:weight>`; each character is looked at once."""
-    kept: list[str] = []
-    at, folded = 0, text.casefold() if len(text.casefold()) == len(text) else text
-    while (start := folded.find(LORA, at)) >= 0 and (end := text.find(">", start)) >= 0:
-        kept.append(text[at:start])
-        at = end + 1
-    return "".join([*kept, text[at:]])
 
 
 def _model(said: Parameters, models: Sequence[ModelInfo], changes: list[str]) -> ModelInfo:

@@ -45,6 +45,7 @@ def _quota(sku: Sku) -> Quota:
         max_pixels=sku.max_pixels,
         max_steps=sku.max_steps,
         models=None if sku.models is None else frozenset(sku.models),
+        loras=None if sku.loras is None else frozenset(sku.loras),
         weight=sku.weight,
         relax=sku.relax,
     )

@@ -10,7 +10,7 @@ from bot.config import Settings
 from bot.store.records import Limits, Quota
 
 Period = Literal["day", "month"]
-ALL_MODELS = frozenset({"*"})
+ALL = frozenset({"*"})
 OTHERS = 4  # one member has a quarter of the engine's jobs at most, if nothing else is set
 DAYS = {"day": 30, "month": 1}  # how many periods a month has, for comparing allowances
 
@@ -23,7 +23,7 @@ class Terms:
         allowance_mc: free millicredits each `period` (UTC).
         max_queued: jobs waiting or running at once. max_running: of them in the engine at once.
         max_pixels, max_steps: of one picture.
-        models: those allowed by name; None = all.
+        models, loras: those allowed by name; None = all.
         weight: share of the queue against others, 1 = normal.
         relax: without credits a job still runs, free and slower.
         server_cap_mc: most millicredits that the whole server may spend a day; None = no cap.
@@ -36,6 +36,7 @@ class Terms:
     max_pixels: int
     max_steps: int
     models: frozenset[str] | None = None
+    loras: frozenset[str] | None = None
     weight: float = 1.0
     relax: bool = False
     server_cap_mc: int | None = None
@@ -62,7 +63,8 @@ def default_quota(settings: Settings) -> Quota:
         max_running=max(1, settings.max_running // OTHERS),  # room for others, whoever floods the queue
         max_pixels=settings.max_pixels,
         max_steps=settings.max_steps,
-        models=ALL_MODELS,
+        models=ALL,
+        loras=ALL,
         weight=1.0,
         relax=settings.relax,
     )
@@ -76,8 +78,8 @@ def default_terms(settings: Settings) -> Terms:
 def terms_of(quota: Quota, server_cap_mc: int | None) -> Terms:
     """Terms of a quota whose every field is said."""
     said: dict[str, Any] = {field.name: getattr(quota, field.name) for field in fields(Quota)}
-    models = None if "*" in said["models"] else said["models"]
-    return Terms(**said | {"models": models, "server_cap_mc": server_cap_mc})
+    lists = {name: None if "*" in said[name] else said[name] for name in ("models", "loras")}
+    return Terms(**said | lists | {"server_cap_mc": server_cap_mc})
 
 
 def overlaid(base: Quota, over: Quota) -> Quota:
@@ -87,7 +89,7 @@ def overlaid(base: Quota, over: Quota) -> Quota:
 
 
 def most_generous(base: Quota, more: Iterable[Quota]) -> Quota:
-    """Field by field the best of several; an allowance is worth what it gives in a month, models add up."""
+    """Field by field the best of several; an allowance is worth what it gives in a month, lists add up."""
     best = base
     for other in more:
         best = _better(best, overlaid(best, other))

@@ -73,10 +73,15 @@ def _quota_of(row: sqlite3.Row) -> Quota:
         max_running=row["max_running"],
         max_pixels=row["max_pixels"],
         max_steps=row["max_steps"],
-        models=None if row["models"] is None else frozenset(json.loads(row["models"])),
+        models=_names(row["models"]),
+        loras=_names(row["loras"]),
         weight=row["weight"],
         relax=None if row["relax"] is None else bool(row["relax"]),
     )
+
+
+def _names(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(json.loads(text))
 
 
 # ---------------------------------------------------------------- bought with Discord

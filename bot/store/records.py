@@ -208,7 +208,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """What a role or a person is allowed; None = not said here. `models` holds `*` when all are allowed."""
+    """What a role or a person is allowed; None = not said here. `models` and `loras` hold `*` when all are."""
 
     allowance_mc: int | None = None
     period: Literal["day", "month"] | None = None
@@ -217,6 +217,7 @@ class Quota:
     max_pixels: int | None = None
     max_steps: int | None = None
     models: frozenset[str] | None = None
+    loras: frozenset[str] | None = None
     weight: float | None = None
     relax: bool | None = None
 

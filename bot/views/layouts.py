@@ -21,7 +21,7 @@ from bot.views.parts import gallery as _gallery
 from bot.views.parts import row as _row
 from bot.views.parts import view as _view
 from bot.views.press import Press
-from engine import mini
+from engine import mini, tags
 from engine.types import ModelInfo
 
 PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
@@ -60,7 +60,7 @@ class Layouts:
     def waiting(self, job: Job, state: Painting, preview: str | None = None) -> LayoutView:
         """A job in the queue or being painted. `preview` names the attached picture."""
         parts: list[discord.ui.Item[LayoutView]] = [
-            TextDisplay(_noted(f"{self.headline(job)}\n{progress_line(state)}", hint(job.spec)))
+            TextDisplay(_noted(f"{self.headline(job)}\n{progress_line(state)}", self._hint(job.spec)))
         ]
         if preview:
             parts.append(_gallery(preview, "Preview of a picture that is still being painted"))
@@ -80,7 +80,7 @@ class Layouts:
         vary = [Press(PressId(Action.VARY, image.id), f"V{n}") for n, image in enumerate(images[:4], 1)]
         return _view(
             [
-                TextDisplay(_noted(self.headline(job), hint(job.spec), job.spec.note, note)),
+                TextDisplay(_noted(self.headline(job), self._hint(job.spec), job.spec.note, note)),
                 _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images)),
                 _row(*pick, Press(PressId(Action.REROLL, first), "", emoji="🔄")),
                 _row(*vary, Press(PressId(Action.REMIX, first), "Remix", emoji="🎛️")),
@@ -103,7 +103,9 @@ class Layouts:
         stars: int | None,
     ) -> LayoutView:
         """A comparison's sheet. Delete takes all of it."""
-        words: TextDisplay[LayoutView] = TextDisplay(_noted(self.headline(job), hint(job.spec), job.spec.note, note))
+        words: TextDisplay[LayoutView] = TextDisplay(
+            _noted(self.headline(job), self._hint(job.spec), job.spec.note, note)
+        )
         sheet = _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images))
         return _view([words, sheet, *comparisons.rows(compare, images, single.star(job.id, stars))], DONE)
 
@@ -120,7 +122,7 @@ class Layouts:
         """One image at full size. Delete takes a `copy` away alone, and the only post with its job."""
         job = replace(job, spec=job.spec_of(image))  # its own seed, so that its line gives it alone
         buttons = single.rows(job.spec, image, self._tasks(job.spec), copy=copy, stars=single.star(job.id, stars))
-        words = _noted(self.headline(job), hint(job.spec), job.spec.note, note)
+        words = _noted(self.headline(job), self._hint(job.spec), job.spec.note, note)
         picture = _gallery(filename, alt_text(job), spoiler=image.flagged)
         return _view([TextDisplay(words), picture, *buttons], DONE)
 
@@ -174,6 +176,13 @@ class Layouts:
 
     def _info(self, spec: Spec) -> ModelInfo | None:
         return next((info for info in self._models() if info.key == spec.model), None)
+
+    def _hint(self, spec: Spec) -> str:
+        """What the embedded model does not know of a prompt, as a sentence; nothing for other models."""
+        info = self._info(spec)
+        if spec.model != MINI or info is None:
+            return ""
+        return shown(mini.hint(tags.strange(spec.prompt, info.embeddings)) or "", 400)
 
     def _tasks(self, spec: Spec) -> frozenset[str]:
         """What the picture's model can do; when it is gone, what any other can."""
@@ -268,11 +277,6 @@ def _eta(seconds: float | None) -> str:
 def _ordinal(n: int) -> str:
     suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
     return f"{n}{suffix}"
-
-
-def hint(spec: Spec) -> str:
-    """What the embedded model does not know of a prompt, as a sentence; nothing for other models."""
-    return shown(mini.hint(spec.prompt) or "", 400) if spec.model == MINI else ""
 
 
 def _noted(text: str, *notes: str) -> str:

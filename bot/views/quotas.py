@@ -33,7 +33,8 @@ def quota_text(quota: Quota, until_ms: int | None = None) -> str:
         None if quota.max_queued is None else f"{quota.max_queued} on their way",
         None if quota.max_pixels is None else f"up to {quota.max_pixels:,} pixels",
         None if quota.max_steps is None else f"up to {quota.max_steps} steps",
-        None if quota.models is None else _models_text(quota.models),
+        None if quota.models is None else _list_text("models", quota.models),
+        None if quota.loras is None else _list_text("LoRAs", quota.loras),
         None if quota.weight is None else f"weight {quota.weight:g}",
         None if quota.relax is None else f"relax lane {'on' if quota.relax else 'off'}",
     ]
@@ -52,14 +53,17 @@ def terms_text(terms: Terms) -> str:
             max_pixels=terms.max_pixels,
             max_steps=terms.max_steps,
             models=terms.models,
+            loras=terms.loras,
             weight=terms.weight,
             relax=terms.relax,
         )
     )
 
 
-def _models_text(models: frozenset[str]) -> str:
-    return "all models" if "*" in models else "models " + ", ".join(shown(key, 80) for key in sorted(models))
+def _list_text(what: str, names: frozenset[str]) -> str:
+    if not names:
+        return f"no {what}"
+    return f"all {what}" if "*" in names else f"{what} " + ", ".join(shown(name, 80) for name in sorted(names))
 
 
 def server_text(server: ServerQuotas, default: Quota, guild_id: int, now_ms: int) -> str:

@@ -36,6 +36,7 @@ OPTIONS = {
     "max_pixels": "Largest picture: width times height",
     "max_steps": "Most steps of a picture",
     "models": "Models that may be used, separated by commas; * for all",
+    "loras": "LoRAs that may be used, separated by commas; * for all, none for none",
     "weight": "Share of the queue against others; 1 is normal",
     "relax": "Without credits: paint for nothing, more slowly",
     "server_credits_a_day": "What all members together may spend a day; 0 = no cap",
@@ -79,6 +80,7 @@ def _quota(group: app_commands.Group) -> None:
         max_pixels: Range[int, 4096, MOST_PIXELS] | None = None,
         max_steps: Range[int, 1, MAX_STEPS] | None = None,
         models: Range[str, 0, 1000] | None = None,
+        loras: Range[str, 0, 1000] | None = None,
         weight: Range[float, 0.1, 100.0] | None = None,
         relax: bool | None = None,
         server_credits_a_day: Range[int, 0, MOST_CREDITS] | None = None,
@@ -95,6 +97,7 @@ def _quota(group: app_commands.Group) -> None:
             max_pixels=max_pixels,
             max_steps=max_steps,
             models=read_models(interaction, models),
+            loras=_read_loras(interaction, loras),
             weight=weight,
             relax=relax,
         )
@@ -130,6 +133,19 @@ def read_models(interaction: Interaction, text: str | None) -> frozenset[str] | 
     if not found:
         raise BadInput("Name at least one model, or * for all.")
     return found
+
+
+def _read_loras(interaction: Interaction, text: str | None) -> frozenset[str] | None:
+    """The LoRAs' keys. Raises: BadInput."""
+    if text is None or text.strip().casefold() == "none":
+        return None if text is None else frozenset()
+    known = {key.casefold(): key for info in interaction.client.studio.backend.models() for key in info.loras}
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name != "*" and name.casefold() not in known]
+    if unknown or not names:
+        there = ", ".join(known.values()) or "none yet"
+        raise BadInput(f"There is no LoRA {quoted(', '.join(unknown))}. Name some of these, or * for all: {there}.")
+    return frozenset(known.get(name.casefold(), name) for name in names)
 
 
 async def _answer(interaction: Interaction, asked: Asked) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from discord.ui import TextDisplay
@@ -47,7 +48,8 @@ def install(client: Client, panel: Panel) -> None:
             details = {"server_mc_a_day": cap, "gifts_mc_a_day": gifts}
             await studio.audit.record(by.guild_id, by.user_id, "quota.server", "", details)
         else:
-            quota = _read(interaction, said)
+            kept = (await studio.quotas.server(by.guild_id)).roles.get(number, Quota())
+            quota = replace(_read(interaction, said), loras=kept.loras)  # a form has room for five lines
             await studio.quotas.set_role(by.guild_id, number, quota if quota != Quota() else None)
             action = "quota.set" if quota != Quota() else "quota.clear"
             await studio.audit.record(by.guild_id, by.user_id, action, f"role:{number}", details_of(quota))

@@ -1,0 +1,96 @@
+"""What a prompt says of LoRAs and taught words, and what is refused before anything is charged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot.config import Settings
+from bot.errors import BadInput
+from bot.grammar import Draft
+from bot.parameters import Parameters
+from bot.services import drafts, rerun
+from bot.services.terms import default_quota, default_terms, most_generous, overlaid, terms_of
+from bot.store.records import Quota
+from engine import InvalidRequest, Txt2Img, tags
+from engine.fake import MINI
+
+INFO = replace(MINI, loras=("waves", "ink.v2"), embeddings=("dawn",))
+LARGE = replace(MINI, key="large", loras=("grand",))
+TERMS = default_terms(Settings(_env_file=None))
+
+
+def spec(prompt: str, terms: object = TERMS, negative: str = "", model: str = "mini") -> object:
+    draft = Draft(prompt=prompt, negative_prompt=negative, model=model)
+    return drafts.resolve(draft, (INFO, LARGE), terms, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "wanted", "left"),
+    [
+        ("a red boat", {}, "a red boat"),
+        ("a  red\nboat", {}, "a  red\nboat"),
+        ("a <lora:waves:0.8> boat", {"waves": 0.8}, "a boat"),
+        ("a boat<LoRA:ink.v2>", {"ink.v2": 1.0}, "a boat"),
+        ("<lora:waves:.5><lora:waves:.25> boat", {"waves": 0.75}, "boat"),
+        ("(a boat <lora:waves:-1>:1.2)", {"waves": -1.0}, "(a boat :1.2)"),
+        ("a <lora boat>", {}, "a <lora boat>"),
+        ("<lora:" * 500, {}, "<lora:" * 500),
+    ],
+)
+def test_tags_are_read_and_taken_out(prompt: str, wanted: dict[str, float], left: str) -> None:
+    assert tags.loras(prompt) == wanted
+    assert tags.without(prompt) == left
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "5", "", "much", "1e9"])
+def test_a_weight_is_a_small_number(weight: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"no number from -4 to 4"):
+        tags.loras(f"a boat <lora:waves:{weight}>")
+
+
+def test_taught_words_are_whole_words() -> None:
+    assert tags.tokens_in("Dawn, dawning, <dawn> (dawn:1.2)", ["dawn"]) == "<dawn>, dawning, <dawn> (<dawn>:1.2)"
+    request = Txt2Img(prompt="dawning <lora:dawn:1>", negative_prompt="no dawn")
+    assert tags.used(replace(request, prompt="dawning"), INFO) == ({}, ("dawn",))
+    assert tags.used(Txt2Img(prompt="dawning"), INFO) == ({}, ())
+    assert tags.strange("a dawn boat <lora:waves:1>", ["dawn"]).split() == ["a", "boat"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "sentence"),
+    [
+        ("<lora:wavs:1> boat", "", "Did you mean <lora:waves:1>?"),
+        ("<lora:zzz:1> boat", "", "It can use: waves, ink.v2."),
+        ("<lora:grand:1> boat", "", "The LoRA 'grand' does not fit mini. It fits: large."),
+        ("<lora:waves:9> boat", "", "no number"),
+        ("boat", "<lora:waves:1>", "negative prompt"),
+        ("<lora:@everyone `*:1> boat", "", "no LoRA '·everyone ··'."),
+        ("".join(f"<lora:x{n}:1>" for n in range(5)) + "boat", "", "at most 4"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_a_way_out(prompt: str, negative: str, sentence: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        spec(prompt, negative=negative)
+    assert sentence in str(refusal.value)
+
+
+def test_terms_name_the_loras_one_may_use() -> None:
+    base = default_quota(Settings(_env_file=None))
+    assert terms_of(base, None).loras is None
+    mine = terms_of(overlaid(base, Quota(loras=frozenset({"waves"}))), None)
+    spec("a boat <lora:Waves:0.5>", mine)
+    with pytest.raises(BadInput, match=r"ink\.v2 is not among those you may use here\. You may use: waves\."):
+        spec("a boat <lora:ink.v2:0.5>", mine)
+    few, more = Quota(loras=frozenset({"waves"})), Quota(loras=frozenset({"ink.v2"}))
+    everyone = overlaid(base, Quota(loras=frozenset()))
+    assert most_generous(everyone, [few, more]).loras == {"waves", "ink.v2"}
+
+
+def test_a_strangers_prompt_keeps_the_loras_that_are_here() -> None:
+    said = Parameters(tool="A1111", prompt="a boat <lora:waves:0.8> <lora:other:1>")
+    found = rerun.of(said, (INFO,), TERMS)
+    assert "<lora:waves:0.8>" in found.draft.prompt
+    assert "other" not in found.draft.prompt
+    assert "LoRAs that are not here are left out." in found.changes
