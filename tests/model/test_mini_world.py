@@ -110,6 +110,10 @@ def test_some_captions_leave_every_colour_open(rng: random.Random) -> None:
     assert 0.1 < sum("teal" not in text and "turquoise" not in text for text in texts) / 400 < 0.4
 
 
+def test_what_only_an_adapter_knows_can_be_described(rng: random.Random) -> None:
+    assert "cactus" in caption(rng, one("cactus", "green"))
+
+
 def test_typical_colours_are_never_held_out() -> None:
     assert set(NATURAL) == set(THINGS)
     assert not any(is_held_out(kind, colour) for kind, colour in NATURAL.items())

@@ -44,14 +44,14 @@ def _phrase(rng: random.Random, thing: Thing, *, colourless: bool) -> str:
     parts = []
     if thing.size in SIZES and rng.random() < 0.75:
         parts.append(rng.choice(SIZES[thing.size]))
-    if not colourless and rng.random() > (0.5 if NATURAL[thing.kind] == thing.colour else 0.1):
+    if not colourless and rng.random() > (0.5 if NATURAL.get(thing.kind) == thing.colour else 0.1):
         parts.append(_name(rng, thing.colour))
     return " ".join([*parts, _name(rng, thing.kind)])
 
 
 def _counted(rng: random.Random, scene: Scene) -> str:
     thing = scene.things[0]
-    colour = "" if NATURAL[thing.kind] == thing.colour and rng.random() < 0.3 else _name(rng, thing.colour) + " "
+    colour = "" if NATURAL.get(thing.kind) == thing.colour and rng.random() < 0.3 else _name(rng, thing.colour) + " "
     return f"{rng.choice(NUMBERS[scene.count])} {colour}{plural(_name(rng, thing.kind))}"
 
 
