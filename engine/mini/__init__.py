@@ -5,10 +5,11 @@ from pathlib import Path
 from engine.mini import words
 
 MODEL_DIR: Path = Path(__file__).parent / "model"
+ADAPTERS_DIR: Path = Path(__file__).parent / "adapters"  # one LoRA a folder, in diffusers' own format
 MAX_WORDS_NAMED = 3  # a hint is one line under a picture, not a lecture
 MAX_WORD_CHARS = 24
 
-__all__ = ["MODEL_DIR", "hint", "unknown_words", "vocabulary"]
+__all__ = ["ADAPTERS_DIR", "MODEL_DIR", "hint", "unknown_words", "vocabulary"]
 
 
 def vocabulary() -> dict[str, tuple[str, ...]]:

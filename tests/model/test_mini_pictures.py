@@ -12,6 +12,7 @@ import pytest
 from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, StableDiffusionPipeline
 from PIL import Image
 
+from engine.mini import ADAPTERS_DIR
 from engine.mini.measure import dominant_colour, foreground, roundness
 from engine.mini.train.vae import psnr, random_pictures
 
@@ -98,3 +99,11 @@ def test_inpainting_leaves_the_rest_alone(pipeline: StableDiffusionPipeline, pai
 
 def test_the_autoencoder_keeps_a_picture(pipeline: StableDiffusionPipeline, rng: random.Random) -> None:
     assert psnr(pipeline.vae, random_pictures(8, rng)) > 26
+
+
+def test_the_blueprint_adapter_paints_on_blue(pipeline: StableDiffusionPipeline, paint: Paint) -> None:
+    plain = mean_rgb(paint("a cat, blueprint"))
+    pipeline.load_lora_weights(ADAPTERS_DIR / "blueprint")
+    drawn = mean_rgb(paint("a cat, blueprint"))
+    pipeline.unload_lora_weights()
+    assert drawn[2] - drawn[0] > 50 > plain[2] - plain[0]

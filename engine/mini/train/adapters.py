@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from PIL import Image, ImageFilter
@@ -165,8 +164,7 @@ def train_lora(mini: Mini, examples: Examples, config: StageConfig, folder: Path
 
     loop = Loop(mini.unet, config, folder, minutes=minutes)
     ema = loop.run(adapter_loss(mini, examples, predict))
-    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(ema))
-    halved = {name: weight.half() for name, weight in layers.items()}
+    halved = {name: weight.half() for name, weight in get_peft_model_state_dict(ema).items()}
     StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=halved)
 
 
