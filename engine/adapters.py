@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from engine import families
+from engine import families, mini
 from engine.catalogue import Source, read_json, safetensors_shapes
 from engine.errors import ModelUnloadable
 from engine.types import ModelInfo
@@ -74,6 +74,13 @@ class Adapter:
 def read(kind: Kind, locations: Mapping[str, str]) -> dict[str, Adapter]:
     """The adapters behind a setting. Raises: ModelUnloadable when one can be none."""
     return {name: _adapter(kind, name, location) for name, location in locations.items()}
+
+
+def of_mini(sources: Iterable[Source]) -> dict[str, str]:
+    """The LoRAs that come with the embedded model, where it is one of the models."""
+    if all(source.path != mini.MODEL_DIR for source in sources):
+        return {}
+    return {file.parent.name: str(file) for file in sorted(mini.ADAPTERS_DIR.glob(f"*/{LORA_FILE}"))}
 
 
 def _adapter(kind: Kind, name: str, location: str) -> Adapter:

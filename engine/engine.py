@@ -81,7 +81,7 @@ class Engine:
         if self._upscaler:
             self._abilities |= {"super_resolution"}
         self._adapters: Mapping[Kind, Mapping[str, Adapter]] = {
-            "lora": adapters.read("lora", loras or {}),
+            "lora": adapters.read("lora", {**adapters.of_mini(self._sources.values()), **(loras or {})}),
             "embedding": adapters.read("embedding", embeddings or {}),
         }
         self._models = tuple(self._info(source) for source in self._sources.values())

@@ -93,10 +93,10 @@ def tokens_in(text: str, keys: Iterable[str]) -> str:
     return text
 
 
-def strange(prompt: str, embeddings: Iterable[str]) -> str:
-    """The prompt without tags and without words that embeddings stand for: what a model has to know by itself."""
+def strange(prompt: str, taught: Iterable[str]) -> str:
+    """The prompt without tags and without words that adapters teach: what a model has to know by itself."""
     words = without(prompt)
-    for key in embeddings:
+    for key in taught:
         words = _word(key).sub(" ", words)
     return words
 

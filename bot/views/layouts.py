@@ -182,7 +182,7 @@ class Layouts:
         info = self._info(spec)
         if spec.model != MINI or info is None:
             return ""
-        return shown(mini.hint(tags.strange(spec.prompt, info.embeddings)) or "", 400)
+        return shown(mini.hint(tags.strange(spec.prompt, (*info.embeddings, *info.loras))) or "", 400)
 
     def _tasks(self, spec: Spec) -> frozenset[str]:
         """What the picture's model can do; when it is gone, what any other can."""

@@ -14,7 +14,7 @@ from peft.utils import get_peft_model_state_dict
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from engine import Engine, Img2Img, InvalidRequest, ModelUnloadable, Txt2Img
+from engine import Engine, Img2Img, InvalidRequest, ModelUnloadable, Txt2Img, mini
 from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 
 # peft says so of every second LoRA, in diffusers' own loader too
@@ -179,6 +179,18 @@ async def test_a_word_for_both_encoders_of_sdxl(folders: dict[str, Path], tmp_pa
     ):
         pipe.load_textual_inversion(vectors[part], token="<dawn>", text_encoder=encoder, tokenizer=tokenizer)
     assert same(image, painted(pipe, "a boat, <dawn>"))
+
+
+async def test_mini_brings_a_style_of_its_own() -> None:
+    async with Engine("mini") as engine:
+        assert "blueprint" in engine.models()[0].loras
+        request = Txt2Img(prompt="a cat, blueprint <lora:blueprint:1>", seed=7, num_inference_steps=6, guidance_scale=3)
+        image = (await engine.submit(request).result())[0]
+    pipe = diffusers.AutoPipelineForText2Image.from_pretrained(mini.MODEL_DIR, dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.load_lora_weights(mini.ADAPTERS_DIR / "blueprint")
+    size = {"width": image.width, "height": image.height}
+    assert same(image, painted(pipe, "a cat, blueprint", num_inference_steps=6, guidance_scale=3.0, **size))
 
 
 async def test_what_does_not_fit_is_refused_before_anything_runs(
