@@ -61,6 +61,22 @@ from engine.types import Backend
 
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0
+TOPICS = (
+    imagine,
+    library,
+    presses,
+    edit,
+    edit_presses,
+    reading,
+    compare,
+    region,
+    oneself,
+    styles,
+    models,
+    starring,
+    account,
+    admin,
+)
 FLUSH_S = 5.0  # what deliveries that are due get at the end
 
 
@@ -119,66 +135,59 @@ class App:
 
     async def __aenter__(self) -> Self:
         """Open the database and wire everything. Raises: StoreError."""
-        settings = self.settings
+        settings, clock = self.settings, self._clock
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        self.store = await self._stack.enter_async_context(Store.open(settings.database_path, self._clock))
-        files = ImageFiles(settings.images_dir)
+        self.store = await self._stack.enter_async_context(Store.open(settings.database_path, clock))
         self.client = Client(**self._client_options)  # type: ignore[arg-type]
-        layouts = Layouts(self.backend.models)
-        self._wishes = Wishes(self.store, self._clock, self.backend.models)
-        audit = Audit(self.store, self._clock)
-        moderation = Moderation(self.store, audit, self._clock, settings, self.backend)
+        audit = Audit(self.store, clock)
+        moderation = Moderation(self.store, audit, clock, settings, self.backend)
         stars = Stars(self.store, moderation)
-        delivery = Delivery(self.client, layouts, files, self._clock, self._wishes.quiet, stars.count)
-        sift = Safety(moderation, audit, files).sift
-        self._dispatcher = Dispatcher(self.store, self.backend, files, delivery, settings, self._clock, sift=sift)
-        self._outbox = Outbox(self.store, delivery, self._clock)
-        privacy = Privacy(self.store, files, self._dispatcher, self._clock)
-        self._upkeep = Upkeep(self.store, privacy, self._clock, settings.retention_days)
-        self.client.delivery = delivery
-        self.client.gallery = Gallery(self.client, stars, delivery)
-        self.client.notices = Notices(self.client, audit, moderation)
-        quotas = Quotas(self.store, settings, self._clock, plans_of(settings))
-        self.client.purchases = Purchases(self.client, Shop(self.store, quotas, settings, self._clock))
-        self.client.studio = Studio(
+        self._wishes = Wishes(self.store, clock, self.backend.models)
+        self._work(audit, moderation, stars)
+        self._face(audit, moderation, stars)
+        self._editor = EditorServer(
+            DiscordDesk(self.client), host=settings.web_host, port=settings.web_port, address=settings.web_address
+        )
+        for commands in TOPICS:
+            commands.install(self.client)
+        return self
+
+    def _work(self, audit: Audit, moderation: Moderation, stars: Stars) -> None:
+        """What paints, delivers and keeps house."""
+        store, clock, settings = self.store, self._clock, self.settings
+        self._files, self._layouts = ImageFiles(settings.images_dir), Layouts(self.backend.models)
+        self._delivery = Delivery(self.client, self._layouts, self._files, clock, self._wishes.quiet, stars.count)
+        sift = Safety(moderation, audit, self._files).sift
+        self._dispatcher = Dispatcher(store, self.backend, self._files, self._delivery, settings, clock, sift=sift)
+        self._outbox = Outbox(store, self._delivery, clock)
+        self._privacy = Privacy(store, self._files, self._dispatcher, clock)
+        self._upkeep = Upkeep(store, self._privacy, clock, settings.retention_days)
+
+    def _face(self, audit: Audit, moderation: Moderation, stars: Stars) -> None:
+        """What the client's commands and events work with."""
+        client, store, clock, settings = self.client, self.store, self._clock, self.settings
+        quotas = Quotas(store, settings, clock, plans_of(settings))
+        client.delivery = self._delivery
+        client.gallery = Gallery(client, stars, self._delivery)
+        client.notices = Notices(client, audit, moderation)
+        client.purchases = Purchases(client, Shop(store, quotas, settings, clock))
+        client.studio = Studio(
             settings=settings,
             backend=self.backend,
-            store=self.store,
-            files=files,
-            jobs=Jobs(self.store, files, self._dispatcher, settings, self._clock),
-            privacy=privacy,
+            store=store,
+            files=self._files,
+            jobs=Jobs(store, self._files, self._dispatcher, settings, clock),
+            privacy=self._privacy,
             upkeep=self._upkeep,
-            choosing=Choosing(self.store, self._clock),
+            choosing=Choosing(store, clock),
             wishes=self._wishes,
             audit=audit,
             moderation=moderation,
             stars=stars,
             quotas=quotas,
-            layouts=layouts,
-            clock=self._clock,
+            layouts=self._layouts,
+            clock=clock,
         )
-        self._editor = EditorServer(
-            DiscordDesk(self.client), host=settings.web_host, port=settings.web_port, address=settings.web_address
-        )
-        topics = (
-            imagine,
-            library,
-            presses,
-            edit,
-            edit_presses,
-            reading,
-            compare,
-            region,
-            oneself,
-            styles,
-            models,
-            starring,
-            account,
-            admin,
-        )
-        for commands in topics:
-            commands.install(self.client)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
