@@ -65,6 +65,7 @@ class Caller:
         self.channel, self.token, self.filesize_limit = None, "token", 10 * MIB
         self.permissions = self.app_permissions = ALL
         self.extras: dict[str, Any] = {}
+        self.data = {"name": "imagine"}
         self.type = discord.InteractionType.application_command
         self.response, self.followup, self._done = self, SimpleNamespace(send=self._said), False
 
