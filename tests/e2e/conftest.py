@@ -8,9 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from bot import notices
 from bot.config import Settings
 from bot.demo import Stage, stage
 from engine.fake import FakeEngine
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audit entries are posted at once: every action in the simulated Discord waits for those it causes."""
+    monkeypatch.setattr(notices, "PACE_S", 0.0)
 
 
 @pytest.fixture
