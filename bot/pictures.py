@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 GAP_PX = 4
+GRID_CELL_PX = 256  # smaller pictures are hard to choose from on a large screen
 GROUND, BLANK, INK = (24, 25, 28), (43, 45, 49), (236, 237, 240)
 SHEET_PX, SHEET_CELL_PX, NAMED_PX = 2560, 256, 192  # all of a sheet; one cell; the least under a name
 LETTERS, MIN_LETTERS_PX = 56, 14  # in a message a sheet is shown about 550 pixels wide
@@ -26,9 +27,15 @@ class Upload:
 
 
 def grid(images: Sequence[Image.Image], columns: int = 2) -> Image.Image:
-    """The images in two columns (or more), in reading order; one image stays alone."""
+    """The images in two columns (or more), in reading order; one image stays alone.
+
+    Small ones are enlarged a whole number of times: a grid is for choosing, the picture itself is behind its button.
+    """
     if len(images) == 1:
         return images[0]
+    if (times := GRID_CELL_PX // max(images[0].size)) > 1:
+        larger = (images[0].width * times, images[0].height * times)
+        images = [image.resize(larger, Image.Resampling.LANCZOS) for image in images]
     width, height = images[0].size
     rows = -(-len(images) // columns)
     size = (columns * width + GAP_PX * (columns - 1), rows * height + GAP_PX * (rows - 1))
