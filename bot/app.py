@@ -87,6 +87,7 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         models=settings.models,
         loras=settings.loras,
         embeddings=settings.embeddings,
+        ip_adapters=settings.ip_adapters,
         device=settings.device,
         dtype=settings.dtype,
         mode=settings.mode,

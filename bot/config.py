@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     embeddings: dict[str, str] = Field(
         {}, description='Textual inversions by their word, as JSON: {"dawn": "/models/dawn.safetensors"}.'
     )
+    ip_adapters: dict[str, str] = Field(
+        {}, description='IP-Adapters by model, as JSON: {"sdxl": "/models/ip-adapter_sdxl.safetensors"}.'
+    )
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="Precision of the denoiser.")
     mode: Literal["exact", "fast"] = Field("exact", description="`exact`: the same seed gives the same bytes, always.")

@@ -86,7 +86,7 @@ def of_mini(sources: Iterable[Source]) -> dict[str, str]:
 def _adapter(kind: Kind, name: str, location: str) -> Adapter:
     if not _NAME.fullmatch(name):
         raise ModelUnloadable(name=name, reason="such a name cannot stand in a prompt; use letters, digits and -")
-    path = _file(name, Path(location).expanduser())
+    path = weights_file(name, Path(location).expanduser())
     shapes = safetensors_shapes(path)
     body = _body_of_lora(shapes) if kind == "lora" else _body_of_embedding(shapes)
     if body == Body():
@@ -95,7 +95,7 @@ def _adapter(kind: Kind, name: str, location: str) -> Adapter:
     return Adapter(name=name, kind=kind, path=path, body=body)
 
 
-def _file(name: str, path: Path) -> Path:
+def weights_file(name: str, path: Path) -> Path:
     """The one file that holds the weights. Raises: ModelUnloadable."""
     if path.is_dir():
         files = [path / LORA_FILE] if (path / LORA_FILE).is_file() else sorted(path.glob("*.safetensors"))

@@ -1,4 +1,4 @@
-"""Blend pictures where a pipeline encodes one: its VAE answers with the mean of them all. For the engine's thread."""
+"""Blend pictures where a pipeline encodes one: the mean of their latents, or of their embeddings. For the thread."""
 
 from __future__ import annotations
 
@@ -21,6 +21,18 @@ def vae_for(request: Blend, pipe: Any) -> Stub:
     size = {"width": request.width, "height": request.height}
     tensors = [pipe.image_processor.preprocess(covering(image, request), **size) for image, _ in others]
     return _BlendingVae(pipe.vae, tensors, [first, *(share for _, share in others)])
+
+
+def embeddings_of(request: Blend, pipe: Any) -> list[torch.Tensor]:
+    """What an IP-Adapter's pipeline takes for its pictures: the mean of what it makes of each, by their shares."""
+    assert request.guidance_scale is not None
+    guided = request.guidance_scale > 1 and pipe.unet.config.time_cond_proj_dim is None
+    device = pipe.unet.device
+    each = [
+        (pipe.prepare_ip_adapter_image_embeds([image.convert("RGB")], None, device, 1, guided), share)
+        for image, share in request.shares
+    ]
+    return [sum(embedding[i] * share for embedding, share in each) for i in range(len(each[0][0]))]
 
 
 class _BlendingVae(Stub):

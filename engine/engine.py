@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from PIL import Image
 
-from engine import adapters, catalogue, edits, families, resolve, verdicts
+from engine import adapters, catalogue, edits, families, image_prompts, resolve, verdicts
 from engine.adapters import Adapter, Kind
 from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
@@ -52,6 +52,7 @@ class Engine:
         upscaler: makes faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id; "" = Lanczos.
         loras: `.safetensors` files, or folders with one, by the name in `<lora:name:0.8>`.
         embeddings: textual inversions by the word that stands for them; files likewise.
+        ip_adapters: by model: an IP-Adapter with its `image_encoder` folder beside it, for blends by image embeddings.
 
     Raises: ModelUnloadable when a model is not there.
     """
@@ -73,6 +74,7 @@ class Engine:
         upscaler: str = "",
         loras: Mapping[str, str] | None = None,
         embeddings: Mapping[str, str] | None = None,
+        ip_adapters: Mapping[str, str] | None = None,
     ) -> None:
         table = {catalogue.key_of(str(model)): str(model), **(models or {})}
         self._sources = {key: catalogue.source(key, location) for key, location in table.items()}
@@ -84,6 +86,7 @@ class Engine:
             "lora": adapters.read("lora", {**adapters.of_mini(self._sources.values()), **(loras or {})}),
             "embedding": adapters.read("embedding", embeddings or {}),
         }
+        self._ip_adapters = image_prompts.read(ip_adapters or {}, self._sources)
         self._models = tuple(self._info(source) for source in self._sources.values())
         adapters.warn_of_strays(self._models, self._adapters)
         self._settings: dict[str, Any] = {
@@ -108,7 +111,9 @@ class Engine:
     def _info(self, source: Source) -> ModelInfo:
         ranks = bool(self._sight.ranker) or options.own_ranker(source) is not None
         upscaler = self._upscaler[1] if self._upscaler else Upscaler()
-        info = replace(catalogue.describe(source), ranks=ranks, upscaler=upscaler)
+        info = replace(
+            catalogue.describe(source), ranks=ranks, upscaler=upscaler, image_prompts=source.key in self._ip_adapters
+        )
         return adapters.fitted(info, source, self._adapters)
 
     async def __aenter__(self) -> Self:
@@ -143,7 +148,13 @@ class Engine:
         sources = {m.key: (self._sources[m.key], m.scheduler) for m in self._models}
         if self._upscaler:
             sources[catalogue.UPSCALER] = self._upscaler[0], ""
-        return Options(sources=sources, sight=self._sight, adapters=self._adapters, **self._settings)
+        return Options(
+            sources=sources,
+            sight=self._sight,
+            adapters=self._adapters,
+            ip_adapters=self._ip_adapters,
+            **self._settings,
+        )
 
     async def close(self, grace_s: float = 0.0) -> None:
         self._closed = True
@@ -250,7 +261,9 @@ class Engine:
         request = resolve.complete(request, info)
         seconds = self._pace.seconds(info.key, weighted_pixels(request, edits.canvas(request, info)))
         return (
-            None if seconds is None else seconds * expected_calls(request) * request.draws * edits.parts(request, info)
+            None
+            if seconds is None
+            else seconds * expected_calls(request, info) * request.draws * edits.parts(request, info)
         )
 
 

@@ -63,7 +63,7 @@ class Job:
             for i in range(self.request.draws)
             for part in range(edits.parts(self.request, self.info))
         ]
-        self.calls_each = expected_calls(self.request)
+        self.calls_each = expected_calls(self.request, self.info)
         self.size = edits.canvas(self.request, self.info)
 
     @property
@@ -118,10 +118,10 @@ def weighted_pixels(request: Txt2Img, size: tuple[int, int]) -> int:
     return size[0] * size[1] * rows
 
 
-def expected_calls(request: Txt2Img) -> int:
+def expected_calls(request: Txt2Img, info: ModelInfo) -> int:
     """Denoiser calls of one image, before its timetable exists."""
     steps = request.num_inference_steps or 1
-    steps = max(1, min(steps, int(steps * task_of(request).effort(request))))
+    steps = max(1, min(steps, int(steps * task_of(request, image_prompts=info.image_prompts).effort(request))))
     if request.scheduler == "heun":
         return 2 * steps - 1
     return steps + 1 if request.scheduler == "pndm" and steps > 1 else steps

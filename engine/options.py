@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.adapters import Adapter, Kind
 from engine.catalogue import Source
+from engine.image_prompts import IpAdapter
 from engine.sight.options import Sight
 
 
@@ -25,3 +26,4 @@ class Options:
     data_dir: Path | None
     sight: Sight
     adapters: Mapping[Kind, Mapping[str, Adapter]]
+    ip_adapters: Mapping[str, IpAdapter]

@@ -18,7 +18,8 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
     """The pipeline copy of part `part` of image `index`, and the fiber that will call it."""
     if isinstance(request, Upscale) and edits.sharpens(request):
         return superres.begin(request, index, part, model, info)
-    pipe = model.pipeline(task_of(request))
+    task = task_of(request, image_prompts=info.image_prompts)
+    pipe = model.pipeline(task)
     name = request.scheduler or model.default_scheduler
     strange = model.family is families.UNKNOWN
     pipe.__dict__["scheduler"] = timetables.build(
@@ -32,15 +33,17 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
     if place is not None:
         pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
         pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
-    if isinstance(request, Blend):
+    if isinstance(request, Blend) and not info.image_prompts:
         pipe.__dict__["vae"] = blending.vae_for(request, pipe)
-    arguments = {**task_of(request).arguments(request), "generator": generator}
+    arguments = {**task.arguments(request), "generator": generator}
 
     def paint() -> Any:
         ready = edits.unpainted(request)
         if ready is not None:
             return ready
         words = _words(pipe, model, request, info)
+        if isinstance(request, Blend) and info.image_prompts:
+            words["ip_adapter_image_embeds"] = blending.embeddings_of(request, pipe)
         region, pictures = edits.prepare(request, info, seed, part)
         return edits.finish(region, pipe(**_known_to(type(pipe), {**arguments, **words, **pictures})).images[0])
 

@@ -67,13 +67,21 @@ class Model:
     @property
     def weight_bytes(self) -> int:
         """Memory of its weights, with what its variants add."""
-        return self.nbytes + sum(variant.nbytes for variant in self.variants.values())
+        return self.nbytes + sum(variant.weight_bytes for variant in self.variants.values())
 
     def lease(self) -> None:
         """An image begins to run on it."""
         self.users += 1
         if self.base is not None:
             self.base.lease()
+
+    def forget(self) -> None:
+        """Let go of what refers back to it: memory must be free now, not when the garbage is collected."""
+        for variant in self.variants.values():
+            variant.forget()
+        self.encoders.clear()
+        self.variants.clear()
+        self._pipes.clear()
 
     def release(self) -> None:
         """An image has left it."""
@@ -162,9 +170,7 @@ class Residency:
 
     def _drop(self, key: str) -> None:
         log.info("unloading %s", key)
-        model = self._models.pop(key)
-        model.encoders.clear()
-        model.variants.clear()  # they refer back to it, and memory must be free now
+        self._models.pop(key).forget()
         devices.free_cache(self._device)
 
     def _load(self, key: str) -> Model:

@@ -85,6 +85,9 @@ TASKS: Mapping[type[Txt2Img], Task] = {
 }
 
 
-def task_of(request: Txt2Img) -> Task:
-    """The task of a request's class."""
-    return TASKS[type(request)]
+BLEND_OF_EMBEDDINGS = Task("blend", "", _common)  # from noise; the pictures are read as words are
+
+
+def task_of(request: Txt2Img, *, image_prompts: bool = False) -> Task:
+    """The task of a request's class; a blend's also depends on how its model takes pictures in."""
+    return BLEND_OF_EMBEDDINGS if image_prompts and isinstance(request, Blend) else TASKS[type(request)]

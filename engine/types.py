@@ -36,7 +36,8 @@ class Recipe:
     `request` holds the resolved request as plain JSON values (no None that a default filled, no pictures: an init image
     appears as its sha256). `index` counts the paintings of its job, so `seed` is the request's plus it, also when only
     the best were kept. `versions`, `device`, `dtype`, `mode`, `rows` are
-    what "the same seed, the same bytes" depends on besides. `adapters`: the sha256 of each LoRA and embedding in use.
+    what "the same seed, the same bytes" depends on besides. `adapters`: the sha256 of each LoRA, embedding and
+    IP-Adapter in use.
     """
 
     task: str
@@ -83,6 +84,7 @@ class ModelInfo:
         weighted_prompts: whether `(word:1.3)` has an effect (T5 encoders ignore it).
         ranks: whether a CLIP is there that can tell which of its pictures match a prompt best.
         upscaler: of the engine, whatever the model.
+        image_prompts: whether a blend's pictures are read as its words are, by an IP-Adapter.
         loras: those that fit it, by the name in `<lora:name:0.8>`. embeddings: words that stand for textual inversions.
     """
 
@@ -99,6 +101,7 @@ class ModelInfo:
     weighted_prompts: bool = True
     ranks: bool = False
     upscaler: Upscaler = Upscaler()
+    image_prompts: bool = False
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""A model as LoRAs and textual inversions change it: a second model that shares the first one's weights.
+"""A model as LoRAs, textual inversions and IP-Adapters change it: a second model that shares the first one's weights.
 
 The modules are copied without their tensors, and diffusers' own loaders put the adapters into the copies. So the model
 itself is never touched, its pictures stay what they are, and calls of different adapters are calls of different
@@ -8,17 +8,22 @@ modules, which are never joined. Lives in the engine's thread.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from transformers import CLIPVisionModelWithProjection
 
-from engine import catalogue, residency, tags
+from engine import catalogue, image_prompts, residency, tags
 from engine.adapters import Adapter
 from engine.errors import ModelUnloadable
+from engine.image_prompts import IpAdapter
+from engine.options import Options
 from engine.residency import Model
+from engine.types import Blend, ModelInfo, Txt2Img
 
 MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
 _FAILURES = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
@@ -26,13 +31,27 @@ _FAILURES = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeEr
 Wanted = Mapping[Adapter, float]
 
 
+def painter(base: Model, request: Txt2Img, info: ModelInfo, options: Options, now: float) -> Model:
+    """The model with what the request's prompt names, and with eyes for a blend. Raises: ModelUnloadable."""
+    if info.image_prompts and isinstance(request, Blend):
+        base = seeing(base, options.ip_adapters[info.key], image_prompts.scale_of(request.strength), now)
+    loras, words = tags.used(request, info)
+    known = options.adapters
+    wanted = {known["lora"][name]: weight for name, weight in loras.items()}
+    return of(base, wanted | dict.fromkeys((known["embedding"][name] for name in words), 1.0), now)
+
+
 def of(base: Model, wanted: Wanted, now: float) -> Model:
     """The model with these adapters at these weights; itself when there are none. Raises: ModelUnloadable."""
     if not wanted:
         return base
     key = tuple((adapter.kind, adapter.name, weight) for adapter, weight in wanted.items())
+    return _kept(base, key, now, lambda: _made(base, wanted))
+
+
+def _kept(base: Model, key: Hashable, now: float, make: Callable[[], Model]) -> Model:
     if key not in base.variants:
-        base.variants[key] = _made(base, wanted)
+        base.variants[key] = make()
         _drop_idle(base, key)
     base.variants[key].last_used = now
     return base.variants[key]
@@ -41,7 +60,7 @@ def of(base: Model, wanted: Wanted, now: float) -> Model:
 def _drop_idle(base: Model, keep: object) -> None:
     idle = sorted((m.last_used, k) for k, m in base.variants.items() if not m.users and k != keep)
     for _, key in idle[: max(0, len(idle) - MOST_IDLE)]:
-        base.variants.pop(key).encoders.clear()
+        base.variants.pop(key).forget()
 
 
 def _made(base: Model, wanted: Wanted) -> Model:
@@ -61,16 +80,8 @@ def _made(base: Model, wanted: Wanted) -> Model:
         _attach(pipe, loras)
     except _FAILURES as error:
         raise ModelUnloadable(name=f"{base.key} with {names}", reason=residency.first_line(error)) from error
-    return Model(
-        key=base.key,
-        family=base.family,
-        pipe=pipe,
-        sha256=base.sha256,
-        default_scheduler=base.default_scheduler,
-        nbytes=sum(adapter.path.stat().st_size for adapter in wanted),
-        base=base,
-        adapters={adapter.name: _sha256(adapter) for adapter in wanted},
-    )
+    nbytes = sum(adapter.path.stat().st_size for adapter in wanted)
+    return _variant(base, pipe, nbytes, {adapter.name: _sha256(adapter.name, adapter.path) for adapter in wanted})
 
 
 def shared_copy(module: torch.nn.Module, *, own_words: bool = False) -> torch.nn.Module:
@@ -102,5 +113,55 @@ def _teach(pipe: Any, word: Adapter) -> None:
         )
 
 
-def _sha256(adapter: Adapter) -> str:
-    return residency.weights_sha256(catalogue.Source(key=adapter.name, location=str(adapter.path)))
+def _sha256(name: str, path: Path) -> str:
+    return residency.weights_sha256(catalogue.Source(key=name, location=str(path)))
+
+
+def seeing(base: Model, adapter: IpAdapter, scale: float, now: float) -> Model:
+    """The model that reads pictures too, at this scale; the files are loaded once. Raises: ModelUnloadable."""
+    loaded = _kept(base, ("ip_adapter", adapter.name), now, lambda: _with_eyes(base, adapter))
+    return _kept(loaded, ("scale", scale), now, lambda: _scaled(loaded, scale))
+
+
+def _with_eyes(base: Model, adapter: IpAdapter) -> Model:
+    pipe = copy.copy(base.pipe)
+    pipe.__dict__["unet"] = shared_copy(base.pipe.unet)
+    try:
+        _load_ip_adapter(pipe, adapter)
+    except _FAILURES as error:
+        raise ModelUnloadable(name=f"{base.key} with {adapter.name}", reason=residency.first_line(error)) from error
+    encoder = pipe.image_encoder
+    nbytes = adapter.path.stat().st_size + sum(p.numel() * p.element_size() for p in encoder.parameters())
+    files = {adapter.name: adapter.path, "image_encoder": adapter.encoder}
+    return _variant(base, pipe, nbytes, {name: _sha256(name, path) for name, path in files.items()})
+
+
+def _load_ip_adapter(pipe: Any, adapter: IpAdapter) -> None:
+    """With diffusers' own loader. The CLIP comes first: that loader would take a pickle for it too."""
+    slow = {"low_cpu_mem_usage": False}  # saving memory patches torch for every thread
+    encoder: Any = CLIPVisionModelWithProjection.from_pretrained(
+        adapter.encoder, dtype=pipe.unet.dtype, use_safetensors=True, local_files_only=True
+    )
+    pipe.register_modules(image_encoder=encoder.to(pipe.unet.device))
+    folder = str(adapter.path.parent)
+    pipe.load_ip_adapter(folder, subfolder="", weight_name=adapter.path.name, local_files_only=True, **slow)
+
+
+def _scaled(loaded: Model, scale: float) -> Model:
+    pipe = copy.copy(loaded.pipe)
+    pipe.__dict__["unet"] = shared_copy(loaded.pipe.unet)
+    pipe.set_ip_adapter_scale(scale)
+    return _variant(loaded, pipe, 0, {})
+
+
+def _variant(base: Model, pipe: Any, nbytes: int, adapters: Mapping[str, str]) -> Model:
+    return Model(
+        key=base.key,
+        family=base.family,
+        pipe=pipe,
+        sha256=base.sha256,
+        default_scheduler=base.default_scheduler,
+        nbytes=nbytes,
+        base=base,
+        adapters={**base.adapters, **adapters},
+    )

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from greenlet import GreenletExit
 
-from engine import devices, edits, forwards, resolve, tags, variants  # devices comes before torch
+from engine import devices, edits, forwards, resolve, variants  # devices comes before torch
 from engine import painting as paintings
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory
 from engine.failures import failure
@@ -202,15 +202,12 @@ class Worker:
         self._resume(painting)
 
     def _model(self, job: Job) -> Model:
-        """The model that paints a job, with the adapters its prompt names. Raises: ModelUnloadable."""
+        """The model that paints a job, with the adapters it needs. Raises: ModelUnloadable."""
         now = time.perf_counter()
         model = self._residency.get(edits.painter_of(job.request), now)
         if edits.sharpens(job.request):
             return model
-        loras, words = tags.used(job.request, job.info)
-        known = self._options.adapters
-        wanted = {known["lora"][name]: weight for name, weight in loras.items()}
-        return variants.of(model, wanted | dict.fromkeys((known["embedding"][name] for name in words), 1.0), now)
+        return variants.painter(model, job.request, job.info, self._options, now)
 
     def _resume(self, painting: Painting, value: Any = None, error: BaseException | None = None) -> None:
         """Run a fiber to its next call. The pipeline's edge: whatever it raises is that one job's failure."""
