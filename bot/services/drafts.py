@@ -182,7 +182,9 @@ def price_mc(spec: Spec, info: ModelInfo) -> int:
     """
     if isinstance(spec.edit, UpscaleEdit) and spec.edit.mode == "faithful":
         return max(ENLARGED_MC, ENLARGED_MC * spec.width * spec.height // 1_000_000)
-    work = edits.painted_px(spec, info) * spec.steps_run * spec.draws * PICTURE_MC
+    from_noise = isinstance(spec.edit, BlendEdit) and info.image_prompts  # strength then spares no steps
+    steps = spec.num_inference_steps if from_noise else spec.steps_run
+    work = edits.painted_px(spec, info) * steps * spec.draws * PICTURE_MC
     own = info.width * info.height * info.num_inference_steps
     return max(1, -(-work // own))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,6 +85,12 @@ def test_what_is_too_large_is_made_to_fit_or_refused() -> None:
     small = SETTINGS.model_copy(update={"max_pixels": 200 * 200})
     region = InpaintEdit(mask=MASK, box=(0, 0, 32, 32))
     assert spec(region, (1000, 1000), small).edit == InpaintEdit(mask=MASK, box=(0, 0, 32, 32), only_masked=True)
+
+
+def test_a_blend_of_embeddings_costs_every_step() -> None:
+    asked = spec(EDITS[-1], strength=0.5)
+    assert price_mc(asked, INFO) == 500
+    assert price_mc(asked, replace(INFO, image_prompts=True)) == price_mc(asked, INFO) * 2
 
 
 def test_an_edit_costs_what_is_painted() -> None:
