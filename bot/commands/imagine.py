@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
@@ -70,6 +72,12 @@ def install(client: Client) -> None:
             await conversation.imagine(interaction, prompt, options, private=private)
         else:
             await _from_picture(interaction, prompt, options, image, private)
+
+    _complete(imagine)
+
+
+def _complete(imagine: app_commands.Command[Any, ..., Any]) -> None:
+    """What is offered while an option is typed."""
 
     @imagine.autocomplete("aspect")
     async def aspects(interaction: Interaction, typed: str) -> list[Choice[str]]:

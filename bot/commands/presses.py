@@ -20,7 +20,13 @@ from bot.views.ids import Action
 
 def install(client: Client) -> None:
     """Register every press and form."""
+    _install_variations(client)
+    _install_recipes(client)
+    _install_ends(client)
+    _install_questions(client)
 
+
+def _install_variations(client: Client) -> None:
     @client.on_press(Action.PICK)
     async def pick(interaction: Interaction, image_id: int) -> None:
         job, image = await conversation.image_behind(interaction, image_id)
@@ -46,6 +52,8 @@ def install(client: Client) -> None:
     async def varied_strong(interaction: Interaction, image_id: int) -> None:
         await _vary_changed(interaction, Action.VARY_STRONG, image_id)
 
+
+def _install_recipes(client: Client) -> None:
     @client.on_press(Action.REROLL)
     async def reroll(interaction: Interaction, image_id: int) -> None:
         job, image = await conversation.image_behind(interaction, image_id)
@@ -69,6 +77,8 @@ def install(client: Client) -> None:
         job, _ = await conversation.image_behind(interaction, image_id)
         await interaction.response.send_message(await _seeds(interaction, job), ephemeral=True)
 
+
+def _install_ends(client: Client) -> None:
     @client.on_press(Action.DELETE)
     async def delete(interaction: Interaction, image_id: int) -> None:
         job, _ = await conversation.image_behind(interaction, image_id)
@@ -99,6 +109,8 @@ def install(client: Client) -> None:
         await _note(interaction, job, "job.cancel")
         await interaction.followup.send("Cancelled. Nothing was charged.", ephemeral=True)
 
+
+def _install_questions(client: Client) -> None:
     @client.on_press(Action.AGAIN)
     async def again(interaction: Interaction, job_id: int) -> None:
         job = await _job(interaction, job_id)
