@@ -27,16 +27,23 @@ def db() -> Iterator[sqlite3.Connection]:
 def test_a_flood_by_one_moves_nobody_elses_p95_by_more_than_a_tenth() -> None:
     """Ten members keep the engine not quite half busy; then one more asks for all that may be asked, all the time.
 
-    The settings are those the program starts with: 16 jobs in the engine, a quarter of them at most one member's.
+    The settings are those the program starts with: 16 jobs in the engine, a quarter of them at most one member's. Each
+    member's waits of four days count together: the p95 of one day's fifty jobs hangs on two of them.
     """
     until_s = 1200.0
-    asked = visitors(range(1, 11), every_s=25.0, until_s=until_s, seed=2)
-    flood = [Arrival(second / 2, FLOODER, size=1 + second % 2) for second in range(int(2 * until_s))]
-    calm, flooded = _served(asked, until_s), _served(asked + flood, until_s)
-    assert flooded.served.count(FLOODER) > len(calm.served) / 2, "the flood takes what nobody else wants"
-    for member, times in calm.waits.items():
-        assert len(times) > 30
-        assert p95(flooded.waits[member]) <= 1.1 * p95(times), member
+    calm: dict[int, list[float]] = {}
+    flooded: dict[int, list[float]] = {}
+    for seed in range(4):
+        asked = visitors(range(1, 11), every_s=25.0, until_s=until_s, seed=seed)
+        flood = [Arrival(second / 2, FLOODER, size=1 + second % 2) for second in range(int(2 * until_s))]
+        alone, beside = _served(asked, until_s), _served(asked + flood, until_s)
+        assert beside.served.count(FLOODER) > len(alone.served) / 2, "the flood takes what nobody else wants"
+        for member in alone.waits:
+            calm.setdefault(member, []).extend(alone.waits[member])
+            flooded.setdefault(member, []).extend(beside.waits[member])
+    for member, times in calm.items():
+        assert len(times) > 120
+        assert p95(flooded[member]) <= 1.1 * p95(times), member
 
 
 def _served(arrivals: list[Arrival], until_s: float) -> Shop:
