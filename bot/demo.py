@@ -104,7 +104,12 @@ async def _run(settings: Settings, port: int, open_browser: bool) -> None:
         assets = dress_bot(running.env, "Easel", _avatar())
         viewers = list(running.members.values())
         async with LivePage(running.env, running.channel, viewers, port=port, assets=assets) as page:
-            print(f"Easel's demo is at {page.url}", f"Its data is in {settings.data_dir}. Ctrl-C ends it.", sep="\n")
+            print(
+                f"Easel's demo is at {page.url}",
+                f"Its data is in {settings.data_dir}. Ctrl-C ends it.",
+                sep="\n",
+                flush=True,
+            )
             if open_browser:
                 await asyncio.to_thread(webbrowser.open, page.url)
             closed = asyncio.create_task(page.wait_closed())
