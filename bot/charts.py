@@ -211,14 +211,13 @@ def _reasons(page: _Page, box: Box, refusals: Sequence[tuple[str, int]]) -> None
 
 # ---------------------------------------------------------------- numbers
 def nice_ticks(most: float) -> list[float]:
-    """0 and up to five round steps, the last at or above `most`."""
+    """0 and up to five round steps, the last at or above `most`; whole ones from 1 on: half an image is nobody's."""
     if most < 1e-6:  # nothing that a chart could show
         return [0, 1]
     rough = most / 4
     power = 10 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    if most >= 1 and step < 1:
-        step = 1.0
+    steps = (factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+    step = 1.0 if 1 <= most <= 4 else next(step for step in steps if most < 1 or step == int(step))
     return [step * n for n in range(math.ceil(most / step - 1e-9) + 1)]
 
 
