@@ -68,11 +68,6 @@ class Jobs:
         await self._dispatcher.abort(job_id)
         await self._files.delete(paths)
 
-    async def queue_of(self, user_id: int, guild_id: int) -> list[tuple[Job, int | None]]:
-        """Somebody's active jobs with the number of jobs before each; None = it runs."""
-        jobs = await self._store.active(user_id, guild_id)
-        return [(job, await self._store.position(job.id)) for job in jobs]
-
     async def balance(self, user_id: int, guild_id: int, terms: Terms | None = None) -> Balance:
         """Somebody's credits on their terms (None: the settings' own)."""
         terms = terms or default_terms(self._settings)

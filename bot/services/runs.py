@@ -65,7 +65,8 @@ class Run:
         try:
             inputs = await _inputs(self.job, store, files)
             requests = [to_request(cell, inputs) for cell in self.job.spec.cells]
-            self.ticket = several.submit(backend, requests, user=str(self.job.user_id), lane=self.job.lane)
+            job = self.job
+            self.ticket = several.submit(backend, requests, user=str(job.user_id), weight=job.weight, lane=job.lane)
             if self.cancelled:
                 self.ticket.cancel()
             async for event in self.ticket:

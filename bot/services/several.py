@@ -26,14 +26,14 @@ from engine.types import (
 )
 
 
-def submit(backend: Backend, requests: Sequence[Txt2Img], *, user: str, lane: str) -> Ticket:
+def submit(backend: Backend, requests: Sequence[Txt2Img], *, user: str, weight: float, lane: str) -> Ticket:
     """One ticket for all requests; of several, each paints one picture. Raises: as `Backend.submit`."""
     if len(requests) == 1:
-        return backend.submit(requests[0], user=user, lane=lane)
+        return backend.submit(requests[0], user=user, weight=weight, lane=lane)
     tickets: list[Ticket] = []
     try:
         for request in requests:
-            tickets.append(backend.submit(request, user=user, lane=lane))
+            tickets.append(backend.submit(request, user=user, weight=weight, lane=lane))
     except EngineError:
         for ticket in tickets:
             ticket.cancel()

@@ -102,6 +102,7 @@ def _insert(db: sqlite3.Connection, new: NewJob, person: int, limits: Limits, no
         "kind": new.kind,
         "lane": new.lane,
         "max_running": limits.max_running,
+        "weight": limits.weight,
         "vtime": vtime,
         "cost": cost,
         "spec": json.dumps(new.spec.to_json(), separators=(",", ":")),

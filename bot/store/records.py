@@ -88,6 +88,7 @@ class Job:
     parent_job_id: int | None = None  # of the parent image, unless it was deleted
     aged: bool = False
     withheld: int = 0  # pictures that a safety check kept back
+    weight: float = 1.0  # share of the device against others
 
     @property
     def active(self) -> bool:

@@ -25,6 +25,7 @@ def job_of(row: sqlite3.Row) -> Job:
         kind=row["kind"],
         state=row["state"],
         lane=row["lane"],
+        weight=row["weight"],
         spec=Spec.from_json(json.loads(row["spec"])),
         price_mc=row["quote"],
         charged_mc=row["charged"],

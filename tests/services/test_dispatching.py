@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from workbench import Ear, asked, workbench
 
+from bot.config import Settings
 from bot.errors import Busy, NotFound, NotYours
+from bot.services.terms import default_terms
 from bot.store import ManualClock
 from engine.errors import OutOfMemory, RenderFailed
 from engine.fake import FakeEngine
@@ -90,9 +93,9 @@ async def test_a_waiting_job_is_cancelled(tmp_path: Path, clock: ManualClock) ->
         first = await bench.jobs.submit(asked())
         second = await bench.jobs.submit(asked())
         await bench.heard("Started")
-        assert await bench.jobs.queue_of(10, 1) == [
-            (await bench.store.job(first.id), None),
-            (await bench.store.job(second.id), 0),
+        assert [(job.id, await bench.store.position(job.id)) for job in await bench.store.active(10, 1)] == [
+            (first.id, None),
+            (second.id, 0),
         ]
         with pytest.raises(NotYours, match="admin"):
             await bench.jobs.cancel(second.id, by=11)
@@ -176,6 +179,21 @@ async def test_a_bug_in_the_engine_fails_one_job_with_a_reference(tmp_path: Path
         await bench.idle()
         assert "reference" in str((await bench.store.job(bad.id)).error_text)
         assert sorted(bench.post.sent) == [(bad.id, "error", 0), (good.id, "result", 4)]
+
+
+async def test_a_job_takes_its_owners_weight_and_lane_into_the_engine(tmp_path: Path, clock: ManualClock) -> None:
+    told: list[tuple[str, float, str]] = []
+
+    class Scales(FakeEngine):
+        def submit(self, request, *, user="", weight=1.0, lane="fast"):  # type: ignore[no-untyped-def]
+            told.append((user, weight, lane))
+            return super().submit(request, user=user, weight=weight, lane=lane)
+
+    async with workbench(tmp_path, clock, engine=Scales()) as bench:
+        await bench.jobs.submit(asked(user_id=10), replace(default_terms(Settings(data_dir=tmp_path)), weight=2.5))
+        await bench.jobs.submit(asked(user_id=11, lane="relax", price_mc=0))
+        await bench.idle()
+        assert told == [("10", 2.5, "fast"), ("11", 1.0, "relax")]
 
 
 async def test_shutdown_finishes_what_it_can_and_requeues_the_rest_uncounted(

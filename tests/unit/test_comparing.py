@@ -46,7 +46,7 @@ def test_without_y_it_is_one_row() -> None:
 
 async def follow(spec: Spec, **options: Any) -> list[Any]:
     async with FakeEngine(**options) as engine:
-        ticket = several.submit(engine, [to_request(cell) for cell in spec.cells], user="a", lane="fast")
+        ticket = several.submit(engine, [to_request(cell) for cell in spec.cells], user="a", weight=1, lane="fast")
         return [event async for event in ticket]
 
 
@@ -72,7 +72,7 @@ async def test_a_failure_is_its_last_word(prompt: str, retryable: bool) -> None:
 
 async def test_cancelling_it_cancels_all() -> None:
     async with FakeEngine(step_s=0.05) as engine:
-        ticket = several.submit(engine, [to_request(cell) for cell in grid().cells], user="a", lane="fast")
+        ticket = several.submit(engine, [to_request(cell) for cell in grid().cells], user="a", weight=1, lane="fast")
         seen = []
         async for event in ticket:
             seen.append(event)
