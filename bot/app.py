@@ -88,6 +88,7 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         loras=settings.loras,
         embeddings=settings.embeddings,
         ip_adapters=settings.ip_adapters,
+        controlnets=settings.controlnets,
         device=settings.device,
         dtype=settings.dtype,
         mode=settings.mode,

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from PIL import Image
 
 from engine import adapters, catalogue, edits, families, image_prompts, resolve, verdicts
+from engine import controlnets as control
 from engine.adapters import Adapter, Kind
 from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
-from engine.jobs import Job, expected_calls, weighted_pixels
+from engine.jobs import Job, expected_calls, paced_as, weighted_pixels
 from engine.options import Options
 from engine.policy import LANES, Pace
 from engine.sight import Sight, options
@@ -53,6 +54,7 @@ class Engine:
         loras: `.safetensors` files, or folders with one, by the name in `<lora:name:0.8>`.
         embeddings: textual inversions by the word that stands for them; files likewise.
         ip_adapters: by model: an IP-Adapter with its `image_encoder` folder beside it, for blends by image embeddings.
+        controlnets: folders of ControlNets in diffusers' format, by name.
 
     Raises: ModelUnloadable when a model is not there.
     """
@@ -75,6 +77,7 @@ class Engine:
         loras: Mapping[str, str] | None = None,
         embeddings: Mapping[str, str] | None = None,
         ip_adapters: Mapping[str, str] | None = None,
+        controlnets: Mapping[str, str] | None = None,
     ) -> None:
         table = {catalogue.key_of(str(model)): str(model), **(models or {})}
         self._sources = {key: catalogue.source(key, location) for key, location in table.items()}
@@ -86,9 +89,11 @@ class Engine:
             "lora": adapters.read("lora", {**adapters.of_mini(self._sources.values()), **(loras or {})}),
             "embedding": adapters.read("embedding", embeddings or {}),
         }
+        self._controlnets = control.read({**control.of_mini(self._sources.values()), **(controlnets or {})})
         self._ip_adapters = image_prompts.read(ip_adapters or {}, self._sources)
         self._models = tuple(self._info(source) for source in self._sources.values())
         adapters.warn_of_strays(self._models, self._adapters)
+        control.warn_of_strays(self._models, self._controlnets)
         self._settings: dict[str, Any] = {
             "device": device,
             "dtype": dtype,
@@ -114,7 +119,7 @@ class Engine:
         info = replace(
             catalogue.describe(source), ranks=ranks, upscaler=upscaler, image_prompts=source.key in self._ip_adapters
         )
-        return adapters.fitted(info, source, self._adapters)
+        return control.fitted(adapters.fitted(info, source, self._adapters), source, self._controlnets)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -153,6 +158,7 @@ class Engine:
             sight=self._sight,
             adapters=self._adapters,
             ip_adapters=self._ip_adapters,
+            controlnets=self._controlnets,
             **self._settings,
         )
 
@@ -259,7 +265,7 @@ class Engine:
     def estimate_s(self, request: Txt2Img) -> float | None:
         info = resolve.find(self._models, request.model)
         request = resolve.complete(request, info)
-        seconds = self._pace.seconds(info.key, weighted_pixels(request, edits.canvas(request, info)))
+        seconds = self._pace.seconds(paced_as(request, info), weighted_pixels(request, edits.canvas(request, info)))
         return (
             None
             if seconds is None

@@ -30,12 +30,14 @@ from engine.errors import (
     RenderFailed,
 )
 from engine.mini.words import COLOURS
-from engine.tasks import covering
+from engine.tasks import covering, guide
 from engine.tickets import JobTicket
 from engine.types import (
+    MAX_CONTROL_SCALE,
     Ability,
     Blend,
     Cancelled,
+    Control,
     EngineStatus,
     Failed,
     Finished,
@@ -93,6 +95,8 @@ def _painted(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
 def _drawn(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
     """The seed's picture; of a blend, as much of it as its strength says over the mixed pictures."""
     fresh = paint(seed, *edits.canvas(request, info))
+    if isinstance(request, Control):
+        return _outlined(fresh, request)
     if not isinstance(request, Blend):
         return fresh
     mixed, total = Image.new("RGB", fresh.size), 0.0
@@ -100,6 +104,13 @@ def _drawn(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
         total += share
         mixed = Image.blend(mixed, covering(image, request), share / total)
     return Image.blend(mixed, fresh, request.strength)
+
+
+def _outlined(fresh: Image.Image, request: Control) -> Image.Image:
+    """With the guide's bright parts laid over it, the plainer the larger the scale."""
+    share = request.controlnet_conditioning_scale / MAX_CONTROL_SCALE
+    veil = guide(request).convert("L").point(lambda value: int(value * share))
+    return Image.composite(Image.new("RGB", fresh.size, "white"), fresh, veil)
 
 
 def fail_by_prompt(request: Txt2Img) -> EngineError | None:

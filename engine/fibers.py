@@ -15,9 +15,10 @@ import torch
 from greenlet import getcurrent, greenlet
 from torch.utils import _pytree as pytree
 
-Kind = Literal["encode", "denoise", "decode"]
+Kind = Literal["encode", "control", "denoise", "decode"]
 PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules of different jobs share a call
 PER_ROW_SCALARS = ("conditioning_scale",)  # a Python float that only multiplies: (B, 1, 1, 1)
+RESIDUALS = ("down_block_additional_residuals", "mid_block_additional_residual")  # of a ControlNet; none is zeros
 SHARED = ("img_ids", "txt_ids")  # no batch dimension
 IGNORED = {"decode": ("generator",)}  # AutoencoderKL.decode takes and never reads it
 FORBIDDEN = [
@@ -101,6 +102,11 @@ class Call:
     @property
     def key(self) -> tuple[object, ...]:
         return self.form.key
+
+    @property
+    def residual(self) -> object:
+        """What is added to it: calls of one key may be joined when these are equal, or None."""
+        return self.form.residual
 
     def time(self) -> float:
         """The training timestep of a denoiser call; 0..1 of flow models' own scale becomes 0..1000."""
@@ -186,12 +192,18 @@ class Stub:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A call's arguments by name, flat, with everything that varies between jobs turned into rows."""
+    """A call's arguments by name, flat, with everything that varies between jobs turned into rows.
+
+    Attributes:
+        added: the residuals, flat, each (rows, channels, height, width). residual: their structure and shapes.
+    """
 
     leaves: list[Any]
     spec: Any
     shared: dict[str, Any]
     key: tuple[object, ...]
+    added: list[torch.Tensor]
+    residual: tuple[Any, ...] | None
 
 
 _NAMES: dict[tuple[type, str], tuple[str, ...]] = {}
@@ -215,6 +227,9 @@ def _form_of(call: Call) -> _Form:
     for name in IGNORED.get(call.method, ()):
         named.pop(name, None)
     shared = {name: named.pop(name) for name in SHARED if named.get(name) is not None}
+    residuals = {name: named.pop(name) for name in RESIDUALS if named.get(name) is not None}
+    added, structure = pytree.tree_flatten(residuals)
+    residual = (structure, *(_signature(leaf, call) for leaf in added)) if added else None
     sample = call.sample
     for name in PER_ROW_TIME:
         if named.get(name) is not None:
@@ -226,7 +241,7 @@ def _form_of(call: Call) -> _Form:
     signature = tuple(_signature(leaf, call) for leaf in leaves)
     content = tuple((name, call.fiber.digest(tensor)) for name, tensor in shared.items())
     key = (id(call.module), call.method, call.fiber.tiled, spec, signature, content)
-    return _Form(leaves, spec, shared, key)
+    return _Form(leaves, spec, shared, key, added, residual)
 
 
 def _rows_of_time(time: Any, sample: torch.Tensor) -> Any:
@@ -254,8 +269,23 @@ def forward(calls: Sequence[Call], pad_to: int = 0) -> list[Any]:
     first = calls[0]
     columns = zip(*(call.form.leaves for call in calls), strict=True)
     leaves = [_joined(column, calls, total) for column in columns]
-    named = {**pytree.tree_unflatten(leaves, first.form.spec), **first.form.shared}
+    named = {**pytree.tree_unflatten(leaves, first.form.spec), **first.form.shared, **_residuals(calls, total)}
     return _split(getattr(first.module, first.method)(**named), calls, total)
+
+
+def _residuals(calls: Sequence[Call], total: int) -> dict[str, Any]:
+    """What a ControlNet adds to the rows; zeros to those of jobs without one, which changes no value of theirs."""
+    led = next((call for call in calls if call.form.added), None)
+    if led is None or led.form.residual is None:
+        return {}
+    columns = zip(*(call.form.added or _zeros(led, call.rows) for call in calls), strict=True)
+    leaves = [_joined(column, calls, total) for column in columns]
+    residuals: dict[str, Any] = pytree.tree_unflatten(leaves, led.form.residual[0])
+    return residuals
+
+
+def _zeros(like: Call, rows: int) -> list[torch.Tensor]:
+    return [leaf.new_zeros(()).expand(rows, *leaf.shape[1:]) for leaf in like.form.added]
 
 
 def _joined(column: Sequence[Any], calls: Sequence[Call], total: int) -> Any:

@@ -1,15 +1,30 @@
-"""Run a group of parked calls on the device, in the ways a group can need."""
+"""Choose which parked calls are run together, and run them on the device, in the ways a group can need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 
 from engine import devices
 from engine.fibers import Call, forward
+from engine.jobs import Painting
 from engine.tiling import circular, in_tiles
+
+
+def company(lead: Painting, parked: Iterable[Painting], cap: int) -> list[Painting]:
+    """The lead, and those whose calls can be joined with its own, in their order, up to `cap` rows in all."""
+    first: Call = lead.call
+    group, rows, residual = [lead], first.rows, first.residual
+    for painting in parked:
+        call: Call = painting.call
+        if painting is lead or rows + call.rows > cap or (call.kind, call.key) != (first.kind, first.key):
+            continue
+        if None in (residual, call.residual) or residual == call.residual:
+            group.append(painting)
+            rows, residual = rows + call.rows, residual or call.residual
+    return group
 
 
 def run(calls: Sequence[Call], pad_to: int, device: torch.device) -> list[Any]:

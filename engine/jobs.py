@@ -11,7 +11,7 @@ from engine import edits
 from engine.enlarging import Mosaic
 from engine.policy import Pace
 from engine.tasks import task_of
-from engine.types import Event, ImageReady, ModelInfo, Progress, Queued, Txt2Img
+from engine.types import Control, Event, ImageReady, ModelInfo, Progress, Queued, Txt2Img
 
 PROGRESS_INTERVAL_S = 0.05  # every event wakes the event loop; nobody sees more than 20 a second
 ETA_CHANGE = 0.1  # a new ETA is told when it differs by a tenth
@@ -30,6 +30,7 @@ class Painting:
     model: Any = None
     pipe: Any = None
     calls: int = 0
+    guided_s: float = 0.0  # what a ControlNet took before the next of the denoiser's calls
     rows: int = 1
     done: bool = False
 
@@ -74,7 +75,7 @@ class Job:
     def remaining_s(self, pace: Pace) -> float:
         """Device seconds to go, as far as is known."""
         pixels = self.pixels
-        seconds = pace.seconds(self.info.key, pixels)
+        seconds = pace.seconds(paced_as(self.request, self.info), pixels)
         calls = max(1, self.calls_each * len(self.paintings) - self.calls_done)
         return calls * (pixels * GUESS_S_PER_PIXEL if seconds is None else seconds)
 
@@ -116,6 +117,11 @@ def weighted_pixels(request: Txt2Img, size: tuple[int, int]) -> int:
     """Pixels of all rows of one image's call: guidance paints twice."""
     rows = 2 if (request.guidance_scale or 0) > 1 else 1
     return size[0] * size[1] * rows
+
+
+def paced_as(request: Txt2Img, info: ModelInfo) -> str:
+    """What besides the pixels a step's seconds depend on."""
+    return f"{info.key} with {request.controlnet}" if isinstance(request, Control) else info.key
 
 
 def expected_calls(request: Txt2Img, info: ModelInfo) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from engine.jobs import Job
+from engine.jobs import Job, paced_as
 from engine.policy import FairShare, Pace
 
 RERANK_S = 0.25  # shares drift slowly; arrivals and ends re-rank at once
@@ -64,7 +64,7 @@ class Lineup:
     def _tell_positions(self) -> None:
         ahead_s: float | None = 0.0
         for position, job in enumerate(self._order):
-            known = self.pace.seconds(job.info.key, job.pixels) is not None
+            known = self.pace.seconds(paced_as(job.request, job.info), job.pixels) is not None
             ahead_s = ahead_s + job.remaining_s(self.pace) if known and ahead_s is not None else None
             if job.started is None:
                 job.tell_position(position, ahead_s)

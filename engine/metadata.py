@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -95,8 +95,21 @@ def _rare_facts(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         yield "Denoising strength", f"{request['strength']:g}"
     if request.get("clip_skip"):
         yield "Clip skip", request["clip_skip"] + 1  # A1111 counts from 1, diffusers from 0
+    if request.get("controlnet"):
+        yield "ControlNet 0", _guided(request)
     if request.get("tiling"):
         yield "Tiling", "True"
+
+
+def _guided(request: Mapping[str, Any]) -> str:
+    """As the ControlNet extension of A1111 writes it (sd-webui-controlnet, internal_controlnet/external_code.py)."""
+    facts = {
+        "Model": request["controlnet"],
+        "Weight": f"{request['controlnet_conditioning_scale']:g}",
+        "Guidance Start": f"{request['control_guidance_start']:g}",
+        "Guidance End": f"{request['control_guidance_end']:g}",
+    }
+    return ", ".join(f"{name}: {value}" for name, value in facts.items())
 
 
 def _quoted(value: Any) -> str:

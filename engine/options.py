@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.adapters import Adapter, Kind
 from engine.catalogue import Source
+from engine.controlnets import ControlNet
 from engine.image_prompts import IpAdapter
 from engine.sight.options import Sight
 
@@ -27,3 +28,4 @@ class Options:
     sight: Sight
     adapters: Mapping[Kind, Mapping[str, Adapter]]
     ip_adapters: Mapping[str, IpAdapter]
+    controlnets: Mapping[str, ControlNet]

@@ -17,6 +17,7 @@ MAX_IMAGES = 16
 MAX_STEPS = 150
 MAX_SIDE_PX = 4096
 MAX_BLENDED = 5  # as Midjourney's /blend; more pictures than that only blur
+MAX_CONTROL_SCALE = 2.0  # beyond it a ControlNet drowns the prompt, and soon the picture
 MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
 
 
@@ -252,6 +253,38 @@ class Blend(Txt2Img):
         weights = self.weights or [1.0] * len(self.images)
         total = sum(weights)
         return tuple((image, w / total) for image, w in zip(self.images, weights, strict=True) if w)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control(Txt2Img):
+    """Paint a prompt along a picture's lines, depths or poses: whatever a ControlNet was taught to follow.
+
+    Attributes:
+        control_image: any mode, any size; it covers `width` x `height`, what sticks out is cut off.
+        controlnet: the name of one that fits the model; of `edges`, and names that begin with `edges-`, the engine
+            draws the outlines itself.
+        prepared: the picture is what the ControlNet reads already, so nothing is drawn.
+        controlnet_conditioning_scale: how closely it is followed, 0..2; 0 = not at all.
+        control_guidance_start, control_guidance_end: the part of the steps that follow it, 0 <= start < end <= 1.
+    """
+
+    control_image: Image.Image
+    controlnet: str
+    prepared: bool = False
+    controlnet_conditioning_scale: float = 1.0
+    control_guidance_start: float = 0.0
+    control_guidance_end: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self)
+        scale, start, end = self.controlnet_conditioning_scale, self.control_guidance_start, self.control_guidance_end
+        if not 0 <= scale <= MAX_CONTROL_SCALE:
+            raise InvalidRequest(f"The conditioning scale {scale} is out of range.", f"Use 0 to {MAX_CONTROL_SCALE:g}.")
+        if not 0 <= start < end <= 1:
+            raise InvalidRequest(
+                f"The ControlNet cannot be followed from {start} to {end} of the steps.",
+                "The start is 0 or more, the end at most 1, and larger than the start.",
+            )
 
 
 def _check_strength(strength: float) -> None:

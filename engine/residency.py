@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import logging
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from engine.tasks import Task
 
 log = logging.getLogger(__name__)
 
-DENOISERS = ("unet", "transformer", "controlnet", "upscaler")
+DENOISERS = ("unet", "transformer", "upscaler")
 MIB = 1 << 20
 SMALL_BYTES = 1 << 30
 BUDGET_SHARE = 0.8  # of the device's memory; the rest is for activations
@@ -68,6 +68,19 @@ class Model:
     def weight_bytes(self) -> int:
         """Memory of its weights, with what its variants add."""
         return self.nbytes + sum(variant.weight_bytes for variant in self.variants.values())
+
+    def tree(self) -> Iterator[Model]:
+        """It and its variants, and theirs."""
+        yield self
+        for variant in self.variants.values():
+            yield from variant.tree()
+
+    def drop(self, variant: Model) -> bool:
+        """Let a variant go. Returns whether it was there."""
+        key = next((key for key, each in self.variants.items() if each is variant), None)
+        if key is not None:
+            self.variants.pop(key).forget()
+        return key is not None
 
     def lease(self) -> None:
         """An image begins to run on it."""
@@ -117,6 +130,8 @@ class Model:
 def _kind(name: str) -> Kind | None:
     if name in DENOISERS:
         return "denoise"
+    if name == "controlnet":
+        return "control"
     if name.startswith("text_encoder"):
         return "encode"
     return "decode" if name == "vae" else None
@@ -145,7 +160,7 @@ class Residency:
         """The model, loaded if it was not. Raises: ModelUnloadable."""
         if key not in self._models:
             self._models[key] = self._load(key)
-            self._make_room(key)
+            self.make_room(key)
         self._models[key].last_used = now
         return self._models[key]
 
@@ -161,12 +176,16 @@ class Residency:
             self._drop(key)
         return bool(idle)
 
-    def _make_room(self, keep: str) -> None:
-        idle = [m for m in self._models.values() if not m.users and m.key != keep]
+    def make_room(self, keep: str = "") -> None:
+        """Drop what nobody uses, the longest unused first, until the weights fit the budget; never the model `keep`."""
+        idle = [m for model in self._models.values() for m in model.tree() if not m.users and m.key != keep]
         for model in sorted(idle, key=lambda m: m.last_used):
             if sum(m.weight_bytes for m in self._models.values()) <= self._budget:
                 return
-            self._drop(model.key)
+            if model.base is None:
+                self._drop(model.key)
+            elif model.base.drop(model):
+                devices.free_cache(self._device)
 
     def _drop(self, key: str) -> None:
         log.info("unloading %s", key)

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from engine import schedulers, tags
+from engine import controlnets, schedulers, tags
 from engine.errors import NO_RANKER, InvalidRequest, UnknownModel
-from engine.types import MAX_SEED, Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale, Variation
+from engine.types import MAX_SEED, Control, Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale, Variation
 
 R = TypeVar("R", bound=Txt2Img)
 FLOW_FAMILIES = frozenset({"sd3", "flux"})
@@ -28,6 +28,8 @@ def find(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
 
 def complete(request: R, info: ModelInfo) -> R:
     """The request with every None filled. Raises: InvalidRequest, UnknownScheduler."""
+    if isinstance(request, Control):
+        controlnets.check(request, info)
     if task_of(request) not in info.tasks:
         raise InvalidRequest(f"{info.key} cannot do {task_of(request)}.", f"It does {', '.join(sorted(info.tasks))}.")
     if request.best_of and not info.ranks:

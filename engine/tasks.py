@@ -8,7 +8,8 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from engine.types import Blend, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale
+from engine import controls
+from engine.types import Blend, Control, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale
 
 Arguments = Callable[[Any], dict[str, Any]]
 
@@ -49,6 +50,22 @@ def _blend(request: Blend) -> dict[str, Any]:
     return {**_common(request), "image": covering(first, request), "strength": strength(request)}
 
 
+def _control(request: Control) -> dict[str, Any]:
+    return {
+        **_common(request),
+        "image": guide(request),
+        "controlnet_conditioning_scale": float(request.controlnet_conditioning_scale),
+        "control_guidance_start": request.control_guidance_start,
+        "control_guidance_end": request.control_guidance_end,
+    }
+
+
+def guide(request: Control) -> Image.Image:
+    """What the ControlNet sees: RGB at the size of the request."""
+    picture = covering(request.control_image, request)
+    return picture if request.prepared else controls.made_ready(picture, request.controlnet)
+
+
 def _edit(request: Inpaint | Outpaint | Upscale) -> dict[str, Any]:
     return {**_common(request), "strength": strength(request)}  # the pictures come from `engine.edits`
 
@@ -81,6 +98,7 @@ TASKS: Mapping[type[Txt2Img], Task] = {
     Inpaint: Task("inpaint", "AutoPipelineForInpainting", _edit, strength),
     Outpaint: Task("outpaint", "AutoPipelineForInpainting", _edit, strength),
     Blend: Task("blend", "AutoPipelineForImage2Image", _blend, strength),
+    Control: Task("control", "", _control),  # the pipeline that `engine.variants` has put a ControlNet into
     Upscale: Task("upscale", "AutoPipelineForImage2Image", _edit, strength),
 }
 

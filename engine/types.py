@@ -10,12 +10,14 @@ from PIL import Image
 
 from engine.errors import EngineError
 from engine.requests import MAX_BLENDED as MAX_BLENDED
+from engine.requests import MAX_CONTROL_SCALE as MAX_CONTROL_SCALE
 from engine.requests import MAX_EDIT_SIDE_PX as MAX_EDIT_SIDE_PX
 from engine.requests import MAX_IMAGES as MAX_IMAGES
 from engine.requests import MAX_SEED as MAX_SEED
 from engine.requests import MAX_SIDE_PX as MAX_SIDE_PX
 from engine.requests import MAX_STEPS as MAX_STEPS
 from engine.requests import Blend as Blend
+from engine.requests import Control as Control
 from engine.requests import Fill as Fill
 from engine.requests import Img2Img as Img2Img
 from engine.requests import Inpaint as Inpaint
@@ -36,8 +38,8 @@ class Recipe:
     `request` holds the resolved request as plain JSON values (no None that a default filled, no pictures: an init image
     appears as its sha256). `index` counts the paintings of its job, so `seed` is the request's plus it, also when only
     the best were kept. `versions`, `device`, `dtype`, `mode`, `rows` are
-    what "the same seed, the same bytes" depends on besides. `adapters`: the sha256 of each LoRA, embedding and
-    IP-Adapter in use.
+    what "the same seed, the same bytes" depends on besides. `adapters`: the sha256 of each LoRA, embedding,
+    IP-Adapter and ControlNet in use.
     """
 
     task: str
@@ -80,12 +82,13 @@ class ModelInfo:
         key: the name users type. family: `sd1`, `sdxl`, `sd3`, `flux`, ... or `unknown`.
         width, height, num_inference_steps, guidance_scale, scheduler: its defaults.
         multiple_px: sides must be multiples of this. max_pixels: more than this is refused.
-        tasks: of `txt2img`, `img2img`, `inpaint`, ...
+        tasks: of `txt2img`, `img2img`, `inpaint`, ...; `control` where one of `controlnets` is.
         weighted_prompts: whether `(word:1.3)` has an effect (T5 encoders ignore it).
         ranks: whether a CLIP is there that can tell which of its pictures match a prompt best.
         upscaler: of the engine, whatever the model.
         image_prompts: whether a blend's pictures are read as its words are, by an IP-Adapter.
         loras: those that fit it, by the name in `<lora:name:0.8>`. embeddings: words that stand for textual inversions.
+        controlnets: those that fit it, by name.
     """
 
     key: str
@@ -104,6 +107,7 @@ class ModelInfo:
     image_prompts: bool = False
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
+    controlnets: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- events, in the order a ticket sees them

@@ -1,8 +1,9 @@
-"""A model as LoRAs, textual inversions and IP-Adapters change it: a second model that shares the first one's weights.
+"""A model as adapters change it: a second model that shares the first one's weights.
 
-The modules are copied without their tensors, and diffusers' own loaders put the adapters into the copies. So the model
-itself is never touched, its pictures stay what they are, and calls of different adapters are calls of different
-modules, which are never joined. Lives in the engine's thread.
+Of LoRAs, textual inversions and IP-Adapters: the modules are copied without their tensors, and diffusers' own loaders
+put the adapters into the copies. So the model itself is never touched, its pictures stay what they are, and calls of
+different adapters are calls of different modules, which are never joined. A ControlNet leaves the modules alone and
+only adds to what the UNet computes, so calls with and without one are joined. Lives in the engine's thread.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -19,11 +21,12 @@ from transformers import CLIPVisionModelWithProjection
 
 from engine import catalogue, image_prompts, residency, tags
 from engine.adapters import Adapter
+from engine.controlnets import ControlNet
 from engine.errors import ModelUnloadable
 from engine.image_prompts import IpAdapter
 from engine.options import Options
 from engine.residency import Model
-from engine.types import Blend, ModelInfo, Txt2Img
+from engine.types import Blend, Control, ModelInfo, Txt2Img
 
 MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
 _FAILURES = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
@@ -32,9 +35,11 @@ Wanted = Mapping[Adapter, float]
 
 
 def painter(base: Model, request: Txt2Img, info: ModelInfo, options: Options, now: float) -> Model:
-    """The model with what the request's prompt names, and with eyes for a blend. Raises: ModelUnloadable."""
+    """The model with what the request's prompt names, eyes for a blend, a ControlNet. Raises: ModelUnloadable."""
     if info.image_prompts and isinstance(request, Blend):
         base = seeing(base, options.ip_adapters[info.key], image_prompts.scale_of(request.strength), now)
+    if isinstance(request, Control):
+        base = led(base, options.controlnets[request.controlnet], now)
     loras, words = tags.used(request, info)
     known = options.adapters
     wanted = {known["lora"][name]: weight for name, weight in loras.items()}
@@ -152,6 +157,24 @@ def _scaled(loaded: Model, scale: float) -> Model:
     pipe.__dict__["unet"] = shared_copy(loaded.pipe.unet)
     pipe.set_ip_adapter_scale(scale)
     return _variant(loaded, pipe, 0, {})
+
+
+def led(base: Model, controlnet: ControlNet, now: float) -> Model:
+    """The model that follows a ControlNet; its UNet is the model's own. Raises: ModelUnloadable."""
+    return _kept(base, ("controlnet", controlnet.name), now, lambda: _with_controlnet(base, controlnet))
+
+
+def _with_controlnet(base: Model, controlnet: ControlNet) -> Model:
+    unet, auto = base.pipe.unet, diffusers.AutoPipelineForText2Image
+    try:
+        net: Any = diffusers.ControlNetModel.from_pretrained(
+            controlnet.path, dtype=unet.dtype, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
+        )
+        pipe = auto.from_pipe(base.pipe, controlnet=net.to(unet.device).eval())
+    except _FAILURES as error:
+        raise ModelUnloadable(name=f"{base.key} with {controlnet.name}", reason=residency.first_line(error)) from error
+    nbytes = sum(p.numel() * p.element_size() for p in net.parameters())
+    return _variant(base, pipe, nbytes, {f"controlnet {controlnet.name}": _sha256(controlnet.name, controlnet.path)})
 
 
 def _variant(base: Model, pipe: Any, nbytes: int, adapters: Mapping[str, str]) -> Model:

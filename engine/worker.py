@@ -16,7 +16,7 @@ from engine import painting as paintings
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory
 from engine.failures import failure
 from engine.fibers import Call
-from engine.jobs import Job, Painting
+from engine.jobs import Job, Painting, paced_as
 from engine.lineup import Lineup
 from engine.options import Options
 from engine.policy import Pace
@@ -180,12 +180,8 @@ class Worker:
         cap, pad_to = self._rows.of(call, lead.model.sha256)
         if cap <= call.rows:
             return [lead], pad_to
-        group, rows = [lead], call.rows
-        for painting in (p for job in order for p in job.paintings if p.call is not None and p is not lead):
-            if rows + painting.call.rows <= cap and painting.call.kind == call.kind and painting.call.key == call.key:
-                group.append(painting)
-                rows += painting.call.rows
-        return group, pad_to
+        parked = (p for job in order for p in job.paintings if p.call is not None)
+        return forwards.company(lead, parked, cap), pad_to
 
     # ------------------------------------------------------------------ fibers
     def _start(self, painting: Painting) -> None:
@@ -198,6 +194,7 @@ class Worker:
         self.loaded = self._residency.loaded
         painting.model = model
         model.lease()
+        self._residency.make_room()
         painting.pipe, painting.fiber = paintings.begin(job.request, painting.index, painting.part, model, job.info)
         self._resume(painting)
 
@@ -330,10 +327,13 @@ class Worker:
         for painting in group:
             job = painting.job
             self._lineup.charge(job, seconds / len(group))
-            if call.kind == "denoise":
+            if call.kind == "control":
+                painting.guided_s = seconds / len(group)
+            elif call.kind == "denoise":
                 painting.rows = rows
                 if not (job.request.tiling or edits.sharpens(job.request)):
-                    self.pace.observe(job.info.key, job.pixels, seconds / len(group))
+                    step_s = seconds / len(group) + painting.guided_s
+                    self.pace.observe(paced_as(job.request, job.info), job.pixels, step_s)
 
     def _step_done(self, painting: Painting, output: Any) -> None:
         job = painting.job

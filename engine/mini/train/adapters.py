@@ -15,11 +15,12 @@ import torch
 from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionPipeline, UNet2DConditionModel
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
-from PIL import Image, ImageFilter
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from engine.controls import edges
 from engine.mini.train.captions import caption
 from engine.mini.train.config import PICTURE_PX, StageConfig
 from engine.mini.train.data import encode, to_tensor
@@ -37,7 +38,6 @@ LORA_RANK = 8
 LORA_LAYERS = ["to_k", "to_q", "to_v", "to_out.0", "proj_in", "proj_out", "conv1", "conv2"]
 BLUE, CHALK = (28, 70, 150), (235, 244, 255)
 DAWN = "<dawn>"
-EDGE_THRESHOLD = 14.0  # grey levels between neighbours
 FLAT = Diet(styles={"flat": 1.0}, plain_share=0.6)
 
 
@@ -202,13 +202,6 @@ def train_word(mini: Mini, examples: Examples, config: StageConfig, folder: Path
     ema = Loop(word, config, folder, minutes=minutes).run(adapter_loss(mini, examples, predict))
     assert isinstance(ema, Word)
     save_file({DAWN: ema.vector.detach()[None].half()}, folder / "dawn.safetensors")
-
-
-def edges(picture: Image.Image) -> Image.Image:
-    """Draw a picture's outlines in white on black: what the ControlNet follows."""
-    grey = np.asarray(picture.convert("L").filter(ImageFilter.GaussianBlur(0.6))).astype(np.float32)
-    steps = np.abs(np.diff(grey, axis=0, prepend=grey[:1])) + np.abs(np.diff(grey, axis=1, prepend=grey[:, :1]))
-    return Image.fromarray(((steps > EDGE_THRESHOLD) * 255).astype(np.uint8)).convert("RGB")
 
 
 def edge_examples(seed: int) -> Examples:
