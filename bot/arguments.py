@@ -11,6 +11,7 @@ EDITS = {
     "inpaint": "Redraw a part of a picture.",
     "outpaint": "Paint what lies around a picture.",
     "upscale": "Make a picture larger.",
+    "control": "Paint words along a picture, as a ControlNet reads it.",
     "blend": "Make one picture of several.",
 }
 
@@ -26,7 +27,9 @@ def add_edit(command: argparse.ArgumentParser, name: str) -> None:
     command.add_argument("--prompt", default="", help="the same as an option")
     if name in _ONLY_ITS_OWN:
         _ONLY_ITS_OWN[name](command)
-    command.add_argument("--strength", type=float, help="how much is painted anew, 0.01 to 1")
+    closely = "how closely the picture is followed, 0 to 2 (default: 1)"
+    anew = "how much is painted anew, 0.01 to 1"
+    command.add_argument("--strength", type=float, help=closely if name == "control" else anew)
     command.add_argument("--negative", help="what must not be in the picture")
     command.add_argument("--seed", type=int, help="the same seed gives the same picture")
     command.add_argument("--steps", type=int, help="denoising steps")
@@ -68,10 +71,16 @@ def _upscale(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _control(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--kind", default="", help="which ControlNet (default: the first that fits the model)")
+    command.add_argument("--prepared", action="store_true", help="the picture is what the ControlNet reads already")
+
+
 _ONLY_ITS_OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "inpaint": _inpaint,
     "outpaint": _outpaint,
     "upscale": _upscale,
+    "control": _control,
 }
 
 

@@ -1,4 +1,4 @@
-"""`easel vary`, `inpaint`, `outpaint`, `upscale` and `blend`: one edit straight through the engine, into files."""
+"""The edits of the command line, `easel vary` and its kin: one, straight through the engine, into files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bot.flags import read_number, read_ratio
 from bot.grammar import Draft
 from bot.imagine import Wish, check_target, common_options, deliver, one_job, read_file, sha256_of
 from bot.services import edits
-from bot.spec import BlendEdit, InpaintEdit, OutpaintEdit, UpscaleEdit
+from bot.spec import BlendEdit, ControlEdit, InpaintEdit, OutpaintEdit, UpscaleEdit
 from bot.uploads import read_layers, read_upload
-from engine.types import MAX_BLENDED, ModelInfo
+from engine.types import MAX_BLENDED, MAX_CONTROL_SCALE, ModelInfo
 
 SIDES = ("left", "right", "top", "bottom")
 MAX_REACH_PX = 256  # of a feather or a padding
@@ -46,6 +46,14 @@ def _upscale(args: argparse.Namespace, wish: Wish, picture: Image.Image) -> Wish
     _check_sizeless(wish.draft)
     edit = UpscaleEdit(scale=args.scale, mode=args.mode)
     return replace(wish, edit=lambda info: edit)
+
+
+def _control(args: argparse.Namespace, wish: Wish, picture: Image.Image) -> Wish:
+    scale = 1.0 if wish.draft.strength is None else wish.draft.strength
+    if not 0 <= scale <= MAX_CONTROL_SCALE:
+        raise BadInput(f"The strength cannot be {scale:g}. Use 0 to {MAX_CONTROL_SCALE:g}.")
+    edit = ControlEdit(controlnet=args.kind, scale=scale, prepared=args.prepared)
+    return replace(wish, draft=replace(wish.draft, strength=None), edit=lambda info: edit)
 
 
 # ---------------------------------------------------------------- inpaint
@@ -163,4 +171,5 @@ _WISHES: dict[str, Callable[[argparse.Namespace, Wish, Image.Image], Wish]] = {
     "inpaint": _inpaint,
     "outpaint": _outpaint,
     "upscale": _upscale,
+    "control": _control,
 }

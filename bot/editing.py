@@ -15,7 +15,7 @@ from bot.grammar import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, pars
 from bot.message_pictures import Found
 from bot.services import edits
 from bot.services.edits import Direction
-from bot.spec import BlendEdit, Edit, Spec, TaskName, UpscaleEdit
+from bot.spec import BlendEdit, ControlEdit, Edit, Spec, TaskName, UpscaleEdit
 from bot.store.choices import Preferences
 from bot.store.records import Job, JobKind, StoredImage
 from bot.text import visible
@@ -108,6 +108,17 @@ async def blend(
     edit = BlendEdit(images=tuple(sha256 for sha256, _ in kept), weights=weights)
     specs = await _planned(interaction, said, None, kept[0][1], edit)
     await conversation.place(interaction, conversation.Order(specs=specs, kind="blend", private=private))
+
+
+async def control(interaction: Interaction, source: Source, edit: ControlEdit, said: Draft = NOTHING) -> None:
+    """Four pictures of words, along what a ControlNet reads in this one. Raises: UserError."""
+    draft = draft_of(interaction.client, source, "control", said)
+    models = interaction.client.studio.backend.models()
+    fitting = {info.key for info in models if not edit.controlnet or edit.controlnet in info.controlnets}
+    if said.model is None and draft.model not in fitting:  # then it is not the picture's model that follows it
+        draft = replace(draft, model=None, steps=said.steps, guidance=said.guidance, scheduler=said.scheduler)
+    specs = await _planned(interaction, draft, source.sha256, source.size, edit)
+    await conversation.place(interaction, conversation.Order(specs=specs, parent=source.parent, private=source.private))
 
 
 def read(line: str | None, ar: tuple[float, float] | None = None) -> Draft:
@@ -211,6 +222,8 @@ def _check_sizeless(said: Draft) -> None:
 
 def is_repainted(job: Job) -> bool:
     """Whether the picture was made from another one's pixels, so that its noise alone does not say what it is."""
+    if isinstance(job.spec.edit, ControlEdit):
+        return False
     return job.spec.edit is not None or (job.kind == "vary" and job.spec.init_image is not None)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-SPEC_VERSION = 3  # 2: edits, 3: comparisons
-TaskName = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"]
+SPEC_VERSION = 4  # 2: edits, 3: comparisons, 4: ControlNets
+TaskName = Literal["txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend", "control"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +86,32 @@ class BlendEdit:
         return self.images
 
 
-Edit = InpaintEdit | OutpaintEdit | UpscaleEdit | BlendEdit
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlEdit:
+    """A picture of words, along another one's lines; see `engine.Control`.
+
+    Attributes:
+        controlnet: its name; "" = the first that fits the model, until `bot.services.drafts.resolve` has named it.
+        scale: how closely it is followed, 0..2. prepared: the picture is what the ControlNet reads already.
+    """
+
+    kind: Literal["control"] = "control"
+    controlnet: str = ""
+    scale: float = 1.0
+    prepared: bool = False
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ()
+
+
+Edit = InpaintEdit | OutpaintEdit | UpscaleEdit | BlendEdit | ControlEdit
 _EDITS: Mapping[str, type[Edit]] = {
     "inpaint": InpaintEdit,
     "outpaint": OutpaintEdit,
     "upscale": UpscaleEdit,
     "blend": BlendEdit,
+    "control": ControlEdit,
 }
 
 
@@ -136,7 +156,7 @@ class Spec:
         seed: of the first image; image i has `seed + i`, or the last variation's seed + i when there are variations.
         best_of: pictures that are painted, of which the `num_images` that match the prompt best are kept; None = all.
         variations: chain of (seed, strength 0..1), see `engine.Variation`.
-        init_image: sha256 of the stored picture that is repainted or edited; None for txt2img and blend.
+        init_image: sha256 of the stored picture that is repainted, edited or followed; None for txt2img and blend.
         strength: noise added to it; None where the task knows none.
         edit: what is done to the picture, None for txt2img and img2img.
         compare: the job is a grid of pictures that differ in one or two parameters; `num_images` counts them.

@@ -27,6 +27,7 @@ HELP = """**/imagine** paints four pictures of your words. Under them:
 **Upscale**, **Vary**, **Zoom Out**, ⬅️➡️⬆️⬇️ under one picture: larger, others like it, more around it
 **Remix** change words, size or seed · **Seed** the line that makes it again · **Delete**
 **/vary** **/upscale** **/outpaint** **/inpaint** **/blend** the same with any picture; see also a message's Apps
+**/control** your words along a picture's outlines, where a ControlNet is configured
 **/describe** words for a picture · **/compare** steps, guidance or seeds side by side · **/style** words to reuse
 
 **In the prompt**: `--ar 3:2` `--size 512x768` `--seed 7` `--no clouds` `--steps 20` `--cfg 5` `--repeat 2` `--tile`

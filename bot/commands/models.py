@@ -26,6 +26,7 @@ TASKS = {
     "outpaint": "outpaint",
     "upscale": "upscale",
     "blend": "blend",
+    "control": "control",
 }
 
 
@@ -54,6 +55,7 @@ def _described(info: ModelInfo, note: ModelNote) -> str:
         f"-# Can do: {tasks}" + ("" if info.weighted_prompts else " · does not know weights such as (word:1.3)"),
         _named("LoRAs, as <lora:name:0.8> in the prompt", info.loras),
         _named("Words it was taught", info.embeddings),
+        _named("ControlNets, as kind in **/control**", info.controlnets),
     ]
     return "\n".join(line for line in lines if line)
 

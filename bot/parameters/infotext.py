@@ -37,7 +37,7 @@ def parse(text: str) -> Parameters | None:
         model=name(said.get("model", "")),
         strength=number(said.get("denoising strength")),
         tiling=said.get("tiling") == "True",
-        from_picture="denoising strength" in said and "hires upscale" not in said,
+        from_picture=("denoising strength" in said and "hires upscale" not in said) or "controlnet 0" in said,
         others=tuple((key, value) for key, value in pairs(lines[last]) if key.casefold() not in KNOWN)[:MAX_OTHERS],
     )
 

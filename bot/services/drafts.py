@@ -12,7 +12,7 @@ from bot.flags import MAX_RATIO, MIN_SIDE_PX
 from bot.grammar import GRID, Draft
 from bot.services import edits
 from bot.services.terms import Terms
-from bot.spec import BlendEdit, Edit, Spec, TaskName, UpscaleEdit
+from bot.spec import BlendEdit, ControlEdit, Edit, Spec, TaskName, UpscaleEdit
 from bot.text import quoted, visible
 from engine import schedulers, tags
 from engine.errors import InvalidRequest, UnknownScheduler
@@ -27,6 +27,7 @@ DOES: Mapping[TaskName, str] = {
     "outpaint": "paint beyond a picture's edges",
     "upscale": "enlarge pictures",
     "blend": "blend pictures",
+    "control": "follow a picture with a ControlNet",
 }
 FLOW_FAMILIES = frozenset({"sd3", "flux"})  # rectified-flow models, which only flow schedulers can sample
 ENLARGED_MC = 100  # millicredits of a megapixel that nothing was painted into
@@ -53,10 +54,10 @@ def resolve(
     if draft.style:
         raise BadInput("Styles belong to a server and hold for /imagine and edits in it. Leave --style out here.")
     task: TaskName = edit.kind if edit else "img2img" if init_image else "txt2img"
-    info = _able(models, draft.model, task, terms)
+    info = _able(models, draft.model, task, edit, terms)
     _check_loras(draft, info, models, terms)
     _check_ranges(draft)
-    edit = _named(edit, info) if isinstance(edit, UpscaleEdit) else edit
+    edit = _named(edit, info, draft)
     edit, (width, height), note = _sized(draft, info, init_size, edit, terms.max_pixels)
     return Spec(
         task=task,
@@ -80,27 +81,60 @@ def resolve(
     )
 
 
-def _able(models: Sequence[ModelInfo], name: str | None, task: TaskName, terms: Terms) -> ModelInfo:
+def _able(models: Sequence[ModelInfo], name: str | None, task: TaskName, edit: Edit | None, terms: Terms) -> ModelInfo:
     """The model a person means, or the first of theirs that can do the task. Raises: BadInput."""
     models = _allowed(models, name, terms)
     able = [info for info in models if task in info.tasks]
+    if isinstance(edit, ControlEdit):
+        able = _following(edit.controlnet, able)
     info = find_model(models if name or not able else able, name)
     if task not in info.tasks:
         other = f"Use {able[0].key}." if able else "No model here can."
         raise BadInput(f"The model {info.key} cannot {DOES[task]}. {other}")
+    if isinstance(edit, ControlEdit) and info not in able:
+        fits = ", ".join(each.key for each in able)
+        raise BadInput(f"The model {info.key} has no ControlNet {quoted(edit.controlnet)}. These have: {fits}.")
     return info
 
 
-def _named(edit: UpscaleEdit, info: ModelInfo) -> UpscaleEdit:
-    """The upscale with the name of how it is made, so that no other upscaler can change it later."""
-    return replace(edit, resampling="lanczos" if edit.mode == "creative" else info.upscaler.name)
+def check_guide(edit: ControlEdit, models: Sequence[ModelInfo]) -> None:
+    """Whether any model has such a ControlNet, before the picture is fetched. Raises: BadInput."""
+    _following(edit.controlnet, models)
+
+
+def _following(controlnet: str, able: Sequence[ModelInfo]) -> list[ModelInfo]:
+    """The models that have a ControlNet of that name, or any when it has none. Raises: BadInput."""
+    known = {name.casefold(): name for info in able for name in info.controlnets}
+    if not known:
+        raise BadInput(
+            "No model here has a ControlNet, so no picture can be followed. Whoever runs Easel can add one with "
+            "EASEL_CONTROLNETS; until then, **/vary** paints near to a picture."
+        )
+    if controlnet and controlnet.casefold() not in known:
+        raise BadInput(f"There is no ControlNet {quoted(controlnet)}. {_nearest(controlnet, [*known.values()])}")
+    return [info for info in able if not controlnet or _own_name(controlnet, info)]
+
+
+def _own_name(controlnet: str, info: ModelInfo) -> str:
+    """A ControlNet's name as the model has it; "" when it has none such."""
+    return next((name for name in info.controlnets if name.casefold() == controlnet.casefold()), "")
+
+
+def _named(edit: Edit | None, info: ModelInfo, draft: Draft) -> Edit | None:
+    """The edit with the name of what it is made with, so that no later setting can change it."""
+    if isinstance(edit, UpscaleEdit):
+        return replace(edit, resampling="lanczos" if edit.mode == "creative" else info.upscaler.name)
+    if isinstance(edit, ControlEdit):
+        name = _own_name(edit.controlnet, info) if edit.controlnet else info.controlnets[0]
+        return replace(edit, controlnet=name, scale=edit.scale if draft.strength is None else draft.strength)
+    return edit
 
 
 def _sized(
     draft: Draft, info: ModelInfo, init_size: tuple[int, int] | None, edit: Edit | None, most: int
 ) -> tuple[Edit | None, tuple[int, int], str]:
     """The edit and the size of the result as far as they are possible, and what was changed. Raises: BadInput."""
-    if edit is None or isinstance(edit, BlendEdit):
+    if edit is None or isinstance(edit, BlendEdit | ControlEdit):
         size = _size(draft, info, init_size, min(most, info.max_pixels))
         whole = draft.ar or draft.width or draft.height or edit or init_size in (None, size)
         return edit, size, "" if whole else f"Repainted at {size[0]}x{size[1]}, the size that suits {info.key}."
@@ -233,7 +267,7 @@ def _strength(draft: Draft, edit: Edit | None, init_image: str | None) -> float 
         if draft.strength is not None:
             raise BadInput("The strength is for repainting a picture. Attach one, or leave the strength out.")
         return None
-    if isinstance(edit, UpscaleEdit) and edit.mode == "faithful":
+    if isinstance(edit, ControlEdit) or (isinstance(edit, UpscaleEdit) and edit.mode == "faithful"):
         return None
     default = STRENGTHS[edit.kind if edit else "img2img"]
     return default if draft.strength is None else round(draft.strength, 4)

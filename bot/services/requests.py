@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from bot.spec import BlendEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
-from engine.types import Blend, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale, Variation
+from bot.spec import BlendEdit, ControlEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
+from engine.types import Blend, Control, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale, Variation
 
 Pictures = Mapping[str, Image.Image]
 _SHARED = {field.name for field in fields(Spec)} & {field.name for field in fields(Txt2Img)} - {"variations"}
@@ -57,6 +57,18 @@ def _blend(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
     return Blend(**values, images=[inputs[sha256] for sha256 in spec.edit.images], weights=spec.edit.weights)
 
 
+def _control(values: dict[str, Any], spec: Spec, inputs: Pictures) -> Txt2Img:
+    edit = spec.edit
+    assert isinstance(edit, ControlEdit)
+    return Control(
+        **values,
+        control_image=_source(spec, inputs),
+        controlnet=edit.controlnet,
+        controlnet_conditioning_scale=edit.scale,
+        prepared=edit.prepared,
+    )
+
+
 def _source(spec: Spec, inputs: Pictures) -> Image.Image:
     assert spec.init_image is not None, f"{spec.task} names its picture"
     return inputs[spec.init_image]
@@ -73,4 +85,5 @@ _BUILDERS: Mapping[str, Callable[[dict[str, Any], Spec, Pictures], Txt2Img]] = {
     "outpaint": _outpaint,
     "upscale": _upscale,
     "blend": _blend,
+    "control": _control,
 }

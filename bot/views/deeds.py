@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.spec import BlendEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
+from bot.spec import BlendEdit, ControlEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
 from bot.store.records import Job, JobKind
 
 RESAMPLINGS = {"lanczos": "Lanczos"}
@@ -27,6 +27,8 @@ def doing(kind: JobKind, spec: Spec) -> str:
         return f"Upscale {edit.scale}x ({how})"
     if isinstance(edit, BlendEdit):
         return f"Blend of {len(edit.images)} pictures"
+    if isinstance(edit, ControlEdit):
+        return followed(edit, varied=kind == "vary")
     return "Variation" if kind == "vary" else ""
 
 
@@ -41,6 +43,13 @@ def outpainted(edit: OutpaintEdit) -> str:
     if factor < 1.02:
         return "Outpaint"
     return f"Zoom Out {round(factor, 2):g}x"
+
+
+def followed(edit: ControlEdit, *, varied: bool = False) -> str:
+    """ "Control (edges 0.8)"."""
+    scale = "" if edit.scale == 1 else f" {round(edit.scale, 2):g}"
+    prepared = ", as it is" if edit.prepared else ""
+    return f"{'Variation' if varied else 'Control'} ({edit.controlnet}{scale}{prepared})"
 
 
 def _whence(job: Job) -> str:

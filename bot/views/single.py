@@ -46,7 +46,7 @@ def _upscales(image_id: int, size: tuple[int, int], tasks: frozenset[str]) -> It
 
 
 def _varies(spec: Spec, image_id: int, tasks: frozenset[str]) -> Iterator[Press]:
-    if spec.task == "txt2img" or "img2img" in tasks:
+    if spec.task in ("txt2img", "control") or "img2img" in tasks:
         yield Press(PressId(Action.VARY, image_id), "Vary (Subtle)", emoji="🪄")
         yield Press(PressId(Action.VARY_STRONG, image_id), "Vary (Strong)", emoji="🪄")
     if "inpaint" in tasks:

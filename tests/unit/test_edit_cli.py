@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from bot import imagine
 from bot.__main__ import main
 from engine import metadata
-from engine.fake import FAIL_WORD, FakeEngine
+from engine.fake import FAIL_WORD, MINI, FakeEngine
 from engine.types import Recipe
 
 SIZE = (96, 64)
@@ -96,6 +97,24 @@ def test_upscale_vary_and_blend() -> None:
     assert (recipe.task, recipe.request["prompt"], recipe.request["strength"]) == ("img2img", "a boat", 0.4)
     _, recipe = done("blend", "a.png", "b.png", "--weights", "2,1", "--prompt", "a boat")
     assert (recipe.task, recipe.request["weights"]) == ("blend", [2.0, 1.0])
+
+
+def test_control(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["control", "a.png", "a boat"]) == 2
+    assert "No model here has a ControlNet" in capsys.readouterr().err
+    led = replace(MINI, controlnets=("depth", "edges"), tasks=MINI.tasks | {"control"})
+    monkeypatch.setattr(imagine, "engine_for", lambda settings: FakeEngine((led,)))
+    image, recipe = done("control", "a.png", "a", "boat", "--kind", "edges", "--strength", "1.5")
+    assert (recipe.task, recipe.request["prompt"]) == ("control", "a boat")
+    assert (recipe.request["controlnet"], recipe.request["controlnet_conditioning_scale"]) == ("edges", 1.5)
+    assert image.width > image.height
+    _, recipe = done("control", "a.png", "--prepared", "--prompt", "a boat --strength 0.3 --size 64")
+    assert (recipe.request["controlnet"], recipe.request["prepared"]) == ("depth", True)
+    assert (recipe.request["controlnet_conditioning_scale"], recipe.request["width"]) == (0.3, 64)
+    assert main(["control", "a.png", "a boat", "--strength", "3"]) == 2
+    assert "Use 0 to 2" in capsys.readouterr().err
+    assert main(["control", "a.png", "a boat", "--kind", "egdes"]) == 2
+    assert "Did you mean edges?" in capsys.readouterr().err
 
 
 def test_several_pictures_and_a_report(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,8 @@ from bot.grammar import Draft
 from bot.services.drafts import price_mc, resolve
 from bot.services.requests import to_request
 from bot.services.terms import default_terms
-from bot.spec import BlendEdit, Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
-from engine.types import Img2Img, Inpaint, ModelInfo, Outpaint, Upscale
+from bot.spec import BlendEdit, ControlEdit, Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
+from engine.types import Control, Img2Img, Inpaint, ModelInfo, Outpaint, Upscale
 
 SHA, MASK = "ab" * 32, "cd" * 32
 INFO = ModelInfo(
@@ -28,7 +28,8 @@ INFO = ModelInfo(
     guidance_scale=4.0,
     scheduler="euler",
     max_pixels=256 * 256,
-    tasks=frozenset({"txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"}),
+    tasks=frozenset({"txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend", "control"}),
+    controlnets=("edges", "depth"),
 )
 WORDS = ModelInfo(**{**{n: getattr(INFO, n) for n in INFO.__slots__}, "key": "words", "tasks": frozenset({"txt2img"})})
 SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
@@ -37,6 +38,7 @@ EDITS: list[Edit] = [
     InpaintEdit(mask=MASK, box=(0, 0, 32, 32)),
     OutpaintEdit(source=(128, 128), left=64),
     UpscaleEdit(mode="creative"),
+    ControlEdit(controlnet="edges", scale=0.5),
     BlendEdit(images=(SHA, MASK), weights=(1.0, 0.5)),
 ]
 
@@ -62,12 +64,13 @@ def test_a_spec_of_the_first_version_is_still_read() -> None:
 
 
 def test_inputs_are_all_that_is_needed_once() -> None:
-    assert [spec(edit).inputs for edit in EDITS] == [(SHA, MASK), (SHA,), (SHA,), (SHA, MASK)]
+    assert [spec(edit).inputs for edit in EDITS] == [(SHA, MASK), (SHA,), (SHA,), (SHA,), (SHA, MASK)]
 
 
 def test_sizes_follow_the_edit() -> None:
-    assert [(s.width, s.height) for s in map(spec, EDITS)] == [(128, 128), (192, 128), (256, 256), (128, 128)]
-    assert [s.task for s in map(spec, EDITS)] == ["inpaint", "outpaint", "upscale", "blend"]
+    sizes = [(128, 128), (192, 128), (256, 256), (128, 128), (128, 128)]
+    assert [(s.width, s.height) for s in map(spec, EDITS)] == sizes
+    assert [s.task for s in map(spec, EDITS)] == ["inpaint", "outpaint", "upscale", "control", "blend"]
     zoomed = spec(OutpaintEdit(source=(120, 90), left=60, right=60, top=45, bottom=45), width=120, height=90)
     assert (zoomed.width, zoomed.height) == (120, 90)
 
@@ -91,6 +94,21 @@ def test_a_blend_of_embeddings_costs_every_step() -> None:
     asked = spec(EDITS[-1], strength=0.5)
     assert price_mc(asked, INFO) == 500
     assert price_mc(asked, replace(INFO, image_prompts=True)) == price_mc(asked, INFO) * 2
+
+
+def test_a_followed_picture_is_named_sized_and_priced_like_one_of_words() -> None:
+    asked = spec(ControlEdit(), (1920, 1080), strength=0.4)
+    assert asked.edit == ControlEdit(controlnet="edges", scale=0.4)
+    assert (asked.width, asked.height, asked.strength) == (168, 96, None)
+    assert price_mc(asked, INFO) == price_mc(asked.evolve(task="txt2img", edit=None, init_image=None), INFO)
+    assert spec(ControlEdit(controlnet="DEPTH")).edit == ControlEdit(controlnet="depth")
+    other = replace(INFO, key="other", controlnets=("pose",))
+    pose = ControlEdit(controlnet="pose")
+    found = resolve(Draft(prompt="x"), (WORDS, INFO, other), TERMS, 7, init_image=SHA, init_size=(9, 9), edit=pose)
+    assert found.model == "other"
+    request = to_request(asked, {SHA: Image.new("RGB", (1920, 1080), "red")})
+    assert isinstance(request, Control)
+    assert (request.controlnet, request.controlnet_conditioning_scale, request.prepared) == ("edges", 0.4, False)
 
 
 def test_an_edit_costs_what_is_painted() -> None:

@@ -1,0 +1,76 @@
+"""/control: words painted along a picture, as far as a ControlNet is told to follow it."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot import editing, message_pictures
+from bot.client import Client, Interaction
+from bot.commands.edit import PICTURE, PRIVATE, SOURCE
+from bot.errors import BadInput
+from bot.message_pictures import CHOICES
+from bot.refusals import told
+from bot.services import drafts
+from bot.spec import ControlEdit
+from engine.types import MAX_CONTROL_SCALE, ModelInfo
+
+
+def install(client: Client) -> None:
+    """Add the command to the client."""
+
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        image=PICTURE,
+        source=SOURCE,
+        prompt="What the new pictures show; flags such as --seed 7 work too",
+        kind="Which ControlNet, that is: what of the picture is followed",
+        strength="How closely, 0 to 2 (normally 1)",
+        prepared="The picture is an outline or depth map already: take it as it is",
+        private=PRIVATE,
+    )
+    @told
+    async def control(
+        interaction: discord.Interaction[Client],
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+        prompt: str | None = None,
+        kind: str | None = None,
+        strength: Range[float, 0.0, MAX_CONTROL_SCALE] = 1.0,
+        prepared: bool = False,
+        private: bool | None = None,
+    ) -> None:
+        """Paint words along a picture's outlines, depths or poses."""
+        said = editing.read(prompt)
+        edit = ControlEdit(controlnet=(kind or "").strip(), scale=round(strength, 4), prepared=prepared)
+        drafts.check_guide(edit, interaction.client.studio.backend.models())
+        picture = await editing.given(interaction, image, source, private=private)
+        await editing.control(interaction, picture, edit, said)
+
+    control.autocomplete("source")(message_pictures.own_pictures)
+
+    @control.autocomplete("kind")
+    async def kinds(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return _choices(_meant(interaction), typed.strip().casefold())
+
+
+def _meant(interaction: Interaction) -> list[ModelInfo]:
+    """The model that the prompt names so far, else all."""
+    models = interaction.client.studio.backend.models()
+    try:
+        name = editing.read(getattr(interaction.namespace, "prompt", None)).model
+        return [drafts.find_model(models, name)] if name else [*models]
+    except BadInput:  # it is still being typed
+        return [*models]
+
+
+def _choices(models: list[ModelInfo], typed: str) -> list[Choice[str]]:
+    """Each ControlNet once, with the models that it fits."""
+    fits: dict[str, list[str]] = {}
+    for info in models:
+        for name in info.controlnets:
+            fits.setdefault(name, []).append(info.key)
+    found = [(name, keys) for name, keys in fits.items() if typed in name.casefold()]
+    return [Choice(name=f"{name} ({', '.join(keys)})"[:100], value=name) for name, keys in found[:CHOICES]]
