@@ -178,8 +178,9 @@ class Residency:
 
     def make_room(self, keep: str = "") -> None:
         """Drop what nobody uses, the longest unused first, until the weights fit the budget; never the model `keep`."""
-        idle = [m for model in self._models.values() for m in model.tree() if not m.users and m.key != keep]
-        for model in sorted(idle, key=lambda m: m.last_used):
+        known = (m for model in self._models.values() for m in model.tree())
+        idle = [m for m in known if not m.users and m.key != keep and m.nbytes]
+        for model in sorted(idle, key=lambda m: (m.last_used, m.base is None)):  # before the model that it shares
             if sum(m.weight_bytes for m in self._models.values()) <= self._budget:
                 return
             if model.base is None:

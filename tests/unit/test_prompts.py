@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from engine import Txt2Img, UnknownScheduler, Variation, metadata, schedulers
+from bot.parameters import infotext
+from engine import Control, Txt2Img, UnknownScheduler, Variation, metadata, schedulers
 from engine.fake import MINI, paint, recipe_of
 from engine.prompts import Piece, is_plain, parse, plain_text
 from engine.resolve import complete, find
@@ -80,6 +83,20 @@ def test_a_png_tells_how_it_was_made(prompt: str) -> None:
     assert "Negative prompt: blur\nSteps: 4, Sampler: Euler, " in text
     assert "Seed: 5" in text
     assert "Variation seed: 7" in text
+
+
+def test_a_png_tells_which_controlnet_led_it() -> None:
+    led = replace(MINI, controlnets=("edges",), tasks=MINI.tasks | {"control"})
+    picture = Image.new("RGB", (8, 8), "red")
+    request = Control(prompt="a boat", control_image=picture, controlnet="edges", control_guidance_end=0.5)
+    recipe = recipe_of(complete(request, led), 0)
+    assert metadata.decode(metadata.encode_png(paint(5, 64, 64), recipe)) == recipe
+    text = metadata.infotext(recipe)
+    assert 'ControlNet 0: "Model: edges, Weight: 1, Guidance Start: 0, Guidance End: 0.5"' in text
+    read = infotext.parse(text)
+    assert read is not None
+    assert read.from_picture
+    assert ("ControlNet 0", "Model: edges, Weight: 1, Guidance Start: 0, Guidance End: 0.5") in read.others
 
 
 @given(st.binary(max_size=200))
