@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 CLASS = "ControlNetModel"
 TASK = "control"
+WEIGHTS = "diffusion_pytorch_model.safetensors"  # as diffusers saves them; `.index.json` behind it when in parts
 GUIDED = (families.SD1, families.SDXL)  # whose ControlNets are of that class
 _NAME = re.compile(r"[\w.+-]{1,60}")  # what can be typed, and be shown as it is
 _LAYOUT = ("block_out_channels", "layers_per_block")  # what it adds must meet the UNet's own, level by level
@@ -57,10 +58,8 @@ def of_mini(sources: Iterable[Source]) -> dict[str, str]:
     """The ControlNets that come with the embedded model, where it is one of the models."""
     if all(source.path != mini.MODEL_DIR for source in sources):
         return {}
-    folders = sorted(path.parent for path in mini.ADAPTERS_DIR.glob("*/config.json"))
-    return {
-        folder.name: str(folder) for folder in folders if read_json(folder / "config.json").get("_class_name") == CLASS
-    }
+    folders = sorted(path.parent for path in mini.ADAPTERS_DIR.glob(f"*/{WEIGHTS}"))
+    return {each.name: str(each) for each in folders if read_json(each / "config.json").get("_class_name") == CLASS}
 
 
 def _read(name: str, folder: Path) -> ControlNet:
@@ -69,8 +68,8 @@ def _read(name: str, folder: Path) -> ControlNet:
     config = read_json(folder / "config.json")
     if config.get("_class_name") != CLASS:
         raise ModelUnloadable(name=name, reason=f"'{folder}' is no folder of a {CLASS} as diffusers saves one")
-    if not any(folder.glob("*.safetensors")):
-        raise ModelUnloadable(name=name, reason=f"'{folder}' has no .safetensors file; pickles may run code")
+    if not any((folder / f"{WEIGHTS}{end}").is_file() for end in ("", ".index.json")):
+        raise ModelUnloadable(name=name, reason=f"'{folder}' has no {WEIGHTS}; pickles may run code, and are not read")
     width = config.get("cross_attention_dim")
     return ControlNet(name=name, path=folder, width=width if isinstance(width, int) else 0, layout=_layout(config))
 

@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 Kind = Literal["encode", "control", "denoise", "decode"]
 PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules of different jobs share a call
-PER_ROW_SCALARS = ("conditioning_scale",)  # a Python float that only multiplies: (B, 1, 1, 1)
+SCALES = ("conditioning_scale",)  # a number that only multiplies what comes out, so each job's own rows get it there
 RESIDUALS = ("down_block_additional_residuals", "mid_block_additional_residual")  # of a ControlNet; none is zeros
 SHARED = ("img_ids", "txt_ids")  # no batch dimension
 IGNORED = {"decode": ("generator",)}  # AutoencoderKL.decode takes and never reads it
@@ -195,6 +195,7 @@ class _Form:
     """A call's arguments by name, flat, with everything that varies between jobs turned into rows.
 
     Attributes:
+        scale: of the result's rows; as a tensor among the arguments it would be rounded to half precision.
         added: the residuals, flat, each (rows, channels, height, width). residual: their structure and shapes.
     """
 
@@ -202,6 +203,7 @@ class _Form:
     spec: Any
     shared: dict[str, Any]
     key: tuple[object, ...]
+    scale: float
     added: list[torch.Tensor]
     residual: tuple[Any, ...] | None
 
@@ -234,14 +236,15 @@ def _form_of(call: Call) -> _Form:
     for name in PER_ROW_TIME:
         if named.get(name) is not None:
             named[name] = _rows_of_time(named[name], sample)
-    for name in PER_ROW_SCALARS:
+    scale = 1.0
+    for name in SCALES:
         if isinstance(named.get(name), float):
-            named[name] = sample.new_full((call.rows, 1, 1, 1), named[name])
+            scale, named[name] = named[name], 1.0
     leaves, spec = pytree.tree_flatten(named)
     signature = tuple(_signature(leaf, call) for leaf in leaves)
     content = tuple((name, call.fiber.digest(tensor)) for name, tensor in shared.items())
     key = (id(call.module), call.method, call.fiber.tiled, spec, signature, content)
-    return _Form(leaves, spec, shared, key, added, residual)
+    return _Form(leaves, spec, shared, key, scale, added, residual)
 
 
 def _rows_of_time(time: Any, sample: torch.Tensor) -> Any:
@@ -303,5 +306,7 @@ def _split(output: Any, calls: Sequence[Call], total: int) -> list[Any]:
     results, start = [], 0
     for call in calls:
         rows = slice(start, start := start + call.rows)
-        results.append(pytree.tree_unflatten([leaf[rows] if _is_rows(leaf, total) else leaf for leaf in leaves], spec))
+        own = [leaf[rows] if _is_rows(leaf, total) else leaf for leaf in leaves]
+        scale = call.form.scale
+        results.append(pytree.tree_unflatten([leaf * scale for leaf in own] if scale != 1 else own, spec))
     return results

@@ -61,7 +61,7 @@ def easel(recipe: Mapping[str, Any]) -> Parameters | None:
     chain = [(whole(each.get("seed")), number(each.get("strength"))) for each in links if isinstance(each, dict)]
     varied = tuple((seed, min(1.0, strength)) for seed, strength in chain if seed is not None and strength is not None)
     own = whole(recipe.get("seed")) or 0
-    facts = (("Task", recipe.get("task")), ("ControlNet", said.get("controlnet")))
+    facts = (("Task", words(recipe.get("task"), 40)), ("ControlNet", words(said.get("controlnet"), 60)))
     return Parameters(
         tool="Easel",
         prompt=words(said.get("prompt")),
@@ -77,5 +77,5 @@ def easel(recipe: Mapping[str, Any]) -> Parameters | None:
         variations=(*varied[:-1], (own, varied[-1][1])) if varied else (),
         tiling=said.get("tiling") is True,
         from_picture=isinstance(said.get("init_image"), str) or recipe.get("task") not in ("txt2img", "img2img"),
-        others=tuple((label, words(text, 60)) for label, text in facts if text),
+        others=tuple(fact for fact in facts if fact[1]),
     )

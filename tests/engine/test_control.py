@@ -201,6 +201,25 @@ async def test_exact_mode_gives_the_same_bytes_in_any_company(
     assert crowd[-1].tobytes() == plain.tobytes()
 
 
+async def test_a_scale_is_not_rounded_to_half_precision(
+    folders: dict[str, Path], guides: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, compared = forwards.run, []
+
+    def twice(calls: Any, *rest: Any) -> Any:
+        results = run(calls, *rest)
+        if calls[0].kind == "control":
+            (down, mid), ((down_too, mid_too),) = results[0], forwards.forward(calls)
+            pairs = zip([*down, mid], [*down_too, mid_too], strict=True)
+            compared.append(all(torch.equal(one, other) for one, other in pairs))
+        return results
+
+    monkeypatch.setattr(forwards, "run", twice)
+    async with Engine(str(folders["sd1"]), controlnets=guides, dtype="bfloat16") as engine:
+        await engine.submit(ask(controlnet_conditioning_scale=0.7)).result()
+    assert compared == [True] * 5, "as the pipeline asked, and as rows of a joined call"
+
+
 async def test_a_step_is_told_once_and_a_job_can_be_stopped(folders: dict[str, Path], guides: dict[str, str]) -> None:
     async with Engine(str(folders["sd1"]), controlnets=guides) as engine:
         events = [event async for event in engine.submit(ask())]
@@ -287,7 +306,8 @@ def test_minis_own_are_found_by_what_they_are(
     (tmp_path / "edges").symlink_to(guides["lines"])
     (tmp_path / "blueprint").mkdir()
     (tmp_path / "blueprint" / adapters.LORA_FILE).touch()
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "config.json").write_text('{"_class_name": "ControlNetModel"}')
     monkeypatch.setattr(mini, "ADAPTERS_DIR", tmp_path)
     embedded = [Source(key="mini", location=str(mini.MODEL_DIR))]
     assert nets.of_mini(embedded) == {"edges": str(tmp_path / "edges")}
