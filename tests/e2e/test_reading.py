@@ -252,7 +252,7 @@ async def test_old_offers_are_dropped_by_the_upkeep(studio: Stage) -> None:
     assert "older than a month" in said(await press(studio, result.response, "1"))
 
 
-@pytest.mark.parametrize("command", ["describe", "inpaint", "vary", "upscale", "outpaint"])
+@pytest.mark.parametrize("command", ["describe", "inpaint", "vary", "upscale", "outpaint", "control"])
 async def test_own_pictures_are_offered_while_typing(studio: Stage, command: str) -> None:
     await paint(studio, "a boat --n 1")
     await paint(studio, "a moon --n 2")
