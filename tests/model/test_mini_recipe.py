@@ -12,7 +12,14 @@ from engine.mini.judge import Reading, wilson
 from engine.mini.train.checker import NOTHING, UNSURE, centre_map, label
 from engine.mini.train.config import RECIPES, StageConfig
 from engine.mini.train.data import foreground
-from engine.mini.train.diffusion import add_noise, loss_weight, stratified_timesteps
+from engine.mini.train.diffusion import (
+    EARLY_SHARE,
+    LATE_SHARE,
+    MIDDLE,
+    add_noise,
+    loss_weight,
+    stratified_timesteps,
+)
 from engine.mini.train.layout import LOGITS, layout_loss, targets
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.scenes import Scene, Thing
@@ -38,7 +45,9 @@ def test_timesteps_cover_the_whole_schedule() -> None:
     timesteps = stratified_timesteps(1000, torch.Generator().manual_seed(0))
     assert timesteps.min() < 10
     assert timesteps.max() > 980
-    assert ((timesteps > 80) & (timesteps < 680)).float().mean() == pytest.approx(0.8, abs=0.01)
+    low, high = (1000 * share for share in MIDDLE)
+    middle = ((timesteps > low) & (timesteps < high)).float().mean()
+    assert middle == pytest.approx(1 - EARLY_SHARE - LATE_SHARE, abs=0.01)
 
 
 def test_easy_timesteps_weigh_little() -> None:

@@ -11,7 +11,17 @@ from engine.mini.prompts import PHRASINGS, UNCOLOURED, held_out_cases
 from engine.mini.train.captions import caption
 from engine.mini.train.clip import altered
 from engine.mini.train.render import render
-from engine.mini.train.scenes import NATURAL, Diet, Scene, Thing, holds_out, is_held_out, sample_scene, training_scene
+from engine.mini.train.scenes import (
+    USUAL,
+    Diet,
+    Scene,
+    Thing,
+    holds_out,
+    is_held_out,
+    sample_scene,
+    training_scene,
+    usual_colour,
+)
 from engine.mini.words import COLOURS, NUMBERS, SCENES, STYLES, THINGS, names
 
 
@@ -104,19 +114,28 @@ def test_a_list_is_read_from_left_to_right(rng: random.Random) -> None:
         assert max(text.find("house"), text.find("cottage")) < max(text.find("cat"), text.find("kitten"))
 
 
-def test_some_captions_leave_every_colour_open(rng: random.Random) -> None:
-    scene = Scene(style="flat", scene="plain", background="white", things=(Thing(kind="cat", colour="teal"),))
-    texts = [caption(rng, scene) for _ in range(400)]
-    assert 0.1 < sum("teal" not in text and "turquoise" not in text for text in texts) / 400 < 0.4
+def test_an_unusual_colour_is_always_named(rng: random.Random) -> None:
+    texts = [caption(rng, one("cat", "teal")) for _ in range(200)]
+    assert all("teal" in text or "turquoise" in text for text in texts)
+
+
+def test_the_usual_colour_is_often_left_out(rng: random.Random) -> None:
+    texts = [caption(rng, one("cat", "orange")) for _ in range(400)]
+    assert 0.5 < sum("orange" not in text for text in texts) / 400 < 0.7
+
+
+def test_a_thing_is_usual_in_its_second_colour_where_the_first_would_vanish() -> None:
+    white, blue = (replace(one("snowman", "gray"), background=background) for background in ("white", "blue"))
+    assert (usual_colour("snowman", white), usual_colour("snowman", blue)) == ("gray", "white")
 
 
 def test_what_only_an_adapter_knows_can_be_described(rng: random.Random) -> None:
     assert "cactus" in caption(rng, one("cactus", "green"))
 
 
-def test_typical_colours_are_never_held_out() -> None:
-    assert set(NATURAL) == set(THINGS)
-    assert not any(is_held_out(kind, colour) for kind, colour in NATURAL.items())
+def test_usual_colours_are_never_held_out() -> None:
+    assert set(USUAL) == set(THINGS)
+    assert not any(is_held_out(kind, colour) for kind, colours in USUAL.items() for colour in colours)
 
 
 def test_things_stay_inside_the_picture(rng: random.Random) -> None:

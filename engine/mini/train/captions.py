@@ -2,7 +2,7 @@
 
 import random
 
-from engine.mini.train.scenes import NATURAL, Scene, Thing
+from engine.mini.train.scenes import Scene, Thing, usual_colour
 from engine.mini.words import (
     IDLE,
     NUMBERS,
@@ -17,12 +17,12 @@ from engine.mini.words import (
 )
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-COLOURLESS = 0.15  # of the captions name no thing's colour: people write "a cat and a house", too
+TERSE = 0.6  # of the captions name no usual colour: people write "a cat and a house", too
 _PREPOSITIONS = frozenset("at in on under with deep".split())  # noqa: SIM905
 
 
 def caption(rng: random.Random, scene: Scene) -> str:
-    """Describe a scene in one of many ways. What the caption omits is a default: white, flat, middle-sized."""
+    """Describe a scene in one of many ways. What the caption omits is a default: white, flat, the usual colour."""
     text = _counted(rng, scene) if scene.count else _listed(rng, scene)
     if scene.place:
         text += " " + rng.choice(PLACES[scene.place])
@@ -40,26 +40,30 @@ def _name(rng: random.Random, word: str) -> str:
     return rng.choice(names(word))
 
 
-def _phrase(rng: random.Random, thing: Thing, *, colourless: bool) -> str:
+def _phrase(rng: random.Random, thing: Thing, *, coloured: bool) -> str:
     parts = []
     if thing.size in SIZES and rng.random() < 0.75:
         parts.append(rng.choice(SIZES[thing.size]))
-    if not colourless and rng.random() > (0.5 if NATURAL.get(thing.kind) == thing.colour else 0.1):
+    if coloured:
         parts.append(_name(rng, thing.colour))
     return " ".join([*parts, _name(rng, thing.kind)])
 
 
+def _must_colour(scene: Scene, thing: Thing) -> bool:
+    return thing.colour != usual_colour(thing.kind, scene)
+
+
 def _counted(rng: random.Random, scene: Scene) -> str:
     thing = scene.things[0]
-    colour = "" if NATURAL.get(thing.kind) == thing.colour and rng.random() < 0.3 else _name(rng, thing.colour) + " "
+    colour = _name(rng, thing.colour) + " " if _must_colour(scene, thing) or rng.random() > TERSE else ""
     return f"{rng.choice(NUMBERS[scene.count])} {colour}{plural(_name(rng, thing.kind))}"
 
 
 def _listed(rng: random.Random, scene: Scene) -> str:
     ordered = scene.relation not in (None, "next to")
     things = scene.things if ordered else sorted(scene.things, key=lambda thing: thing.x)
-    colourless = rng.random() < COLOURLESS
-    phrases = [with_article(_phrase(rng, thing, colourless=colourless)) for thing in things]
+    wordy = rng.random() > TERSE
+    phrases = [with_article(_phrase(rng, thing, coloured=wordy or _must_colour(scene, thing))) for thing in things]
     if scene.relation:
         return _related(rng, scene.relation, phrases[0], phrases[1])
     return " and ".join(filter(None, [", ".join(phrases[:-1]), phrases[-1]]))

@@ -12,8 +12,8 @@ from torch import Tensor
 
 TIMESTEPS = 1000
 MIN_SNR_GAMMA = 5.0
-MIDDLE = (0.08, 0.68)  # of the timesteps
-EARLY_SHARE, LATE_SHARE = 0.05, 0.15  # of the samples, below and above the middle
+MIDDLE = (0.18, 0.64)  # of the timesteps
+EARLY_SHARE, LATE_SHARE = 0.1, 0.12  # of the samples, below and above the middle
 NOISE = {
     "num_train_timesteps": TIMESTEPS,
     "beta_schedule": "linear",
@@ -34,7 +34,7 @@ def sampler() -> DPMSolverMultistepScheduler:
 def stratified_timesteps(count: int, generator: torch.Generator) -> Tensor:
     """Draw one timestep from each of `count` slices: (count,) int64. Less variance than independent draws.
 
-    Four fifths fall into the middle, where silhouettes are decided; with linear betas the last third is all but noise.
+    Most fall into the middle, where silhouettes are decided; with linear betas the last third is all but noise.
     """
     slices = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
     share = torch.where(

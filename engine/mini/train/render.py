@@ -18,6 +18,7 @@ Floats = NDArray[np.float32]
 SUPERSAMPLE = 3
 HORIZON = 0.66
 TURNS = frozenset("star heart diamond square triangle moon butterfly rocket apple".split())  # noqa: SIM905
+LEFT = 0.4  # things further left than this look to the right, into the picture
 MIRRORS = frozenset("fish bird boat cat moon".split())  # noqa: SIM905
 NEON_PAPER: RGB = (14, 12, 30)
 OUTLINE_PAPER: RGB = (251, 249, 243)
@@ -46,8 +47,8 @@ def render(scene: Scene, seed: int, size_px: int = 128) -> Image.Image:
 
 
 def _draw(rng: random.Random, pen: Pen, thing: Thing, *, upright: bool) -> None:
-    rotation = rng.uniform(-0.12, 0.12) if thing.kind in TURNS and not upright else 0.0
-    flip = rng.choice((-1, 1)) if thing.kind in MIRRORS else 1
+    rotation = rng.uniform(-0.06, 0.06) if thing.kind in TURNS and not upright else 0.0
+    flip = -1 if thing.kind in MIRRORS and thing.x < LEFT else 1
     pen.move_to(thing.x, thing.y, thing.radius, rotation, flip)
     SHAPES[thing.kind](pen, jitter(rng, COLOURS[thing.colour], 7))
 

@@ -2,7 +2,7 @@
 
 Layouts are constructed, not rejected: counted things stand in rows and squares, pairs stand in the relation that the
 caption will name. A small model learns regular compositions with far fewer samples than scattered ones, so what a
-caption leaves open has a usual answer: a thing its typical colour, "a cat and a house" the cat on the left.
+caption leaves open has one answer: a thing its usual colour, "a cat and a house" the cat on the left.
 """
 
 import random
@@ -26,18 +26,35 @@ PLACE_AT: dict[str, Place] = {
     "bottom left": (0.24, 0.76),
     "bottom right": (0.76, 0.76),
 }
-NATURAL: dict[str, str] = {
-    **dict.fromkeys(("moon", "sun", "star"), "yellow"),
-    **dict.fromkeys(("snowman", "ghost"), "white"),
-    **dict.fromkeys(("tree", "pine", "triangle"), "green"),
-    **dict.fromkeys(("heart", "apple", "mushroom", "balloon"), "red"),
-    **dict.fromkeys(("castle", "robot", "cloud"), "gray"),
-    **dict.fromkeys(("square", "bird", "rocket", "car"), "blue"),
-    **dict.fromkeys(("fish", "cat", "circle"), "orange"),
-    **dict.fromkeys(("flower",), "pink"),
-    **dict.fromkeys(("butterfly", "umbrella"), "purple"),
-    **dict.fromkeys(("house", "boat"), "brown"),
-    **dict.fromkeys(("diamond",), "teal"),
+USUAL: dict[str, tuple[str, str]] = {  # the second where the first could not be seen
+    "circle": ("orange", "blue"),
+    "square": ("blue", "orange"),
+    "triangle": ("green", "purple"),
+    "star": ("yellow", "orange"),
+    "heart": ("red", "pink"),
+    "diamond": ("teal", "purple"),
+    "moon": ("yellow", "gray"),
+    "sun": ("yellow", "orange"),
+    "cloud": ("gray", "blue"),
+    "tree": ("green", "orange"),
+    "pine": ("green", "teal"),
+    "house": ("brown", "red"),
+    "boat": ("brown", "red"),
+    "fish": ("orange", "pink"),
+    "flower": ("pink", "yellow"),
+    "cat": ("orange", "gray"),
+    "bird": ("blue", "orange"),
+    "balloon": ("red", "purple"),
+    "mushroom": ("red", "orange"),
+    "butterfly": ("purple", "pink"),
+    "car": ("blue", "yellow"),
+    "apple": ("red", "green"),
+    "rocket": ("blue", "gray"),
+    "castle": ("gray", "purple"),
+    "ghost": ("white", "gray"),
+    "umbrella": ("purple", "red"),
+    "snowman": ("white", "gray"),
+    "robot": ("gray", "orange"),
 }
 FLIES = frozenset(
     "moon sun cloud star bird balloon butterfly rocket heart circle diamond ghost".split()  # noqa: SIM905
@@ -54,7 +71,9 @@ INVISIBLE: dict[str, tuple[str, ...]] = {
     "sea": ("blue",),
     "sunset": ("purple",),
 }
+USUAL_SHARE = 0.3  # of the scenes show everything in its usual colour
 RADIUS = {"small": (0.12, 0.145), "mid": (0.2, 0.25), "big": (0.3, 0.36)}
+PAIR_RADIUS = (0.195, 0.23)
 ROWS: dict[int, tuple[float, ...]] = {2: (0.27, 0.73), 3: (0.18, 0.5, 0.82), 4: (0.14, 0.38, 0.62, 0.86)}
 
 
@@ -152,14 +171,31 @@ def _background(rng: random.Random, white: float) -> str:
     return rng.choices(list(COLOURS), [white if c == "white" else 1.5 if c == "black" else 1 for c in COLOURS])[0]
 
 
-def _pick_things(rng: random.Random, scene: Scene, count: int) -> list[Thing]:
-    kinds = rng.sample(_pool(rng, scene.scene), count)
-    hidden = {scene.background, *INVISIBLE.get(scene.scene, ())}
+def hidden_in(scene: Scene) -> set[str]:
+    """Return the colours in which nothing could be seen before this backdrop."""
+    hidden = {scene.background} if scene.background else set(INVISIBLE.get(scene.scene, ()))
     if scene.style == "outline" and scene.background in (None, "white"):
         hidden.add("white")
+    return hidden
+
+
+def usual_colour(kind: str, scene: Scene) -> str | None:
+    """Return the colour that a thing has unless a caption says otherwise, None for a thing of another world."""
+    return _usual(USUAL[kind], hidden_in(scene)) if kind in USUAL else None
+
+
+def _usual(colours: tuple[str, str], hidden: set[str]) -> str:
+    first, second = colours
+    return second if first in hidden else first
+
+
+def _pick_things(rng: random.Random, scene: Scene, count: int) -> list[Thing]:
+    kinds, hidden = rng.sample(_pool(rng, scene.scene), count), hidden_in(scene)
+    if rng.random() < USUAL_SHARE:
+        return [Thing(kind=kind, colour=_usual(USUAL[kind], hidden)) for kind in kinds]
     things: list[Thing] = []
     for kind in kinds:
-        colour = _colour(rng, kind, hidden)
+        colour = rng.choice([c for c in COLOURS if c not in hidden])
         things.append(Thing(kind=kind, colour=colour))
         if rng.random() < 0.8:  # equal colours are allowed, but teach nothing about binding
             hidden.add(colour)
@@ -172,13 +208,6 @@ def _pool(rng: random.Random, scene: str) -> Sequence[str]:
     if scene == "underwater" and rng.random() < 0.7:
         return ("fish", "star", "heart", "boat", "robot", "castle", "circle")
     return THINGS
-
-
-def _colour(rng: random.Random, kind: str, hidden: set[str | None]) -> str:
-    natural = NATURAL[kind]
-    if natural not in hidden and rng.random() < 0.3:
-        return natural
-    return rng.choice([c for c in COLOURS if c not in hidden])
 
 
 def _resized(rng: random.Random, thing: Thing, size: str, scale: float = 1.0) -> Thing:
@@ -220,7 +249,7 @@ def _place(rng: random.Random, scene: str) -> str:
 
 
 def _pair(rng: random.Random, scene: Scene) -> Scene:
-    first, second = (_resized(rng, t, "mid", 0.9) for t in _pick_things(rng, scene, 2))
+    first, second = (replace(t, radius=rng.uniform(*PAIR_RADIUS)) for t in _pick_things(rng, scene, 2))
     if rng.random() < 0.12 and second.kind in CARRIES and first.kind not in ("sun", "cloud", "umbrella"):
         return _stacked(rng, scene, first, second)
     if scene.scene in FLOATING_SCENES:
@@ -273,8 +302,8 @@ def _trio(rng: random.Random, scene: Scene) -> Scene:
 def _counting(rng: random.Random, scene: Scene) -> Scene:
     count = rng.choice((2, 3, 4))
     thing = _pick_things(rng, scene, 1)[0]
-    roomy = scene.scene in FLOATING_SCENES and count == 4
-    low, high = (0.16, 0.185) if roomy else {2: (0.18, 0.21), 3: (0.135, 0.15), 4: (0.1, 0.11)}[count]
+    roomy = scene.scene in FLOATING_SCENES and count > 2
+    low, high = (0.17, 0.19) if roomy else {2: (0.19, 0.21), 3: (0.135, 0.15), 4: (0.1, 0.11)}[count]
     things = [replace(thing, radius=rng.uniform(low, high)) for _ in range(count)]
     arranged = _in_square(rng, things) if roomy else _in_row(rng, scene, things)
     return replace(scene, things=arranged, count=count)
@@ -297,11 +326,11 @@ def _in_row(rng: random.Random, scene: Scene, things: Sequence[Thing]) -> tuple[
 
 
 def _in_square(rng: random.Random, things: Sequence[Thing]) -> tuple[Thing, ...]:
-    """Put four things at the corners of a square."""
-    corners = [(0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73)]
+    """Put four things at the corners of a square, three below and on top of the middle of its lower side."""
+    top = [(0.27, 0.27), (0.73, 0.27)] if len(things) == 4 else [(0.5, 0.27)]
     return tuple(
         replace(thing, x=x + rng.uniform(-0.02, 0.02), y=y + rng.uniform(-0.02, 0.02))
-        for thing, (x, y) in zip(things, corners, strict=True)
+        for thing, (x, y) in zip(things, [*top, (0.27, 0.73), (0.73, 0.73)], strict=True)
     )
 
 
