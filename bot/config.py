@@ -58,7 +58,9 @@ class Settings(BaseSettings):
     ip_adapters: dict[str, str] = Field(
         {}, description='IP-Adapters by model, as JSON: {"sdxl": "/models/ip-adapter_sdxl.safetensors"}.'
     )
-    controlnets: dict[str, str] = Field({}, description='ControlNets by name, as JSON: {"edges": "/models/canny"}.')
+    controlnets: dict[str, str] = Field(
+        {}, description='ControlNets by name, as JSON: {"edges-sd15": "/models/canny"}.'
+    )
     device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="Precision of the denoiser.")
     mode: Literal["exact", "fast"] = Field("exact", description="`exact`: the same seed gives the same bytes, always.")

@@ -94,15 +94,8 @@ class Engine:
         self._models = tuple(self._info(source) for source in self._sources.values())
         adapters.warn_of_strays(self._models, self._adapters)
         control.warn_of_strays(self._models, self._controlnets)
-        self._settings: dict[str, Any] = {
-            "device": device,
-            "dtype": dtype,
-            "mode": mode,
-            "threads": threads,
-            "max_rows": max_rows,
-            "memory_mib": memory_mib,
-            "data_dir": data_dir,
-        }
+        self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
+        self._settings |= {"max_rows": max_rows, "memory_mib": memory_mib, "data_dir": data_dir}
         self._max_queue = max_queue
         self._numbers = itertools.count(1)
         self._commands: queue.SimpleQueue[Callable[[Worker], None]] = queue.SimpleQueue()

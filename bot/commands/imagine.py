@@ -19,6 +19,20 @@ from engine.types import MAX_SEED, MAX_STEPS
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
 MAX_CHOICES = 25  # Discord's
+OPTIONS = {
+    "prompt": "What to paint; flags such as --ar 3:2 --seed 7 --no clouds and {red, blue} work too",
+    "negative": "What to leave out",
+    "aspect": "Width to height, such as 3:2",
+    "steps": "Denoising steps: more take longer and cost more",
+    "guidance": "How closely to follow the prompt (1 to 30)",
+    "scheduler": "The noise scheduler",
+    "seed": "The same seed and prompt give the same picture",
+    "model": "Which model paints",
+    "image": "A picture to start from",
+    "strength": "How much of that picture to repaint, above 0 up to 1",
+    "style": "One or more of the server's styles, such as ink,gold; /style list shows them",
+    "private": "Only you see it",
+}
 
 
 def install(client: Client) -> None:
@@ -26,20 +40,7 @@ def install(client: Client) -> None:
 
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @app_commands.describe(
-        prompt="What to paint; flags such as --ar 3:2 --seed 7 --no clouds and {red, blue} work too",
-        negative="What to leave out",
-        aspect="Width to height, such as 3:2",
-        steps="Denoising steps: more take longer and cost more",
-        guidance="How closely to follow the prompt (1 to 30)",
-        scheduler="The noise scheduler",
-        seed="The same seed and prompt give the same picture",
-        model="Which model paints",
-        image="A picture to start from",
-        strength="How much of that picture to repaint, above 0 up to 1",
-        style="One or more of the server's styles, such as ink,gold; /style list shows them",
-        private="Only you see it",
-    )
+    @app_commands.describe(**OPTIONS)
     @told
     async def imagine(
         interaction: discord.Interaction[Client],

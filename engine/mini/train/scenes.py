@@ -1,7 +1,7 @@
 """What is in a picture, as data: sampling scenes of the toy world. Knows neither pixels nor grammar.
 
-Layouts are constructed, not rejected: counted things stand in rows and squares, pairs stand in the relation that the
-caption will name. A small model learns regular compositions with far fewer samples than scattered ones, so what a
+Layouts are constructed, not rejected: counted things stand in rows, triangles and squares, pairs in the relation that
+the caption will name. A small model learns regular compositions with far fewer samples than scattered ones, so what a
 caption leaves open has one answer: a thing its usual colour, "a cat and a house" the cat on the left.
 """
 
@@ -326,7 +326,7 @@ def _in_row(rng: random.Random, scene: Scene, things: Sequence[Thing]) -> tuple[
 
 
 def _in_square(rng: random.Random, things: Sequence[Thing]) -> tuple[Thing, ...]:
-    """Put four things at the corners of a square, three below and on top of the middle of its lower side."""
+    """Put four things at the corners of a square, three at its lower corners and above their middle."""
     top = [(0.27, 0.27), (0.73, 0.27)] if len(things) == 4 else [(0.5, 0.27)]
     return tuple(
         replace(thing, x=x + rng.uniform(-0.02, 0.02), y=y + rng.uniform(-0.02, 0.02))
