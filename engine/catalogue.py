@@ -104,7 +104,9 @@ def describe_upscaler(location: str) -> tuple[Source, Upscaler]:
 
 def _described(model: Source, folder: Path, family: Family) -> ModelInfo:
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
+    factor = _vae_factor(folder) or 1
     info = _info(model, family, side=_native_side(folder, family))
+    info = replace(info, multiple_px=max(info.multiple_px, factor))
     if scheduler and not family.flow:
         info = replace(info, scheduler=schedulers.from_config(scheduler).name)
     if read_json(folder / "unet" / "config.json").get("in_channels") == INPAINT_CHANNELS:
@@ -132,13 +134,16 @@ def _info(model: Source, family: Family, side: int | None = None) -> ModelInfo:
 
 
 def _native_side(folder: Path, family: Family) -> int | None:
-    """Denoiser's sample size x the VAE's factor (2 for every level after the first), as the pipelines compute it."""
-    vae = read_json(folder / "vae" / "config.json")
+    """Denoiser's sample size x the VAE's factor, as the pipelines compute it."""
     denoiser = read_json(folder / "unet" / "config.json") or read_json(folder / "transformer" / "config.json")
-    sample = 128 if family.packed else denoiser.get("sample_size")
-    if not isinstance(sample, int) or "block_out_channels" not in vae:
-        return None
-    return int(sample * 2 ** (len(vae["block_out_channels"]) - 1))
+    sample, factor = 128 if family.packed else denoiser.get("sample_size"), _vae_factor(folder)
+    return sample * factor if isinstance(sample, int) and factor else None
+
+
+def _vae_factor(folder: Path) -> int | None:
+    """Pixels a latent: 2 for every level of the VAE after the first."""
+    levels = read_json(folder / "vae" / "config.json").get("block_out_channels")
+    return int(2 ** (len(levels) - 1)) if levels else None
 
 
 def _family_of_header(model: Source, path: Path) -> Family:

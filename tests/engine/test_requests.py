@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -36,6 +37,7 @@ from engine import (
     UnknownModel,
     UnknownScheduler,
     Variation,
+    catalogue,
     metadata,
 )
 from engine.fake import FakeEngine
@@ -143,6 +145,20 @@ async def test_what_cannot_be_done_is_refused_at_submit(engine: Engine) -> None:
         Engine("evil.ckpt")
     with pytest.raises(ModelUnloadable):
         Engine("/no/such/folder")
+
+
+@pytest.mark.parametrize(("levels", "side", "step"), [(4, 128, 8), (5, 256, 16)])
+def test_sides_follow_the_autoencoders_depth(tmp_path: Path, levels: int, side: int, step: int) -> None:
+    parts = {
+        "model_index.json": {"_class_name": "StableDiffusionPipeline"},
+        "unet/config.json": {"sample_size": 16},
+        "vae/config.json": {"block_out_channels": [16] * levels},
+    }
+    for name, config in parts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(config))
+    info = catalogue.describe(catalogue.source("deep", str(tmp_path)))
+    assert (info.width, info.height, info.multiple_px) == (side, side, step)
 
 
 async def test_queue_full_and_closed(folders: dict[str, Path]) -> None:
