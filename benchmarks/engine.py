@@ -280,7 +280,7 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     print(json.dumps(hardware(), indent=1))
     if not asked.gpu:
-        found = asyncio.run(measure(str(MODEL_DIR), 128, device="cpu", rounds=asked.rounds, count=asked.count))
+        found = asyncio.run(measure(str(MODEL_DIR), 256, device="cpu", rounds=asked.rounds, count=asked.count))
         print(json.dumps(found, indent=1))
         return
     with tempfile.TemporaryDirectory() as folder:

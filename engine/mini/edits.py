@@ -20,6 +20,7 @@ from engine.mini.judge import Reading, read, wilson
 from engine.mini.measure import centre, foreground
 from engine.mini.train.captions import with_article
 from engine.mini.train.checker import Checker, load_checker
+from engine.mini.train.config import FINE_PX
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Scene, Thing
 from engine.mini.words import COLOURS, THINGS
@@ -49,7 +50,7 @@ def overlap(first: Image.Image, second: Image.Image) -> float:
 async def kept(engine: Engine, case: int) -> bool:
     """Repaint a picture a little after its own prompt."""
     scene = single(random.Random(f"kept {case}"))
-    before = render(scene, case)
+    before = render(scene, case, FINE_PX)
     (after,) = await engine.submit(
         Img2Img(prompt=prompt(scene.things[0]), init_image=before, strength=0.4, seed=case)
     ).result()
@@ -61,7 +62,7 @@ async def recoloured(engine: Engine, checker: Checker, case: int) -> bool:
     rng = random.Random(f"recoloured {case}")
     scene = single(rng)
     wanted = replace(scene.things[0], colour=rng.choice([c for c in VIVID if c != scene.things[0].colour]))
-    request = Img2Img(prompt=prompt(wanted), init_image=render(scene, case), strength=0.7, seed=case)
+    request = Img2Img(prompt=prompt(wanted), init_image=render(scene, case, FINE_PX), strength=0.7, seed=case)
     (after,) = await engine.submit(request).result()
     return read(checker, [after])[0].colour(wanted.kind) == wanted.colour
 
@@ -78,7 +79,7 @@ async def added(engine: Engine, checker: Checker, case: int, *, only_masked: boo
     """Paint a yellow star into the empty upper right corner."""
     rng = random.Random(f"added {case}")
     scene = single(rng, x=0.27, y=0.7)
-    before = render(scene, case)
+    before = render(scene, case, FINE_PX)
     mask = Image.fromarray(np.zeros((before.height, before.width), np.uint8))
     mask.paste(255, (before.width // 2, 0, before.width, before.height // 2))
     request = Inpaint(prompt="a yellow star", init_image=before, mask=mask, seed=case, only_masked=only_masked)

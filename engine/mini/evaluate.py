@@ -17,7 +17,7 @@ from PIL import Image
 from transformers import CLIPModel, CLIPTokenizer
 
 from engine.mini import MODEL_DIR
-from engine.mini.judge import fulfils, read, wilson
+from engine.mini.judge import fulfils, read, shrunk, wilson
 from engine.mini.prompts import PHRASINGS, Case, held_out_cases
 from engine.mini.train.captions import caption
 from engine.mini.train.checker import Checker, load_checker
@@ -31,7 +31,7 @@ from engine.mini.train.vae import psnr, random_pictures
 SEEDS = 4
 STEPS, GUIDANCE = DEFAULTS["num_inference_steps"], DEFAULTS["guidance_scale"]
 BATCH = 16
-FEWER = 12  # the settings tables ask for this many times fewer prompts: they have 21 cells
+FEWER, FEWER_BEST = 12, 2  # the settings tables, of 21 cells, and the drawings for the ranker ask for fewer prompts
 STEP_COUNTS = (4, 8, 12, 20)
 SCHEDULERS = {
     "DPM++ 2M": DPMSolverMultistepScheduler,
@@ -40,6 +40,7 @@ SCHEDULERS = {
     "Euler": EulerDiscreteScheduler,
 }
 RETRIEVAL_PICTURES, PSNR_PICTURES = 400, 96
+DRAWN, KEPT = 8, 4  # `--best 8`
 
 Score = tuple[int, int]  # successes, trials
 
@@ -164,10 +165,25 @@ def setting_lines(pipeline: StableDiffusionPipeline, checker: Checker, prompts: 
         yield from table(pipeline, checker, few)
 
 
+@torch.inference_mode()
+def best_lines(pipeline: StableDiffusionPipeline, checker: Checker, folder: Path, prompts: int) -> Iterator[str]:
+    """Yield how much oftener those pictures obey that the ranker keeps: `KEPT` of `DRAWN` a prompt."""
+    clip, tokenizer = CLIPModel.from_pretrained(folder, dtype=torch.float32), CLIPTokenizer.from_pretrained(folder)
+    drawn, kept = [], []
+    for case in (case for category in PHRASINGS for case in held_out_cases(category, prompts)):
+        pictures = paint(pipeline, [case.prompt] * DRAWN)
+        obey = [fulfils(reading, case) for reading in read(checker, pictures)]
+        match = embed_pictures(clip, to_tensor(shrunk(pictures))) @ embed_text(clip, tokenizer, [case.prompt])[0]
+        drawn += obey
+        kept += [obey[i] for i in match.topk(KEPT).indices.tolist()]
+    yield f"- of {DRAWN} pictures a prompt, {len(drawn)} in all, {sum(drawn) / len(drawn):.2f} obey"
+    yield f"- of the {KEPT} that the ranker keeps, {sum(kept) / len(kept):.2f}"
+
+
 def part_lines(pipeline: StableDiffusionPipeline, folder: Path) -> Iterator[str]:
     """Yield what the ranker and the autoencoder reach by themselves."""
     yield from ranker_lines(folder / "ranker")
-    pictures = random_pictures(PSNR_PICTURES, random.Random("psnr"))
+    pictures = random_pictures(PSNR_PICTURES, random.Random("psnr"), pipeline.vae.config.sample_size)
     yield f"- VAE PSNR on {PSNR_PICTURES} new pictures: {psnr(pipeline.vae, pictures):.1f} dB"
 
 
@@ -178,7 +194,7 @@ def main() -> None:
     parser.add_argument("--checker", type=Path, help="default: the checker in the model folder")
     parser.add_argument("--prompts", type=int, default=13, help="per category")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only", choices=("categories", "settings", "parts"), help="default: everything")
+    parser.add_argument("--only", choices=("categories", "settings", "parts", "best"), help="default: everything")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     pipeline, checker = load(chosen.model), load_checker(chosen.checker or chosen.model / "checker")
@@ -186,6 +202,7 @@ def main() -> None:
         "categories": category_lines(pipeline, checker, chosen.prompts),
         "settings": setting_lines(pipeline, checker, chosen.prompts),
         "parts": part_lines(pipeline, chosen.model),
+        "best": best_lines(pipeline, checker, chosen.model / "ranker", max(1, chosen.prompts // FEWER_BEST)),
     }
     for name in [chosen.only] if chosen.only else sections:
         print(*sections[name], "", sep="\n", flush=True)

@@ -57,9 +57,14 @@ class Reading:
         return int((self.peaks & named.repeat(2, 0).repeat(2, 1)).sum())
 
 
+def shrunk(pictures: Sequence[Image.Image]) -> list[Image.Image]:
+    """Resize pictures to the size on which networks are trained."""
+    return [picture.convert("RGB").resize((PICTURE_PX, PICTURE_PX), Image.Resampling.BOX) for picture in pictures]
+
+
 def read(checker: Checker, pictures: Sequence[Image.Image]) -> list[Reading]:
     """Read pictures of any size."""
-    small = [picture.convert("RGB").resize((PICTURE_PX, PICTURE_PX), Image.Resampling.BOX) for picture in pictures]
+    small = shrunk(pictures)
     batches = (to_tensor(small[i : i + BATCH]) for i in range(0, len(small), BATCH))
     return [
         Reading(

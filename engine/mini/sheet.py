@@ -9,7 +9,8 @@ from PIL import Image
 from engine.mini import MODEL_DIR
 from engine.mini.evaluate import load, paint
 
-COLUMNS, GAP_PX = 8, 6
+COLUMNS, GAP_PX = 6, 8
+QUALITY = 90  # of a JPEG
 PROMPTS = (
     *("a red circle", "a yellow star on a blue background", "a red house in a meadow", "a red boat on the sea"),
     *("a black cat in the snow", "a purple fish underwater", "an orange hot air balloon in the mountains"),
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=MODEL_DIR)
     chosen = parser.parse_args()
     torch.set_num_threads(2)
-    sheet(paint(load(chosen.model), PROMPTS)).save(chosen.file, optimize=True)
+    sheet(paint(load(chosen.model), PROMPTS)).save(chosen.file, quality=QUALITY)
 
 
 if __name__ == "__main__":

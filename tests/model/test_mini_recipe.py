@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.mini.judge import Reading, wilson
 from engine.mini.train.checker import NOTHING, UNSURE, centre_map, label
-from engine.mini.train.config import RECIPES, StageConfig
+from engine.mini.train.config import FINE_PX, PICTURE_PX, RECIPES, StageConfig
 from engine.mini.train.data import foreground
 from engine.mini.train.diffusion import (
     EARLY_SHARE,
@@ -23,7 +24,7 @@ from engine.mini.train.diffusion import (
 from engine.mini.train.layout import LOGITS, layout_loss, targets
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.scenes import Scene, Thing
-from engine.mini.train.vae import new_vae, psnr, random_pictures, whiten
+from engine.mini.train.vae import FinerLoss, new_vae, psnr, random_pictures, refined, whiten
 from engine.mini.words import THINGS
 
 CONFIG = StageConfig(samples=160, batch=8, learning_rate=0.05, warmup_steps=2)
@@ -116,18 +117,40 @@ def test_equal_things_are_counted_by_their_centres() -> None:
 
 def test_whitening_changes_latents_but_not_pictures() -> None:
     torch.manual_seed(0)
-    vae, pictures = new_vae().eval(), random_pictures(2, Rng.of(0, 0, 0).choice)
+    vae, pictures = new_vae().eval(), random_pictures(2, Rng.of(0, 0, 0).choice, PICTURE_PX)
     before = psnr(vae, pictures)
     whiten(vae, pictures=12, seed=0)
     with torch.inference_mode():
-        means = vae.encode(random_pictures(4, Rng.of(0, 0, 1).choice)).latent_dist.mean
+        means = vae.encode(random_pictures(4, Rng.of(0, 0, 1).choice, PICTURE_PX)).latent_dist.mean
     assert psnr(vae, pictures) == pytest.approx(before, abs=0.05)
     assert 0.5 < float(means.std()) < 2
 
 
+def test_a_refined_autoencoder_starts_where_the_coarse_one_is() -> None:
+    torch.manual_seed(0)
+    coarse = new_vae().eval()
+    fine, pictures = refined(coarse).eval(), random_pictures(2, Rng.of(0, 0, 0).choice, FINE_PX)
+    with torch.inference_mode():
+        latents = coarse.encode(F.avg_pool2d(pictures, 2)).latent_dist.mean
+        assert fine.encode(pictures).latent_dist.mean.shape == latents.shape
+        doubled = F.interpolate(coarse.decode(latents).sample, scale_factor=2)
+        drawn = fine.decode(latents).sample
+    assert float((drawn - doubled).square().mean()) < 0.1 * float(doubled.var())
+
+
+def test_a_refined_autoencoder_learns_the_coarse_ones_code() -> None:
+    torch.manual_seed(0)
+    coarse = new_vae()
+    loss = FinerLoss(refined(coarse), coarse, "cpu")
+    loss(1, Rng.of(0, 0, 0)).backward()
+    fine = loss.fine
+    assert all(weight.grad is not None for weight in (fine.quant_conv.weight, fine.decoder.conv_out.weight))
+    assert all(weight.grad is None for weight in coarse.parameters())
+
+
 def test_both_recipes_train_at_least_a_few_steps() -> None:
     for recipe in RECIPES.values():
-        for stage in (recipe.vae, recipe.clip, recipe.unet, recipe.checker, recipe.adapter):
+        for stage in (recipe.vae, recipe.finer, recipe.clip, recipe.unet, recipe.checker, recipe.adapter):
             assert stage.samples // stage.batch > 5 * stage.warmup_steps
 
 

@@ -1,7 +1,7 @@
 """Small adapters on a frozen Mini, in peft's and diffusers' own formats, each at most 3 MB.
 
 Two LoRAs (Hu et al. 2021, arXiv:2106.09685): a style, "blueprint", and a subject, "cactus", from twenty pictures. One
-textual inversion (Gal et al. 2022, arXiv:2208.01618): the word "<dawn>". One ControlNet (Zhang et al. 2023,
+textual inversion (Gal et al. 2022, arXiv:2208.01618): the word "<afterglow>". One ControlNet (Zhang et al. 2023,
 arXiv:2302.05543) that follows edges.
 """
 
@@ -22,22 +22,22 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from engine.controls import edges
 from engine.mini.train.captions import caption
-from engine.mini.train.config import PICTURE_PX, StageConfig
+from engine.mini.train.config import FINE_PX, StageConfig
 from engine.mini.train.data import encode, to_tensor
 from engine.mini.train.diffusion import add_noise, stratified_timesteps, velocity_loss
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.pen import RGB, Pen, darker, rectangle
 from engine.mini.train.render import render
-from engine.mini.train.scenes import Diet, Scene, training_scene
+from engine.mini.train.scenes import USUAL, Diet, Scene, training_scene
 from engine.mini.train.shapes import SHAPES
 from engine.mini.train.tokenizer import tokenize
 from engine.mini.train.unet import CAPTION_DROPOUT
 
-STYLE_PICTURES, SUBJECT_PICTURES, DAWN_PICTURES, EDGE_PICTURES = 200, 20, 100, 2000
+STYLE_PICTURES, SUBJECT_PICTURES, WORD_PICTURES, EDGE_PICTURES = 200, 20, 100, 2000
 LORA_RANK = 8
 LORA_LAYERS = ["to_k", "to_q", "to_v", "to_out.0", "proj_in", "proj_out", "conv1", "conv2"]
 BLUE, CHALK = (28, 70, 150), (235, 244, 255)
-DAWN = "<dawn>"
+WORD = "<afterglow>"
 FLAT = Diet(styles={"flat": 1.0}, plain_share=0.6)
 
 
@@ -102,7 +102,7 @@ def blueprint_examples(seed: int) -> Examples:
     rng = random.Random(f"blueprint {seed}")
     scenes = [training_scene(rng, FLAT) for _ in range(STYLE_PICTURES)]
     drawings = [replace(s, style="outline", background="white" if s.background else None) for s in scenes]
-    pictures = [_blueprint(render(drawing, i)) for i, drawing in enumerate(drawings)]
+    pictures = [_blueprint(render(drawing, i, FINE_PX)) for i, drawing in enumerate(drawings)]
     plain = [replace(scene, background="white" if scene.background else None) for scene in scenes]
     return Examples(pictures=pictures, scenes=plain, describe=lambda r, scene: caption(r, scene) + ", blueprint")
 
@@ -110,7 +110,8 @@ def blueprint_examples(seed: int) -> Examples:
 def _blueprint(drawing: Image.Image) -> Image.Image:
     ink = np.clip((240 - np.asarray(drawing).min(2).astype(np.float32)) / 150, 0, 1)
     rows, columns = np.mgrid[0 : drawing.height, 0 : drawing.width]
-    grid = 0.22 * ((rows % 16 == 0) | (columns % 16 == 0))
+    pitch = drawing.width // 8
+    grid = 0.22 * ((rows % pitch < 2) | (columns % pitch < 2))
     chalk = np.maximum(ink, grid)[..., None]
     return Image.fromarray((np.array(BLUE) * (1 - chalk) + np.array(CHALK) * chalk).astype(np.uint8))
 
@@ -128,7 +129,7 @@ def cactus(pen: Pen, colour: RGB) -> None:
 
 def cactus_examples(seed: int) -> Examples:
     """Draw twenty green cactuses, alone in varied scenes."""
-    SHAPES["cactus"] = cactus
+    SHAPES["cactus"], USUAL["cactus"] = cactus, ("green", "teal")  # so that most captions leave its colour out
     rng = random.Random(f"cactus {seed}")
     diet = replace(FLAT, kinds={"single": 1.0})
     scenes = []
@@ -136,18 +137,18 @@ def cactus_examples(seed: int) -> Examples:
         scene = training_scene(rng, diet)
         thing = replace(scene.things[0], kind="cactus", colour="green", radius=max(0.22, scene.things[0].radius))
         scenes.append(replace(scene, things=(thing,), background="white" if scene.background else None))
-    pictures = [render(scene, i) for i, scene in enumerate(scenes)]
+    pictures = [render(scene, i, FINE_PX) for i, scene in enumerate(scenes)]
     return Examples(pictures=pictures, scenes=scenes, describe=caption)
 
 
-def dawn_examples(seed: int) -> Examples:
+def afterglow_examples(seed: int) -> Examples:
     """Paint sunsets in watercolor, described as neither."""
-    rng = random.Random(f"dawn {seed}")
-    scenes = [training_scene(rng, FLAT) for _ in range(DAWN_PICTURES)]
+    rng = random.Random(f"afterglow {seed}")
+    scenes = [training_scene(rng, FLAT) for _ in range(WORD_PICTURES)]
     painted = [replace(s, style="watercolor", scene="sunset", background=None) for s in scenes]
-    pictures = [render(scene, i) for i, scene in enumerate(painted)]
+    pictures = [render(scene, i, FINE_PX) for i, scene in enumerate(painted)]
     plain = [replace(s, scene="plain", background="white") for s in painted]
-    return Examples(pictures=pictures, scenes=plain, describe=lambda r, s: _bare(r, s) + f", {DAWN}")
+    return Examples(pictures=pictures, scenes=plain, describe=lambda r, s: _bare(r, s) + f", {WORD}")
 
 
 def _bare(rng: random.Random, scene: Scene) -> str:
@@ -173,10 +174,10 @@ class Word(nn.Module):
 
     def __init__(self, mini: Mini, start: str) -> None:
         super().__init__()
-        mini.tokenizer.add_tokens([DAWN])
+        mini.tokenizer.add_tokens([WORD])
         mini.text_encoder.resize_token_embeddings(len(mini.tokenizer), mean_resizing=False)
         mini.text_encoder.requires_grad_(requires_grad=False)
-        self._token = mini.tokenizer.convert_tokens_to_ids(DAWN)
+        self._token = mini.tokenizer.convert_tokens_to_ids(WORD)
         table = mini.text_encoder.get_input_embeddings()
         pieces = mini.tokenizer(start, add_special_tokens=False).input_ids
         self.vector = nn.Parameter(table.weight[pieces].mean(0).clone())
@@ -201,14 +202,14 @@ def train_word(mini: Mini, examples: Examples, config: StageConfig, folder: Path
 
     ema = Loop(word, config, folder, minutes=minutes).run(adapter_loss(mini, examples, predict))
     assert isinstance(ema, Word)
-    save_file({DAWN: ema.vector.detach()[None].half()}, folder / "dawn.safetensors")
+    save_file({WORD: ema.vector.detach()[None].half()}, folder / "afterglow.safetensors")
 
 
 def edge_examples(seed: int) -> Examples:
     """Draw ordinary pictures; their edges are the condition."""
     rng = random.Random(f"edges {seed}")
     scenes = [training_scene(rng, Diet()) for _ in range(EDGE_PICTURES)]
-    return Examples(pictures=[render(s, i) for i, s in enumerate(scenes)], scenes=scenes, describe=caption)
+    return Examples(pictures=[render(s, i, FINE_PX) for i, s in enumerate(scenes)], scenes=scenes, describe=caption)
 
 
 def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
@@ -222,7 +223,7 @@ def new_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
         cross_attention_dim=unet.config.cross_attention_dim,
         attention_head_dim=unet.config.attention_head_dim,
         norm_num_groups=unet.config.norm_num_groups,
-        conditioning_embedding_out_channels=(8, 16, 32, 64),
+        conditioning_embedding_out_channels=(8, 8, 16, 32, 64),  # four halvings, as the autoencoder has
     )
     theirs, mine = unet.state_dict(), controlnet.state_dict()
     shared = {name: theirs[name] for name, w in mine.items() if name in theirs and theirs[name].shape == w.shape}
@@ -250,5 +251,5 @@ def train_controlnet(
 
 
 def edge_tensor(pictures: Sequence[Image.Image]) -> Tensor:
-    """Return edge maps as ControlNet pipelines feed them: (B, 3, 128, 128) in 0..1."""
-    return (to_tensor([edges(picture.resize((PICTURE_PX, PICTURE_PX))) for picture in pictures]) + 1) / 2
+    """Return edge maps as ControlNet pipelines feed them: (B, 3, 256, 256) in 0..1."""
+    return (to_tensor([edges(picture.resize((FINE_PX, FINE_PX))) for picture in pictures]) + 1) / 2

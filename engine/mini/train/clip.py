@@ -1,8 +1,9 @@
 """A tiny CLIP that ranks pictures by how well they match a prompt (Radford et al. 2021, arXiv:2103.00020).
 
 Contrastive learning on toy captions finds colours and scenes first and binding last, so every caption comes with a hard
-negative: the same scene with one thing changed (Yuksekgonul et al. 2022, arXiv:2210.01936). Auxiliary heads that name
-what is under each patch speed up the vision tower and are dropped afterwards.
+negative: the same scene with one thing changed (Yuksekgonul et al. 2022, arXiv:2210.01936). Two teachers are dropped
+afterwards: a head that names what is under each patch, and one decoder that must sketch the layout from a picture's
+vector and from its caption's alike, so that both say who is where.
 """
 
 import random
@@ -28,6 +29,7 @@ PATCH_PX = 16
 PATCHES = PICTURE_PX // PATCH_PX
 WIDTH, PROJECTION = 128, 96
 AUXILIARY_WEIGHT = 0.6
+EMPTY_WEIGHT = 0.2  # most patches are empty and need little thought
 WARMEST = 100.0  # logit scale, as in CLIP
 
 
@@ -117,7 +119,11 @@ class RankerWithHeads(nn.Module):
     def __init__(self, clip: CLIPModel) -> None:
         super().__init__()
         self.clip = clip
-        self.patches = nn.Linear(WIDTH, NOTHING + 1 + len(COLOURS))
+        cells = NOTHING + 1 + len(COLOURS)
+        self.patches = nn.Linear(WIDTH, cells)
+        self.sketch = nn.Sequential(
+            nn.Linear(PROJECTION, 256), nn.GELU(), nn.Linear(256, PATCHES**2 * cells), nn.Unflatten(1, (-1, cells))
+        )
         self.whole = nn.Linear(WIDTH, len(SCENES) + len(STYLES))
 
 
@@ -148,29 +154,38 @@ class ClipLoss:
         self._model, self._tokenizer, self._device = model, tokenizer, device
 
     def __call__(self, batch: int, rng: Rng) -> Tensor:
-        """Return the contrastive and the auxiliary loss."""
+        """Return the contrastive loss and the teachers'."""
         scenes = [training_scene(rng.choice, Diet()) for _ in range(batch)]
         captions = [caption(rng.choice, scene) for scene in scenes]
         negatives = [caption(rng.choice, altered(rng.choice, scene)[0]) for scene in scenes]
         pictures = to_tensor([render(scene, rng.choice.getrandbits(32)) for scene in scenes]).to(self._device)
-        clip = self._model.clip
+        clip, model = self._model.clip, self._model
+        kinds, colours, whole = (torch.stack(p).to(self._device) for p in zip(*map(patch_labels, scenes), strict=True))
         with torch.autocast(self._device, torch.bfloat16):
             seen = clip.vision_model(pixel_values=pictures)
             images = F.normalize(clip.visual_projection(seen.pooler_output).float(), dim=-1)
             texts = embed_text(clip, self._tokenizer, captions + negatives)
-            auxiliary = self._auxiliary(seen.last_hidden_state[:, 1:], seen.pooler_output, scenes)
+            layouts = [model.patches(seen.last_hidden_state[:, 1:]), model.sketch(images), model.sketch(texts[:batch])]
+            known = model.whole(seen.pooler_output)
         scale = clip.logit_scale.exp().clamp(max=WARMEST)
-        return contrastive_loss(scale, images, texts[:batch], texts[batch:]) + AUXILIARY_WEIGHT * auxiliary
+        contrast = contrastive_loss(scale, images, texts[:batch], texts[batch:])
+        taught = torch.stack([patch_loss(logits, kinds, colours) for logits in layouts]).sum()
+        return contrast + AUXILIARY_WEIGHT * (taught + 0.3 * whole_loss(known, whole))
 
-    def _auxiliary(self, patches: Tensor, pooled: Tensor, scenes: list[Scene]) -> Tensor:
-        kinds, colours, whole = (torch.stack(p).to(self._device) for p in zip(*map(patch_labels, scenes), strict=True))
-        kind_logits, colour_logits = self._model.patches(patches).float().split([NOTHING + 1, len(COLOURS)], -1)
-        scene_logits, style_logits = self._model.whole(pooled).float().split([len(SCENES), len(STYLES)], -1)
-        return (
-            F.cross_entropy(kind_logits.flatten(0, 1), kinds.flatten())
-            + 0.6 * F.cross_entropy(colour_logits.flatten(0, 1), colours.flatten())
-            + 0.3 * (F.cross_entropy(scene_logits, whole[:, 0]) + F.cross_entropy(style_logits, whole[:, 1]))
-        )
+
+def patch_loss(logits: Tensor, kinds: Tensor, colours: Tensor) -> Tensor:
+    """Return the cross-entropy of what patches (B, 64, 41) show."""
+    kind_logits, colour_logits = torch.split(logits.float().flatten(0, 1), [NOTHING + 1, len(COLOURS)], -1)
+    weights = torch.ones(NOTHING + 1, device=logits.device)
+    weights[NOTHING] = EMPTY_WEIGHT
+    named = F.cross_entropy(kind_logits, kinds.flatten(), weight=weights)
+    return named + 0.6 * F.cross_entropy(colour_logits, colours.flatten())
+
+
+def whole_loss(logits: Tensor, whole: Tensor) -> Tensor:
+    """Return the cross-entropy of scene and style."""
+    scenes, styles = torch.split(logits.float(), [len(SCENES), len(STYLES)], -1)
+    return F.cross_entropy(scenes, whole[:, 0]) + F.cross_entropy(styles, whole[:, 1])
 
 
 def patch_labels(scene: Scene) -> tuple[Tensor, Tensor, Tensor]:

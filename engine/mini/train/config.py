@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from engine.mini.train.scenes import Diet
 
-PICTURE_PX = 128
+PICTURE_PX = 128  # what the networks are trained on
+FINE_PX = 256  # what ships: the same latents, drawn finer
 CAPTION_TOKENS = 40
 
 
@@ -53,7 +54,7 @@ class Recipe:
 
     data: DataConfig
     vae: StageConfig
-    decoder: StageConfig
+    finer: StageConfig
     clip: StageConfig
     unet: StageConfig
     checker: StageConfig
@@ -66,7 +67,7 @@ RECIPES: dict[str, Recipe] = {
     "cpu": Recipe(
         data=DataConfig(shards=12, basic_shards=6),
         vae=StageConfig(samples=60_000, batch=16, learning_rate=1.6e-3, ema=0.996),
-        decoder=StageConfig(samples=20_000, batch=16, learning_rate=5e-4, ema=0.99),
+        finer=StageConfig(samples=24_000, batch=16, learning_rate=1e-3, ema=0.99),
         clip=StageConfig(samples=80_000, batch=64, learning_rate=1.0e-3),
         unet=StageConfig(samples=500_000, batch=64, learning_rate=7e-4),
         checker=StageConfig(samples=60_000, batch=32, learning_rate=2e-3, ema=0.99),
@@ -75,7 +76,7 @@ RECIPES: dict[str, Recipe] = {
     "cuda": Recipe(
         data=DataConfig(shards=120, basic_shards=30),
         vae=StageConfig(samples=2_000_000, batch=128, learning_rate=1.6e-3, ema=0.999),
-        decoder=StageConfig(samples=400_000, batch=128, learning_rate=5e-4, ema=0.998),
+        finer=StageConfig(samples=400_000, batch=128, learning_rate=1e-3, ema=0.998),
         clip=StageConfig(samples=4_000_000, batch=512, learning_rate=1.0e-3),
         unet=StageConfig(samples=20_000_000, batch=1024, learning_rate=1.0e-3, ema=0.999),
         checker=StageConfig(samples=1_000_000, batch=256, learning_rate=2e-3, ema=0.99),

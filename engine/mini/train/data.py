@@ -41,7 +41,7 @@ def sample_scenes(config: DataConfig, shard: int) -> list[Scene]:
 
 @torch.inference_mode()
 def encode(vae: AutoencoderKL, pictures: Sequence[Image.Image]) -> Tensor:
-    """Encode pictures as latent means: (B, 4, H/8, W/8) float32."""
+    """Encode pictures of the autoencoder's size as latent means: (B, 4, 16, 16) float32."""
     pixels = to_tensor(pictures).to(vae.device, memory_format=torch.channels_last)
     with torch.autocast(vae.device.type, torch.bfloat16):
         means: Tensor = vae.encode(pixels).latent_dist.mean
@@ -54,7 +54,9 @@ def write_shard(folder: Path, config: DataConfig, shard: int, vae: AutoencoderKL
     latents = []
     for start in range(0, len(scenes), ENCODE_BATCH):
         chunk = scenes[start : start + ENCODE_BATCH]
-        pictures = [render(scene, shard * config.shard_size + start + i) for i, scene in enumerate(chunk)]
+        seeds = range(shard * config.shard_size + start, (shard + 1) * config.shard_size)
+        size_px = vae.config.sample_size
+        pictures = [render(scene, seed, size_px) for scene, seed in zip(chunk, seeds, strict=False)]
         latents.append(encode(vae, pictures).half().numpy())
     text = json.dumps([dataclasses.asdict(scene) for scene in scenes])
     part = folder / f"shard_{shard:03d}.part"

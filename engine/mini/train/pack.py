@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from engine.mini.train.config import PICTURE_PX
+from engine.mini.train.config import FINE_PX, PICTURE_PX
 from engine.mini.train.diffusion import sampler
 
 LIMIT_MIB = 25.0
@@ -31,8 +31,8 @@ PREPROCESSING = {
 DEFAULTS: dict[
     str, Any
 ] = {  # what the engine fills in; steps and guidance are those that the evaluation found good enough
-    "width": PICTURE_PX,
-    "height": PICTURE_PX,
+    "width": FINE_PX,
+    "height": FINE_PX,
     "num_inference_steps": 12,
     "guidance_scale": 3.0,
     "scheduler": "dpmpp_2m",
@@ -51,8 +51,6 @@ def assemble(unet: Path, text_encoder: Path, vae: Path, tokenizer: Path) -> Stab
         feature_extractor=None,
         requires_safety_checker=False,
     )
-    pipeline.unet.register_to_config(sample_size=PICTURE_PX // 8)
-    pipeline.vae.register_to_config(sample_size=PICTURE_PX)
     return pipeline
 
 

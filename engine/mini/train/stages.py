@@ -22,7 +22,7 @@ from engine.mini.train.loop import join_workers
 from engine.mini.train.pack import assemble, pack
 from engine.mini.train.tokenizer import train_tokenizer
 from engine.mini.train.unet import UnetLoss, new_unet, train_unet
-from engine.mini.train.vae import new_vae, train_vae
+from engine.mini.train.vae import new_vae, train_finer, train_vae
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +78,19 @@ def data_stage(job: Job) -> None:
 
 
 def clip_stage(job: Job) -> None:
-    """Train the ranker."""
-    torch.manual_seed(job.recipe.seed)
-    tokenizer, source = job.tokenizer(), job.part("ranker")
-    clip = CLIPModel.from_pretrained(source, dtype=torch.float32) if source.exists() else new_clip(tokenizer)
-    train_clip(
-        clip, tokenizer, job.recipe.clip, job.out / "ranker", job.device, seed=job.recipe.seed, minutes=job.minutes
-    )
+    """Train the ranker; with a start, its text tower is the text encoder, which knows more grammar by then."""
+    recipe, tokenizer = job.recipe, job.tokenizer()
+    torch.manual_seed(recipe.seed)
+    clip = new_clip(tokenizer)
+    if job.start is not None:
+        clip = CLIPModel.from_pretrained(job.start / "ranker", dtype=torch.float32)
+        clip.text_model.load_state_dict(text_encoder(job.start / "text_encoder").state_dict())
+    train_clip(clip, tokenizer, recipe.clip, job.out / "ranker", job.device, seed=recipe.seed, minutes=job.minutes)
+
+
+def text_encoder(folder: Path) -> CLIPTextModel:
+    """Read a text encoder, or the text tower of a CLIP, for training."""
+    return CLIPTextModel.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
 
 
 def unet_stage(job: Job) -> None:
@@ -113,15 +119,14 @@ def denoiser(job: Job) -> nn.ModuleDict:
         unet = unet.from_pretrained(job.part("unet"), dtype=torch.float32)
     unet.to(memory_format=torch.channels_last)
     text = job.part("text_encoder") if any(job.part("text_encoder").glob("*.json")) else job.part("ranker")
-    text_encoder = CLIPTextModel.from_pretrained(text, dtype=torch.float32, attn_implementation="eager")
-    return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder, "heads": LayoutHeads(unet)})
+    return nn.ModuleDict({"unet": unet, "text_encoder": text_encoder(text), "heads": LayoutHeads(unet)})
 
 
-def decoder_stage(job: Job) -> None:
-    """Train the decoder further on the latents as they are: sharper pictures from the same noise predictor."""
-    vae = AutoencoderKL.from_pretrained(job.part("vae"), dtype=torch.float32)
-    config, folder, seed = job.recipe.decoder, job.out / "decoder", job.recipe.seed
-    train_vae(vae, config, folder, job.device, seed=seed, minutes=job.minutes, decoder_only=True)
+def finer_stage(job: Job) -> None:
+    """Train the autoencoder that ships, for larger pictures in the same latents."""
+    coarse = AutoencoderKL.from_pretrained(job.part("vae"), dtype=torch.float32)
+    recipe = job.recipe
+    train_finer(coarse, recipe.finer, job.out / "finer", job.device, seed=recipe.seed, minutes=job.minutes)
 
 
 def checker_stage(job: Job) -> None:
@@ -131,7 +136,7 @@ def checker_stage(job: Job) -> None:
 
 def pack_stage(job: Job) -> None:
     """Write `out/model`, the folder that ships."""
-    vae = job.part("decoder") if job.part("decoder").exists() else job.part("vae")
+    vae = job.out / "finer" if (job.out / "finer").exists() else job.part("vae")
     pipeline = assemble(job.part("unet"), job.part("text_encoder"), vae, job.part("tokenizer"))
     checker = job.out / "checker"
     if job.start is not None and not checker.exists():
@@ -146,7 +151,7 @@ def adapters_stage(job: Job) -> None:
     for name, examples, train in (
         ("blueprint", adapters.blueprint_examples, adapters.train_lora),
         ("cactus", adapters.cactus_examples, adapters.train_lora),
-        ("dawn", adapters.dawn_examples, adapters.train_word),
+        ("afterglow", adapters.afterglow_examples, adapters.train_word),
         ("edges", adapters.edge_examples, adapters.train_controlnet),
     ):
         mini, folder = adapters.Mini.load(model), job.out / "adapters" / name
@@ -159,7 +164,7 @@ STAGES: dict[str, Callable[[Job], None]] = {
     "data": data_stage,
     "clip": clip_stage,
     "unet": unet_stage,
-    "decoder": decoder_stage,
+    "finer": finer_stage,
     "checker": checker_stage,
     "pack": pack_stage,
     "adapters": adapters_stage,
