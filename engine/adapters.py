@@ -76,11 +76,13 @@ def read(kind: Kind, locations: Mapping[str, str]) -> dict[str, Adapter]:
     return {name: _adapter(kind, name, location) for name, location in locations.items()}
 
 
-def of_mini(sources: Iterable[Source]) -> dict[str, str]:
-    """The LoRAs that come with the embedded model, where it is one of the models."""
+def of_mini(kind: Kind, sources: Iterable[Source]) -> dict[str, str]:
+    """The adapters of a kind that come with the embedded model, where it is one of the models."""
     if all(source.path != mini.MODEL_DIR for source in sources):
         return {}
-    return {file.parent.name: str(file) for file in sorted(mini.ADAPTERS_DIR.glob(f"*/{LORA_FILE}"))}
+    folders = [folder for folder in sorted(mini.ADAPTERS_DIR.iterdir()) if folder.is_dir()]
+    files = [folder / (LORA_FILE if kind == "lora" else f"{folder.name}.safetensors") for folder in folders]
+    return {file.parent.name: str(file) for file in files if file.is_file()}
 
 
 def _adapter(kind: Kind, name: str, location: str) -> Adapter:

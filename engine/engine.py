@@ -85,9 +85,10 @@ class Engine:
         self._upscaler = catalogue.describe_upscaler(upscaler) if upscaler else None
         if self._upscaler:
             self._abilities |= {"super_resolution"}
+        chosen: Mapping[Kind, Mapping[str, str]] = {"lora": loras or {}, "embedding": embeddings or {}}
         self._adapters: Mapping[Kind, Mapping[str, Adapter]] = {
-            "lora": adapters.read("lora", {**adapters.of_mini(self._sources.values()), **(loras or {})}),
-            "embedding": adapters.read("embedding", embeddings or {}),
+            kind: adapters.read(kind, {**adapters.of_mini(kind, self._sources.values()), **more})
+            for kind, more in chosen.items()
         }
         self._controlnets = control.read({**control.of_mini(self._sources.values()), **(controlnets or {})})
         self._ip_adapters = image_prompts.read(ip_adapters or {}, self._sources)

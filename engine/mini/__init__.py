@@ -5,7 +5,7 @@ from pathlib import Path
 from engine.mini import words
 
 MODEL_DIR: Path = Path(__file__).parent / "model"
-ADAPTERS_DIR: Path = Path(__file__).parent / "adapters"  # one LoRA a folder, in diffusers' own format
+ADAPTERS_DIR: Path = Path(__file__).parent / "adapters"  # one adapter a folder, in diffusers' own formats
 MAX_WORDS_NAMED = 3  # a hint is one line under a picture, not a lecture
 MAX_WORD_CHARS = 24
 

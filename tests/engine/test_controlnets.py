@@ -304,14 +304,17 @@ def test_one_that_fits_nothing_is_told_in_the_log(
 def test_minis_own_are_found_by_what_they_are(
     guides: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A LoRA lies beside them, and an unfinished folder may."""
+    """A LoRA and a word lie beside them, and an unfinished folder may."""
     (tmp_path / "edges").symlink_to(guides["lines"])
     (tmp_path / "blueprint").mkdir()
     (tmp_path / "blueprint" / adapters.LORA_FILE).touch()
+    (tmp_path / "afterglow").mkdir()
+    (tmp_path / "afterglow" / "afterglow.safetensors").touch()
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "unfinished" / "config.json").write_text('{"_class_name": "ControlNetModel"}')
     monkeypatch.setattr(mini, "ADAPTERS_DIR", tmp_path)
     embedded = [Source(key="mini", location=str(mini.MODEL_DIR))]
     assert nets.of_mini(embedded) == {"edges": str(tmp_path / "edges")}
-    assert list(adapters.of_mini(embedded)) == ["blueprint"]
+    assert list(adapters.of_mini("lora", embedded)) == ["blueprint"]
+    assert list(adapters.of_mini("embedding", embedded)) == ["afterglow"]
     assert nets.of_mini([Source(key="other", location=str(tmp_path))]) == {}
