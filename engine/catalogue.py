@@ -104,9 +104,8 @@ def describe_upscaler(location: str) -> tuple[Source, Upscaler]:
 
 def _described(model: Source, folder: Path, family: Family) -> ModelInfo:
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
-    factor = _vae_factor(folder) or 1
     info = _info(model, family, side=_native_side(folder, family))
-    info = replace(info, multiple_px=max(info.multiple_px, factor))
+    info = replace(info, multiple_px=max(info.multiple_px, _vae_factor(folder) or 1))
     if scheduler and not family.flow:
         info = replace(info, scheduler=schedulers.from_config(scheduler).name)
     if read_json(folder / "unet" / "config.json").get("in_channels") == INPAINT_CHANNELS:
