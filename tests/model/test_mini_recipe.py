@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.mini import MODEL_DIR
 from engine.mini.judge import Reading, wilson
 from engine.mini.train.checker import NOTHING, UNSURE, centre_map, label
 from engine.mini.train.config import FINE_PX, PICTURE_PX, RECIPES, StageConfig
-from engine.mini.train.data import foreground
+from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import (
     EARLY_SHARE,
     LATE_SHARE,
@@ -24,6 +25,8 @@ from engine.mini.train.diffusion import (
 from engine.mini.train.layout import LOGITS, layout_loss, targets
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.scenes import Scene, Thing
+from engine.mini.train.stages import Job, denoiser
+from engine.mini.train.unet import UnetLoss
 from engine.mini.train.vae import FinerLoss, new_vae, psnr, random_pictures, refined, whiten
 from engine.mini.words import THINGS
 
@@ -101,6 +104,17 @@ def test_a_sure_and_right_reader_has_no_loss() -> None:
     logits.scatter_(1, kinds.clamp(min=0)[:, None], 50.0)
     logits.scatter_(1, NOTHING + 1 + colours.clamp(min=0)[:, None], 50.0)
     assert layout_loss(logits, (kinds, colours)) < 1e-3 < layout_loss(-logits, (kinds, colours))
+
+
+def test_every_weight_of_the_noise_predictor_and_of_its_text_encoder_learns(tmp_path: Path) -> None:
+    job = Job(device="cpu", out=tmp_path, start=MODEL_DIR, workers=1, minutes=None)
+    network = denoiser(job)
+    data = LatentDataset.__new__(LatentDataset)
+    data.scenes = [replace(STAR, background="white")]
+    data.latents = np.random.default_rng(0).normal(size=(1, 4, 16, 16)).astype(np.float16)
+    UnetLoss(network, job.tokenizer(), data, "cpu")(4, Rng.of(0, 0, 0)).backward()
+    idle = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert idle == []
 
 
 def test_equal_things_are_counted_by_their_centres() -> None:

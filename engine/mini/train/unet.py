@@ -5,7 +5,6 @@ is dropped, so that one network predicts with and without a prompt: classifier-f
 arXiv:2207.12598).
 """
 
-import shutil
 from pathlib import Path
 
 import torch
@@ -43,11 +42,6 @@ def new_unet(channels: tuple[int, ...]) -> UNet2DConditionModel:
     )
 
 
-def faster(network: nn.Module) -> nn.Module:
-    """Compile a network where a C++ compiler is at hand: a third more samples a second."""
-    return torch.compile(network) if shutil.which("g++") else network  # type: ignore[return-value]
-
-
 def describe(rng: Rng, scenes: list[Scene]) -> list[str]:
     """Caption scenes anew, some with nothing at all."""
     return ["" if rng.choice.random() < CAPTION_DROPOUT else caption(rng.choice, scene) for scene in scenes]
@@ -67,7 +61,6 @@ class UnetLoss:
         unet: UNet2DConditionModel = network["unet"]
         unet.set_attn_processor(AttnProcessor())  # tokens are few: plain products beat fused attention
         self._taps = Taps(unet)
-        self._unet, self._text_encoder = faster(unet), faster(network["text_encoder"])
 
     def __call__(self, batch: int, rng: Rng) -> Tensor:
         """Return a weighted mean squared error of the velocity, and a little of the layout's cross-entropy."""
@@ -76,9 +69,9 @@ class UnetLoss:
         timesteps = stratified_timesteps(batch, rng.torch)
         noisy, velocity = add_noise(clean, torch.randn(clean.shape, generator=rng.torch), timesteps)
         with torch.autocast(self._device, torch.bfloat16):
-            hidden = self._text_encoder(tokens).last_hidden_state
+            hidden = self._network["text_encoder"](tokens).last_hidden_state
             inputs = noisy.to(self._device, memory_format=torch.channels_last)
-            predicted = self._unet(inputs, timesteps.to(self._device), hidden, return_dict=False)[0]
+            predicted = self._network["unet"](inputs, timesteps.to(self._device), hidden, return_dict=False)[0]
             layouts = self._network["heads"]([self._taps.features[number] for number in range(2)])
         error = (predicted.float() - velocity.to(self._device)).square()
         per_sample = (pixel_weights(scenes).to(self._device) * error).mean((1, 2, 3))
