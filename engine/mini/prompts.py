@@ -1,6 +1,7 @@
 """Held-out prompts in GenEval's categories (Ghosh et al. 2023, arXiv:2310.11513), plus scene and style.
 
-A prompt that names colours contains at least one pair of colour and thing that no training caption ever held.
+A prompt that names colours contains a thing in a colour that training never showed alone, or never in company, as the
+prompt does.
 """
 
 import random

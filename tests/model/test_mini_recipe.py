@@ -14,19 +14,12 @@ from engine.mini.judge import Reading, wilson
 from engine.mini.train.checker import NOTHING, UNSURE, centre_map, label
 from engine.mini.train.config import FINE_PX, PICTURE_PX, RECIPES, StageConfig
 from engine.mini.train.data import LatentDataset, foreground
-from engine.mini.train.diffusion import (
-    EARLY_SHARE,
-    LATE_SHARE,
-    MIDDLE,
-    add_noise,
-    loss_weight,
-    stratified_timesteps,
-)
+from engine.mini.train.diffusion import SHARES, TIMES, add_noise, loss_weight, stratified_timesteps
 from engine.mini.train.layout import LOGITS, layout_loss, targets
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.scenes import Scene, Thing
 from engine.mini.train.stages import Job, denoiser
-from engine.mini.train.unet import UnetLoss
+from engine.mini.train.unet import UnetLoss, describe
 from engine.mini.train.vae import FinerLoss, new_vae, psnr, random_pictures, refined, whiten
 from engine.mini.words import THINGS
 
@@ -49,9 +42,8 @@ def test_timesteps_cover_the_whole_schedule() -> None:
     timesteps = stratified_timesteps(1000, torch.Generator().manual_seed(0))
     assert timesteps.min() < 10
     assert timesteps.max() > 980
-    low, high = (1000 * share for share in MIDDLE)
-    middle = ((timesteps > low) & (timesteps < high)).float().mean()
-    assert middle == pytest.approx(1 - EARLY_SHARE - LATE_SHARE, abs=0.01)
+    for time, share in zip(TIMES, SHARES, strict=True):
+        assert (timesteps < 1000 * time).float().mean() == pytest.approx(share, abs=0.01)
 
 
 def test_easy_timesteps_weigh_little() -> None:
@@ -115,6 +107,21 @@ def test_every_weight_of_the_noise_predictor_and_of_its_text_encoder_learns(tmp_
     UnetLoss(network, job.tokenizer(), data, "cpu")(4, Rng.of(0, 0, 0)).backward()
     idle = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
+
+
+def test_captions_are_partial_above_all_where_the_rest_is_to_be_seen() -> None:
+    rng, cat = Rng.of(0, 0, 0), Thing(kind="cat", colour="blue", x=0.75)
+    pair = replace(STAR, background="white", things=(*STAR.things, cat))
+    early, late = ([describe(rng, pair, timestep) for _ in range(300)] for timestep in (300, 999))
+    assert 0.05 < early.count("") / 300 < 0.15
+    assert 0.35 < sum(("star" in text) != ("blue" in text) for text in early) / 300 < 0.55
+    assert 0.1 < sum(("star" in text) != ("blue" in text) for text in late) / 300 < 0.26
+
+
+def test_a_caption_need_not_say_where_a_thing_is() -> None:
+    rng, corner = Rng.of(0, 0, 0), replace(STAR, background="white", place="top")
+    told = [text for _ in range(300) if (text := describe(rng, corner, 500))]
+    assert 0.5 < sum("top" in text for text in told) / len(told) < 0.8
 
 
 def test_equal_things_are_counted_by_their_centres() -> None:

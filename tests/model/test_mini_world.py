@@ -22,7 +22,7 @@ from engine.mini.train.scenes import (
     training_scene,
     usual_colour,
 )
-from engine.mini.words import COLOURS, NUMBERS, SCENES, STYLES, THINGS, names
+from engine.mini.words import COLOURS, NUMBERS, PLACES, SCENES, STYLES, THINGS, names
 
 
 def one(kind: str = "circle", colour: str = "red", **options: float) -> Scene:
@@ -76,9 +76,12 @@ def test_training_never_sees_a_held_out_pair(rng: random.Random) -> None:
     assert not any(holds_out(training_scene(rng, Diet())) for _ in range(2000))
 
 
-def test_one_pair_in_twenty_is_held_out() -> None:
-    pairs = [is_held_out(kind, colour) for kind in THINGS for colour in COLOURS]
-    assert 0.03 < sum(pairs) / len(pairs) < 0.08
+@pytest.mark.parametrize("alone", [True, False])
+def test_one_pair_in_forty_is_held_out_alone_and_another_in_company(alone: bool) -> None:
+    pairs = [(kind, colour) for kind in THINGS for colour in COLOURS]
+    held = {pair for pair in pairs if is_held_out(*pair, alone=alone)}
+    assert 0.015 < len(held) / len(pairs) < 0.04
+    assert not any(is_held_out(*pair, alone=not alone) for pair in held)
 
 
 @pytest.mark.parametrize("category", PHRASINGS)
@@ -121,7 +124,7 @@ def test_an_unusual_colour_is_always_named(rng: random.Random) -> None:
 
 def test_the_usual_colour_is_often_left_out(rng: random.Random) -> None:
     texts = [caption(rng, one("cat", "orange")) for _ in range(400)]
-    assert 0.5 < sum("orange" not in text for text in texts) / 400 < 0.7
+    assert 0.7 < sum("orange" not in text for text in texts) / 400 < 0.9
 
 
 def test_a_thing_is_usual_in_its_second_colour_where_the_first_would_vanish() -> None:
@@ -133,9 +136,22 @@ def test_what_only_an_adapter_knows_can_be_described(rng: random.Random) -> None
     assert "cactus" in caption(rng, one("cactus", "green"))
 
 
+def test_a_corner_is_told_without_what_is_beside_it(rng: random.Random) -> None:
+    for _ in range(50):
+        scene = training_scene(rng, Diet(kinds={"corner": 1.0}, plain_share=1))
+        first, second = scene.things
+        text = caption(rng, scene)
+        assert any(name in text for name in names(first.kind))
+        assert any(place in text for place in PLACES[scene.place or ""])
+        assert first.radius < second.radius
+        assert abs(first.x - 0.5) > 0.15
+        assert abs(first.y - 0.5) > 0.15
+
+
 def test_usual_colours_are_never_held_out() -> None:
     assert set(USUAL) == set(THINGS)
-    assert not any(is_held_out(kind, colour) for kind, colours in USUAL.items() for colour in colours)
+    usual = [(kind, colour) for kind, colours in USUAL.items() for colour in colours]
+    assert not any(is_held_out(*pair, alone=alone) for pair in usual for alone in (True, False))
 
 
 def test_things_stay_inside_the_picture(rng: random.Random) -> None:

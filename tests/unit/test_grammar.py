@@ -190,9 +190,9 @@ def test_counting(line: str, jobs: int) -> None:
 def test_too_many_jobs_are_counted_not_made() -> None:
     assert "17 jobs" in refusal("{" + ",".join("abcdefghijklmnopq") + "}")
     assert "18 jobs" in refusal("{a,b} --repeat 9")
-    began = time.perf_counter()
+    began = time.process_time()
     assert "more than 1,000,000 jobs" in refusal("{a,b}" * 800)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 # ---------------------------------------------------------------- options and flags are equal

@@ -17,7 +17,7 @@ from engine.mini.words import (
 )
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-TERSE = 0.6  # of the captions name no usual colour: people write "a cat and a house", too
+TERSE = 0.8  # of the captions name no usual colour: people write "a cat and a house", too
 _PREPOSITIONS = frozenset("at in on under with deep".split())  # noqa: SIM905
 
 
@@ -62,6 +62,7 @@ def _counted(rng: random.Random, scene: Scene) -> str:
 def _listed(rng: random.Random, scene: Scene) -> str:
     ordered = scene.relation not in (None, "next to")
     things = scene.things if ordered else sorted(scene.things, key=lambda thing: thing.x)
+    things = scene.things[:1] if scene.place else things
     wordy = rng.random() > TERSE
     phrases = [with_article(_phrase(rng, thing, coloured=wordy or _must_colour(scene, thing))) for thing in things]
     if scene.relation:

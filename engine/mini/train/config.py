@@ -18,13 +18,17 @@ class DataConfig:
     basic_shards: int = 0  # the first shards teach composition: pairs and counts, mostly flat on white
     basic: Diet = field(
         default_factory=lambda: Diet(
-            kinds={"single": 0.2, "pair": 0.5, "counting": 0.3},
+            kinds={"single": 0.15, "pair": 0.48, "counting": 0.27, "corner": 0.1},
             styles={"flat": 0.84, "outline": 0.04, "watercolor": 0.04, "pixel": 0.04, "neon": 0.04},
             plain_share=0.85,
             white=25.0,
         )
     )
-    full: Diet = field(default_factory=Diet)
+    full: Diet = field(
+        default_factory=lambda: Diet(
+            kinds={"single": 0.41, "pair": 0.29, "trio": 0.04, "counting": 0.16, "corner": 0.1},
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from engine.mini.words import COLOURS, SCENES, THINGS
 
-Kind = Literal["single", "pair", "trio", "counting"]
+Kind = Literal["single", "pair", "trio", "counting", "corner"]
 Place = tuple[float | None, float | None]
 
 PLACE_AT: dict[str, Place] = {
@@ -71,7 +71,7 @@ INVISIBLE: dict[str, tuple[str, ...]] = {
     "sea": ("blue",),
     "sunset": ("purple",),
 }
-USUAL_SHARE = 0.3  # of the scenes show everything in its usual colour
+USUAL_SHARE = 0.4  # of the scenes show everything in its usual colour
 RADIUS = {"small": (0.12, 0.145), "mid": (0.2, 0.25), "big": (0.3, 0.36)}
 PAIR_RADIUS = (0.195, 0.23)
 ROWS: dict[int, tuple[float, ...]] = {2: (0.27, 0.73), 3: (0.18, 0.5, 0.82), 4: (0.14, 0.38, 0.62, 0.86)}
@@ -96,7 +96,7 @@ class Scene:
     Attributes:
         background: colour of a plain scene, else None.
         relation: how the first thing stands to the second, a key of `words.RELATIONS`.
-        place: where the only thing is, a key of `words.PLACES`.
+        place: where the first thing is, a key of `words.PLACES`; captions then leave the others out.
         count: how many equal things there are, 0 if they are not counted.
     """
 
@@ -137,18 +137,23 @@ class Diet:
     white: float = 5.0
 
 
-def is_held_out(kind: str, colour: str) -> bool:
-    """Tell whether a thing in this colour is kept from training, to measure composition: one pair in twenty."""
-    return (THINGS.index(kind) * 7 + list(COLOURS).index(colour) * 3) % 20 == 0
+def is_held_out(kind: str, colour: str, *, alone: bool) -> bool:
+    """Tell whether training never shows a thing in this colour alone, or never in company, to measure composition.
+
+    Of the pairs of thing and colour, one in forty is only shown alone, and another one in forty only in company.
+    """
+    row, column = THINGS.index(kind), list(COLOURS).index(colour)
+    return (row * 7 + column * 3) % 20 == 0 and alone == bool(column % 2)
 
 
 def holds_out(scene: Scene) -> bool:
-    """Tell whether a scene contains a held-out pair."""
-    return any(is_held_out(thing.kind, thing.colour) for thing in scene.things)
+    """Tell whether a scene shows a thing as training never does."""
+    alone = len(scene.things) == 1
+    return any(is_held_out(thing.kind, thing.colour, alone=alone) for thing in scene.things)
 
 
 def training_scene(rng: random.Random, diet: Diet) -> Scene:
-    """Sample a scene without held-out pairs."""
+    """Sample a scene without anything held out."""
     while holds_out(scene := sample_scene(rng, diet)):
         pass
     return scene
@@ -334,4 +339,16 @@ def _in_square(rng: random.Random, things: Sequence[Thing]) -> tuple[Thing, ...]
     )
 
 
-_LAYOUTS = {"single": _single, "pair": _pair, "trio": _trio, "counting": _counting}
+def _corner(rng: random.Random, scene: Scene) -> Scene:
+    """Put a small thing into a corner beside one in the middle, as inpainting does; nothing floats on the ground."""
+    if scene.scene not in FLOATING_SCENES:
+        return _single(rng, scene)
+    first, second = _pick_things(rng, scene, 2)
+    first, second = replace(_resized(rng, first, "small"), size="mid"), _resized(rng, second, "mid")
+    place = rng.choice([place for place in PLACE_AT if " " in place])
+    x, y = (want + rng.uniform(-0.05, 0.05) for want in PLACE_AT[place] if want)
+    second = replace(second, x=rng.uniform(0.4, 0.6), y=rng.uniform(0.45, 0.6))
+    return replace(scene, things=(replace(first, x=x, y=y), second), place=place)
+
+
+_LAYOUTS = {"single": _single, "pair": _pair, "trio": _trio, "counting": _counting, "corner": _corner}
