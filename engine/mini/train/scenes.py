@@ -140,7 +140,7 @@ class Diet:
 def is_held_out(kind: str, colour: str, *, alone: bool) -> bool:
     """Tell whether training never shows a thing in this colour alone, or never in company, to measure composition.
 
-    Of the pairs of thing and colour, one in forty is only shown alone, and another one in forty only in company.
+    Of the pairs of thing and colour, about one in forty is only shown alone, and another one in forty only in company.
     """
     row, column = THINGS.index(kind), list(COLOURS).index(colour)
     return (row * 7 + column * 3) % 20 == 0 and alone == bool(column % 2)
