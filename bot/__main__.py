@@ -166,8 +166,8 @@ def _edit(args: argparse.Namespace) -> int:
 def _migrate(_args: argparse.Namespace) -> None:
     import asyncio
 
-    from bot.store import Store
     from bot.store.clock import SystemClock
+    from bot.store.store import Store
 
     settings = settings_from_environment()
 

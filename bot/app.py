@@ -57,7 +57,7 @@ from bot.views.layouts import Layouts
 from bot.web.desk import DiscordDesk
 from bot.web.server import EditorServer
 from engine import Engine, ImageGate
-from engine.sight import Sight
+from engine.sight.options import VisionOptions
 from engine.types import Backend
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         memory_mib=settings.memory_mib,
         upscaler=settings.upscaler,
         data_dir=settings.data_dir,
-        sight=Sight(
+        sight=VisionOptions(
             captioner=settings.captioner,
             segmenter=settings.segmenter,
             ranker=settings.ranker,

@@ -20,7 +20,7 @@ from simcord.backend.models import User
 from simcord.builders import UserHandle
 from simcord.preview import _action_plans, _snapshot
 
-from bot.store import SystemClock
+from bot.store.clock import SystemClock
 
 log = logging.getLogger(__name__)
 REFRESH_S = 0.4

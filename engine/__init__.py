@@ -13,24 +13,29 @@ from engine.errors import (
     UnknownModel,
     UnknownScheduler,
 )
-from engine.types import (
+from engine.requests import (
     MAX_IMAGES,
     MAX_SEED,
     MAX_SIDE_PX,
     MAX_STEPS,
-    Backend,
     Blend,
-    Cancelled,
     Control,
+    Img2Img,
+    Inpaint,
+    Outpaint,
+    Txt2Img,
+    Upscale,
+    Variation,
+)
+from engine.types import (
+    Backend,
+    Cancelled,
     EngineStatus,
     Event,
     Failed,
     Finished,
     ImageReady,
-    Img2Img,
-    Inpaint,
     ModelInfo,
-    Outpaint,
     Preview,
     Progress,
     Queued,
@@ -38,9 +43,6 @@ from engine.types import (
     Started,
     Terminal,
     Ticket,
-    Txt2Img,
-    Upscale,
-    Variation,
 )
 from engine.verdicts import ImageGate, Verdict
 

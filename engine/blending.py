@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from engine.fibers import Stub
+from engine.requests import Blend
 from engine.tasks import covering
-from engine.types import Blend
 
 ROUNDS = 32  # the mean of points within a right angle of each other settles in about ten
 TINY = 1e-12

@@ -13,7 +13,8 @@ from PIL import Image
 from engine import enlarging, masks
 from engine.catalogue import UPSCALER
 from engine.masks import Box, Frame, Size
-from engine.types import Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale
+from engine.requests import Inpaint, Outpaint, Txt2Img, Upscale
+from engine.types import ModelInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +52,14 @@ def canvas(request: Txt2Img, info: ModelInfo) -> Size:
 
 def parts(request: Txt2Img, info: ModelInfo) -> int:
     """How many pipeline calls one image takes; each is a fiber of its own, so they share forwards."""
-    if isinstance(request, Upscale) and (request.mode == "creative" or sharpens(request)):
+    if isinstance(request, Upscale) and (request.mode == "creative" or uses_upscaler(request)):
         return len(_tiles(request, info))
     return 1
 
 
 def place(request: Txt2Img, info: ModelInfo, part: int) -> Place | None:
     """Where a tile lies in the whole: what tiles share they paint over the same noise. None = it is the whole."""
-    if parts(request, info) == 1 or sharpens(request):
+    if parts(request, info) == 1 or uses_upscaler(request):
         return None
     assert isinstance(request, Upscale)
     boxes = _tiles(request, info)
@@ -67,14 +68,14 @@ def place(request: Txt2Img, info: ModelInfo, part: int) -> Place | None:
     return Place(whole=(right + canvas[0], bottom + canvas[1]), canvas=canvas, left=left, top=top)
 
 
-def sharpens(request: Txt2Img) -> bool:
+def uses_upscaler(request: Txt2Img) -> bool:
     """Whether the engine's upscaler does it, and not the model."""
     return isinstance(request, Upscale) and request.mode == "faithful" and request.resampling != "lanczos"
 
 
-def painter_of(request: Txt2Img) -> str:
+def model_key_of(request: Txt2Img) -> str:
     """The key of the model that does it."""
-    return UPSCALER if sharpens(request) else request.model or ""
+    return UPSCALER if uses_upscaler(request) else request.model or ""
 
 
 def source_tile(request: Upscale, info: ModelInfo, part: int) -> Image.Image:
@@ -85,7 +86,7 @@ def source_tile(request: Upscale, info: ModelInfo, part: int) -> Image.Image:
 
 def unpainted(request: Txt2Img) -> Image.Image | None:
     """The result, where no model is asked."""
-    if isinstance(request, Upscale) and request.mode == "faithful" and not sharpens(request):
+    if isinstance(request, Upscale) and request.mode == "faithful" and not uses_upscaler(request):
         return enlarging.enlarged(request.init_image.convert("RGB"), request.result_size)
     return None
 
@@ -128,7 +129,7 @@ def finish(region: Region | None, painted: Image.Image) -> Image.Image:
 
 def _tiles(request: Upscale, info: ModelInfo) -> list[Box]:
     """The tiles of the result."""
-    if sharpens(request):
+    if uses_upscaler(request):
         side = info.upscaler.tile_px // info.upscaler.scale ** (info.upscaler.passes(request.scale) - 1)
         own = enlarging.tiles(request.init_image.size, (side, side), 1)
         return [(a * request.scale, b * request.scale, c * request.scale, d * request.scale) for a, b, c, d in own]

@@ -22,14 +22,16 @@ from engine.catalogue import Source
 from engine.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
 from engine.jobs import Job, expected_calls, paced_as, weighted_pixels
 from engine.options import Options
-from engine.policy import LANES, Pace
-from engine.sight import Sight, options
+from engine.policy import LANES, StepTimes
+from engine.requests import Txt2Img
+from engine.sight import options
+from engine.sight.options import VisionOptions
 from engine.tickets import JobTicket
-from engine.types import Ability, EngineStatus, Event, ModelInfo, Queued, Txt2Img, Upscaler
+from engine.types import Ability, EngineStatus, Event, ModelInfo, Queued, Upscaler
 from engine.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from engine.sight.eyes import Eyes
+    from engine.sight.eyes import VisionModels
     from engine.worker import Worker
 
 T = TypeVar("T")
@@ -72,7 +74,7 @@ class Engine:
         memory_mib: int = 0,
         data_dir: Path | None = None,
         max_queue: int = 1000,
-        sight: Sight = Sight(),  # noqa: B008
+        sight: VisionOptions = VisionOptions(),  # noqa: B008
         upscaler: str = "",
         loras: Mapping[str, str] | None = None,
         embeddings: Mapping[str, str] | None = None,
@@ -102,7 +104,7 @@ class Engine:
         self._commands: queue.SimpleQueue[Callable[[Worker], None]] = queue.SimpleQueue()
         self._open: dict[int, JobTicket] = {}
         self._asked: set[asyncio.Future[Any]] = set()
-        self._pace = Pace()
+        self._pace = StepTimes()
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -227,7 +229,7 @@ class Engine:
     async def check(self, image: Image.Image) -> Verdict:
         return await self._look(lambda eyes: eyes.judge(image)) if "safety" in self._abilities else verdicts.FINE
 
-    async def _look(self, question: Callable[[Eyes], T]) -> T:
+    async def _look(self, question: Callable[[VisionModels], T]) -> T:
         """Ask the models that look at pictures, between two steps of painting. Raises: EngineError."""
         self._check_alive()
         loop = asyncio.get_running_loop()

@@ -30,14 +30,12 @@ from engine.errors import (
     RenderFailed,
 )
 from engine.mini.words import COLOURS
+from engine.requests import MAX_CONTROL_SCALE, Blend, Control, Txt2Img
 from engine.tasks import covering, guide
 from engine.tickets import JobTicket
 from engine.types import (
-    MAX_CONTROL_SCALE,
     Ability,
-    Blend,
     Cancelled,
-    Control,
     EngineStatus,
     Failed,
     Finished,
@@ -48,7 +46,6 @@ from engine.types import (
     Queued,
     Recipe,
     Started,
-    Txt2Img,
 )
 from engine.verdicts import ImageGate, Verdict
 

@@ -9,11 +9,11 @@ import torch
 
 from engine import devices
 from engine.fibers import Call, forward
-from engine.jobs import Painting
+from engine.jobs import ImageRun
 from engine.tiling import circular, in_tiles
 
 
-def company(lead: Painting, parked: Iterable[Painting], cap: int) -> list[Painting]:
+def select_batch(lead: ImageRun, parked: Iterable[ImageRun], cap: int) -> list[ImageRun]:
     """The lead, and those whose calls can be joined with its own, in their order, up to `cap` rows in all."""
     first: Call = lead.call
     group, rows, residual = [lead], first.rows, first.residual

@@ -9,9 +9,10 @@ from typing import Any
 
 from engine import edits
 from engine.enlarging import Mosaic
-from engine.policy import Pace
+from engine.policy import StepTimes
+from engine.requests import Control, Txt2Img
 from engine.tasks import task_of
-from engine.types import Control, Event, ImageReady, ModelInfo, Progress, Queued, Txt2Img
+from engine.types import Event, ImageReady, ModelInfo, Progress, Queued
 
 PROGRESS_INTERVAL_S = 0.05  # every event wakes the event loop; nobody sees more than 20 a second
 ETA_CHANGE = 0.1  # a new ETA is told when it differs by a tenth
@@ -19,7 +20,7 @@ GUESS_S_PER_PIXEL = 1e-6  # before anything was measured; only the order matters
 
 
 @dataclass(eq=False)
-class Painting:
+class ImageRun:
     """One image of a job: a fiber once started, and the call it waits for."""
 
     job: Job
@@ -48,7 +49,7 @@ class Job:
     post: Callable[[Event], None]
     submitted: float = field(default_factory=time.perf_counter)
     started: float | None = None
-    paintings: list[Painting] = field(default_factory=list)
+    paintings: list[ImageRun] = field(default_factory=list)
     drawn: list[ImageReady] = field(default_factory=list)
     calls_each: int = 0
     calls_done: int = 0
@@ -60,7 +61,7 @@ class Job:
 
     def __post_init__(self) -> None:
         self.paintings = [
-            Painting(self, i, part)
+            ImageRun(self, i, part)
             for i in range(self.request.draws)
             for part in range(edits.parts(self.request, self.info))
         ]
@@ -72,14 +73,14 @@ class Job:
         """What a call's seconds depend on."""
         return weighted_pixels(self.request, self.size)
 
-    def remaining_s(self, pace: Pace) -> float:
+    def remaining_s(self, pace: StepTimes) -> float:
         """Device seconds to go, as far as is known."""
         pixels = self.pixels
         seconds = pace.seconds(paced_as(self.request, self.info), pixels)
         calls = max(1, self.calls_each * len(self.paintings) - self.calls_done)
         return calls * (pixels * GUESS_S_PER_PIXEL if seconds is None else seconds)
 
-    def collect(self, painting: Painting, picture: Any) -> Any:
+    def collect(self, painting: ImageRun, picture: Any) -> Any:
         """Take in a finished part; the image it belongs to, once that is whole."""
         painting.done = True
         mosaic = self._mosaics.get(painting.index) or edits.mosaic(self.request, self.info)

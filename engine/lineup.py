@@ -6,16 +6,16 @@ import time
 from typing import Any
 
 from engine.jobs import Job, paced_as
-from engine.policy import FairShare, Pace
+from engine.policy import FairShare, StepTimes
 
 RERANK_S = 0.25  # shares drift slowly; arrivals and ends re-rank at once
 POSITIONS_S = 1.0  # how often waiting jobs are told where they stand
 
 
-class Lineup:
+class JobQueue:
     """The engine's open jobs. `pace` tells how long each has to go."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: StepTimes) -> None:
         self.pace = pace
         self.jobs: list[Job] = []
         self._shares = FairShare()

@@ -9,7 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from engine.edits import Place
-from engine.types import Variation
+from engine.requests import Variation
 
 PARALLEL = 0.9995  # cosine above which the great circle degenerates and the straight line is as good
 

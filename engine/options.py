@@ -10,7 +10,7 @@ from engine.adapters import Adapter, Kind
 from engine.catalogue import Source
 from engine.controlnets import ControlNet
 from engine.image_prompts import IpAdapter
-from engine.sight.options import Sight
+from engine.sight.options import VisionOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Options:
     max_rows: int
     memory_mib: int
     data_dir: Path | None
-    sight: Sight
+    sight: VisionOptions
     adapters: Mapping[Kind, Mapping[str, Adapter]]
     ip_adapters: Mapping[str, IpAdapter]
     controlnets: Mapping[str, ControlNet]

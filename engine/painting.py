@@ -9,14 +9,15 @@ from typing import Any
 
 from engine import blending, edits, embeddings, families, noise, prompts, resolve, superres, tags, timetables
 from engine.fibers import Fiber
+from engine.requests import Blend, Txt2Img, Upscale
 from engine.residency import Model
 from engine.tasks import task_of
-from engine.types import Blend, ModelInfo, Txt2Img, Upscale
+from engine.types import ModelInfo
 
 
 def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
     """The pipeline copy of part `part` of image `index`, and the fiber that will call it."""
-    if isinstance(request, Upscale) and edits.sharpens(request):
+    if isinstance(request, Upscale) and edits.uses_upscaler(request):
         return superres.begin(request, index, part, model, info)
     task = task_of(request, image_prompts=info.image_prompts)
     pipe = model.pipeline(task)

@@ -80,7 +80,7 @@ class FairShare:
 
 
 @dataclass(slots=True)
-class Knee:
+class BatchCurve:
     """Seconds by row count of one kind of call; tells how many rows are worth joining."""
 
     limit: int  # rows; lowered for good when memory runs out
@@ -109,7 +109,7 @@ class Knee:
 
 
 @dataclass(slots=True)
-class Pace:
+class StepTimes:
     """Seconds per image and denoiser call, by model and size; predicts what was not measured from what was."""
 
     _seconds: dict[tuple[str, int], float] = field(default_factory=dict)

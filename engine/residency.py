@@ -137,7 +137,7 @@ def _kind(name: str) -> Kind | None:
     return "decode" if name == "vae" else None
 
 
-class Residency:
+class ModelCache:
     """Loads models on demand and keeps them under a budget.
 
     Args:

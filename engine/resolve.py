@@ -12,7 +12,8 @@ from PIL import Image
 
 from engine import controlnets, schedulers, tags
 from engine.errors import NO_RANKER, InvalidRequest, UnknownModel
-from engine.types import MAX_SEED, Control, Inpaint, ModelInfo, Outpaint, Txt2Img, Upscale, Variation
+from engine.requests import MAX_SEED, Control, Inpaint, Outpaint, Txt2Img, Upscale, Variation
+from engine.types import ModelInfo
 
 R = TypeVar("R", bound=Txt2Img)
 FLOW_FAMILIES = frozenset({"sd3", "flux"})

@@ -11,14 +11,14 @@ import torch
 
 from engine.devices import free_cache, wait_for
 from engine.fibers import Call, forward
-from engine.policy import PAD_GAIN, Knee
+from engine.policy import PAD_GAIN, BatchCurve
 
 log = logging.getLogger(__name__)
 
 PINS_FILE = "rows.json"
 
 
-class Pins:
+class PinnedSizes:
     """Row counts that were chosen once and must not change, or a restart would change pictures."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -39,12 +39,12 @@ class Pins:
             fresh.replace(self._path)
 
 
-class RowCounts:
+class BatchSizes:
     """Answers, for a call: how many rows may be joined, and up to how many are they padded."""
 
-    def __init__(self, mode: str, max_rows: int, device: torch.device, pins: Pins) -> None:
+    def __init__(self, mode: str, max_rows: int, device: torch.device, pins: PinnedSizes) -> None:
         self._mode, self._max_rows, self._device, self._pins = mode, max_rows, device, pins
-        self._knees: dict[tuple[object, ...], Knee] = {}
+        self._knees: dict[tuple[object, ...], BatchCurve] = {}
         self._names: dict[tuple[object, ...], str] = {}
 
     def of(self, call: Call, model_sha256: str) -> tuple[int, int]:
@@ -66,8 +66,8 @@ class RowCounts:
         if name and (self._pins.get(name) or 0) >= rows:
             self._pins.put(name, max(call.rows, rows // 2))
 
-    def _knee(self, call: Call) -> Knee:
-        return self._knees.setdefault(call.shape, Knee(self._max_rows))
+    def _knee(self, call: Call) -> BatchCurve:
+        return self._knees.setdefault(call.shape, BatchCurve(self._max_rows))
 
     def _pinned(self, call: Call, model_sha256: str) -> int:
         place = call.shape, call.rows

@@ -18,8 +18,9 @@ from PIL import Image
 from engine import edits, noise, resolve
 from engine.catalogue import Source, class_of
 from engine.fibers import Fiber
+from engine.requests import Upscale
 from engine.tasks import Task
-from engine.types import ModelInfo, Upscale
+from engine.types import ModelInfo
 
 if TYPE_CHECKING:
     from engine.residency import Model

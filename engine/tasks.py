@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from engine import controls
-from engine.types import Blend, Control, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale
+from engine.requests import Blend, Control, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale
 
 Arguments = Callable[[Any], dict[str, Any]]
 

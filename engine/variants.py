@@ -25,8 +25,9 @@ from engine.controlnets import ControlNet
 from engine.errors import ModelUnloadable
 from engine.image_prompts import IpAdapter
 from engine.options import Options
+from engine.requests import Blend, Control, Txt2Img
 from engine.residency import Model
-from engine.types import Blend, Control, ModelInfo, Txt2Img
+from engine.types import ModelInfo
 
 MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
 _FAILURES = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
@@ -37,9 +38,9 @@ Wanted = Mapping[Adapter, float]
 def painter(base: Model, request: Txt2Img, info: ModelInfo, options: Options, now: float) -> Model:
     """The model with what the request's prompt names, eyes for a blend, a ControlNet. Raises: ModelUnloadable."""
     if info.image_prompts and isinstance(request, Blend):
-        base = seeing(base, options.ip_adapters[info.key], image_prompts.scale_of(request.strength), now)
+        base = with_ip_adapter(base, options.ip_adapters[info.key], image_prompts.scale_of(request.strength), now)
     if isinstance(request, Control):
-        base = led(base, options.controlnets[request.controlnet], now)
+        base = with_controlnet(base, options.controlnets[request.controlnet], now)
     loras, words = tags.used(request, info)
     known = options.adapters
     wanted = {known["lora"][name]: weight for name, weight in loras.items()}
@@ -81,7 +82,7 @@ def _made(base: Model, wanted: Wanted) -> Model:
             pipe.__dict__[name] = copy.deepcopy(part)
     try:
         for word in words:
-            _teach(pipe, word)
+            _add_embedding(pipe, word)
         _attach(pipe, loras)
     except _FAILURES as error:
         raise ModelUnloadable(name=f"{base.key} with {names}", reason=residency.first_line(error)) from error
@@ -105,7 +106,7 @@ def _attach(pipe: Any, loras: Wanted) -> None:
         pipe.set_adapters(names, list(loras.values()))
 
 
-def _teach(pipe: Any, word: Adapter) -> None:
+def _add_embedding(pipe: Any, word: Adapter) -> None:
     """Give the text encoders the word's vectors, as the file has them for each."""
     vectors = load_file(word.path)
     if len(word.body.clips) == 1:
@@ -122,7 +123,7 @@ def _sha256(name: str, path: Path) -> str:
     return residency.weights_sha256(catalogue.Source(key=name, location=str(path)))
 
 
-def seeing(base: Model, adapter: IpAdapter, scale: float, now: float) -> Model:
+def with_ip_adapter(base: Model, adapter: IpAdapter, scale: float, now: float) -> Model:
     """The model that reads pictures too, at this scale; the files are loaded once. Raises: ModelUnloadable."""
     loaded = _kept(base, ("ip_adapter", adapter.name), now, lambda: _with_eyes(base, adapter))
     return _kept(loaded, ("scale", scale), now, lambda: _scaled(loaded, scale))
@@ -159,7 +160,7 @@ def _scaled(loaded: Model, scale: float) -> Model:
     return _variant(loaded, pipe, 0, {})
 
 
-def led(base: Model, controlnet: ControlNet, now: float) -> Model:
+def with_controlnet(base: Model, controlnet: ControlNet, now: float) -> Model:
     """The model that follows a ControlNet; its UNet is the model's own. Raises: ModelUnloadable."""
     return _kept(base, ("controlnet", controlnet.name), now, lambda: _with_controlnet(base, controlnet))
 

@@ -16,15 +16,15 @@ from engine import painting as paintings
 from engine.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory
 from engine.failures import failure
 from engine.fibers import Call
-from engine.jobs import Job, Painting, paced_as
-from engine.lineup import Lineup
+from engine.jobs import ImageRun, Job, paced_as
+from engine.lineup import JobQueue
 from engine.options import Options
-from engine.policy import Pace
+from engine.policy import StepTimes
 from engine.preview import Throttle
-from engine.residency import MIB, Model, Residency
-from engine.rows import Pins, RowCounts
+from engine.residency import MIB, Model, ModelCache
+from engine.rows import BatchSizes, PinnedSizes
 from engine.sight import judging
-from engine.sight.eyes import Eyes
+from engine.sight.eyes import VisionModels
 from engine.tasks import task_of
 from engine.types import Cancelled, Failed, Finished, Recipe, Started
 
@@ -40,12 +40,12 @@ Command = Callable[["Worker"], None]
 class Worker:
     """Everything the thread owns. `commands` is the only way in, each job's `post` the only way out."""
 
-    def __init__(self, options: Options, commands: queue.SimpleQueue[Command], pace: Pace) -> None:
+    def __init__(self, options: Options, commands: queue.SimpleQueue[Command], pace: StepTimes) -> None:
         self._options, self._commands, self.pace = options, commands, pace
         self.facts: dict[str, Any] = {}
         self.loaded: tuple[str, ...] = ()
         self.running = 0
-        self._lineup = Lineup(pace)
+        self._lineup = JobQueue(pace)
         self._deadline: float | None = None
         self._throttle = Throttle()
 
@@ -72,10 +72,12 @@ class Worker:
         self._dtype = devices.choose_dtype(options.dtype, self._device)
         threads = devices.set_threads(options.threads)
         torch.backends.cudnn.deterministic = options.mode == "exact"
-        self._residency = Residency(options.sources, self._device, self._dtype, options.memory_mib * MIB)
-        self._rows = RowCounts(options.mode, options.max_rows, self._device, Pins(options.data_dir))
+        self._residency = ModelCache(options.sources, self._device, self._dtype, options.memory_mib * MIB)
+        self._rows = BatchSizes(options.mode, options.max_rows, self._device, PinnedSizes(options.data_dir))
         self._batching = options.mode == "fast" or self._device.type != "cpu"
-        self._eyes = Eyes(options.sight, {key: source for key, (source, _) in options.sources.items()}, self._device)
+        self._eyes = VisionModels(
+            options.sight, {key: source for key, (source, _) in options.sources.items()}, self._device
+        )
         self._versions = {**resolve.versions(), "threads": str(threads)}
         self.facts.update(device=str(self._device), dtype=str(self._dtype).removeprefix("torch."), threads=threads)
         self._warm_up()
@@ -110,7 +112,7 @@ class Worker:
         """Command: stop this job, unless it has ended."""
         self._end(job, Cancelled())
 
-    def look(self, question: Callable[[Eyes], T], post: Callable[[T | EngineError], None]) -> None:
+    def look(self, question: Callable[[VisionModels], T], post: Callable[[T | EngineError], None]) -> None:
         """Command: answer a question about a picture. An edge like a pipeline's: no question may end the engine."""
         try:
             post(question(self._eyes))
@@ -145,7 +147,7 @@ class Worker:
         group, pad_to = self._group(lead, order)
         self._run(group, pad_to)
 
-    def _lead(self, order: list[Job]) -> Painting | None:
+    def _lead(self, order: list[Job]) -> ImageRun | None:
         """The image whose call is next: one that only needs finishing or admitting, else the first in order."""
         if self._batching:
             self._start_many(order)
@@ -153,7 +155,7 @@ class Worker:
             return next((p for p in parked if p.call.kind != "denoise"), parked[0] if parked else None)
         return self._first(order)
 
-    def _first(self, order: list[Job]) -> Painting | None:
+    def _first(self, order: list[Job]) -> ImageRun | None:
         for job in order:
             for painting in job.paintings:
                 if painting.fiber is None and not painting.done and not job.ended:
@@ -173,7 +175,7 @@ class Worker:
                     self._start(painting)
                 live += painting.call is not None
 
-    def _group(self, lead: Painting, order: list[Job]) -> tuple[list[Painting], int]:
+    def _group(self, lead: ImageRun, order: list[Job]) -> tuple[list[ImageRun], int]:
         call: Call = lead.call
         if call.kind == "encode" or call.strange:
             return [lead], 0
@@ -181,10 +183,10 @@ class Worker:
         if cap <= call.rows:
             return [lead], pad_to
         parked = (p for job in order for p in job.paintings if p.call is not None)
-        return forwards.company(lead, parked, cap), pad_to
+        return forwards.select_batch(lead, parked, cap), pad_to
 
     # ------------------------------------------------------------------ fibers
-    def _start(self, painting: Painting) -> None:
+    def _start(self, painting: ImageRun) -> None:
         job = painting.job
         try:
             self._eyes.ready()
@@ -201,12 +203,12 @@ class Worker:
     def _model(self, job: Job) -> Model:
         """The model that paints a job, with the adapters it needs. Raises: ModelUnloadable."""
         now = time.perf_counter()
-        model = self._residency.get(edits.painter_of(job.request), now)
-        if edits.sharpens(job.request):
+        model = self._residency.get(edits.model_key_of(job.request), now)
+        if edits.uses_upscaler(job.request):
             return model
         return variants.painter(model, job.request, job.info, self._options, now)
 
-    def _resume(self, painting: Painting, value: Any = None, error: BaseException | None = None) -> None:
+    def _resume(self, painting: ImageRun, value: Any = None, error: BaseException | None = None) -> None:
         """Run a fiber to its next call. The pipeline's edge: whatever it raises is that one job's failure."""
         painting.call = None
         try:
@@ -218,7 +220,7 @@ class Worker:
         else:
             painting.call = result
 
-    def _finish(self, painting: Painting, image: Any) -> None:
+    def _finish(self, painting: ImageRun, image: Any) -> None:
         job = painting.job
         image = job.collect(painting, image)
         if image is None:
@@ -234,7 +236,7 @@ class Worker:
                 self._choose(job)
             self._end(job, Finished(wait_s=started - job.submitted, run_s=time.perf_counter() - started))
 
-    def _ready(self, painting: Painting, image: Any) -> None:
+    def _ready(self, painting: ImageRun, image: Any) -> None:
         """Tell of a finished picture, or keep it until the best are chosen."""
         job = painting.job
         recipe = self._recipe(painting, resolve.image_seed(job.request, painting.index))
@@ -268,20 +270,20 @@ class Worker:
                 painting.fiber.throw(GreenletExit)
             self._release(painting)
 
-    def _release(self, painting: Painting) -> None:
+    def _release(self, painting: ImageRun) -> None:
         if painting.model is not None:
             painting.model.release()
         painting.model, painting.pipe, painting.call = None, None, None
         painting.fiber = None  # a picture of 4096 px has a thousand of them
 
-    def _recipe(self, painting: Painting, seed: int) -> Recipe:
+    def _recipe(self, painting: ImageRun, seed: int) -> Recipe:
         request, info = painting.job.request, painting.job.info
         return Recipe(
             task=task_of(request).name,
             request=resolve.to_json(request),
             index=painting.index,
             seed=seed,
-            model=info.upscaler.name if edits.sharpens(request) else info.key,
+            model=info.upscaler.name if edits.uses_upscaler(request) else info.key,
             model_sha256=painting.model.sha256,
             mode=self._options.mode,
             rows=painting.rows,
@@ -292,7 +294,7 @@ class Worker:
         )
 
     # ------------------------------------------------------------------ forwards
-    def _run(self, group: list[Painting], pad_to: int) -> None:
+    def _run(self, group: list[ImageRun], pad_to: int) -> None:
         call: Call = group[0].call
         for painting in group:
             self._mark_started(painting)
@@ -312,7 +314,7 @@ class Worker:
                 self._step_done(painting, result)
             self._resume(painting, result)
 
-    def _mark_started(self, painting: Painting) -> None:
+    def _mark_started(self, painting: ImageRun) -> None:
         job = painting.job
         if job.started is None and painting.call.kind == "denoise":
             job.started = time.perf_counter()
@@ -320,7 +322,7 @@ class Worker:
         if painting.calls == 0 and painting.call.kind == "denoise":
             job.calls_each = getattr(painting.pipe, "_num_timesteps", None) or job.calls_each
 
-    def _account(self, group: list[Painting], rows: int, seconds: float) -> None:
+    def _account(self, group: list[ImageRun], rows: int, seconds: float) -> None:
         """Charge the users, and learn how long such calls take."""
         call: Call = group[0].call
         self._rows.observe(call, rows, seconds)
@@ -331,22 +333,22 @@ class Worker:
                 painting.guided_s = seconds / len(group)
             elif call.kind == "denoise":
                 painting.rows = rows
-                if not (job.request.tiling or edits.sharpens(job.request)):
+                if not (job.request.tiling or edits.uses_upscaler(job.request)):
                     step_s = seconds / len(group) + painting.guided_s
                     self.pace.observe(paced_as(job.request, job.info), job.pixels, step_s)
 
-    def _step_done(self, painting: Painting, output: Any) -> None:
+    def _step_done(self, painting: ImageRun, output: Any) -> None:
         job = painting.job
         painting.calls += 1
         job.calls_done += 1
         job.tell_progress()
         worth_seeing = job.calls_each / FIRST_PREVIEW <= painting.calls < job.calls_each
-        if worth_seeing and not edits.sharpens(job.request) and self._throttle.open():
+        if worth_seeing and not edits.uses_upscaler(job.request) and self._throttle.open():
             started = time.perf_counter()
             self._preview(painting, output)
             self._throttle.spent(time.perf_counter() - started, alone=len(self._lineup) == 1)
 
-    def _preview(self, painting: Painting, output: Any) -> None:
+    def _preview(self, painting: ImageRun, output: Any) -> None:
         call, job = painting.call, painting.job
         t = call.time()
         result = output[0] if isinstance(output, tuple) else output.sample
@@ -355,7 +357,7 @@ class Worker:
         job.post(judging.preview(self._eyes, painting.index, image))
 
     # ------------------------------------------------------------------ trouble
-    def _bisect(self, group: list[Painting], pad_to: int) -> None:
+    def _bisect(self, group: list[ImageRun], pad_to: int) -> None:
         """Out of memory: half as many, and never that many again; an image that fits nowhere is its job's failure."""
         devices.free_cache(self._device)
         rows = max(pad_to, sum(p.call.rows for p in group))
@@ -368,7 +370,7 @@ class Worker:
             return self._run(group, 0)
         self._last_resort(group[0])
 
-    def _last_resort(self, painting: Painting) -> None:
+    def _last_resort(self, painting: ImageRun) -> None:
         """Drop idle models, decode in tiles, then give up."""
         self._residency.evict_idle()
         devices.free_cache(self._device)
@@ -384,7 +386,7 @@ class Worker:
             self._step_done(painting, result)
         self._resume(painting, result)
 
-    def _blame(self, group: list[Painting], error: Exception) -> None:
+    def _blame(self, group: list[ImageRun], error: Exception) -> None:
         """A call failed: lose the device, or find the one job whose call it is."""
         if devices.is_device_error(error):
             raise error

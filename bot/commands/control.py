@@ -14,7 +14,8 @@ from bot.message_pictures import CHOICES
 from bot.refusals import told
 from bot.services import drafts
 from bot.spec import ControlEdit
-from engine.types import MAX_CONTROL_SCALE, ModelInfo
+from engine.requests import MAX_CONTROL_SCALE
+from engine.types import ModelInfo
 
 
 def install(client: Client) -> None:

@@ -24,7 +24,7 @@ from bot.uploads import check_size
 from bot.views import forms
 from bot.views.ids import Action, PressId
 from engine.errors import EngineError
-from engine.types import MAX_BLENDED
+from engine.requests import MAX_BLENDED
 
 NAMED = {"subtle": Action.VARY, "strong": Action.VARY_STRONG}
 DEFAULT_ZOOM = 1.5

@@ -15,7 +15,7 @@ from bot.refusals import told
 from bot.services.styles import read_names
 from bot.uploads import check_size
 from engine import schedulers
-from engine.types import MAX_SEED, MAX_STEPS
+from engine.requests import MAX_SEED, MAX_STEPS
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
 MAX_CHOICES = 25  # Discord's

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.store import Clock, Store, audit
+from bot.store import audit
 from bot.store.audit import AuditEntry, AuditQuery
+from bot.store.clock import Clock
+from bot.store.store import Store
 from bot.text import visible
 
 EASEL = 0  # the actor of what nobody in particular did

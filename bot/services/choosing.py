@@ -6,8 +6,10 @@ import hashlib
 import secrets
 
 from bot.errors import NotYours
-from bot.store import Clock, Store, regions
+from bot.store import regions
+from bot.store.clock import Clock
 from bot.store.regions import EditorPass, NewRegion, Region
+from bot.store.store import Store
 
 TOKEN_BYTES = 32  # 256 bits: nobody guesses one
 

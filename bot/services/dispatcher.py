@@ -22,7 +22,10 @@ from bot.services.relay import Relay
 from bot.services.runs import Outcome, Run
 from bot.services.safety import ALL_WITHHELD, withhold
 from bot.services.waiting import first_of, seconds_until
-from bot.store import Clock, Job, NewImage, NotRunning, Store
+from bot.store.clock import Clock
+from bot.store.errors import NotRunning
+from bot.store.records import Job, NewImage
+from bot.store.store import Store
 from engine.errors import EngineClosed, QueueFull
 from engine.types import Backend, Cancelled, Failed
 

@@ -16,7 +16,8 @@ from bot.spec import BlendEdit, ControlEdit, Edit, Spec, TaskName, UpscaleEdit
 from bot.text import quoted, visible
 from engine import schedulers, tags
 from engine.errors import InvalidRequest, UnknownScheduler
-from engine.types import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, ModelInfo
+from engine.requests import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+from engine.types import ModelInfo
 
 # The engine's own defaults, but for inpaint: its surroundings flow in there, and some of that should be kept.
 STRENGTHS = {"img2img": 0.6, "inpaint": 0.7, "outpaint": 0.9, "upscale": 0.3, "blend": 0.6}

@@ -10,7 +10,8 @@ from bot.errors import BadInput
 from bot.spec import Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
 from bot.uploads import MAX_PIXELS
 from engine import enlarging, masks
-from engine.types import MAX_EDIT_SIDE_PX, ModelInfo
+from engine.requests import MAX_EDIT_SIDE_PX
+from engine.types import ModelInfo
 
 Size = tuple[int, int]
 Direction = Literal["left", "right", "up", "down"]

@@ -13,7 +13,9 @@ from bot.errors import Busy, NotYours
 from bot.services.dispatcher import Dispatcher
 from bot.services.files import ImageFiles
 from bot.services.terms import Terms, default_terms
-from bot.store import Balance, Clock, InputImage, Job, NewJob, Store
+from bot.store.clock import Clock
+from bot.store.records import Balance, InputImage, Job, NewJob
+from bot.store.store import Store
 
 DOUBLE_CLICK_MS = 2000
 

@@ -17,9 +17,10 @@ from bot.services.asker import Asker
 from bot.services.audit import Audit
 from bot.services.recent import Recent
 from bot.services.words import Matcher, pattern
-from bot.store import Clock, Store
 from bot.store import moderation as rows
+from bot.store.clock import Clock
 from bot.store.moderation import EVERYWHERE, Appeal, Ban, BlockedWord, Pause, PauseMode, Rules, WordAction
+from bot.store.store import Store
 from bot.text import quoted, shown, visible
 from engine.types import Backend
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from bot.errors import NotFound
 from bot.grammar import Draft
-from bot.store import Store, notes
+from bot.store import notes
+from bot.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,9 @@ import sqlite3
 from bot.errors import NotFound
 from bot.services.ports import Courier, TryLater, Undeliverable
 from bot.services.waiting import first_of, seconds_until
-from bot.store import Clock, Delivery, Store
+from bot.store.clock import Clock
+from bot.store.records import Delivery
+from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 AT_ONCE = 16  # deliveries under way together

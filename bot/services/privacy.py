@@ -15,8 +15,10 @@ from bot.errors import NotFound
 from bot.services.archive import Archive, Entry
 from bot.services.dispatcher import Dispatcher
 from bot.services.files import ImageFiles
-from bot.store import Clock, Store, holdings, people, privacy
+from bot.store import holdings, people, privacy
+from bot.store.clock import Clock
 from bot.store.privacy import Forgotten
+from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 ROWS_A_FILE = 2000

@@ -11,8 +11,10 @@ from dataclasses import replace
 from bot.config import Settings
 from bot.services.asker import Asker
 from bot.services.terms import Terms, default_quota, default_terms, most_generous, overlaid, terms_of
-from bot.store import Clock, Store, quotas
+from bot.store import quotas
+from bot.store.clock import Clock
 from bot.store.records import Quota, ServerQuotas, Subscription
+from bot.store.store import Store
 
 
 class Quotas:

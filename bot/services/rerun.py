@@ -15,7 +15,8 @@ from bot.services.terms import Terms
 from bot.text import quoted, visible
 from engine import schedulers, tags
 from engine.errors import UnknownScheduler
-from engine.types import MAX_SEED, ModelInfo
+from engine.requests import MAX_SEED
+from engine.types import ModelInfo
 
 LORA = "<lora:"
 

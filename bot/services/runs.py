@@ -13,7 +13,8 @@ from bot.services import several
 from bot.services.files import ImageFiles
 from bot.services.relay import Relay
 from bot.services.requests import to_request
-from bot.store import Job, NewImage, Store
+from bot.store.records import Job, NewImage
+from bot.store.store import Store
 from engine.errors import EngineError
 from engine.metadata import encode_png
 from engine.types import Backend, Cancelled, Failed, Finished, ImageReady, Started, Ticket

@@ -9,6 +9,7 @@ from dataclasses import replace
 from PIL import Image
 
 from engine.errors import EngineError
+from engine.requests import Txt2Img
 from engine.types import (
     Backend,
     Cancelled,
@@ -22,7 +23,6 @@ from engine.types import (
     Started,
     Terminal,
     Ticket,
-    Txt2Img,
 )
 
 

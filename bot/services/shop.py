@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 from bot.config import Settings, Sku
 from bot.services.quotas import Quotas
-from bot.store import Clock, Store, ledger
+from bot.store import ledger
+from bot.store.clock import Clock
 from bot.store.records import Quota, Subscription
+from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 EVERYWHERE = 0  # the purse that counts in every server

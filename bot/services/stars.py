@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from bot.errors import BadInput
 from bot.services.moderation import Moderation
-from bot.store import Store, gallery
+from bot.store import gallery
 from bot.store.gallery import GalleryPost
 from bot.store.records import Job, StoredImage
+from bot.store.store import Store
 
 
 class Stars:

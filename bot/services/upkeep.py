@@ -7,7 +7,9 @@ import logging
 import sqlite3
 
 from bot.services.privacy import Privacy
-from bot.store import Clock, Store, allowance, notes, privacy, regions
+from bot.store import allowance, notes, privacy, regions
+from bot.store.clock import Clock
+from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 DAY_MS = 86_400_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
-from bot.store import Clock
+from bot.store.clock import Clock
 
 LONGEST_WAIT_S = 30.0  # the wall clock may jump: look again after this, whatever it said
 

@@ -11,8 +11,10 @@ from bot.errors import BadInput
 from bot.grammar import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.services import drafts
 from bot.services.styles import MAX_STYLES, find_styles, read_names
-from bot.store import Clock, Store, choices
+from bot.store import choices
 from bot.store.choices import Preferences, ServerDefaults, Style
+from bot.store.clock import Clock
+from bot.store.store import Store
 from bot.text import is_blank, visible
 from engine.types import ModelInfo
 

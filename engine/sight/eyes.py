@@ -15,7 +15,7 @@ from engine.prompts import plain_text
 from engine.sight import describing, ranking, safety, segmenting
 from engine.sight.describing import Vocabulary
 from engine.sight.loading import Reader, loaded
-from engine.sight.options import Sight, own_ranker
+from engine.sight.options import VisionOptions, own_ranker
 from engine.sight.safety import Judge
 from engine.tags import without
 from engine.verdicts import Verdict
@@ -23,10 +23,10 @@ from engine.verdicts import Verdict
 log = logging.getLogger(__name__)
 
 
-class Eyes:
+class VisionModels:
     """The models of `Sight`. Their memory is not part of the painting models' budget."""
 
-    def __init__(self, sight: Sight, sources: Mapping[str, Source], device: torch.device) -> None:
+    def __init__(self, sight: VisionOptions, sources: Mapping[str, Source], device: torch.device) -> None:
         self._sight, self._device = sight, device
         self._rankers = {key: str(folder) for key, source in sources.items() if (folder := own_ranker(source))}
         self._readers: dict[str, Reader] = {}

@@ -10,12 +10,12 @@ from engine import resolve, verdicts
 from engine.errors import EngineError
 from engine.failures import failure
 from engine.jobs import Job
-from engine.sight.eyes import Eyes
+from engine.sight.eyes import VisionModels
 from engine.types import ImageReady, Preview, Recipe
 from engine.verdicts import Verdict
 
 
-def verdict(eyes: Eyes, image: Image.Image) -> Verdict:
+def verdict(eyes: VisionModels, image: Image.Image) -> Verdict:
     """The verdict on a picture; one that cannot be checked is not let through."""
     try:
         return eyes.judge(image)
@@ -24,20 +24,20 @@ def verdict(eyes: Eyes, image: Image.Image) -> Verdict:
         return Verdict(flagged=True, reason=verdicts.UNCHECKED)
 
 
-def preview(eyes: Eyes, index: int, image: Image.Image) -> Preview:
+def preview(eyes: VisionModels, index: int, image: Image.Image) -> Preview:
     """A rough picture to be shown, blurred when it is not to be seen."""
     flagged = verdict(eyes, image).flagged
     return Preview(index=index, image=verdicts.blurred(image) if flagged else image, flagged=flagged)
 
 
-def finished(eyes: Eyes, job: Job, index: int, image: Image.Image, recipe: Recipe) -> ImageReady:
+def finished(eyes: VisionModels, job: Job, index: int, image: Image.Image, recipe: Recipe) -> ImageReady:
     """A finished picture with the verdict on it."""
     said = verdict(eyes, image)
     seed = resolve.image_seed(job.request, index)
     return ImageReady(index=index, image=image, seed=seed, recipe=recipe, flagged=said.flagged, reason=said.reason)
 
 
-def best(eyes: Eyes, job: Job) -> list[ImageReady] | EngineError:
+def best(eyes: VisionModels, job: Job) -> list[ImageReady] | EngineError:
     """The pictures to keep of those that were drawn, the best first; flagged ones only when nothing else is left."""
     drawn, request = job.drawn, job.request
     try:

@@ -16,7 +16,7 @@ UNSAFE_LABELS = ("nsfw", "porn", "hentai", "sexy", "unsafe")  # of the usual cla
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class VisionOptions:
     """What is configured. Each model is a folder or a hub id; "" = none.
 
     Attributes:
@@ -53,7 +53,7 @@ def own_ranker(source: Source) -> Path | None:
     return folder if folder is not None and (folder / "config.json").is_file() else None
 
 
-def abilities(sight: Sight, sources: Mapping[str, Source]) -> frozenset[Ability]:
+def abilities(sight: VisionOptions, sources: Mapping[str, Source]) -> frozenset[Ability]:
     """What can be done with these models."""
     own = any(own_ranker(source) for source in sources.values())
     can: dict[Ability, bool] = {

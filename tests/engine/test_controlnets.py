@@ -27,7 +27,7 @@ from engine import (
 )
 from engine import controlnets as nets
 from engine.catalogue import Source
-from engine.policy import Knee
+from engine.policy import BatchCurve
 from tests.engine.test_adapters import lora
 from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, _pin, difference  # noqa: F401  # a fixture
 
@@ -178,7 +178,7 @@ async def test_in_company_calls_are_shared_and_differ_by_rounding_only(
     async with Engine(str(folders["sd1"]), controlnets=guides) as engine:
         alone = [(await engine.submit(request).result())[0] for request in COMPANY]
     monkeypatch.setattr(forwards, "forward", watched)
-    monkeypatch.setattr(Knee, "cap", lambda knee, *_: knee.limit)  # whether joining pays is the clock's verdict
+    monkeypatch.setattr(BatchCurve, "cap", lambda knee, *_: knee.limit)  # whether joining pays is the clock's verdict
     async with Engine(str(folders["sd1"]), controlnets=guides, mode="fast") as engine:
         tickets = [engine.submit(request, user=str(number)) for number, request in enumerate(COMPANY)]
         crowd = [(await ticket.result())[0] for ticket in tickets]

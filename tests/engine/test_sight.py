@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from engine import Engine, ImageReady, InvalidRequest, ModelUnloadable, Preview, Txt2Img, Verdict, mini
-from engine.sight import Sight
+from engine.sight.options import VisionOptions
 from engine.verdicts import UNCHECKED
 
 SIDE = 32
@@ -81,7 +81,7 @@ def checker(folder: Path, threshold: float) -> str:
 
 
 async def test_a_thing_named_in_words_becomes_a_mask(segmenter: str) -> None:
-    async with Engine(sight=Sight(segmenter=segmenter)) as engine:
+    async with Engine(sight=VisionOptions(segmenter=segmenter)) as engine:
         assert "segment" in engine.abilities()
         mask = await engine.segment(picture(), "the hat")
     assert (mask.mode, mask.size) == ("L", (50, 40))
@@ -90,13 +90,13 @@ async def test_a_thing_named_in_words_becomes_a_mask(segmenter: str) -> None:
 
 async def test_what_is_nowhere_is_told(segmenter: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.sight.segmenting.THERE", 1.0)
-    async with Engine(sight=Sight(segmenter=segmenter)) as engine:
+    async with Engine(sight=VisionOptions(segmenter=segmenter)) as engine:
         with pytest.raises(InvalidRequest, match="looks like that"):
             await engine.segment(picture(), "the hat")
 
 
 async def test_a_captioner_says_up_to_four_different_things_always_the_same(captioner: str) -> None:
-    async with Engine(sight=Sight(captioner=captioner)) as engine:
+    async with Engine(sight=VisionOptions(captioner=captioner)) as engine:
         said = await engine.describe(picture())
         assert 0 < len(said) == len(set(said)) <= 4
         assert await engine.describe(picture()) == said
@@ -137,7 +137,7 @@ Make = Callable[[Path], str]
     ],
 )
 async def test_finals_previews_and_uploads_are_judged(tmp_path: Path, make: Make, flagged: bool) -> None:
-    async with Engine(sight=Sight(safety=make(tmp_path / "judge"))) as engine:
+    async with Engine(sight=VisionOptions(safety=make(tmp_path / "judge"))) as engine:
         assert (await engine.check(picture())).flagged is flagged
         events = [event async for event in engine.submit(Txt2Img(prompt="a boat", seed=1, num_inference_steps=4))]
     seen = [event for event in events if isinstance(event, Preview | ImageReady)]
@@ -151,7 +151,7 @@ async def test_a_pipelines_folder_gives_its_checker(tmp_path: Path) -> None:
     (tmp_path / "pipeline" / "safety_checker" / "preprocessor_config.json").rename(tmp_path / "pre.json")
     (tmp_path / "pipeline" / "feature_extractor").mkdir()
     (tmp_path / "pre.json").rename(tmp_path / "pipeline" / "feature_extractor" / "preprocessor_config.json")
-    async with Engine(sight=Sight(safety=str(tmp_path / "pipeline"))) as engine:
+    async with Engine(sight=VisionOptions(safety=str(tmp_path / "pipeline"))) as engine:
         assert (await engine.check(picture())).flagged
 
 
@@ -160,7 +160,7 @@ async def test_the_gate_is_asked_first_and_lets_nothing_through_when_it_fails(tm
         assert image.width != 51, "broken"
         return Verdict(flagged=image.width == 50, reason="on the list")
 
-    async with Engine(sight=Sight(gate=gate)) as engine:
+    async with Engine(sight=VisionOptions(gate=gate)) as engine:
         assert "safety" in engine.abilities()
         assert (await engine.check(picture())).reason == "on the list"
         assert (await engine.check(picture(size=(51, 40)))).reason == UNCHECKED
@@ -171,7 +171,7 @@ async def test_without_its_judge_nothing_is_painted(tmp_path: Path) -> None:
     broken = tmp_path / "judge"
     broken.mkdir()
     (broken / "config.json").write_text(json.dumps({"model_type": "vit", "architectures": ["ViTForX"]}))
-    async with Engine(sight=Sight(safety=str(broken))) as engine:
+    async with Engine(sight=VisionOptions(safety=str(broken))) as engine:
         with pytest.raises(ModelUnloadable, match="safety"):
             await engine.submit(Txt2Img(prompt="a boat")).result()
         with pytest.raises(ModelUnloadable, match="safety"):
@@ -180,14 +180,14 @@ async def test_without_its_judge_nothing_is_painted(tmp_path: Path) -> None:
 
 async def test_a_classifier_without_one_of_the_labels_is_refused(tmp_path: Path) -> None:
     location = classifier(tmp_path / "judge", ("cat", "dog"), 0)
-    async with Engine(sight=Sight(safety=location)) as engine:
+    async with Engine(sight=VisionOptions(safety=location)) as engine:
         with pytest.raises(ModelUnloadable, match="cat, dog"):
             await engine.check(picture())
 
 
 def test_a_model_that_is_not_there_is_refused_at_once() -> None:
     with pytest.raises(ModelUnloadable, match="segmenter"):
-        Engine(sight=Sight(segmenter="/nowhere/at/all"))
+        Engine(sight=VisionOptions(segmenter="/nowhere/at/all"))
 
 
 async def test_questions_to_a_closed_engine_are_refused() -> None:

@@ -17,7 +17,8 @@ from typing import Any
 
 from workbench import Ear, asked, workbench
 
-from bot.store import DeliveryKind, Job, StoredImage, SystemClock
+from bot.store.clock import SystemClock
+from bot.store.records import DeliveryKind, Job, StoredImage
 from engine.fake import FakeEngine
 
 ALLOWANCE_CREDITS = 10**6

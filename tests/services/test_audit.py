@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from bot.services.audit import Audit
-from bot.store import ManualClock, Store, audit
+from bot.store import audit
 from bot.store.audit import AuditQuery
+from bot.store.clock import ManualClock
+from bot.store.store import Store
 
 GUILD, ADA, ANN = 7, 100, 200
 

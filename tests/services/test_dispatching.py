@@ -13,7 +13,7 @@ from workbench import Ear, asked, workbench
 from bot.config import Settings
 from bot.errors import Busy, NotFound, NotYours
 from bot.services.terms import default_terms
-from bot.store import ManualClock
+from bot.store.clock import ManualClock
 from engine.errors import OutOfMemory, RenderFailed
 from engine.fake import FakeEngine
 from engine.metadata import decode

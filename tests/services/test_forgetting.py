@@ -16,8 +16,9 @@ from workbench import Workbench, asked, workbench
 from bot.errors import NotEnoughCredits, NotFound
 from bot.services.privacy import Privacy
 from bot.services.upkeep import LEFT_DAYS, Upkeep
-from bot.store import ManualClock, audit, choices, holdings, people, privacy
+from bot.store import audit, choices, holdings, people, privacy
 from bot.store.choices import Preferences, ServerDefaults, Style
+from bot.store.clock import ManualClock
 from bot.store.migrations import migrate
 
 CANARY = "xylophonecanary"

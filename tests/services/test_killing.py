@@ -20,7 +20,7 @@ from typing import Any
 from chaos import ALLOWANCE_CREDITS, SETTINGS, FilePost
 from workbench import until, workbench
 
-from bot.store import SystemClock
+from bot.store.clock import SystemClock
 
 KILLS = int(os.environ.get("EASEL_KILLS", "5"))
 HERE = Path(__file__).parent

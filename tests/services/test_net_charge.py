@@ -12,11 +12,12 @@ from PIL import Image
 from workbench import Postman, Workbench, asked, until, workbench
 
 from bot.services.ports import TryLater, Undeliverable
-from bot.store import Job, ManualClock
+from bot.store.clock import ManualClock
+from bot.store.records import Job
 from engine.errors import OutOfMemory
 from engine.fake import FakeEngine
 from engine.fake import paint as painted
-from engine.types import Verdict
+from engine.verdicts import Verdict
 
 PICTURE_MC = 1000
 GRID_MC = 4 * PICTURE_MC

@@ -9,7 +9,8 @@ import pytest
 from workbench import Postman, Workbench, asked, until, workbench
 
 from bot.services.ports import TryLater, Undeliverable
-from bot.store import Delivery, ManualClock
+from bot.store.clock import ManualClock
+from bot.store.records import Delivery
 
 
 @pytest.fixture

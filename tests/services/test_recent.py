@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.services.recent import FRESH_MS, Recent
-from bot.store import ManualClock
+from bot.store.clock import ManualClock
 
 
 async def test_one_read_serves_all_who_ask_at_once_and_soon_after() -> None:

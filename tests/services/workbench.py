@@ -17,7 +17,9 @@ from bot.services.jobs import Jobs
 from bot.services.outbox import Outbox
 from bot.services.ports import Courier, Listener
 from bot.spec import Spec
-from bot.store import Clock, DeliveryKind, Job, NewJob, Store, StoredImage
+from bot.store.clock import Clock
+from bot.store.records import DeliveryKind, Job, NewJob, StoredImage
+from bot.store.store import Store
 from engine.fake import FakeEngine
 from engine.types import Event
 

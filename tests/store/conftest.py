@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from bot.spec import Spec
-from bot.store import ManualClock, NewImage, NewJob, Store, StoredFile
+from bot.store.clock import ManualClock
+from bot.store.records import NewImage, NewJob, StoredFile
+from bot.store.store import Store
 
 _interactions = itertools.count(1)
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from bot.errors import TooManyJobs
 from bot.spec import Spec
-from bot.store import Limits, NewImage, NewJob, StoredFile, jobs, queue
+from bot.store import jobs, queue
 from bot.store.migrations import immediate, shipped, statements
-from bot.store.records import Lane
+from bot.store.records import Lane, Limits, NewImage, NewJob, StoredFile
 
 SERVICE_S = 10.0  # of one grid in the engine
 SIZES = (1, 1, 2, 3)  # what people ask for, in grids

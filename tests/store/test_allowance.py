@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.errors import BadInput, NotEnoughCredits
-from bot.store import Limits, ManualClock, NewImage, NewJob, Store, allowance, wallet
+from bot.store import allowance, wallet
+from bot.store.clock import ManualClock
+from bot.store.records import Limits, NewImage, NewJob
+from bot.store.store import Store
 
 Asked = Callable[..., NewJob]
 Pictures = Callable[..., list[NewImage]]

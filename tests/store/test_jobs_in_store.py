@@ -11,7 +11,10 @@ import pytest
 
 from bot.errors import Busy, NotEnoughCredits, NotFound, TooManyJobs
 from bot.spec import InpaintEdit
-from bot.store import InputImage, Limits, ManualClock, NewImage, NewJob, NotRunning, Store, StoredFile
+from bot.store.clock import ManualClock
+from bot.store.errors import NotRunning
+from bot.store.records import InputImage, Limits, NewImage, NewJob, StoredFile
+from bot.store.store import Store
 
 Asked = Callable[..., NewJob]
 Pictures = Callable[..., list[NewImage]]

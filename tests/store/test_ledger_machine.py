@@ -19,7 +19,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from bot.errors import BadInput, NotEnoughCredits
 from bot.spec import Spec
-from bot.store import Limits, ManualClock, NewImage, NewJob, Store, StoredFile, allowance, wallet
+from bot.store import allowance, wallet
+from bot.store.clock import ManualClock
+from bot.store.records import Limits, NewImage, NewJob, StoredFile
+from bot.store.store import Store
 from tests.store.ledger_model import Held, Period, Person
 
 USERS = (1, 2)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.store import AlreadyRunning, CorruptDatabase, NewerDatabase, Store
 from bot.store.clock import ManualClock
-from bot.store.errors import ChangedMigration
+from bot.store.errors import AlreadyRunning, ChangedMigration, CorruptDatabase, NewerDatabase
 from bot.store.migrations import Migration, migrate, shipped, statements
+from bot.store.store import Store
 
 NEXT = Migration(version=9000, name="9000_next.sql", sql="CREATE TABLE extra (id INTEGER) STRICT;")
 

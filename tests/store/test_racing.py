@@ -15,9 +15,10 @@ import pytest
 
 from bot.errors import NotEnoughCredits
 from bot.spec import Spec
-from bot.store import Limits, NewJob, Store
 from bot.store.jobs import enqueue_all
 from bot.store.migrations import immediate, migrate
+from bot.store.records import Limits, NewJob
+from bot.store.store import Store
 
 Asked = Callable[..., NewJob]
 

@@ -11,8 +11,10 @@ import pytest
 
 from bot.errors import NotFound, NotYours
 from bot.services.choosing import Choosing
-from bot.store import InputImage, ManualClock, Store, StoredFile
+from bot.store.clock import ManualClock
+from bot.store.records import InputImage, StoredFile
 from bot.store.regions import KEPT_MS, TOKEN_MS, EditorPass, NewRegion, Region
+from bot.store.store import Store
 
 SHA = "ab" * 32
 

@@ -15,19 +15,11 @@ from typing import Any
 import pytest
 
 from bot.errors import BadInput, NotEnoughCredits
-from bot.store import (
-    Limits,
-    ManualClock,
-    NewImage,
-    NewJob,
-    NotRunning,
-    Store,
-    allowance,
-    delivery,
-    jobs,
-    ledger,
-    wallet,
-)
+from bot.store import allowance, delivery, jobs, ledger, wallet
+from bot.store.clock import ManualClock
+from bot.store.errors import NotRunning
+from bot.store.records import Limits, NewImage, NewJob
+from bot.store.store import Store
 
 Asked = Callable[..., NewJob]
 Pictures = Callable[..., list[NewImage]]

@@ -12,8 +12,9 @@ import pytest
 
 from bot.__main__ import main
 from bot.config import Settings
-from bot.store import Store, SystemClock
+from bot.store.clock import SystemClock
 from bot.store.migrations import migrate
+from bot.store.store import Store
 
 ANN = 4_000_000_001
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.policy import RELAX_SHARE, SLACK_S, FairShare, Knee, Pace
+from engine.policy import RELAX_SHARE, SLACK_S, BatchCurve, FairShare, StepTimes
 
 STEP_S = 1.0
 
@@ -76,7 +76,7 @@ def test_idle_time_earns_no_credit_and_strangers_are_forgotten() -> None:
 
 
 def test_the_knee_doubles_while_that_pays() -> None:
-    knee = Knee(limit=16)
+    knee = BatchCurve(limit=16)
     assert knee.cap(2) == 4  # unknown: try one doubling
     for rows, seconds in ((2, 1.0), (4, 1.1), (8, 2.1), (4, 1.1)):
         knee.observe(rows, seconds)
@@ -86,7 +86,7 @@ def test_the_knee_doubles_while_that_pays() -> None:
 
 
 def test_pace_predicts_unknown_sizes_from_known_ones() -> None:
-    pace = Pace()
+    pace = StepTimes()
     assert pace.seconds("mini", 100) is None
     pace.observe("mini", 100, 1.0)
     assert pace.seconds("mini", 400) == 4.0

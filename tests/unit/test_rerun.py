@@ -10,7 +10,8 @@ from bot.parameters import Parameters
 from bot.services import rerun
 from bot.services.terms import Terms
 from engine.fake import MINI
-from engine.types import MAX_SEED, ModelInfo
+from engine.requests import MAX_SEED
+from engine.types import ModelInfo
 
 DREAMER = ModelInfo(
     key="dreamer-v8",
