@@ -11,8 +11,8 @@ import discord
 from bot.client import Interaction
 from bot.errors import NotFound, NotYours
 from bot.views import layouts
-from bot.views.ids import Action, PressId
-from bot.views.press import Press
+from bot.views.ids import Action, ButtonId
+from bot.views.press import Button
 
 log = logging.getLogger(__name__)
 PACE_S = 1.0  # between servers; Discord allows 50 requests a second to a bot, for everything it does
@@ -23,8 +23,8 @@ async def ask_to_announce(interaction: Interaction, text: str) -> None:
     """Show an announcement to its author, with a button that sends it."""
     client = interaction.client
     await client.studio.store.remember(f"announce:{interaction.id}", json.dumps([interaction.user.id, text]))
-    button = Press(
-        PressId(Action.ANNOUNCE, interaction.id),
+    button = Button(
+        ButtonId(Action.ANNOUNCE, interaction.id),
         f"Send to {len(client.guilds)} servers",
         style=discord.ButtonStyle.danger,
         emoji="📣",

@@ -32,13 +32,13 @@ from bot.commands import (
     styles,
 )
 from bot.config import Settings
-from bot.delivery import Delivery
+from bot.delivery import JobMessages
 from bot.errors import UserError
 from bot.gallery import Gallery
-from bot.notices import Notices
+from bot.notices import AuditChannel
 from bot.purchases import Purchases
 from bot.services.audit import Audit
-from bot.services.choosing import Choosing
+from bot.services.choosing import RegionSelection
 from bot.services.dispatcher import Dispatcher
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
@@ -46,15 +46,15 @@ from bot.services.moderation import Moderation
 from bot.services.outbox import Outbox
 from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
-from bot.services.safety import Safety
+from bot.services.safety import ImageFilter
 from bot.services.shop import Shop, plans_of
 from bot.services.stars import Stars
-from bot.services.upkeep import Upkeep
-from bot.services.wishes import Wishes
+from bot.services.upkeep import Maintenance
+from bot.services.wishes import PreferenceService
 from bot.store.clock import Clock, SystemClock
 from bot.store.store import Store
 from bot.views.layouts import Layouts
-from bot.web.desk import DiscordDesk
+from bot.web.desk import DiscordEditorService
 from bot.web.server import EditorServer
 from engine import Engine, ImageGate
 from engine.sight.options import VisionOptions
@@ -146,11 +146,14 @@ class App:
         audit = Audit(self.store, clock)
         moderation = Moderation(self.store, audit, clock, settings, self.backend)
         stars = Stars(self.store, moderation)
-        self._wishes = Wishes(self.store, clock, self.backend.models)
+        self._wishes = PreferenceService(self.store, clock, self.backend.models)
         self._work(audit, moderation, stars)
         self._face(audit, moderation, stars)
         self._editor = EditorServer(
-            DiscordDesk(self.client), host=settings.web_host, port=settings.web_port, address=settings.web_address
+            DiscordEditorService(self.client),
+            host=settings.web_host,
+            port=settings.web_port,
+            address=settings.web_address,
         )
         for commands in TOPICS:
             commands.install(self.client)
@@ -160,12 +163,12 @@ class App:
         """What paints, delivers and keeps house."""
         store, clock, settings = self.store, self._clock, self.settings
         self._files, self._layouts = ImageFiles(settings.images_dir), Layouts(self.backend.models)
-        self._delivery = Delivery(self.client, self._layouts, self._files, clock, self._wishes.quiet, stars.count)
-        sift = Safety(moderation, audit, self._files).sift
+        self._delivery = JobMessages(self.client, self._layouts, self._files, clock, self._wishes.quiet, stars.count)
+        sift = ImageFilter(moderation, audit, self._files).sift
         self._dispatcher = Dispatcher(store, self.backend, self._files, self._delivery, settings, clock, sift=sift)
         self._outbox = Outbox(store, self._delivery, clock)
         self._privacy = Privacy(store, self._files, self._dispatcher, clock)
-        self._upkeep = Upkeep(store, self._privacy, clock, settings.retention_days)
+        self._upkeep = Maintenance(store, self._privacy, clock, settings.retention_days)
 
     def _face(self, audit: Audit, moderation: Moderation, stars: Stars) -> None:
         """What the client's commands and events work with."""
@@ -173,7 +176,7 @@ class App:
         quotas = Quotas(store, settings, clock, plans_of(settings))
         client.delivery = self._delivery
         client.gallery = Gallery(client, stars, self._delivery)
-        client.notices = Notices(client, audit, moderation)
+        client.notices = AuditChannel(client, audit, moderation)
         client.purchases = Purchases(client, Shop(store, quotas, settings, clock))
         client.studio = Studio(
             settings=settings,
@@ -183,7 +186,7 @@ class App:
             jobs=Jobs(store, self._files, self._dispatcher, settings, clock),
             privacy=self._privacy,
             upkeep=self._upkeep,
-            choosing=Choosing(store, clock),
+            choosing=RegionSelection(store, clock),
             wishes=self._wishes,
             audit=audit,
             moderation=moderation,

@@ -15,28 +15,28 @@ from discord import app_commands
 
 from bot import refusals
 from bot.config import Settings
-from bot.delivery import Delivery
+from bot.delivery import JobMessages
 from bot.errors import UserError
 from bot.gallery import Gallery
-from bot.notices import Notices
+from bot.notices import AuditChannel
 from bot.purchases import Purchases
 from bot.services.audit import Audit
-from bot.services.choosing import Choosing
+from bot.services.choosing import RegionSelection
 from bot.services.files import ImageFiles
 from bot.services.jobs import Jobs
 from bot.services.moderation import Moderation
 from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
 from bot.services.stars import Stars
-from bot.services.upkeep import Upkeep
-from bot.services.wishes import Wishes
+from bot.services.upkeep import Maintenance
+from bot.services.wishes import PreferenceService
 from bot.store import figures
 from bot.store.clock import Clock
 from bot.store.store import Store
-from bot.views.choose import Choose
-from bot.views.ids import Action, ChoiceId, PressId
+from bot.views.choose import Select
+from bot.views.ids import Action, ButtonId, SelectId
 from bot.views.layouts import Layouts
-from bot.views.press import Press
+from bot.views.press import Button
 from engine.types import Backend
 
 log = logging.getLogger(__name__)
@@ -57,9 +57,9 @@ class Studio:
     quotas: Quotas
     audit: Audit
     privacy: Privacy
-    upkeep: Upkeep
-    choosing: Choosing
-    wishes: Wishes
+    upkeep: Maintenance
+    choosing: RegionSelection
+    wishes: PreferenceService
     moderation: Moderation
     stars: Stars
     layouts: Layouts
@@ -89,8 +89,8 @@ class Client(discord.AutoShardedClient):
     """Easel on Discord. What has no default here is set by `bot.app` before it connects."""
 
     studio: Studio
-    delivery: Delivery
-    notices: Notices
+    delivery: JobMessages
+    notices: AuditChannel
     gallery: Gallery
     purchases: Purchases
 
@@ -134,7 +134,7 @@ class Client(discord.AutoShardedClient):
         return register
 
     async def setup_hook(self) -> None:
-        self.add_dynamic_items(Press, Choose)
+        self.add_dynamic_items(Button, Select)
         if self.studio.settings.sync_commands:
             await self.sync()
 
@@ -179,11 +179,11 @@ class Client(discord.AutoShardedClient):
         except sqlite3.Error:  # a full disk, say: a lost count is no reason to trouble anybody
             log.warning("a refusal was not counted", exc_info=True)
 
-    async def pressed(self, interaction: discord.Interaction[Any], press: PressId) -> None:
+    async def pressed(self, interaction: discord.Interaction[Any], press: ButtonId) -> None:
         """Carry out a button's press."""
         await self._carry_out(interaction, self._presses.get(press.action), press.number)
 
-    async def chosen(self, interaction: discord.Interaction[Any], choice: ChoiceId, values: tuple[str, ...]) -> None:
+    async def chosen(self, interaction: discord.Interaction[Any], choice: SelectId, values: tuple[str, ...]) -> None:
         """Carry out what was chosen in a select."""
         handler = self._choices.get(choice.action) if choice.action else None
         await self._carry_out(interaction, handler, choice.number, values)
@@ -193,7 +193,7 @@ class Client(discord.AutoShardedClient):
         if interaction.type is not discord.InteractionType.modal_submit:
             return
         custom_id = str(cast(dict[str, Any], interaction.data or {}).get("custom_id", ""))
-        if (press := PressId.parse(custom_id)) is not None:
+        if (press := ButtonId.parse(custom_id)) is not None:
             await self._carry_out(interaction, self._forms.get(press.action), press.number)
 
     async def _carry_out(
@@ -211,5 +211,5 @@ class Client(discord.AutoShardedClient):
 def _about_ones_data(interaction: discord.Interaction[Any]) -> bool:
     """Whether this is /privacy, or a button under its question."""
     data = cast(dict[str, Any], interaction.data or {})
-    press = PressId.parse(str(data.get("custom_id", "")))
+    press = ButtonId.parse(str(data.get("custom_id", "")))
     return data.get("name") == "privacy" or (press is not None and press.action is Action.LEAVE)

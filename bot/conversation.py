@@ -16,7 +16,7 @@ from bot.client import Client, Interaction
 from bot.errors import BadInput, MissingPermission, NotEnoughCredits, NotFound, NotYours, Refused, UserError
 from bot.grammar import GRID, Draft, parse
 from bot.services import drafts
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.services.terms import Terms
 from bot.spec import Edit, Spec
 from bot.store.ledger import too_dear
@@ -32,7 +32,7 @@ NEEDED = {
     "attach_files": "Attach Files",
 }
 UNASKED_MC = GRID * drafts.PICTURE_MC * 5 // 4  # a grid; other ratios round to a few pixels more
-AGED = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.Thread)
+AGE_RESTRICTED = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.Thread)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,32 +47,32 @@ class Order:
 
 async def imagine(interaction: Interaction, line: str, options: Draft, *, private: bool | None) -> None:
     """Read a prompt line and queue what it asks for; several jobs only after a yes."""
-    asked = await dressed(interaction, parse(line, options))
-    specs = await plan(interaction.client, asker_of(interaction), asked)
-    await place(interaction, Order(specs=specs, private=await privately(interaction, private)))
+    asked = await with_defaults(interaction, parse(line, options))
+    specs = await resolve_all(interaction.client, actor_of(interaction), asked)
+    await submit_or_confirm(interaction, Order(specs=specs, private=await wants_private(interaction, private)))
 
 
 async def terms_of(interaction: Interaction) -> Terms:
     """What the person may do here and now."""
-    return await interaction.client.studio.quotas.terms(asker_of(interaction))
+    return await interaction.client.studio.quotas.terms(actor_of(interaction))
 
 
-async def dressed(interaction: Interaction, asked: Sequence[Draft], *, from_picture: bool = False) -> list[Draft]:
+async def with_defaults(interaction: Interaction, asked: Sequence[Draft], *, from_picture: bool = False) -> list[Draft]:
     """Drafts with one's settings, the server's defaults and the styles they name. Raises: BadInput."""
     wishes = interaction.client.studio.wishes
     return await wishes.dress(asked, interaction.user.id, interaction.guild_id or 0, from_picture=from_picture)
 
 
-async def privately(interaction: Interaction, said: bool | None) -> bool:
+async def wants_private(interaction: Interaction, said: bool | None) -> bool:
     """Whether only this person sees the answer: as they said, else as they set."""
     if said is not None:
         return said
     return (await interaction.client.studio.wishes.preferences(interaction.user.id)).private
 
 
-async def plan(
+async def resolve_all(
     client: Client,
-    asker: Asker,
+    asker: Actor,
     asked: Sequence[Draft],
     init_image: str | None = None,
     init_size: tuple[int, int] | None = None,
@@ -86,15 +86,15 @@ async def plan(
     )
 
 
-async def again(interaction: Interaction, spec: Spec, kind: JobKind, parent: int | None, *, private: bool) -> None:
+async def resubmit(interaction: Interaction, spec: Spec, kind: JobKind, parent: int | None, *, private: bool) -> None:
     """Queue a stored spec, changed or not, as if it were asked for now: limits and models may have changed."""
     asked = [_draft(cell) for cell in spec.cells]
-    specs = await plan(interaction.client, asker_of(interaction), asked, spec.init_image, edit=spec.edit)
+    specs = await resolve_all(interaction.client, actor_of(interaction), asked, spec.init_image, edit=spec.edit)
     if spec.compare is not None:
         specs = (specs[0].evolve(num_images=len(specs), compare=spec.compare),)
     told = tuple(each.evolve(note=each.note or spec.note) for each in specs)
-    private = private or await privately(interaction, None)
-    await place(interaction, Order(specs=told, kind=kind, parent=parent, private=private))
+    private = private or await wants_private(interaction, None)
+    await submit_or_confirm(interaction, Order(specs=told, kind=kind, parent=parent, private=private))
 
 
 def _draft(spec: Spec) -> Draft:
@@ -117,12 +117,12 @@ def _draft(spec: Spec) -> Draft:
     )
 
 
-async def place(interaction: Interaction, order: Order) -> None:
+async def submit_or_confirm(interaction: Interaction, order: Order) -> None:
     """Acknowledge, then queue the order, or ask first when it is more than one job or dearer than a grid."""
-    check_place(interaction, order.private)
+    check_permissions(interaction, order.private)
     await acknowledge(interaction, private=order.private or len(order.specs) > 1)
     if len(order.specs) == 1 and _price_mc(interaction, order) <= UNASKED_MC:
-        await queue(interaction, order)
+        await enqueue(interaction, order)
         return
     await check_allowed(interaction, order.specs, final=False)
     await _check_means(interaction, order)
@@ -155,7 +155,7 @@ async def _ask(interaction: Interaction, order: Order, number: int) -> None:
         price_mc=_price_mc(interaction, order),
         left_mc=await _left_mc(interaction),
         relax=(await terms_of(interaction)).relax,
-        title=deeds.doing(order.kind, order.specs[0]),
+        title=deeds.job_title(order.kind, order.specs[0]),
         note=order.specs[0].note,
     )
     await interaction.edit_original_response(view=layouts.batch(number, quote))
@@ -167,11 +167,11 @@ async def confirm(interaction: Interaction, number: int) -> None:
     single = len(order.specs) == 1
     text = "Painting …" if single else f"Painting {len(order.specs)} jobs …"
     try:
-        check_place(interaction, order.private)
+        check_permissions(interaction, order.private)
         await interaction.response.edit_message(view=layouts.notice(text))
         if single and interaction.message is not None:  # the question becomes the job's message
             interaction.extras["message_id"] = interaction.message.id
-        await queue(interaction, order)
+        await enqueue(interaction, order)
     except UserError:
         await interaction.client.studio.store.remember(f"batch:{number}", kept)
         if interaction.response.is_done():
@@ -192,7 +192,7 @@ async def _taken(interaction: Interaction, number: int) -> tuple[Order, str]:
     return order, kept
 
 
-async def queue(interaction: Interaction, order: Order) -> list[Job]:
+async def enqueue(interaction: Interaction, order: Order) -> list[Job]:
     """Reserve the price and queue the jobs, all or none; each gets its own message. Raises: UserError."""
     client = interaction.client
     await check_allowed(interaction, order.specs)
@@ -232,7 +232,7 @@ async def stored_file(interaction: Interaction, data: bytes) -> tuple[str, tuple
 
 async def check_upload(interaction: Interaction, image: Image.Image) -> None:
     """Whether a safety check lets us work with a picture. Raises: Refused, EngineError."""
-    await interaction.client.studio.moderation.check_upload(asker_of(interaction), image)
+    await interaction.client.studio.moderation.check_upload(actor_of(interaction), image)
 
 
 async def acknowledge(interaction: Interaction, *, private: bool) -> None:
@@ -245,7 +245,7 @@ async def acknowledge(interaction: Interaction, *, private: bool) -> None:
         interaction.client.delivery.remember_limit(interaction.guild_id, interaction.filesize_limit)
 
 
-def check_place(interaction: Interaction, private: bool) -> None:
+def check_permissions(interaction: Interaction, private: bool) -> None:
     """Find out now what would fail after painting. Raises: MissingPermission."""
     if interaction.guild_id is None or private:
         return
@@ -260,13 +260,13 @@ def check_place(interaction: Interaction, private: bool) -> None:
 
 async def check_here(interaction: Interaction) -> None:
     """Whether the server lets Easel work in this channel. Raises: Refused."""
-    await interaction.client.studio.moderation.check_channel(asker_of(interaction))
+    await interaction.client.studio.moderation.check_channel(actor_of(interaction))
 
 
 async def check_allowed(interaction: Interaction, specs: Sequence[Spec], *, final: bool = True) -> None:
     """Whether this person may have this painted here. Raises: Banned, Busy, Refused."""
     texts, without = [spec.prompt for spec in specs], [spec.negative_prompt for spec in specs]
-    await interaction.client.studio.moderation.check(asker_of(interaction), texts, without, final=final)
+    await interaction.client.studio.moderation.check(actor_of(interaction), texts, without, final=final)
 
 
 def price_mc(client: Client, spec: Spec) -> int:
@@ -295,7 +295,7 @@ def _new_job(interaction: Interaction, spec: Spec, order: Order, part: int) -> N
         parent_image_id=order.parent,
         private=order.private,
         message_id=interaction.extras.get("message_id") if len(order.specs) == 1 else None,
-        aged=asker_of(interaction).nsfw,
+        aged=actor_of(interaction).nsfw,
     )
 
 
@@ -323,19 +323,19 @@ def _restored(kept: str) -> tuple[Order, int]:
     return order, user_id
 
 
-def asker_of(interaction: Interaction) -> Asker:
+def actor_of(interaction: Interaction) -> Actor:
     """Who asks, and where, as services know it."""
     user, channel = interaction.user, interaction.channel
     roles = user.roles if isinstance(user, discord.Member) else []
     inside = interaction.guild_id is not None
-    return Asker(
+    return Actor(
         user_id=user.id,
         guild_id=interaction.guild_id or 0,
         channel_id=interaction.channel_id or 0,
         role_ids=frozenset(role.id for role in roles),
         is_admin=inside and interaction.permissions.manage_guild,
         is_operator=user.id in interaction.client.studio.settings.operators,
-        nsfw=isinstance(channel, AGED) and channel.is_nsfw(),
+        nsfw=isinstance(channel, AGE_RESTRICTED) and channel.is_nsfw(),
         parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
     )
 
@@ -345,7 +345,7 @@ def is_admin(interaction: Interaction) -> bool:
     return interaction.guild_id is not None and interaction.permissions.manage_messages
 
 
-async def image_behind(interaction: Interaction, image_id: int) -> tuple[Job, StoredImage]:
+async def load_image(interaction: Interaction, image_id: int) -> tuple[Job, StoredImage]:
     """The image behind a button, if this person may see it here. Raises: NotFound."""
     job, image = await interaction.client.studio.store.job_of_image(image_id)
     check_visible(interaction, job)
@@ -355,11 +355,11 @@ async def image_behind(interaction: Interaction, image_id: int) -> tuple[Job, St
 
 def check_shown(interaction: Interaction, images: Sequence[StoredImage]) -> None:
     """What a safety check objected to stays in age-restricted channels. Raises: Refused."""
-    if any(image.flagged for image in images) and not asker_of(interaction).nsfw:
+    if any(image.flagged for image in images) and not actor_of(interaction).nsfw:
         raise Refused("The safety check flagged this picture. It can be shown in age-restricted channels only.")
 
 
-def once(interaction: Interaction, action: Action, number: int) -> None:
+def reject_double_click(interaction: Interaction, action: Action, number: int) -> None:
     """A double click is two interactions: the second within 2 s is dropped. Raises: BadInput."""
     key = f"{action}:{number}:{interaction.user.id}"
     if not interaction.client.studio.jobs.first_press(key):

@@ -10,9 +10,9 @@ from contextlib import suppress
 import discord
 
 from bot import pictures
-from bot.pace import Pace
+from bot.pace import EditRateLimiter
 from bot.pictures import Upload
-from bot.post import Post, TooLarge
+from bot.post import MessageTransport, TooLarge
 from bot.services.files import ImageFiles
 from bot.store.clock import Clock
 from bot.store.records import Job, StoredImage
@@ -35,7 +35,7 @@ class _Live:
         self.task: asyncio.Task[None] | None = None
 
 
-class Delivery:
+class JobMessages:
     """The dispatcher's listener and the outbox's courier."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Delivery:
         self._quiet = quiet  # people who want no pictures while painting
         self._stars = stars  # how many a picture has; None where it can have none
         self._live: dict[int, _Live] = {}
-        self._pace = Pace()
+        self._pace = EditRateLimiter()
         self._limits: dict[int, int] = {}
 
     def painting(self, job_id: int) -> Painting:
@@ -161,8 +161,8 @@ class Delivery:
         upload = await self._upload(job, images, self._limit_bytes(job.guild_id))
         return self._layouts.poster(job, upload.name, stars), upload
 
-    def _post(self, job: Job) -> Post:
-        return Post(self._client, job, self._clock.now_ms())
+    def _post(self, job: Job) -> MessageTransport:
+        return MessageTransport(self._client, job, self._clock.now_ms())
 
     def _limit_bytes(self, guild_id: int) -> int:
         guild = self._client.get_guild(guild_id)

@@ -14,7 +14,7 @@ from bot.config import Settings
 from bot.errors import BadInput
 from bot.flags import read_number, read_ratio
 from bot.grammar import Draft
-from bot.imagine import Wish, check_target, common_options, deliver, one_job, read_file, sha256_of
+from bot.imagine import CliRequest, check_target, common_options, deliver, one_job, read_file, sha256_of
 from bot.services import edits
 from bot.spec import BlendEdit, ControlEdit, InpaintEdit, OutpaintEdit, UpscaleEdit
 from bot.uploads import read_layers, read_upload
@@ -35,21 +35,21 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return deliver(_blend(args, draft), args, settings)
     data = read_file(args.image)
     picture, sha256 = read_upload(data), sha256_of(data)
-    wish = Wish(draft=draft, source=sha256, pictures={sha256: picture}, size=picture.size)
-    return deliver(_WISHES[args.command](args, wish, picture), args, settings)
+    wish = CliRequest(draft=draft, source=sha256, pictures={sha256: picture}, size=picture.size)
+    return deliver(_REQUESTS[args.command](args, wish, picture), args, settings)
 
 
-def _vary(args: argparse.Namespace, wish: Wish, picture: Image.Image) -> Wish:
+def _vary(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
     return wish
 
 
-def _upscale(args: argparse.Namespace, wish: Wish, picture: Image.Image) -> Wish:
+def _upscale(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
     _check_sizeless(wish.draft)
     edit = UpscaleEdit(scale=args.scale, mode=args.mode)
     return replace(wish, edit=lambda info: edit)
 
 
-def _control(args: argparse.Namespace, wish: Wish, picture: Image.Image) -> Wish:
+def _control(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
     scale = 1.0 if wish.draft.strength is None else wish.draft.strength
     if not 0 <= scale <= MAX_CONTROL_SCALE:
         raise BadInput(f"The strength cannot be {scale:g}. Use 0 to {MAX_CONTROL_SCALE:g}.")
@@ -58,7 +58,7 @@ def _control(args: argparse.Namespace, wish: Wish, picture: Image.Image) -> Wish
 
 
 # ---------------------------------------------------------------- inpaint
-def _inpaint(args: argparse.Namespace, wish: Wish, picture: Image.Image) -> Wish:
+def _inpaint(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
     _check_sizeless(wish.draft)
     for name in ("feather", "padding"):
         px = getattr(args, name)
@@ -112,7 +112,7 @@ def _box(text: str) -> tuple[int, int, int, int] | None:
 
 
 # ---------------------------------------------------------------- outpaint
-def _outpaint(args: argparse.Namespace, wish: Wish, picture: Image.Image) -> Wish:
+def _outpaint(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
     borders = {side: getattr(args, side) for side in SIDES if getattr(args, side) is not None}
     ratio = read_ratio(args.ratio) if args.ratio else wish.draft.ar
     draft = replace(wish.draft, ar=None)
@@ -140,14 +140,14 @@ def _borders(size: tuple[int, int], borders: dict[str, int]) -> OutpaintEdit:
 
 
 # ---------------------------------------------------------------- blend
-def _blend(args: argparse.Namespace, draft: Draft) -> Wish:
+def _blend(args: argparse.Namespace, draft: Draft) -> CliRequest:
     if not 2 <= len(args.images) <= MAX_BLENDED:
         raise BadInput(f"{len(args.images)} picture cannot be blended. Give 2 to {MAX_BLENDED}.")
     found = [read_file(path) for path in args.images]
     names = tuple(sha256_of(data) for data in found)
     pictures = {name: read_upload(data) for name, data in zip(names, found, strict=True)}
     edit = BlendEdit(images=names, weights=_weights(args.weights, args.images))
-    return Wish(draft=draft, pictures=pictures, size=pictures[names[0]].size, edit=lambda info: edit)
+    return CliRequest(draft=draft, pictures=pictures, size=pictures[names[0]].size, edit=lambda info: edit)
 
 
 def _weights(text: str | None, images: list[Path]) -> tuple[float, ...]:
@@ -167,7 +167,7 @@ def _check_sizeless(draft: Draft) -> None:
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
 
 
-_WISHES: dict[str, Callable[[argparse.Namespace, Wish, Image.Image], Wish]] = {
+_REQUESTS: dict[str, Callable[[argparse.Namespace, CliRequest, Image.Image], CliRequest]] = {
     "vary": _vary,
     "inpaint": _inpaint,
     "outpaint": _outpaint,

@@ -12,7 +12,7 @@ from bot import conversation, message_pictures, parameters
 from bot.client import Client, Interaction
 from bot.errors import BadInput
 from bot.grammar import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
-from bot.message_pictures import Found
+from bot.message_pictures import FoundImage
 from bot.services import edits
 from bot.services.edits import Direction
 from bot.spec import BlendEdit, ControlEdit, Edit, Spec, TaskName, UpscaleEdit
@@ -47,15 +47,15 @@ class Source:
 
 async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, private: bool | None = None) -> Source:
     """One of our pictures as a source; acknowledges. Raises: NotFound, MissingPermission."""
-    private = job.private or await conversation.privately(interaction, private)
-    conversation.check_place(interaction, private)
+    private = job.private or await conversation.wants_private(interaction, private)
+    conversation.check_permissions(interaction, private)
     await conversation.acknowledge(interaction, private=private)
     sha256, size = await conversation.stored_input(interaction, image.id)
     spec = job.spec_of(image)
     return Source(sha256=sha256, size=size, spec=spec, parent=image.id, private=private)
 
 
-async def of_found(interaction: Interaction, found: Found, *, private: bool | None) -> Source:
+async def of_found(interaction: Interaction, found: FoundImage, *, private: bool | None) -> Source:
     """What a command's options or a menu pointed at as a source; acknowledges.
 
     Raises: NotFound, BadInput, MissingPermission.
@@ -65,8 +65,8 @@ async def of_found(interaction: Interaction, found: Found, *, private: bool | No
         assert image is not None
         assert found.job is not None
         return await of_image(interaction, found.job, image, private=private)
-    private = await conversation.privately(interaction, private)
-    conversation.check_place(interaction, private)
+    private = await conversation.wants_private(interaction, private)
+    conversation.check_permissions(interaction, private)
     await conversation.acknowledge(interaction, private=private)
     return replace(await of_upload(interaction, found.attachment), private=private)
 
@@ -90,7 +90,7 @@ async def given(
     interaction: Interaction, image: discord.Attachment | None, source: str | None, *, private: bool | None
 ) -> Source:
     """The picture of a command's options as a source; acknowledges. Raises: as `of_found`."""
-    return await of_found(interaction, await message_pictures.given(interaction, image, source), private=private)
+    return await of_found(interaction, await message_pictures.from_options(interaction, image, source), private=private)
 
 
 async def blend(
@@ -101,13 +101,13 @@ async def blend(
     private: bool | None,
 ) -> None:
     """Four pictures that are something of each. Raises: UserError."""
-    private = await conversation.privately(interaction, private)
-    conversation.check_place(interaction, private)
+    private = await conversation.wants_private(interaction, private)
+    conversation.check_permissions(interaction, private)
     await conversation.acknowledge(interaction, private=private)
     kept = [await conversation.stored_input(interaction, file) for file in files]
     edit = BlendEdit(images=tuple(sha256 for sha256, _ in kept), weights=weights)
     specs = await _planned(interaction, said, None, kept[0][1], edit)
-    await conversation.place(interaction, conversation.Order(specs=specs, kind="blend", private=private))
+    await conversation.submit_or_confirm(interaction, conversation.Order(specs=specs, kind="blend", private=private))
 
 
 async def control(interaction: Interaction, source: Source, edit: ControlEdit, said: Draft = NOTHING) -> None:
@@ -118,7 +118,9 @@ async def control(interaction: Interaction, source: Source, edit: ControlEdit, s
     if said.model is None and draft.model not in fitting:  # then it is not the picture's model that follows it
         draft = replace(draft, model=None, steps=said.steps, guidance=said.guidance, scheduler=said.scheduler)
     specs = await _planned(interaction, draft, source.sha256, source.size, edit)
-    await conversation.place(interaction, conversation.Order(specs=specs, parent=source.parent, private=source.private))
+    await conversation.submit_or_confirm(
+        interaction, conversation.Order(specs=specs, parent=source.parent, private=source.private)
+    )
 
 
 def read(line: str | None, ar: tuple[float, float] | None = None) -> Draft:
@@ -150,11 +152,11 @@ def draft_of(client: Client, source: Source, task: TaskName, said: Draft) -> Dra
 
 async def start(interaction: Interaction, source: Source, draft: Draft, edit: Edit | None, kind: JobKind) -> None:
     """Place the order. Raises: UserError."""
-    specs = await conversation.plan(
-        interaction.client, conversation.asker_of(interaction), [draft], source.sha256, source.size, edit
+    specs = await conversation.resolve_all(
+        interaction.client, conversation.actor_of(interaction), [draft], source.sha256, source.size, edit
     )
     order = conversation.Order(specs=specs, kind=kind, parent=source.parent, private=source.private)
-    await conversation.place(interaction, order)
+    await conversation.submit_or_confirm(interaction, order)
 
 
 async def _planned(
@@ -162,8 +164,8 @@ async def _planned(
 ) -> tuple[Spec, ...]:
     """The draft made whole, in the styles it names; settings are for what is painted from words. Raises: BadInput."""
     styled = await interaction.client.studio.wishes.style_only([draft], interaction.guild_id or 0)
-    asker = conversation.asker_of(interaction)
-    return await conversation.plan(interaction.client, asker, styled, sha256, size, edit)
+    asker = conversation.actor_of(interaction)
+    return await conversation.resolve_all(interaction.client, asker, styled, sha256, size, edit)
 
 
 async def vary_own(
@@ -176,7 +178,7 @@ async def vary_own(
         return
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
     near = neighbours(job.spec_of(image), wishes, action)
-    await conversation.again(interaction, near, "vary", image.id, private=bool(private) or job.private)
+    await conversation.resubmit(interaction, near, "vary", image.id, private=bool(private) or job.private)
 
 
 def neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import discord
 
-from bot.delivery import Delivery
+from bot.delivery import JobMessages
 from bot.notices import NOBODY
 from bot.services.stars import Stars
 from bot.store.gallery import GalleryPost
@@ -21,7 +21,7 @@ UNKNOWN_MESSAGE = 10008
 class Gallery:
     """Posts and removes pictures; `Stars` decides which."""
 
-    def __init__(self, client: discord.Client, stars: Stars, delivery: Delivery) -> None:
+    def __init__(self, client: discord.Client, stars: Stars, delivery: JobMessages) -> None:
         self._client, self._stars, self._delivery = client, stars, delivery
 
     async def consider(self, job: Job, images: Sequence[StoredImage], count: int) -> None:

@@ -35,7 +35,7 @@ from engine.types import Backend, Event, Failed, ImageReady, ModelInfo, Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class CliRequest:
     """What the arguments come to.
 
     Attributes:
@@ -66,15 +66,15 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     options = replace(common_options(args), width=args.width, height=args.height, best_of=args.best)
     draft = one_job(" ".join([*args.prompt, *args.extra]), options)
     check_target(args.out)
-    wish = Wish(draft=draft)
+    wish = CliRequest(draft=draft)
     if args.image:
         data = read_file(args.image)
         picture, sha256 = read_upload(data), sha256_of(data)
-        wish = Wish(draft=draft, source=sha256, pictures={sha256: picture}, size=picture.size)
+        wish = CliRequest(draft=draft, source=sha256, pictures={sha256: picture}, size=picture.size)
     return deliver(wish, args, settings)
 
 
-def deliver(wish: Wish, args: argparse.Namespace, settings: Settings) -> int:
+def deliver(wish: CliRequest, args: argparse.Namespace, settings: Settings) -> int:
     """Paint it, write the files and tell of them. Raises: UserError, EngineError."""
     painted = asyncio.run(_paint(wish, _unlimited(settings, args.model)))
     if painted.spec.note:
@@ -134,7 +134,7 @@ def _unlimited(settings: Settings, model: str | None) -> Settings:
     return settings.model_copy(update={"model": source, "max_pixels": MAX_SIDE_PX**2, "max_steps": MAX_STEPS})
 
 
-async def _paint(wish: Wish, settings: Settings) -> Painted:
+async def _paint(wish: CliRequest, settings: Settings) -> Painted:
     engine = engine_for(settings)
     models, seed = engine.models(), secrets.randbelow(MAX_SEED + 1)
     edit = wish.edit(find_model(models, wish.draft.model)) if wish.edit else None

@@ -12,7 +12,7 @@ SECRETS = re.compile(
 HIDDEN = "…"
 
 
-class Discreet(logging.Formatter):
+class SecretFilter(logging.Formatter):
     """Formats a record and its traceback without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -22,5 +22,5 @@ class Discreet(logging.Formatter):
 def start(level: str) -> None:
     """Log to standard error from `level` on."""
     handler = logging.StreamHandler()
-    handler.setFormatter(Discreet("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(SecretFilter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])

@@ -22,7 +22,7 @@ from bot.errors import BadInput, NotFound
 from bot.store.records import Job, StoredImage
 from bot.text import visible
 from bot.uploads import check_size, read_upload
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
@@ -35,7 +35,7 @@ UNREADABLE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundImage:
     """What was pointed at: pictures of one of our jobs, or an attachment of somebody else's message.
 
     Attributes:
@@ -61,7 +61,7 @@ class Found:
         return self.images[0] if self.images else None
 
 
-async def in_message(interaction: Interaction, message: discord.Message) -> Found:
+async def in_message(interaction: Interaction, message: discord.Message) -> FoundImage:
     """The picture that a message shows. Raises: NotFound, BadInput."""
     me = interaction.client.user
     ours = me is not None and message.author.id == me.id
@@ -69,11 +69,11 @@ async def in_message(interaction: Interaction, message: discord.Message) -> Foun
         return await _stored(interaction, ids)
     forwarded = (each for snapshot in message.message_snapshots for each in snapshot.attachments)
     if attachment := first_picture([*message.attachments, *forwarded]):
-        return Found(attachment=attachment)
+        return FoundImage(attachment=attachment)
     raise NotFound("There is no picture in that message that I can read. Use this on a PNG, JPEG or WebP.")
 
 
-async def in_text(interaction: Interaction, text: str) -> Found:
+async def in_text(interaction: Interaction, text: str) -> FoundImage:
     """The picture that a text names: a message's link in this server, or one's own job (`12`, or `12.3` for its third).
 
     Raises: NotFound, BadInput.
@@ -89,11 +89,11 @@ async def in_text(interaction: Interaction, text: str) -> Found:
     )
 
 
-async def given(interaction: Interaction, image: discord.Attachment | None, source: str | None) -> Found:
+async def from_options(interaction: Interaction, image: discord.Attachment | None, source: str | None) -> FoundImage:
     """The picture of a command that takes an attachment or a text that names one. Raises: NotFound, BadInput."""
     if image is not None:
         check_size(image.size)
-        return Found(attachment=image)
+        return FoundImage(attachment=image)
     if source:
         return await in_text(interaction, source)
     raise BadInput("Attach a picture, or name one: a message's link, or a job's number such as 12.3.")
@@ -117,7 +117,7 @@ async def own_pictures(interaction: Interaction, typed: str) -> list[Choice[str]
     return found[:CHOICES]
 
 
-async def data(interaction: Interaction, found: Found) -> bytes:
+async def data(interaction: Interaction, found: FoundImage) -> bytes:
     """The file as it is, metadata and all. Raises: NotFound, BadInput."""
     if found.attachment is not None:
         check_size(found.attachment.size)
@@ -127,7 +127,7 @@ async def data(interaction: Interaction, found: Found) -> bytes:
     return await interaction.client.studio.files.read(image.path)
 
 
-async def picture(interaction: Interaction, found: Found) -> Image.Image:
+async def picture(interaction: Interaction, found: FoundImage) -> Image.Image:
     """The picture as RGB, checked like every upload. Raises: NotFound, BadInput, Refused."""
     raw = await data(interaction, found)
     if found.attachment is None:
@@ -151,9 +151,9 @@ def _image_ids(components: Iterable[Any]) -> Iterator[int]:
     yield from picks or others[:1]
 
 
-def presses(components: Iterable[Any]) -> list[PressId]:
+def presses(components: Iterable[Any]) -> list[ButtonId]:
     """What a message's buttons mean, in their order."""
-    return [press for item in _flat(components) if (press := PressId.parse(getattr(item, "custom_id", "") or ""))]
+    return [press for item in _flat(components) if (press := ButtonId.parse(getattr(item, "custom_id", "") or ""))]
 
 
 def _flat(components: Iterable[Any]) -> Iterator[Any]:
@@ -164,16 +164,16 @@ def _flat(components: Iterable[Any]) -> Iterator[Any]:
             yield accessory
 
 
-async def _stored(interaction: Interaction, ids: list[int]) -> Found:
+async def _stored(interaction: Interaction, ids: list[int]) -> FoundImage:
     found = [await interaction.client.studio.store.job_of_image(image_id) for image_id in ids]
     job = found[0][0]
     images = tuple(image for owner, image in found if owner.id == job.id)
     conversation.check_visible(interaction, job)
     conversation.check_shown(interaction, images)
-    return Found(job=job, images=images)
+    return FoundImage(job=job, images=images)
 
 
-async def _of_job(interaction: Interaction, job_id: int, number: int | None) -> Found:
+async def _of_job(interaction: Interaction, job_id: int, number: int | None) -> FoundImage:
     """A job's pictures; number 1.. picks one. Raises: NotFound, BadInput."""
     store = interaction.client.studio.store
     job = await store.job(job_id)
@@ -182,7 +182,7 @@ async def _of_job(interaction: Interaction, job_id: int, number: int | None) -> 
     if not images or (number is not None and not 0 < number <= len(images)):
         raise NotFound(f"Job {job_id} has {len(images)} pictures. Look at **/history**.")
     conversation.check_shown(interaction, images)
-    return Found(job=job, images=tuple(images if number is None else images[number - 1 : number]))
+    return FoundImage(job=job, images=tuple(images if number is None else images[number - 1 : number]))
 
 
 # ---------------------------------------------------------------- links

@@ -25,7 +25,7 @@ MAX_TOLD = 10_000  # remembered; then everybody may hear a notice again
 PACE_S = 2.0  # between messages of one server: Discord allows five in five seconds
 
 
-class Notices:
+class AuditChannel:
     """Posts each audit entry into its server's audit channel, several at once when many come."""
 
     def __init__(self, client: discord.Client, audit: Audit, moderation: Moderation) -> None:

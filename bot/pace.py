@@ -9,7 +9,7 @@ CHANNEL_WINDOW_MS = 60_000
 CHANNEL_EDITS = 25  # of about 30 a minute, so that final edits always find room
 
 
-class Pace:
+class EditRateLimiter:
     """The edit budget of jobs and channels."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ class TooLarge(Exception):
     limit_bytes: int
 
 
-class Post:
+class MessageTransport:
     """Edit the message of one job, wherever that is still possible."""
 
     def __init__(self, client: discord.Client, job: Job, now_ms: int) -> None:

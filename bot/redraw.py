@@ -13,13 +13,13 @@ from bot.client import Client
 from bot.errors import NotFound
 from bot.grammar import Draft, parse
 from bot.services import drafts
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.spec import InpaintEdit
 from bot.store.regions import NewRegion
 
 
 async def order(
-    client: Client, asker: Asker, region: NewRegion, mask: Image.Image, line: str, strength: float | None
+    client: Client, asker: Actor, region: NewRegion, mask: Image.Image, line: str, strength: float | None
 ) -> conversation.Order:
     """What is to be queued: the masked part of a stored picture, painted as a prompt line says. Raises: UserError."""
     options = replace(await _kept(client, region), strength=strength)
@@ -36,7 +36,7 @@ async def order(
         feather_px=manner.feather_px,
         padding_px=manner.padding_px,
     )
-    specs = await conversation.plan(client, asker, asked, region.source, (region.width, region.height), edit)
+    specs = await conversation.resolve_all(client, asker, asked, region.source, (region.width, region.height), edit)
     return conversation.Order(specs=specs, kind="inpaint", parent=region.parent_image_id, private=region.private)
 
 

@@ -14,8 +14,8 @@ from discord import app_commands
 
 from bot.errors import BadInput, Refused, UserError
 from bot.views import layouts
-from bot.views.ids import Action, PressId
-from bot.views.press import Press
+from bot.views.ids import Action, ButtonId
+from bot.views.press import Button
 from engine.errors import EngineError
 
 P = ParamSpec("P")
@@ -32,7 +32,7 @@ DISCORD_SENTENCES = {
 }
 
 
-class Counting(Protocol):
+class RefusalCounter(Protocol):
     """The client, as refusals see it."""
 
     async def count_refusal(self, guild_id: int, code: str) -> None:
@@ -62,7 +62,7 @@ async def answer(interaction: discord.Interaction[Any], error: BaseException) ->
     except discord.HTTPException as failure:
         if failure.code not in TOKEN_GONE:
             log.warning("a refusal could not be shown: %s", failure)
-    await cast(Counting, interaction.client).count_refusal(interaction.guild_id or 0, code_of(error))
+    await cast(RefusalCounter, interaction.client).count_refusal(interaction.guild_id or 0, code_of(error))
 
 
 async def _tell(interaction: discord.Interaction[Any], said: dict[str, Any]) -> None:
@@ -93,11 +93,11 @@ def _said(error: BaseException) -> dict[str, Any]:
     """The refusal, with a way to appeal if there is one."""
     text = sentence(error)
     if isinstance(error, Refused) and error.appeal is not None:
-        return {"view": layouts.notice(text, Press(PressId(Action.APPEAL, error.appeal), "Appeal", emoji="✋"))}
+        return {"view": layouts.notice(text, Button(ButtonId(Action.APPEAL, error.appeal), "Appeal", emoji="✋"))}
     return {"content": text}
 
 
-def told(
+def shows_errors(
     command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]],
 ) -> Any:  # a callback for the tree, which reads its signature
     """A command whose refusals are answered: they are part of the conversation, not errors of the bot."""

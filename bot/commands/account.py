@@ -10,7 +10,7 @@ from bot import conversation
 from bot.client import Client, Interaction
 from bot.errors import BadInput, UserError
 from bot.grammar import GRID
-from bot.refusals import told
+from bot.refusals import shows_errors
 from bot.services import drafts
 from bot.store import wallet
 from bot.text import shown
@@ -24,7 +24,7 @@ def install(client: Client) -> None:
 
     @client.tree.command(name="credits")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @told
+    @shows_errors
     async def credits_(interaction: Interaction) -> None:
         """What you have, when it renews, what things cost, and your last entries."""
         await conversation.acknowledge(interaction, private=True)
@@ -39,7 +39,7 @@ def install(client: Client) -> None:
     @client.tree.command()
     @app_commands.guild_only()
     @app_commands.describe(user="Who gets them", amount="Credits, of those that stay; free ones cannot be given")
-    @told
+    @shows_errors
     async def gift(
         interaction: discord.Interaction[Client], user: discord.User, amount: Range[float, 0.001, 1e6]
     ) -> None:

@@ -11,7 +11,7 @@ from bot import conversation
 from bot.client import Client, Interaction
 from bot.errors import BadInput
 from bot.grammar import Draft, parse
-from bot.refusals import told
+from bot.refusals import shows_errors
 from bot.services import comparing
 from bot.uploads import check_size
 
@@ -32,7 +32,7 @@ def install(client: Client) -> None:
         image="A picture to start from",
         private="Only you see it",
     )
-    @told
+    @shows_errors
     async def compare(
         interaction: discord.Interaction[Client],
         prompt: str,
@@ -48,7 +48,7 @@ def install(client: Client) -> None:
             raise BadInput("For a second parameter give both y and y_values, or neither.")
         xs, ys = comparing.values(x, x_values), comparing.values(y, y_values or "") if y else []
         drafts = comparing.spread(_one(prompt), x, xs, y, ys)
-        secret = await conversation.privately(interaction, private)
+        secret = await conversation.wants_private(interaction, private)
         await _place(interaction, drafts, image, x, y, len(xs), secret)
 
 
@@ -70,15 +70,15 @@ async def _place(
     private: bool,
 ) -> None:
     """Make the drafts whole, all with one seed, and place them as one job."""
-    asked = await conversation.dressed(interaction, asked, from_picture=image is not None)
-    asker, source, size = conversation.asker_of(interaction), None, None
+    asked = await conversation.with_defaults(interaction, asked, from_picture=image is not None)
+    asker, source, size = conversation.actor_of(interaction), None, None
     if image is not None:
         check_size(image.size)
-        conversation.check_place(interaction, private)
+        conversation.check_permissions(interaction, private)
         await conversation.acknowledge(interaction, private=private)
         source, size = await conversation.stored_input(interaction, image)
-    specs = await conversation.plan(interaction.client, asker, asked, source, size)
+    specs = await conversation.resolve_all(interaction.client, asker, asked, source, size)
     if asked[0].seed is None:
         specs = tuple(spec.evolve(seed=specs[0].seed) for spec in specs)
     job = comparing.joined(specs, x, y, columns)
-    await conversation.place(interaction, conversation.Order(specs=(job,), private=private))
+    await conversation.submit_or_confirm(interaction, conversation.Order(specs=(job,), private=private))

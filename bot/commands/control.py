@@ -11,7 +11,7 @@ from bot.client import Client, Interaction
 from bot.commands.edit import PICTURE, PRIVATE, SOURCE
 from bot.errors import BadInput
 from bot.message_pictures import CHOICES
-from bot.refusals import told
+from bot.refusals import shows_errors
 from bot.services import drafts
 from bot.spec import ControlEdit
 from engine.requests import MAX_CONTROL_SCALE
@@ -32,7 +32,7 @@ def install(client: Client) -> None:
         prepared="The picture is an outline or depth map already: take it as it is",
         private=PRIVATE,
     )
-    @told
+    @shows_errors
     async def control(
         interaction: discord.Interaction[Client],
         image: discord.Attachment | None = None,

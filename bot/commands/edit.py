@@ -16,13 +16,13 @@ from bot.editing import Source
 from bot.errors import BadInput, NotFound, UserError
 from bot.flags import read_number, read_ratio, read_strength
 from bot.grammar import plain
-from bot.message_pictures import Found
-from bot.refusals import answer, told
+from bot.message_pictures import FoundImage
+from bot.refusals import answer, shows_errors
 from bot.services.edits import MAX_ZOOM, Direction
 from bot.spec import UpscaleEdit
 from bot.uploads import check_size
 from bot.views import forms
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 from engine.errors import EngineError
 from engine.requests import MAX_BLENDED
 
@@ -54,7 +54,7 @@ def _install_vary(client: Client) -> None:
         prompt="What the new pictures show; flags such as --seed 7 work too",
         private=PRIVATE,
     )
-    @told
+    @shows_errors
     async def vary(
         interaction: discord.Interaction[Client],
         image: discord.Attachment | None = None,
@@ -65,7 +65,7 @@ def _install_vary(client: Client) -> None:
     ) -> None:
         """Four pictures like a picture."""
         said, share = editing.read(prompt), _strength(strength)
-        found = await message_pictures.given(interaction, image, source)
+        found = await message_pictures.from_options(interaction, image, source)
         if await _varied(interaction, found, strength, prompt, private):
             return
         await editing.vary(interaction, await editing.of_found(interaction, found, private=private), share, said)
@@ -88,7 +88,7 @@ def _install_upscale(client: Client) -> None:
         prompt="What the picture shows, for creative",
         private=PRIVATE,
     )
-    @told
+    @shows_errors
     async def upscale(
         interaction: discord.Interaction[Client],
         image: discord.Attachment | None = None,
@@ -118,7 +118,7 @@ def _install_outpaint(client: Client) -> None:
         prompt="What is to be seen there; flags such as --seed 7 work too",
         private=PRIVATE,
     )
-    @told
+    @shows_errors
     async def outpaint(
         interaction: discord.Interaction[Client],
         image: discord.Attachment | None = None,
@@ -152,7 +152,7 @@ def _install_blend(client: Client) -> None:
         prompt="What the new pictures show; flags such as --ar 3:2 work too",
         private=PRIVATE,
     )
-    @told
+    @shows_errors
     async def blend(
         interaction: discord.Interaction[Client],
         image1: discord.Attachment,
@@ -176,7 +176,7 @@ def _install_blend(client: Client) -> None:
 def _install_menus(client: Client) -> None:
     @client.tree.context_menu(name="Vary")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @told
+    @shows_errors
     async def vary(interaction: discord.Interaction[Client], message: discord.Message) -> None:
         found = await message_pictures.in_message(interaction, message)
         press = _press(interaction, found, Action.MENU_VARY, Action.MENU_VARY_FILE)
@@ -185,7 +185,7 @@ def _install_menus(client: Client) -> None:
 
     @client.tree.context_menu(name="Upscale")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @told
+    @shows_errors
     async def upscale(interaction: discord.Interaction[Client], message: discord.Message) -> None:
         found = await message_pictures.in_message(interaction, message)
         press = _press(interaction, found, Action.MENU_UPSCALE, Action.MENU_UPSCALE_FILE)
@@ -196,10 +196,10 @@ def _install_menus(client: Client) -> None:
 def _install_forms(client: Client) -> None:
     @client.on_form(Action.MENU_VARY)
     async def vary(interaction: Interaction, image_id: int) -> None:
-        job, image = await conversation.image_behind(interaction, image_id)
+        job, image = await conversation.load_image(interaction, image_id)
         said = forms.answers(interaction)
         words = None if said.get("prompt") == plain(job.spec.prompt) else said.get("prompt")
-        if not await _varied(interaction, Found(job=job, images=(image,)), said.get("strength", ""), words, None):
+        if not await _varied(interaction, FoundImage(job=job, images=(image,)), said.get("strength", ""), words, None):
             await _vary(interaction, await editing.of_image(interaction, job, image))
 
     @client.on_form(Action.MENU_VARY_FILE)
@@ -216,7 +216,7 @@ def _install_forms(client: Client) -> None:
 
 
 async def _varied(
-    interaction: Interaction, found: Found, strength: str, words: str | None, private: bool | None
+    interaction: Interaction, found: FoundImage, strength: str, words: str | None, private: bool | None
 ) -> bool:
     """Whether it was one of ours with nothing new said, varied as its own buttons do."""
     action, image = NAMED.get(strength), found.image
@@ -239,17 +239,17 @@ async def _upscale(interaction: Interaction, source: Source) -> None:
     await editing.upscale(interaction, source, edit, editing.read(said.get("prompt")))
 
 
-def _press(interaction: Interaction, found: Found, own: Action, file: Action) -> PressId:
+def _press(interaction: Interaction, found: FoundImage, own: Action, file: Action) -> ButtonId:
     """The form's id: our picture's number, or that of the note which will name the upload."""
     image = found.image
-    return PressId(own, image.id) if image is not None else PressId(file, interaction.id)
+    return ButtonId(own, image.id) if image is not None else ButtonId(file, interaction.id)
 
 
-def _prompt(found: Found) -> str:
+def _prompt(found: FoundImage) -> str:
     return found.job.spec.prompt if found.job else ""
 
 
-async def _keep(interaction: Interaction, found: Found) -> None:
+async def _keep(interaction: Interaction, found: FoundImage) -> None:
     """Fetch an upload while its person fills in the form: later the message may be out of our sight."""
     if found.attachment is None:
         return
@@ -268,14 +268,14 @@ async def _kept(interaction: Interaction, number: int) -> Source:
     owner, kept = json.loads(note) if note else (0, {})
     if owner != interaction.user.id:
         raise NotFound("That picture is not here (any more). Use the message's menu again.")
-    private = await conversation.privately(interaction, None)
-    conversation.check_place(interaction, private)
+    private = await conversation.wants_private(interaction, None)
+    conversation.check_permissions(interaction, private)
     await conversation.acknowledge(interaction, private=private)
     return Source(**{**kept, "size": tuple(kept["size"]), "private": private})
 
 
 async def _own(interaction: Interaction, image_id: int) -> Source:
-    job, image = await conversation.image_behind(interaction, image_id)
+    job, image = await conversation.load_image(interaction, image_id)
     return await editing.of_image(interaction, job, image)
 
 

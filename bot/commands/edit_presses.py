@@ -35,7 +35,7 @@ def install(client: Client) -> None:
 
     @client.on_press(Action.ZOOM_CUSTOM)
     async def zoom_form(interaction: Interaction, image_id: int) -> None:
-        job, _ = await conversation.image_behind(interaction, image_id)
+        job, _ = await conversation.load_image(interaction, image_id)
         await interaction.response.send_modal(forms.zoom(image_id, job.spec.prompt))
 
     @client.on_form(Action.ZOOM_CUSTOM)
@@ -60,6 +60,6 @@ def _pan(action: Action, direction: Direction) -> Handler:
 
 async def _source(interaction: Interaction, action: Action, image_id: int) -> Source:
     """The picture behind a button, once a double click. Raises: NotFound, BadInput, MissingPermission."""
-    job, image = await conversation.image_behind(interaction, image_id)
-    conversation.once(interaction, action, image_id)
+    job, image = await conversation.load_image(interaction, image_id)
+    conversation.reject_double_click(interaction, action, image_id)
     return await editing.of_image(interaction, job, image)

@@ -11,7 +11,7 @@ from discord.app_commands import Choice, Range
 from bot import conversation
 from bot.client import Client, Interaction
 from bot.grammar import Draft, parse
-from bot.refusals import told
+from bot.refusals import shows_errors
 from bot.services.styles import read_names
 from bot.uploads import check_size
 from engine import schedulers
@@ -41,7 +41,7 @@ def install(client: Client) -> None:
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(**OPTIONS)
-    @told
+    @shows_errors
     async def imagine(
         interaction: discord.Interaction[Client],
         prompt: str,
@@ -104,14 +104,14 @@ async def _from_picture(
     interaction: Interaction, line: str, options: Draft, attachment: discord.Attachment, said: bool | None
 ) -> None:
     """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
-    asked = await conversation.dressed(interaction, parse(line, options), from_picture=True)
-    private = await conversation.privately(interaction, said)
-    conversation.check_place(interaction, private)
+    asked = await conversation.with_defaults(interaction, parse(line, options), from_picture=True)
+    private = await conversation.wants_private(interaction, said)
+    conversation.check_permissions(interaction, private)
     check_size(attachment.size)
     await conversation.acknowledge(interaction, private=private or len(asked) > 1)
     sha256, size = await conversation.stored_input(interaction, attachment)
-    specs = await conversation.plan(interaction.client, conversation.asker_of(interaction), asked, sha256, size)
-    await conversation.place(interaction, conversation.Order(specs=specs, private=private))
+    specs = await conversation.resolve_all(interaction.client, conversation.actor_of(interaction), asked, sha256, size)
+    await conversation.submit_or_confirm(interaction, conversation.Order(specs=specs, private=private))
 
 
 def _ratio(text: str | None) -> tuple[float, float] | None:

@@ -11,7 +11,7 @@ from discord import app_commands
 from bot import conversation, pictures
 from bot.client import Client, Interaction
 from bot.errors import NotFound, Refused
-from bot.refusals import told
+from bot.refusals import shows_errors
 from bot.services import drafts
 from bot.store.records import Job, StoredImage
 from bot.views import layouts
@@ -43,34 +43,34 @@ def install(client: Client) -> None:
 
     @client.tree.command()
     @app_commands.describe(job="The job's number, as /history shows it")
-    @told
+    @shows_errors
     async def show(interaction: Interaction, job: app_commands.Range[int, 1]) -> None:
         """Post a job again, with working buttons."""
         await _show(interaction, job)
 
     @client.tree.command()
-    @told
+    @shows_errors
     async def history(interaction: Interaction) -> None:
         """What you made here, newest first."""
         await conversation.acknowledge(interaction, private=True)
         await _history(interaction, None)
 
     @client.tree.command()
-    @told
+    @shows_errors
     async def queue(interaction: Interaction) -> None:
         """Your jobs on their way, with place, time and Cancel."""
         await conversation.acknowledge(interaction, private=True)
         await _queue(interaction)
 
     @client.tree.command()
-    @told
+    @shows_errors
     async def info(interaction: Interaction) -> None:
         """Your credits, what things cost, and what is running."""
         await conversation.acknowledge(interaction, private=True)
         await interaction.edit_original_response(view=layouts.notice(await _info(interaction)))
 
     @client.tree.command(name="help")
-    @told
+    @shows_errors
     async def help_(interaction: Interaction) -> None:
         """How to use Easel."""
         keys = [info.key for info in interaction.client.studio.backend.models()]
@@ -103,7 +103,7 @@ async def _show(interaction: Interaction, job_id: int) -> None:
     if not images:
         raise NotFound(f"Job {job_id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
     conversation.check_shown(interaction, images)
-    conversation.check_place(interaction, job.private)
+    conversation.check_permissions(interaction, job.private)
     await conversation.acknowledge(interaction, private=job.private)
     await conversation.check_here(interaction)
     view, upload = await interaction.client.delivery.result(job, images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from discord import app_commands
 
 from bot.client import Client, Interaction
-from bot.refusals import told
+from bot.refusals import shows_errors
 from bot.store import choices
 from bot.store.choices import ModelNote
 from bot.text import shown
@@ -35,7 +35,7 @@ def install(client: Client) -> None:
 
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @told
+    @shows_errors
     async def models(interaction: Interaction) -> None:
         """The models here: what each can do, its limits and its licence."""
         studio = interaction.client.studio

@@ -11,12 +11,12 @@ from discord import app_commands
 
 from bot.client import Client, Interaction
 from bot.errors import NotYours
-from bot.refusals import told
+from bot.refusals import shows_errors
 from bot.services.archive import Archive
 from bot.store.choices import Preferences
 from bot.views import forms, layouts, settings
-from bot.views.ids import Action, PressId
-from bot.views.press import Press
+from bot.views.ids import Action, ButtonId
+from bot.views.press import Button
 from bot.views.settings import FIELDS, Setting
 
 MAX_PARTS = 10  # files of one export; more would be a flood
@@ -39,7 +39,7 @@ def install(client: Client) -> None:
 
     @client.tree.command(name="settings")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @told
+    @shows_errors
     async def settings_(interaction: Interaction) -> None:
         """How you like your pictures: model, size, variations, privacy."""
         mine = await interaction.client.studio.wishes.preferences(interaction.user.id)
@@ -80,7 +80,7 @@ def _privacy() -> app_commands.Group:
     )
 
     @group.command()
-    @told
+    @shows_errors
     async def export(interaction: Interaction) -> None:
         """Everything this bot keeps about you, as ZIP files: JSON and your pictures."""
         await interaction.response.defer(thinking=True, ephemeral=True)
@@ -89,11 +89,11 @@ def _privacy() -> app_commands.Group:
         await _send(interaction, archive)
 
     @group.command()
-    @told
+    @shows_errors
     async def delete(interaction: Interaction) -> None:
         """Delete everything this bot keeps about you; it asks first."""
-        yes = Press(PressId(Action.LEAVE, interaction.user.id), "Delete everything", style=discord.ButtonStyle.danger)
-        view = layouts.notice(DELETE_TEXT, yes, Press(PressId(Action.LEAVE, KEEP), "Keep it"))
+        yes = Button(ButtonId(Action.LEAVE, interaction.user.id), "Delete everything", style=discord.ButtonStyle.danger)
+        view = layouts.notice(DELETE_TEXT, yes, Button(ButtonId(Action.LEAVE, KEEP), "Keep it"))
         await interaction.response.send_message(view=view, ephemeral=True)
 
     return group

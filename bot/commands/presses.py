@@ -29,7 +29,7 @@ def install(client: Client) -> None:
 def _install_variations(client: Client) -> None:
     @client.on_press(Action.PICK)
     async def pick(interaction: Interaction, image_id: int) -> None:
-        job, image = await conversation.image_behind(interaction, image_id)
+        job, image = await conversation.load_image(interaction, image_id)
         await conversation.acknowledge(interaction, private=job.private)
         data = await interaction.client.studio.files.read(image.path)
         upload = await asyncio.to_thread(_file, image, data, interaction.filesize_limit)
@@ -56,32 +56,32 @@ def _install_variations(client: Client) -> None:
 def _install_recipes(client: Client) -> None:
     @client.on_press(Action.REROLL)
     async def reroll(interaction: Interaction, image_id: int) -> None:
-        job, image = await conversation.image_behind(interaction, image_id)
-        conversation.once(interaction, Action.REROLL, image_id)
+        job, image = await conversation.load_image(interaction, image_id)
+        conversation.reject_double_click(interaction, Action.REROLL, image_id)
         spec = job.spec_of(image).evolve(num_images=GRID) if job.spec.compare else job.spec
-        await conversation.again(interaction, _rerolled(spec), *_origin(job, image), private=job.private)
+        await conversation.resubmit(interaction, _rerolled(spec), *_origin(job, image), private=job.private)
 
     @client.on_press(Action.REMIX)
     async def remix(interaction: Interaction, image_id: int) -> None:
-        job, image = await conversation.image_behind(interaction, image_id)
+        job, image = await conversation.load_image(interaction, image_id)
         await interaction.response.send_modal(forms.remix(image_id, job.spec_of(image)))
 
     @client.on_form(Action.REMIX)
     async def remixed(interaction: Interaction, image_id: int) -> None:
-        job, image = await conversation.image_behind(interaction, image_id)
+        job, image = await conversation.load_image(interaction, image_id)
         spec = await _changed(interaction, job.spec_of(image), GRID if job.spec.compare else job.spec.num_images)
-        await conversation.again(interaction, spec, *_origin(job, image), private=job.private)
+        await conversation.resubmit(interaction, spec, *_origin(job, image), private=job.private)
 
     @client.on_press(Action.SEED)
     async def seed(interaction: Interaction, image_id: int) -> None:
-        job, _ = await conversation.image_behind(interaction, image_id)
+        job, _ = await conversation.load_image(interaction, image_id)
         await interaction.response.send_message(await _seeds(interaction, job), ephemeral=True)
 
 
 def _install_ends(client: Client) -> None:
     @client.on_press(Action.DELETE)
     async def delete(interaction: Interaction, image_id: int) -> None:
-        job, _ = await conversation.image_behind(interaction, image_id)
+        job, _ = await conversation.load_image(interaction, image_id)
         admin = conversation.is_admin(interaction)
         await interaction.response.defer()
         await interaction.client.studio.jobs.delete(job.id, interaction.user.id, admin=admin)
@@ -92,7 +92,7 @@ def _install_ends(client: Client) -> None:
 
     @client.on_press(Action.REMOVE)
     async def remove(interaction: Interaction, image_id: int) -> None:
-        job, _ = await conversation.image_behind(interaction, image_id)
+        job, _ = await conversation.load_image(interaction, image_id)
         if interaction.user.id != job.user_id and not conversation.is_admin(interaction):
             raise NotYours("Only the person who asked for this picture, or an admin, may remove it.")
         await interaction.response.defer()
@@ -114,8 +114,8 @@ def _install_questions(client: Client) -> None:
     @client.on_press(Action.AGAIN)
     async def again(interaction: Interaction, job_id: int) -> None:
         job = await _job(interaction, job_id)
-        conversation.once(interaction, Action.AGAIN, job_id)
-        await conversation.again(interaction, job.spec, job.kind, job.parent_image_id, private=job.private)
+        conversation.reject_double_click(interaction, Action.AGAIN, job_id)
+        await conversation.resubmit(interaction, job.spec, job.kind, job.parent_image_id, private=job.private)
 
     @client.on_press(Action.BATCH)
     async def batch(interaction: Interaction, number: int) -> None:
@@ -136,22 +136,22 @@ async def _note(interaction: Interaction, job: Job, action: str) -> None:
 
 
 async def _vary(interaction: Interaction, action: Action, image_id: int) -> None:
-    job, image = await conversation.image_behind(interaction, image_id)
+    job, image = await conversation.load_image(interaction, image_id)
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
     if wishes.remix and not editing.is_repainted(job):
         await interaction.response.send_modal(forms.remix(image_id, job.spec_of(image), action))
         return
-    conversation.once(interaction, action, image_id)
+    conversation.reject_double_click(interaction, action, image_id)
     await editing.vary_own(interaction, job, image, action)
 
 
 async def _vary_changed(interaction: Interaction, action: Action, image_id: int) -> None:
     """A variation whose words or numbers were changed in the form first."""
-    job, image = await conversation.image_behind(interaction, image_id)
+    job, image = await conversation.load_image(interaction, image_id)
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
     spec = await _changed(interaction, job.spec_of(image), 4)
     near = editing.neighbours(spec, wishes, action)
-    await conversation.again(interaction, near, "vary", image.id, private=job.private)
+    await conversation.resubmit(interaction, near, "vary", image.id, private=job.private)
 
 
 def _origin(job: Job, image: StoredImage) -> tuple[JobKind, int | None]:
@@ -187,8 +187,8 @@ async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spe
     if len(asked) > 1:
         raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
     asked = await interaction.client.studio.wishes.style_only(asked, interaction.guild_id or 0)
-    specs = await conversation.plan(
-        interaction.client, conversation.asker_of(interaction), asked, spec.init_image, edit=spec.edit
+    specs = await conversation.resolve_all(
+        interaction.client, conversation.actor_of(interaction), asked, spec.init_image, edit=spec.edit
     )
     return specs[0].evolve(note=spec.note)
 

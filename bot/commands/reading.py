@@ -14,12 +14,12 @@ from bot import conversation, message_pictures, parameters, pictures
 from bot.client import Client, Interaction
 from bot.errors import BadInput, NotFound
 from bot.grammar import Draft
-from bot.message_pictures import Found
-from bot.refusals import told
+from bot.message_pictures import FoundImage
+from bot.refusals import shows_errors
 from bot.services import offers, rerun
 from bot.services.offers import Offer
 from bot.views import forms, readings
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 
 PAUSE_MS = 5_000  # between two descriptions for one person: they are free, and a captioner works for a second or two
 NOTHING_SAID = (
@@ -37,9 +37,9 @@ def install(client: Client) -> None:
     @client.on_press(Action.RERUN)
     async def run_again(interaction: Interaction, number: int) -> None:
         offer = await _offer(interaction, number)
-        conversation.once(interaction, Action.RERUN, number)
-        specs = await conversation.plan(interaction.client, conversation.asker_of(interaction), offer.drafts[:1])
-        await conversation.place(interaction, conversation.Order(specs=specs, private=offer.private))
+        conversation.reject_double_click(interaction, Action.RERUN, number)
+        specs = await conversation.resolve_all(interaction.client, conversation.actor_of(interaction), offer.drafts[:1])
+        await conversation.submit_or_confirm(interaction, conversation.Order(specs=specs, private=offer.private))
 
 
 def _install_commands(client: Client) -> None:
@@ -50,7 +50,7 @@ def _install_commands(client: Client) -> None:
         source="Instead of an image: a message's link, or a job's number such as 12.3",
         private="Only you see it",
     )
-    @told
+    @shows_errors
     async def describe(
         interaction: discord.Interaction[Client],
         image: discord.Attachment | None = None,
@@ -58,20 +58,20 @@ def _install_commands(client: Client) -> None:
         private: bool = False,
     ) -> None:
         """Four prompts that might make a picture like this one."""
-        found = await message_pictures.given(interaction, image, source)
+        found = await message_pictures.from_options(interaction, image, source)
         await _describe(interaction, found, shown_to_all=not private)
 
     describe.autocomplete("source")(message_pictures.own_pictures)
 
     @client.tree.context_menu(name="Describe")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @told
+    @shows_errors
     async def describe_it(interaction: discord.Interaction[Client], message: discord.Message) -> None:
         await _describe(interaction, await message_pictures.in_message(interaction, message), shown_to_all=False)
 
     @client.tree.context_menu(name="Read parameters")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @told
+    @shows_errors
     async def read_parameters(interaction: discord.Interaction[Client], message: discord.Message) -> None:
         await _read(interaction, await message_pictures.in_message(interaction, message))
 
@@ -82,7 +82,7 @@ def _install_offer(client: Client, at: int, action: Action) -> None:
     @client.on_press(action)
     async def pressed(interaction: Interaction, number: int) -> None:
         draft = await _draft(interaction, number, at)
-        await interaction.response.send_modal(forms.offer(PressId(action, number), draft))
+        await interaction.response.send_modal(forms.offer(ButtonId(action, number), draft))
 
     @client.on_form(action)
     async def answered(interaction: Interaction, number: int) -> None:
@@ -97,14 +97,14 @@ def _install_offer(client: Client, at: int, action: Action) -> None:
 
 
 # ---------------------------------------------------------------- what is there
-async def _describe(interaction: Interaction, found: Found, *, shown_to_all: bool) -> None:
+async def _describe(interaction: Interaction, found: FoundImage, *, shown_to_all: bool) -> None:
     """Show up to four prompts; they cost nothing."""
     found.check_single()
     studio = interaction.client.studio
     if not studio.jobs.first_press(f"describe:{interaction.user.id}", PAUSE_MS):
         raise BadInput("One description at a time. Try again in a few seconds.")
     secret = _secret(found) or not shown_to_all
-    conversation.check_place(interaction, secret)
+    conversation.check_permissions(interaction, secret)
     await conversation.acknowledge(interaction, private=secret)
     await conversation.check_here(interaction)
     image = await message_pictures.picture(interaction, found)
@@ -117,7 +117,7 @@ async def _describe(interaction: Interaction, found: Found, *, shown_to_all: boo
     await _answer(interaction, readings.described(interaction.id, prompts), image)
 
 
-async def _read(interaction: Interaction, found: Found) -> None:
+async def _read(interaction: Interaction, found: FoundImage) -> None:
     """Show what the file says, to the one who asks."""
     await conversation.acknowledge(interaction, private=True)
     if len(found.images) > 1:
@@ -140,11 +140,11 @@ async def _answer(interaction: Interaction, view: discord.ui.LayoutView, image: 
 
 
 # ---------------------------------------------------------------- what is offered
-def _secret(found: Found) -> bool:
+def _secret(found: FoundImage) -> bool:
     return found.job is not None and found.job.private
 
 
-async def _keep(interaction: Interaction, found: Found, drafts: tuple[Draft, ...]) -> None:
+async def _keep(interaction: Interaction, found: FoundImage, drafts: tuple[Draft, ...]) -> None:
     offer = Offer(
         user_id=interaction.user.id, guild_id=interaction.guild_id or 0, private=_secret(found), drafts=drafts
     )

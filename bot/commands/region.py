@@ -16,8 +16,8 @@ from bot import conversation, message_pictures, pictures, redraw, regions
 from bot.client import Client, Interaction
 from bot.errors import BadInput
 from bot.grammar import Draft, parse, plain
-from bot.message_pictures import Found
-from bot.refusals import told
+from bot.message_pictures import FoundImage
+from bot.refusals import shows_errors
 from bot.store.regions import EditorPass, NewRegion, Region
 from bot.uploads import check_size, read_layers, read_upload
 from bot.views import choosers, forms
@@ -75,7 +75,7 @@ def _install_commands(client: Client) -> None:
         strength="How much to change there, above 0 up to 1 (normally 0.7)",
         private="Only you see it",
     )
-    @told
+    @shows_errors
     async def inpaint(
         interaction: discord.Interaction[Client],
         prompt: str,
@@ -92,16 +92,16 @@ def _install_commands(client: Client) -> None:
         marked = Marked(mask=mask, painted=painted, region=region, what=what)
         marked.check()
         parse(prompt, Draft(strength=strength))
-        hidden = await conversation.privately(interaction, private)
-        conversation.check_place(interaction, hidden)
-        found = await message_pictures.given(interaction, image, source)
+        hidden = await conversation.wants_private(interaction, private)
+        conversation.check_permissions(interaction, hidden)
+        found = await message_pictures.from_options(interaction, image, source)
         await _inpaint(interaction, found, marked, prompt, strength, hidden)
 
     inpaint.autocomplete("source")(message_pictures.own_pictures)
 
     @client.tree.context_menu(name="Edit region")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @told
+    @shows_errors
     async def edit_region(interaction: discord.Interaction[Client], message: discord.Message) -> None:
         await _choose(interaction, await message_pictures.in_message(interaction, message))
 
@@ -111,7 +111,7 @@ def _install_presses(client: Client) -> None:
     async def region(interaction: Interaction, image_id: int) -> None:
         job, image = await interaction.client.studio.store.job_of_image(image_id)
         conversation.check_visible(interaction, job)
-        await _choose(interaction, Found(job=job, images=(image,)))
+        await _choose(interaction, FoundImage(job=job, images=(image,)))
 
     @client.on_press(Action.WAYS)
     async def ways(interaction: Interaction, region_id: int) -> None:
@@ -180,7 +180,7 @@ def _install_forms(client: Client) -> None:
 
 # ---------------------------------------------------------------- from a command
 async def _inpaint(
-    interaction: Interaction, found: Found, marked: Marked, line: str, strength: float | None, private: bool
+    interaction: Interaction, found: FoundImage, marked: Marked, line: str, strength: float | None, private: bool
 ) -> None:
     """With a region: queue the job. Without one: ask for it, on a message only its person sees."""
     hole = None if marked.any else await _hole(found)
@@ -217,7 +217,7 @@ def _from_painted(data: bytes, original: Image.Image) -> Image.Image:
     return regions.from_painted(original, read_upload(data))
 
 
-async def _hole(found: Found) -> Image.Image | None:
+async def _hole(found: FoundImage) -> Image.Image | None:
     """The transparent part of an attached picture; None when it has none, or when it takes too long to come."""
     attachment = found.attachment
     if attachment is None or attachment.content_type not in ("image/png", "image/webp"):
@@ -231,17 +231,17 @@ async def _hole(found: Found) -> Image.Image | None:
 
 
 # ---------------------------------------------------------------- choosing
-async def _choose(interaction: Interaction, found: Found) -> None:
+async def _choose(interaction: Interaction, found: FoundImage) -> None:
     """Show the ways of choosing a region of a picture, to the person who asked only."""
     _ = found.image  # a whole grid is refused before anything is shown
     await conversation.acknowledge(interaction, private=True)
     prompt = plain(found.job.spec.prompt) if found.job else ""
-    private = (found.job is not None and found.job.private) or await conversation.privately(interaction, None)
+    private = (found.job is not None and found.job.private) or await conversation.wants_private(interaction, None)
     new = await _new(interaction, found, prompt, private)
     await _show_ways(interaction, await interaction.client.studio.choosing.begin(new))
 
 
-async def _new(interaction: Interaction, found: Found, line: str, private: bool) -> NewRegion:
+async def _new(interaction: Interaction, found: FoundImage, line: str, private: bool) -> NewRegion:
     """The picture, kept, with who wants to change it and where. Raises: NotFound, BadInput."""
     named = found.attachment or (found.image.id if found.image else 0)
     source, (width, height) = await conversation.stored_input(interaction, named)
@@ -302,7 +302,7 @@ def _webp(image: Image.Image, name: str) -> discord.File:
 async def _begun(interaction: Interaction, region_id: int) -> Region:
     """The region of a form, acknowledged where its result will be shown. Raises: NotFound, NotYours."""
     region = await _mine(interaction, region_id)
-    conversation.check_place(interaction, region.private)
+    conversation.check_permissions(interaction, region.private)
     await conversation.acknowledge(interaction, private=region.private)
     return region
 
@@ -325,5 +325,5 @@ def _can_segment(interaction: Interaction) -> bool:
 async def _place(
     interaction: Interaction, region: NewRegion, mask: Image.Image, line: str, strength: float | None = None
 ) -> None:
-    order = await redraw.order(interaction.client, conversation.asker_of(interaction), region, mask, line, strength)
-    await conversation.place(interaction, order)
+    order = await redraw.order(interaction.client, conversation.actor_of(interaction), region, mask, line, strength)
+    await conversation.submit_or_confirm(interaction, order)

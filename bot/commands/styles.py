@@ -13,7 +13,7 @@ from bot import pictures
 from bot.client import Client, Interaction
 from bot.commands.admin.guard import guarded
 from bot.errors import BadInput, NotFound
-from bot.refusals import told
+from bot.refusals import shows_errors
 from bot.services import styles
 from bot.store.choices import Style
 from bot.text import shown
@@ -27,7 +27,7 @@ def install(client: Client) -> None:
     group = app_commands.Group(name="style", description="This server's styles for /imagine.", guild_only=True)
 
     @group.command(name="list")
-    @told
+    @shows_errors
     async def list_(interaction: Interaction) -> None:
         """The styles of this server, with an example of each that has one."""
         await interaction.response.defer(thinking=True, ephemeral=True)

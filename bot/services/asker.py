@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
+class Actor:
     """Somebody at the moment of a command, press or form; ids are Discord's.
 
     Attributes:

@@ -14,7 +14,7 @@ from bot.store.store import Store
 TOKEN_BYTES = 32  # 256 bits: nobody guesses one
 
 
-class Choosing:
+class RegionSelection:
     """What somebody may do with a picture of which they choose a part; it outlives the process.
 
     Attributes:

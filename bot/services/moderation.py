@@ -13,9 +13,9 @@ from PIL import Image
 from bot.config import Settings
 from bot.errors import BadInput, Banned, Busy, NotFound, NotYours, Refused
 from bot.services import minors
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.services.audit import Audit
-from bot.services.recent import Recent
+from bot.services.recent import TTLCache
 from bot.services.words import Matcher, pattern
 from bot.store import moderation as rows
 from bot.store.clock import Clock
@@ -50,7 +50,7 @@ class Moderation:
     def __init__(self, store: Store, audit: Audit, clock: Clock, settings: Settings, backend: Backend) -> None:
         self._store, self._audit, self._clock = store, audit, clock
         self._settings, self._backend = settings, backend
-        self._recent = Recent(clock)
+        self._recent = TTLCache(clock)
         self._lists: dict[int, tuple[Sequence[BlockedWord], Matcher]] = {}
 
     # ------------------------------------------------------------ before anything
@@ -72,7 +72,7 @@ class Moderation:
                 raise Busy(f"{pause_sentence(pause)} Nothing was charged.")
 
     async def check(
-        self, asker: Asker, texts: Sequence[str], without: Sequence[str] = (), *, final: bool = True
+        self, asker: Actor, texts: Sequence[str], without: Sequence[str] = (), *, final: bool = True
     ) -> None:
         """Whether this may be painted, here, by this person.
 
@@ -90,13 +90,13 @@ class Moderation:
         for text in dict.fromkeys((*texts, *without)):
             await self._check_words(asker, text, rules, final)
 
-    async def check_channel(self, asker: Asker) -> Rules:
+    async def check_channel(self, asker: Actor) -> Rules:
         """The server's rules, if they allow this channel. Raises: Refused."""
         rules = await self.rules(asker.guild_id)
         check_channel(asker, rules)
         return rules
 
-    async def check_upload(self, asker: Asker, image: Image.Image) -> None:
+    async def check_upload(self, asker: Actor, image: Image.Image) -> None:
         """Whether a picture may be started from. Raises: Refused."""
         verdict = await self._backend.check(image)
         if verdict.flagged:
@@ -123,7 +123,7 @@ class Moderation:
     async def words(self, guild_id: int) -> Sequence[BlockedWord]:
         return (await self._list(guild_id))[0]
 
-    async def add_word(self, by: Asker, guild_id: int, word: str, action: WordAction) -> str:
+    async def add_word(self, by: Actor, guild_id: int, word: str, action: WordAction) -> str:
         """List a word; the form in which it is kept. Raises: BadInput, NotYours."""
         self._check_operator(by, guild_id)
         kept = pattern(word)
@@ -135,7 +135,7 @@ class Moderation:
         await self._audit.record(guild_id, by.user_id, "word.add", f"word:{kept}", {"action": action})
         return kept
 
-    async def remove_word(self, by: Asker, guild_id: int, word: str) -> str:
+    async def remove_word(self, by: Actor, guild_id: int, word: str) -> str:
         """Raises: NotFound, NotYours, BadInput."""
         self._check_operator(by, guild_id)
         kept = pattern(word)
@@ -151,7 +151,7 @@ class Moderation:
             self._lists[guild_id] = listed, Matcher(each.word for each in listed)
         return self._lists[guild_id]
 
-    async def _check_words(self, asker: Asker, text: str, rules: Rules, final: bool) -> None:
+    async def _check_words(self, asker: Actor, text: str, rules: Rules, final: bool) -> None:
         hits = await self.hits(asker.guild_id, text)
         refusing = [hit for hit in hits if hit.word.action == "block" or (hit.word.action == "age" and not asker.nsfw)]
         sha256 = hashlib.sha256(text.encode()).digest()
@@ -161,7 +161,7 @@ class Moderation:
         if flagged and final:
             await self._note(asker, "prompt.flagged", text, ", ".join(flagged))
 
-    async def _refuse(self, asker: Asker, hit: Hit, rules: Rules, sha256: bytes) -> None:
+    async def _refuse(self, asker: Actor, hit: Hit, rules: Rules, sha256: bytes) -> None:
         await self._note(asker, "prompt.refused", hit.text, hit.word.word)
         sentence = word_sentence(hit.word, rules.tell_word)
         if not rules.audit_channel:
@@ -175,7 +175,7 @@ class Moderation:
         asked = "You appealed; nobody has decided yet." if appeal.state == "open" else "Your appeal was denied."
         raise Refused(f"{sentence} {asked}")
 
-    async def _note(self, asker: Asker, action: str, text: str, rule: str) -> None:
+    async def _note(self, asker: Actor, action: str, text: str, rule: str) -> None:
         details = {"rule": rule, "prompt": text, "channel": asker.channel_id}
         await self._audit.record(asker.guild_id, asker.user_id, action, f"user:{asker.user_id}", details)
 
@@ -196,7 +196,7 @@ class Moderation:
         """Take back an appeal that could not be shown to anybody."""
         await self._store.write(rows.move_appeal, appeal.id, "open", "refused", None)
 
-    async def decide(self, by: Asker, appeal_id: int, *, approve: bool) -> Appeal:
+    async def decide(self, by: Actor, appeal_id: int, *, approve: bool) -> Appeal:
         """Let one prompt pass for one person, or not; the appeal as decided. Raises: NotFound, BadInput."""
         appeal = await self._appeal(appeal_id)
         if appeal.guild_id != by.guild_id:
@@ -215,7 +215,7 @@ class Moderation:
         return appeal
 
     # ------------------------------------------------------------ bans, rules, pauses
-    async def ban(self, by: Asker, guild_id: int, user_id: int, reason: str, until_ms: int | None) -> Ban:
+    async def ban(self, by: Actor, guild_id: int, user_id: int, reason: str, until_ms: int | None) -> Ban:
         """Keep somebody out, for good or until a time (epoch ms). Raises: NotYours, BadInput."""
         self._check_operator(by, guild_id)
         if user_id == by.user_id:
@@ -231,7 +231,7 @@ class Moderation:
         await self._audit.record(guild_id, by.user_id, "ban.set", f"user:{user_id}", details)
         return ban
 
-    async def unban(self, by: Asker, guild_id: int, user_id: int) -> None:
+    async def unban(self, by: Actor, guild_id: int, user_id: int) -> None:
         """Raises: NotFound, NotYours."""
         self._check_operator(by, guild_id)
         if not await self._store.write(rows.lift_ban, guild_id, user_id):
@@ -247,7 +247,7 @@ class Moderation:
     async def rules(self, guild_id: int) -> Rules:
         return await self._recent.get(("rules", guild_id), lambda: self._store.read(rows.rules, guild_id))
 
-    async def set_rules(self, by: Asker, new: Rules) -> None:
+    async def set_rules(self, by: Actor, new: Rules) -> None:
         """Change the rules of the server one is in."""
         old = await self.rules(by.guild_id)
         await self._store.write(rows.set_rules, by.guild_id, new)
@@ -261,7 +261,7 @@ class Moderation:
         """What holds in a server, that of everywhere first."""
         return await self._recent.get(("pauses", guild_id), lambda: self._store.read(rows.pauses, guild_id))
 
-    async def pause(self, by: Asker, guild_id: int, mode: PauseMode | None, sentence: str) -> None:
+    async def pause(self, by: Actor, guild_id: int, mode: PauseMode | None, sentence: str) -> None:
         """Stop, drain, tell, or go on (None); kept through restarts. Raises: NotYours, BadInput."""
         self._check_operator(by, guild_id)
         if mode is None:
@@ -274,7 +274,7 @@ class Moderation:
         self._recent.clear()
         await self._audit.record(guild_id, by.user_id, f"pause.{mode or 'off'}", "", {"sentence": sentence})
 
-    def _check_operator(self, by: Asker, guild_id: int) -> None:
+    def _check_operator(self, by: Actor, guild_id: int) -> None:
         if guild_id == EVERYWHERE and not by.is_operator:
             raise NotYours("Only those who run this bot can decide for every server.")
 
@@ -284,7 +284,7 @@ async def _aside(look: Callable[[str], T], text: str) -> T:
     return look(text) if len(text) < LONG else await asyncio.to_thread(look, text)
 
 
-def check_channel(asker: Asker, rules: Rules) -> None:
+def check_channel(asker: Actor, rules: Rules) -> None:
     """Raises: Refused."""
     if not asker.guild_id:
         return

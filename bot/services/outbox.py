@@ -10,7 +10,7 @@ from bot.errors import NotFound
 from bot.services.ports import Courier, TryLater, Undeliverable
 from bot.services.waiting import first_of, seconds_until
 from bot.store.clock import Clock
-from bot.store.records import Delivery
+from bot.store.records import OutboxEntry
 from bot.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -74,19 +74,19 @@ class Outbox:
         wait_s = seconds_until(self._clock, due)
         return wait_s if not self._under_way else max(wait_s, 0.5)
 
-    def _begin(self, owed: Delivery) -> None:
+    def _begin(self, owed: OutboxEntry) -> None:
         task = asyncio.create_task(self._attempt(owed), name=f"deliver-{owed.id}")
         self._under_way[owed.id] = task
         task.add_done_callback(lambda _: self._under_way.pop(owed.id, None))
 
-    async def _attempt(self, owed: Delivery) -> None:
+    async def _attempt(self, owed: OutboxEntry) -> None:
         try:
             await self._try(owed)
         except sqlite3.Error:  # a full disk: what was posted is posted again later, which changes nothing
             log.exception("noting the delivery of job %d failed", owed.job_id)
             await asyncio.sleep(BROKEN_STORE_S)
 
-    async def _try(self, owed: Delivery) -> None:
+    async def _try(self, owed: OutboxEntry) -> None:
         try:
             async with asyncio.timeout(TRY_S):
                 message_id = await self._deliver(owed)
@@ -103,12 +103,12 @@ class Outbox:
         else:
             await self._store.delivered(owed.id, message_id)
 
-    async def _deliver(self, owed: Delivery) -> int | None:
+    async def _deliver(self, owed: OutboxEntry) -> int | None:
         job = await self._store.job(owed.job_id)
         images = await self._store.images(owed.job_id) if owed.kind == "result" else []
         return await self._courier.deliver(job, images, owed.kind, owed.nonce)
 
-    async def _again(self, owed: Delivery, after_s: float | None) -> None:
+    async def _again(self, owed: OutboxEntry, after_s: float | None) -> None:
         now_ms = self._clock.now_ms()
         if now_ms - owed.created_at > GIVE_UP_MS:
             log.warning("job %d was not delivered within a day; it waits in the history", owed.job_id)

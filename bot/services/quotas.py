@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bot.config import Settings
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.services.terms import Terms, default_quota, default_terms, most_generous, overlaid, terms_of
 from bot.store import quotas
 from bot.store.clock import Clock
@@ -29,7 +29,7 @@ class Quotas:
         self._servers: dict[int, ServerQuotas] = {}
         self._subscriptions: list[Subscription] | None = None
 
-    async def terms(self, asker: Asker) -> Terms:
+    async def terms(self, asker: Actor) -> Terms:
         """What somebody may do here and now."""
         server = await self.server(asker.guild_id)
         if not (server.roles or server.people or self._plans):
@@ -86,14 +86,14 @@ class Quotas:
         await self._store.write(quotas.replace_subscriptions, tuple(running))
         self._subscriptions = None
 
-    async def _bought(self, asker: Asker) -> list[Quota]:
+    async def _bought(self, asker: Actor) -> list[Quota]:
         if not self._plans:
             return []
         if self._subscriptions is None:
             self._subscriptions = await self._store.read(quotas.subscriptions)
         return list(self._for(asker, self._subscriptions))
 
-    def _for(self, asker: Asker, known: list[Subscription]) -> Iterator[Quota]:
+    def _for(self, asker: Actor, known: list[Subscription]) -> Iterator[Quota]:
         """A person's own hold everywhere, a server's for all its members."""
         for each in known:
             theirs = each.user_id == asker.user_id or (each.user_id == 0 and each.guild_id == asker.guild_id)

@@ -13,7 +13,7 @@ FRESH_MS = 250  # what another process changed (`easel admin ban`) holds after t
 MAX_KEPT = 5000
 
 
-class Recent:
+class TTLCache:
     """Answers for a quarter of a second what was read once; whoever changes something clears it."""
 
     def __init__(self, clock: Clock) -> None:

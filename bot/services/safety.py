@@ -17,7 +17,7 @@ async def withhold(job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...]
     return tuple(image for image in images if not image.flagged)
 
 
-class Safety:
+class ImageFilter:
     """Decides by the server's rules, removes what is withheld, and notes it."""
 
     def __init__(self, moderation: Moderation, audit: Audit, files: ImageFiles) -> None:

@@ -38,10 +38,10 @@ def submit(backend: Backend, requests: Sequence[Txt2Img], *, user: str, weight: 
         for ticket in tickets:
             ticket.cancel()
         raise
-    return Several(tickets, [request.num_inference_steps or 1 for request in requests])
+    return TicketGroup(tickets, [request.num_inference_steps or 1 for request in requests])
 
 
-class Several:
+class TicketGroup:
     """Implements `engine.Ticket` over others. One that fails leaves the rest painting; the end tells of it."""
 
     def __init__(self, tickets: Sequence[Ticket], steps: Sequence[int]) -> None:

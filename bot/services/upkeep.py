@@ -19,7 +19,7 @@ LOOK_S = 600.0  # how often the clock is looked at
 LAST = "upkeep"  # note: the day of the last upkeep, in days since the epoch
 
 
-class Upkeep:
+class Maintenance:
     """The daily task; `retention_days` 0 = pictures are kept until somebody deletes them."""
 
     def __init__(self, store: Store, privacy_service: Privacy, clock: Clock, retention_days: int) -> None:

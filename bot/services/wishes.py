@@ -21,7 +21,7 @@ from engine.types import ModelInfo
 MAX_SUFFIX_CHARS = 300
 
 
-class Wishes:
+class PreferenceService:
     """Settings of members (they hold in every server) and defaults of servers. `models`: those one may name."""
 
     def __init__(self, store: Store, clock: Clock, models: Callable[[], Sequence[ModelInfo]]) -> None:
@@ -90,16 +90,16 @@ class Wishes:
         task = "img2img" if from_picture else "txt2img"
         keys = tuple(info.key for info in self._models() if task in info.tasks)
         return [
-            styled(under(draft, mine, theirs, keys, from_picture=from_picture), known)
+            apply_styles(with_settings(draft, mine, theirs, keys, from_picture=from_picture), known)
             if not draft.plain
-            else styled(draft, known)
+            else apply_styles(draft, known)
             for draft in asked
         ]
 
     async def style_only(self, asked: Sequence[Draft], guild_id: int) -> list[Draft]:
         """Drafts with the styles they name and nothing else: for forms that were filled in. Raises: BadInput."""
         known = await self.styles(guild_id)
-        return [styled(draft, known) for draft in asked]
+        return [apply_styles(draft, known) for draft in asked]
 
     async def changes_something(self, user_id: int, guild_id: int) -> bool:
         """Whether a line of this person here means something else than it says."""
@@ -107,7 +107,7 @@ class Wishes:
         return bool(mine.model or mine.shape or mine.suffix) or await self.defaults(guild_id) != ServerDefaults()
 
 
-def under(
+def with_settings(
     draft: Draft, mine: Preferences, theirs: ServerDefaults, models: Sequence[str], *, from_picture: bool = False
 ) -> Draft:
     """A draft with a member's settings and then a server's defaults laid under it. Pure.
@@ -136,7 +136,7 @@ def under(
     )
 
 
-def styled(draft: Draft, known: Sequence[Style]) -> Draft:
+def apply_styles(draft: Draft, known: Sequence[Style]) -> Draft:
     """A draft with its styles applied, the first one innermost. Raises: BadInput."""
     prompt, negatives = draft.prompt, [draft.negative_prompt] if draft.negative_prompt else []
     for style in find_styles(known, draft.style or ()):

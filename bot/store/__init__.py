@@ -4,7 +4,6 @@ from bot.store.clock import Clock, ManualClock, SystemClock
 from bot.store.errors import AlreadyRunning, CorruptDatabase, NewerDatabase, NotRunning, StoreError
 from bot.store.records import (
     Balance,
-    Delivery,
     DeliveryKind,
     Entry,
     InputImage,
@@ -14,6 +13,7 @@ from bot.store.records import (
     Limits,
     NewImage,
     NewJob,
+    OutboxEntry,
     Recovered,
     StoredFile,
     StoredImage,
@@ -25,7 +25,6 @@ __all__ = [
     "Balance",
     "Clock",
     "CorruptDatabase",
-    "Delivery",
     "DeliveryKind",
     "Entry",
     "InputImage",
@@ -38,6 +37,7 @@ __all__ = [
     "NewJob",
     "NewerDatabase",
     "NotRunning",
+    "OutboxEntry",
     "Recovered",
     "Store",
     "StoreError",

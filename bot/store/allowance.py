@@ -42,7 +42,7 @@ def renew(db: sqlite3.Connection, user_id: int, guild_id: int, amount_mc: int, p
 
     Terms that became more generous within a period add the difference, once.
     """
-    person = people.known(db, user_id)
+    person = people.get(db, user_id)
     held, label = newest(db, person, guild_id), label_of(period, now_ms)
     if held is not None and ends_ms(held["period"]) <= now_ms:
         ledger.expire(db, held, now_ms)
@@ -55,7 +55,7 @@ def renew(db: sqlite3.Connection, user_id: int, guild_id: int, amount_mc: int, p
 
 
 def _grant(db: sqlite3.Connection, user_id: int, guild_id: int, label: str, amount_mc: int, now_ms: int) -> None:
-    person = people.known(db, user_id)
+    person = people.get(db, user_id)
     if (held := newest(db, person, guild_id)) is not None:
         ledger.expire(db, held, now_ms)  # another kind of period: one free purse at a time
     account = ledger.account(db, "free", guild_id, person, label)

@@ -74,7 +74,7 @@ def preferences(db: sqlite3.Connection, user_id: int) -> Preferences:
 
 def prefer(db: sqlite3.Connection, user_id: int, guild_id: int, wanted: Preferences, now_ms: int) -> None:
     """Keep a member's settings."""
-    person = people.ensure(db, user_id, guild_id, now_ms)
+    person = people.get_or_create(db, user_id, guild_id, now_ms)
     values = {name: int(value) if isinstance(value, bool) else value for name, value in asdict(wanted).items()}
     _replace(db, "preference", {"user_id": person, **values})
 

@@ -6,19 +6,19 @@ import secrets
 import sqlite3
 
 from bot.store import ledger
-from bot.store.records import Delivery, DeliveryKind
+from bot.store.records import DeliveryKind, OutboxEntry
 from bot.store.rows import delivery_of
 
 OPEN = "delivered_at IS NULL AND dead = 0"
 
 
-def owe(db: sqlite3.Connection, job_id: int, kind: DeliveryKind, now_ms: int) -> None:
+def enqueue_delivery(db: sqlite3.Connection, job_id: int, kind: DeliveryKind, now_ms: int) -> None:
     nonce = secrets.token_hex(12)  # 24 of Discord's 25 characters
     row = (job_id, kind, nonce, now_ms)
     db.execute("INSERT INTO delivery (job_id, kind, nonce, created_at) VALUES (?, ?, ?, ?)", row)
 
 
-def due(db: sqlite3.Connection, now_ms: int, limit: int) -> list[Delivery]:
+def due(db: sqlite3.Connection, now_ms: int, limit: int) -> list[OutboxEntry]:
     rows = db.execute(
         f"SELECT * FROM delivery WHERE {OPEN} AND not_before <= ? ORDER BY not_before, id LIMIT ?", (now_ms, limit)
     )
@@ -52,10 +52,10 @@ def failed(db: sqlite3.Connection, delivery_id: int, retry_at_ms: int | None, no
         (retry_at_ms, delivery_id),
     ).fetchone()
     if row is not None and retry_at_ms is None:
-        bury(db, row["job_id"], now_ms)
+        give_up(db, row["job_id"], now_ms)
 
 
-def bury(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
+def give_up(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
     """Stop trying. People pay for delivered pictures only, so an undelivered result is refunded.
 
     Its pictures stay: they wait in the history.

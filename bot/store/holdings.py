@@ -24,7 +24,7 @@ class Holding:
     mine: str
 
 
-HOLDINGS = (
+PERSONAL = (
     Holding("user", "id = :person"),
     Holding("preference", "user_id = :person"),
     Holding("job", "user_id = :person"),
@@ -59,7 +59,7 @@ HOLDINGS = (
 )
 """Everything the database knows of a person, in the order it is exported."""
 
-NOBODYS = frozenset(
+IMPERSONAL = frozenset(
     {
         *("migration", "job_edge", "queue_clock"),  # the program's own
         *(
@@ -84,7 +84,7 @@ def export(db: sqlite3.Connection, person: int, discord_id: int) -> dict[str, li
         holding.table: [
             _plain(row) for row in db.execute(f"SELECT * FROM {holding.table} WHERE {holding.mine}", values)
         ]
-        for holding in HOLDINGS
+        for holding in PERSONAL
     }
 
 

@@ -67,7 +67,7 @@ def store_input(db: sqlite3.Connection, new: InputImage, user_id: int, now_ms: i
         (sha256, new.file.path, new.width, new.height, new.file.bytes, now_ms),
     )
     if user_id:
-        person = people.ensure(db, user_id, 0, now_ms)
+        person = people.get_or_create(db, user_id, 0, now_ms)
         db.execute("INSERT INTO upload VALUES (?, ?) ON CONFLICT DO NOTHING", (sha256, person))
     return new.file.sha256
 

@@ -37,7 +37,7 @@ def _known(db: sqlite3.Connection, new: NewJob) -> Job | None:
 
 
 def _enqueue(db: sqlite3.Connection, new: NewJob, allowance_mc: int, limits: Limits, now_ms: int) -> Job:
-    person = people.ensure(db, new.user_id, new.guild_id, now_ms)
+    person = people.get_or_create(db, new.user_id, new.guild_id, now_ms)
     _check_limits(db, person, limits)
     _check_sources(db, new)
     if new.price_mc:
@@ -171,7 +171,7 @@ def rendered(
     _end(db, job_id, "rendered", now_ms)
     ledger.resolve(db, job_id, charge_mc, now_ms)
     db.execute("UPDATE job SET charged = ?, withheld = ? WHERE id = ?", (charge_mc, withheld, job_id))
-    delivery.owe(db, job_id, "result", now_ms)
+    delivery.enqueue_delivery(db, job_id, "result", now_ms)
     return get(db, job_id)
 
 
@@ -202,7 +202,7 @@ def _end(db: sqlite3.Connection, job_id: int, state: str, now_ms: int) -> None:
 def _end_unpaid(db: sqlite3.Connection, job_id: int, state: str, notice: DeliveryKind, now_ms: int) -> None:
     _end(db, job_id, state, now_ms)
     ledger.resolve(db, job_id, 0, now_ms)
-    delivery.owe(db, job_id, notice, now_ms)
+    delivery.enqueue_delivery(db, job_id, notice, now_ms)
 
 
 def recover(db: sqlite3.Connection, boot_id: str, now_ms: int) -> Recovered:
@@ -224,7 +224,7 @@ def recover(db: sqlite3.Connection, boot_id: str, now_ms: int) -> Recovered:
 def delete(db: sqlite3.Connection, job_id: int, now_ms: int) -> list[str]:
     """Forget a job for its person; the paths of the files that nothing refers to any more. Raises: NotFound."""
     cancel(db, job_id, now_ms)
-    delivery.bury(db, job_id, now_ms)  # nothing is owed any more; a result that was not delivered yet is refunded
+    delivery.give_up(db, job_id, now_ms)  # nothing is owed any more; a result that was not delivered yet is refunded
     db.execute("UPDATE job SET deleted_at = ?, spec = '{}', error_text = NULL WHERE id = ?", (now_ms, job_id))
     return images.forget(db, job_id) + images.forget_inputs(db, job_id)
 

@@ -87,7 +87,7 @@ def give(
     db: sqlite3.Connection, user_id: int, guild_id: int, amount_mc: int, reason: str, idem: str, now_ms: int
 ) -> None:
     """Add credits that do not expire; the same `idem` counts once."""
-    person = people.ensure(db, user_id, guild_id, now_ms)
+    person = people.get_or_create(db, user_id, guild_id, now_ms)
     if known(db, f"give:{idem}"):
         return
     issuer, paid = account(db, "issuer", guild_id), account(db, "paid", guild_id, person)

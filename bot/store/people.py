@@ -5,18 +5,18 @@ from __future__ import annotations
 import sqlite3
 
 
-def ensure(db: sqlite3.Connection, user_id: int, guild_id: int, now_ms: int) -> int:
+def get_or_create(db: sqlite3.Connection, user_id: int, guild_id: int, now_ms: int) -> int:
     """The surrogate id of a Discord user, having made what was missing."""
     ensure_guild(db, guild_id, now_ms)
     db.execute("INSERT INTO user (discord_id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (user_id, now_ms))
-    return known(db, user_id)
+    return get(db, user_id)
 
 
 def ensure_guild(db: sqlite3.Connection, guild_id: int, now_ms: int) -> None:
     db.execute("INSERT INTO guild (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (guild_id, now_ms))
 
 
-def known(db: sqlite3.Connection, user_id: int) -> int:
+def get(db: sqlite3.Connection, user_id: int) -> int:
     """The surrogate id of somebody who is here already."""
     person = find(db, user_id)
     assert person is not None

@@ -69,7 +69,7 @@ def forget_person(db: sqlite3.Connection, user_id: int, now_ms: int) -> list[str
     if person:
         allowance.leave(db, user_id, now_ms)
     for table in ("preference", "appeal", "star", "gallery", "note"):
-        mine = next(each.mine for each in holdings.HOLDINGS if each.table == table)
+        mine = next(each.mine for each in holdings.PERSONAL if each.table == table)
         db.execute(f"DELETE FROM {table} WHERE {mine.replace(' OR actor_id = :discord', '')}", values)
     for table in ("ban", "blocked_word", "pause"):
         db.execute(f"UPDATE {table} SET actor_id = 0 WHERE actor_id = ?", (user_id,))

@@ -39,7 +39,7 @@ def set_person(
     db: sqlite3.Connection, guild_id: int, user_id: int, quota: Quota | None, until_ms: int | None, now_ms: int
 ) -> None:
     """The same for one person, up to `until_ms`."""
-    person = people.ensure(db, user_id, guild_id, now_ms)
+    person = people.get_or_create(db, user_id, guild_id, now_ms)
     _set(db, guild_id, None, person, quota, until_ms)
 
 

@@ -154,7 +154,7 @@ class InputImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class OutboxEntry:
     """A message that is owed. `nonce` (<= 25 characters) stays the same over all tries; times are UTC epoch ms."""
 
     id: int

@@ -72,7 +72,7 @@ def drop_old(db: sqlite3.Connection, now_ms: int) -> None:
 
 def begin(db: sqlite3.Connection, new: NewRegion, now_ms: int) -> Region:
     """Note that somebody is choosing a region."""
-    person = people.ensure(db, new.user_id, new.guild_id, now_ms)
+    person = people.get_or_create(db, new.user_id, new.guild_id, now_ms)
     row = db.execute(
         "INSERT INTO region (user_id, guild_id, channel_id, source, width, height, parent_image_id, prompt, private,"
         " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",

@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from bot.spec import Spec
-from bot.store.records import Delivery, InputImage, Job, StoredFile, StoredImage
+from bot.store.records import InputImage, Job, OutboxEntry, StoredFile, StoredImage
 
 JOB = (
     "SELECT j.*, ifnull(u.discord_id, 0) AS discord_user, p.job_id AS parent_job"
@@ -70,8 +70,8 @@ def input_of(row: sqlite3.Row) -> InputImage:
     return InputImage(file=file, width=row["width"], height=row["height"])
 
 
-def delivery_of(row: sqlite3.Row) -> Delivery:
-    return Delivery(
+def delivery_of(row: sqlite3.Row) -> OutboxEntry:
+    return OutboxEntry(
         id=row["id"],
         job_id=row["job_id"],
         kind=row["kind"],

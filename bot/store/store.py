@@ -19,13 +19,13 @@ from bot.store.lock import directory_lock
 from bot.store.migrations import backup, migrate
 from bot.store.records import (
     Balance,
-    Delivery,
     Entry,
     InputImage,
     Job,
     Limits,
     NewImage,
     NewJob,
+    OutboxEntry,
     Recovered,
     StoredImage,
 )
@@ -182,7 +182,7 @@ class Store:
         return await self._read(images.known_paths)
 
     # ------------------------------------------------------------ deliveries
-    async def due_deliveries(self, limit: int = 20) -> list[Delivery]:
+    async def due_deliveries(self, limit: int = 20) -> list[OutboxEntry]:
         """What is owed and may be tried now, oldest first."""
         return await self._read(delivery.due, self._clock.now_ms(), limit)
 

@@ -61,7 +61,7 @@ def take(
     """Take credits that do not expire back to the issuer; the same `idem` counts once. Raises: BadInput."""
     if ledger.known(db, f"take:{idem}"):
         return
-    person = people.ensure(db, user_id, guild_id, now_ms)
+    person = people.get_or_create(db, user_id, guild_id, now_ms)
     purse, left = _paid(db, person, guild_id)
     if amount_mc > left:
         raise BadInput(
@@ -89,7 +89,7 @@ def gift(
     """
     if ledger.known(db, f"gift:{idem}"):
         return
-    giver, receiver = (people.ensure(db, each, guild_id, now_ms) for each in (giver_id, to_id))
+    giver, receiver = (people.get_or_create(db, each, guild_id, now_ms) for each in (giver_id, to_id))
     purse, left = _paid(db, giver, guild_id)
     given = _given_today(db, purse, now_ms)
     if given + amount_mc > cap_mc:

@@ -9,32 +9,32 @@ from typing import Any, Protocol, Self, cast
 import discord
 from discord.ui import ActionRow, LayoutView
 
-from bot.views.ids import CHOICE_TEMPLATE, ChoiceId
+from bot.views.ids import CHOICE_TEMPLATE, SelectId
 
 MAX_OPTIONS = 25  # Discord's
 Value = str  # of an option; for people, roles and channels their id
 
 
-class Chooser(Protocol):
+class SelectClient(Protocol):
     """The client, as selects see it."""
 
-    async def chosen(self, interaction: discord.Interaction[Any], choice: ChoiceId, values: tuple[Value, ...]) -> None:
+    async def chosen(self, interaction: discord.Interaction[Any], choice: SelectId, values: tuple[Value, ...]) -> None:
         """Carry out a choice; reports every error to the person itself."""
         ...
 
 
-class Choose(discord.ui.DynamicItem[Any], template=CHOICE_TEMPLATE):
+class Select(discord.ui.DynamicItem[Any], template=CHOICE_TEMPLATE):
     """A select that tells the client what was chosen. Its ids begin otherwise than those of buttons, for discord.py
     hands an id to every class whose template fits, whatever kind of component it is."""
 
-    def __init__(self, choice: ChoiceId, select: Any) -> None:
+    def __init__(self, choice: SelectId, select: Any) -> None:
         super().__init__(select)
         self.choice = choice
 
     @classmethod
     def text(
         cls,
-        choice: ChoiceId,
+        choice: SelectId,
         options: Iterable[tuple[str, Value]],
         *,
         now: Sequence[Value] = (),
@@ -59,15 +59,15 @@ class Choose(discord.ui.DynamicItem[Any], template=CHOICE_TEMPLATE):
         return cls(choice, select)
 
     @classmethod
-    def role(cls, choice: ChoiceId, placeholder: str) -> Self:
+    def role(cls, choice: SelectId, placeholder: str) -> Self:
         return cls(choice, discord.ui.RoleSelect(custom_id=str(choice), placeholder=placeholder))
 
     @classmethod
-    def person(cls, choice: ChoiceId, placeholder: str) -> Self:
+    def person(cls, choice: SelectId, placeholder: str) -> Self:
         return cls(choice, discord.ui.UserSelect(custom_id=str(choice), placeholder=placeholder))
 
     @classmethod
-    def channel(cls, choice: ChoiceId, placeholder: str, *, now: Sequence[int] = (), at_most: int = 1) -> Self:
+    def channel(cls, choice: SelectId, placeholder: str, *, now: Sequence[int] = (), at_most: int = 1) -> Self:
         """Text channels; none is fine too."""
         select: discord.ui.ChannelSelect[Any] = discord.ui.ChannelSelect(
             custom_id=str(choice),
@@ -86,13 +86,13 @@ class Choose(discord.ui.DynamicItem[Any], template=CHOICE_TEMPLATE):
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        return cls(ChoiceId.read(match), item)
+        return cls(SelectId.read(match), item)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         values = cast(dict[str, Any], interaction.data or {}).get("values", ())
-        await cast(Chooser, interaction.client).chosen(interaction, self.choice, tuple(map(str, values)))
+        await cast(SelectClient, interaction.client).chosen(interaction, self.choice, tuple(map(str, values)))
 
 
-def row_of(select: Choose) -> ActionRow[LayoutView]:
+def row_of(select: Select) -> ActionRow[LayoutView]:
     """A row of its own, as Discord wants it."""
     return ActionRow(cast(Any, select))  # a DynamicItem is an Item[BaseView] to the type checker

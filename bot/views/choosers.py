@@ -10,9 +10,9 @@ from discord.ui import ActionRow, FileUpload, Label, LayoutView, TextDisplay, Te
 
 from bot.store.regions import Region
 from bot.views.forms import Form
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 from bot.views.parts import ACCENT, gallery, row, view
-from bot.views.press import Press
+from bot.views.press import Button
 
 CELLS = 32  # numbers of one region's cells: more than 5 x 5, and a power of two to see through
 PROMPT_MAX = 4000  # Discord's, for one input
@@ -27,9 +27,9 @@ def ways(region: Region, filename: str, link: str | None) -> LayoutView:
     """The picture and the ways of choosing; `link` opens the browser's editor, if there is one."""
     text = f"{WAYS}\n{EDITOR}" if link else WAYS
     presses = row(
-        Press(PressId(Action.CELLS, region.id), "Cells", emoji="🔢"),
-        Press(PressId(Action.PAINTED, region.id), "Paint over", emoji="🖍️"),
-        Press(PressId(Action.WORDS, region.id), "By words", emoji="💬"),
+        Button(ButtonId(Action.CELLS, region.id), "Cells", emoji="🔢"),
+        Button(ButtonId(Action.PAINTED, region.id), "Paint over", emoji="🖍️"),
+        Button(ButtonId(Action.WORDS, region.id), "By words", emoji="💬"),
     )
     parts: list[discord.ui.Item[LayoutView]] = [
         TextDisplay(text),
@@ -55,15 +55,15 @@ def cells(region: Region, filename: str) -> LayoutView:
         for line in range(region.side)
     ]
     controls = row(
-        Press(
-            PressId(Action.CELLS_DONE, region.id),
+        Button(
+            ButtonId(Action.CELLS_DONE, region.id),
             "Paint",
             style=discord.ButtonStyle.success,
             emoji="🎨",
             disabled=not count,
         ),
-        Press(PressId(Action.CELLS, region.id), other),
-        Press(PressId(Action.WAYS, region.id), "Back", emoji="↩️"),
+        Button(ButtonId(Action.CELLS, region.id), other),
+        Button(ButtonId(Action.WAYS, region.id), "Back", emoji="↩️"),
     )
     shown = gallery(filename, f"The picture under a grid of {region.side} by {region.side} numbered squares, {chosen}")
     return view([TextDisplay(text), shown, *rows, controls], ACCENT)
@@ -79,9 +79,9 @@ def cell_of(number: int) -> tuple[int, int]:
     return divmod(number, CELLS)
 
 
-def _cell(region: Region, cell: int) -> Press:
+def _cell(region: Region, cell: int) -> Button:
     style = discord.ButtonStyle.primary if cell in region.cells else discord.ButtonStyle.secondary
-    return Press(PressId(Action.CELL, cell_number(region.id, cell)), str(cell + 1), style=style)
+    return Button(ButtonId(Action.CELL, cell_number(region.id, cell)), str(cell + 1), style=style)
 
 
 # ---------------------------------------------------------------- forms
@@ -112,7 +112,7 @@ def words_form(region: Region, can_segment: bool) -> Form:
 
 
 def _form(action: Action, region: Region, title: str, first: Sequence[Label[Any]]) -> Form:
-    form = Form(title=title, custom_id=str(PressId(action, region.id)), timeout=None)
+    form = Form(title=title, custom_id=str(ButtonId(action, region.id)), timeout=None)
     prompt: Label[Any] = Label(
         text="What to paint there",
         description="The whole picture in words; flags such as --seed 7 work too.",

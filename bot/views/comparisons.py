@@ -9,9 +9,9 @@ from discord.ui import ActionRow, LayoutView
 from bot.spec import Comparison
 from bot.store.records import StoredImage
 from bot.text import shown
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 from bot.views.parts import row
-from bot.views.press import Press
+from bot.views.press import Button
 
 
 def labels(compare: Comparison) -> tuple[list[str], list[str]]:
@@ -30,11 +30,13 @@ def words(compare: Comparison) -> str:
     return shown(f"{across} × {compare.y} {', '.join(compare.rows)}" if compare.y else across, 400)
 
 
-def rows(compare: Comparison, images: Sequence[StoredImage], stars: Sequence[Press]) -> Iterator[ActionRow[LayoutView]]:
+def rows(
+    compare: Comparison, images: Sequence[StoredImage], stars: Sequence[Button]
+) -> Iterator[ActionRow[LayoutView]]:
     """A button for each picture, standing as the pictures stand; at most five rows of five, and one more below."""
     wide = len(compare.columns)
     for first in range(0, len(compare.cells), wide):
         here = [image for image in images if first <= image.ordinal < first + wide]
         if here:
-            yield row(*(Press(PressId(Action.PICK, image.id), f"U{image.ordinal + 1}") for image in here))
-    yield row(Press(PressId(Action.DELETE, images[0].id), "Delete", emoji="🗑️"), *stars)
+            yield row(*(Button(ButtonId(Action.PICK, image.id), f"U{image.ordinal + 1}") for image in here))
+    yield row(Button(ButtonId(Action.DELETE, images[0].id), "Delete", emoji="🗑️"), *stars)

@@ -9,13 +9,13 @@ RESAMPLINGS = {"lanczos": "Lanczos"}
 ARROWS = {"left": "⬅️", "right": "➡️", "up": "⬆️", "down": "⬇️"}
 
 
-def deed(job: Job) -> str:
+def title(job: Job) -> str:
     """ "Zoom Out 2x of #12"; nothing for what was painted from words."""
-    what = doing(job.kind, job.spec)
+    what = job_title(job.kind, job.spec)
     return what and f"{what}{_whence(job)}"
 
 
-def doing(kind: JobKind, spec: Spec) -> str:
+def job_title(kind: JobKind, spec: Spec) -> str:
     """ "Zoom Out 2x"; nothing for what is painted from words."""
     edit = spec.edit
     if isinstance(edit, InpaintEdit):

@@ -9,7 +9,7 @@ import discord
 
 from bot.grammar import Draft, plain
 from bot.spec import Spec
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 
 
 class Form(discord.ui.Modal):
@@ -33,10 +33,10 @@ def remix(image_id: int, spec: Spec, action: Action = Action.REMIX) -> Form:
     ]
     if spec.edit is not None:  # its size follows from its picture
         del fields[3]
-    return _form(title, PressId(action, image_id), fields)
+    return _form(title, ButtonId(action, image_id), fields)
 
 
-def offer(press: PressId, draft: Draft) -> Form:
+def offer(press: ButtonId, draft: Draft) -> Form:
     """What was offered, filled in and ready to be painted or changed."""
     size = f"{draft.width}x{draft.height}" if draft.width else ""
     size = f"{draft.ar[0]:g}:{draft.ar[1]:g}" if draft.ar else size
@@ -71,16 +71,16 @@ def zoom(image_id: int, prompt: str) -> Form:
         _line("ratio", "Ratio, such as 3:2 (empty: as it is)", "", 11),
         _prompt(prompt, required=False),
     ]
-    return _form("Custom Zoom", PressId(Action.ZOOM_CUSTOM, image_id), fields)
+    return _form("Custom Zoom", ButtonId(Action.ZOOM_CUSTOM, image_id), fields)
 
 
-def vary(press: PressId, prompt: str) -> Form:
+def vary(press: ButtonId, prompt: str) -> Form:
     """How near the new pictures are to the old one, and what they show."""
     near = _choice("strength", "How near", {"subtle": "Subtle: the same, told again", "strong": "Strong: its idea"})
     return _form("Vary a picture", press, [near, _prompt(prompt, required=False)])
 
 
-def upscale(press: PressId, prompt: str) -> Form:
+def upscale(press: ButtonId, prompt: str) -> Form:
     """How large, and whether detail may be added."""
     scale = _choice("scale", "How large", {"2": "2x as wide and high", "4": "4x as wide and high"})
     mode = _choice("mode", "How", {"faithful": "Faithful: nothing added", "creative": "Creative: new detail, by words"})
@@ -94,7 +94,7 @@ def _choice(name: str, label: str, options: Mapping[str, str]) -> discord.ui.Lab
     return discord.ui.Label(text=label, component=discord.ui.RadioGroup(custom_id=name, options=buttons))
 
 
-def _form(title: str, press: PressId, fields: Sequence[discord.ui.Item[Form]]) -> Form:
+def _form(title: str, press: ButtonId, fields: Sequence[discord.ui.Item[Form]]) -> Form:
     form = Form(title=title, custom_id=str(press), timeout=None)
     for each in fields:
         form.add_item(each)

@@ -79,7 +79,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PressId:
+class ButtonId:
     """One button's meaning."""
 
     action: Action
@@ -98,7 +98,7 @@ class PressId:
 
 
 @dataclass(frozen=True, slots=True)
-class ChoiceId:
+class SelectId:
     """One select's meaning; `action` is None for one that this version does not know."""
 
     action: Action | None

@@ -15,12 +15,12 @@ from bot.spec import Comparison, Spec
 from bot.store.records import Job, StoredImage
 from bot.text import shown
 from bot.views import comparisons, deeds, single
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 from bot.views.parts import ACCENT, BROKEN, DONE
 from bot.views.parts import gallery as _gallery
 from bot.views.parts import row as _row
 from bot.views.parts import view as _view
-from bot.views.press import Press
+from bot.views.press import Button
 from engine import mini, tags
 from engine.types import ModelInfo
 
@@ -64,7 +64,7 @@ class Layouts:
         ]
         if preview:
             parts.append(_gallery(preview, "Preview of a picture that is still being painted"))
-        parts.append(_row(Press(PressId(Action.CANCEL, job.id), "Cancel", emoji="✖️")))
+        parts.append(_row(Button(ButtonId(Action.CANCEL, job.id), "Cancel", emoji="✖️")))
         return _view(parts, ACCENT)
 
     def grid(
@@ -76,17 +76,17 @@ class Layouts:
         if len(images) == 1:
             return self.single(job, images[0], filename, note=note, stars=stars)
         first = images[0].id
-        pick = [Press(PressId(Action.PICK, image.id), f"U{n}") for n, image in enumerate(images[:4], 1)]
-        vary = [Press(PressId(Action.VARY, image.id), f"V{n}") for n, image in enumerate(images[:4], 1)]
+        pick = [Button(ButtonId(Action.PICK, image.id), f"U{n}") for n, image in enumerate(images[:4], 1)]
+        vary = [Button(ButtonId(Action.VARY, image.id), f"V{n}") for n, image in enumerate(images[:4], 1)]
         return _view(
             [
                 TextDisplay(_noted(self.headline(job), self._hint(job.spec), job.spec.note, note)),
                 _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images)),
-                _row(*pick, Press(PressId(Action.REROLL, first), "", emoji="🔄")),
-                _row(*vary, Press(PressId(Action.REMIX, first), "Remix", emoji="🎛️")),
+                _row(*pick, Button(ButtonId(Action.REROLL, first), "", emoji="🔄")),
+                _row(*vary, Button(ButtonId(Action.REMIX, first), "Remix", emoji="🎛️")),
                 _row(
-                    Press(PressId(Action.SEED, first), "Seed", emoji="🌱"),
-                    Press(PressId(Action.DELETE, first), "Delete", emoji="🗑️"),
+                    Button(ButtonId(Action.SEED, first), "Seed", emoji="🌱"),
+                    Button(ButtonId(Action.DELETE, first), "Delete", emoji="🗑️"),
                     *single.star(job.id, stars),
                 ),
             ],
@@ -128,14 +128,14 @@ class Layouts:
 
     def poster(self, job: Job, filename: str, stars: int) -> LayoutView:
         """A starred job in the gallery, with the way to its buttons."""
-        show = Press(PressId(Action.SHOW, job.id), "Show")
+        show = Button(ButtonId(Action.SHOW, job.id), "Show")
         words = f"{self.headline(job)}\n-# {stars} ⭐ in <#{job.channel_id}>"
         return _view([TextDisplay(words), _gallery(filename, alt_text(job)), _row(show)], DONE)
 
     def ended(self, job: Job, sentence: str) -> LayoutView:
         """A job without a picture: what happened, that nothing was charged, and a way to try again."""
         text = f"{self.headline(job)}\n{sentence}\n-# Nothing was charged."
-        return _view([TextDisplay(text), _row(Press(PressId(Action.AGAIN, job.id), "Try again", emoji="🔄"))], BROKEN)
+        return _view([TextDisplay(text), _row(Button(ButtonId(Action.AGAIN, job.id), "Try again", emoji="🔄"))], BROKEN)
 
     def history(self, rows: Sequence[tuple[Job, str | None]], older_than: int | None) -> LayoutView:
         """A page of jobs, each with its thumbnail's file name (None when it has no picture)."""
@@ -144,27 +144,27 @@ class Layouts:
             text = (
                 f"{self.headline(job, 200)}\n-# #{job.id} · {STATE_WORDS[job.state]} · <t:{job.created_at // 1000}:R>"
             )
-            show = Press(PressId(Action.SHOW, job.id), "Show")
+            show = Button(ButtonId(Action.SHOW, job.id), "Show")
             if thumbnail is None:
                 parts.append(TextDisplay(text))
             else:
                 parts.append(Section(text, accessory=Thumbnail(f"attachment://{thumbnail}", description=alt_text(job))))
                 parts.append(_row(show))
         if older_than is not None:
-            parts += [Separator(), _row(Press(PressId(Action.OLDER, older_than), "Older", emoji="▶️"))]
+            parts += [Separator(), _row(Button(ButtonId(Action.OLDER, older_than), "Older", emoji="▶️"))]
         return _view(parts, ACCENT)
 
     def queue(self, rows: Iterable[tuple[Job, Painting]]) -> LayoutView:
         """One's own jobs on their way, each with its Cancel."""
         parts: list[discord.ui.Item[LayoutView]] = []
         for job, state in rows:
-            cancel = Press(PressId(Action.CANCEL, job.id), "Cancel", emoji="✖️")
+            cancel = Button(ButtonId(Action.CANCEL, job.id), "Cancel", emoji="✖️")
             parts.append(Section(f"{self.headline(job, 200)}\n{progress_line(state)}", accessory=cast(Any, cancel)))
         return _view(parts, ACCENT)
 
     def headline(self, job: Job, limit: int = PROMPT_SHOWN) -> str:
         """The prompt, the flags that paste it back, and whose it is."""
-        done = deeds.deed(job)
+        done = deeds.title(job)
         title = shown(job.spec.prompt, limit) or done or "(no prompt)"
         relax = " · relax" if job.lane == "relax" else ""
         return f"**{title}**\n-# {self._flags(job, done)}{relax} · <@{job.user_id}>"
@@ -210,7 +210,7 @@ class Layouts:
         return self.paste_line(plain.evolve(width=info.width, height=info.height) if info else plain)
 
 
-def notice(text: str, *buttons: Press) -> LayoutView:
+def notice(text: str, *buttons: Button) -> LayoutView:
     """A short answer, with buttons if any."""
     return _view([TextDisplay(text), *([_row(*buttons)] if buttons else [])], ACCENT)
 
@@ -240,8 +240,8 @@ class Quote:
 def batch(number: int, quote: Quote) -> LayoutView:
     """Ask before several jobs, or a dear one, are started."""
     label = f"Paint {quote.jobs}" if quote.jobs > 1 else "Paint it"
-    yes = Press(PressId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")
-    return notice(_noted(quote.text(), quote.note), yes, Press(PressId(Action.DISMISS, number), "Not now"))
+    yes = Button(ButtonId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")
+    return notice(_noted(quote.text(), quote.note), yes, Button(ButtonId(Action.DISMISS, number), "Not now"))
 
 
 def credits_text(amount_mc: int) -> str:
@@ -263,7 +263,7 @@ def progress_line(state: Painting) -> str:
 
 def alt_text(job: Job) -> str:
     count = "A picture" if job.spec.num_images == 1 else f"{job.spec.num_images} pictures"
-    done = f"{deeds.deed(job)}: " if job.spec.edit else ""
+    done = f"{deeds.title(job)}: " if job.spec.edit else ""
     words = f" painted from the prompt: {job.spec.prompt}" if job.spec.prompt else ""
     return f"{done}{count}{words}"[:ALT_TEXT]
 

@@ -13,10 +13,10 @@ from bot.store.audit import AuditEntry
 from bot.store.moderation import Appeal, Ban, BlockedWord, Pause, Rules
 from bot.store.records import Job
 from bot.text import shown
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 from bot.views.layouts import STATE_WORDS, credits_text
 from bot.views.parts import ACCENT
-from bot.views.press import Press
+from bot.views.press import Button
 
 ROOM = 3500  # characters of one list; a message holds 4,000 in all
 WORD_ACTIONS = {"block": "refused", "age": "only in age-restricted channels", "flag": "noted in the audit log"}
@@ -112,8 +112,8 @@ def appeal(asked: Appeal) -> LayoutView:
     )
     if asked.state != "open":
         return view([TextDisplay(f"{text}\n**{asked.state.capitalize()}** by <@{asked.actor_id}>")])
-    yes = Press(PressId(Action.APPROVE, asked.id), "Approve", emoji="✅")
-    no = Press(PressId(Action.DENY, asked.id), "Deny", emoji="🚫")
+    yes = Button(ButtonId(Action.APPROVE, asked.id), "Approve", emoji="✅")
+    no = Button(ButtonId(Action.DENY, asked.id), "Deny", emoji="🚫")
     return view([TextDisplay(text), ActionRow(*cast(tuple[Any, ...], (yes, no)))])
 
 
@@ -124,7 +124,7 @@ def jobs(rows: Sequence[Job], more: int) -> LayoutView:
         words = "(private)" if job.private else shown(job.spec.prompt, 150) or "(no prompt)"
         where = f"<#{job.channel_id}>" if job.guild_id else "direct messages"
         line = f"#{job.id} <@{job.user_id}> in {where}, {STATE_WORDS[job.state]}, <t:{job.created_at // 1000}:R>"
-        cancel = Press(PressId(Action.STOP, job.id), "Cancel", emoji="✖️")
+        cancel = Button(ButtonId(Action.STOP, job.id), "Cancel", emoji="✖️")
         parts.append(Section(f"{line}\n{words}", accessory=cast(Any, cancel)))
     if more:
         parts.append(TextDisplay(f"-# … and {more} more"))

@@ -9,11 +9,11 @@ from typing import Any
 import discord
 from discord.ui import ActionRow, LayoutView, Separator, TextDisplay
 
-from bot.views.choose import Choose, row_of
+from bot.views.choose import Select, row_of
 from bot.views.forms import Form
-from bot.views.ids import Action, ChoiceId, PressId
+from bot.views.ids import Action, ButtonId, SelectId
 from bot.views.parts import ACCENT, view
-from bot.views.press import Press
+from bot.views.press import Button
 
 SHORT, LONG = discord.TextStyle.short, discord.TextStyle.paragraph
 
@@ -31,32 +31,32 @@ def frame(tabs: Sequence[Tab], number: int, parts: Sequence[Any], note: str = ""
     """One page below the list of all; `note` says what was just changed."""
     pages = [(f"{tab.emoji} {tab.label}", str(n)) for n, tab in enumerate(tabs)]
     about = [tab.about for tab in tabs]
-    choice = ChoiceId(Action.PANEL, 0)
+    choice = SelectId(Action.PANEL, 0)
     top: list[Any] = [
         TextDisplay(f"## {tabs[number].emoji} {tabs[number].label}\n{tabs[number].about}"),
-        row_of(Choose.text(choice, pages, now=(str(number),), notes=about)),
+        row_of(Select.text(choice, pages, now=(str(number),), notes=about)),
     ]
     end: list[Any] = [Separator(), TextDisplay(f"✅ {note}")] if note else []
     return view([*top, *parts, *end], ACCENT)
 
 
-def buttons(*row: Press) -> ActionRow[LayoutView]:
+def buttons(*row: Button) -> ActionRow[LayoutView]:
     """Up to five side by side."""
     cells: tuple[Any, ...] = row
     return ActionRow(*cells)
 
 
-def button(action: Action, number: int, label: str, *, on: bool | None = None, danger: bool = False) -> Press:
+def button(action: Action, number: int, label: str, *, on: bool | None = None, danger: bool = False) -> Button:
     """A button of the panel; with `on` it is a switch and says so."""
     style = discord.ButtonStyle.danger if danger else discord.ButtonStyle.secondary
     if on is not None:
         label, style = f"{label}: {'on' if on else 'off'}", discord.ButtonStyle.success if on else style
-    return Press(PressId(action, number), label, style=style)
+    return Button(ButtonId(action, number), label, style=style)
 
 
 def ask(title: str, action: Action, number: int, *fields: discord.ui.TextInput[Form]) -> Form:
     """A form whose answer goes to the client's handler of `action`."""
-    form = Form(title=title[:45], custom_id=str(PressId(action, number)), timeout=None)
+    form = Form(title=title[:45], custom_id=str(ButtonId(action, number)), timeout=None)
     for each in fields:
         form.add_item(each)
     return form

@@ -8,7 +8,7 @@ from typing import Any, cast
 import discord
 from discord.ui import ActionRow, Container, LayoutView, MediaGallery
 
-from bot.views.press import Press
+from bot.views.press import Button
 
 ACCENT = discord.Colour(0x5B8DEF)
 DONE = discord.Colour(0x57A773)
@@ -21,7 +21,7 @@ def gallery(filename: str, description: str, *, spoiler: bool = False) -> MediaG
     return MediaGallery(item)
 
 
-def row(*buttons: Press) -> ActionRow[LayoutView]:
+def row(*buttons: Button) -> ActionRow[LayoutView]:
     """Up to five buttons side by side."""
     return ActionRow(*cast(tuple[Any, ...], buttons))  # a DynamicItem is an Item[BaseView] to the type checker
 

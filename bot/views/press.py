@@ -7,18 +7,18 @@ from typing import Any, Protocol, Self, cast
 
 import discord
 
-from bot.views.ids import TEMPLATE, Action, PressId
+from bot.views.ids import TEMPLATE, Action, ButtonId
 
 
-class Pressable(Protocol):
+class ButtonClient(Protocol):
     """The client, as buttons see it."""
 
-    async def pressed(self, interaction: discord.Interaction[Any], press: PressId) -> None:
+    async def pressed(self, interaction: discord.Interaction[Any], press: ButtonId) -> None:
         """Carry out a press; reports every error to the person itself."""
         ...
 
 
-class Press(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMPLATE):
+class Button(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMPLATE):
     """A button that asks the client for `press`.
 
     discord.py only logs what a dynamic item's callback raises, and drops the class for the whole bot when a view that
@@ -27,7 +27,7 @@ class Press(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMPLATE):
 
     def __init__(
         self,
-        press: PressId,
+        press: ButtonId,
         label: str,
         *,
         style: discord.ButtonStyle = discord.ButtonStyle.secondary,
@@ -43,8 +43,8 @@ class Press(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMPLATE):
     async def from_custom_id(
         cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
-        press = PressId.parse(match.group())
-        return cls(press or PressId(Action.SHOW, 0), "?")
+        press = ButtonId.parse(match.group())
+        return cls(press or ButtonId(Action.SHOW, 0), "?")
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        await cast(Pressable, interaction.client).pressed(interaction, self.press)
+        await cast(ButtonClient, interaction.client).pressed(interaction, self.press)

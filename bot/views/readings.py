@@ -10,9 +10,9 @@ from discord.ui import LayoutView, Section, TextDisplay, Thumbnail
 
 from bot.parameters import Parameters
 from bot.text import shown
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 from bot.views.parts import ACCENT, row, view
-from bot.views.press import Press
+from bot.views.press import Button
 
 OFFERS = (Action.OFFER_1, Action.OFFER_2, Action.OFFER_3, Action.OFFER_4)
 PROMPT_SHOWN = 600  # characters each; a message holds 4,000
@@ -24,7 +24,7 @@ def described(number: int, prompts: Sequence[str]) -> LayoutView:
     lines = [f"**{n}.** {shown(prompt, PROMPT_SHOWN)}" for n, prompt in enumerate(prompts, 1)]
     text = "\n".join(["**What the picture shows**", *lines, "-# A button opens the form of /imagine with its words."])
     numbered = enumerate(OFFERS[: len(prompts)], 1)
-    buttons = [Press(PressId(action, number), str(n), emoji="🎨") for n, action in numbered]
+    buttons = [Button(ButtonId(action, number), str(n), emoji="🎨") for n, action in numbered]
     return view([_beside(text, "The picture that is described"), row(*buttons)], ACCENT)
 
 
@@ -33,8 +33,8 @@ def parameters(number: int, said: Parameters, changes: Sequence[str]) -> LayoutV
     parts: list[discord.ui.Item[LayoutView]] = [_beside("\n".join(_lines(said)), "The picture whose file was read")]
     if changes:
         parts.append(TextDisplay("\n".join(["**Run here**", *(f"- {shown(change, 300)}" for change in changes)])))
-    again = Press(PressId(Action.RERUN, number), "Run it again", style=discord.ButtonStyle.primary, emoji="🔁")
-    change = Press(PressId(Action.OFFER_1, number), "Change it first", emoji="🎛️")
+    again = Button(ButtonId(Action.RERUN, number), "Run it again", style=discord.ButtonStyle.primary, emoji="🔁")
+    change = Button(ButtonId(Action.OFFER_1, number), "Change it first", emoji="🎛️")
     parts.append(row(*([again] if said.prompt else []), change))
     return view(parts, ACCENT)
 

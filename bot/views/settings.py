@@ -12,11 +12,11 @@ from discord.ui import ActionRow, LayoutView, Section, Separator, TextDisplay
 from bot.errors import BadInput
 from bot.store.choices import Preferences
 from bot.text import shown
-from bot.views.choose import Choose, row_of
+from bot.views.choose import Select, row_of
 from bot.views.forms import Form
-from bot.views.ids import Action, ChoiceId, PressId
+from bot.views.ids import Action, ButtonId, SelectId
 from bot.views.parts import ACCENT, view
-from bot.views.press import Press
+from bot.views.press import Button
 
 SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
 AS_IT_IS = "-"  # value of the option that sets nothing
@@ -89,7 +89,9 @@ def panel(mine: Preferences, models: Sequence[str]) -> LayoutView:
 
 def suffix_form(mine: Preferences) -> Form:
     """The words behind every prompt, to be changed."""
-    form = Form(title="Words behind every prompt", custom_id=str(PressId(Action.SETTING, Setting.SUFFIX)), timeout=None)
+    form = Form(
+        title="Words behind every prompt", custom_id=str(ButtonId(Action.SETTING, Setting.SUFFIX)), timeout=None
+    )
     form.add_item(
         discord.ui.TextInput(
             label="Words, such as: soft light, film grain",
@@ -114,21 +116,21 @@ def _list(setting: Setting, name: str, options: Sequence[tuple[str, str]], now: 
     usual = (f"{name}: as the server or the model has it", AS_IT_IS)
     labelled = [(f"{name}: {label}", value) for label, value in options if value != now]
     own = [(f"{name}: {now}", now)] if now else []  # kept also when this version does not offer it
-    choice = ChoiceId(Action.SETTING, setting)
-    return row_of(Choose.text(choice, [usual, *own, *labelled], now=(now or AS_IT_IS,)))
+    choice = SelectId(Action.SETTING, setting)
+    return row_of(Select.text(choice, [usual, *own, *labelled], now=(now or AS_IT_IS,)))
 
 
 def _steps(setting: Setting, name: str, steps: Sequence[tuple[int, str]], now: int) -> ActionRow[LayoutView]:
     options = [(f"{name}: {percent} %, {what}", str(percent)) for percent, what in steps]
     if now not in dict(steps):
         options.append((f"{name}: {now} %", str(now)))
-    return row_of(Choose.text(ChoiceId(Action.SETTING, setting), options, now=(str(now),)))
+    return row_of(Select.text(SelectId(Action.SETTING, setting), options, now=(str(now),)))
 
 
 def _switch(setting: Setting, name: str, on: bool) -> Any:
     style = discord.ButtonStyle.success if on else discord.ButtonStyle.secondary
-    return Press(PressId(Action.SETTING, setting), f"{name}: {'on' if on else 'off'}", style=style)
+    return Button(ButtonId(Action.SETTING, setting), f"{name}: {'on' if on else 'off'}", style=style)
 
 
 def _button(setting: Setting, label: str) -> Any:
-    return Press(PressId(Action.SETTING, setting), label)
+    return Button(ButtonId(Action.SETTING, setting), label)

@@ -9,9 +9,9 @@ from discord.ui import ActionRow, LayoutView, Section, TextDisplay, Thumbnail
 
 from bot.store.choices import Style
 from bot.text import shown
-from bot.views.ids import Action, PressId
+from bot.views.ids import Action, ButtonId
 from bot.views.parts import ACCENT, view
-from bot.views.press import Press
+from bot.views.press import Button
 
 PAGE = 5
 EMPTY = (
@@ -41,4 +41,4 @@ def gallery(styles: Sequence[Style], pictured: Collection[str], page: int, total
 
 
 def _turn(page: int, label: str, emoji: str) -> Any:
-    return Press(PressId(Action.STYLES, page), label, emoji=emoji)
+    return Button(ButtonId(Action.STYLES, page), label, emoji=emoji)

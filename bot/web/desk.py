@@ -9,27 +9,27 @@ import discord
 from bot import conversation, pictures, redraw, regions
 from bot.client import Client
 from bot.errors import BadInput, MissingPermission, NotFound
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.store.records import NewJob
 from bot.store.regions import EditorPass, Region
 from bot.uploads import check_size, read_layers
 from bot.views import layouts
-from bot.web.server import Costly, Sheet
+from bot.web.server import EditorPage, PriceChanged
 
 SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
 NOBODY = discord.AllowedMentions.none()
 ONE_JOB = "The editor paints one job. Take out the choices in braces and --repeat."
 
 
-class DiscordDesk:
+class DiscordEditorService:
     """The desk of one bot; see `bot.web.server.Desk`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def open(self, token: str) -> Sheet | None:
+    async def open(self, token: str) -> EditorPage | None:
         found = await self._client.studio.choosing.look(token)
-        return Sheet(prompt=found.region.prompt) if found else None
+        return EditorPage(prompt=found.region.prompt) if found else None
 
     async def picture(self, token: str) -> bytes | None:
         found = await self._client.studio.choosing.look(token)
@@ -54,7 +54,7 @@ class DiscordDesk:
     async def _start(self, found: EditorPass, data: bytes, line: str, agreed: bool) -> None:
         """Queue the job and show it in its channel. Raises: UserError, EngineError; nothing was queued then."""
         region = found.region
-        asker = await asker_of(self._client, region)
+        asker = await actor_of(self._client, region)
         check_size(len(data))
         mask = await asyncio.to_thread(lambda: regions.from_editor(read_layers(data), region.size))
         order = await redraw.order(self._client, asker, region, mask, line, None)
@@ -63,7 +63,7 @@ class DiscordDesk:
         spec = order.specs[0]
         price = conversation.price_mc(self._client, spec)
         if price > conversation.UNASKED_MC and not agreed:
-            raise Costly(f"This costs {layouts.credits_text(price)}. Press Paint once more to agree.")
+            raise PriceChanged(f"This costs {layouts.credits_text(price)}. Press Paint once more to agree.")
         await self._client.studio.moderation.check(asker, [spec.prompt], [spec.negative_prompt])
         message = None if region.private else await self._message(region)
         try:
@@ -74,7 +74,7 @@ class DiscordDesk:
             raise
 
     async def _submit(
-        self, asker: Asker, found: EditorPass, order: conversation.Order, message: discord.Message | None
+        self, asker: Actor, found: EditorPass, order: conversation.Order, message: discord.Message | None
     ) -> None:
         region, studio = found.region, self._client.studio
         job = await studio.jobs.submit(
@@ -108,11 +108,11 @@ class DiscordDesk:
             ) from None
 
 
-async def asker_of(client: Client, region: Region) -> Asker:
+async def actor_of(client: Client, region: Region) -> Actor:
     """Who sends a mask, as they are now: the link may be an hour old. Raises: NotFound, MissingPermission."""
     operator = region.user_id in client.studio.settings.operators
     if not region.guild_id:
-        return Asker(user_id=region.user_id, guild_id=0, channel_id=region.channel_id, is_operator=operator)
+        return Actor(user_id=region.user_id, guild_id=0, channel_id=region.channel_id, is_operator=operator)
     guild = client.get_guild(region.guild_id)
     if guild is None:
         raise NotFound("Easel is not in that server any more.")
@@ -123,13 +123,13 @@ async def asker_of(client: Client, region: Region) -> Asker:
         raise NotFound("You or the channel are not in that server any more.") from None
     except discord.Forbidden:
         raise MissingPermission("I cannot see that channel any more. Ask an admin, or use another one.") from None
-    return Asker(
+    return Actor(
         user_id=region.user_id,
         guild_id=region.guild_id,
         channel_id=region.channel_id,
         role_ids=frozenset(role.id for role in member.roles),
         is_admin=channel.permissions_for(member).manage_guild,
         is_operator=operator,
-        nsfw=isinstance(channel, conversation.AGED) and channel.is_nsfw(),
+        nsfw=isinstance(channel, conversation.AGE_RESTRICTED) and channel.is_nsfw(),
         parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
     )

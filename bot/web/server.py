@@ -41,23 +41,23 @@ HEADERS = {
 }
 
 
-class Costly(UserError):
+class PriceChanged(UserError):
     """The job costs more than one expects; it is started when it is asked for again."""
 
     code = "costly"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class EditorPage:
     """What the page begins with."""
 
     prompt: str
 
 
-class Desk(Protocol):
+class EditorService(Protocol):
     """What happens behind the page. Each method gives None for a token that is unknown, used or too old."""
 
-    async def open(self, token: str) -> Sheet | None: ...
+    async def open(self, token: str) -> EditorPage | None: ...
 
     async def picture(self, token: str) -> bytes | None:
         """The picture to be marked, as WebP."""
@@ -74,7 +74,7 @@ class Desk(Protocol):
 class EditorServer:
     """Listens on `host` and `port` (0 = any). `address` is where browsers find it, or "auto" for just there."""
 
-    def __init__(self, desk: Desk, *, host: str, port: int, address: str) -> None:
+    def __init__(self, desk: EditorService, *, host: str, port: int, address: str) -> None:
         self._desk, self._host, self._port, self._address = desk, host, port, address.rstrip("/")
         self._runner: web.AppRunner | None = None
         self._base = "/mask/"
@@ -150,7 +150,7 @@ class EditorServer:
                 raise web.HTTPNotFound
         except web.HTTPRequestEntityTooLarge:
             return _said(TOO_LARGE, 422)
-        except Costly as question:
+        except PriceChanged as question:
             return _said(str(question), 409)
         except (UserError, EngineError) as refusal:
             return _said(str(refusal), 422)

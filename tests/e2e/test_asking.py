@@ -7,21 +7,21 @@ import pytest
 
 from bot.client import Client
 from bot.commands.admin.guard import guarded
-from bot.conversation import asker_of
+from bot.conversation import actor_of
 from bot.demo import Stage
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from tests.e2e.screen import words
 
 
 @pytest.fixture
-async def heard(studio: Stage) -> list[Asker]:
+async def heard(studio: Stage) -> list[Actor]:
     """What a command hears of who asks; a second one is for admins only."""
-    askers: list[Asker] = []
+    askers: list[Actor] = []
 
     @studio.bot.tree.command()
     async def hear(interaction: discord.Interaction[Client]) -> None:
         """Listen."""
-        askers.append(asker_of(interaction))
+        askers.append(actor_of(interaction))
         await interaction.response.send_message("heard")
 
     @studio.bot.tree.command()
@@ -34,7 +34,7 @@ async def heard(studio: Stage) -> list[Asker]:
     return askers
 
 
-async def test_a_member_an_admin_and_their_roles(studio: Stage, heard: list[Asker]) -> None:
+async def test_a_member_an_admin_and_their_roles(studio: Stage, heard: list[Actor]) -> None:
     for who in ("Ann", "Ada"):
         await studio.members[who].slash(studio.channel, "hear")
     ann, ada = heard
@@ -43,7 +43,7 @@ async def test_a_member_an_admin_and_their_roles(studio: Stage, heard: list[Aske
     assert (len(ada.role_ids), ada.is_admin, ada.is_operator, ada.may_administer) == (2, True, False, True)
 
 
-async def test_only_admins_and_operators_rule(studio: Stage, heard: list[Asker]) -> None:
+async def test_only_admins_and_operators_rule(studio: Stage, heard: list[Actor]) -> None:
     refused = await studio.members["Ann"].slash(studio.channel, "rule")
     assert "Manage Server" in words(refused.response)
     assert refused.response.ephemeral

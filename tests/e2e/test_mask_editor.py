@@ -18,7 +18,7 @@ from PIL import Image
 
 from bot.config import Settings
 from bot.demo import Stage
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.store.regions import TOKEN_MS
 from tests.e2e.screen import paint, parts, picture, press, words
 from tests.e2e.test_regions_chosen import credits_of, job_of, mask_of, png, redrawn
@@ -147,7 +147,7 @@ async def test_what_is_dear_says_its_price_first(studio: Stage) -> None:
 async def test_a_banned_person_is_refused_on_the_page_too(studio: Stage) -> None:
     link = link_of(await opened(studio, "Ben"))
     ada, ben, server = studio.members["Ada"], studio.members["Ben"], studio.guild.id
-    admin = Asker(user_id=ada.id, guild_id=server, channel_id=studio.channel.id, is_admin=True)
+    admin = Actor(user_id=ada.id, guild_id=server, channel_id=studio.channel.id, is_admin=True)
     await studio.bot.studio.moderation.ban(admin, server, ben.id, "rude", None)
     status, said = await post(link, form(marked()))
     assert status == 422
@@ -165,7 +165,7 @@ async def test_who_left_the_server_is_refused(studio: Stage) -> None:
 
 async def test_a_blocked_word_is_refused_on_the_page_too(studio: Stage) -> None:
     link = link_of(await opened(studio))
-    admin = Asker(user_id=1, guild_id=studio.guild.id, channel_id=studio.channel.id, is_admin=True)
+    admin = Actor(user_id=1, guild_id=studio.guild.id, channel_id=studio.channel.id, is_admin=True)
     await studio.bot.studio.moderation.add_word(admin, studio.guild.id, "gun", "block")
     status, said = await post(link, form(marked(), "a gun"))
     assert (status, "gun" in said) == (422, True)

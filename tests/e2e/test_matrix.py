@@ -11,8 +11,8 @@ import pytest
 from bot.config import Settings
 from bot.demo import Stage, stage
 from bot.views import layouts
-from bot.views.ids import Action, PressId
-from bot.views.press import Press
+from bot.views.ids import Action, ButtonId
+from bot.views.press import Button
 from engine.fake import FakeEngine
 from tests.e2e.screen import paint, press
 from tests.e2e.test_moderation import said
@@ -138,8 +138,8 @@ async def forged(town: Town, role: str, action: Action, number: int) -> str:
     """Press a button made up by its id; what is answered, pictures as "[picture]"."""
     who, channel = town.place(role)
     there = town.studio.bot.get_partial_messageable(channel.id)
-    message = await there.send(view=layouts.notice("forged", Press(PressId(action, number), "press")))
-    result = await who.click(message, custom_id=str(PressId(action, number)))
+    message = await there.send(view=layouts.notice("forged", Button(ButtonId(action, number), "press")))
+    result = await who.click(message, custom_id=str(ButtonId(action, number)))
     assert result.acknowledged, action
     await town.studio.idle()
     shown = [*result.followups, *([result.response] if result.response else [])]

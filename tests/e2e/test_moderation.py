@@ -226,13 +226,13 @@ async def test_without_an_audit_channel_there_is_no_appeal(studio: Stage) -> Non
 async def _forged(studio: Stage, who: str, custom_id: str) -> Any:
     """Press a button that we make ourselves, with any id."""
     from bot.views import layouts
-    from bot.views.ids import PressId
-    from bot.views.press import Press
+    from bot.views.ids import ButtonId
+    from bot.views.press import Button
 
-    press_id = PressId.parse(custom_id)
+    press_id = ButtonId.parse(custom_id)
     assert press_id is not None
     channel = studio.bot.get_partial_messageable(studio.channel.id)
-    message = await channel.send(view=layouts.notice("forged", Press(press_id, "press")))
+    message = await channel.send(view=layouts.notice("forged", Button(press_id, "press")))
     return await studio.members[who].click(message, custom_id=custom_id)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.demo import Stage
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.store import choices
 from bot.store.choices import Style
 from tests.e2e.screen import paint, parts, press, words
@@ -192,7 +192,7 @@ async def test_the_panel_works_after_a_restart(studio: Stage) -> None:
 )
 async def test_somebody_who_lost_the_right_is_refused(studio: Stage, page: str, custom_id: str, value: str) -> None:
     ada = studio.members["Ada"]
-    by = Asker(user_id=ada.id, guild_id=studio.guild.id, channel_id=1, is_admin=True)
+    by = Actor(user_id=ada.id, guild_id=studio.guild.id, channel_id=1, is_admin=True)
     await studio.bot.studio.moderation.add_word(by, studio.guild.id, "dragon", "flag")
     message = await open_panel(studio, page)
     studio.env.backend.guilds[studio.guild.id].members[ada.id].role_ids.clear()

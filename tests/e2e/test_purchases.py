@@ -11,7 +11,7 @@ import pytest
 
 from bot.config import Settings
 from bot.demo import Stage, stage
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.services.terms import Terms
 from bot.store.records import Quota
 from engine.fake import FakeEngine
@@ -40,7 +40,7 @@ async def paid(studio: Stage, guild_id: int | None = None, who: str = "Ann") -> 
 
 async def terms(studio: Stage, who: str = "Ann", guild_id: int | None = None) -> Terms:
     where = studio.guild.id if guild_id is None else guild_id
-    return await studio.bot.studio.quotas.terms(Asker(user_id=studio.members[who].id, guild_id=where, channel_id=1))
+    return await studio.bot.studio.quotas.terms(Actor(user_id=studio.members[who].id, guild_id=where, channel_id=1))
 
 
 async def test_a_pack_is_credited_once_and_consumed(shop: Stage) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.config import Settings
 from bot.demo import Stage, stage
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.services.terms import Terms
 from bot.store.audit import AuditQuery
 from bot.store.records import Quota
@@ -45,7 +45,7 @@ async def show_admin_to(studio: Stage, who: str) -> None:
 
 async def terms(studio: Stage, who: str = "Ann") -> Terms:
     guild_id = studio.guild.id
-    asker = Asker(user_id=studio.members[who].id, guild_id=guild_id, channel_id=1, role_ids=frozenset({guild_id}))
+    asker = Actor(user_id=studio.members[who].id, guild_id=guild_id, channel_id=1, role_ids=frozenset({guild_id}))
     return await studio.bot.studio.quotas.terms(asker)
 
 

@@ -15,7 +15,7 @@ from workbench import Workbench, asked, workbench
 
 from bot.errors import NotEnoughCredits, NotFound
 from bot.services.privacy import Privacy
-from bot.services.upkeep import LEFT_DAYS, Upkeep
+from bot.services.upkeep import LEFT_DAYS, Maintenance
 from bot.store import audit, choices, holdings, people, privacy
 from bot.store.choices import Preferences, ServerDefaults, Style
 from bot.store.clock import ManualClock
@@ -114,7 +114,7 @@ async def test_the_export_is_everything(tmp_path: Path, clock: ManualClock) -> N
         assert archive.left_out == []
         files = zipfile.ZipFile(io.BytesIO(parts[0]))
         tables = {name: json.loads(files.read(name)) for name in files.namelist() if name.startswith("data/")}
-        assert set(tables) == {f"data/{holding.table}.json" for holding in holdings.HOLDINGS}
+        assert set(tables) == {f"data/{holding.table}.json" for holding in holdings.PERSONAL}
         assert len(tables["data/job.json"]) == 31
         assert tables["data/job.json"][0]["spec"]["prompt"] == CANARY
         assert tables["data/preference.json"][0]["suffix"] == CANARY
@@ -151,13 +151,13 @@ def test_every_table_is_known_to_hold_something_of_a_person_or_nothing(tmp_path:
     migrate(tmp_path / "easel.db", 0)
     with closing(sqlite3.connect(tmp_path / "easel.db")) as db:
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    known = {holding.table for holding in holdings.HOLDINGS} | holdings.NOBODYS
+    known = {holding.table for holding in holdings.PERSONAL} | holdings.IMPERSONAL
     assert {table for table in tables if not table.startswith("sqlite_")} == known
 
 
 async def test_a_server_that_left_is_cleaned_after_thirty_days(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
-        upkeep = Upkeep(bench.store, service(bench, clock), clock, retention_days=0)
+        upkeep = Maintenance(bench.store, service(bench, clock), clock, retention_days=0)
         await bench.jobs.submit(asked(CANARY))
         await bench.jobs.submit(asked("elsewhere", guild_id=2))
         await bench.idle()
@@ -175,7 +175,7 @@ async def test_a_server_that_left_is_cleaned_after_thirty_days(tmp_path: Path, c
 
 async def test_a_server_that_returns_in_time_finds_everything(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
-        upkeep = Upkeep(bench.store, service(bench, clock), clock, retention_days=0)
+        upkeep = Maintenance(bench.store, service(bench, clock), clock, retention_days=0)
         await bench.jobs.submit(asked())
         await bench.idle()
         await bench.store.write(privacy.compare_guilds, frozenset(), clock.now_ms())  # it left while nobody listened
@@ -188,7 +188,7 @@ async def test_a_server_that_returns_in_time_finds_everything(tmp_path: Path, cl
 
 async def test_pictures_older_than_the_retention_are_forgotten(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
-        upkeep = Upkeep(bench.store, service(bench, clock), clock, retention_days=7)
+        upkeep = Maintenance(bench.store, service(bench, clock), clock, retention_days=7)
         await bench.jobs.submit(asked(CANARY))
         await bench.idle()
         await bench.store.backup(tmp_path / "backups" / f"before-0099-{clock.now_ms()}.db")
@@ -228,7 +228,7 @@ async def test_questions_that_nobody_answers_are_forgotten_after_a_day(tmp_path:
         old, young = asked(25), asked(23)
         for key in (f"batch:{old}", f"menu:{old}", f"announce:{old}", f"batch:{young}", "commands:7"):
             await bench.store.remember(key, "[5]")
-        await Upkeep(bench.store, service(bench, clock), clock, 0).once_a_day()
+        await Maintenance(bench.store, service(bench, clock), clock, 0).once_a_day()
         kept = [await bench.store.recall(key) for key in (f"batch:{old}", f"menu:{old}", f"announce:{old}")]
         assert kept == [None, None, None]
         assert [await bench.store.recall(key) for key in (f"batch:{young}", "commands:7")] == ["[5]", "[5]"]

@@ -10,7 +10,7 @@ from workbench import Postman, Workbench, asked, until, workbench
 
 from bot.services.ports import TryLater, Undeliverable
 from bot.store.clock import ManualClock
-from bot.store.records import Delivery
+from bot.store.records import OutboxEntry
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ async def test_what_is_delivered_while_the_outbox_looks_is_not_delivered_again(
     async with workbench(tmp_path, clock) as bench:
         look = bench.store.due_deliveries
 
-        async def late_answer(limit: int = 20) -> list[Delivery]:
+        async def late_answer(limit: int = 20) -> list[OutboxEntry]:
             owed = await look(limit)
             await asyncio.sleep(0.02)  # long enough for what is under way to end
             return owed

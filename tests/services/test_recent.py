@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from bot.services.recent import FRESH_MS, Recent
+from bot.services.recent import FRESH_MS, TTLCache
 from bot.store.clock import ManualClock
 
 
 async def test_one_read_serves_all_who_ask_at_once_and_soon_after() -> None:
     clock, reads = ManualClock(), 0
-    recent = Recent(clock)
+    recent = TTLCache(clock)
 
     async def load() -> int:
         nonlocal reads
@@ -31,7 +31,7 @@ async def test_one_read_serves_all_who_ask_at_once_and_soon_after() -> None:
 
 
 async def test_a_failed_read_is_tried_again() -> None:
-    recent = Recent(ManualClock())
+    recent = TTLCache(ManualClock())
 
     async def fail() -> int:
         raise OSError("gone")

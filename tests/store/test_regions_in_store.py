@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import NotFound, NotYours
-from bot.services.choosing import Choosing
+from bot.services.choosing import RegionSelection
 from bot.store.clock import ManualClock
 from bot.store.records import InputImage, StoredFile
 from bot.store.regions import KEPT_MS, TOKEN_MS, EditorPass, NewRegion, Region
@@ -20,13 +20,13 @@ SHA = "ab" * 32
 
 
 @pytest.fixture
-def choosing(store: Store, clock: ManualClock) -> Choosing:
-    found = Choosing(store, clock)
+def choosing(store: Store, clock: ManualClock) -> RegionSelection:
+    found = RegionSelection(store, clock)
     found.address = "https://easel.example"
     return found
 
 
-async def opened(choosing: Choosing, **changes: object) -> Region:
+async def opened(choosing: RegionSelection, **changes: object) -> Region:
     values: dict[str, object] = {
         "user_id": 10,
         "guild_id": 1,
@@ -38,14 +38,14 @@ async def opened(choosing: Choosing, **changes: object) -> Region:
     return await choosing.begin(NewRegion(**values | changes))  # type: ignore[arg-type]
 
 
-async def token_of(choosing: Choosing, region: Region, interaction_id: int = 5) -> str:
+async def token_of(choosing: RegionSelection, region: Region, interaction_id: int = 5) -> str:
     new = EditorPass(region=region, interaction_id=interaction_id, application_id=3, reply_token="secret")
     link = await choosing.link(new)
     assert link is not None
     return link.removeprefix("https://easel.example/mask/")
 
 
-async def test_cells_are_chosen_and_taken_back(choosing: Choosing) -> None:
+async def test_cells_are_chosen_and_taken_back(choosing: RegionSelection) -> None:
     region = await opened(choosing)
     for cell in (0, 4, 8, 4):
         region = await choosing.press(region.id, cell, 10)
@@ -53,13 +53,13 @@ async def test_cells_are_chosen_and_taken_back(choosing: Choosing) -> None:
     assert await choosing.get(region.id, 10) == region
 
 
-async def test_no_press_is_lost_when_many_come_at_once(choosing: Choosing) -> None:
+async def test_no_press_is_lost_when_many_come_at_once(choosing: RegionSelection) -> None:
     region = await choosing.divide((await opened(choosing)).id, 5, 10)
     await asyncio.gather(*(choosing.press(region.id, cell, 10) for cell in range(25)))
     assert (await choosing.get(region.id, 10)).cells == set(range(25))
 
 
-async def test_another_grid_begins_empty_and_has_only_its_cells(choosing: Choosing) -> None:
+async def test_another_grid_begins_empty_and_has_only_its_cells(choosing: RegionSelection) -> None:
     region = await opened(choosing)
     await choosing.press(region.id, 3, 10)
     assert (await choosing.divide(region.id, 5, 10)).cells == frozenset()
@@ -67,7 +67,7 @@ async def test_another_grid_begins_empty_and_has_only_its_cells(choosing: Choosi
     assert (await choosing.press(region.id, 9, 10)).cells == frozenset()
 
 
-async def test_a_region_is_its_persons_only(choosing: Choosing) -> None:
+async def test_a_region_is_its_persons_only(choosing: RegionSelection) -> None:
     region = await opened(choosing)
     for attempt in (choosing.get(region.id, 11), choosing.press(region.id, 0, 11), choosing.divide(region.id, 5, 11)):
         with pytest.raises(NotYours):
@@ -76,7 +76,7 @@ async def test_a_region_is_its_persons_only(choosing: Choosing) -> None:
         await choosing.get(region.id + 1, 10)
 
 
-async def test_a_link_is_used_once_whoever_is_first(choosing: Choosing) -> None:
+async def test_a_link_is_used_once_whoever_is_first(choosing: RegionSelection) -> None:
     token = await token_of(choosing, await opened(choosing))
     assert await choosing.look(token) is not None
     used = await asyncio.gather(*(choosing.use(token) for _ in range(20)))
@@ -85,7 +85,7 @@ async def test_a_link_is_used_once_whoever_is_first(choosing: Choosing) -> None:
 
 
 async def test_a_refused_link_is_good_again_and_a_finished_one_holds_no_secret(
-    choosing: Choosing, tmp_path: Path
+    choosing: RegionSelection, tmp_path: Path
 ) -> None:
     token = await token_of(choosing, await opened(choosing))
     await choosing.use(token)
@@ -98,7 +98,7 @@ async def test_a_refused_link_is_good_again_and_a_finished_one_holds_no_secret(
         assert db.execute("SELECT reply_token FROM mask_token").fetchall() == [(None,)]
 
 
-async def test_a_link_ends_after_an_hour(choosing: Choosing, clock: ManualClock) -> None:
+async def test_a_link_ends_after_an_hour(choosing: RegionSelection, clock: ManualClock) -> None:
     token = await token_of(choosing, await opened(choosing))
     clock.advance(TOKEN_MS / 1000 - 1)
     assert await choosing.look(token) is not None
@@ -107,7 +107,7 @@ async def test_a_link_ends_after_an_hour(choosing: Choosing, clock: ManualClock)
     assert await choosing.use(token) is None
 
 
-async def test_the_database_does_not_hold_the_token(choosing: Choosing, tmp_path: Path) -> None:
+async def test_the_database_does_not_hold_the_token(choosing: RegionSelection, tmp_path: Path) -> None:
     token = await token_of(choosing, await opened(choosing))
     assert len(token) == 43
     for name in ("easel.db", "easel.db-wal"):
@@ -115,20 +115,20 @@ async def test_the_database_does_not_hold_the_token(choosing: Choosing, tmp_path
 
 
 @pytest.mark.parametrize("token", ["", "x", "\udcff", "é" * 40, "A" * 43])
-async def test_unknown_tokens_open_nothing(choosing: Choosing, token: str) -> None:
+async def test_unknown_tokens_open_nothing(choosing: RegionSelection, token: str) -> None:
     await token_of(choosing, await opened(choosing))
     assert await choosing.look(token) is None
     assert await choosing.use(token) is None
 
 
-async def test_without_an_address_there_is_no_link(choosing: Choosing) -> None:
+async def test_without_an_address_there_is_no_link(choosing: RegionSelection) -> None:
     choosing.address = None
     new = EditorPass(region=await opened(choosing), interaction_id=5, application_id=3, reply_token=None)
     assert await choosing.link(new) is None
 
 
 async def test_a_picture_is_kept_as_long_as_a_region_of_it_may_be_chosen(
-    choosing: Choosing, store: Store, clock: ManualClock
+    choosing: RegionSelection, store: Store, clock: ManualClock
 ) -> None:
     file = StoredFile(path=f"inputs/ab/{SHA}.png", sha256=SHA, bytes=9)
     await store.store_input(InputImage(file=file, width=90, height=60))
@@ -144,7 +144,7 @@ async def test_a_picture_is_kept_as_long_as_a_region_of_it_may_be_chosen(
         await choosing.get(region.id, 10)
 
 
-async def test_a_region_goes_with_its_person(choosing: Choosing, tmp_path: Path) -> None:
+async def test_a_region_goes_with_its_person(choosing: RegionSelection, tmp_path: Path) -> None:
     region = await opened(choosing)
     await token_of(choosing, region)
     with closing(sqlite3.connect(tmp_path / "easel.db")) as db:

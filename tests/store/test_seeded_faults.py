@@ -302,8 +302,8 @@ FAULTS = {
         )[2],
     ),
     "grants, gifts and takings forget their keys": Fault("transfer.idem", replaced(ledger, "known", knows_nothing)),
-    "a failure owes nobody a word": Fault("bad_delivery", replaced(delivery, "owe", nothing)),
-    "a failure owes a result": Fault("bad_delivery", replaced(delivery, "owe", owes_a_result)),
+    "a failure owes nobody a word": Fault("bad_delivery", replaced(delivery, "enqueue_delivery", nothing)),
+    "a failure owes a result": Fault("bad_delivery", replaced(delivery, "enqueue_delivery", owes_a_result)),
     "the relax lane keeps its price": Fault(
         "CHECK constraint failed: lane",
         lambda patch: patch.setattr(jobs, "_in_lane", lambda db, person, new, *rest: replace(new, lane="relax")),

@@ -13,7 +13,7 @@ from yarl import URL
 from bot.config import Settings
 from bot.doctor import _editor
 from bot.errors import BadInput, UserError
-from bot.web.server import MAX_BODY, EditorServer, Sheet
+from bot.web.server import MAX_BODY, EditorPage, EditorServer
 
 GOOD = "g" * 43
 
@@ -24,8 +24,8 @@ class Desk:
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, str]] = []
 
-    async def open(self, token: str) -> Sheet | None:
-        return None if token != GOOD or self.sent else Sheet(prompt='a "boat" </textarea><script>{base}')
+    async def open(self, token: str) -> EditorPage | None:
+        return None if token != GOOD or self.sent else EditorPage(prompt='a "boat" </textarea><script>{base}')
 
     async def picture(self, token: str) -> bytes | None:
         return None if token != GOOD or self.sent else b"RIFF"

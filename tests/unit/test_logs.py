@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bot.logs import Discreet
+from bot.logs import SecretFilter
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_tokens_are_taken_out_of_messages_and_tracebacks(secret: str) -> None:
     except ValueError as error:
         info = (type(error), error, error.__traceback__)
     record = logging.LogRecord("discord", logging.ERROR, __file__, 1, "failed: %s", (text,), info)
-    shown = Discreet("%(message)s").format(record)
+    shown = SecretFilter("%(message)s").format(record)
     assert "failed" in shown
     assert secret not in shown
     assert secret[-20:] not in shown

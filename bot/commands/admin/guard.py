@@ -9,17 +9,17 @@ from typing import Any, Concatenate, ParamSpec
 import discord
 
 from bot.client import Interaction
-from bot.conversation import asker_of
+from bot.conversation import actor_of
 from bot.errors import NotYours
-from bot.refusals import told
-from bot.services.asker import Asker
+from bot.refusals import shows_errors
+from bot.services.asker import Actor
 
 P = ParamSpec("P")
 
 
-def check_admin(interaction: Interaction) -> Asker:
+def check_admin(interaction: Interaction) -> Actor:
     """Who asks, if they may administer this server. For buttons and forms too. Raises: NotYours."""
-    asker = asker_of(interaction)
+    asker = actor_of(interaction)
     if not asker.may_administer:
         raise NotYours("Only those who may **Manage Server** can do this. Nothing was changed.")
     return asker
@@ -33,4 +33,4 @@ def guarded(command: Callable[Concatenate[discord.Interaction[Any], P], Awaitabl
         check_admin(interaction)
         await command(interaction, *args, **options)
 
-    return told(checked)  # type: ignore[arg-type]  # what `wraps` gives hides the ParamSpec
+    return shows_errors(checked)  # type: ignore[arg-type]  # what `wraps` gives hides the ParamSpec

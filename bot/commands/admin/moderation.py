@@ -13,7 +13,7 @@ from bot.client import Client, Interaction
 from bot.commands.admin.guard import check_admin, guarded
 from bot.commands.admin.times import ends_at_ms
 from bot.errors import BadInput, NotYours
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.services.lookalikes import plain
 from bot.store.moderation import EVERYWHERE, Rules, WordAction
 from bot.text import quoted, shown
@@ -72,7 +72,7 @@ def _people(group: app_commands.Group) -> None:
         await _say(interaction, f"<@{user.id}> may use Easel again{' everywhere' if everywhere else ''}.")
 
 
-def check_not_admin(user: discord.abc.Snowflake, by: Asker) -> None:
+def check_not_admin(user: discord.abc.Snowflake, by: Actor) -> None:
     """Raises: NotYours."""
     if isinstance(user, discord.Member) and user.guild_permissions.manage_guild and not by.is_operator:
         raise NotYours("Those who manage this server cannot be banned in it. Only those who run this bot can do that.")
@@ -113,7 +113,7 @@ def _words(group: app_commands.Group) -> None:
             await _change(interaction, by, place, action, word, rule)
 
 
-async def _tell(interaction: Interaction, by: Asker, tell: bool) -> None:
+async def _tell(interaction: Interaction, by: Actor, tell: bool) -> None:
     moderation = interaction.client.studio.moderation
     await moderation.set_rules(by, replace(await moderation.rules(by.guild_id), tell_word=tell))
     await _say(interaction, f"Refusals {'name the word' if tell else 'do not name the word'} from now on.")
@@ -127,7 +127,7 @@ async def _list(interaction: Interaction, place: int, part: str) -> None:
     await _show(interaction, views.listing("Blocked words", map(views.word_line, listed), empty))
 
 
-async def _test(interaction: Interaction, by: Asker, text: str) -> None:
+async def _test(interaction: Interaction, by: Actor, text: str) -> None:
     moderation = interaction.client.studio.moderation
     hits = await moderation.hits(by.guild_id, text)
     lines = [views.word_line(hit.word) for hit in hits]
@@ -136,7 +136,7 @@ async def _test(interaction: Interaction, by: Asker, text: str) -> None:
     await _show(interaction, views.listing("Rules that hit", lines, "None: this prompt is fine."))
 
 
-async def _change(interaction: Interaction, by: Asker, place: int, action: str, word: str, rule: str) -> None:
+async def _change(interaction: Interaction, by: Actor, place: int, action: str, word: str, rule: str) -> None:
     moderation = interaction.client.studio.moderation
     if rule not in WORD_ACTIONS:
         raise BadInput(f"There is no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
@@ -208,7 +208,7 @@ def _allowed(
     return frozenset(new)
 
 
-def _check_server(by: Asker) -> None:
+def _check_server(by: Actor) -> None:
     if not by.guild_id:
         raise BadInput("Channels belong to a server. Use this in one.")
 

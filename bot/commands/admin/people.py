@@ -16,7 +16,7 @@ from bot.client import Client, Interaction
 from bot.commands.admin.guard import check_admin, guarded
 from bot.errors import BadInput, NotYours
 from bot.services import drafts, stats
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.services.styles import read_names
 from bot.store import choices, figures
 from bot.store.choices import ModelNote
@@ -53,7 +53,7 @@ def install(client: Client, group: app_commands.Group) -> None:
         await announce_button(interaction, number)
 
 
-def check_operator(interaction: Interaction) -> Asker:
+def check_operator(interaction: Interaction) -> Actor:
     """Who asks, if they run this bot. Raises: NotYours."""
     asker = check_admin(interaction)
     if not asker.is_operator:

@@ -14,7 +14,7 @@ from bot.commands.admin.guard import check_admin, guarded
 from bot.commands.admin.times import ends_at_ms
 from bot.errors import BadInput
 from bot.services import drafts
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.services.terms import default_quota, overlaid
 from bot.store import ledger, wallet
 from bot.store.records import Quota
@@ -165,7 +165,7 @@ async def _answer(interaction: Interaction, asked: Asked) -> None:
     await interaction.response.send_message(view=layouts.notice(text), ephemeral=True)
 
 
-async def _change(interaction: Interaction, by: Asker, asked: Asked) -> str:
+async def _change(interaction: Interaction, by: Actor, asked: Asked) -> str:
     """Lay what was said over what held; the answer says what changed."""
     studio = interaction.client.studio
     if asked.until and not asked.user:
@@ -209,19 +209,19 @@ async def _one(interaction: Interaction, asked: Asked) -> str:
     lines = [f"**{_name(by, asked)}**: {views.quota_text(quota, until_ms)}"]
     if isinstance(asked.user, discord.Member):
         roles = frozenset(role.id for role in asked.user.roles)
-        member = Asker(user_id=asked.user.id, guild_id=by.guild_id, channel_id=by.channel_id, role_ids=roles)
+        member = Actor(user_id=asked.user.id, guild_id=by.guild_id, channel_id=by.channel_id, role_ids=roles)
         lines.append(f"With their roles: {views.terms_text(await interaction.client.studio.quotas.terms(member))}")
     return "\n".join(lines)
 
 
-async def _all(interaction: Interaction, by: Asker) -> str:
+async def _all(interaction: Interaction, by: Actor) -> str:
     """Everything that is set in this server."""
     studio = interaction.client.studio
     server = await studio.quotas.server(by.guild_id)
     return views.server_text(server, default_quota(studio.settings), by.guild_id, studio.clock.now_ms())
 
 
-async def _budget(interaction: Interaction, by: Asker, asked: Asked) -> str:
+async def _budget(interaction: Interaction, by: Actor, asked: Asked) -> str:
     studio = interaction.client.studio
     before = await studio.quotas.server(by.guild_id)
     cap, gifts = before.cap_mc, before.gifts_mc
@@ -235,7 +235,7 @@ async def _budget(interaction: Interaction, by: Asker, asked: Asked) -> str:
     return "Changed.\n" + views.budget_text(await studio.quotas.server(by.guild_id))
 
 
-def _name(by: Asker, asked: Asked) -> str:
+def _name(by: Actor, asked: Asked) -> str:
     if asked.role:
         return "everyone" if asked.role.id == by.guild_id else f"<@&{asked.role.id}>"
     return f"<@{asked.user.id}>" if asked.user else "the server"
@@ -284,7 +284,7 @@ def _check_person(user: discord.User | discord.Member) -> None:
 
 
 async def _done(
-    interaction: Interaction, by: Asker, action: str, user: discord.User, amount_mc: int, reason: str, verb: str
+    interaction: Interaction, by: Actor, action: str, user: discord.User, amount_mc: int, reason: str, verb: str
 ) -> None:
     studio = interaction.client.studio
     details = {"amount_mc": amount_mc, "reason": reason}

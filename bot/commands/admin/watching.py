@@ -12,7 +12,7 @@ from discord.app_commands import Range
 from bot.client import Client, Interaction
 from bot.commands.admin.guard import check_admin, guarded
 from bot.errors import BadInput, NotFound, NotYours
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.store import jobs as job_rows
 from bot.store.audit import AuditQuery
 from bot.store.records import Job
@@ -99,7 +99,7 @@ async def _active(interaction: Interaction, guild_id: int | None, user: discord.
     return [job for job in found if user is None or job.user_id == user.id]
 
 
-async def _cancel(interaction: Interaction, by: Asker, job_id: int) -> str:
+async def _cancel(interaction: Interaction, by: Actor, job_id: int) -> str:
     """Cancel anybody's job of this server (any, for an operator). Raises: NotFound, BadInput."""
     studio = interaction.client.studio
     job = await studio.store.job(job_id)
@@ -114,7 +114,7 @@ async def _cancel(interaction: Interaction, by: Asker, job_id: int) -> str:
     return f"Cancelled job {job_id} of <@{job.user_id}>. Nothing was charged."
 
 
-async def _cancel_all(interaction: Interaction, by: Asker, user: discord.abc.User | None, found: list[Job]) -> str:
+async def _cancel_all(interaction: Interaction, by: Actor, user: discord.abc.User | None, found: list[Job]) -> str:
     if user is None:
         raise BadInput("Say whose jobs to cancel, as the user, or give one job's number.")
     for job in found:

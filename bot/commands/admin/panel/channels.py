@@ -15,8 +15,8 @@ from bot.commands.admin.panel.frame import Panel
 from bot.errors import BadInput
 from bot.text import quoted
 from bot.views import forms
-from bot.views.choose import MAX_OPTIONS, Choose, row_of
-from bot.views.ids import Action, ChoiceId
+from bot.views.choose import MAX_OPTIONS, Select, row_of
+from bot.views.ids import Action, SelectId
 from bot.views.panel import Tab, ask, button, buttons, line
 
 TAB = Tab("Channels", "#️⃣", "Where Easel paints, and where it posts stars, appeals and the audit log.")
@@ -84,4 +84,4 @@ async def parts(interaction: Interaction) -> list[Any]:
 
 
 def _select(number: int, placeholder: str, now: list[int], at_most: int = 1) -> Any:
-    return row_of(Choose.channel(ChoiceId(Action.CHANNEL, number), placeholder, now=now, at_most=at_most))
+    return row_of(Select.channel(SelectId(Action.CHANNEL, number), placeholder, now=now, at_most=at_most))

@@ -14,9 +14,9 @@ from bot.errors import BadInput
 from bot.store.choices import ServerDefaults
 from bot.text import quoted
 from bot.views import forms
-from bot.views.choose import Choose, row_of
+from bot.views.choose import Select, row_of
 from bot.views.defaults import OWN, described
-from bot.views.ids import Action, ChoiceId
+from bot.views.ids import Action, SelectId
 from bot.views.panel import Tab, ask, button, buttons, line, text
 from bot.views.settings import AS_IT_IS, SHAPES
 
@@ -90,8 +90,8 @@ async def parts(interaction: Interaction) -> list[Any]:
     ]
     if styles:
         listed = [(f"Style: {style.name}", style.name) for style in styles]
-        choice = ChoiceId(Action.DEFAULT, STYLES)
-        select = Choose.text(choice, listed, now=now.styles, placeholder="No style", at_most=MAX_STYLES_SET)
+        choice = SelectId(Action.DEFAULT, STYLES)
+        select = Select.text(choice, listed, now=now.styles, placeholder="No style", at_most=MAX_STYLES_SET)
         found.append(row_of(select))
     return [*found, buttons(button(Action.DEFAULT, 0, "Steps, guidance, scheduler, negative …"))]
 
@@ -99,4 +99,4 @@ async def parts(interaction: Interaction) -> list[Any]:
 def _list(number: int, name: str, options: Any, now: str | None) -> Any:
     kept = [now] if now and now not in options else []
     labelled = [(f"{name}: as it comes", AS_IT_IS), *((f"{name}: {value}", value) for value in (*options, *kept))]
-    return row_of(Choose.text(ChoiceId(Action.DEFAULT, number), labelled, now=(now or AS_IT_IS,)))
+    return row_of(Select.text(SelectId(Action.DEFAULT, number), labelled, now=(now or AS_IT_IS,)))

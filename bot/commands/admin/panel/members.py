@@ -13,14 +13,14 @@ from bot.commands.admin.moderation import check_not_admin
 from bot.commands.admin.panel.frame import Panel
 from bot.commands.admin.times import ends_at_ms
 from bot.errors import BadInput
-from bot.services.asker import Asker
+from bot.services.asker import Actor
 from bot.services.terms import Terms
 from bot.store import ledger
 from bot.text import quoted
 from bot.views import forms
 from bot.views import moderation as views
-from bot.views.choose import Choose, row_of
-from bot.views.ids import Action, ChoiceId
+from bot.views.choose import Select, row_of
+from bot.views.ids import Action, SelectId
 from bot.views.layouts import credits_text
 from bot.views.panel import Tab, ask, button, buttons, line
 from bot.views.quotas import terms_text
@@ -99,14 +99,14 @@ async def _terms(interaction: Interaction, user_id: int) -> Terms:
     guild = interaction.guild
     member = await _member(guild, user_id) if guild is not None else None
     roles = frozenset(role.id for role in member.roles) if isinstance(member, discord.Member) else frozenset()
-    asker = Asker(
+    asker = Actor(
         user_id=user_id, guild_id=interaction.guild_id or 0, channel_id=interaction.channel_id or 0, role_ids=roles
     )
     return await interaction.client.studio.quotas.terms(asker)
 
 
 def _select() -> Any:
-    return row_of(Choose.person(ChoiceId(Action.PERSON, 0), "Choose a person"))
+    return row_of(Select.person(SelectId(Action.PERSON, 0), "Choose a person"))
 
 
 async def _grant(interaction: Interaction, user_id: int) -> str:

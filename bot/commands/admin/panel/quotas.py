@@ -18,8 +18,8 @@ from bot.store.records import Quota, ServerQuotas
 from bot.text import quoted
 from bot.views import forms
 from bot.views import quotas as views
-from bot.views.choose import Choose, row_of
-from bot.views.ids import Action, ChoiceId
+from bot.views.choose import Select, row_of
+from bot.views.ids import Action, SelectId
 from bot.views.panel import Tab, ask, button, buttons, line
 from engine.requests import MAX_STEPS
 
@@ -62,7 +62,7 @@ async def parts(interaction: Interaction) -> list[Any]:
     words = views.server_text(server, default_quota(studio.settings), guild_id, studio.clock.now_ms())
     return [
         TextDisplay(words[:3000]),
-        row_of(Choose.role(ChoiceId(Action.QUOTA, 0), "Change what a role may do …")),
+        row_of(Select.role(SelectId(Action.QUOTA, 0), "Change what a role may do …")),
         buttons(
             button(Action.QUOTA, guild_id, "Everyone …"),
             button(Action.QUOTA, SERVER, "Whole server …"),

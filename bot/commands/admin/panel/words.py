@@ -15,8 +15,8 @@ from bot.store.moderation import EVERYWHERE, WordAction
 from bot.text import quoted, shown
 from bot.views import forms
 from bot.views import moderation as views
-from bot.views.choose import MAX_OPTIONS, Choose, row_of
-from bot.views.ids import Action, ChoiceId
+from bot.views.choose import MAX_OPTIONS, Select, row_of
+from bot.views.ids import Action, SelectId
 from bot.views.moderation import WORD_ACTIONS
 from bot.views.panel import Tab, ask, button, buttons, line, text
 
@@ -84,7 +84,7 @@ async def parts(interaction: Interaction) -> list[Any]:
     found: list[Any] = [TextDisplay("\n".join([*lines[:MOST_SHOWN], *more])[:2500] or "No word is blocked here.")]
     if own:
         listed = [(word.word, str(word.id)) for word in own[-MAX_OPTIONS:]]
-        found.append(row_of(Choose.text(ChoiceId(Action.WORD, 0), listed, placeholder="Remove a word")))
+        found.append(row_of(Select.text(SelectId(Action.WORD, 0), listed, placeholder="Remove a word")))
     return [
         *found,
         buttons(
