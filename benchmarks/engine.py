@@ -88,7 +88,7 @@ class Plain:
             pipe.set_progress_bar_config(disable=True)
 
     def paint(self, request: Txt2Img) -> None:
-        from engine.timetables import build
+        from engine.diffusion.scheduler_factory import build
 
         common: dict[str, Any] = {
             "prompt": request.prompt,

@@ -17,7 +17,7 @@ from bot.arguments import EDITS, add_admin, add_edit
 from bot.config import Settings
 from bot.errors import UserError
 from bot.store.errors import StoreError
-from engine.errors import EngineError
+from engine.api.errors import EngineError
 
 REFUSED, INTERRUPTED = 2, 130  # exit codes: asked wrongly; ended by Ctrl-C
 # The engine's libraries print advice and progress bars of their own, which are not for people who want a picture.

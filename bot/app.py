@@ -57,8 +57,8 @@ from bot.views.layouts import Layouts
 from bot.web.desk import DiscordEditorService
 from bot.web.server import EditorServer
 from engine import Engine, ImageGate
-from engine.sight.options import VisionOptions
-from engine.types import Backend
+from engine.api.types import Backend
+from engine.vision.options import VisionOptions
 
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0

@@ -37,7 +37,7 @@ from bot.views.choose import Select
 from bot.views.ids import Action, ButtonId, SelectId
 from bot.views.layouts import Layouts
 from bot.views.press import Button
-from engine.types import Backend
+from engine.api.types import Backend
 
 log = logging.getLogger(__name__)
 Interaction = discord.Interaction["Client"]

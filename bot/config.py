@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from engine.sight.options import UNSAFE_LABELS
+from engine.vision.options import UNSAFE_LABELS
 
 
 class Sku(BaseModel):

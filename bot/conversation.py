@@ -24,7 +24,7 @@ from bot.store.records import Job, JobKind, NewJob, StoredImage
 from bot.uploads import check_size, read_upload
 from bot.views import deeds, layouts
 from bot.views.ids import Action
-from engine.requests import MAX_SEED
+from engine.api.requests import MAX_SEED
 
 NEEDED = {
     "view_channel": "View Channel",

@@ -18,7 +18,7 @@ from bot.store.clock import Clock
 from bot.store.records import Job, StoredImage
 from bot.views.comparisons import labels
 from bot.views.layouts import Layouts, Painting
-from engine.types import Event, Preview, Progress, Queued, Started, Terminal
+from engine.api.types import Event, Preview, Progress, Queued, Started, Terminal
 
 log = logging.getLogger(__name__)
 DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024  # Discord's limit without boosts

@@ -18,7 +18,7 @@ from bot.app import App, engine_for
 from bot.client import Client
 from bot.config import Settings
 from bot.page import LivePage, dress_bot, person, simulated
-from engine.types import Backend
+from engine.api.types import Backend
 
 GUILD_ID = 4_194_304_000
 CHANNEL = "easel"

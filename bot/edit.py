@@ -18,8 +18,8 @@ from bot.imagine import CliRequest, check_target, common_options, deliver, one_j
 from bot.services import edits
 from bot.spec import BlendEdit, ControlEdit, InpaintEdit, OutpaintEdit, UpscaleEdit
 from bot.uploads import read_layers, read_upload
-from engine.requests import MAX_BLENDED, MAX_CONTROL_SCALE
-from engine.types import ModelInfo
+from engine.api.requests import MAX_BLENDED, MAX_CONTROL_SCALE
+from engine.api.types import ModelInfo
 
 SIDES = ("left", "right", "top", "bottom")
 MAX_REACH_PX = 256  # of a feather or a padding

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.errors import BadInput
 from bot.text import quoted
-from engine.requests import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+from engine.api.requests import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 
 MIN_SIDE_PX = 64
 MAX_REPEAT = 16

@@ -29,9 +29,9 @@ from bot.services.requests import to_request
 from bot.services.terms import default_terms
 from bot.spec import Edit, Spec
 from bot.uploads import check_size, read_upload
-from engine.metadata import encode_png
-from engine.requests import MAX_SEED, MAX_SIDE_PX, MAX_STEPS
-from engine.types import Backend, Event, Failed, ImageReady, ModelInfo, Progress, Started
+from engine.api.metadata import encode_png
+from engine.api.requests import MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+from engine.api.types import Backend, Event, Failed, ImageReady, ModelInfo, Progress, Started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

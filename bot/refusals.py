@@ -16,7 +16,7 @@ from bot.errors import BadInput, Refused, UserError
 from bot.views import layouts
 from bot.views.ids import Action, ButtonId
 from bot.views.press import Button
-from engine.errors import EngineError
+from engine.api.errors import EngineError
 
 P = ParamSpec("P")
 log = logging.getLogger(__name__)

@@ -1,7 +1,6 @@
 """Easel's image engine: requests in, events and pictures out. Importing it never imports torch."""
 
-from engine.engine import Engine
-from engine.errors import (
+from engine.api.errors import (
     DeviceLost,
     EngineClosed,
     EngineError,
@@ -13,7 +12,7 @@ from engine.errors import (
     UnknownModel,
     UnknownScheduler,
 )
-from engine.requests import (
+from engine.api.requests import (
     MAX_IMAGES,
     MAX_SEED,
     MAX_SIDE_PX,
@@ -27,7 +26,8 @@ from engine.requests import (
     Upscale,
     Variation,
 )
-from engine.types import (
+from engine.api.safety import ImageGate, Verdict
+from engine.api.types import (
     Backend,
     Cancelled,
     EngineStatus,
@@ -44,7 +44,7 @@ from engine.types import (
     Terminal,
     Ticket,
 )
-from engine.verdicts import ImageGate, Verdict
+from engine.runtime.engine import Engine
 
 __all__ = [
     "MAX_IMAGES",

@@ -14,8 +14,8 @@ from bot.message_pictures import CHOICES
 from bot.refusals import shows_errors
 from bot.services import drafts
 from bot.spec import ControlEdit
-from engine.requests import MAX_CONTROL_SCALE
-from engine.types import ModelInfo
+from engine.api.requests import MAX_CONTROL_SCALE
+from engine.api.types import ModelInfo
 
 
 def install(client: Client) -> None:

@@ -23,8 +23,8 @@ from bot.spec import UpscaleEdit
 from bot.uploads import check_size
 from bot.views import forms
 from bot.views.ids import Action, ButtonId
-from engine.errors import EngineError
-from engine.requests import MAX_BLENDED
+from engine.api.errors import EngineError
+from engine.api.requests import MAX_BLENDED
 
 NAMED = {"subtle": Action.VARY, "strong": Action.VARY_STRONG}
 DEFAULT_ZOOM = 1.5

@@ -14,8 +14,8 @@ from bot.grammar import Draft, parse
 from bot.refusals import shows_errors
 from bot.services.styles import read_names
 from bot.uploads import check_size
-from engine import schedulers
-from engine.requests import MAX_SEED, MAX_STEPS
+from engine.api.requests import MAX_SEED, MAX_STEPS
+from engine.diffusion import schedulers
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
 MAX_CHOICES = 25  # Discord's

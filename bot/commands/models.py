@@ -10,7 +10,7 @@ from bot.store import choices
 from bot.store.choices import ModelNote
 from bot.text import shown
 from bot.views import layouts
-from engine.types import ModelInfo
+from engine.api.types import ModelInfo
 
 MOST_CHARS = 3600  # of one message's 4,000
 KNOWN = {

@@ -11,7 +11,7 @@ from bot.flags import FLAGS, decimal, read_guidance, read_strength
 from bot.grammar import Draft
 from bot.spec import Comparison, Spec
 from bot.text import quoted
-from engine import schedulers
+from engine.diffusion import schedulers
 
 MAX_VALUES = 5  # of each parameter: 25 pictures, and as many buttons, fit a message
 OWN = ("num_inference_steps", "guidance_scale", "scheduler", "seed", "model", "strength", "width", "height")

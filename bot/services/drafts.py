@@ -14,10 +14,11 @@ from bot.services import edits
 from bot.services.terms import Terms
 from bot.spec import BlendEdit, ControlEdit, Edit, Spec, TaskName, UpscaleEdit
 from bot.text import quoted, visible
-from engine import schedulers, tags
-from engine.errors import InvalidRequest, UnknownScheduler
-from engine.requests import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
-from engine.types import ModelInfo
+from engine.api import lora_tags
+from engine.api.errors import InvalidRequest, UnknownScheduler
+from engine.api.requests import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+from engine.api.types import ModelInfo
+from engine.diffusion import schedulers
 
 # The engine's own defaults, but for inpaint: its surroundings flow in there, and some of that should be kept.
 STRENGTHS = {"img2img": 0.6, "inpaint": 0.7, "outpaint": 0.9, "upscale": 0.3, "blend": 0.6}
@@ -161,7 +162,7 @@ def _allowed(models: Sequence[ModelInfo], name: str | None, terms: Terms) -> Seq
 def _check_loras(draft: Draft, info: ModelInfo, models: Sequence[ModelInfo], terms: Terms) -> None:
     """Every LoRA in the prompt fits the model, and these terms include it. Raises: BadInput."""
     try:
-        named = tags.check(draft.prompt, draft.negative_prompt or "", info, models)
+        named = lora_tags.check(draft.prompt, draft.negative_prompt or "", info, models)
     except InvalidRequest as error:
         raise BadInput(visible(str(error))) from None
     refused = [key for key in named if terms.loras is not None and key not in terms.loras]

@@ -9,9 +9,10 @@ from typing import Literal
 from bot.errors import BadInput
 from bot.spec import Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
 from bot.uploads import MAX_PIXELS
-from engine import enlarging, masks
-from engine.requests import MAX_EDIT_SIDE_PX
-from engine.types import ModelInfo
+from engine.api.requests import MAX_EDIT_SIDE_PX
+from engine.api.types import ModelInfo
+from engine.diffusion import masks
+from engine.upscale import tiles as upscale_tiles
 
 Size = tuple[int, int]
 Direction = Literal["left", "right", "up", "down"]
@@ -133,7 +134,7 @@ def painted_px(spec: Spec, info: ModelInfo) -> int:
     if isinstance(spec.edit, OutpaintEdit):
         return _area(masks.whole(size, info.multiple_px, info.max_pixels).canvas)
     if isinstance(spec.edit, UpscaleEdit) and spec.edit.mode == "creative":
-        tiles = enlarging.tiles(size, (info.width, info.height), info.multiple_px)
+        tiles = upscale_tiles.tiles(size, (info.width, info.height), info.multiple_px)
         return len(tiles) * info.width * info.height
     return _area(size)
 

@@ -22,7 +22,7 @@ from bot.store.clock import Clock
 from bot.store.moderation import EVERYWHERE, Appeal, Ban, BlockedWord, Pause, PauseMode, Rules, WordAction
 from bot.store.store import Store
 from bot.text import quoted, shown, visible
-from engine.types import Backend
+from engine.api.types import Backend
 
 T = TypeVar("T")
 MAX_WORDS = 1000  # of one list

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bot.store.records import DeliveryKind, Job, StoredImage
-from engine.types import Event
+from engine.api.types import Event
 
 
 class TryLater(Exception):

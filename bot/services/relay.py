@@ -7,7 +7,7 @@ import logging
 
 from bot.services.ports import Listener
 from bot.store.records import Job
-from engine.types import Event
+from engine.api.types import Event
 
 log = logging.getLogger(__name__)
 LAST_CALL_S = 10.0  # what a listener's last call gets before the job's delivery goes ahead without it

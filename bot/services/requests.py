@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from bot.spec import BlendEdit, ControlEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
-from engine.requests import Blend, Control, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale, Variation
+from engine.api.requests import Blend, Control, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale, Variation
 
 Pictures = Mapping[str, Image.Image]
 _SHARED = {field.name for field in fields(Spec)} & {field.name for field in fields(Txt2Img)} - {"variations"}

@@ -13,10 +13,11 @@ from bot.parameters import Parameters
 from bot.services import drafts
 from bot.services.terms import Terms
 from bot.text import quoted, visible
-from engine import schedulers, tags
-from engine.errors import UnknownScheduler
-from engine.requests import MAX_SEED
-from engine.types import ModelInfo
+from engine.api import lora_tags
+from engine.api.errors import UnknownScheduler
+from engine.api.requests import MAX_SEED
+from engine.api.types import ModelInfo
+from engine.diffusion import schedulers
 
 LORA = "<lora:"
 
@@ -56,7 +57,7 @@ def of(said: Parameters, models: Sequence[ModelInfo], terms: Terms) -> Rerun:
 
 
 def _words(text: str, most: int, what: str, changes: list[str], loras: Sequence[str] = ()) -> str:
-    kept = tags.keeping(text, loras)
+    kept = lora_tags.keeping(text, loras)
     if kept != text:
         changes.append("Its LoRAs are left out." if LORA not in kept else "LoRAs that are not here are left out.")
     plain = visible(kept)

@@ -15,9 +15,9 @@ from bot.services.relay import Relay
 from bot.services.requests import to_request
 from bot.store.records import Job, NewImage
 from bot.store.store import Store
-from engine.errors import EngineError
-from engine.metadata import encode_png
-from engine.types import Backend, Cancelled, Failed, Finished, ImageReady, Started, Ticket
+from engine.api.errors import EngineError
+from engine.api.metadata import encode_png
+from engine.api.types import Backend, Cancelled, Failed, Finished, ImageReady, Started, Ticket
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from PIL import Image
 
-from engine.errors import EngineError
-from engine.requests import Txt2Img
-from engine.types import (
+from engine.api.errors import EngineError
+from engine.api.requests import Txt2Img
+from engine.api.types import (
     Backend,
     Cancelled,
     Event,

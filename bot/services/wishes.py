@@ -16,7 +16,7 @@ from bot.store.choices import Preferences, ServerDefaults, Style
 from bot.store.clock import Clock
 from bot.store.store import Store
 from bot.text import is_blank, visible
-from engine.types import ModelInfo
+from engine.api.types import ModelInfo
 
 MAX_SUFFIX_CHARS = 300
 

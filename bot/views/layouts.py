@@ -21,8 +21,9 @@ from bot.views.parts import gallery as _gallery
 from bot.views.parts import row as _row
 from bot.views.parts import view as _view
 from bot.views.press import Button
-from engine import mini, tags
-from engine.types import ModelInfo
+from engine import mini
+from engine.api import lora_tags
+from engine.api.types import ModelInfo
 
 PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
 MINI = "mini"  # the embedded model's key, which says by itself what it does not know
@@ -182,7 +183,7 @@ class Layouts:
         info = self._info(spec)
         if spec.model != MINI or info is None:
             return ""
-        return shown(mini.hint(tags.strange(spec.prompt, (*info.embeddings, *info.loras))) or "", 400)
+        return shown(mini.hint(lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras))) or "", 400)
 
     def _tasks(self, spec: Spec) -> frozenset[str]:
         """What the picture's model can do; when it is gone, what any other can."""

@@ -11,7 +11,7 @@ import pytest
 from bot import notices
 from bot.config import Settings
 from bot.demo import Stage, stage
-from engine.fake import FakeEngine
+from engine.api.fake import FakeEngine
 
 
 @pytest.fixture(autouse=True)

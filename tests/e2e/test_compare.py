@@ -10,8 +10,8 @@ from PIL import Image
 
 from bot.demo import Stage
 from bot.services import comparing
-from engine.fake import MINI, FakeEngine
-from engine.types import ModelInfo
+from engine.api.fake import MINI, FakeEngine
+from engine.api.types import ModelInfo
 from tests.e2e.screen import buttons, picture, press, words
 
 BIG = ModelInfo(

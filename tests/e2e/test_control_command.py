@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw
 from bot.config import Settings
 from bot.demo import Stage, stage
 from bot.spec import ControlEdit
-from engine import metadata
-from engine.fake import MINI, FakeEngine
+from engine.api import metadata
+from engine.api.fake import MINI, FakeEngine
 from tests.e2e.screen import buttons, paint, picture, press, words
 from tests.e2e.test_edit_commands import asked, credits_of, job_of, png, said
 

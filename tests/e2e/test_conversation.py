@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from bot.demo import Stage
-from engine import metadata
-from engine.fake import paint as painted
+from engine.api import metadata
+from engine.api.fake import paint as painted
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 

@@ -13,9 +13,10 @@ from bot.config import Settings
 from bot.demo import Stage, stage
 from bot.spec import OutpaintEdit
 from bot.store.records import Job
-from engine import Outpaint, metadata
-from engine.fake import MINI, FakeEngine
-from engine.resolve import picture_sha256
+from engine import Outpaint
+from engine.api import metadata
+from engine.api.fake import MINI, FakeEngine
+from engine.api.resolve import picture_sha256
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 EDITS = {

@@ -13,7 +13,7 @@ from bot.demo import Stage, stage
 from bot.views import layouts
 from bot.views.ids import Action, ButtonId
 from bot.views.press import Button
-from engine.fake import FakeEngine
+from engine.api.fake import FakeEngine
 from tests.e2e.screen import paint, press
 from tests.e2e.test_moderation import said
 from tests.e2e.test_options import file

@@ -11,7 +11,7 @@ from bot import demo
 from bot.config import Settings
 from bot.demo import stage
 from bot.page import LivePage, dress_bot
-from engine.fake import FakeEngine
+from engine.api.fake import FakeEngine
 from tests.e2e.screen import buttons, paint, press
 
 

@@ -14,7 +14,7 @@ from bot.demo import Stage, stage
 from bot.services.asker import Actor
 from bot.services.terms import Terms
 from bot.store.records import Quota
-from engine.fake import FakeEngine
+from engine.api.fake import FakeEngine
 from tests.e2e.screen import paint
 
 PACK, PATRON = 700_001, 700_002

@@ -12,7 +12,7 @@ from bot.services.asker import Actor
 from bot.services.terms import Terms
 from bot.store.audit import AuditQuery
 from bot.store.records import Quota
-from engine.fake import FakeEngine
+from engine.api.fake import FakeEngine
 from tests.e2e.screen import buttons, paint, press, words
 
 

@@ -16,10 +16,10 @@ from bot.errors import NotFound
 from bot.services import offers
 from bot.store import notes
 from engine import Txt2Img
-from engine.fake import FLAG_COLOUR, MINI, FakeEngine, recipe_of
-from engine.fake import paint as painted
-from engine.metadata import encode_png
-from engine.resolve import complete
+from engine.api.fake import FLAG_COLOUR, MINI, FakeEngine, recipe_of
+from engine.api.fake import paint as painted
+from engine.api.metadata import encode_png
+from engine.api.resolve import complete
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 INFOTEXT = (

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from engine import Blend, Engine, Img2Img, blending, noise
+from engine import Blend, Engine, Img2Img
+from engine.diffusion import blending, noise
 
 STEPS = {"num_inference_steps": 5, "guidance_scale": 5.0}
 SIZE = {"width": 64, "height": 64}

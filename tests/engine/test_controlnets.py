@@ -12,22 +12,13 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from engine import (
-    Cancelled,
-    Control,
-    Engine,
-    Img2Img,
-    InvalidRequest,
-    ModelUnloadable,
-    Txt2Img,
-    adapters,
-    controls,
-    forwards,
-    mini,
-)
-from engine import controlnets as nets
-from engine.catalogue import Source
-from engine.policy import BatchCurve
+from engine import Cancelled, Control, Engine, Img2Img, InvalidRequest, ModelUnloadable, Txt2Img, mini
+from engine.diffusion import controlnet_preprocess
+from engine.models import adapters
+from engine.models import controlnets as nets
+from engine.models.catalog import Source
+from engine.runtime import batching
+from engine.runtime.policy import BatchCurve
 from tests.engine.test_adapters import lora
 from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, _pin, difference  # noqa: F401  # a fixture
 
@@ -89,7 +80,9 @@ def own(folder: Path, guide: str, request: Control, lora_file: Path | None = Non
         )
     image: Image.Image = pipe(
         prompt="a red boat",
-        image=request.control_image if request.prepared else controls.made_ready(drawing(), request.controlnet),
+        image=request.control_image
+        if request.prepared
+        else controlnet_preprocess.made_ready(drawing(), request.controlnet),
         controlnet_conditioning_scale=request.controlnet_conditioning_scale,
         control_guidance_start=request.control_guidance_start,
         control_guidance_end=request.control_guidance_end,
@@ -168,7 +161,7 @@ async def test_in_company_calls_are_shared_and_differ_by_rounding_only(
 ) -> None:
     joined: dict[str, int] = {}
     mixed: list[bool] = []
-    forward = forwards.forward
+    forward = batching.forward
 
     def watched(calls: Any, *pad: Any) -> Any:
         joined[calls[0].kind] = max(len(calls), joined.get(calls[0].kind, 0))
@@ -177,7 +170,7 @@ async def test_in_company_calls_are_shared_and_differ_by_rounding_only(
 
     async with Engine(str(folders["sd1"]), controlnets=guides) as engine:
         alone = [(await engine.submit(request).result())[0] for request in COMPANY]
-    monkeypatch.setattr(forwards, "forward", watched)
+    monkeypatch.setattr(batching, "forward", watched)
     monkeypatch.setattr(BatchCurve, "cap", lambda knee, *_: knee.limit)  # whether joining pays is the clock's verdict
     async with Engine(str(folders["sd1"]), controlnets=guides, mode="fast") as engine:
         tickets = [engine.submit(request, user=str(number)) for number, request in enumerate(COMPANY)]
@@ -206,17 +199,17 @@ async def test_exact_mode_gives_the_same_bytes_in_any_company(
 async def test_a_scale_is_not_rounded_to_half_precision(
     folders: dict[str, Path], guides: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, compared = forwards.run, []
+    run, compared = batching.run, []
 
     def twice(calls: Any, *rest: Any) -> Any:
         results = run(calls, *rest)
         if calls[0].kind == "control":
-            (down, mid), ((down_too, mid_too),) = results[0], forwards.forward(calls)
+            (down, mid), ((down_too, mid_too),) = results[0], batching.forward(calls)
             pairs = zip([*down, mid], [*down_too, mid_too], strict=True)
             compared.append(all(torch.equal(one, other) for one, other in pairs))
         return results
 
-    monkeypatch.setattr(forwards, "run", twice)
+    monkeypatch.setattr(batching, "run", twice)
     async with Engine(str(folders["sd1"]), controlnets=guides, dtype="bfloat16") as engine:
         await engine.submit(ask(controlnet_conditioning_scale=0.7)).result()
     assert compared == [True] * 5, "as the pipeline asked, and as rows of a joined call"

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from engine import Engine, Img2Img, Inpaint, InvalidRequest, Outpaint, Txt2Img, masks
+from engine import Engine, Img2Img, Inpaint, InvalidRequest, Outpaint, Txt2Img
+from engine.diffusion import masks
 
 STEPS = {"num_inference_steps": 4, "guidance_scale": 5.0}
 

@@ -16,7 +16,10 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
-from engine import Engine, Img2Img, Inpaint, Txt2Img, edits, forwards, schedulers
+from engine import Engine, Img2Img, Inpaint, Txt2Img
+from engine.diffusion import schedulers
+from engine.runtime import batching
+from engine.tasks import canvas
 
 SIZE = {"width": 64, "height": 64}
 RED = Image.new("RGB", (64, 64), "red")
@@ -67,7 +70,7 @@ def _pictures_keep_their_floats(monkeypatch: pytest.MonkeyPatch) -> None:
             picture.decoded = decoded.clone()
         return made
 
-    finish = edits.finish
+    finish = canvas.finish
 
     def finished(region: Any, painted: Any) -> Any:
         made = finish(region, painted)
@@ -75,7 +78,7 @@ def _pictures_keep_their_floats(monkeypatch: pytest.MonkeyPatch) -> None:
         return made
 
     monkeypatch.setattr(VaeImageProcessor, "postprocess", postprocess)
-    monkeypatch.setattr(edits, "finish", finished)
+    monkeypatch.setattr(canvas, "finish", finished)
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
@@ -189,8 +192,8 @@ async def test_schedulers_steps_guidance_and_tasks_share_calls_within_rounding(
     folders: dict[str, Path], family: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joined: list[int] = []
-    forward = forwards.forward
-    monkeypatch.setattr(forwards, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
+    forward = batching.forward
+    monkeypatch.setattr(batching, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
     async with Engine(str(folders[family]), mode="fast") as engine:
         tickets = [engine.submit(request, user=str(i)) for i, request in enumerate(MIXED[family])]
         images = [(await t.result())[0] for t in tickets]

@@ -37,11 +37,11 @@ from engine import (
     UnknownModel,
     UnknownScheduler,
     Variation,
-    catalogue,
-    metadata,
 )
-from engine.fake import FakeEngine
-from engine.tiling import circular
+from engine.api import metadata
+from engine.api.fake import FakeEngine
+from engine.diffusion.tiling import circular
+from engine.models import catalog
 
 
 def ask(**changes: Any) -> Txt2Img:
@@ -157,7 +157,7 @@ def test_sides_follow_the_autoencoders_depth(tmp_path: Path, levels: int, side: 
     for name, config in parts.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(json.dumps(config))
-    info = catalogue.describe(catalogue.source("deep", str(tmp_path)))
+    info = catalog.describe(catalog.source("deep", str(tmp_path)))
     assert (info.width, info.height, info.multiple_px) == (side, side, step)
 
 
@@ -226,7 +226,7 @@ async def test_a_busy_user_does_not_block_another(engine: Engine) -> None:
 
 
 def test_both_engines_are_backends_and_import_no_torch() -> None:
-    code = "import engine, engine.fake, engine.metadata, engine.mini, sys; assert 'torch' not in sys.modules"
+    code = "import engine, engine.api.fake, engine.api.metadata, engine.mini, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     backends: list[type[Backend]] = [Engine, FakeEngine]
     assert len(backends) == 2

@@ -23,8 +23,8 @@ from transformers import (
 )
 
 from engine import Engine, ImageReady, InvalidRequest, ModelUnloadable, Preview, Txt2Img, Verdict, mini
-from engine.sight.options import VisionOptions
-from engine.verdicts import UNCHECKED
+from engine.api.safety import UNCHECKED
+from engine.vision.options import VisionOptions
 
 SIDE = 32
 VISION = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -89,7 +89,7 @@ async def test_a_thing_named_in_words_becomes_a_mask(segmenter: str) -> None:
 
 
 async def test_what_is_nowhere_is_told(segmenter: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.sight.segmenting.THERE", 1.0)
+    monkeypatch.setattr("engine.vision.segmenter.THERE", 1.0)
     async with Engine(sight=VisionOptions(segmenter=segmenter)) as engine:
         with pytest.raises(InvalidRequest, match="looks like that"):
             await engine.segment(picture(), "the hat")

@@ -14,7 +14,8 @@ from conftest import clip_config, clip_tokenizer, euler, vae
 from PIL import Image
 from transformers import CLIPTextModel
 
-from engine import Engine, ImageReady, InvalidRequest, ModelUnloadable, Progress, Txt2Img, Upscale, superres
+from engine import Engine, ImageReady, InvalidRequest, ModelUnloadable, Progress, Txt2Img, Upscale
+from engine.upscale import superres
 
 SIZE = (40, 24)
 

@@ -13,7 +13,8 @@ import torch
 from diffusers import LatentConsistencyModelPipeline, LCMScheduler
 from safetensors.torch import load_file, save_file
 
-from engine import DeviceLost, Engine, Failed, ModelUnloadable, Txt2Img, forwards
+from engine import DeviceLost, Engine, Failed, ModelUnloadable, Txt2Img
+from engine.runtime import batching
 from tests.engine.conftest import sd1, unet
 
 
@@ -70,8 +71,8 @@ async def test_a_pipeline_of_an_unknown_family_runs_and_is_never_joined(
     latent_consistency: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joined: list[int] = []
-    forward = forwards.forward
-    monkeypatch.setattr(forwards, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
+    forward = batching.forward
+    monkeypatch.setattr(batching, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
     async with Engine(str(latent_consistency), mode="fast") as engine:
         assert engine.models()[0].family == "unknown"
         first = await engine.submit(ask()).result()

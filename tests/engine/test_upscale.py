@@ -10,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from engine import Engine, Finished, ImageReady, InvalidRequest, Started, Upscale, enlarging, noise
-from engine.fake import FakeEngine
+from engine import Engine, Finished, ImageReady, InvalidRequest, Started, Upscale
+from engine.api.fake import FakeEngine
+from engine.diffusion import noise
+from engine.upscale import tiles as upscale_tiles
 
 
 def picture(size: tuple[int, int]) -> Image.Image:
@@ -59,15 +61,15 @@ async def test_the_fake_upscales_any_size(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [(500, 300), (64, 64), (65, 200), (1024, 1024)])
 def test_tiles_of_one_picture_join_to_that_picture(size: tuple[int, int]) -> None:
     image = picture(size)
-    boxes = enlarging.tiles(size, (64, 64), 8)
-    mosaic = enlarging.Mosaic(size, boxes)
+    boxes = upscale_tiles.tiles(size, (64, 64), 8)
+    mosaic = upscale_tiles.Mosaic(size, boxes)
     (whole,) = filter(None, [mosaic.add(part, image.crop(box)) for part, box in reversed([*enumerate(boxes)])])
     assert np.abs(np.asarray(whole).astype(int) - np.asarray(image)).max() <= 1
 
 
 def test_tiles_lie_on_the_latent_grid() -> None:
     for size in ((500, 301), (64, 64), (65, 200)):
-        boxes = enlarging.tiles(size, (64, 64), 8)
+        boxes = upscale_tiles.tiles(size, (64, 64), 8)
         assert all(left % 8 == top % 8 == 0 for left, top, _, _ in boxes)
         assert max(right for _, _, right, _ in boxes) == size[0]
         assert max(bottom for _, _, _, bottom in boxes) == size[1]
@@ -99,7 +101,7 @@ def test_a_colour_cast_is_taken_back_and_detail_stays() -> None:
     plain = Image.new("RGB", (64, 64), (100, 120, 140))
     grain = np.random.default_rng(1).integers(-9, 10, (64, 64, 3))
     painted = Image.fromarray((np.asarray(plain) + grain + (20, -10, 5)).astype(np.uint8))
-    mended = np.asarray(enlarging.recoloured(painted, plain)).astype(int)
+    mended = np.asarray(upscale_tiles.recoloured(painted, plain)).astype(int)
     assert np.abs(mended.mean(axis=(0, 1)) - (100, 120, 140)).max() < 0.5
     assert np.abs(mended - np.asarray(plain) - grain).mean() < 1
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from engine import Engine, Upscale, enlarging
+from engine import Engine, Upscale
+from engine.upscale import tiles as upscale_tiles
 
 SIDE, TILE, CELL = 256, 256, 16  # enlarged twice, 9 tiles of Mini's, on its latent grid
 
@@ -27,7 +28,7 @@ def steps(image: Image.Image, axis: int) -> np.ndarray:
 
 async def test_tile_borders_are_no_steeper_than_the_rest() -> None:
     at_borders, elsewhere = [], []  # of latent cells, where the decoder's own grain is the same
-    boxes = enlarging.tiles((2 * SIDE, 2 * SIDE), (TILE, TILE), CELL)
+    boxes = upscale_tiles.tiles((2 * SIDE, 2 * SIDE), (TILE, TILE), CELL)
     borders = sorted({left - 1 for left, *_ in boxes if left} | {right - 1 for _, _, right, _ in boxes})[:-1]
     async with Engine("mini", threads=1) as engine:
         for seed in range(4):

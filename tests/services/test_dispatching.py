@@ -14,9 +14,9 @@ from bot.config import Settings
 from bot.errors import Busy, NotFound, NotYours
 from bot.services.terms import default_terms
 from bot.store.clock import ManualClock
-from engine.errors import OutOfMemory, RenderFailed
-from engine.fake import FakeEngine
-from engine.metadata import decode
+from engine.api.errors import OutOfMemory, RenderFailed
+from engine.api.fake import FakeEngine
+from engine.api.metadata import decode
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from workbench import Postman, Workbench, asked, until, workbench
 from bot.services.ports import TryLater, Undeliverable
 from bot.store.clock import ManualClock
 from bot.store.records import Job
-from engine.errors import OutOfMemory
-from engine.fake import FakeEngine
-from engine.fake import paint as painted
-from engine.verdicts import Verdict
+from engine.api.errors import OutOfMemory
+from engine.api.fake import FakeEngine
+from engine.api.fake import paint as painted
+from engine.api.safety import Verdict
 
 PICTURE_MC = 1000
 GRID_MC = 4 * PICTURE_MC

@@ -20,8 +20,8 @@ from bot.spec import Spec
 from bot.store.clock import Clock
 from bot.store.records import DeliveryKind, Job, NewJob, StoredImage
 from bot.store.store import Store
-from engine.fake import FakeEngine
-from engine.types import Event
+from engine.api.fake import FakeEngine
+from engine.api.types import Event
 
 _interactions = itertools.count(1)
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine import Blend, InvalidRequest, resolve
-from engine.fake import MINI, FakeEngine
+from engine import Blend, InvalidRequest
+from engine.api import resolve
+from engine.api.fake import MINI, FakeEngine
 
 RED, BLUE = Image.new("RGB", (40, 30), "red"), Image.new("L", (64, 64), 0)
 

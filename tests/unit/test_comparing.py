@@ -14,8 +14,8 @@ from bot.services import comparing, drafts, several
 from bot.services.requests import to_request
 from bot.services.terms import Terms
 from bot.spec import Spec
-from engine.fake import LOST_WORD, MINI, FakeEngine
-from engine.types import Cancelled, Failed, Finished, ImageReady, Preview, Progress, Started
+from engine.api.fake import LOST_WORD, MINI, FakeEngine
+from engine.api.types import Cancelled, Failed, Finished, ImageReady, Preview, Progress, Started
 
 TERMS = Terms(allowance_mc=0, max_queued=1, max_running=1, max_pixels=10**6, max_steps=30)
 

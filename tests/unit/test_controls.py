@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine import Control, InvalidRequest, controls
-from engine.controlnets import TASK
-from engine.fake import MINI, FakeEngine
-from engine.tasks import guide
+from engine import Control, InvalidRequest
+from engine.api.fake import MINI, FakeEngine
+from engine.diffusion import controlnet_preprocess
+from engine.models.controlnets import TASK
+from engine.tasks.pipelines import guide
 
 
 def picture(size: tuple[int, int] = (64, 64)) -> Image.Image:
@@ -27,7 +28,7 @@ def ask(**changes: Any) -> Control:
 
 
 def test_outlines_are_white_on_black_and_only_where_something_begins() -> None:
-    drawn = controls.edges(picture())
+    drawn = controlnet_preprocess.edges(picture())
     assert (drawn.mode, drawn.size) == ("RGB", (64, 64))
     assert {colour for _, colour in drawn.getcolors() or ()} == {(0, 0, 0), (255, 255, 255)}
     lines = np.asarray(drawn)[..., 0] > 0
@@ -35,7 +36,7 @@ def test_outlines_are_white_on_black_and_only_where_something_begins() -> None:
     assert lines[14:18, 32].any()
     assert not lines[20:44, 20:44].any()
     assert not lines[:12].any()
-    assert controls.edges(Image.new("L", (9, 7), 200)).getextrema() == ((0, 0),) * 3
+    assert controlnet_preprocess.edges(Image.new("L", (9, 7), 200)).getextrema() == ((0, 0),) * 3
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_outlines_are_white_on_black_and_only_where_something_begins() -> None:
 )
 def test_a_name_says_what_is_drawn(name: str, drawn: bool) -> None:
     plain = picture()
-    assert (controls.made_ready(plain, name).tobytes() != plain.tobytes()) == drawn
+    assert (controlnet_preprocess.made_ready(plain, name).tobytes() != plain.tobytes()) == drawn
     assert guide(ask(controlnet=name, prepared=True)).tobytes() == plain.tobytes()
 
 

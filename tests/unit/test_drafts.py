@@ -12,8 +12,8 @@ from bot.grammar import Draft, echo, parse
 from bot.services.drafts import find_model, price_mc, resolve
 from bot.services.terms import default_terms
 from bot.spec import Spec
-from engine.requests import MAX_SEED
-from engine.types import ModelInfo
+from engine.api.requests import MAX_SEED
+from engine.api.types import ModelInfo
 
 
 def model(key: str = "mini", side: int = 128, family: str = "sd1", multiple: int = 8, **more: object) -> ModelInfo:

@@ -12,9 +12,9 @@ from PIL import Image
 
 from bot import imagine
 from bot.__main__ import main
-from engine import metadata
-from engine.fake import FAIL_WORD, MINI, FakeEngine
-from engine.types import Recipe
+from engine.api import metadata
+from engine.api.fake import FAIL_WORD, MINI, FakeEngine
+from engine.api.types import Recipe
 
 SIZE = (96, 64)
 

@@ -16,8 +16,8 @@ from bot.services.drafts import price_mc, resolve
 from bot.services.requests import to_request
 from bot.services.terms import default_terms
 from bot.spec import BlendEdit, ControlEdit, Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
-from engine.requests import Control, Img2Img, Inpaint, Outpaint, Upscale
-from engine.types import ModelInfo
+from engine.api.requests import Control, Img2Img, Inpaint, Outpaint, Upscale
+from engine.api.types import ModelInfo
 
 SHA, MASK = "ab" * 32, "cd" * 32
 INFO = ModelInfo(

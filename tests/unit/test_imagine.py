@@ -8,8 +8,8 @@ from PIL import Image
 
 from bot import imagine
 from bot.__main__ import main
-from engine import metadata
-from engine.fake import FAIL_WORD, FakeEngine, score
+from engine.api import metadata
+from engine.api.fake import FAIL_WORD, FakeEngine, score
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,9 @@ from bot.parameters import Parameters
 from bot.services import drafts, rerun
 from bot.services.terms import default_quota, default_terms, most_generous, overlaid, terms_of
 from bot.store.records import Quota
-from engine import InvalidRequest, Txt2Img, tags
-from engine.fake import MINI
+from engine import InvalidRequest, Txt2Img
+from engine.api import lora_tags
+from engine.api.fake import MINI
 
 INFO = replace(MINI, loras=("waves", "ink.v2"), embeddings=("dawn",))
 LARGE = replace(MINI, key="large", loras=("grand",))
@@ -40,22 +41,22 @@ def spec(prompt: str, terms: object = TERMS, negative: str = "", model: str = "m
     ],
 )
 def test_tags_are_read_and_taken_out(prompt: str, wanted: dict[str, float], left: str) -> None:
-    assert tags.loras(prompt) == wanted
-    assert tags.without(prompt) == left
+    assert lora_tags.loras(prompt) == wanted
+    assert lora_tags.without(prompt) == left
 
 
 @pytest.mark.parametrize("weight", ["nan", "inf", "5", "", "much", "1e9"])
 def test_a_weight_is_a_small_number(weight: str) -> None:
     with pytest.raises(InvalidRequest, match=r"no number from -4 to 4"):
-        tags.loras(f"a boat <lora:waves:{weight}>")
+        lora_tags.loras(f"a boat <lora:waves:{weight}>")
 
 
 def test_taught_words_are_whole_words() -> None:
-    assert tags.tokens_in("Dawn, dawning, <dawn> (dawn:1.2)", ["dawn"]) == "<dawn>, dawning, <dawn> (<dawn>:1.2)"
+    assert lora_tags.tokens_in("Dawn, dawning, <dawn> (dawn:1.2)", ["dawn"]) == "<dawn>, dawning, <dawn> (<dawn>:1.2)"
     request = Txt2Img(prompt="dawning <lora:dawn:1>", negative_prompt="no dawn")
-    assert tags.used(replace(request, prompt="dawning"), INFO) == ({}, ("dawn",))
-    assert tags.used(Txt2Img(prompt="dawning"), INFO) == ({}, ())
-    assert tags.strange("a dawn boat <lora:waves:1>", ["dawn"]).split() == ["a", "boat"]
+    assert lora_tags.used(replace(request, prompt="dawning"), INFO) == ({}, ("dawn",))
+    assert lora_tags.used(Txt2Img(prompt="dawning"), INFO) == ({}, ())
+    assert lora_tags.strange("a dawn boat <lora:waves:1>", ["dawn"]).split() == ["a", "boat"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from engine import Inpaint, InvalidRequest, Txt2Img, masks, resolve
-from engine.fake import MINI, FakeEngine
+from engine import Inpaint, InvalidRequest, Txt2Img
+from engine.api import resolve
+from engine.api.fake import MINI, FakeEngine
+from engine.diffusion import masks
 
 ODD = [(101, 67), (64, 64), (129, 50), (33, 200), (7, 9), (300, 301)]
 

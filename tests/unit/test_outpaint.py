@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine import InvalidRequest, Outpaint, masks, resolve
-from engine.fake import MINI, FakeEngine
+from engine import InvalidRequest, Outpaint
+from engine.api import resolve
+from engine.api.fake import MINI, FakeEngine
+from engine.diffusion import masks
 
 
 def picture(size: tuple[int, int]) -> Image.Image:

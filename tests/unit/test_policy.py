@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.policy import RELAX_SHARE, SLACK_S, BatchCurve, FairShare, StepTimes
+from engine.runtime.policy import RELAX_SHARE, SLACK_S, BatchCurve, FairShare, StepTimes
 
 STEP_S = 1.0
 

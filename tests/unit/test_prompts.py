@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.parameters import infotext
-from engine import Control, Txt2Img, UnknownScheduler, Variation, metadata, schedulers
-from engine.fake import MINI, paint, recipe_of
-from engine.prompts import Piece, is_plain, parse, plain_text
-from engine.resolve import complete, find
+from engine import Control, Txt2Img, UnknownScheduler, Variation
+from engine.api import metadata
+from engine.api.fake import MINI, paint, recipe_of
+from engine.api.resolve import complete, find
+from engine.diffusion import schedulers
+from engine.diffusion.prompts import Piece, is_plain, parse, plain_text
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from bot.parameters import Parameters
 from bot.services import rerun
 from bot.services.terms import Terms
-from engine.fake import MINI
-from engine.requests import MAX_SEED
-from engine.types import ModelInfo
+from engine.api.fake import MINI
+from engine.api.requests import MAX_SEED
+from engine.api.types import ModelInfo
 
 DREAMER = ModelInfo(
     key="dreamer-v8",

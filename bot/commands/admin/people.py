@@ -26,7 +26,7 @@ from bot.views import layouts
 from bot.views.defaults import described
 from bot.views.ids import Action
 from bot.views.stats import stats_view
-from engine.requests import MAX_STEPS
+from engine.api.requests import MAX_STEPS
 
 NOTHING = "none"  # what one says to take a default back
 MAX_DAYS = 90

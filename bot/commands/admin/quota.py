@@ -21,7 +21,7 @@ from bot.store.records import Quota
 from bot.text import quoted
 from bot.views import layouts
 from bot.views import quotas as views
-from engine.requests import MAX_STEPS
+from engine.api.requests import MAX_STEPS
 
 MOST_CREDITS = 1_000_000
 MOST_PIXELS = 8192 * 8192

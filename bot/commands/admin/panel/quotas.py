@@ -21,7 +21,7 @@ from bot.views import quotas as views
 from bot.views.choose import Select, row_of
 from bot.views.ids import Action, SelectId
 from bot.views.panel import Tab, ask, button, buttons, line
-from engine.requests import MAX_STEPS
+from engine.api.requests import MAX_STEPS
 
 TAB = Tab("Quotas", "🎟️", "What everyone, a role, and all together may paint here.")
 SERVER = 0  # the number of the form for all together; of the others it is the role's id

@@ -1,0 +1,1 @@
+"""What an engine takes and gives: requests, events, errors. Knows no torch."""

@@ -1,0 +1,137 @@
+"""Fill a request's gaps from the model's defaults, and tell which seed each image has. Knows no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from PIL import Image
+
+from engine.api import lora_tags
+from engine.api.errors import NO_RANKER, InvalidRequest, UnknownModel
+from engine.api.requests import MAX_SEED, Control, Inpaint, Outpaint, Txt2Img, Upscale, Variation
+from engine.api.types import ModelInfo
+from engine.diffusion import schedulers
+from engine.models import controlnets
+
+R = TypeVar("R", bound=Txt2Img)
+FLOW_FAMILIES = frozenset({"sd3", "flux"})
+
+
+def find(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
+    """The model of that key, or the first. Raises: UnknownModel."""
+    for info in models:
+        if name is None or info.key == name:
+            return info
+    raise UnknownModel(name=name, known=", ".join(m.key for m in models))
+
+
+def complete(request: R, info: ModelInfo) -> R:
+    """The request with every None filled. Raises: InvalidRequest, UnknownScheduler."""
+    if isinstance(request, Control):
+        controlnets.check(request, info)
+    if task_of(request) not in info.tasks:
+        raise InvalidRequest(f"{info.key} cannot do {task_of(request)}.", f"It does {', '.join(sorted(info.tasks))}.")
+    if request.best_of and not info.ranks:
+        raise InvalidRequest(*NO_RANKER)
+    lora_tags.check(request.prompt, request.negative_prompt, info)
+    width, height = (
+        request.result_size if isinstance(request, Inpaint | Outpaint | Upscale) else (info.width, info.height)
+    )
+    filled = replace(
+        request,
+        width=request.width or width,
+        height=request.height or height,
+        num_inference_steps=request.num_inference_steps or info.num_inference_steps,
+        guidance_scale=info.guidance_scale if request.guidance_scale is None else request.guidance_scale,
+        scheduler=_scheduler(request.scheduler or info.scheduler, info),
+        seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
+        model=info.key,
+    )
+    _check_size(filled, info)
+    return replace(filled, resampling=_resampling(filled, info)) if isinstance(filled, Upscale) else filled
+
+
+def _resampling(request: Upscale, info: ModelInfo) -> str:
+    """How the picture is enlarged, by name; a creative one starts from Lanczos. Raises: InvalidRequest."""
+    known = info.upscaler.name
+    if request.mode == "creative" or request.resampling == "lanczos":
+        return "lanczos"
+    if request.resampling not in ("best", known):
+        raise InvalidRequest(f"There is no upscaler '{request.resampling}' here.", "Use best or lanczos.")
+    return known
+
+
+def _scheduler(name: str, info: ModelInfo) -> str:
+    """Flow-matching models know one scheduler only, so asking for another is told, never ignored."""
+    found = schedulers.resolve(name)
+    if found.flow != (info.family in FLOW_FAMILIES) and found.name != info.scheduler:
+        raise InvalidRequest(f"{info.key} cannot use the scheduler {found.label}.", f"Use {info.scheduler}, its own.")
+    return found.name
+
+
+def _check_size(request: Txt2Img, info: ModelInfo) -> None:
+    assert request.width is not None
+    assert request.height is not None
+    if request.any_size:
+        return
+    if request.width % info.multiple_px or request.height % info.multiple_px:
+        raise InvalidRequest(
+            f"{info.key} cannot paint {request.width}x{request.height}.", f"Use multiples of {info.multiple_px}."
+        )
+    if request.width * request.height > info.max_pixels:
+        raise InvalidRequest(
+            f"{request.width}x{request.height} is too large for {info.key}.",
+            f"Use at most {info.max_pixels} pixels in all.",
+        )
+
+
+def image_seed(request: Txt2Img, index: int) -> int:
+    """The number that tells image `index` from its neighbours: its own seed, or its last variation's."""
+    assert request.seed is not None
+    first = request.variations[-1].seed if request.variations else request.seed
+    return (first + index) % (MAX_SEED + 1)
+
+
+def image_chain(request: Txt2Img, index: int) -> tuple[int, tuple[Variation, ...]]:
+    """The base seed of image `index` and the variations that lead from its noise to the image's own."""
+    assert request.seed is not None
+    if not request.variations:
+        return image_seed(request, index), ()
+    *before, last = request.variations
+    return request.seed, (*before, replace(last, seed=image_seed(request, index)))
+
+
+def to_json(request: Txt2Img) -> dict[str, Any]:
+    """The request as plain JSON values; a picture becomes the sha256 of its RGB pixels."""
+    return {f.name: _plain(getattr(request, f.name)) for f in fields(request)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Image.Image):
+        return picture_sha256(value)
+    if isinstance(value, Variation):
+        return {"seed": value.seed, "strength": value.strength}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value
+
+
+def picture_sha256(image: Image.Image) -> str:
+    rgb = image.convert("RGB")
+    return hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode() + rgb.tobytes()).hexdigest()
+
+
+def task_of(request: Txt2Img) -> str:
+    """`txt2img`, `img2img`, ...: the request's class in diffusers' word."""
+    return type(request).__name__.lower()
+
+
+def versions() -> Mapping[str, str]:
+    """The libraries a picture's bytes depend on, without importing them."""
+    from importlib import metadata
+
+    return {name: metadata.version(name) for name in ("torch", "diffusers", "transformers")}

@@ -1,0 +1,1 @@
+"""The parts of painting: noise, schedulers, prompts, masks, previews."""

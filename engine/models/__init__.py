@@ -1,0 +1,1 @@
+"""Models: what is known of them, loading them, and what changes them."""

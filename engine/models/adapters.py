@@ -1,0 +1,178 @@
+"""LoRAs and textual inversions, unloaded: what they are, and which models they fit. Knows no torch.
+
+Told by shapes, never by names of files: a LoRA multiplies the model's own matrices, so its sides must be theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from engine import mini
+from engine.api.errors import ModelUnloadable
+from engine.api.types import ModelInfo
+from engine.models import families
+from engine.models.catalog import Source, read_json, safetensors_shapes
+
+log = logging.getLogger(__name__)
+
+Shapes = Mapping[str, tuple[int, ...]]
+Kind = Literal["lora", "embedding"]
+LORA_FILE = "pytorch_lora_weights.safetensors"  # as diffusers saves one into a folder
+_NAME = re.compile(r"[^\s<>:,()\[\]{}|\\]{1,80}")  # what can stand in a prompt
+
+# A LoRA's first matrix is (rank, width of what the layer reads), as diffusers, peft and kohya name it.
+_DOWN = r"[._]lora[._]?(?:A|down)(?:\.default)?\.weight$"
+_CROSS = re.compile(r"attn2[._](?:processor\.)?to_[kv]" + _DOWN)
+_JOINT = re.compile(r"attn[._](?:to_[qkv]|qkv)" + _DOWN)
+
+# The same widths where a model's own files tell them by their tensors.
+_CROSS_OF_MODEL = "attn2.to_k.weight"
+_JOINT_OF_MODEL = ("joint_blocks.0.x_block.attn.qkv.weight", "double_blocks.0.img_attn.qkv.weight")
+# From the models' published configs, for those that are not downloaded yet: denoiser, its width, widths of the CLIPs.
+_PUBLISHED = {
+    "sd1": ("cross", 768, (768,)),
+    "sdxl": ("cross", 2048, (768, 1280)),
+    "sd3": ("joint", 1536, ()),
+    "flux": ("joint", 3072, ()),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What adapters have to fit.
+
+    Attributes:
+        attention: `cross` (a UNet reads the text) or `joint` (a transformer reads both); "" where none fits.
+        width: of what its attention reads, in numbers a token. clips: widths of the text encoders.
+    """
+
+    attention: str = ""
+    width: int = 0
+    clips: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """A file that changes a model: a LoRA, or vectors for a word. `body`: what it was made for."""
+
+    name: str
+    kind: Kind
+    path: Path
+    body: Body
+
+    def fits(self, model: Body) -> bool:
+        """Whether the model is like the one it was made for."""
+        if self.kind == "embedding":
+            return bool(model.clips) and self.body.clips == model.clips
+        return bool(model.width) and (self.body.attention, self.body.width) == (model.attention, model.width)
+
+
+def read(kind: Kind, locations: Mapping[str, str]) -> dict[str, Adapter]:
+    """The adapters behind a setting. Raises: ModelUnloadable when one can be none."""
+    return {name: _adapter(kind, name, location) for name, location in locations.items()}
+
+
+def of_mini(kind: Kind, sources: Iterable[Source]) -> dict[str, str]:
+    """The adapters of a kind that come with the embedded model, where it is one of the models."""
+    if all(source.path != mini.MODEL_DIR for source in sources):
+        return {}
+    folders = [folder for folder in sorted(mini.ADAPTERS_DIR.iterdir()) if folder.is_dir()]
+    files = [folder / (LORA_FILE if kind == "lora" else f"{folder.name}.safetensors") for folder in folders]
+    return {file.parent.name: str(file) for file in files if file.is_file()}
+
+
+def _adapter(kind: Kind, name: str, location: str) -> Adapter:
+    if not _NAME.fullmatch(name):
+        raise ModelUnloadable(name=name, reason="such a name cannot stand in a prompt; use letters, digits and -")
+    path = weights_file(name, Path(location).expanduser())
+    shapes = safetensors_shapes(path)
+    body = _body_of_lora(shapes) if kind == "lora" else _body_of_embedding(shapes)
+    if body == Body():
+        what = "a LoRA of a model that is known here" if kind == "lora" else "a textual inversion"
+        raise ModelUnloadable(name=name, reason=f"{path.name} is not {what}")
+    return Adapter(name=name, kind=kind, path=path, body=body)
+
+
+def weights_file(name: str, path: Path) -> Path:
+    """The one file that holds the weights. Raises: ModelUnloadable."""
+    if path.is_dir():
+        files = [path / LORA_FILE] if (path / LORA_FILE).is_file() else sorted(path.glob("*.safetensors"))
+        if len(files) != 1:
+            raise ModelUnloadable(name=name, reason=f"the folder '{path}' has {len(files)} .safetensors files, not one")
+        return files[0]
+    if path.suffix != ".safetensors":
+        raise ModelUnloadable(name=name, reason="it must be a .safetensors file; pickles may run code")
+    if not path.is_file():
+        raise ModelUnloadable(name=name, reason=f"there is no file '{path}'")
+    return path
+
+
+def _body_of_lora(shapes: Shapes) -> Body:
+    for attention, pattern in (("cross", _CROSS), ("joint", _JOINT)):
+        widths = {shape[1] for name, shape in shapes.items() if len(shape) > 1 and pattern.search(name)}
+        if widths:
+            return Body(attention=attention, width=max(widths))
+    return Body()
+
+
+def _body_of_embedding(shapes: Shapes) -> Body:
+    if {"clip_l", "clip_g"} <= shapes.keys():
+        return Body(clips=(shapes["clip_l"][-1], shapes["clip_g"][-1]))
+    vectors = [shape for shape in shapes.values() if 1 <= len(shape) <= 2]
+    return Body(clips=(vectors[0][-1],)) if len(shapes) == len(vectors) == 1 else Body()
+
+
+def body_of(model: Source, family_name: str) -> Body:
+    """What adapters of a model must fit, from its configs or its tensors' shapes."""
+    family, path = families.by_name(family_name), model.path
+    if family is families.UNKNOWN:
+        return Body()
+    attention, width, clips = _PUBLISHED[family.name]
+    if path is None:
+        return Body(attention=attention, width=width, clips=clips)
+    if path.is_file():
+        width = _width_in(safetensors_shapes(path)) or width
+        clips = (width,) if family is families.SD1 else clips  # SD 2.x: 1024
+        return Body(attention=attention, width=width, clips=clips)
+    return Body(attention=attention, width=_width_of(path), clips=_clips_of(path) if family.clip_prompts else ())
+
+
+def _width_in(shapes: Shapes) -> int:
+    return next((s[1] for n, s in shapes.items() if n.endswith((_CROSS_OF_MODEL, *_JOINT_OF_MODEL))), 0)
+
+
+def _width_of(folder: Path) -> int:
+    unet, transformer = (read_json(folder / part / "config.json") for part in ("unet", "transformer"))
+    width = unet.get("cross_attention_dim")
+    if isinstance(width, int):
+        return width
+    return int(transformer.get("num_attention_heads", 0)) * int(transformer.get("attention_head_dim", 0))
+
+
+def _clips_of(folder: Path) -> tuple[int, ...]:
+    configs = (read_json(folder / part / "config.json") for part in ("text_encoder", "text_encoder_2"))
+    return tuple(int(config["hidden_size"]) for config in configs if "hidden_size" in config)
+
+
+def warn_of_strays(models: Sequence[ModelInfo], adapters: Mapping[Kind, Mapping[str, Adapter]]) -> None:
+    """Say in the log which adapters nobody will be able to use."""
+    used = {name for info in models for name in (*info.loras, *info.embeddings)}
+    for kind, named in adapters.items():
+        for name in named.keys() - used:
+            log.warning("the %s '%s' fits none of the models", kind, name)
+
+
+def fitted(info: ModelInfo, model: Source, adapters: Mapping[Kind, Mapping[str, Adapter]]) -> ModelInfo:
+    """The model's facts with the adapters that fit it."""
+    if not any(adapters.values()):
+        return info
+    body = body_of(model, info.family)
+    loras, embeddings = (
+        tuple(name for name, adapter in adapters[kind].items() if adapter.fits(body)) for kind in ("lora", "embedding")
+    )
+    return replace(info, loras=loras, embeddings=embeddings)

@@ -1,0 +1,111 @@
+"""ControlNets, unloaded: which folders hold one, and which models they fit. Knows no torch."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from engine import mini
+from engine.api.errors import InvalidRequest, ModelUnloadable
+from engine.api.requests import Control
+from engine.api.types import ModelInfo
+from engine.models import families
+from engine.models.adapters import body_of
+from engine.models.catalog import Source, read_json
+
+log = logging.getLogger(__name__)
+
+CLASS = "ControlNetModel"
+TASK = "control"
+WEIGHTS = "diffusion_pytorch_model.safetensors"  # as diffusers saves them; `.index.json` behind it when in parts
+GUIDED = (families.SD1, families.SDXL)  # whose ControlNets are of that class
+_NAME = re.compile(r"[\w.+-]{1,60}")  # what can be typed, and be shown as it is
+_LAYOUT = ("block_out_channels", "layers_per_block")  # what it adds must meet the UNet's own, level by level
+_PUBLISHED = {"block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2}
+_PUBLISHED_XL = {"block_out_channels": [320, 640, 1280], "layers_per_block": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlNet:
+    """A ControlNet's folder, and what its config says of the models it was made for.
+
+    Attributes:
+        width: of the text that it reads, in numbers a token. layout: its levels, as in the config.
+    """
+
+    name: str
+    path: Path
+    width: int
+    layout: tuple[Any, ...]
+
+    def fits(self, model: Source, info: ModelInfo) -> bool:
+        """Whether what it says can be added to the model's UNet."""
+        if families.by_name(info.family) not in GUIDED or "txt2img" not in info.tasks:
+            return False
+        config = _unet_of(model, info)
+        return self.width == body_of(model, info.family).width and self.layout == _layout(config)
+
+
+def read(locations: Mapping[str, str]) -> dict[str, ControlNet]:
+    """The ControlNets behind a setting. Raises: ModelUnloadable when one can be none."""
+    return {name: _read(name, Path(location).expanduser()) for name, location in locations.items()}
+
+
+def of_mini(sources: Iterable[Source]) -> dict[str, str]:
+    """The ControlNets that come with the embedded model, where it is one of the models."""
+    if all(source.path != mini.MODEL_DIR for source in sources):
+        return {}
+    folders = sorted(path.parent for path in mini.ADAPTERS_DIR.glob(f"*/{WEIGHTS}"))
+    return {each.name: str(each) for each in folders if read_json(each / "config.json").get("_class_name") == CLASS}
+
+
+def _read(name: str, folder: Path) -> ControlNet:
+    if not _NAME.fullmatch(name):
+        raise ModelUnloadable(name=name, reason="a ControlNet's name has letters, digits, '-', '_', '.' and '+' only")
+    config = read_json(folder / "config.json")
+    if config.get("_class_name") != CLASS:
+        raise ModelUnloadable(name=name, reason=f"'{folder}' is no folder of a {CLASS} as diffusers saves one")
+    if not any((folder / f"{WEIGHTS}{end}").is_file() for end in ("", ".index.json")):
+        raise ModelUnloadable(name=name, reason=f"'{folder}' has no {WEIGHTS}; pickles may run code, and are not read")
+    width = config.get("cross_attention_dim")
+    return ControlNet(name=name, path=folder, width=width if isinstance(width, int) else 0, layout=_layout(config))
+
+
+def _layout(config: Mapping[str, Any]) -> tuple[Any, ...]:
+    channels, layers = (config.get(name) for name in _LAYOUT)
+    return tuple(channels or ()), tuple(layers) if isinstance(layers, list) else layers
+
+
+def _unet_of(model: Source, info: ModelInfo) -> Mapping[str, Any]:
+    """The UNet's config; the family's published one where there is no folder to read it from."""
+    found = read_json(model.path / "unet" / "config.json") if model.path is not None else {}
+    return found or (_PUBLISHED_XL if info.family == families.SDXL.name else _PUBLISHED)
+
+
+def fitted(info: ModelInfo, model: Source, known: Mapping[str, ControlNet]) -> ModelInfo:
+    """The model's facts with the ControlNets that fit it; with one it can do one task more."""
+    names = tuple(name for name, each in known.items() if each.fits(model, info))
+    return replace(info, controlnets=names, tasks=info.tasks | {TASK}) if names else info
+
+
+def warn_of_strays(models: Sequence[ModelInfo], known: Mapping[str, ControlNet]) -> None:
+    """Say in the log which ControlNets nobody will be able to use."""
+    used = {name for info in models for name in info.controlnets}
+    for name in known.keys() - used:
+        log.warning("the ControlNet '%s' fits none of the models", name)
+
+
+def check(request: Control, info: ModelInfo) -> None:
+    """Raises: InvalidRequest when the model has no such ControlNet."""
+    if families.by_name(info.family) not in GUIDED:
+        raise InvalidRequest(f"{info.key} cannot follow a ControlNet.", "Use an SD 1.x, SD 2.x or SDXL model.")
+    if not info.controlnets:
+        raise InvalidRequest(f"There is no ControlNet for {info.key} here.", "Use a model that has one.")
+    if request.controlnet not in info.controlnets:
+        raise InvalidRequest(
+            f"{info.key} has no ControlNet '{request.controlnet}'.", f"It has: {', '.join(info.controlnets)}."
+        )

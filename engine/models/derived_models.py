@@ -1,0 +1,195 @@
+"""A model as adapters change it: a second model that shares the first one's weights.
+
+Of LoRAs, textual inversions and IP-Adapters: the modules are copied without their tensors, and diffusers' own loaders
+put the adapters into the copies. So the model itself is never touched, its pictures stay what they are, and calls of
+different adapters are calls of different modules, which are never joined. A ControlNet leaves the modules alone and
+only adds to what the UNet computes, so calls with and without one are joined. Lives in the engine's thread.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import CLIPVisionModelWithProjection
+
+from engine.api import lora_tags
+from engine.api.errors import ModelUnloadable
+from engine.api.requests import Blend, Control, Txt2Img
+from engine.api.types import ModelInfo
+from engine.models import catalog, model_cache
+from engine.models import ip_adapters as ip_adapter_files
+from engine.models.adapters import Adapter
+from engine.models.controlnets import ControlNet
+from engine.models.ip_adapters import IpAdapter
+from engine.models.model_cache import Model
+from engine.runtime.options import Options
+
+MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
+_FAILURES = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
+
+Wanted = Mapping[Adapter, float]
+
+
+def painter(base: Model, request: Txt2Img, info: ModelInfo, options: Options, now: float) -> Model:
+    """The model with what the request's prompt names, eyes for a blend, a ControlNet. Raises: ModelUnloadable."""
+    if info.image_prompts and isinstance(request, Blend):
+        base = with_ip_adapter(base, options.ip_adapters[info.key], ip_adapter_files.scale_of(request.strength), now)
+    if isinstance(request, Control):
+        base = with_controlnet(base, options.controlnets[request.controlnet], now)
+    loras, words = lora_tags.used(request, info)
+    known = options.adapters
+    wanted = {known["lora"][name]: weight for name, weight in loras.items()}
+    return of(base, wanted | dict.fromkeys((known["embedding"][name] for name in words), 1.0), now)
+
+
+def of(base: Model, wanted: Wanted, now: float) -> Model:
+    """The model with these adapters at these weights; itself when there are none. Raises: ModelUnloadable."""
+    if not wanted:
+        return base
+    key = tuple((adapter.kind, adapter.name, weight) for adapter, weight in wanted.items())
+    return _kept(base, key, now, lambda: _made(base, wanted))
+
+
+def _kept(base: Model, key: Hashable, now: float, make: Callable[[], Model]) -> Model:
+    if key not in base.variants:
+        base.variants[key] = make()
+        _drop_idle(base, key)
+    base.variants[key].last_used = now
+    return base.variants[key]
+
+
+def _drop_idle(base: Model, keep: object) -> None:
+    idle = sorted((m.last_used, k) for k, m in base.variants.items() if not m.users and k != keep)
+    for _, key in idle[: max(0, len(idle) - MOST_IDLE)]:
+        base.variants.pop(key).forget()
+
+
+def _made(base: Model, wanted: Wanted) -> Model:
+    names = " and ".join(adapter.name for adapter in wanted)
+    pipe, loras = copy.copy(base.pipe), {a: weight for a, weight in wanted.items() if a.kind == "lora"}
+    words = [adapter for adapter in wanted if adapter.kind == "embedding"]
+    for name, part in base.pipe.components.items():
+        if loras and part is not None and name in model_cache.DENOISERS:
+            pipe.__dict__[name] = shared_copy(part)
+        elif part is not None and name.startswith("text_encoder"):
+            pipe.__dict__[name] = shared_copy(part, own_words=bool(words))
+        elif words and part is not None and name.startswith("tokenizer"):
+            pipe.__dict__[name] = copy.deepcopy(part)
+    try:
+        for word in words:
+            _add_embedding(pipe, word)
+        _attach(pipe, loras)
+    except _FAILURES as error:
+        raise ModelUnloadable(name=f"{base.key} with {names}", reason=model_cache.first_line(error)) from error
+    nbytes = sum(adapter.path.stat().st_size for adapter in wanted)
+    return _variant(base, pipe, nbytes, {adapter.name: _sha256(adapter.name, adapter.path) for adapter in wanted})
+
+
+def shared_copy(module: torch.nn.Module, *, own_words: bool = False) -> torch.nn.Module:
+    """The module's structure anew around the same tensors; `own_words`: but for a text encoder's table of tokens."""
+    whole: Any = module
+    table = whole.get_input_embeddings().weight if own_words else None
+    tensors = (*module.parameters(), *module.buffers())
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors if tensor is not table})
+
+
+def _attach(pipe: Any, loras: Wanted) -> None:
+    names = [f"easel{number}" for number in range(len(loras))]  # peft looks for "lora_" in names
+    for name, adapter in zip(names, loras, strict=True):
+        pipe.load_lora_weights(load_file(adapter.path), adapter_name=name)
+    if names:
+        pipe.set_adapters(names, list(loras.values()))
+
+
+def _add_embedding(pipe: Any, word: Adapter) -> None:
+    """Give the text encoders the word's vectors, as the file has them for each."""
+    vectors = load_file(word.path)
+    if len(word.body.clips) == 1:
+        pipe.load_textual_inversion(vectors, token=lora_tags.token(word.name))
+        return
+    for part, suffix in (("clip_l", ""), ("clip_g", "_2")):
+        encoder, tokenizer = getattr(pipe, f"text_encoder{suffix}"), getattr(pipe, f"tokenizer{suffix}")
+        pipe.load_textual_inversion(
+            vectors[part], token=lora_tags.token(word.name), text_encoder=encoder, tokenizer=tokenizer
+        )
+
+
+def _sha256(name: str, path: Path) -> str:
+    return model_cache.weights_sha256(catalog.Source(key=name, location=str(path)))
+
+
+def with_ip_adapter(base: Model, adapter: IpAdapter, scale: float, now: float) -> Model:
+    """The model that reads pictures too, at this scale; the files are loaded once. Raises: ModelUnloadable."""
+    loaded = _kept(base, ("ip_adapter", adapter.name), now, lambda: _with_eyes(base, adapter))
+    return _kept(loaded, ("scale", scale), now, lambda: _scaled(loaded, scale))
+
+
+def _with_eyes(base: Model, adapter: IpAdapter) -> Model:
+    pipe = copy.copy(base.pipe)
+    pipe.__dict__["unet"] = shared_copy(base.pipe.unet)
+    try:
+        _load_ip_adapter(pipe, adapter)
+    except _FAILURES as error:
+        raise ModelUnloadable(name=f"{base.key} with {adapter.name}", reason=model_cache.first_line(error)) from error
+    encoder = pipe.image_encoder
+    nbytes = adapter.path.stat().st_size + sum(p.numel() * p.element_size() for p in encoder.parameters())
+    files = {adapter.name: adapter.path, "image_encoder": adapter.encoder}
+    return _variant(base, pipe, nbytes, {name: _sha256(name, path) for name, path in files.items()})
+
+
+def _load_ip_adapter(pipe: Any, adapter: IpAdapter) -> None:
+    """With diffusers' own loader. The CLIP comes first: that loader would take a pickle for it too."""
+    slow = {"low_cpu_mem_usage": False}  # saving memory patches torch for every thread
+    encoder: Any = CLIPVisionModelWithProjection.from_pretrained(
+        adapter.encoder, dtype=pipe.unet.dtype, use_safetensors=True, local_files_only=True
+    )
+    pipe.register_modules(image_encoder=encoder.to(pipe.unet.device))
+    folder = str(adapter.path.parent)
+    pipe.load_ip_adapter(folder, subfolder="", weight_name=adapter.path.name, local_files_only=True, **slow)
+
+
+def _scaled(loaded: Model, scale: float) -> Model:
+    pipe = copy.copy(loaded.pipe)
+    pipe.__dict__["unet"] = shared_copy(loaded.pipe.unet)
+    pipe.set_ip_adapter_scale(scale)
+    return _variant(loaded, pipe, 0, {})
+
+
+def with_controlnet(base: Model, controlnet: ControlNet, now: float) -> Model:
+    """The model that follows a ControlNet; its UNet is the model's own. Raises: ModelUnloadable."""
+    return _kept(base, ("controlnet", controlnet.name), now, lambda: _with_controlnet(base, controlnet))
+
+
+def _with_controlnet(base: Model, controlnet: ControlNet) -> Model:
+    unet, auto = base.pipe.unet, diffusers.AutoPipelineForText2Image
+    try:
+        net: Any = diffusers.ControlNetModel.from_pretrained(
+            controlnet.path, dtype=unet.dtype, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
+        )
+        pipe = auto.from_pipe(base.pipe, controlnet=net.to(unet.device).eval())
+    except _FAILURES as error:
+        raise ModelUnloadable(
+            name=f"{base.key} with {controlnet.name}", reason=model_cache.first_line(error)
+        ) from error
+    nbytes = sum(p.numel() * p.element_size() for p in net.parameters())
+    return _variant(base, pipe, nbytes, {f"controlnet {controlnet.name}": _sha256(controlnet.name, controlnet.path)})
+
+
+def _variant(base: Model, pipe: Any, nbytes: int, adapters: Mapping[str, str]) -> Model:
+    return Model(
+        key=base.key,
+        family=base.family,
+        pipe=pipe,
+        sha256=base.sha256,
+        default_scheduler=base.default_scheduler,
+        nbytes=nbytes,
+        base=base,
+        adapters={**base.adapters, **adapters},
+    )

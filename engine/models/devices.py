@@ -1,0 +1,72 @@
+"""The device: which one, in which precision, with how many threads, and how its failures look."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+
+from engine.runtime.before_torch import TORCH_WAS_HERE
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MAX_THREADS = 16  # beyond it memory bandwidth is the limit
+
+
+def choose_device(name: str) -> torch.device:
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    if name != "auto":
+        return DTYPES[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.float32
+
+
+def set_threads(wanted: int) -> int:
+    """Set this thread's torch threads: what was asked, else all cores but one, which Discord needs.
+
+    A process that loaded torch before us has chosen already, and pictures are equal bit by bit only for equal counts.
+    """
+    if not wanted and TORCH_WAS_HERE:
+        return torch.get_num_threads()
+    torch.set_num_threads(wanted or max(1, min(MAX_THREADS, cores() - 1)))
+    return torch.get_num_threads()
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory_bytes(device: torch.device) -> int:
+    """All the memory the device has."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
+
+
+def wait_for(device: Any) -> None:
+    """Wait until the device has done what it was asked."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def free_cache(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """The CPU's out of memory is a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def is_device_error(error: BaseException) -> bool:
+    """Whether the device itself is gone, not one job's call. Nothing that runs on it can be trusted afterwards."""
+    return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)

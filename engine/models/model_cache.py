@@ -1,0 +1,286 @@
+"""Models in memory: load them safely, share their modules between tasks, let the idle ones go. Lives in the thread."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from engine.api.errors import ModelUnloadable
+from engine.diffusion.embeddings import EncoderCache
+from engine.diffusion.preview import Previewer
+from engine.models import devices, families
+from engine.models.catalog import UPSCALER, Source, describe
+from engine.models.families import Family
+from engine.runtime.fibers import Kind, Stub
+from engine.tasks.pipelines import Task
+from engine.upscale import superres
+
+log = logging.getLogger(__name__)
+
+DENOISERS = ("unet", "transformer", "upscaler")
+MIB = 1 << 20
+SMALL_BYTES = 1 << 30
+BUDGET_SHARE = 0.8  # of the device's memory; the rest is for activations
+
+
+@dataclass(eq=False)
+class Model:
+    """A loaded pipeline and what is derived from it.
+
+    Attributes:
+        users: images that run on it or on a variant of it now.
+        base: the model whose weights it shares. variants: those that share its own; see `engine.models.derived_models`.
+        adapters: the sha256 of what changes it, by name.
+    """
+
+    key: str
+    family: Family
+    pipe: Any
+    sha256: str
+    default_scheduler: str
+    nbytes: int
+    encoders: EncoderCache = field(default_factory=EncoderCache)
+    users: int = 0
+    last_used: float = 0.0
+    base: Model | None = None
+    variants: dict[Hashable, Model] = field(default_factory=dict)
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    _pipes: dict[str, Any] = field(default_factory=dict)
+    _previewer: Previewer | None = None
+
+    @property
+    def previewer(self) -> Previewer:
+        if self.base is not None:
+            return self.base.previewer
+        if self._previewer is None:
+            self._previewer = Previewer(self.pipe, self.family)
+        return self._previewer
+
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of its weights, with what its variants add."""
+        return self.nbytes + sum(variant.weight_bytes for variant in self.variants.values())
+
+    def tree(self) -> Iterator[Model]:
+        """It and its variants, and theirs."""
+        yield self
+        for variant in self.variants.values():
+            yield from variant.tree()
+
+    def drop(self, variant: Model) -> bool:
+        """Let a variant go. Returns whether it was there."""
+        key = next((key for key, each in self.variants.items() if each is variant), None)
+        if key is not None:
+            self.variants.pop(key).forget()
+        return key is not None
+
+    def lease(self) -> None:
+        """An image begins to run on it."""
+        self.users += 1
+        if self.base is not None:
+            self.base.lease()
+
+    def forget(self) -> None:
+        """Let go of what refers back to it: memory must be free now, not when the garbage is collected."""
+        for variant in self.variants.values():
+            variant.forget()
+        self.encoders.clear()
+        self.variants.clear()
+        self._pipes.clear()
+
+    def release(self) -> None:
+        """An image has left it."""
+        self.users -= 1
+        if self.base is not None:
+            self.base.release()
+
+    def pipeline(self, task: Task) -> Any:
+        """A fresh shallow copy of the task's pipeline whose heavy modules are stubs."""
+        if task.name not in self._pipes:
+            self._pipes[task.name] = self._adopted(task)
+        return copy.copy(self._pipes[task.name])
+
+    def _adopted(self, task: Task) -> Any:
+        auto = getattr(diffusers, task.auto_class) if task.auto_class else None
+        pipe = copy.copy(self.pipe if auto is None else auto.from_pipe(self.pipe))
+        pipe.set_progress_bar_config(disable=True)
+        for name, part in pipe.components.items():
+            if isinstance(part, torch.nn.Module):
+                pipe.__dict__[name] = self._stub(name, part)
+        pipe.__dict__["maybe_free_model_hooks"] = lambda: None  # the engine decides what stays in memory
+        return pipe
+
+    def _stub(self, name: str, part: torch.nn.Module) -> Any:
+        kind = _kind(name)
+        if kind is None:
+            return part
+        if kind == "decode":
+            return Stub(part, kind, ("decode",))
+        return Stub(part, kind, cached=self.encoders.get if kind == "encode" else None)
+
+
+def _kind(name: str) -> Kind | None:
+    if name in DENOISERS:
+        return "denoise"
+    if name == "controlnet":
+        return "control"
+    if name.startswith("text_encoder"):
+        return "encode"
+    return "decode" if name == "vae" else None
+
+
+class ModelCache:
+    """Loads models on demand and keeps them under a budget.
+
+    Args:
+        sources: every model that may be asked for, by key, with its default scheduler.
+        budget_bytes: of weights; a single larger model is still loaded.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, tuple[Source, str]], device: torch.device, dtype: torch.dtype, budget_bytes: int
+    ) -> None:
+        self._sources, self._device, self._dtype = sources, device, dtype
+        self._budget = budget_bytes or int(devices.memory_bytes(device) * BUDGET_SHARE)
+        self._models: dict[str, Model] = {}
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        return tuple(self._models)
+
+    def get(self, key: str, now: float) -> Model:
+        """The model, loaded if it was not. Raises: ModelUnloadable."""
+        if key not in self._models:
+            self._models[key] = self._load(key)
+            self.make_room(key)
+        self._models[key].last_used = now
+        return self._models[key]
+
+    def clear(self) -> None:
+        """Drop everything; the engine ends."""
+        for key in tuple(self._models):
+            self._drop(key)
+
+    def evict_idle(self) -> bool:
+        """Drop every model nobody uses. Returns whether there was one."""
+        idle = [m.key for m in self._models.values() if not m.users]
+        for key in idle:
+            self._drop(key)
+        return bool(idle)
+
+    def make_room(self, keep: str = "") -> None:
+        """Drop what nobody uses, the longest unused first, until the weights fit the budget; never the model `keep`."""
+        known = (m for model in self._models.values() for m in model.tree())
+        idle = [m for m in known if not m.users and m.key != keep and m.nbytes]
+        for model in sorted(idle, key=lambda m: (m.last_used, m.base is None)):  # before the model that it shares
+            if sum(m.weight_bytes for m in self._models.values()) <= self._budget:
+                return
+            if model.base is None:
+                self._drop(model.key)
+            elif model.base.drop(model):
+                devices.free_cache(self._device)
+
+    def _drop(self, key: str) -> None:
+        log.info("unloading %s", key)
+        self._models.pop(key).forget()
+        devices.free_cache(self._device)
+
+    def _load(self, key: str) -> Model:
+        source, scheduler = self._sources[key]
+        try:
+            read = superres.load if key == UPSCALER else load
+            pipe = read(source, self._dtype).to(self._device)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+            log.warning("cannot load %s", key, exc_info=True)
+            raise ModelUnloadable(name=key, reason=first_line(error)) from error
+        if self._dtype == torch.float16 and hasattr(pipe, "vae"):
+            pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and upcasting it midway would hit others
+        nbytes = sum(p.numel() * p.element_size() for m in _modules(pipe) for p in m.parameters())
+        return Model(
+            key=key,
+            family=families.by_pipeline(type(pipe).__name__),
+            pipe=pipe,
+            sha256=weights_sha256(source),
+            default_scheduler=scheduler,
+            nbytes=nbytes,
+        )
+
+
+def load(source: Source, dtype: torch.dtype) -> Any:
+    """A text-to-image pipeline from safetensors only; code that comes with a model is never run."""
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    if source.single_file:
+        return _single_file(source, dtype)
+    kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": source.path is not None}
+    if dtype == torch.float32 and source.path is not None and _weights_bytes(source.path) < SMALL_BYTES:
+        kwargs["low_cpu_mem_usage"] = (
+            False  # saving memory patches torch for every thread; not worth it for a small one
+        )
+    auto: Any = diffusers.AutoPipelineForText2Image
+    anything: Any = diffusers.DiffusionPipeline
+    try:
+        return auto.from_pretrained(source.location, **kwargs)
+    except ValueError as error:
+        if "can't find a pipeline" not in str(error):
+            raise
+        return anything.from_pretrained(source.location, **kwargs)  # unknown to Auto*
+
+
+def _weights_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+
+
+_SINGLE_FILE = {
+    "sd1": "StableDiffusionPipeline",
+    "sdxl": "StableDiffusionXLPipeline",
+    "sd3": "StableDiffusion3Pipeline",
+    "flux": "FluxPipeline",
+}
+
+
+def _single_file(source: Source, dtype: torch.dtype) -> Any:
+    """One file holds weights only. What they belong to is read from a folder of the same name beside it, if there is
+    one (`model_index.json`, configs and tokenizers), else from the hub or its cache.
+    """
+    pipeline = getattr(diffusers, _SINGLE_FILE[describe(source).family])
+    kwargs: dict[str, Any] = {"dtype": dtype}
+    if source.path is not None and (source.path.with_suffix("") / "model_index.json").is_file():
+        kwargs |= {"config": str(source.path.with_suffix("")), "local_files_only": True}
+    return pipeline.from_single_file(source.location, **kwargs)
+
+
+def _modules(pipe: Any) -> list[torch.nn.Module]:
+    return [m for m in pipe.components.values() if isinstance(m, torch.nn.Module)]
+
+
+def weights_sha256(source: Source) -> str:
+    """The hash of a single file (as A1111 and Civitai name models), or of a folder's weights in order of their path."""
+    path = source.path
+    if path is None:
+        return hashlib.sha256(source.location.encode()).hexdigest()
+    files = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
+    digest = hashlib.sha256()
+    for file in files:
+        _feed(digest, file)
+    return digest.hexdigest()
+
+
+def _feed(digest: Any, path: Path) -> None:
+    with path.open("rb") as file:
+        while block := file.read(8 * MIB):
+            digest.update(block)
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, short enough for one sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

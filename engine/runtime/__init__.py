@@ -1,0 +1,1 @@
+"""The engine and its thread: jobs in, batched calls, events out."""

@@ -1,0 +1,125 @@
+"""How many rows a call is run with: pinned once in `exact` mode, up to the knee in `fast` mode."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+
+import torch
+
+from engine.models.devices import free_cache, wait_for
+from engine.runtime.fibers import Call, forward
+from engine.runtime.policy import PAD_GAIN, BatchCurve
+
+log = logging.getLogger(__name__)
+
+PINS_FILE = "rows.json"
+
+
+class PinnedSizes:
+    """Row counts that were chosen once and must not change, or a restart would change pictures."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = folder / PINS_FILE if folder else None
+        self._rows: dict[str, int] = {}
+        if self._path and self._path.is_file():
+            self._rows = {str(k): int(v) for k, v in json.loads(self._path.read_text()).items()}
+
+    def get(self, name: str) -> int | None:
+        return self._rows.get(name)
+
+    def put(self, name: str, rows: int) -> None:
+        self._rows[name] = rows
+        if self._path:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self._path.with_suffix(".tmp")
+            fresh.write_text(json.dumps(self._rows, indent=1, sort_keys=True))
+            fresh.replace(self._path)
+
+
+class BatchSizes:
+    """Answers, for a call: how many rows may be joined, and up to how many are they padded."""
+
+    def __init__(self, mode: str, max_rows: int, device: torch.device, pins: PinnedSizes) -> None:
+        self._mode, self._max_rows, self._device, self._pins = mode, max_rows, device, pins
+        self._knees: dict[tuple[object, ...], BatchCurve] = {}
+        self._names: dict[tuple[object, ...], str] = {}
+
+    def of(self, call: Call, model_sha256: str) -> tuple[int, int]:
+        """(most rows to join, rows to pad to; 0 = as many as there are)."""
+        if call.kind == "encode":
+            return call.rows, 0  # short, and cached by content
+        if self._mode == "fast":
+            return self._knee(call).cap(call.rows), 0
+        count = self._pinned(call, model_sha256)
+        return (call.rows, 0) if count <= call.rows else (count, count)
+
+    def observe(self, call: Call, rows: int, seconds: float) -> None:
+        self._knee(call).observe(rows, seconds)
+
+    def lower(self, call: Call, rows: int) -> None:
+        """That many did not fit; remember, also for after a restart."""
+        self._knee(call).lower(rows)
+        name = self._names.get((call.shape, call.rows))
+        if name and (self._pins.get(name) or 0) >= rows:
+            self._pins.put(name, max(call.rows, rows // 2))
+
+    def _knee(self, call: Call) -> BatchCurve:
+        return self._knees.setdefault(call.shape, BatchCurve(self._max_rows))
+
+    def _pinned(self, call: Call, model_sha256: str) -> int:
+        place = call.shape, call.rows
+        if place not in self._names:
+            self._names[place] = _name(call, model_sha256, self._device)
+        count = self._pins.get(self._names[place])
+        if count is None and self._device.type == "cpu":
+            return call.rows  # joining gains a CPU little, and padding would cost it as much as real rows
+        if count is None:
+            count = measure(call, self._max_rows)
+            log.info("%s runs with %d rows", self._names[place], count)
+            self._pins.put(self._names[place], count)
+        return count
+
+
+def _name(call: Call, model_sha256: str, device: torch.device) -> str:
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    sizes = "x".join(map(str, call.sample.shape[1:]))
+    return "/".join(
+        [
+            model_sha256[:16],
+            type(call.module).__name__,
+            call.method,
+            f"{call.rows}x{sizes}",
+            str(call.sample.dtype).removeprefix("torch."),
+            gpu,
+            torch.__version__,
+        ]
+    )
+
+
+def measure(call: Call, limit: int) -> int:
+    """The row count whose padding costs a lonely job little and brings company much: the knee of this device."""
+    rows, best = call.rows, _seconds(call, call.rows)
+    while rows * 2 <= limit:
+        try:
+            doubled = _seconds(call, rows * 2)
+        except torch.OutOfMemoryError:
+            free_cache(call.sample.device)
+            break
+        if 2 * best / doubled < PAD_GAIN:
+            break
+        rows, best = rows * 2, doubled
+    return rows
+
+
+def _seconds(call: Call, rows: int) -> float:
+    """The faster of two runs after one that warms up."""
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        forward([call], pad_to=rows)
+        wait_for(call.sample.device)
+        times.append(time.perf_counter() - started)
+    return min(times[1:])

@@ -1,0 +1,283 @@
+"""The engine as the event loop sees it: submit requests, read events. Starts the thread; knows no torch itself."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+
+from PIL import Image
+
+from engine.api import resolve
+from engine.api import safety as picture_safety
+from engine.api.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
+from engine.api.requests import Txt2Img
+from engine.api.safety import Verdict
+from engine.api.types import Ability, EngineStatus, Event, ModelInfo, Queued, Upscaler
+from engine.models import adapters, catalog, families
+from engine.models import controlnets as control
+from engine.models import ip_adapters as ip_adapter_files
+from engine.models.adapters import Adapter, Kind
+from engine.models.catalog import Source
+from engine.runtime.jobs import Job, expected_calls, paced_as, weighted_pixels
+from engine.runtime.options import Options
+from engine.runtime.policy import LANES, StepTimes
+from engine.runtime.tickets import JobTicket
+from engine.tasks import canvas
+from engine.vision import options as vision_options
+from engine.vision.options import VisionOptions
+
+if TYPE_CHECKING:
+    from engine.runtime.worker import Worker
+    from engine.vision.vision_models import VisionModels
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+BUSY_RETRY_S = 30.0  # told when nothing was measured yet
+
+
+class Engine:
+    """Paints pictures in a thread of its own; implements `engine.Backend`.
+
+    Args:
+        model: the default model: `mini`, a diffusers folder, a hub id or a `.safetensors` file.
+        models: more models by the name users type.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`. dtype: `auto`, `float32`, `bfloat16`, `float16`.
+        mode: `exact` gives the same bytes for the same seed in any company; `fast` batches more, equal within rounding.
+        threads: CPU threads; 0 = all cores but one, or what a process that already uses torch has chosen.
+        max_rows: most rows of one call. memory_mib: for weights, 0 = most of the device.
+        data_dir: keeps the row counts that `exact` mode has chosen. max_queue: jobs that may wait or run.
+        sight: the models that look at pictures, and the gate that pictures must pass.
+        upscaler: makes faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id; "" = Lanczos.
+        loras: `.safetensors` files, or folders with one, by the name in `<lora:name:0.8>`.
+        embeddings: textual inversions by the word that stands for them; files likewise.
+        ip_adapters: by model: an IP-Adapter with its `image_encoder` folder beside it, for blends by image embeddings.
+        controlnets: folders of ControlNets in diffusers' format, by name.
+
+    Raises: ModelUnloadable when a model is not there.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "mini",
+        *,
+        models: Mapping[str, str] | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        mode: Literal["exact", "fast"] = "exact",
+        threads: int = 0,
+        max_rows: int = 8,
+        memory_mib: int = 0,
+        data_dir: Path | None = None,
+        max_queue: int = 1000,
+        sight: VisionOptions = VisionOptions(),  # noqa: B008
+        upscaler: str = "",
+        loras: Mapping[str, str] | None = None,
+        embeddings: Mapping[str, str] | None = None,
+        ip_adapters: Mapping[str, str] | None = None,
+        controlnets: Mapping[str, str] | None = None,
+    ) -> None:
+        table = {catalog.key_of(str(model)): str(model), **(models or {})}
+        self._sources = {key: catalog.source(key, location) for key, location in table.items()}
+        self._sight, self._abilities = sight, vision_options.abilities(sight, self._sources)
+        self._upscaler = catalog.describe_upscaler(upscaler) if upscaler else None
+        if self._upscaler:
+            self._abilities |= {"super_resolution"}
+        chosen: Mapping[Kind, Mapping[str, str]] = {"lora": loras or {}, "embedding": embeddings or {}}
+        self._adapters: Mapping[Kind, Mapping[str, Adapter]] = {
+            kind: adapters.read(kind, {**adapters.of_mini(kind, self._sources.values()), **more})
+            for kind, more in chosen.items()
+        }
+        self._controlnets = control.read({**control.of_mini(self._sources.values()), **(controlnets or {})})
+        self._ip_adapters = ip_adapter_files.read(ip_adapters or {}, self._sources)
+        self._models = tuple(self._info(source) for source in self._sources.values())
+        adapters.warn_of_strays(self._models, self._adapters)
+        control.warn_of_strays(self._models, self._controlnets)
+        self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
+        self._settings |= {"max_rows": max_rows, "memory_mib": memory_mib, "data_dir": data_dir}
+        self._max_queue = max_queue
+        self._numbers = itertools.count(1)
+        self._commands: queue.SimpleQueue[Callable[[Worker], None]] = queue.SimpleQueue()
+        self._open: dict[int, JobTicket] = {}
+        self._asked: set[asyncio.Future[Any]] = set()
+        self._pace = StepTimes()
+        self._worker: Worker | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def _info(self, source: Source) -> ModelInfo:
+        ranks = bool(self._sight.ranker) or vision_options.own_ranker(source) is not None
+        upscaler = self._upscaler[1] if self._upscaler else Upscaler()
+        info = replace(
+            catalog.describe(source), ranks=ranks, upscaler=upscaler, image_prompts=source.key in self._ip_adapters
+        )
+        return control.fitted(adapters.fitted(info, source, self._adapters), source, self._controlnets)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        if self._closed:
+            raise EngineClosed()
+        if self._thread is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
+            self._thread.start()
+
+    def _serve(self) -> None:
+        from engine.runtime import before_torch  # noqa: F401
+
+        try:
+            from engine.runtime.worker import Worker  # loads torch, in the thread
+        except ImportError:
+            log.exception("the engine's libraries cannot be loaded")
+            self._closed = True
+            self._loop.call_soon_threadsafe(self._fail_open)
+            return
+        self._worker = Worker(self._options(), self._commands, self._pace)
+        self._worker.run()
+
+    def _options(self) -> Options:
+        sources = {m.key: (self._sources[m.key], m.scheduler) for m in self._models}
+        if self._upscaler:
+            sources[catalog.UPSCALER] = self._upscaler[0], ""
+        return Options(
+            sources=sources,
+            sight=self._sight,
+            adapters=self._adapters,
+            ip_adapters=self._ip_adapters,
+            controlnets=self._controlnets,
+            **self._settings,
+        )
+
+    async def close(self, grace_s: float = 0.0) -> None:
+        self._closed = True
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._commands.put(lambda worker: worker.close(grace_s))
+            await asyncio.to_thread(thread.join)
+            await asyncio.sleep(0)  # the last events were posted before the thread ended
+        self._fail_open()
+
+    def _fail_open(self) -> None:
+        for ticket in list(self._open.values()):
+            ticket.fail(EngineClosed())
+        self._open.clear()
+        for asked in list(self._asked):
+            _settle(asked, EngineClosed())
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._models
+
+    def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
+        self._admit(weight, lane)
+        info = resolve.find(self._models, request.model)
+        request = resolve.complete(request, info)
+        if request.tiling and not families.by_name(info.family).tileable:
+            raise InvalidRequest(f"{info.key} cannot make tiles.", "Leave tiling out, or use an SD 1.x or SDXL model.")
+        return self._enqueue(request, info, user, weight, lane)
+
+    def _admit(self, weight: float, lane: str) -> None:
+        self._check_alive()
+        if lane not in LANES or weight <= 0:
+            raise InvalidRequest("The lane or the weight is wrong.", f"Lanes: {', '.join(LANES)}; weights above 0.")
+        if len(self._open) >= self._max_queue:
+            raise QueueFull(retry_after_s=BUSY_RETRY_S)
+
+    def _check_alive(self) -> None:
+        if self._closed:
+            raise EngineClosed()
+        if self._worker is not None and self._worker.facts.get("lost"):
+            raise DeviceLost()
+
+    def _enqueue(self, request: Txt2Img, info: ModelInfo, user: str, weight: float, lane: str) -> JobTicket:
+        number, loop = next(self._numbers), asyncio.get_running_loop()
+        ticket = JobTicket(lambda: self._commands.put(lambda worker: worker.cancel(job)))
+
+        def publish(event: Event) -> None:
+            ticket.publish(event)
+            if ticket.ended:
+                self._open.pop(number, None)
+
+        def post(event: Event) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(publish, event)
+
+        job = Job(number, request, info, user, weight, lane, post)
+        publish(Queued(position=len(self._open), eta_s=None))
+        self._open[number] = ticket
+        self._commands.put(lambda worker: worker.submit(job))
+        return ticket
+
+    def abilities(self) -> frozenset[Ability]:
+        return self._abilities
+
+    async def describe(self, image: Image.Image) -> list[str]:
+        return await self._look(lambda eyes: eyes.describe(image))
+
+    async def segment(self, image: Image.Image, what: str) -> Image.Image:
+        return await self._look(lambda eyes: eyes.segment(image, what))
+
+    async def check(self, image: Image.Image) -> Verdict:
+        return await self._look(lambda eyes: eyes.judge(image)) if "safety" in self._abilities else picture_safety.FINE
+
+    async def _look(self, question: Callable[[VisionModels], T]) -> T:
+        """Ask the models that look at pictures, between two steps of painting. Raises: EngineError."""
+        self._check_alive()
+        loop = asyncio.get_running_loop()
+        asked: asyncio.Future[T] = loop.create_future()
+
+        def post(answer: T | EngineError) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_settle, asked, answer)
+
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
+        self._commands.put(lambda worker: worker.look(question, post))
+        return await asked
+
+    def status(self) -> EngineStatus:
+        worker = self._worker
+        facts = dict(worker.facts) if worker else {}
+        running = worker.running if worker else 0
+        return EngineStatus(
+            device=facts.pop("device", self._settings["device"]),
+            dtype=facts.pop("dtype", self._settings["dtype"]),
+            mode=self._settings["mode"],
+            loaded=worker.loaded if worker else (),
+            queued=max(0, len(self._open) - running),
+            running=min(running, len(self._open)),
+            facts=facts,
+        )
+
+    def estimate_s(self, request: Txt2Img) -> float | None:
+        info = resolve.find(self._models, request.model)
+        request = resolve.complete(request, info)
+        seconds = self._pace.seconds(paced_as(request, info), weighted_pixels(request, canvas.canvas(request, info)))
+        return (
+            None
+            if seconds is None
+            else seconds * expected_calls(request, info) * request.draws * canvas.parts(request, info)
+        )
+
+
+def _settle(asked: asyncio.Future[Any], answer: object) -> None:
+    """Hand over an answer, or raise it when it is an error; nobody may wait any more."""
+    if asked.done():
+        return
+    if isinstance(answer, EngineError):
+        asked.set_exception(answer)
+    else:
+        asked.set_result(answer)

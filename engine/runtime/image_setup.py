@@ -1,0 +1,88 @@
+"""Set up one image: its own copy of the pipeline, its scheduler, its noise, its words, its fiber."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.api import lora_tags, resolve
+from engine.api.requests import Blend, Txt2Img, Upscale
+from engine.api.types import ModelInfo
+from engine.diffusion import blending, embeddings, noise, prompts, scheduler_factory
+from engine.models import families
+from engine.models.model_cache import Model
+from engine.runtime.fibers import Fiber
+from engine.tasks import canvas
+from engine.tasks.pipelines import task_of
+from engine.upscale import superres
+
+
+def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
+    """The pipeline copy of part `part` of image `index`, and the fiber that will call it."""
+    if isinstance(request, Upscale) and canvas.uses_upscaler(request):
+        return superres.begin(request, index, part, model, info)
+    task = task_of(request, image_prompts=info.image_prompts)
+    pipe = model.pipeline(task)
+    name = request.scheduler or model.default_scheduler
+    strange = model.family is families.UNKNOWN
+    pipe.__dict__["scheduler"] = scheduler_factory.build(
+        name, model.pipe.scheduler, is_default=name == model.default_scheduler, on_cpu=not strange
+    )
+    seed, chain = resolve.image_chain(request, index)
+    generator = noise.generator(seed)
+    if chain:
+        pipe.__dict__["prepare_latents"] = _within(noise.Varied(generator, chain), pipe.prepare_latents)
+    place = canvas.place(request, info, part)
+    if place is not None:
+        pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
+        pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
+    if isinstance(request, Blend) and not info.image_prompts:
+        pipe.__dict__["vae"] = blending.vae_for(request, pipe)
+    arguments = {**task.arguments(request), "generator": generator}
+
+    def paint() -> Any:
+        ready = canvas.unpainted(request)
+        if ready is not None:
+            return ready
+        words = _words(pipe, model, request, info)
+        if isinstance(request, Blend) and info.image_prompts:
+            words["ip_adapter_image_embeds"] = blending.embeddings_of(request, pipe)
+        region, pictures = canvas.prepare(request, info, seed, part)
+        return canvas.finish(region, pipe(**_known_to(type(pipe), {**arguments, **words, **pictures})).images[0])
+
+    return pipe, Fiber(paint, tiled=request.tiling, strange=strange)
+
+
+def _within(mode: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)  # pipelines ask for a scheduler's parameters
+    def inside(*args: Any, **kwargs: Any) -> Any:
+        with mode:
+            return function(*args, **kwargs)
+
+    return inside
+
+
+def _words(pipe: Any, model: Model, request: Txt2Img, info: ModelInfo) -> dict[str, Any]:
+    """The prompts as the pipeline takes them: text where it reads the same, embeddings where we read more."""
+    _, taught = lora_tags.used(request, info)
+    prompt = lora_tags.tokens_in(lora_tags.without(request.prompt), taught)
+    negative = lora_tags.tokens_in(request.negative_prompt, taught)
+    if model.family.clip_prompts:
+        # the pipeline does this to a text by itself, and cannot to our embeddings
+        full = [pipe.maybe_convert_prompt(text, pipe.tokenizer) if taught else text for text in (prompt, negative)]
+        if embeddings.needs_embedding(pipe, *full):
+            return embeddings.embed(pipe, full[0], full[1], request.clip_skip)
+    # no negative prompt is None, as when one calls the pipeline without: SDXL then puts zeros
+    return {"prompt": prompts.plain_text(prompt), "negative_prompt": prompts.plain_text(negative) or None}
+
+
+def _known_to(pipeline: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what the pipeline's call takes: Flux knows no clip_skip, img2img of SD 1.x no width."""
+    return {k: v for k, v in arguments.items() if k in _parameters(pipeline)}
+
+
+@functools.cache
+def _parameters(pipeline: type) -> frozenset[str]:
+    return frozenset(inspect.signature(pipeline.__call__).parameters)

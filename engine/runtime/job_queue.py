@@ -1,0 +1,70 @@
+"""Whose turn it is: the jobs in the order they are served, and what the waiting ones are told. Knows no torch."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from engine.runtime.jobs import Job, paced_as
+from engine.runtime.policy import FairShare, StepTimes
+
+RERANK_S = 0.25  # shares drift slowly; arrivals and ends re-rank at once
+POSITIONS_S = 1.0  # how often waiting jobs are told where they stand
+
+
+class JobQueue:
+    """The engine's open jobs. `pace` tells how long each has to go."""
+
+    def __init__(self, pace: StepTimes) -> None:
+        self.pace = pace
+        self.jobs: list[Job] = []
+        self._shares = FairShare()
+        self._order: list[Job] = []
+        self._ranked_at = self._told_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    @property
+    def running(self) -> int:
+        return sum(job.started is not None for job in self.jobs)
+
+    def enter(self, job: Job) -> None:
+        self.jobs.append(job)
+        self._shares.enter(job.user, job.lane, job.weight)
+        self.disturb()
+
+    def leave(self, job: Job) -> None:
+        self.jobs.remove(job)
+        self._shares.leave(job.user, job.lane)
+        self.disturb()
+
+    def disturb(self) -> None:
+        """Something happened: rank anew before the next call."""
+        self._ranked_at = 0.0
+
+    def charge(self, job: Job, seconds: float) -> None:
+        """The job's user had so much of the device."""
+        self._shares.charge(job.user, job.lane, seconds)
+
+    def ranked(self) -> list[Job]:
+        """The jobs in the order they are to be served; sorted anew when something happened, or after a while."""
+        now = time.perf_counter()
+        if now - self._ranked_at > RERANK_S:
+            self._ranked_at = now
+            self._order = sorted(self.jobs, key=self._rank)
+        if now - self._told_at > POSITIONS_S:
+            self._told_at = now
+            self._tell_positions()
+        return self._order
+
+    def _rank(self, job: Job) -> Any:
+        return self._shares.rank(job.user, job.lane, job.remaining_s(self.pace), job.number)
+
+    def _tell_positions(self) -> None:
+        ahead_s: float | None = 0.0
+        for position, job in enumerate(self._order):
+            known = self.pace.seconds(paced_as(job.request, job.info), job.pixels) is not None
+            ahead_s = ahead_s + job.remaining_s(self.pace) if known and ahead_s is not None else None
+            if job.started is None:
+                job.tell_position(position, ahead_s)

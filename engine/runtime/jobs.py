@@ -1,0 +1,134 @@
+"""One submitted job inside the engine, and the images it is made of. Knows no torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.api.requests import Control, Txt2Img
+from engine.api.types import Event, ImageReady, ModelInfo, Progress, Queued
+from engine.runtime.policy import StepTimes
+from engine.tasks import canvas
+from engine.tasks.pipelines import task_of
+from engine.upscale.tiles import Mosaic
+
+PROGRESS_INTERVAL_S = 0.05  # every event wakes the event loop; nobody sees more than 20 a second
+ETA_CHANGE = 0.1  # a new ETA is told when it differs by a tenth
+GUESS_S_PER_PIXEL = 1e-6  # before anything was measured; only the order matters then
+
+
+@dataclass(eq=False)
+class ImageRun:
+    """One image of a job: a fiber once started, and the call it waits for."""
+
+    job: Job
+    index: int
+    part: int = 0
+    fiber: Any = None
+    call: Any = None
+    model: Any = None
+    pipe: Any = None
+    calls: int = 0
+    guided_s: float = 0.0  # what a ControlNet took before the next of the denoiser's calls
+    rows: int = 1
+    done: bool = False
+
+
+@dataclass(eq=False)
+class Job:
+    """One request in the engine thread. `post` hands an event to the submitter's loop."""
+
+    number: int
+    request: Txt2Img
+    info: ModelInfo
+    user: str
+    weight: float
+    lane: str
+    post: Callable[[Event], None]
+    submitted: float = field(default_factory=time.perf_counter)
+    started: float | None = None
+    paintings: list[ImageRun] = field(default_factory=list)
+    drawn: list[ImageReady] = field(default_factory=list)
+    calls_each: int = 0
+    calls_done: int = 0
+    ended: bool = False
+    size: tuple[int, int] = (0, 0)
+    _mosaics: dict[int, Mosaic] = field(default_factory=dict)
+    _told: Queued | None = None
+    _progress_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.paintings = [
+            ImageRun(self, i, part)
+            for i in range(self.request.draws)
+            for part in range(canvas.parts(self.request, self.info))
+        ]
+        self.calls_each = expected_calls(self.request, self.info)
+        self.size = canvas.canvas(self.request, self.info)
+
+    @property
+    def pixels(self) -> int:
+        """What a call's seconds depend on."""
+        return weighted_pixels(self.request, self.size)
+
+    def remaining_s(self, pace: StepTimes) -> float:
+        """Device seconds to go, as far as is known."""
+        pixels = self.pixels
+        seconds = pace.seconds(paced_as(self.request, self.info), pixels)
+        calls = max(1, self.calls_each * len(self.paintings) - self.calls_done)
+        return calls * (pixels * GUESS_S_PER_PIXEL if seconds is None else seconds)
+
+    def collect(self, painting: ImageRun, picture: Any) -> Any:
+        """Take in a finished part; the image it belongs to, once that is whole."""
+        painting.done = True
+        mosaic = self._mosaics.get(painting.index) or canvas.mosaic(self.request, self.info)
+        if mosaic is None:
+            return picture
+        self._mosaics[painting.index] = mosaic
+        whole = mosaic.add(painting.part, picture)
+        if whole is not None:
+            del self._mosaics[painting.index]
+        return whole
+
+    def tell_position(self, position: int, eta_s: float | None) -> None:
+        """Emit `Queued` if there is news in it."""
+        told = self._told
+        if told is not None and told.position == position and not _differs(told.eta_s, eta_s):
+            return
+        self._told = Queued(position=position, eta_s=eta_s)
+        self.post(self._told)
+
+    def tell_progress(self) -> None:
+        """Emit `Progress`, not too often, but always the last."""
+        now, total = time.perf_counter(), self.calls_each * len(self.paintings)
+        if now - self._progress_at >= PROGRESS_INTERVAL_S or self.calls_done >= total:
+            self._progress_at = now
+            self.post(Progress(step=min(self.calls_done, total), steps=total))
+
+
+def _differs(old: float | None, new: float | None) -> bool:
+    if old is None or new is None:
+        return old is not new
+    return abs(new - old) > ETA_CHANGE * max(old, 1.0)
+
+
+def weighted_pixels(request: Txt2Img, size: tuple[int, int]) -> int:
+    """Pixels of all rows of one image's call: guidance paints twice."""
+    rows = 2 if (request.guidance_scale or 0) > 1 else 1
+    return size[0] * size[1] * rows
+
+
+def paced_as(request: Txt2Img, info: ModelInfo) -> str:
+    """What besides the pixels a step's seconds depend on."""
+    return f"{info.key} with {request.controlnet}" if isinstance(request, Control) else info.key
+
+
+def expected_calls(request: Txt2Img, info: ModelInfo) -> int:
+    """Denoiser calls of one image, before its timetable exists."""
+    steps = request.num_inference_steps or 1
+    steps = max(1, min(steps, int(steps * task_of(request, image_prompts=info.image_prompts).effort(request))))
+    if request.scheduler == "heun":
+        return 2 * steps - 1
+    return steps + 1 if request.scheduler == "pndm" and steps > 1 else steps

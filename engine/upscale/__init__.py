@@ -1,0 +1,1 @@
+"""Making pictures larger: tiles and super-resolution models."""

@@ -1,0 +1,80 @@
+"""Load the models that look at pictures: safetensors only, offline when they are a folder, never code of theirs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import transformers
+from PIL import Image
+
+from engine.api.errors import ModelUnloadable
+from engine.models.model_cache import first_line
+
+T = TypeVar("T")
+LOADING = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """A model with what turns pictures and words into its numbers. Weights stay float32: they are read once a picture,
+    not once a step."""
+
+    model: Any
+    pictures: Any
+    words: Any
+    device: torch.device
+
+    def see(self, images: list[Image.Image]) -> torch.Tensor:
+        """RGB pictures as the model's input: (B, 3, side, side)."""
+        seen = self.pictures(images=[image.convert("RGB") for image in images], return_tensors="pt")
+        return seen["pixel_values"].to(self.device)  # type: ignore[no-any-return]
+
+    def read(self, texts: list[str]) -> dict[str, Any]:
+        """Texts as the model's input, cut to what it can read."""
+        return dict(self.words(texts, padding=True, truncation=True, return_tensors="pt").to(self.device))
+
+
+def reader(model_class: Any, location: str, device: torch.device, *, words: bool = True) -> Reader:
+    """The model of a folder or hub id, with its processors."""
+    where = here(location)
+    model = model_class.from_pretrained(location, use_safetensors=True, dtype=torch.float32, **where)
+    return Reader(
+        model=model.eval().to(device),
+        pictures=transformers.AutoImageProcessor.from_pretrained(location, **where),
+        words=transformers.AutoTokenizer.from_pretrained(location, **where) if words else None,
+        device=device,
+    )
+
+
+def here(location: str) -> dict[str, bool]:
+    """Nothing is asked of the network for a folder."""
+    return {"local_files_only": Path(location).expanduser().exists()}
+
+
+def config_of(location: str) -> dict[str, Any]:
+    """A model's config.json; empty when there is none."""
+    if Path(location).expanduser().exists():
+        path = Path(location).expanduser() / "config.json"
+    else:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError
+
+        try:
+            path = Path(hf_hub_download(location, "config.json"))
+        except EntryNotFoundError:
+            return {}
+    value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return value if isinstance(value, dict) else {}
+
+
+def loaded(name: str, load: Callable[[], T]) -> T:
+    """What `load` gives. Raises: ModelUnloadable naming the setting `name`."""
+    try:
+        return load()
+    except LOADING as error:
+        raise ModelUnloadable(name=name, reason=first_line(error)) from error
