@@ -20,7 +20,7 @@ from typing import Any
 import discord
 
 from bot.config import Settings
-from bot.demo import Stage, stage
+from bot.demo.simulation import Stage, stage
 from engine.api.fake import FakeEngine
 
 

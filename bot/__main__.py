@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from bot.arguments import EDITS, add_admin, add_edit
+from bot.cli.parsers import EDITS, add_admin, add_edit
 from bot.config import Settings
 from bot.errors import UserError
 from bot.store.errors import StoreError
@@ -146,21 +146,21 @@ def _demo(args: argparse.Namespace) -> None:
     if importlib.util.find_spec("simcord") is None:
         raise UserError(NO_SIMCORD)
     settings = settings_from_environment(data_dir=args.data)
-    from bot import demo
+    from bot.demo import simulation
 
-    demo.run(settings, port=args.port, open_browser=not args.no_browser)
+    simulation.run(settings, port=args.port, open_browser=not args.no_browser)
 
 
 def _imagine(args: argparse.Namespace) -> int:
-    from bot import imagine
+    from bot.cli import generate as cli_generate
 
-    return imagine.run(args, settings_from_environment())
+    return cli_generate.run(args, settings_from_environment())
 
 
 def _edit(args: argparse.Namespace) -> int:
-    from bot import edit
+    from bot.cli import edit as cli_edit
 
-    return edit.run(args, settings_from_environment())
+    return cli_edit.run(args, settings_from_environment())
 
 
 def _migrate(_args: argparse.Namespace) -> None:
@@ -179,13 +179,13 @@ def _migrate(_args: argparse.Namespace) -> None:
 
 
 def _admin(args: argparse.Namespace) -> int:
-    from bot import operate
+    from bot.cli import admin as cli_admin
 
-    return operate.run(args, settings_from_environment())
+    return cli_admin.run(args, settings_from_environment())
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from bot import doctor
+    from bot.cli import doctor
 
     settings = settings_from_environment()
     return doctor.health(settings) if args.health else doctor.run(settings)

@@ -12,50 +12,43 @@ from typing import Self
 
 import discord
 
-from bot import logs
-from bot.client import Client, Studio
-from bot.commands import (
-    account,
-    admin,
-    compare,
-    control,
-    edit,
-    edit_presses,
-    imagine,
-    library,
-    models,
-    oneself,
-    presses,
-    reading,
-    region,
-    starring,
-    styles,
-)
+from bot import logging_setup
 from bot.config import Settings
-from bot.delivery import JobMessages
+from bot.delivery.job_messages import JobMessages
+from bot.delivery.layouts import Layouts
 from bot.errors import UserError
-from bot.gallery import Gallery
-from bot.notices import AuditChannel
-from bot.purchases import Purchases
-from bot.services.audit import Audit
-from bot.services.choosing import RegionSelection
-from bot.services.dispatcher import Dispatcher
-from bot.services.files import ImageFiles
-from bot.services.jobs import Jobs
-from bot.services.moderation import Moderation
-from bot.services.outbox import Outbox
-from bot.services.privacy import Privacy
-from bot.services.quotas import Quotas
-from bot.services.safety import ImageFilter
-from bot.services.shop import Shop, plans_of
-from bot.services.stars import Stars
-from bot.services.upkeep import Maintenance
-from bot.services.wishes import PreferenceService
+from bot.features.admin import commands as admin
+from bot.features.audit.audit_channel import AuditChannel
+from bot.features.audit.service import Audit
+from bot.features.compare import commands as compare
+from bot.features.credits import commands as credits
+from bot.features.credits.entitlements import Purchases
+from bot.features.credits.purchases import Shop, plans_of
+from bot.features.credits.service import Quotas
+from bot.features.describe import commands as describe
+from bot.features.gallery import buttons as gallery_buttons
+from bot.features.gallery.poster import Gallery
+from bot.features.gallery.service import Stars
+from bot.features.generate import buttons, controlnet, edit_buttons, edit_commands, history
+from bot.features.generate import commands as imagine
+from bot.features.moderation.image_filter import ImageFilter
+from bot.features.moderation.service import Moderation
+from bot.features.privacy.maintenance import Maintenance
+from bot.features.privacy.service import Privacy
+from bot.features.region import commands as region
+from bot.features.region.editor_server import EditorServer
+from bot.features.region.editor_service import DiscordEditorService
+from bot.features.region.selection import RegionSelection
+from bot.features.settings import commands as settings_commands
+from bot.features.settings import models, style_commands
+from bot.features.settings.service import PreferenceService
+from bot.jobs.dispatcher import Dispatcher
+from bot.jobs.files import ImageFiles
+from bot.jobs.outbox import Outbox
+from bot.jobs.service import Jobs
+from bot.kit.client import Client, Studio
 from bot.store.clock import Clock, SystemClock
 from bot.store.store import Store
-from bot.views.layouts import Layouts
-from bot.web.desk import DiscordEditorService
-from bot.web.server import EditorServer
 from engine import Engine, ImageGate
 from engine.api.types import Backend
 from engine.vision.options import VisionOptions
@@ -64,19 +57,19 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0
 TOPICS = (
     imagine,
-    library,
-    presses,
-    edit,
-    control,
-    edit_presses,
-    reading,
+    history,
+    buttons,
+    edit_commands,
+    controlnet,
+    edit_buttons,
+    describe,
     compare,
     region,
-    oneself,
-    styles,
+    settings_commands,
+    style_commands,
     models,
-    starring,
-    account,
+    gallery_buttons,
+    credits,
     admin,
 )
 FLUSH_S = 5.0  # what deliveries that are due get at the end
@@ -244,14 +237,14 @@ class App:
 
 def run(settings: Settings) -> None:
     """Serve Discord until SIGTERM or Ctrl-C."""
-    logs.start(settings.log_level)
+    logging_setup.start(settings.log_level)
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(settings))
 
 
 def sync(settings: Settings) -> None:
     """Publish the slash commands now, changed or not."""
-    logs.start(settings.log_level)
+    logging_setup.start(settings.log_level)
     asyncio.run(_sync(settings))
 
 

@@ -5,7 +5,7 @@ StoreError
 ├── NewerDatabase      the database was written by a later Easel
 ├── ChangedMigration   a migration that ran is not the one that is shipped
 ├── CorruptDatabase    SQLite's own check failed
-├── NoDatabase         there is none here, or it is older than this Easel (`bot.store.beside`)
+├── NoDatabase         there is none here, or it is older than this Easel (`bot.store.external_connection`)
 └── NotRunning         the job is not (or no longer) run by this process: whatever it made does not count
 """
 

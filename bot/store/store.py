@@ -12,23 +12,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
-from bot.store import delivery, images, jobs, ledger, notes, queue, regions, traces, wallet
+from bot.features.region import store as region_store
+from bot.jobs import deliveries, lifecycle, queue
+from bot.jobs import images as image_rows
+from bot.jobs.records import InputImage, Job, NewImage, NewJob, OutboxEntry, Recovered, StoredImage
+from bot.ledger import accounts, transfers
+from bot.ledger.records import Balance, Entry, Limits
+from bot.store import key_values, secure_erase
 from bot.store.clock import Clock
 from bot.store.connection import Reader, Writer, open_reader, open_writer
 from bot.store.lock import directory_lock
 from bot.store.migrations import backup, migrate
-from bot.store.records import (
-    Balance,
-    Entry,
-    InputImage,
-    Job,
-    Limits,
-    NewImage,
-    NewJob,
-    OutboxEntry,
-    Recovered,
-    StoredImage,
-)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -72,13 +66,13 @@ class Store:
 
     async def enqueue_all(self, new: Sequence[NewJob], allowance_mc: int, limits: Limits) -> list[Job]:
         """Like `enqueue`, for several jobs: all of them, or none and nothing reserved."""
-        queued = await self._write(jobs.enqueue_all, tuple(new), allowance_mc, limits, self._clock.now_ms())
+        queued = await self._write(lifecycle.enqueue_all, tuple(new), allowance_mc, limits, self._clock.now_ms())
         self.queued.set()
         return queued
 
     async def bind_message(self, job_id: int, message_id: int) -> None:
         """Remember the progress message: delivering means editing it."""
-        await self._write(jobs.bind_message, job_id, message_id)
+        await self._write(lifecycle.bind_message, job_id, message_id)
 
     async def claim(self, boot_id: str, limit: int) -> list[Job]:
         """Take up to `limit` ready jobs, the fairest order first; each claim counts as an attempt."""
@@ -87,25 +81,25 @@ class Store:
     async def requeue(self, job_id: int, boot_id: str, *, count_attempt: bool, delay_ms: int = 0) -> Job:
         """Put a running job back, to be claimed after `delay_ms`. Raises: NotRunning."""
         not_before = self._clock.now_ms() + delay_ms if delay_ms else 0
-        job = await self._write(jobs.requeue, job_id, boot_id, count_attempt, not_before)
+        job = await self._write(lifecycle.requeue, job_id, boot_id, count_attempt, not_before)
         self.queued.set()
         return job
 
     async def rendered(self, job_id: int, boot_id: str, new: Sequence[NewImage], withheld: int = 0) -> Job:
         """Store the pictures, take their share of the price, release the rest, owe the result. Raises: NotRunning."""
-        job = await self._write(jobs.rendered, job_id, boot_id, tuple(new), self._clock.now_ms(), withheld)
+        job = await self._write(lifecycle.rendered, job_id, boot_id, tuple(new), self._clock.now_ms(), withheld)
         self.owed.set()
         return job
 
     async def fail(self, job_id: int, boot_id: str, code: str, text: str) -> Job:
         """End a running job unpaid and owe its person the sentence `text`. Raises: NotRunning."""
-        job = await self._write(jobs.fail, job_id, boot_id, code, text, self._clock.now_ms())
+        job = await self._write(lifecycle.fail, job_id, boot_id, code, text, self._clock.now_ms())
         self.owed.set()
         return job
 
     async def cancel(self, job_id: int) -> Job:
         """End a queued or running job unpaid; a job that ended already is returned as it is. Raises: NotFound."""
-        job = await self._write(jobs.cancel, job_id, self._clock.now_ms())
+        job = await self._write(lifecycle.cancel, job_id, self._clock.now_ms())
         self.owed.set()
         return job
 
@@ -114,9 +108,9 @@ class Store:
 
         Also forgets expired reply tokens and uploads that no job uses.
         """
-        recovered = await self._write(jobs.recover, boot_id, self._clock.now_ms())
-        await self._write(regions.drop_old, self._clock.now_ms())
-        await self._write(images.drop_unused_inputs, self._clock.now_ms() - UPLOAD_MS)
+        recovered = await self._write(lifecycle.recover, boot_id, self._clock.now_ms())
+        await self._write(region_store.drop_old, self._clock.now_ms())
+        await self._write(image_rows.drop_unused_inputs, self._clock.now_ms() - UPLOAD_MS)
         self.queued.set()
         self.owed.set()
         return recovered
@@ -126,23 +120,23 @@ class Store:
 
         Returns the relative paths of the files to delete now. Raises: NotFound.
         """
-        return await self._write(jobs.delete, job_id, self._clock.now_ms())
+        return await self._write(lifecycle.delete, job_id, self._clock.now_ms())
 
     async def job(self, job_id: int) -> Job:
         """Raises: NotFound (also when deleted)."""
-        return await self._read(jobs.get, job_id)
+        return await self._read(lifecycle.get, job_id)
 
     async def job_of_image(self, image_id: int) -> tuple[Job, StoredImage]:
         """Raises: NotFound (also when deleted)."""
-        return await self._read(images.with_job, image_id)
+        return await self._read(image_rows.with_job, image_id)
 
     async def history(self, user_id: int, guild_id: int, before_id: int | None = None, limit: int = 10) -> list[Job]:
         """Somebody's jobs in a server, newest first, those before `before_id`."""
-        return await self._read(jobs.history, user_id, guild_id, before_id, limit)
+        return await self._read(lifecycle.history, user_id, guild_id, before_id, limit)
 
     async def active(self, user_id: int, guild_id: int) -> list[Job]:
         """Somebody's queued and running jobs in a server, in the order they will be served."""
-        return await self._read(jobs.active, user_id, guild_id)
+        return await self._read(lifecycle.active, user_id, guild_id)
 
     # ------------------------------------------------------------ the queue
     async def queue_length(self) -> int:
@@ -164,70 +158,70 @@ class Store:
     # ------------------------------------------------------------ pictures
     async def images(self, job_id: int) -> list[StoredImage]:
         """A job's pictures in order."""
-        return await self._read(images.of_job, job_id)
+        return await self._read(image_rows.of_job, job_id)
 
     async def store_input(self, new: InputImage, user_id: int = 0) -> str:
         """Remember a picture whose file is on disk; its sha256. The same picture twice is one row.
 
         `user_id`: who uploaded it, so that it is forgotten with them; 0 = nobody in particular.
         """
-        return await self._write(images.store_input, new, user_id, self._clock.now_ms())
+        return await self._write(image_rows.store_input, new, user_id, self._clock.now_ms())
 
     async def input_image(self, sha256: str) -> InputImage:
         """Raises: NotFound."""
-        return await self._read(images.input_image, sha256)
+        return await self._read(image_rows.input_image, sha256)
 
     async def known_paths(self) -> set[str]:
         """Every file the database refers to, for sweeping what a crash left behind."""
-        return await self._read(images.known_paths)
+        return await self._read(image_rows.known_paths)
 
     # ------------------------------------------------------------ deliveries
     async def due_deliveries(self, limit: int = 20) -> list[OutboxEntry]:
         """What is owed and may be tried now, oldest first."""
-        return await self._read(delivery.due, self._clock.now_ms(), limit)
+        return await self._read(deliveries.due, self._clock.now_ms(), limit)
 
     async def next_delivery_ms(self) -> int | None:
         """When the next owed delivery may be tried (epoch ms); None when nothing is owed."""
-        return await self._read(delivery.next_ms)
+        return await self._read(deliveries.next_ms)
 
     async def delivered(self, delivery_id: int, message_id: int | None) -> None:
         """The person has it: the job is done, its reply token forgotten. Idempotent."""
-        await self._write(delivery.delivered, delivery_id, message_id, self._clock.now_ms())
+        await self._write(deliveries.delivered, delivery_id, message_id, self._clock.now_ms())
 
     async def delivery_failed(self, delivery_id: int, *, retry_at_ms: int | None) -> None:
         """Try again at `retry_at_ms`, or never (None): then the result waits in the history and is refunded."""
-        await self._write(delivery.failed, delivery_id, retry_at_ms, self._clock.now_ms())
+        await self._write(deliveries.failed, delivery_id, retry_at_ms, self._clock.now_ms())
 
     # ------------------------------------------------------------ credits
     async def balance(
         self, user_id: int, guild_id: int, allowance_mc: int, period: Literal["day", "month"] = "day"
     ) -> Balance:
         """Somebody's credits; an allowance not granted yet counts as granted."""
-        return await self._read(wallet.balance, user_id, guild_id, allowance_mc, period, self._clock.now_ms())
+        return await self._read(accounts.balance, user_id, guild_id, allowance_mc, period, self._clock.now_ms())
 
     async def entries(self, user_id: int, guild_id: int, limit: int = 20) -> list[Entry]:
         """The newest lines of somebody's account."""
-        return await self._read(wallet.entries, user_id, guild_id, limit)
+        return await self._read(accounts.entries, user_id, guild_id, limit)
 
     async def give_credits(self, user_id: int, guild_id: int, amount_mc: int, reason: str, idem: str) -> None:
         """Add credits that do not expire; the same `idem` counts once."""
-        await self._write(ledger.give, user_id, guild_id, amount_mc, reason, idem, self._clock.now_ms())
+        await self._write(transfers.give, user_id, guild_id, amount_mc, reason, idem, self._clock.now_ms())
 
     # ------------------------------------------------------------ notes and upkeep
     async def remember(self, key: str, value: str) -> None:
         """Keep a small fact (the published commands' hash, the engine's knees)."""
-        await self._write(notes.remember, key, value)
+        await self._write(key_values.remember, key, value)
 
     async def recall(self, key: str) -> str | None:
-        return await self._read(notes.recall, key)
+        return await self._read(key_values.recall, key)
 
     async def take(self, key: str) -> str | None:
         """Recall a note and forget it; of several callers one gets it."""
-        return await self._write(notes.take, key)
+        return await self._write(key_values.take, key)
 
     async def problems(self) -> list[str]:
         """Rows of the `bad_*` views, which must stay empty: what `easel doctor` prints."""
-        return await self._read(notes.problems)
+        return await self._read(key_values.problems)
 
     async def backup(self, target: Path) -> None:
         """Write a consistent copy, also under load."""
@@ -238,13 +232,13 @@ class Store:
 
         Other writes wait meanwhile: 117 MiB of database took 5 s on two busy cores.
         """
-        await self._writer.run_alone(traces.overwrite)
+        await self._writer.run_alone(secure_erase.overwrite)
         if user_id is not None:
-            await asyncio.to_thread(traces.drop_backups_with, self._writer.path, user_id)
+            await asyncio.to_thread(secure_erase.drop_backups_with, self._writer.path, user_id)
 
     async def drop_backups(self, before_ms: int) -> None:
         """Remove the copies that migrations made before `before_ms`."""
-        await asyncio.to_thread(traces.drop_backups_before, self._writer.path, before_ms)
+        await asyncio.to_thread(secure_erase.drop_backups_before, self._writer.path, before_ms)
 
     async def write(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one function of the store's modules in a transaction; returns once it is on disk."""

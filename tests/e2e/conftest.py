@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from bot import notices
 from bot.config import Settings
-from bot.demo import Stage, stage
+from bot.demo.simulation import Stage, stage
+from bot.features.audit import audit_channel
 from engine.api.fake import FakeEngine
 
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Audit entries are posted at once: every action in the simulated Discord waits for those it causes."""
-    monkeypatch.setattr(notices, "PACE_S", 0.0)
+    monkeypatch.setattr(audit_channel, "PACE_S", 0.0)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from bot.demo import Stage
+from bot.demo.simulation import Stage
 
 
 def parts(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.config import Settings
-from bot.demo import FIRST_USER_ID, Stage
+from bot.demo.simulation import FIRST_USER_ID, Stage
 from tests.e2e.screen import buttons, paint, press, words
 
 ADA = FIRST_USER_ID + 2

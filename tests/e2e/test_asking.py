@@ -5,11 +5,11 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot.client import Client
-from bot.commands.admin.guard import guarded
-from bot.conversation import actor_of
-from bot.demo import Stage
-from bot.services.asker import Actor
+from bot.demo.simulation import Stage
+from bot.features.generate.submission import actor_of
+from bot.kit.checks import guarded
+from bot.kit.client import Client
+from bot.orders.actor import Actor
 from tests.e2e.screen import words
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.demo import Stage
+from bot.demo.simulation import Stage
 from engine.api import fake
 from tests.e2e.screen import buttons, paint, picture, press, words
 

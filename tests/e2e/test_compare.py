@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.demo import Stage
-from bot.services import comparing
+from bot.demo.simulation import Stage
+from bot.features.compare import service as comparing
 from engine.api.fake import MINI, FakeEngine
 from engine.api.types import ModelInfo
 from tests.e2e.screen import buttons, picture, press, words

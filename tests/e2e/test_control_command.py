@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from bot.config import Settings
-from bot.demo import Stage, stage
-from bot.spec import ControlEdit
+from bot.demo.simulation import Stage, stage
+from bot.prompt.spec import ControlEdit
 from engine.api import metadata
 from engine.api.fake import MINI, FakeEngine
 from tests.e2e.screen import buttons, paint, picture, press, words

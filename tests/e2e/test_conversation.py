@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.demo import Stage
+from bot.demo.simulation import Stage
 from engine.api import metadata
 from engine.api.fake import paint as painted
 from tests.e2e.screen import buttons, paint, picture, press, words

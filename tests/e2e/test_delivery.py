@@ -8,8 +8,8 @@ from typing import Any
 import discord
 import pytest
 
-from bot.demo import Stage
-from bot.services.ports import TryLater
+from bot.demo.simulation import Stage
+from bot.jobs.protocols import TryLater
 from tests.e2e.screen import buttons, paint, press, words
 
 WEBHOOK = "/webhooks/*/*/messages/*"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from discord import app_commands
 
-from bot.demo import Stage
+from bot.demo.simulation import Stage
 
 COMMANDS = Path(__file__).parents[2] / "docs" / "commands.md"
 

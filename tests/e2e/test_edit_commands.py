@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.demo import Stage
-from bot.spec import BlendEdit, OutpaintEdit
-from bot.store.records import Job
+from bot.demo.simulation import Stage
+from bot.jobs.records import Job
+from bot.prompt.spec import BlendEdit, OutpaintEdit
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 

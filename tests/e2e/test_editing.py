@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from bot.config import Settings
-from bot.demo import Stage, stage
-from bot.spec import OutpaintEdit
-from bot.store.records import Job
+from bot.demo.simulation import Stage, stage
+from bot.jobs.records import Job
+from bot.prompt.spec import OutpaintEdit
 from engine import Outpaint
 from engine.api import metadata
 from engine.api.fake import MINI, FakeEngine

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from bot.demo import Stage
-from bot.views.ids import Action
+from bot.demo.simulation import Stage
+from bot.kit.custom_ids import Action
 from tests.e2e.screen import buttons, paint, press
 from tests.e2e.test_moderation import _forged, admin, asks, posts, said, with_audit_channel
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import Settings
-from bot.demo import Stage, stage
+from bot.demo.simulation import Stage, stage
 from engine.api.fake import MINI, FakeEngine
 from tests.e2e.screen import paint, words
 

@@ -17,9 +17,9 @@ from aiohttp import ClientSession, FormData
 from PIL import Image
 
 from bot.config import Settings
-from bot.demo import Stage
-from bot.services.asker import Actor
-from bot.store.regions import TOKEN_MS
+from bot.demo.simulation import Stage
+from bot.features.region.store import TOKEN_MS
+from bot.orders.actor import Actor
 from tests.e2e.screen import paint, parts, picture, press, words
 from tests.e2e.test_regions_chosen import credits_of, job_of, mask_of, png, redrawn
 

@@ -9,10 +9,10 @@ import discord
 import pytest
 
 from bot.config import Settings
-from bot.demo import Stage, stage
-from bot.views import layouts
-from bot.views.ids import Action, ButtonId
-from bot.views.press import Button
+from bot.delivery import layouts
+from bot.demo.simulation import Stage, stage
+from bot.kit.button import Button
+from bot.kit.custom_ids import Action, ButtonId
 from engine.api.fake import FakeEngine
 from tests.e2e.screen import paint, press
 from tests.e2e.test_moderation import said

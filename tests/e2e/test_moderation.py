@@ -9,8 +9,8 @@ from typing import Any
 import discord
 import pytest
 
-from bot.demo import Stage
-from bot.store.audit import AuditQuery
+from bot.demo.simulation import Stage
+from bot.features.audit.store import AuditQuery
 from tests.e2e.screen import buttons, paint, press, words
 
 
@@ -225,9 +225,9 @@ async def test_without_an_audit_channel_there_is_no_appeal(studio: Stage) -> Non
 
 async def _forged(studio: Stage, who: str, custom_id: str) -> Any:
     """Press a button that we make ourselves, with any id."""
-    from bot.views import layouts
-    from bot.views.ids import ButtonId
-    from bot.views.press import Button
+    from bot.delivery import layouts
+    from bot.kit.button import Button
+    from bot.kit.custom_ids import ButtonId
 
     press_id = ButtonId.parse(custom_id)
     assert press_id is not None

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.commands import oneself
-from bot.demo import Stage
-from bot.store import choices, privacy
-from bot.store.choices import Preferences, ServerDefaults, Style
+from bot.demo.simulation import Stage
+from bot.features.privacy import store as privacy_store
+from bot.features.settings import commands as settings_commands
+from bot.features.settings import store as preference_store
+from bot.features.settings.store import Preferences, ServerDefaults, Style
 from tests.e2e.screen import buttons, paint, parts, press, words
 
 
@@ -180,7 +181,7 @@ async def test_members_may_not_change_styles(studio: Stage) -> None:
 
 async def test_a_servers_defaults_hold_below_ones_own(studio: Stage) -> None:
     store, guild_id = studio.app.store, studio.guild.id
-    await store.write(choices.save_style, guild_id, Style(name="ink", template="ink {prompt}"), 0)
+    await store.write(preference_store.save_style, guild_id, Style(name="ink", template="ink {prompt}"), 0)
     await studio.bot.studio.wishes.set_defaults(guild_id, steps=5, shape="2:3", negative="fog", styles=("ink",))
     spec = await spec_of(studio, await paint(studio, "a cat"))
     assert (spec.prompt, spec.num_inference_steps, spec.negative_prompt) == ("ink a cat", 5, "fog")
@@ -218,7 +219,7 @@ async def test_more_than_fits_comes_in_parts_and_says_so(studio: Stage, monkeypa
     privacy_service = studio.bot.studio.privacy
     whole = privacy_service.export
     monkeypatch.setattr(privacy_service, "export", lambda user_id, _limit: whole(user_id, 12_000))
-    monkeypatch.setattr(oneself, "MAX_PARTS", 2)
+    monkeypatch.setattr(settings_commands, "MAX_PARTS", 2)
     result = await studio.members["Ann"].slash(studio.channel, "privacy export")
     assert len(result.response.attachments) == 1
     part, more = result.followups
@@ -288,9 +289,9 @@ async def test_a_server_that_removes_the_bot_is_noted_and_welcomed_back(studio: 
     assert guild is not None
     await studio.bot.on_guild_remove(guild)
     after = studio.bot.studio.clock.now_ms() + 1
-    assert await studio.app.store.read(privacy.left_before, after) == [studio.guild.id]
+    assert await studio.app.store.read(privacy_store.left_before, after) == [studio.guild.id]
     await studio.bot.on_guild_join(guild)
-    assert await studio.app.store.read(privacy.left_before, after) == []
+    assert await studio.app.store.read(privacy_store.left_before, after) == []
 
 
 async def test_a_ban_takes_nobodys_right_to_their_data(studio: Stage) -> None:

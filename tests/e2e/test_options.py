@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from bot.demo import Stage
+from bot.demo.simulation import Stage
 from tests.e2e.screen import buttons, paint, press, words
 
 

@@ -7,10 +7,10 @@ import json
 import urllib.request
 from pathlib import Path
 
-from bot import demo
 from bot.config import Settings
-from bot.demo import stage
-from bot.page import LivePage, dress_bot
+from bot.demo import simulation
+from bot.demo.page import LivePage, dress_bot
+from bot.demo.simulation import stage
 from engine.api.fake import FakeEngine
 from tests.e2e.screen import buttons, paint, press
 
@@ -21,7 +21,7 @@ def settings(folder: Path) -> Settings:
 
 async def test_the_page_is_served_and_shows_what_the_bot_does(tmp_path: Path) -> None:
     async with stage(settings(tmp_path), make_engine=FakeEngine) as studio:
-        assets = dress_bot(studio.env, "Easel", demo._avatar())
+        assets = dress_bot(studio.env, "Easel", simulation._avatar())
         viewers = list(studio.members.values())
         async with LivePage(studio.env, studio.channel, viewers, port=0, assets=assets) as page:
             html = await asyncio.to_thread(lambda: urllib.request.urlopen(page.url).read())
@@ -40,7 +40,7 @@ async def test_a_new_run_shows_the_last_ones_pictures_with_working_buttons(tmp_p
         ann = studio.members["Ann"].id
     async with stage(settings(tmp_path), make_engine=FakeEngine) as studio:
         assert studio.members["Ann"].id == ann
-        await demo._repost(studio)
+        await simulation._repost(studio)
         message = studio.channel.last_message
         assert message is not None
         shown = await studio.members["Ann"].slash(studio.channel, "show", job=1)

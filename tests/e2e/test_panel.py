@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bot.demo import Stage
-from bot.services.asker import Actor
-from bot.store import choices
-from bot.store.choices import Style
+from bot.demo.simulation import Stage
+from bot.features.settings import store as preference_store
+from bot.features.settings.store import Style
+from bot.orders.actor import Actor
 from tests.e2e.screen import paint, parts, press, words
 
 PAGES = {
@@ -152,7 +152,9 @@ async def test_pauses_hold_until_one_goes_on(studio: Stage) -> None:
 
 
 async def test_defaults_are_set_from_lists_and_a_form(studio: Stage) -> None:
-    await studio.app.store.write(choices.save_style, studio.guild.id, Style(name="ink", template="ink {prompt}"), 0)
+    await studio.app.store.write(
+        preference_store.save_style, studio.guild.id, Style(name="ink", template="ink {prompt}"), 0
+    )
     message = await open_panel(studio, "Defaults")
     await choose(studio, message, "s1:ade:1", "3:2")
     await choose(studio, message, "s1:ade:2", ["ink"])

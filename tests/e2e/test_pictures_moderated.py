@@ -12,8 +12,8 @@ import discord
 import pytest
 from PIL import Image
 
-from bot.demo import Stage
-from bot.services.stars import Stars
+from bot.demo.simulation import Stage
+from bot.features.gallery.service import Stars
 from engine.api.fake import FLAG_COLOUR
 from tests.e2e.screen import buttons, paint, parts, press, words
 from tests.e2e.test_conversation import credits_of
@@ -60,14 +60,14 @@ async def test_only_the_flagged_share_comes_back(studio: Stage, monkeypatch: pyt
 def _flag_first(studio: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from bot.services import runs
+    from bot.jobs import run
 
-    save = runs._save
+    save = run._save
 
     async def saving(job_id: int, event: Any, *rest: Any) -> Any:
         return replace(await save(job_id, event, *rest), flagged=event.index == 0)
 
-    monkeypatch.setattr(runs, "_save", saving)
+    monkeypatch.setattr(run, "_save", saving)
 
 
 async def test_age_restricted_channels_may_get_spoilers(studio: Stage) -> None:

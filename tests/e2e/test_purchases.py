@@ -10,10 +10,10 @@ import discord
 import pytest
 
 from bot.config import Settings
-from bot.demo import Stage, stage
-from bot.services.asker import Actor
-from bot.services.terms import Terms
-from bot.store.records import Quota
+from bot.demo.simulation import Stage, stage
+from bot.ledger.records import Quota
+from bot.ledger.terms import Terms
+from bot.orders.actor import Actor
 from engine.api.fake import FakeEngine
 from tests.e2e.screen import paint
 

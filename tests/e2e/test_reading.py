@@ -11,10 +11,10 @@ import discord
 import pytest
 from PIL import Image, PngImagePlugin
 
-from bot.demo import Stage
+from bot.demo.simulation import Stage
 from bot.errors import NotFound
-from bot.services import offers
-from bot.store import notes
+from bot.features.describe import saved_drafts
+from bot.store import key_values
 from engine import Txt2Img
 from engine.api.fake import FLAG_COLOUR, MINI, FakeEngine, recipe_of
 from engine.api.fake import paint as painted
@@ -129,7 +129,7 @@ async def test_private_pictures_are_described_to_their_owner_only(studio: Stage)
     number = int(buttons(mine.response)["1"].split(":")[2])
     for who, guild in (("Ben", studio.guild.id), ("Ann", 5)):  # a forged press, and one from another server
         with pytest.raises(NotFound):
-            await offers.find(studio.app.store, number, studio.members[who].id, guild)
+            await saved_drafts.find(studio.app.store, number, studio.members[who].id, guild)
 
 
 async def test_a_second_description_waits_a_moment(studio: Stage) -> None:
@@ -248,7 +248,7 @@ async def test_hostile_words_are_only_text(studio: Stage) -> None:
 async def test_old_offers_are_dropped_by_the_upkeep(studio: Stage) -> None:
     result = await describe(studio, image=("a.png", png()))
     number = int(buttons(result.response)["1"].split(":")[2])
-    await studio.app.store.write(notes.drop_offers, notes.DISCORD_EPOCH_MS + (number >> 22) + 1)
+    await studio.app.store.write(key_values.drop_offers, key_values.DISCORD_EPOCH_MS + (number >> 22) + 1)
     assert "older than a month" in said(await press(studio, result.response, "1"))
 
 

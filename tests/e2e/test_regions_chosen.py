@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from bot.demo import Stage
+from bot.demo.simulation import Stage
 from bot.errors import NotYours
-from bot.spec import InpaintEdit, Spec
+from bot.prompt.spec import InpaintEdit, Spec
 from tests.e2e.screen import buttons, paint, parts, picture, press, words
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from workbench import Ear, asked, workbench
 
+from bot.jobs.records import DeliveryKind, Job, StoredImage
 from bot.store.clock import SystemClock
-from bot.store.records import DeliveryKind, Job, StoredImage
 from engine.api.fake import FakeEngine
 
 ALLOWANCE_CREDITS = 10**6

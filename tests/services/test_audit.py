@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.services.audit import Audit
-from bot.store import audit
-from bot.store.audit import AuditQuery
+from bot.features.audit import store as audit_store
+from bot.features.audit.service import Audit
+from bot.features.audit.store import AuditQuery
 from bot.store.clock import ManualClock
 from bot.store.store import Store
 
@@ -86,7 +86,7 @@ async def test_the_log_cannot_be_rewritten(log: Audit, store: Store) -> None:
 
 
 async def test_a_person_who_leaves_takes_their_words_along(log: Audit, store: Store) -> None:
-    await store.write(audit.forget_person, ANN)
+    await store.write(audit_store.forget_person, ANN)
     assert await log.search(AuditQuery(text="canary")) == []
     assert [entry.actor_id for entry in await log.search(AuditQuery(action="prompt"))] == [0]
     assert len(await log.search(AuditQuery(target=f"user:{ANN}", action="ban"))) == 2

@@ -12,7 +12,7 @@ from workbench import Ear, asked, workbench
 
 from bot.config import Settings
 from bot.errors import Busy, NotFound, NotYours
-from bot.services.terms import default_terms
+from bot.ledger.terms import default_terms
 from bot.store.clock import ManualClock
 from engine.api.errors import OutOfMemory, RenderFailed
 from engine.api.fake import FakeEngine

@@ -14,10 +14,14 @@ from PIL import Image
 from workbench import Workbench, asked, workbench
 
 from bot.errors import NotEnoughCredits, NotFound
-from bot.services.privacy import Privacy
-from bot.services.upkeep import LEFT_DAYS, Maintenance
-from bot.store import audit, choices, holdings, people, privacy
-from bot.store.choices import Preferences, ServerDefaults, Style
+from bot.features.audit import store as audit_store
+from bot.features.privacy import personal_data
+from bot.features.privacy import store as privacy_store
+from bot.features.privacy.maintenance import LEFT_DAYS, Maintenance
+from bot.features.privacy.service import Privacy
+from bot.features.settings import store as preference_store
+from bot.features.settings.store import Preferences, ServerDefaults, Style
+from bot.store import users
 from bot.store.clock import ManualClock
 from bot.store.migrations import migrate
 
@@ -57,9 +61,9 @@ async def busy_life(bench: Workbench, clock: ManualClock) -> bytes:
         await bench.jobs.submit(asked(f"{CANARY} {'long ' * n}{n}", num_images=1, price_mc=0, reply_token=TOKEN))
     await bench.jobs.submit(asked("somebody else's boat", user_id=BEN))
     await bench.idle()
-    await store.write(choices.prefer, ANN, GUILD, Preferences(suffix=CANARY), clock.now_ms())
+    await store.write(preference_store.prefer, ANN, GUILD, Preferences(suffix=CANARY), clock.now_ms())
     await store.remember("batch:77", json.dumps([ANN, [{"prompt": CANARY}], "imagine", None, False]))
-    await store.write(audit.add, GUILD, ANN, "prompt.refused", "", {"prompt": CANARY}, clock.now_ms())
+    await store.write(audit_store.add, GUILD, ANN, "prompt.refused", "", {"prompt": CANARY}, clock.now_ms())
     return await bench.files.read((await store.images(first.id))[0].path)
 
 
@@ -73,7 +77,7 @@ async def test_after_deletion_no_byte_is_left_in_any_file(tmp_path: Path, clock:
         assert gone.jobs == 31
         assert found(tmp_path, CANARY.encode(), TOKEN.encode(), picture[200:400]) == []
         assert len(pictures_in(tmp_path)) == 4, "another member's pictures stay"
-        assert await bench.store.read(people.find, ANN) is None
+        assert await bench.store.read(users.find, ANN) is None
         assert len(await bench.store.history(BEN, GUILD)) == 1
 
 
@@ -114,7 +118,7 @@ async def test_the_export_is_everything(tmp_path: Path, clock: ManualClock) -> N
         assert archive.left_out == []
         files = zipfile.ZipFile(io.BytesIO(parts[0]))
         tables = {name: json.loads(files.read(name)) for name in files.namelist() if name.startswith("data/")}
-        assert set(tables) == {f"data/{holding.table}.json" for holding in holdings.PERSONAL}
+        assert set(tables) == {f"data/{holding.table}.json" for holding in personal_data.PERSONAL}
         assert len(tables["data/job.json"]) == 31
         assert tables["data/job.json"][0]["spec"]["prompt"] == CANARY
         assert tables["data/preference.json"][0]["suffix"] == CANARY
@@ -151,7 +155,7 @@ def test_every_table_is_known_to_hold_something_of_a_person_or_nothing(tmp_path:
     migrate(tmp_path / "easel.db", 0)
     with closing(sqlite3.connect(tmp_path / "easel.db")) as db:
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    known = {holding.table for holding in holdings.PERSONAL} | holdings.IMPERSONAL
+    known = {holding.table for holding in personal_data.PERSONAL} | personal_data.IMPERSONAL
     assert {table for table in tables if not table.startswith("sqlite_")} == known
 
 
@@ -161,7 +165,9 @@ async def test_a_server_that_left_is_cleaned_after_thirty_days(tmp_path: Path, c
         await bench.jobs.submit(asked(CANARY))
         await bench.jobs.submit(asked("elsewhere", guild_id=2))
         await bench.idle()
-        await bench.store.write(choices.save_style, GUILD, Style(name="ink", template=f"{CANARY} {{prompt}}"), 0)
+        await bench.store.write(
+            preference_store.save_style, GUILD, Style(name="ink", template=f"{CANARY} {{prompt}}"), 0
+        )
         await upkeep.guild_left(GUILD)
         clock.advance((LEFT_DAYS - 1) * 86_400)
         assert await upkeep.once_a_day()
@@ -178,7 +184,9 @@ async def test_a_server_that_returns_in_time_finds_everything(tmp_path: Path, cl
         upkeep = Maintenance(bench.store, service(bench, clock), clock, retention_days=0)
         await bench.jobs.submit(asked())
         await bench.idle()
-        await bench.store.write(privacy.compare_guilds, frozenset(), clock.now_ms())  # it left while nobody listened
+        await bench.store.write(
+            privacy_store.compare_guilds, frozenset(), clock.now_ms()
+        )  # it left while nobody listened
         clock.advance(20 * 86_400)
         await upkeep.guild_joined(GUILD)
         clock.advance(20 * 86_400)
@@ -206,18 +214,18 @@ async def test_pictures_older_than_the_retention_are_forgotten(tmp_path: Path, c
 async def test_settings_of_members_and_servers_are_kept(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
         wanted = Preferences(model="mini", shape="3:2", remix=True, subtle=30, previews=False)
-        assert await bench.store.read(choices.preferences, ANN) == Preferences()
-        await bench.store.write(choices.prefer, ANN, GUILD, wanted, 0)
-        assert await bench.store.read(choices.preferences, ANN) == wanted
-        assert await bench.store.read(choices.without_previews) == frozenset({ANN})
+        assert await bench.store.read(preference_store.preferences, ANN) == Preferences()
+        await bench.store.write(preference_store.prefer, ANN, GUILD, wanted, 0)
+        assert await bench.store.read(preference_store.preferences, ANN) == wanted
+        assert await bench.store.read(preference_store.without_previews) == frozenset({ANN})
         defaults = ServerDefaults(model="mini", steps=12, guidance=3.5, styles=("ink", "gold"))
-        await bench.store.write(choices.set_defaults, GUILD, defaults, 0)
+        await bench.store.write(preference_store.set_defaults, GUILD, defaults, 0)
         for name in ("ink", "gold"):
-            assert await bench.store.write(choices.save_style, GUILD, Style(name=name, template="{prompt}"), 0)
-        assert await bench.store.read(choices.defaults, GUILD) == defaults
-        assert await bench.store.write(choices.drop_style, GUILD, "ink")
-        assert (await bench.store.read(choices.defaults, GUILD)).styles == ("gold",)
-        assert [style.name for style in await bench.store.read(choices.styles, GUILD)] == ["gold"]
+            assert await bench.store.write(preference_store.save_style, GUILD, Style(name=name, template="{prompt}"), 0)
+        assert await bench.store.read(preference_store.defaults, GUILD) == defaults
+        assert await bench.store.write(preference_store.drop_style, GUILD, "ink")
+        assert (await bench.store.read(preference_store.defaults, GUILD)).styles == ("gold",)
+        assert [style.name for style in await bench.store.read(preference_store.styles, GUILD)] == ["gold"]
 
 
 async def test_questions_that_nobody_answers_are_forgotten_after_a_day(tmp_path: Path, clock: ManualClock) -> None:

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from workbench import Postman, Workbench, asked, until, workbench
 
-from bot.services.ports import TryLater, Undeliverable
+from bot.jobs.protocols import TryLater, Undeliverable
+from bot.jobs.records import Job
 from bot.store.clock import ManualClock
-from bot.store.records import Job
 from engine.api.errors import OutOfMemory
 from engine.api.fake import FakeEngine
 from engine.api.fake import paint as painted

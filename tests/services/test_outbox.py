@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from workbench import Postman, Workbench, asked, until, workbench
 
-from bot.services.ports import TryLater, Undeliverable
+from bot.jobs.protocols import TryLater, Undeliverable
+from bot.jobs.records import OutboxEntry
 from bot.store.clock import ManualClock
-from bot.store.records import OutboxEntry
 
 
 @pytest.fixture

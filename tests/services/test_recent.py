@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from bot.services.recent import FRESH_MS, TTLCache
 from bot.store.clock import ManualClock
+from bot.store.ttl_cache import FRESH_MS, TTLCache
 
 
 async def test_one_read_serves_all_who_ask_at_once_and_soon_after() -> None:

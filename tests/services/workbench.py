@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from bot.config import Settings
-from bot.services.dispatcher import Dispatcher
-from bot.services.files import ImageFiles
-from bot.services.jobs import Jobs
-from bot.services.outbox import Outbox
-from bot.services.ports import Courier, Listener
-from bot.spec import Spec
+from bot.jobs.dispatcher import Dispatcher
+from bot.jobs.files import ImageFiles
+from bot.jobs.outbox import Outbox
+from bot.jobs.protocols import Courier, Listener
+from bot.jobs.records import DeliveryKind, Job, NewJob, StoredImage
+from bot.jobs.service import Jobs
+from bot.prompt.spec import Spec
 from bot.store.clock import Clock
-from bot.store.records import DeliveryKind, Job, NewJob, StoredImage
 from bot.store.store import Store
 from engine.api.fake import FakeEngine
 from engine.api.types import Event

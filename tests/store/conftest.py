@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bot.spec import Spec
+from bot.jobs.records import NewImage, NewJob, StoredFile
+from bot.prompt.spec import Spec
 from bot.store.clock import ManualClock
-from bot.store.records import NewImage, NewJob, StoredFile
 from bot.store.store import Store
 
 _interactions = itertools.count(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bot.store.allowance import ends_ms, label_of
+from bot.ledger.allowance import ends_ms, label_of
 
 Period = Literal["day", "month"]
 

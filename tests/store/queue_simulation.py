@@ -12,10 +12,11 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from bot.errors import TooManyJobs
-from bot.spec import Spec
-from bot.store import jobs, queue
+from bot.jobs import lifecycle, queue
+from bot.jobs.records import Lane, NewImage, NewJob, StoredFile
+from bot.ledger.records import Limits
+from bot.prompt.spec import Spec
 from bot.store.migrations import immediate, shipped, statements
-from bot.store.records import Lane, Limits, NewImage, NewJob, StoredFile
 
 SERVICE_S = 10.0  # of one grid in the engine
 SIZES = (1, 1, 2, 3)  # what people ask for, in grids
@@ -80,7 +81,9 @@ class Shop:
             application_id=1, reply_token="", lane=who.lane,
         )  # fmt: skip
         with suppress(TooManyJobs), immediate(self._db):
-            [job] = jobs.enqueue_all(self._db, (new,), 0, replace(self._limits, weight=who.weight), int(now_s * 1000))
+            [job] = lifecycle.enqueue_all(
+                self._db, (new,), 0, replace(self._limits, weight=who.weight), int(now_s * 1000)
+            )
             self._asked[job.id] = replace(who, at_s=now_s)
 
     def _claim(self, room: int, now_s: float) -> list[int]:
@@ -93,7 +96,7 @@ class Shop:
         file = StoredFile(path=f"{job_id}.png", sha256=f"{job_id:064x}", bytes=1)
         image = NewImage(ordinal=0, seed=1, file=file, width=8, height=8)
         with immediate(self._db):
-            jobs.rendered(self._db, job_id, "boot", (image,), int(now_s * 1000))
+            lifecycle.rendered(self._db, job_id, "boot", (image,), int(now_s * 1000))
         who = self._asked[job_id]
         self.waits[who.user].append(now_s - who.at_s)
 

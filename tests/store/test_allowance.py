@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.errors import BadInput, NotEnoughCredits
-from bot.store import allowance, wallet
+from bot.jobs.records import NewImage, NewJob
+from bot.ledger import accounts, allowance
+from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
-from bot.store.records import Limits, NewImage, NewJob
 from bot.store.store import Store
 
 Asked = Callable[..., NewJob]
@@ -131,11 +132,11 @@ async def test_credits_that_stay_go_with_their_person(store: Store, clock: Manua
 
 # ---------------------------------------------------------------- by hand
 async def take(store: Store, clock: ManualClock, amount_mc: int, idem: str) -> None:
-    await store.write(wallet.take, 10, 1, amount_mc, "taken", idem, clock.now_ms())
+    await store.write(accounts.take, 10, 1, amount_mc, "taken", idem, clock.now_ms())
 
 
 async def gift(store: Store, clock: ManualClock, amount_mc: int, idem: str, cap_mc: int = 10_000) -> None:
-    await store.write(wallet.gift, 10, BEN, 1, amount_mc, cap_mc, idem, clock.now_ms())
+    await store.write(accounts.gift, 10, BEN, 1, amount_mc, cap_mc, idem, clock.now_ms())
 
 
 async def test_taking_counts_once_and_stops_at_zero(store: Store, clock: ManualClock) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from bot.errors import Busy, NotEnoughCredits, NotFound, TooManyJobs
-from bot.spec import InpaintEdit
+from bot.jobs.records import InputImage, NewImage, NewJob, StoredFile
+from bot.ledger.records import Limits
+from bot.prompt.spec import InpaintEdit
 from bot.store.clock import ManualClock
 from bot.store.errors import NotRunning
-from bot.store.records import InputImage, Limits, NewImage, NewJob, StoredFile
 from bot.store.store import Store
 
 Asked = Callable[..., NewJob]

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bot.errors import BadInput, NotEnoughCredits
-from bot.spec import Spec
-from bot.store import allowance, wallet
+from bot.jobs.records import NewImage, NewJob, StoredFile
+from bot.ledger import accounts, allowance
+from bot.ledger.records import Limits
+from bot.prompt.spec import Spec
 from bot.store.clock import ManualClock
-from bot.store.records import Limits, NewImage, NewJob, StoredFile
 from bot.store.store import Store
 from tests.store.ledger_model import Held, Period, Person
 
@@ -157,7 +158,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def take(self, user: int, amount: int) -> None:
         person, idem = self.people[user], str(next(self.numbers))
         try:
-            self.do(self.store.write(wallet.take, user, 1, amount, "taken", idem, self.clock.now_ms()))
+            self.do(self.store.write(accounts.take, user, 1, amount, "taken", idem, self.clock.now_ms()))
         except BadInput:
             assert amount > person.paid
             return
@@ -172,7 +173,7 @@ class LedgerMachine(RuleBasedStateMachine):
         given = sum(amount for (who, day), amount in self.given.items() if who == key[0] and day >= key[1])
         try:
             for _ in range(1 + twice):
-                self.do(self.store.write(wallet.gift, giver, to, 1, amount, GIFTS, idem, now_ms))
+                self.do(self.store.write(accounts.gift, giver, to, 1, amount, GIFTS, idem, now_ms))
         except (BadInput, NotEnoughCredits):
             assert amount > self.people[giver].paid or given + amount > GIFTS
             return

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from bot.errors import NotEnoughCredits
-from bot.spec import Spec
-from bot.store.jobs import enqueue_all
+from bot.jobs.lifecycle import enqueue_all
+from bot.jobs.records import NewJob
+from bot.ledger.records import Limits
+from bot.prompt.spec import Spec
 from bot.store.migrations import immediate, migrate
-from bot.store.records import Limits, NewJob
 from bot.store.store import Store
 
 Asked = Callable[..., NewJob]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bot.errors import NotFound, NotYours
-from bot.services.choosing import RegionSelection
+from bot.features.region.selection import RegionSelection
+from bot.features.region.store import KEPT_MS, TOKEN_MS, EditorPass, NewRegion, Region
+from bot.jobs.records import InputImage, StoredFile
 from bot.store.clock import ManualClock
-from bot.store.records import InputImage, StoredFile
-from bot.store.regions import KEPT_MS, TOKEN_MS, EditorPass, NewRegion, Region
 from bot.store.store import Store
 
 SHA = "ab" * 32

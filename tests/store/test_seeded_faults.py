@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from bot.errors import BadInput, NotEnoughCredits
-from bot.store import allowance, delivery, jobs, ledger, wallet
+from bot.jobs import deliveries, lifecycle
+from bot.jobs.records import NewImage, NewJob
+from bot.ledger import accounts, allowance, transfers
+from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
 from bot.store.errors import NotRunning
-from bot.store.records import Limits, NewImage, NewJob
 from bot.store.store import Store
 
 Asked = Callable[..., NewJob]
@@ -114,13 +116,13 @@ async def _two_processes(store: Store, asked: Asked, pictures: Pictures) -> None
 async def _by_hand(store: Store, asked: Asked, clock: ManualClock) -> None:
     for _ in range(2):
         await store.give_credits(ANN, 1, 9000, "granted", "one")
-        await store.write(wallet.gift, ANN, BEN, 1, 2000, 5000, "two", clock.now_ms())
-        await store.write(wallet.take, BEN, 1, 500, "taken", "three", clock.now_ms())
+        await store.write(accounts.gift, ANN, BEN, 1, 2000, 5000, "two", clock.now_ms())
+        await store.write(accounts.take, BEN, 1, 500, "taken", "three", clock.now_ms())
     await sound(store)
     await has(store, ANN, FREE - 7002, 7000)
     await has(store, BEN, FREE, 1500)
     with pytest.raises(BadInput):
-        await store.write(wallet.take, BEN, 1, 1501, "taken", "four", clock.now_ms())
+        await store.write(accounts.take, BEN, 1, 1501, "taken", "four", clock.now_ms())
     with pytest.raises(NotEnoughCredits):
         await store.enqueue(asked(user_id=BEN, price_mc=FREE + 1501), FREE)
     relaxed = await store.enqueue(asked(user_id=BEN, price_mc=FREE + 1501), FREE, Limits(relax=True))
@@ -190,13 +192,13 @@ def only_settles(true: Any, db: sqlite3.Connection, job_id: int, charge_mc: int,
         true(db, job_id, charge_mc, now_ms)
 
 
-def settles_twice(true: Any, db: sqlite3.Connection, step: ledger.Transfer, now_ms: int) -> None:
+def settles_twice(true: Any, db: sqlite3.Connection, step: transfers.Transfer, now_ms: int) -> None:
     true(db, step, now_ms)
     if step.kind == "settle":
         true(db, replace(step, idem=step.idem + ":again"), now_ms)
 
 
-def pays_again(true: Any, db: sqlite3.Connection, step: ledger.Transfer, now_ms: int) -> None:
+def pays_again(true: Any, db: sqlite3.Connection, step: transfers.Transfer, now_ms: int) -> None:
     """A settlement posted once more, as a plain transfer."""
     true(db, step, now_ms)
     if step.kind == "settle":
@@ -204,35 +206,35 @@ def pays_again(true: Any, db: sqlite3.Connection, step: ledger.Transfer, now_ms:
 
 
 def unfenced(true: Any, db: sqlite3.Connection, job_id: int, boot_id: str) -> Any:
-    return jobs.get(db, job_id)
+    return lifecycle.get(db, job_id)
 
 
 def fenced_by_state_only(true: Any, db: sqlite3.Connection, job_id: int, boot_id: str) -> Any:
-    job = jobs.get(db, job_id)
+    job = lifecycle.get(db, job_id)
     if job.state != "running":
         raise NotRunning("not running")
     return job
 
 
 def charges_all(true: Any, db: sqlite3.Connection, job_id: int, charge_mc: int, now_ms: int) -> None:
-    true(db, job_id, jobs.get(db, job_id).price_mc if charge_mc else 0, now_ms)
+    true(db, job_id, lifecycle.get(db, job_id).price_mc if charge_mc else 0, now_ms)
 
 
 def rounds_up(true: Any, db: sqlite3.Connection, job_id: int, charge_mc: int, now_ms: int) -> None:
-    charge_mc += 1 if 0 < charge_mc < jobs.get(db, job_id).price_mc else 0
+    charge_mc += 1 if 0 < charge_mc < lifecycle.get(db, job_id).price_mc else 0
     true(db, job_id, charge_mc, now_ms)
 
 
 def releases_on_requeue(true: Any, db: sqlite3.Connection, job_id: int, *rest: Any, **named: Any) -> None:
     true(db, job_id, *rest, **named)
-    ledger.resolve(db, job_id, 0, 0)
+    transfers.resolve(db, job_id, 0, 0)
 
 
 def refunds_under_new_keys(true: Any, db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
     true(db, job_id, now_ms)
-    post = ledger.post
+    post = transfers.post
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger, "post", lambda d, step, at: post(d, replace(step, idem=step.idem + ":again"), at))
+        patch.setattr(transfers, "post", lambda d, step, at: post(d, replace(step, idem=step.idem + ":again"), at))
         true(db, job_id, now_ms)
 
 
@@ -240,9 +242,9 @@ def grants_beside_the_books(true: Any, db: sqlite3.Connection, user: int, guild:
     true(db, user, guild, *rest)
     person = db.execute("SELECT id FROM user WHERE discord_id = ?", (user,)).fetchone()[0]
     if (held := allowance.newest(db, person, guild)) is not None:
-        issuer = ledger.account(db, "issuer", guild)
+        issuer = transfers.account(db, "issuer", guild)
         idem = f"grant:{held['id']}:{db.total_changes}"
-        ledger.post(db, ledger.direct(idem, issuer, held["id"], 100_000, "free credits"), 0)
+        transfers.post(db, transfers.direct(idem, issuer, held["id"], 100_000, "free credits"), 0)
 
 
 def sees_no_earlier_grant(true: Any, *args: Any) -> None:
@@ -250,12 +252,12 @@ def sees_no_earlier_grant(true: Any, *args: Any) -> None:
 
 
 def reserves_blindly(true: Any, db: sqlite3.Connection, person: int, guild: int, job: int, price: int, at: int) -> None:
-    purse = ledger.purses(db, person, guild)[0]
-    step = ledger.Transfer(
-        idem=f"reserve:{job}", kind="reserve", debit=purse["id"], credit=ledger.account(db, "spent", guild),
+    purse = transfers.purses(db, person, guild)[0]
+    step = transfers.Transfer(
+        idem=f"reserve:{job}", kind="reserve", debit=purse["id"], credit=transfers.account(db, "spent", guild),
         amount=price, reason="price", job=job,
     )  # fmt: skip
-    ledger.post(db, step, at)
+    transfers.post(db, step, at)
 
 
 def owes_a_result(true: Any, db: sqlite3.Connection, job_id: int, kind: str, now_ms: int) -> None:
@@ -271,20 +273,20 @@ def endless(true: Any, db: sqlite3.Connection, *args: Any) -> Any:
 
 
 FAULTS = {
-    "failing and cancelling release nothing": Fault("bad_job_credit", replaced(ledger, "resolve", only_settles)),
-    "finishing settles nothing": Fault("bad_job_credit", replaced(ledger, "resolve", nothing)),
-    "a settlement is posted twice": Fault("transfer.pending_id", replaced(ledger, "post", settles_twice)),
-    "a settlement is posted again as another kind": Fault("bad_job_charge", replaced(ledger, "post", pays_again)),
-    "a partly delivered job is charged in full": Fault("bad_job_charge", replaced(ledger, "resolve", charges_all)),
-    "the charge is rounded up": Fault("bad_job_charge", replaced(ledger, "resolve", rounds_up)),
-    "no fence at all": Fault("DID NOT RAISE", replaced(jobs, "_held", unfenced)),
-    "a fence that forgets the process": Fault("DID NOT RAISE", replaced(jobs, "_held", fenced_by_state_only)),
-    "queueing again releases": Fault("bad_job_credit", replaced(jobs, "_put_back", releases_on_requeue)),
-    "an undeliverable result is not refunded": Fault("bad_job_charge", replaced(ledger, "refund", nothing)),
+    "failing and cancelling release nothing": Fault("bad_job_credit", replaced(transfers, "resolve", only_settles)),
+    "finishing settles nothing": Fault("bad_job_credit", replaced(transfers, "resolve", nothing)),
+    "a settlement is posted twice": Fault("transfer.pending_id", replaced(transfers, "post", settles_twice)),
+    "a settlement is posted again as another kind": Fault("bad_job_charge", replaced(transfers, "post", pays_again)),
+    "a partly delivered job is charged in full": Fault("bad_job_charge", replaced(transfers, "resolve", charges_all)),
+    "the charge is rounded up": Fault("bad_job_charge", replaced(transfers, "resolve", rounds_up)),
+    "no fence at all": Fault("DID NOT RAISE", replaced(lifecycle, "_held", unfenced)),
+    "a fence that forgets the process": Fault("DID NOT RAISE", replaced(lifecycle, "_held", fenced_by_state_only)),
+    "queueing again releases": Fault("bad_job_credit", replaced(lifecycle, "_put_back", releases_on_requeue)),
+    "an undeliverable result is not refunded": Fault("bad_job_charge", replaced(transfers, "refund", nothing)),
     "an undeliverable result is refunded twice": Fault(
-        "bad_job_charge", replaced(ledger, "refund", refunds_under_new_keys)
+        "bad_job_charge", replaced(transfers, "refund", refunds_under_new_keys)
     ),
-    "a refund is repeated": Fault("transfer.idem", replaced(ledger, "refund", twice)),
+    "a refund is repeated": Fault("transfer.idem", replaced(transfers, "refund", twice)),
     "every job grants the allowance": Fault(
         "allowance.account_id", replaced(allowance, "_latest", sees_no_earlier_grant)
     ),
@@ -296,17 +298,17 @@ FAULTS = {
     "a price is reserved without looking": Fault(
         "bad_job_credit|no_overdraft|DID NOT RAISE",
         lambda patch: (
-            replaced(ledger, "reserve", reserves_blindly)(patch),
-            replaced(ledger, "available", endless)(patch),
+            replaced(transfers, "reserve", reserves_blindly)(patch),
+            replaced(transfers, "available", endless)(patch),
             None,
         )[2],
     ),
-    "grants, gifts and takings forget their keys": Fault("transfer.idem", replaced(ledger, "known", knows_nothing)),
-    "a failure owes nobody a word": Fault("bad_delivery", replaced(delivery, "enqueue_delivery", nothing)),
-    "a failure owes a result": Fault("bad_delivery", replaced(delivery, "enqueue_delivery", owes_a_result)),
+    "grants, gifts and takings forget their keys": Fault("transfer.idem", replaced(transfers, "known", knows_nothing)),
+    "a failure owes nobody a word": Fault("bad_delivery", replaced(deliveries, "enqueue_delivery", nothing)),
+    "a failure owes a result": Fault("bad_delivery", replaced(deliveries, "enqueue_delivery", owes_a_result)),
     "the relax lane keeps its price": Fault(
         "CHECK constraint failed: lane",
-        lambda patch: patch.setattr(jobs, "_in_lane", lambda db, person, new, *rest: replace(new, lane="relax")),
+        lambda patch: patch.setattr(lifecycle, "_in_lane", lambda db, person, new, *rest: replace(new, lane="relax")),
     ),
     "the balance trigger forgets what was reserved": Fault(
         "bad_balance",
@@ -331,7 +333,7 @@ FAULTS = {
     "a resolution may name another amount": Fault(
         "bad_balance|CHECK|bad_job",
         lambda patch: patch.setattr(
-            ledger, "post", _inflated(ledger.post)
+            transfers, "post", _inflated(transfers.post)
         ),
         sql=("DROP TRIGGER transfer_check",),
     ),

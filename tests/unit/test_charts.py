@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot import charts
-from bot.store.figures import Day, Figures
+from bot.features.stats import charts
+from bot.features.stats.store import Day, Figures
 
 
 @given(st.floats(min_value=0, max_value=1e9, allow_nan=False))

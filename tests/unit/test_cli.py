@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot import doctor
 from bot.__main__ import main
+from bot.cli import doctor
 from bot.config import Settings
 
 

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot import pictures
-from bot.grammar import Draft
-from bot.services import comparing, drafts, several
-from bot.services.requests import to_request
-from bot.services.terms import Terms
-from bot.spec import Spec
+from bot.delivery import image_tools
+from bot.features.compare import service as comparing
+from bot.jobs import fanout
+from bot.jobs.to_engine import to_request
+from bot.ledger.terms import Terms
+from bot.orders import drafts
+from bot.prompt.parser import Draft
+from bot.prompt.spec import Spec
 from engine.api.fake import LOST_WORD, MINI, FakeEngine
 from engine.api.types import Cancelled, Failed, Finished, ImageReady, Preview, Progress, Started
 
@@ -46,7 +48,7 @@ def test_without_y_it_is_one_row() -> None:
 
 async def follow(spec: Spec, **options: Any) -> list[Any]:
     async with FakeEngine(**options) as engine:
-        ticket = several.submit(engine, [to_request(cell) for cell in spec.cells], user="a", weight=1, lane="fast")
+        ticket = fanout.submit(engine, [to_request(cell) for cell in spec.cells], user="a", weight=1, lane="fast")
         return [event async for event in ticket]
 
 
@@ -72,7 +74,7 @@ async def test_a_failure_is_its_last_word(prompt: str, retryable: bool) -> None:
 
 async def test_cancelling_it_cancels_all() -> None:
     async with FakeEngine(step_s=0.05) as engine:
-        ticket = several.submit(engine, [to_request(cell) for cell in grid().cells], user="a", weight=1, lane="fast")
+        ticket = fanout.submit(engine, [to_request(cell) for cell in grid().cells], user="a", weight=1, lane="fast")
         seen = []
         async for event in ticket:
             seen.append(event)
@@ -86,7 +88,7 @@ async def test_cancelling_it_cancels_all() -> None:
 @pytest.mark.parametrize("size", [(16, 16), (128, 128), (700, 400)])
 def test_the_sheet_has_every_picture_in_its_place(size: tuple[int, int]) -> None:
     cells = {number: Image.new("RGB", size, (number * 40, 0, 0)) for number in range(6) if number != 4}
-    sheet = pictures.sheet(cells, ["steps 4", "steps 8", "a very long name of a model " * 4], ["x", ""])
+    sheet = image_tools.sheet(cells, ["steps 4", "steps 8", "a very long name of a model " * 4], ["x", ""])
     colours = {colour for _, colour in sheet.getcolors(1 << 20)}
     assert {(number * 40, 0, 0) for number in cells} <= colours
     assert max(sheet.size) < 4000

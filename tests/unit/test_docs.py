@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot import flags
 from bot.__main__ import build_parser
-from bot.arguments import EDITS
+from bot.cli.parsers import EDITS
 from bot.config import Settings
+from bot.prompt import flags
 
 ROOT = Path(__file__).parents[2]
 TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/pytest"

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.grammar import Draft, echo, parse
-from bot.services.drafts import find_model, price_mc, resolve
-from bot.services.terms import default_terms
-from bot.spec import Spec
+from bot.ledger.terms import default_terms
+from bot.orders.drafts import find_model, price_mc, resolve
+from bot.prompt.parser import Draft, echo, parse
+from bot.prompt.spec import Spec
 from engine.api.requests import MAX_SEED
 from engine.api.types import ModelInfo
 

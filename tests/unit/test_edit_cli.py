@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot import imagine
 from bot.__main__ import main
+from bot.cli import generate as cli_generate
 from engine.api import metadata
 from engine.api.fake import FAIL_WORD, MINI, FakeEngine
 from engine.api.types import Recipe
@@ -22,7 +22,7 @@ SIZE = (96, 64)
 @pytest.fixture(autouse=True)
 def _pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(imagine, "engine_for", lambda settings: FakeEngine())
+    monkeypatch.setattr(cli_generate, "engine_for", lambda settings: FakeEngine())
     noise = np.random.default_rng(1).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     Image.fromarray(noise).save("a.png")
     Image.new("RGB", (50, 50), "blue").save("b.png")
@@ -103,7 +103,7 @@ def test_control(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert main(["control", "a.png", "a boat"]) == 2
     assert "No model here has a ControlNet" in capsys.readouterr().err
     led = replace(MINI, controlnets=("depth", "edges"), tasks=MINI.tasks | {"control"})
-    monkeypatch.setattr(imagine, "engine_for", lambda settings: FakeEngine((led,)))
+    monkeypatch.setattr(cli_generate, "engine_for", lambda settings: FakeEngine((led,)))
     image, recipe = done("control", "a.png", "a", "boat", "--kind", "edges", "--strength", "1.5")
     assert (recipe.task, recipe.request["prompt"]) == ("control", "a boat")
     assert (recipe.request["controlnet"], recipe.request["controlnet_conditioning_scale"]) == ("edges", 1.5)

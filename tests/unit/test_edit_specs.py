@@ -11,11 +11,11 @@ from PIL import Image
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.grammar import Draft
-from bot.services.drafts import price_mc, resolve
-from bot.services.requests import to_request
-from bot.services.terms import default_terms
-from bot.spec import BlendEdit, ControlEdit, Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
+from bot.jobs.to_engine import to_request
+from bot.ledger.terms import default_terms
+from bot.orders.drafts import price_mc, resolve
+from bot.prompt.parser import Draft
+from bot.prompt.spec import BlendEdit, ControlEdit, Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
 from engine.api.requests import Control, Img2Img, Inpaint, Outpaint, Upscale
 from engine.api.types import ModelInfo
 

@@ -10,10 +10,10 @@ from aiohttp import ClientSession, FormData
 from pydantic import ValidationError
 from yarl import URL
 
+from bot.cli.doctor import _editor
 from bot.config import Settings
-from bot.doctor import _editor
 from bot.errors import BadInput, UserError
-from bot.web.server import MAX_BODY, EditorPage, EditorServer
+from bot.features.region.editor_server import MAX_BODY, EditorPage, EditorServer
 
 GOOD = "g" * 43
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.grammar import MAX_JOBS, Draft, count, echo, merge, parse, plain
-from bot.services.drafts import resolve
-from bot.services.terms import default_terms
-from bot.spec import Spec
+from bot.ledger.terms import default_terms
+from bot.orders.drafts import resolve
+from bot.prompt.parser import MAX_JOBS, Draft, count, echo, merge, parse, plain
+from bot.prompt.spec import Spec
 from engine.api.requests import MAX_SEED
 from engine.api.types import ModelInfo
 

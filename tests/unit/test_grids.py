@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from bot.pictures import GAP_PX, grid
+from bot.delivery.image_tools import GAP_PX, grid
 
 COLOURS = ("red", "green", "blue", "white")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot import imagine
 from bot.__main__ import main
+from bot.cli import generate as cli_generate
 from engine.api import metadata
 from engine.api.fake import FAIL_WORD, FakeEngine, score
 
@@ -15,7 +15,7 @@ from engine.api.fake import FAIL_WORD, FakeEngine, score
 @pytest.fixture(autouse=True)
 def _fake_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(imagine, "engine_for", lambda settings: FakeEngine())
+    monkeypatch.setattr(cli_generate, "engine_for", lambda settings: FakeEngine())
 
 
 def size_of(path: Path) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from bot.logs import SecretFilter
+from bot.logging_setup import SecretFilter
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import pytest
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.grammar import Draft
-from bot.parameters import Parameters
-from bot.services import drafts, rerun
-from bot.services.terms import default_quota, default_terms, most_generous, overlaid, terms_of
-from bot.store.records import Quota
+from bot.features.describe import reproduce
+from bot.features.describe.image_metadata import Parameters
+from bot.ledger.records import Quota
+from bot.ledger.terms import default_quota, default_terms, most_generous, overlaid, terms_of
+from bot.orders import drafts
+from bot.prompt.parser import Draft
 from engine import InvalidRequest, Txt2Img
 from engine.api import lora_tags
 from engine.api.fake import MINI
@@ -91,7 +92,7 @@ def test_terms_name_the_loras_one_may_use() -> None:
 
 def test_a_strangers_prompt_keeps_the_loras_that_are_here() -> None:
     said = Parameters(tool="A1111", prompt="a boat <lora:waves:0.8> <lora:other:1>")
-    found = rerun.of(said, (INFO,), TERMS)
+    found = reproduce.of(said, (INFO,), TERMS)
     assert "<lora:waves:0.8>" in found.draft.prompt
     assert "other" not in found.draft.prompt
     assert "LoRAs that are not here are left out." in found.changes

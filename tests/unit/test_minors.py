@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.services.minors import forbidden, says_minor_age
+from bot.features.moderation.child_safety import forbidden, says_minor_age
 
 
 @pytest.mark.parametrize(

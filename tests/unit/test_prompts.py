@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot.parameters import infotext
+from bot.features.describe.image_metadata import infotext
 from engine import Control, Txt2Img, UnknownScheduler, Variation
 from engine.api import metadata
 from engine.api.fake import MINI, paint, recipe_of

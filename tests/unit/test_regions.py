@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from bot import regions
 from bot.errors import BadInput
+from bot.features.region import masks as region_masks
 
 ODD = [
     (97, 64),
@@ -69,7 +69,7 @@ def test_a_painted_picture_shows_its_strokes_whatever_the_encoder(
 ) -> None:
     original = photo(size)
     painted, truth = scribbled(original, "#ff00d0")
-    mask = regions.from_painted(original, encoded(painted, form, **options))
+    mask = region_masks.from_painted(original, encoded(painted, form, **options))
     assert mask.size == size
     assert set(np.unique(np.asarray(mask))) <= {0, 255}
     assert overlap(mask, truth) > (0.85 if min(size) > 64 else 0.7)
@@ -80,7 +80,7 @@ def test_a_painted_picture_may_have_been_rescaled_by_the_phone(scale: float) -> 
     original = photo((801, 533), 3)
     painted, truth = scribbled(original, "black")
     small = painted.resize((round(801 * scale), round(533 * scale)), Image.Resampling.BICUBIC)
-    mask = regions.from_painted(original, encoded(small, "JPEG", quality=80))
+    mask = region_masks.from_painted(original, encoded(small, "JPEG", quality=80))
     assert mask.size == original.size
     assert overlap(mask, truth) > 0.9
 
@@ -91,14 +91,14 @@ def test_encoding_alone_is_no_scribble(seed: int, quality: int) -> None:
     original = photo((480, 360), seed)
     again = encoded(original.resize((400, 300), Image.Resampling.LANCZOS), "JPEG", quality=quality)
     with pytest.raises(BadInput, match="Scribble over"):
-        regions.from_painted(original, again)
+        region_masks.from_painted(original, again)
 
 
 def test_another_encoders_colours_are_no_scribble_either() -> None:
     original = photo((480, 360))
     brighter = original.point([min(255, round(value * 1.04) + 6) for value in range(256)] * 3)
     painted, truth = scribbled(brighter, "red", 0.3)
-    assert overlap(regions.from_painted(original, encoded(painted, "JPEG", quality=85)), truth) > 0.85
+    assert overlap(region_masks.from_painted(original, encoded(painted, "JPEG", quality=85)), truth) > 0.85
 
 
 def test_a_line_drawn_around_something_means_what_is_inside() -> None:
@@ -106,7 +106,7 @@ def test_a_line_drawn_around_something_means_what_is_inside() -> None:
     painted, truth = original.copy(), Image.new("L", original.size, 0)
     ImageDraw.Draw(painted).ellipse((100, 60, 300, 240), outline="lime", width=7)
     ImageDraw.Draw(truth).ellipse((100, 60, 300, 240), fill=255)
-    assert overlap(regions.from_painted(original, painted), truth) > 0.95
+    assert overlap(region_masks.from_painted(original, painted), truth) > 0.95
 
 
 def test_a_scribble_is_one_region_without_the_gaps_between_its_lines() -> None:
@@ -114,7 +114,7 @@ def test_a_scribble_is_one_region_without_the_gaps_between_its_lines() -> None:
     painted = original.copy()
     points = [(100 + (n % 2) * 150, 60 + n * 6) for n in range(24)]
     ImageDraw.Draw(painted).line(points, fill="#00ff00", width=5)
-    mask = np.asarray(regions.from_painted(original, painted))
+    mask = np.asarray(region_masks.from_painted(original, painted))
     assert (mask[80:180, 120:230] == 255).mean() > 0.9
     assert (mask[:40] == 0).all()
 
@@ -122,12 +122,12 @@ def test_a_scribble_is_one_region_without_the_gaps_between_its_lines() -> None:
 def test_small_pictures_work_too() -> None:
     original = Image.new("RGB", (24, 17), "white")
     painted, truth = scribbled(original, "black")
-    assert overlap(regions.from_painted(original, painted), truth) > 0.7
+    assert overlap(region_masks.from_painted(original, painted), truth) > 0.7
 
 
 def test_another_picture_is_refused_by_its_shape() -> None:
     with pytest.raises(BadInput, match=r"400x300 .* 300x300 pixels"):
-        regions.from_painted(photo((300, 300)), photo((400, 300)))
+        region_masks.from_painted(photo((300, 300)), photo((400, 300)))
 
 
 # ---------------------------------------------------------------- files
@@ -140,7 +140,7 @@ def white_on_black(size: tuple[int, int], mode: str) -> Image.Image:
 @pytest.mark.parametrize("mode", ["L", "1", "RGB", "P", "RGBA", "LA"])
 @pytest.mark.parametrize("size", ODD[:4])
 def test_white_is_redrawn_in_files_of_any_mode(size: tuple[int, int], mode: str) -> None:
-    mask = regions.from_file(white_on_black(size, mode), size)
+    mask = region_masks.from_file(white_on_black(size, mode), size)
     assert (mask.mode, mask.size) == ("L", size)
     assert overlap(mask, white_on_black(size, "L")) == 1.0
 
@@ -148,13 +148,13 @@ def test_white_is_redrawn_in_files_of_any_mode(size: tuple[int, int], mode: str)
 def test_the_transparent_part_is_redrawn() -> None:
     picture = photo((120, 80)).convert("RGBA")
     picture.putalpha(white_on_black((120, 80), "L").point([255] * 128 + [0] * 128))
-    assert overlap(regions.from_file(picture, (120, 80)), white_on_black((120, 80), "L")) == 1.0
+    assert overlap(region_masks.from_file(picture, (120, 80)), white_on_black((120, 80), "L")) == 1.0
 
 
 def test_white_strokes_on_an_empty_layer_are_redrawn() -> None:
     layer = Image.new("RGBA", (120, 80), (0, 0, 0, 0))
     ImageDraw.Draw(layer).rectangle((30, 20, 60, 40), fill="white")
-    assert overlap(regions.from_file(layer, (120, 80)), white_on_black((120, 80), "L")) == 1.0
+    assert overlap(region_masks.from_file(layer, (120, 80)), white_on_black((120, 80), "L")) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_white_strokes_on_an_empty_layer_are_redrawn() -> None:
 )
 def test_masks_that_cannot_be_used_get_a_sentence(mask: Image.Image, says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        regions.from_file(mask, (100, 80))
+        region_masks.from_file(mask, (100, 80))
 
 
 # ---------------------------------------------------------------- words and cells
@@ -188,7 +188,7 @@ def test_masks_that_cannot_be_used_get_a_sentence(mask: Image.Image, says: str) 
     ],
 )
 def test_a_region_in_words(text: str, box: tuple[int, int, int, int]) -> None:
-    assert regions.from_words(text, (120, 90)).getbbox() == box
+    assert region_masks.from_words(text, (120, 90)).getbbox() == box
 
 
 @pytest.mark.parametrize(
@@ -196,39 +196,39 @@ def test_a_region_in_words(text: str, box: tuple[int, int, int, int]) -> None:
 )
 def test_words_that_name_no_region_get_a_sentence(text: str) -> None:
     with pytest.raises(BadInput, match="top right"):
-        regions.from_words(text, (120, 90))
+        region_masks.from_words(text, (120, 90))
 
 
 def test_everything_is_no_region() -> None:
     with pytest.raises(BadInput, match="whole picture"):
-        regions.from_words("0,0,100,100", (120, 90))
+        region_masks.from_words("0,0,100,100", (120, 90))
 
 
 @pytest.mark.parametrize("size", ODD)
-@pytest.mark.parametrize("side", regions.SIDES)
+@pytest.mark.parametrize("side", region_masks.SIDES)
 def test_cells_cover_a_picture_of_any_size_exactly_once(size: tuple[int, int], side: int) -> None:
     total = np.zeros((size[1], size[0]), dtype=int)
     for cell in range(side * side):
-        total += np.asarray(regions.from_cells([cell], side, size)) // 255
+        total += np.asarray(region_masks.from_cells([cell], side, size)) // 255
     assert (total == 1).all()
 
 
 def test_several_cells_are_one_mask() -> None:
-    assert regions.from_cells([0, 4], 3, (90, 90)).getbbox() == (0, 0, 60, 60)
-    assert regions.share_of(regions.from_cells([0, 4], 3, (90, 90))) == pytest.approx(2 / 9)
+    assert region_masks.from_cells([0, 4], 3, (90, 90)).getbbox() == (0, 0, 60, 60)
+    assert region_masks.share_of(region_masks.from_cells([0, 4], 3, (90, 90))) == pytest.approx(2 / 9)
 
 
 @pytest.mark.parametrize(("cells", "side"), [([9], 3), ([-1], 3), ([0], 4), ([], 3), (range(9), 3)])
 def test_cells_that_are_none_get_a_sentence(cells: list[int], side: int) -> None:
     with pytest.raises(BadInput):
-        regions.from_cells(cells, side, (90, 90))
+        region_masks.from_cells(cells, side, (90, 90))
 
 
 @pytest.mark.parametrize("size", [*ODD, (3000, 2000)])
 def test_the_grid_is_shown_over_the_whole_picture(size: tuple[int, int]) -> None:
     picture = photo(size)
-    plain, lit = regions.with_cells(picture, 3, []), regions.with_cells(picture, 3, [4])
-    assert max(lit.size) == regions.SHOWN_SIDE_PX
+    plain, lit = region_masks.with_cells(picture, 3, []), region_masks.with_cells(picture, 3, [4])
+    assert max(lit.size) == region_masks.SHOWN_SIDE_PX
     assert plain.tobytes() != lit.tobytes()
     corner = (0, 0, lit.width // 4, lit.height // 4)
     assert plain.crop(corner).tobytes() == lit.crop(corner).tobytes()
@@ -236,7 +236,7 @@ def test_the_grid_is_shown_over_the_whole_picture(size: tuple[int, int]) -> None
 
 # ---------------------------------------------------------------- the browser's masks
 def test_the_editors_mask_grows_to_the_picture() -> None:
-    mask = regions.from_editor(white_on_black((400, 300), "RGB"), (1600, 1200))
+    mask = region_masks.from_editor(white_on_black((400, 300), "RGB"), (1600, 1200))
     assert mask.size == (1600, 1200)
     assert overlap(mask, white_on_black((1600, 1200), "L")) > 0.98
 
@@ -244,22 +244,22 @@ def test_the_editors_mask_grows_to_the_picture() -> None:
 @pytest.mark.parametrize(("size", "says"), [((400, 300), "Nothing is marked"), ((300, 300), "another picture")])
 def test_the_editors_empty_or_foreign_mask_gets_a_sentence(size: tuple[int, int], says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        regions.from_editor(Image.new("L", size, 0), (800, 600))
+        region_masks.from_editor(Image.new("L", size, 0), (800, 600))
 
 
 # ---------------------------------------------------------------- how it is redrawn
 def test_small_regions_and_large_pictures_are_painted_close_up() -> None:
     native = 512 * 512
-    small, half = regions.from_words("5,5,10,10", (512, 512)), regions.from_words("left", (512, 512))
-    assert regions.manner(small, native).only_masked
-    assert not regions.manner(half, native).only_masked
-    assert regions.manner(regions.from_words("left", (2048, 2048)), native).only_masked
+    small, half = region_masks.from_words("5,5,10,10", (512, 512)), region_masks.from_words("left", (512, 512))
+    assert region_masks.manner(small, native).only_masked
+    assert not region_masks.manner(half, native).only_masked
+    assert region_masks.manner(region_masks.from_words("left", (2048, 2048)), native).only_masked
 
 
 @pytest.mark.parametrize("size", ODD)
 def test_the_manner_is_one_the_engine_takes(size: tuple[int, int]) -> None:
     for text in ("left", "2,2,5,5", "centre"):
-        manner = regions.manner(regions.from_words(text, size), 512 * 512)
+        manner = region_masks.manner(region_masks.from_words(text, size), 512 * 512)
         assert 0 <= manner.feather_px <= 256
         assert 0 <= manner.padding_px <= 256
 
@@ -270,4 +270,4 @@ def test_soft_rims_of_a_brush_do_not_tear_a_stroke_apart() -> None:
     ImageDraw.Draw(stroke).line((60, 60, 340, 240), fill=255, width=24)
     soft = stroke.filter(ImageFilter.GaussianBlur(5))
     painted = Image.composite(Image.new("RGB", original.size, "#3000ff"), original, soft)
-    assert overlap(regions.from_painted(original, painted), stroke) > 0.6
+    assert overlap(region_masks.from_painted(original, painted), stroke) > 0.6

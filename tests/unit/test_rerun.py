@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.parameters import Parameters
-from bot.services import rerun
-from bot.services.terms import Terms
+from bot.features.describe import reproduce
+from bot.features.describe.image_metadata import Parameters
+from bot.ledger.terms import Terms
 from engine.api.fake import MINI
 from engine.api.requests import MAX_SEED
 from engine.api.types import ModelInfo
@@ -26,7 +26,7 @@ TERMS = Terms(allowance_mc=0, max_queued=1, max_running=1, max_pixels=1024 * 102
 
 
 def again(terms: Terms = TERMS, **said: Any) -> tuple[Any, str]:
-    found = rerun.of(Parameters(tool="A1111", prompt="a boat", **said), (MINI, DREAMER), terms)
+    found = reproduce.of(Parameters(tool="A1111", prompt="a boat", **said), (MINI, DREAMER), terms)
     return found.draft, " ".join(found.changes)
 
 
@@ -58,7 +58,7 @@ def test_what_differs_is_said(said: dict[str, Any], field: str, value: object, s
 
 
 def test_loras_are_left_out_and_long_words_are_cut() -> None:
-    found = rerun.of(Parameters(tool="A1111", prompt="a <lora:x:0.8>boat" + "y" * 9000), (MINI,), TERMS)
+    found = reproduce.of(Parameters(tool="A1111", prompt="a <lora:x:0.8>boat" + "y" * 9000), (MINI,), TERMS)
     assert found.draft.prompt.startswith("a boaty")
     assert len(found.draft.prompt) == 4000
     assert len(found.changes) == 2

@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.services import moderation as rules
-from bot.store.audit import AuditEntry
-from bot.store.moderation import Appeal, Ban, BlockedWord, Pause, Rules
-from bot.views import layouts
-from bot.views import moderation as views
+from bot.delivery import layouts
+from bot.features.audit.store import AuditEntry
+from bot.features.moderation import service as rules
+from bot.features.moderation import views
+from bot.features.moderation.store import Appeal, Ban, BlockedWord, Pause, Rules
 
 WRITTEN = st.text(alphabet="@<>*_`[]()#:/.|~\\- \n\u202e\u200b\ufeffeveryonhttps17", max_size=80)
 MARKUP = re.compile(r"@everyone|@here|<@&|https?:|\]\(|`|~~|\|\||__|\u202e|\ufeff")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.text import block, is_blank, quoted, shown, visible
+from bot.prompt.text import block, is_blank, quoted, shown, visible
 
 MARKUP = set("*_~`|<>[]()#:/.@\\-{}")
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.errors import BadInput
-from bot.uploads import MAX_BYTES, check_size, read_upload
+from bot.orders.uploads import MAX_BYTES, check_size, read_upload
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 

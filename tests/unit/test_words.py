@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import BadInput
-from bot.services.words import Matcher, pattern
+from bot.features.moderation.word_filter import Matcher, pattern
 
 
 def hits(word: str, text: str) -> bool:

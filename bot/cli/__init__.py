@@ -1,0 +1,1 @@
+"""The subcommands of `easel`: painting without Discord, administration, diagnosis."""

@@ -1,0 +1,141 @@
+"""`easel admin`: grant, ban, audit, stats and export for whoever runs the bot, also while it runs.
+
+Each is one short transaction on a connection of its own. What the running bot keeps in memory is not touched by any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import zipfile
+
+from bot.config import Settings
+from bot.errors import BadInput, NotFound
+from bot.features.audit import store as audit_store
+from bot.features.audit.service import EASEL, EXPORT_MAX, to_csv
+from bot.features.audit.store import AuditEntry, AuditQuery
+from bot.features.moderation import store as moderation_store
+from bot.features.moderation.store import Ban
+from bot.features.privacy import personal_data
+from bot.features.privacy.service import entries_of
+from bot.features.stats import charts
+from bot.features.stats import service as stats
+from bot.features.stats import store as statistics
+from bot.ledger import transfers
+from bot.prompt.durations import ends_at_ms
+from bot.prompt.text import visible
+from bot.store import users
+from bot.store.clock import Clock, SystemClock
+from bot.store.external_connection import reading, writing
+
+BY = "the command line"
+MAX_CREDITS = 1_000_000_000
+
+
+def run(args: argparse.Namespace, settings: Settings, clock: Clock | None = None) -> int:
+    """Carry out one subcommand. Raises: UserError, StoreError."""
+    carry_out = {"grant": _grant, "ban": _ban, "audit": _audit, "stats": _stats, "export": _export}[args.topic]
+    carry_out(args, settings, clock or SystemClock())
+    return 0
+
+
+def _grant(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
+    amount_mc, now_ms = round(args.credits * 1000), clock.now_ms()
+    if not 0 < args.credits <= MAX_CREDITS or amount_mc < 1:
+        raise BadInput(f"{args.credits:g} credits cannot be granted. Use 0.001 to {MAX_CREDITS:,}.")
+    if args.user <= 0:
+        raise BadInput("A Discord id is a large number. Copy it with 'Copy User ID' in Discord's developer mode.")
+    key = f"cli:{args.key or secrets.token_hex(8)}"
+    reason = visible(args.reason)[:200] or "granted"
+    with writing(settings.database_path) as db:
+        if transfers.known(db, f"give:{key}"):
+            print(f"The key {args.key} was used already; nothing was granted again.")
+            return
+        transfers.give(db, args.user, args.guild, amount_mc, reason, key, now_ms)
+        details = {"amount_mc": amount_mc, "reason": reason, "by": BY}
+        audit_store.add(db, args.guild, EASEL, "credits.grant", f"user:{args.user}", details, now_ms)
+    print(f"Granted {args.credits:g} credits to {args.user} {_where(args.guild)}.")
+
+
+def _ban(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
+    now_ms = clock.now_ms()
+    if args.user is None:
+        with reading(settings.database_path) as db:
+            found = moderation_store.bans(db, args.guild, now_ms)
+        lines = [f"{ban.user_id}  {_until(ban)}  {visible(ban.reason)}" for ban in found]
+        print("\n".join(lines) or f"Nobody is banned {_where(args.guild)}.")
+        return
+    ban = Ban(
+        guild_id=args.guild,
+        user_id=args.user,
+        reason=visible(args.reason)[:500],
+        until_ms=ends_at_ms(args.until, now_ms),
+        actor_id=EASEL,
+    )
+    with writing(settings.database_path) as db:
+        if args.lift:
+            if not moderation_store.lift_ban(db, args.guild, args.user):
+                raise NotFound(f"{args.user} is not banned {_where(args.guild)}.")
+        else:
+            moderation_store.set_ban(db, ban, now_ms)
+        details = {"by": BY} if args.lift else {"reason": ban.reason, "until_ms": ban.until_ms, "by": BY}
+        action = "ban.lift" if args.lift else "ban.set"
+        audit_store.add(db, args.guild, EASEL, action, f"user:{args.user}", details, now_ms)
+    print(f"{args.user} {'may come back' if args.lift else 'is banned'} {_where(args.guild)}.")
+
+
+def _audit(args: argparse.Namespace, settings: Settings, _clock: Clock) -> None:
+    query = AuditQuery(guild_id=args.guild, actor_id=args.actor, action=args.action, target=args.target, text=args.text)
+    with reading(settings.database_path) as db:
+        found = audit_store.search(db, query, EXPORT_MAX if args.csv else max(1, args.limit))
+    if args.csv:
+        args.csv.write_bytes(to_csv(found))
+        print(f"Wrote {len(found)} entries to {args.csv}.")
+    else:
+        print("\n".join(map(_entry_line, found)) or "Nothing fits.")
+
+
+def _entry_line(entry: AuditEntry) -> str:
+    rest = " ".join(f"{name}={visible(str(value))}" for name, value in entry.details.items())
+    when = stats.moment(entry.at_ms)
+    return f"#{entry.id}  {when}  {entry.guild_id}  {entry.actor_id}  {entry.action}  {visible(entry.target)}  {rest}"
+
+
+def _stats(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
+    if not 1 <= args.days <= 3650:
+        raise BadInput("The days can be 1 to 3650.")
+    with reading(settings.database_path) as db:
+        found = statistics.figures(db, args.guild, args.days, clock.now_ms())
+    for path, make in ((args.csv, stats.to_csv), (args.png, charts.stats)):
+        if path is not None:
+            path.write_bytes(make(found))
+            print(f"Wrote {path}.")
+    print("\n".join(stats.summary(found)))
+
+
+def _export(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
+    with reading(settings.database_path) as db:
+        person = users.find(db, args.user)
+        if person is None:
+            raise NotFound(f"Easel keeps nothing about {args.user}.")
+        entries = entries_of(personal_data.export(db, person, args.user), clock.now_ms())
+    missing = 0
+    with zipfile.ZipFile(args.out, "w", zipfile.ZIP_DEFLATED) as file:
+        for entry in entries:
+            source = settings.images_dir / entry.path if entry.path else None
+            if source is None:
+                file.writestr(entry.name, entry.data)
+            elif source.exists():
+                file.write(source, entry.name, zipfile.ZIP_STORED)
+            else:
+                missing += 1
+    gone = f"; {missing} pictures are gone from the disk" if missing else ""
+    print(f"Wrote {len(entries) - missing} files to {args.out}{gone}.")
+
+
+def _where(guild_id: int) -> str:
+    return f"in server {guild_id}" if guild_id else "everywhere"
+
+
+def _until(ban: Ban) -> str:
+    return "for good" if ban.until_ms is None else f"until {stats.moment(ban.until_ms)}"

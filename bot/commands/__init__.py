@@ -1,1 +1,0 @@
-"""What members type and press. Each command parses, calls one service and shows the answer."""

@@ -1,0 +1,1 @@
+"""Showing jobs on Discord: progress, results, and the messages they are in."""

@@ -1,0 +1,73 @@
+"""The buttons under one picture: what its model can do with it, in the order Midjourney taught. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from discord.ui import ActionRow, LayoutView
+
+from bot.delivery.titles import ARROWS, is_exact
+from bot.jobs.records import StoredImage
+from bot.kit.button import Button
+from bot.kit.components import row
+from bot.kit.custom_ids import Action, ButtonId
+from bot.orders import geometry
+from bot.prompt.spec import Spec
+
+PANS: Mapping[geometry.Direction, Action] = {
+    "left": Action.PAN_LEFT,
+    "right": Action.PAN_RIGHT,
+    "up": Action.PAN_UP,
+    "down": Action.PAN_DOWN,
+}
+
+
+def rows(
+    spec: Spec, image: StoredImage, tasks: frozenset[str], *, copy: bool, stars: Sequence[Button] = ()
+) -> list[ActionRow[LayoutView]]:
+    """Rows of at most five buttons. Delete takes a `copy` away alone, and the only post with its job."""
+    size = image.width, image.height
+    groups: list[Iterable[Button]] = [_upscales(image.id, size, tasks), _varies(spec, image.id, tasks)]
+    if "outpaint" in tasks:
+        groups += [_zooms(image.id), _pans(image.id, size)]
+    groups.append([*_rest(spec, image.id, Action.REMOVE if copy else Action.DELETE), *stars])
+    return [row(*buttons) for group in groups if (buttons := list(group))]
+
+
+def star(job_id: int, stars: int | None) -> list[Button]:
+    """The star button with its count; none where a picture can have no stars."""
+    return [] if stars is None else [Button(ButtonId(Action.STAR, job_id), str(stars or ""), emoji="⭐")]
+
+
+def _upscales(image_id: int, size: tuple[int, int], tasks: frozenset[str]) -> Iterator[Button]:
+    if "upscale" in tasks and geometry.keepable((size[0] * 2, size[1] * 2)):
+        yield Button(ButtonId(Action.UPSCALE, image_id), "Upscale (2x)", emoji="🔍")
+        yield Button(ButtonId(Action.UPSCALE_CREATIVE, image_id), "Upscale (Creative)", emoji="🔍")
+
+
+def _varies(spec: Spec, image_id: int, tasks: frozenset[str]) -> Iterator[Button]:
+    if spec.task in ("txt2img", "control") or "img2img" in tasks:
+        yield Button(ButtonId(Action.VARY, image_id), "Vary (Subtle)", emoji="🪄")
+        yield Button(ButtonId(Action.VARY_STRONG, image_id), "Vary (Strong)", emoji="🪄")
+    if "inpaint" in tasks:
+        yield Button(ButtonId(Action.REGION, image_id), "Vary (Region)", emoji="🖌️")
+
+
+def _zooms(image_id: int) -> Iterator[Button]:
+    yield Button(ButtonId(Action.ZOOM_LITTLE, image_id), "Zoom Out 1.5x", emoji="🔭")
+    yield Button(ButtonId(Action.ZOOM, image_id), "Zoom Out 2x", emoji="🔭")
+    yield Button(ButtonId(Action.ZOOM_CUSTOM, image_id), "Custom Zoom", emoji="🔭")
+
+
+def _pans(image_id: int, size: tuple[int, int]) -> Iterator[Button]:
+    for direction, action in PANS.items():
+        if not geometry.narrow(geometry.pan(size, direction).extended):
+            yield Button(ButtonId(action, image_id), "", emoji=ARROWS[direction])
+
+
+def _rest(spec: Spec, image_id: int, end: Action) -> Iterator[Button]:
+    if not is_exact(spec):
+        yield Button(ButtonId(Action.REMIX, image_id), "Remix", emoji="🎛️")
+        yield Button(ButtonId(Action.REROLL, image_id), "", emoji="🔄")
+        yield Button(ButtonId(Action.SEED, image_id), "Seed", emoji="🌱")
+    yield Button(ButtonId(end, image_id), "Delete", emoji="🗑️")

@@ -1,0 +1,220 @@
+"""Keeps each job's message up to date: progress while it paints, the result once, through a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+
+import discord
+
+from bot.delivery import image_tools
+from bot.delivery.comparison_sheet import labels
+from bot.delivery.edit_rate import EditRateLimiter
+from bot.delivery.image_tools import Upload
+from bot.delivery.layouts import Layouts, Painting
+from bot.delivery.transport import MessageTransport, TooLarge
+from bot.jobs.files import ImageFiles
+from bot.jobs.records import Job, StoredImage
+from bot.store.clock import Clock
+from engine.api.types import Event, Preview, Progress, Queued, Started, Terminal
+
+log = logging.getLogger(__name__)
+DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024  # Discord's limit without boosts
+
+
+class _Live:
+    """One job on its way: its newest state and the task that shows it."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.state = Painting()
+        self.dirty = asyncio.Event()
+        self.lock = asyncio.Lock()  # one edit of a message at a time, so that the final one is last
+        self.task: asyncio.Task[None] | None = None
+
+
+class JobMessages:
+    """The dispatcher's listener and the outbox's courier."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        layouts: Layouts,
+        files: ImageFiles,
+        clock: Clock,
+        quiet: Collection[int] = (),
+        stars: Callable[[Job, Sequence[StoredImage]], Awaitable[int | None]] | None = None,
+    ) -> None:
+        self._client, self._layouts, self._files, self._clock = client, layouts, files, clock
+        self._quiet = quiet  # people who want no pictures while painting
+        self._stars = stars  # how many a picture has; None where it can have none
+        self._live: dict[int, _Live] = {}
+        self._pace = EditRateLimiter()
+        self._limits: dict[int, int] = {}
+
+    def painting(self, job_id: int) -> Painting:
+        """What is known of a job's progress right now."""
+        live = self._live.get(job_id)
+        return live.state if live else Painting()
+
+    def remember_limit(self, guild_id: int, limit_bytes: int) -> None:
+        """Note the upload limit that an interaction told."""
+        self._limits[guild_id] = limit_bytes
+
+    async def announce(self, job: Job, position: int) -> None:
+        """Show a fresh job's place in the queue; what follows comes with the events."""
+        await self._post(job).progress(self._layouts.waiting(job, Painting(position=position)), None)
+
+    async def on_event(self, job: Job, event: Event) -> None:
+        """Take in one engine event; the message follows when its pace allows."""
+        if isinstance(event, Terminal):
+            await self._settle(job.id)
+            return
+        live = self._live.setdefault(job.id, _Live(job))
+        live.job = job
+        if _apply(live.state, event, self._clock.now_ms()):
+            live.dirty.set()
+        if live.task is None:
+            live.task = asyncio.create_task(self._follow(live), name=f"progress of job {job.id}")
+
+    async def deliver(self, job: Job, images: Sequence[StoredImage], kind: str, nonce: str) -> int | None:
+        """Show a job's end in its message. Idempotent: it edits. Raises: TryLater, Undeliverable."""
+        await self._settle(job.id)
+        limit = self._limit_bytes(job.guild_id)
+        while True:
+            view, upload = await self._final_view(job, images, kind, limit)
+            try:
+                return await self._post(job).final(view, upload, nonce, f"<@{job.user_id}>, this took a while.")
+            except TooLarge as refused:
+                limit = refused.limit_bytes
+
+    async def result(self, job: Job, images: Sequence[StoredImage]) -> tuple[discord.ui.LayoutView, Upload]:
+        """A finished job's message and its file."""
+        return await self._result(job, images, self._limit_bytes(job.guild_id))
+
+    async def close(self) -> None:
+        """Stop showing progress."""
+        for job_id in list(self._live):
+            await self._settle(job_id)
+
+    async def _follow(self, live: _Live) -> None:
+        while True:
+            await live.dirty.wait()
+            wait_ms = self._pace.wait_ms(live.job.id, live.job.channel_id, self._clock.now_ms())
+            if wait_ms:
+                await asyncio.sleep(wait_ms / 1000)
+            live.dirty.clear()
+            self._pace.edited(live.job.id, live.job.channel_id, self._clock.now_ms())
+            async with live.lock:
+                await self._show_progress(live)
+
+    async def _show_progress(self, live: _Live) -> None:
+        job, state = live.job, live.state
+        upload: Upload | None = None
+        if state.previews and job.user_id not in self._quiet:
+            spec, previews = job.spec, dict(state.previews)
+            aspect, columns = spec.width / spec.height, len(spec.compare.columns) if spec.compare else 2
+            upload = await asyncio.to_thread(image_tools.preview_grid, previews, spec.draws, aspect, columns)
+        view = self._layouts.waiting(job, state, upload.name if upload else None)
+        await self._post(job).progress(view, upload)
+
+    async def _settle(self, job_id: int) -> None:
+        """End a job's progress edits; one that is on the wire finishes first."""
+        live = self._live.pop(job_id, None)
+        self._pace.forget(job_id)
+        if live is None or live.task is None:
+            return
+        async with live.lock:
+            live.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await live.task
+
+    async def _final_view(
+        self, job: Job, images: Sequence[StoredImage], kind: str, limit: int
+    ) -> tuple[discord.ui.LayoutView, Upload | None]:
+        if kind != "result" or not images:
+            sentence = job.error_text or "The job was cancelled."
+            return self._layouts.ended(job, sentence), None
+        return await self._result(job, images, limit)
+
+    async def _result(
+        self, job: Job, images: Sequence[StoredImage], limit: int
+    ) -> tuple[discord.ui.LayoutView, Upload]:
+        upload = await self._upload(job, images, limit)
+        stars = await self._stars(job, images) if self._stars else None
+        return self.finished(job, images, upload.name, stars), upload
+
+    async def _upload(self, job: Job, images: Sequence[StoredImage], limit: int) -> Upload:
+        blobs = [await self._files.read(image.path) for image in images]
+        return await asyncio.to_thread(_picture, job, images, blobs, limit)
+
+    def finished(
+        self, job: Job, images: Sequence[StoredImage], filename: str, stars: int | None
+    ) -> discord.ui.LayoutView:
+        """A finished job's message around its file, posted already or not."""
+        return self._layouts.grid(job, images, filename, _note(job, len(images), filename), stars)
+
+    async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
+        """What the gallery shows of a job, and its file."""
+        upload = await self._upload(job, images, self._limit_bytes(job.guild_id))
+        return self._layouts.poster(job, upload.name, stars), upload
+
+    def _post(self, job: Job) -> MessageTransport:
+        return MessageTransport(self._client, job, self._clock.now_ms())
+
+    def _limit_bytes(self, guild_id: int) -> int:
+        guild = self._client.get_guild(guild_id)
+        known = self._limits.get(guild_id)
+        return known or (guild.filesize_limit if guild else DEFAULT_LIMIT_BYTES)
+
+
+def _note(job: Job, delivered: int, filename: str) -> str:
+    """What a member should know of a result besides its pictures."""
+    failed = job.spec.num_images - delivered - job.withheld
+    asked = job.spec.num_images
+    notes = [
+        f"{failed} of {asked} pictures failed and were not charged." if failed else "",
+        f"The safety check withheld {job.withheld} of {asked} pictures; not charged." if job.withheld else "",
+        "Sent as WebP to fit Discord's limit." if filename.endswith(".webp") else "",
+    ]
+    return " ".join(filter(None, notes))
+
+
+def _picture(job: Job, images: Sequence[StoredImage], blobs: Sequence[bytes], limit: int) -> Upload:
+    """The stored pictures as the one file to send. Runs in a worker thread."""
+    opened, compare = [image_tools.opened(blob) for blob in blobs], job.spec.compare
+    if compare is not None:
+        cells = {image.ordinal: picture for image, picture in zip(images, opened, strict=True)}
+        sheet = image_tools.sheet(cells, *labels(compare))
+        return image_tools.fit(sheet, f"easel-{job.id}", limit)
+    return image_tools.fit(image_tools.grid(opened), f"easel-{job.id}", limit, blobs[0] if len(blobs) == 1 else None)
+
+
+def _apply(state: Painting, event: Event, now_ms: int) -> bool:
+    """Fold an event into the state; True when there is something new to show."""
+    match event:
+        case Queued(position=position, eta_s=eta_s):
+            changed = state.position != position or state.started_ms is not None
+            state.position, state.eta_s, state.started_ms = position, eta_s, None
+            return changed
+        case Started():
+            state.started_ms, state.eta_s = now_ms, None
+        case Progress(step=step, steps=steps):
+            state.step, state.steps = step, steps
+            state.eta_s = _left_s(state, now_ms)
+        case Preview(index=index, flagged=True):
+            state.previews.pop(index, None)
+        case Preview(index=index, image=image):
+            state.previews[index] = image
+        case _:
+            return False
+    return True
+
+
+def _left_s(state: Painting, now_ms: int) -> float | None:
+    """Seconds to go, from the pace so far; nothing before a tenth is done, for the first step is no measure."""
+    if state.started_ms is None or state.step * 10 < state.steps:
+        return None
+    return (now_ms - state.started_ms) / 1000 * (state.steps - state.step) / state.step

@@ -1,0 +1,286 @@
+"""The messages themselves, as Components V2 layouts. Pure: rows and states in, a fresh view out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import discord
+from discord.ui import LayoutView, Section, Separator, TextDisplay, Thumbnail
+from PIL import Image
+
+from bot.delivery import comparison_sheet, image_buttons, titles
+from bot.jobs.records import Job, StoredImage
+from bot.kit.button import Button
+from bot.kit.components import ACCENT, BROKEN, DONE
+from bot.kit.components import gallery as _gallery
+from bot.kit.components import row as _row
+from bot.kit.components import view as _view
+from bot.kit.custom_ids import Action, ButtonId
+from bot.prompt.parser import echo
+from bot.prompt.spec import Comparison, Spec
+from bot.prompt.text import shown
+from engine import mini
+from engine.api import lora_tags
+from engine.api.types import ModelInfo
+
+PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
+MINI = "mini"  # the embedded model's key, which says by itself what it does not know
+ALT_TEXT = 1024  # Discord's limit
+
+
+@dataclass(slots=True)
+class Painting:
+    """What is known of a job on its way; the newest state wins."""
+
+    position: int | None = None
+    eta_s: float | None = None
+    step: int = 0
+    steps: int = 0
+    started_ms: int | None = None
+    previews: dict[int, Image.Image] = field(default_factory=dict)
+
+
+STATE_WORDS = {
+    "queued": "waiting",
+    "running": "being painted",
+    "rendered": "on its way",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+class Layouts:
+    """The messages about jobs. `models` gives what is left out of a line because it is a model's default."""
+
+    def __init__(self, models: Callable[[], Sequence[ModelInfo]]) -> None:
+        self._models = models
+
+    def waiting(self, job: Job, state: Painting, preview: str | None = None) -> LayoutView:
+        """A job in the queue or being painted. `preview` names the attached picture."""
+        parts: list[discord.ui.Item[LayoutView]] = [
+            TextDisplay(_noted(f"{self.headline(job)}\n{progress_line(state)}", self._hint(job.spec)))
+        ]
+        if preview:
+            parts.append(_gallery(preview, "Preview of a picture that is still being painted"))
+        parts.append(_row(Button(ButtonId(Action.CANCEL, job.id), "Cancel", emoji="✖️")))
+        return _view(parts, ACCENT)
+
+    def grid(
+        self, job: Job, images: Sequence[StoredImage], filename: str, note: str = "", stars: int | None = None
+    ) -> LayoutView:
+        """A finished job: the pictures in one, and what can be done with each. `stars` None = no star button."""
+        if job.spec.compare is not None:
+            return self._comparison(job, job.spec.compare, images, filename, note, stars)
+        if len(images) == 1:
+            return self.single(job, images[0], filename, note=note, stars=stars)
+        first = images[0].id
+        pick = [Button(ButtonId(Action.PICK, image.id), f"U{n}") for n, image in enumerate(images[:4], 1)]
+        vary = [Button(ButtonId(Action.VARY, image.id), f"V{n}") for n, image in enumerate(images[:4], 1)]
+        return _view(
+            [
+                TextDisplay(_noted(self.headline(job), self._hint(job.spec), job.spec.note, note)),
+                _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images)),
+                _row(*pick, Button(ButtonId(Action.REROLL, first), "", emoji="🔄")),
+                _row(*vary, Button(ButtonId(Action.REMIX, first), "Remix", emoji="🎛️")),
+                _row(
+                    Button(ButtonId(Action.SEED, first), "Seed", emoji="🌱"),
+                    Button(ButtonId(Action.DELETE, first), "Delete", emoji="🗑️"),
+                    *image_buttons.star(job.id, stars),
+                ),
+            ],
+            DONE,
+        )
+
+    def _comparison(
+        self,
+        job: Job,
+        compare: Comparison,
+        images: Sequence[StoredImage],
+        filename: str,
+        note: str,
+        stars: int | None,
+    ) -> LayoutView:
+        """A comparison's sheet. Delete takes all of it."""
+        words: TextDisplay[LayoutView] = TextDisplay(
+            _noted(self.headline(job), self._hint(job.spec), job.spec.note, note)
+        )
+        sheet = _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images))
+        return _view([words, sheet, *comparison_sheet.rows(compare, images, image_buttons.star(job.id, stars))], DONE)
+
+    def single(
+        self,
+        job: Job,
+        image: StoredImage,
+        filename: str,
+        *,
+        note: str = "",
+        copy: bool = False,
+        stars: int | None = None,
+    ) -> LayoutView:
+        """One image at full size. Delete takes a `copy` away alone, and the only post with its job."""
+        job = replace(job, spec=job.spec_of(image))  # its own seed, so that its line gives it alone
+        buttons = image_buttons.rows(
+            job.spec, image, self._tasks(job.spec), copy=copy, stars=image_buttons.star(job.id, stars)
+        )
+        words = _noted(self.headline(job), self._hint(job.spec), job.spec.note, note)
+        picture = _gallery(filename, alt_text(job), spoiler=image.flagged)
+        return _view([TextDisplay(words), picture, *buttons], DONE)
+
+    def poster(self, job: Job, filename: str, stars: int) -> LayoutView:
+        """A starred job in the gallery, with the way to its buttons."""
+        show = Button(ButtonId(Action.SHOW, job.id), "Show")
+        words = f"{self.headline(job)}\n-# {stars} ⭐ in <#{job.channel_id}>"
+        return _view([TextDisplay(words), _gallery(filename, alt_text(job)), _row(show)], DONE)
+
+    def ended(self, job: Job, sentence: str) -> LayoutView:
+        """A job without a picture: what happened, that nothing was charged, and a way to try again."""
+        text = f"{self.headline(job)}\n{sentence}\n-# Nothing was charged."
+        return _view([TextDisplay(text), _row(Button(ButtonId(Action.AGAIN, job.id), "Try again", emoji="🔄"))], BROKEN)
+
+    def history(self, rows: Sequence[tuple[Job, str | None]], older_than: int | None) -> LayoutView:
+        """A page of jobs, each with its thumbnail's file name (None when it has no picture)."""
+        parts: list[discord.ui.Item[LayoutView]] = []
+        for job, thumbnail in rows:
+            text = (
+                f"{self.headline(job, 200)}\n-# #{job.id} · {STATE_WORDS[job.state]} · <t:{job.created_at // 1000}:R>"
+            )
+            show = Button(ButtonId(Action.SHOW, job.id), "Show")
+            if thumbnail is None:
+                parts.append(TextDisplay(text))
+            else:
+                parts.append(Section(text, accessory=Thumbnail(f"attachment://{thumbnail}", description=alt_text(job))))
+                parts.append(_row(show))
+        if older_than is not None:
+            parts += [Separator(), _row(Button(ButtonId(Action.OLDER, older_than), "Older", emoji="▶️"))]
+        return _view(parts, ACCENT)
+
+    def queue(self, rows: Iterable[tuple[Job, Painting]]) -> LayoutView:
+        """One's own jobs on their way, each with its Cancel."""
+        parts: list[discord.ui.Item[LayoutView]] = []
+        for job, state in rows:
+            cancel = Button(ButtonId(Action.CANCEL, job.id), "Cancel", emoji="✖️")
+            parts.append(Section(f"{self.headline(job, 200)}\n{progress_line(state)}", accessory=cast(Any, cancel)))
+        return _view(parts, ACCENT)
+
+    def headline(self, job: Job, limit: int = PROMPT_SHOWN) -> str:
+        """The prompt, the flags that paste it back, and whose it is."""
+        done = titles.title(job)
+        title = shown(job.spec.prompt, limit) or done or "(no prompt)"
+        relax = " · relax" if job.lane == "relax" else ""
+        return f"**{title}**\n-# {self._flags(job, done)}{relax} · <@{job.user_id}>"
+
+    def paste_line(self, spec: Spec) -> str:
+        """The line that gives the same job again."""
+        models = self._models()
+        return echo(spec, self._info(spec), models[0].key if models else "")
+
+    def _info(self, spec: Spec) -> ModelInfo | None:
+        return next((info for info in self._models() if info.key == spec.model), None)
+
+    def _hint(self, spec: Spec) -> str:
+        """What the embedded model does not know of a prompt, as a sentence; nothing for other models."""
+        info = self._info(spec)
+        if spec.model != MINI or info is None:
+            return ""
+        return shown(mini.hint(lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras))) or "", 400)
+
+    def _tasks(self, spec: Spec) -> frozenset[str]:
+        """What the picture's model can do; when it is gone, what any other can."""
+        info = self._info(spec)
+        return info.tasks if info else frozenset[str]().union(*(info.tasks for info in self._models()))
+
+    def _flags(self, job: Job, done: str) -> str:
+        negative = f"without {shown(job.spec.negative_prompt, 300)} · " if job.spec.negative_prompt else ""
+        if (compare := job.spec.compare) is not None:
+            seed = "" if "seed" in (compare.x, compare.y) else f" · seed {job.spec.seed}"
+            return f"{negative}{comparison_sheet.words(compare)}{seed}"
+        if job.spec.edit is None:
+            line = shown(self.paste_line(job.spec.evolve(prompt="", negative_prompt="")), 300)
+            size = ""
+        else:
+            line = "" if titles.is_exact(job.spec) else shown(self._edit_line(job.spec), 300)
+            size = f"{job.spec.width}x{job.spec.height}"
+        title = done if job.spec.prompt else ""  # else it stands above
+        return " · ".join(filter(None, [title, size, negative + line]))
+
+    def _edit_line(self, spec: Spec) -> str:
+        """The flags of an edit; its size and picture are told in words."""
+        info = self._info(spec)
+        plain = titles.alone(spec)
+        return self.paste_line(plain.evolve(width=info.width, height=info.height) if info else plain)
+
+
+def notice(text: str, *buttons: Button) -> LayoutView:
+    """A short answer, with buttons if any."""
+    return _view([TextDisplay(text), *([_row(*buttons)] if buttons else [])], ACCENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What is about to be made, and what it costs somebody who has `left_mc`. `title`: what an edit does."""
+
+    jobs: int
+    images: int
+    price_mc: int
+    left_mc: int
+    relax: bool = False
+    title: str = ""
+    note: str = ""
+
+    def text(self) -> str:
+        pictures = f"{self.images} picture{'s' if self.images > 1 else ''}"
+        what = f"{self.jobs} jobs, {pictures}" if self.jobs > 1 else pictures
+        price, left = credits_text(self.price_mc), credits_text(self.left_mc)
+        text = f"This makes **{what}**, for **{price}**. You have {left}."
+        if self.price_mc > self.left_mc and self.relax:
+            text += " What they do not pay for is painted in the relax lane: free, and slower."
+        return f"**{self.title}**\n{text}" if self.title else text
+
+
+def batch(number: int, quote: Quote) -> LayoutView:
+    """Ask before several jobs, or a dear one, are started."""
+    label = f"Paint {quote.jobs}" if quote.jobs > 1 else "Paint it"
+    yes = Button(ButtonId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")
+    return notice(_noted(quote.text(), quote.note), yes, Button(ButtonId(Action.DISMISS, number), "Not now"))
+
+
+def credits_text(amount_mc: int) -> str:
+    """Millicredits as people read them: "4 credits", "0.5 credits"; thousandths only where there is nothing else."""
+    told_mc = amount_mc // 10 * 10 or amount_mc  # rounded down, or 0.999 would be told as enough for 1
+    amount = f"{told_mc / 1000:.3f}".rstrip("0").rstrip(".")
+    return f"{amount} credit" if amount == "1" else f"{amount} credits"
+
+
+def progress_line(state: Painting) -> str:
+    if state.started_ms is not None and state.steps:
+        share = state.step / state.steps
+        bar = "▰" * round(share * 10) + "▱" * (10 - round(share * 10))
+        return f"{bar} {share:.0%}{_eta(state.eta_s)}"
+    if state.position:
+        return f"In the queue, {_ordinal(state.position + 1)} in line{_eta(state.eta_s)}"
+    return f"In the queue, next in line{_eta(state.eta_s)}"
+
+
+def alt_text(job: Job) -> str:
+    count = "A picture" if job.spec.num_images == 1 else f"{job.spec.num_images} pictures"
+    done = f"{titles.title(job)}: " if job.spec.edit else ""
+    words = f" painted from the prompt: {job.spec.prompt}" if job.spec.prompt else ""
+    return f"{done}{count}{words}"[:ALT_TEXT]
+
+
+def _eta(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f" · about {seconds:.0f} s" if seconds < 90 else f" · about {seconds / 60:.0f} min"
+
+
+def _ordinal(n: int) -> str:
+    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{suffix}"
+
+
+def _noted(text: str, *notes: str) -> str:
+    return "\n".join([text, *(f"-# {note}" for note in notes if note)])

@@ -1,0 +1,1 @@
+"""One folder a feature: its commands, buttons, views, service and store."""

@@ -1,0 +1,44 @@
+"""/admin panel: everything of /admin in one message, page by page.
+
+A page is a module with `TAB`, `parts(interaction)` and `install(client, panel)`. Its buttons, lists and forms are found
+by their ids, so the message works after a restart; each press asks again whether this person may administer.
+"""
+
+from __future__ import annotations
+
+from discord import app_commands
+
+from bot.features.credits import panel_members, panel_quotas
+from bot.features.moderation import panel_channels, panel_pause, panel_words
+from bot.features.settings import panel_defaults
+from bot.features.stats import panel_overview
+from bot.kit.admin_panel import Panel
+from bot.kit.checks import check_admin, guarded
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action
+
+PAGES = (panel_overview, panel_quotas, panel_members, panel_channels, panel_words, panel_pause, panel_defaults)
+
+
+def install(client: Client, group: app_commands.Group) -> None:
+    """Add the subcommand, and every page's buttons, lists and forms to the client."""
+    panel = Panel()
+    for page in PAGES:
+        panel.add(page.TAB, page.parts)
+        page.install(client, panel)
+
+    @group.command(name="panel")
+    @guarded
+    async def panel_(interaction: Interaction) -> None:
+        """Run this server's Easel from one message: quotas, people, channels, words, pauses, defaults."""
+        await panel.open(interaction)
+
+    @client.on_choice(Action.PANEL)
+    async def turn_to(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
+        check_admin(interaction)
+        await panel.show(interaction, int(values[0]) if values[0].isdecimal() else 0)
+
+    @client.on_press(Action.PANEL)
+    async def show(interaction: Interaction, number: int) -> None:
+        check_admin(interaction)
+        await panel.show(interaction, number)

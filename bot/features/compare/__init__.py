@@ -1,0 +1,1 @@
+"""/compare: one prompt over one or two parameters."""

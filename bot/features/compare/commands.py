@@ -1,0 +1,84 @@
+"""/compare: one prompt over one or two parameters, as one labelled grid."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import discord
+from discord import app_commands
+
+from bot.errors import BadInput
+from bot.features.compare import service as comparing
+from bot.features.generate import submission
+from bot.kit.client import Client, Interaction
+from bot.kit.error_messages import shows_errors
+from bot.orders.uploads import check_size
+from bot.prompt.parser import Draft, parse
+
+Parameter = Literal["steps", "guidance", "scheduler", "seed", "model", "strength"]
+
+
+def install(client: Client) -> None:
+    """Add the command to the client's tree."""
+
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        prompt="What to paint; flags such as --ar 3:2 --seed 7 --no clouds work too",
+        x="What differs from left to right",
+        x_values="Its values, 2 to 5, such as: 4, 8, 16",
+        y="What differs from top to bottom, if anything",
+        y_values="Its values, 2 to 5, such as: 2, 5",
+        image="A picture to start from",
+        private="Only you see it",
+    )
+    @shows_errors
+    async def compare(
+        interaction: discord.Interaction[Client],
+        prompt: str,
+        x: Parameter,
+        x_values: str,
+        y: Parameter | None = None,
+        y_values: str | None = None,
+        image: discord.Attachment | None = None,
+        private: bool | None = None,
+    ) -> None:
+        """Paint one prompt with different steps, guidance, schedulers, seeds, models or strengths, side by side."""
+        if (y is None) != (y_values is None):
+            raise BadInput("For a second parameter give both y and y_values, or neither.")
+        xs, ys = comparing.values(x, x_values), comparing.values(y, y_values or "") if y else []
+        drafts = comparing.spread(_one(prompt), x, xs, y, ys)
+        secret = await submission.wants_private(interaction, private)
+        await _place(interaction, drafts, image, x, y, len(xs), secret)
+
+
+def _one(line: str) -> Draft:
+    """The draft of a line that asks for one job. Raises: BadInput."""
+    drafts = parse(line)
+    if len(drafts) > 1:
+        raise BadInput("A comparison is of one prompt. Leave { } and --repeat out.")
+    return drafts[0]
+
+
+async def _place(
+    interaction: Interaction,
+    asked: list[Draft],
+    image: discord.Attachment | None,
+    x: str,
+    y: str | None,
+    columns: int,
+    private: bool,
+) -> None:
+    """Make the drafts whole, all with one seed, and place them as one job."""
+    asked = await submission.with_defaults(interaction, asked, from_picture=image is not None)
+    asker, source, size = submission.actor_of(interaction), None, None
+    if image is not None:
+        check_size(image.size)
+        submission.check_permissions(interaction, private)
+        await submission.acknowledge(interaction, private=private)
+        source, size = await submission.stored_input(interaction, image)
+    specs = await submission.resolve_all(interaction.client, asker, asked, source, size)
+    if asked[0].seed is None:
+        specs = tuple(spec.evolve(seed=specs[0].seed) for spec in specs)
+    job = comparing.joined(specs, x, y, columns)
+    await submission.submit_or_confirm(interaction, submission.Order(specs=(job,), private=private))

@@ -1,0 +1,1 @@
+"""/credits, /gift, quotas and what is bought on Discord."""

@@ -1,0 +1,1 @@
+"""/describe and reading how a picture was made."""

@@ -1,0 +1,167 @@
+"""/describe, "Describe" and "Read parameters": what a picture shows, and what its file says of how it was made."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import replace
+
+import discord
+from discord import app_commands
+from PIL import Image
+
+from bot.delivery import image_tools
+from bot.errors import BadInput, NotFound
+from bot.features.describe import image_metadata, reproduce, saved_drafts
+from bot.features.describe import views as describe_views
+from bot.features.describe.saved_drafts import Offer
+from bot.features.generate import image_lookup, submission
+from bot.features.generate.image_lookup import FoundImage
+from bot.kit import modals
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action, ButtonId
+from bot.kit.error_messages import shows_errors
+from bot.prompt.parser import Draft
+
+PAUSE_MS = 5_000  # between two descriptions for one person: they are free, and a captioner works for a second or two
+NOTHING_SAID = (
+    "This file says nothing of how it was made. Discord takes it out of JPEG and WebP files and keeps it in PNG; "
+    "many programs leave it out. **Describe** guesses a prompt instead."
+)
+
+
+def install(client: Client) -> None:
+    """Add the commands and their buttons to the client."""
+    _install_commands(client)
+    for at, action in enumerate(describe_views.OFFERS):
+        _install_offer(client, at, action)
+
+    @client.on_press(Action.RERUN)
+    async def run_again(interaction: Interaction, number: int) -> None:
+        offer = await _offer(interaction, number)
+        submission.reject_double_click(interaction, Action.RERUN, number)
+        specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), offer.drafts[:1])
+        await submission.submit_or_confirm(interaction, submission.Order(specs=specs, private=offer.private))
+
+
+def _install_commands(client: Client) -> None:
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        image="The picture",
+        source="Instead of an image: a message's link, or a job's number such as 12.3",
+        private="Only you see it",
+    )
+    @shows_errors
+    async def describe(
+        interaction: discord.Interaction[Client],
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+        private: bool = False,
+    ) -> None:
+        """Four prompts that might make a picture like this one."""
+        found = await image_lookup.from_options(interaction, image, source)
+        await _describe(interaction, found, shown_to_all=not private)
+
+    describe.autocomplete("source")(image_lookup.own_pictures)
+
+    @client.tree.context_menu(name="Describe")
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @shows_errors
+    async def describe_it(interaction: discord.Interaction[Client], message: discord.Message) -> None:
+        await _describe(interaction, await image_lookup.in_message(interaction, message), shown_to_all=False)
+
+    @client.tree.context_menu(name="Read parameters")
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @shows_errors
+    async def read_parameters(interaction: discord.Interaction[Client], message: discord.Message) -> None:
+        await _read(interaction, await image_lookup.in_message(interaction, message))
+
+
+def _install_offer(client: Client, at: int, action: Action) -> None:
+    """The button and the form of one offered draft."""
+
+    @client.on_press(action)
+    async def pressed(interaction: Interaction, number: int) -> None:
+        draft = await _draft(interaction, number, at)
+        await interaction.response.send_modal(modals.offer(ButtonId(action, number), draft))
+
+    @client.on_form(action)
+    async def answered(interaction: Interaction, number: int) -> None:
+        offer, draft = await _offer(interaction, number), await _draft(interaction, number, at)
+        said = modals.answers(interaction)
+        kept = replace(draft, prompt="", seed=None, ar=None, width=None, height=None, steps=None, guidance=None)
+        if said.get("seed", "").strip() != str(draft.seed):
+            kept = replace(kept, vary=None, num_images=None)
+        kept = replace(kept, negative_prompt=said.get("negative"))
+        private = True if offer.private else None
+        await submission.imagine(interaction, modals.line(said), kept, private=private)
+
+
+# ---------------------------------------------------------------- what is there
+async def _describe(interaction: Interaction, found: FoundImage, *, shown_to_all: bool) -> None:
+    """Show up to four prompts; they cost nothing."""
+    found.check_single()
+    studio = interaction.client.studio
+    if not studio.jobs.first_press(f"describe:{interaction.user.id}", PAUSE_MS):
+        raise BadInput("One description at a time. Try again in a few seconds.")
+    secret = _secret(found) or not shown_to_all
+    submission.check_permissions(interaction, secret)
+    await submission.acknowledge(interaction, private=secret)
+    await submission.check_here(interaction)
+    image = await image_lookup.picture(interaction, found)
+    prompts = (await studio.backend.describe(image))[: len(describe_views.OFFERS)]
+    if not prompts:
+        raise BadInput("The model finds no words for this picture. Try another one.")
+    # the words are plain ones: a brace or a dash in them asks for nothing
+    drafts = tuple(Draft(prompt=prompt) for prompt in prompts)
+    await _keep(interaction, found, drafts)
+    await _answer(interaction, describe_views.described(interaction.id, prompts), image)
+
+
+async def _read(interaction: Interaction, found: FoundImage) -> None:
+    """Show what the file says, to the one who asks."""
+    await submission.acknowledge(interaction, private=True)
+    if len(found.images) > 1:
+        found = replace(found, images=found.images[:1])  # they differ in their seeds only
+    data = await image_lookup.data(interaction, found)
+    said = await asyncio.to_thread(image_metadata.read, data)
+    if said is None:
+        raise NotFound(NOTHING_SAID)
+    image = await image_lookup.picture(interaction, found)
+    studio = interaction.client.studio
+    again = reproduce.of(said, studio.backend.models(), await submission.terms_of(interaction))
+    await _keep(interaction, found, (again.draft,))
+    await _answer(interaction, describe_views.parameters(interaction.id, said, again.changes), image)
+
+
+async def _answer(interaction: Interaction, view: discord.ui.LayoutView, image: Image.Image) -> None:
+    thumbnail = io.BytesIO(await asyncio.to_thread(image_tools.thumbnail, image))
+    file = discord.File(thumbnail, filename=describe_views.THUMBNAIL)
+    await interaction.edit_original_response(view=view, attachments=[file])
+
+
+# ---------------------------------------------------------------- what is offered
+def _secret(found: FoundImage) -> bool:
+    return found.job is not None and found.job.private
+
+
+async def _keep(interaction: Interaction, found: FoundImage, drafts: tuple[Draft, ...]) -> None:
+    offer = Offer(
+        user_id=interaction.user.id, guild_id=interaction.guild_id or 0, private=_secret(found), drafts=drafts
+    )
+    await saved_drafts.keep(interaction.client.studio.store, interaction.id, offer)
+
+
+async def _offer(interaction: Interaction, number: int) -> Offer:
+    return await saved_drafts.find(
+        interaction.client.studio.store, number, interaction.user.id, interaction.guild_id or 0
+    )
+
+
+async def _draft(interaction: Interaction, number: int, at: int) -> Draft:
+    """One of the drafts that were offered. Raises: NotFound."""
+    drafts = (await _offer(interaction, number)).drafts
+    if at >= len(drafts):
+        raise NotFound("There is no such prompt. Describe the picture again to get fresh buttons.")
+    return drafts[at]

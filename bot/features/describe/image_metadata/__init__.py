@@ -1,0 +1,9 @@
+"""What a picture's file says about how it was made, in the forms of the usual tools. Pure; knows no Discord.
+
+The file is a stranger's: every text in it has a bounded size, is read in linear time, and stays text.
+"""
+
+from bot.features.describe.image_metadata.read import read
+from bot.features.describe.image_metadata.records import Parameters
+
+__all__ = ["Parameters", "read"]

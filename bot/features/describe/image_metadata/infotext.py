@@ -1,0 +1,79 @@
+"""A1111's infotext: a prompt, `Negative prompt: ...`, and a last line of `Name: value` pairs (as Forge and Civitai)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from bot.features.describe.image_metadata.records import MAX_OTHERS, MAX_TEXT, Parameters, name, number, whole, words
+
+FACTS, NEGATIVE = "Steps: ", "Negative prompt:"
+MAX_FACTS = 64
+KNOWN = frozenset(
+    {"steps", "sampler", "schedule type", "cfg scale", "seed", "size", "model", "denoising strength", "tiling"}
+)
+
+
+def parse(text: str) -> Parameters | None:
+    """What an infotext says; None when it is none."""
+    lines = text[:MAX_TEXT].replace("\r\n", "\n").split("\n")
+    last = next((at for at in range(len(lines) - 1, -1, -1) if lines[at].lstrip().startswith(FACTS)), None)
+    if last is None:
+        return None
+    start = next((at for at in range(last) if lines[at].startswith(NEGATIVE)), last)
+    negative = "\n".join(lines[start:last]).removeprefix(NEGATIVE)
+    said = {key.casefold(): value for key, value in reversed([*pairs(lines[last])])}
+    width, _, height = said.get("size", "").partition("x")
+    return Parameters(
+        tool="A1111",
+        prompt=words("\n".join(lines[:start])),
+        negative_prompt=words(negative),
+        steps=whole(said.get("steps")),
+        guidance=number(said.get("cfg scale")),
+        sampler=_sampler(said),
+        seed=whole(said.get("seed")),
+        width=whole(width),
+        height=whole(height),
+        model=name(said.get("model", "")),
+        strength=number(said.get("denoising strength")),
+        tiling=said.get("tiling") == "True",
+        from_picture=("denoising strength" in said and "hires upscale" not in said) or "controlnet 0" in said,
+        others=tuple((key, value) for key, value in pairs(lines[last]) if key.casefold() not in KNOWN)[:MAX_OTHERS],
+    )
+
+
+def _sampler(said: dict[str, str]) -> str:
+    schedule = said.get("schedule type", "")
+    plain = schedule.casefold() in ("", "automatic", "normal", "uniform")
+    return name(said.get("sampler", "") if plain else f"{said.get('sampler', '')} {schedule}")
+
+
+def pairs(line: str) -> Iterator[tuple[str, str]]:
+    """`Name: value, Name: "value, in quotes"`; each character is looked at once."""
+    at = 0
+    for _ in range(MAX_FACTS):
+        colon = line.find(":", at)
+        if colon < 0:
+            return
+        key, at = line[at:colon].strip(), colon + 1
+        while line[at : at + 1] == " ":
+            at += 1
+        value, at = _quoted(line, at) if line[at : at + 1] == '"' else ("", at)
+        comma = line.find(",", at)
+        end = len(line) if comma < 0 else comma
+        yield words(key, 60), words(value or line[at:end], 400)
+        at = end + 1
+
+
+def _quoted(line: str, start: int) -> tuple[str, int]:
+    """A JSON string and where it ends; ("", start) when it is not closed or none."""
+    at = start + 1
+    while at < len(line) and line[at] != '"':
+        at += 2 if line[at] == "\\" else 1
+    if at >= len(line):
+        return "", start
+    try:
+        value = json.loads(line[start : at + 1])
+    except ValueError:
+        return "", start
+    return str(value), at + 1

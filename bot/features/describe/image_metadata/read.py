@@ -1,0 +1,24 @@
+"""Which tool wrote a file's texts: the most telling one first."""
+
+from __future__ import annotations
+
+from bot.features.describe.image_metadata import comfy, infotext, tables
+from bot.features.describe.image_metadata.containers import texts
+from bot.features.describe.image_metadata.records import Parameters, json_of
+
+EASEL, A1111, INVOKE, RAN, DRAWN = "easel", "parameters", "invokeai_metadata", "prompt", "workflow"
+
+
+def read(data: bytes) -> Parameters | None:
+    """What a PNG, JPEG or WebP file says about how it was made; None when it says nothing that we can read."""
+    found = texts(data)
+    said = found.get(A1111, "")
+    table = json_of(said) if said.lstrip().startswith("{") else {}
+    return (
+        tables.easel(json_of(found.get(EASEL, "")))
+        or tables.swarm(table)
+        or infotext.parse(said)
+        or tables.invoke(json_of(found.get(INVOKE, "")) or table)
+        or comfy.parse(json_of(found.get(RAN, "")) or table)
+        or comfy.parse(json_of(found.get(DRAWN, "")))
+    )

@@ -1,0 +1,81 @@
+"""Tools that write one flat table: SwarmUI, InvokeAI, and Easel's own recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bot.features.describe.image_metadata.records import Parameters, name, number, whole, words
+
+
+def swarm(value: Mapping[str, Any]) -> Parameters | None:
+    """SwarmUI's `sui_image_params`."""
+    said = value.get("sui_image_params")
+    if not isinstance(said, dict):
+        return None
+    scheduler = words(said.get("scheduler"), 40)
+    plain = scheduler in ("", "normal", "simple")
+    return Parameters(
+        tool="SwarmUI",
+        prompt=words(said.get("prompt")),
+        negative_prompt=words(said.get("negativeprompt")),
+        steps=whole(said.get("steps")),
+        guidance=number(said.get("cfgscale")),
+        sampler=name(f"{words(said.get('sampler'), 60)}{'' if plain else f' {scheduler}'}"),
+        seed=whole(said.get("seed")),
+        width=whole(said.get("width")),
+        height=whole(said.get("height")),
+        model=name(said.get("model")),
+        strength=number(said.get("initimagecreativity")),
+        from_picture="initimage" in said or "initimagecreativity" in said,
+    )
+
+
+def invoke(said: Mapping[str, Any]) -> Parameters | None:
+    """InvokeAI's `invokeai_metadata`."""
+    if "positive_prompt" not in said:
+        return None
+    return Parameters(
+        tool="InvokeAI",
+        prompt=words(said.get("positive_prompt")),
+        negative_prompt=words(said.get("negative_prompt")),
+        steps=whole(said.get("steps")),
+        guidance=number(said.get("cfg_scale")),
+        sampler=name(said.get("scheduler")),
+        seed=whole(said.get("seed")),
+        width=whole(said.get("width")),
+        height=whole(said.get("height")),
+        model=name(said.get("model")),
+        strength=number(said.get("strength")),
+        from_picture="init_image" in said or said.get("strength") is not None,
+    )
+
+
+def easel(recipe: Mapping[str, Any]) -> Parameters | None:
+    """Our own recipe, see `engine.Recipe`."""
+    said = recipe.get("request")
+    if not isinstance(said, dict) or whole(recipe.get("seed")) is None:
+        return None
+    links = said.get("variations")
+    links = links if isinstance(links, list) else []
+    chain = [(whole(each.get("seed")), number(each.get("strength"))) for each in links if isinstance(each, dict)]
+    varied = tuple((seed, min(1.0, strength)) for seed, strength in chain if seed is not None and strength is not None)
+    own = whole(recipe.get("seed")) or 0
+    facts = (("Task", words(recipe.get("task"), 40)), ("ControlNet", words(said.get("controlnet"), 60)))
+    return Parameters(
+        tool="Easel",
+        prompt=words(said.get("prompt")),
+        negative_prompt=words(said.get("negative_prompt")),
+        steps=whole(said.get("num_inference_steps")),
+        guidance=number(said.get("guidance_scale")),
+        sampler=name(said.get("scheduler")),
+        seed=whole(said.get("seed")) if varied else own,
+        width=whole(said.get("width")),
+        height=whole(said.get("height")),
+        model=name(recipe.get("model")),
+        strength=number(said.get("strength")),
+        variations=(*varied[:-1], (own, varied[-1][1])) if varied else (),
+        tiling=said.get("tiling") is True,
+        from_picture=isinstance(said.get("init_image"), str) or recipe.get("task") not in ("txt2img", "img2img"),
+        others=tuple(fact for fact in facts if fact[1]),
+    )

@@ -1,0 +1,128 @@
+"""From what a stranger's file says to a job of ours: the nearest model, sampler and size that are here. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from bot.errors import BadInput
+from bot.features.describe.image_metadata import Parameters
+from bot.ledger.terms import Terms
+from bot.orders import drafts
+from bot.prompt.flags import MAX_RATIO
+from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
+from bot.prompt.text import quoted, visible
+from engine.api import lora_tags
+from engine.api.errors import UnknownScheduler
+from engine.api.requests import MAX_SEED
+from engine.api.types import ModelInfo
+from engine.diffusion import schedulers
+
+LORA = "<lora:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun:
+    """The job that comes nearest, and a sentence for each thing that will be different."""
+
+    draft: Draft
+    changes: tuple[str, ...]
+
+
+def of(said: Parameters, models: Sequence[ModelInfo], terms: Terms) -> Rerun:
+    """The nearest job to what was read. Raises: BadInput when no model is loaded."""
+    changes: list[str] = []
+    allowed = [info for info in models if terms.models is None or info.key in terms.models]
+    info = _model(said, allowed or models, changes)
+    loras = [key for key in info.loras if terms.loras is None or key in terms.loras]
+    prompt = _words(said.prompt, MAX_PROMPT_CHARS, "prompt", changes, loras)
+    draft = Draft(
+        prompt=prompt,
+        negative_prompt=_words(said.negative_prompt, MAX_NEGATIVE_CHARS, "negative prompt", changes) or None,
+        steps=_steps(said, terms, changes),
+        guidance=None if said.guidance is None else min(30.0, max(0.0, round(said.guidance, 4))),
+        scheduler=_scheduler(said, info, changes),
+        seed=_seed(said, changes),
+        model=info.key,
+        tile=said.tiling or None,
+        num_images=1,
+        plain=True,
+        vary=tuple((seed, share) for seed, share in said.variations if seed <= MAX_SEED) or None,
+    )
+    draft = _sized(draft, said, info, terms, changes)
+    if said.from_picture:
+        changes.append("Another picture was part of it, which the file does not hold: it is painted from words alone.")
+    return Rerun(draft=draft, changes=tuple(changes))
+
+
+def _words(text: str, most: int, what: str, changes: list[str], loras: Sequence[str] = ()) -> str:
+    kept = lora_tags.keeping(text, loras)
+    if kept != text:
+        changes.append("Its LoRAs are left out." if LORA not in kept else "LoRAs that are not here are left out.")
+    plain = visible(kept)
+    if len(plain) > most:
+        changes.append(f"The {what} is cut to {most:,} characters.")
+    return plain[:most]
+
+
+def _model(said: Parameters, models: Sequence[ModelInfo], changes: list[str]) -> ModelInfo:
+    default = drafts.find_model(models, None)
+    wanted = said.model.casefold().removesuffix(".safetensors").removesuffix(".ckpt")
+    if not wanted:
+        return default
+    keys = {info.key.casefold(): info for info in models}
+    near = get_close_matches(wanted[:80], keys, n=1, cutoff=0.6)
+    found = keys[near[0]] if near else default
+    if found.key.casefold() != wanted:
+        changes.append(f"The model {quoted(said.model)} is not here: {found.key} paints instead.")
+    return found
+
+
+def _scheduler(said: Parameters, info: ModelInfo, changes: list[str]) -> str | None:
+    if not said.sampler:
+        return None
+    flow = info.family in drafts.FLOW_FAMILIES
+    usable = {each.name: each for each in schedulers.SCHEDULERS if each.flow == flow}
+    try:
+        found = schedulers.resolve(said.sampler)
+        if found.flow == flow or found.name == info.scheduler:
+            return found.name
+    except UnknownScheduler:
+        pass
+    by_label = {name: each for each in usable.values() for name in (each.name, each.label.casefold())}
+    near = get_close_matches(said.sampler[:80].casefold(), by_label, n=1, cutoff=0.5)
+    name = by_label[near[0]].name if near else info.scheduler
+    changes.append(f"The sampler {quoted(said.sampler)} is not here: {name} is used instead.")
+    return name
+
+
+def _steps(said: Parameters, terms: Terms, changes: list[str]) -> int | None:
+    if said.steps is None or said.steps < 1:
+        return None
+    if said.steps > terms.max_steps:
+        changes.append(f"It had {said.steps} steps; {terms.max_steps} are the most here.")
+    return min(said.steps, terms.max_steps)
+
+
+def _seed(said: Parameters, changes: list[str]) -> int | None:
+    if said.seed is None or said.seed <= MAX_SEED:
+        return said.seed
+    changes.append(f"Its seed {said.seed} is above {MAX_SEED:,}, the largest here: a new one is drawn.")
+    return None
+
+
+def _sized(draft: Draft, said: Parameters, info: ModelInfo, terms: Terms, changes: list[str]) -> Draft:
+    """With the same size if it can be painted, else with the same proportions."""
+    if not said.width or not said.height:
+        return draft
+    whole = Draft(prompt="x", width=said.width, height=said.height, model=info.key)
+    try:
+        spec = drafts.resolve(whole, [info], terms, 0)
+    except BadInput:
+        ratio = min(MAX_RATIO, max(1 / MAX_RATIO, said.width / said.height))
+        changes.append(f"{said.width}x{said.height} cannot be painted here: the proportions are kept.")
+        return replace(draft, ar=(round(ratio, 4), 1.0))
+    if (spec.width, spec.height) != (said.width, said.height):
+        changes.append(f"{said.width}x{said.height} becomes {spec.width}x{spec.height}, which {info.key} can paint.")
+    return replace(draft, width=spec.width, height=spec.height)

@@ -1,0 +1,56 @@
+"""Drafts that a message offers to paint, kept by number, so that its buttons outlive the process. Knows no Discord.
+
+The daily upkeep drops old ones.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from bot.errors import NotFound
+from bot.prompt.parser import Draft
+from bot.store import key_values
+from bot.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What was offered, to whom and where. `private`: only `user_id` may take it, and sees what comes of it."""
+
+    user_id: int
+    guild_id: int
+    private: bool
+    drafts: tuple[Draft, ...]
+
+
+async def keep(store: Store, number: int, offer: Offer) -> None:
+    """Keep an offer under the number of the interaction that made it."""
+    value = [offer.user_id, offer.guild_id, offer.private, [asdict(draft) for draft in offer.drafts]]
+    await store.remember(f"{key_values.OFFER}{number}", json.dumps(value))
+
+
+async def find(store: Store, number: int, user_id: int, guild_id: int) -> Offer:
+    """The offer, if this person may take it here. Raises: NotFound."""
+    kept = await store.recall(f"{key_values.OFFER}{number}")
+    offer = _offer(json.loads(kept)) if kept else None
+    if offer is None or offer.guild_id != guild_id or ((offer.private or not guild_id) and offer.user_id != user_id):
+        raise NotFound("This is older than a month, or not yours. Look at the picture again to get fresh buttons.")
+    return offer
+
+
+def _offer(value: list[Any]) -> Offer:
+    user_id, guild_id, private, drafts = value
+    return Offer(user_id=user_id, guild_id=guild_id, private=private, drafts=tuple(_draft(each) for each in drafts))
+
+
+def _draft(value: dict[str, Any]) -> Draft:
+    """A draft from JSON, also from an older version's, whose further fields are dropped."""
+    known = {field.name for field in fields(Draft)}
+    plain: dict[str, Any] = {
+        name: tuple(part) if isinstance(part, list) else part for name, part in value.items() if name in known
+    }
+    if plain.get("vary"):
+        plain["vary"] = tuple((int(seed), float(strength)) for seed, strength in plain["vary"])
+    return Draft(**plain)

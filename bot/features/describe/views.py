@@ -1,0 +1,72 @@
+"""What a picture shows and says of itself, with buttons to paint it. Pure: texts in, a fresh view out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import discord
+from discord.ui import LayoutView, Section, TextDisplay, Thumbnail
+
+from bot.features.describe.image_metadata import Parameters
+from bot.kit.button import Button
+from bot.kit.components import ACCENT, row, view
+from bot.kit.custom_ids import Action, ButtonId
+from bot.prompt.text import shown
+
+OFFERS = (Action.OFFER_1, Action.OFFER_2, Action.OFFER_3, Action.OFFER_4)
+PROMPT_SHOWN = 600  # characters each; a message holds 4,000
+THUMBNAIL = "looked-at.webp"
+
+
+def described(number: int, prompts: Sequence[str]) -> LayoutView:
+    """Up to four prompts, each with the button that opens its form."""
+    lines = [f"**{n}.** {shown(prompt, PROMPT_SHOWN)}" for n, prompt in enumerate(prompts, 1)]
+    text = "\n".join(["**What the picture shows**", *lines, "-# A button opens the form of /imagine with its words."])
+    numbered = enumerate(OFFERS[: len(prompts)], 1)
+    buttons = [Button(ButtonId(action, number), str(n), emoji="🎨") for n, action in numbered]
+    return view([_beside(text, "The picture that is described"), row(*buttons)], ACCENT)
+
+
+def parameters(number: int, said: Parameters, changes: Sequence[str]) -> LayoutView:
+    """What the file says, what would be different here, and the buttons to paint it again."""
+    parts: list[discord.ui.Item[LayoutView]] = [_beside("\n".join(_lines(said)), "The picture whose file was read")]
+    if changes:
+        parts.append(TextDisplay("\n".join(["**Run here**", *(f"- {shown(change, 300)}" for change in changes)])))
+    again = Button(ButtonId(Action.RERUN, number), "Run it again", style=discord.ButtonStyle.primary, emoji="🔁")
+    change = Button(ButtonId(Action.OFFER_1, number), "Change it first", emoji="🎛️")
+    parts.append(row(*([again] if said.prompt else []), change))
+    return view(parts, ACCENT)
+
+
+def _beside(text: str, description: str) -> Section[LayoutView]:
+    return Section(text, accessory=Thumbnail(f"attachment://{THUMBNAIL}", description=description))
+
+
+def _lines(said: Parameters) -> Iterator[str]:
+    yield f"**Made with {shown(said.tool, 40)}**"
+    if said.prompt:
+        yield shown(said.prompt, 1200)
+    if said.negative_prompt:
+        yield f"**Without** {shown(said.negative_prompt, 400)}"
+    facts = [f"{name} **{shown(str(value), 80)}**" for name, value in _facts(said)]
+    if facts:
+        yield " · ".join(facts)
+    others = [f"{shown(name, 30)} {shown(value, 60)}" for name, value in said.others[:8]]
+    if others:
+        yield f"-# {' · '.join(others)}"
+
+
+def _facts(said: Parameters) -> Iterator[tuple[str, Any]]:
+    named = (
+        ("steps", said.steps),
+        ("guidance", said.guidance),
+        ("sampler", said.sampler),
+        ("seed", said.seed),
+        ("size", f"{said.width}x{said.height}" if said.width and said.height else None),
+        ("model", said.model),
+        ("strength", said.strength),
+    )
+    for name, value in named:
+        if value not in (None, ""):
+            yield name, f"{value:g}" if isinstance(value, float) else value

@@ -1,0 +1,221 @@
+"""What the buttons and forms under a message do. Each looks its row up again: an id alone allows nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import discord
+
+from bot.delivery import image_tools
+from bot.errors import BadInput, NotYours
+from bot.features.generate import edits, submission
+from bot.jobs.records import Job, JobKind, StoredImage
+from bot.kit import modals
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action
+from bot.prompt.parser import GRID, Draft, parse
+from bot.prompt.spec import Spec
+from bot.prompt.text import block
+
+
+def install(client: Client) -> None:
+    """Register every press and form."""
+    _install_variations(client)
+    _install_recipes(client)
+    _install_ends(client)
+    _install_questions(client)
+
+
+def _install_variations(client: Client) -> None:
+    @client.on_press(Action.PICK)
+    async def pick(interaction: Interaction, image_id: int) -> None:
+        job, image = await submission.load_image(interaction, image_id)
+        await submission.acknowledge(interaction, private=job.private)
+        data = await interaction.client.studio.files.read(image.path)
+        upload = await asyncio.to_thread(_file, image, data, interaction.filesize_limit)
+        view = interaction.client.studio.layouts.single(job, image, upload.filename, copy=True)
+        await interaction.edit_original_response(view=view, attachments=[upload])
+
+    @client.on_press(Action.VARY)
+    async def vary(interaction: Interaction, image_id: int) -> None:
+        await _vary(interaction, Action.VARY, image_id)
+
+    @client.on_press(Action.VARY_STRONG)
+    async def vary_strong(interaction: Interaction, image_id: int) -> None:
+        await _vary(interaction, Action.VARY_STRONG, image_id)
+
+    @client.on_form(Action.VARY)
+    async def varied(interaction: Interaction, image_id: int) -> None:
+        await _vary_changed(interaction, Action.VARY, image_id)
+
+    @client.on_form(Action.VARY_STRONG)
+    async def varied_strong(interaction: Interaction, image_id: int) -> None:
+        await _vary_changed(interaction, Action.VARY_STRONG, image_id)
+
+
+def _install_recipes(client: Client) -> None:
+    @client.on_press(Action.REROLL)
+    async def reroll(interaction: Interaction, image_id: int) -> None:
+        job, image = await submission.load_image(interaction, image_id)
+        submission.reject_double_click(interaction, Action.REROLL, image_id)
+        spec = job.spec_of(image).evolve(num_images=GRID) if job.spec.compare else job.spec
+        await submission.resubmit(interaction, _rerolled(spec), *_origin(job, image), private=job.private)
+
+    @client.on_press(Action.REMIX)
+    async def remix(interaction: Interaction, image_id: int) -> None:
+        job, image = await submission.load_image(interaction, image_id)
+        await interaction.response.send_modal(modals.remix(image_id, job.spec_of(image)))
+
+    @client.on_form(Action.REMIX)
+    async def remixed(interaction: Interaction, image_id: int) -> None:
+        job, image = await submission.load_image(interaction, image_id)
+        spec = await _changed(interaction, job.spec_of(image), GRID if job.spec.compare else job.spec.num_images)
+        await submission.resubmit(interaction, spec, *_origin(job, image), private=job.private)
+
+    @client.on_press(Action.SEED)
+    async def seed(interaction: Interaction, image_id: int) -> None:
+        job, _ = await submission.load_image(interaction, image_id)
+        await interaction.response.send_message(await _seeds(interaction, job), ephemeral=True)
+
+
+def _install_ends(client: Client) -> None:
+    @client.on_press(Action.DELETE)
+    async def delete(interaction: Interaction, image_id: int) -> None:
+        job, _ = await submission.load_image(interaction, image_id)
+        admin = submission.is_admin(interaction)
+        await interaction.response.defer()
+        await interaction.client.studio.jobs.delete(job.id, interaction.user.id, admin=admin)
+        await _note(interaction, job, "job.delete")
+        await interaction.client.gallery.tidy()
+        await interaction.delete_original_response()
+        await interaction.followup.send("Deleted, with its files.", ephemeral=True)
+
+    @client.on_press(Action.REMOVE)
+    async def remove(interaction: Interaction, image_id: int) -> None:
+        job, _ = await submission.load_image(interaction, image_id)
+        if interaction.user.id != job.user_id and not submission.is_admin(interaction):
+            raise NotYours("Only the person who asked for this picture, or an admin, may remove it.")
+        await interaction.response.defer()
+        await interaction.delete_original_response()
+
+    @client.on_press(Action.CANCEL)
+    async def cancel(interaction: Interaction, job_id: int) -> None:
+        job = await _job(interaction, job_id)
+        admin = submission.is_admin(interaction)
+        await interaction.response.defer()
+        ended = await interaction.client.studio.jobs.cancel(job_id, interaction.user.id, admin=admin)
+        if ended.state != "cancelled":
+            raise BadInput("This job has ended already.")
+        await _note(interaction, job, "job.cancel")
+        await interaction.followup.send("Cancelled. Nothing was charged.", ephemeral=True)
+
+
+def _install_questions(client: Client) -> None:
+    @client.on_press(Action.AGAIN)
+    async def again(interaction: Interaction, job_id: int) -> None:
+        job = await _job(interaction, job_id)
+        submission.reject_double_click(interaction, Action.AGAIN, job_id)
+        await submission.resubmit(interaction, job.spec, job.kind, job.parent_image_id, private=job.private)
+
+    @client.on_press(Action.BATCH)
+    async def batch(interaction: Interaction, number: int) -> None:
+        await submission.confirm(interaction, number)
+
+    @client.on_press(Action.DISMISS)
+    async def dismiss(interaction: Interaction, number: int) -> None:
+        await submission.dismiss(interaction, number)
+
+
+async def _note(interaction: Interaction, job: Job, action: str) -> None:
+    """What an admin did to somebody else's job goes into the audit log."""
+    if interaction.user.id != job.user_id:
+        details = {"owner": job.user_id}
+        await interaction.client.studio.audit.record(
+            job.guild_id, interaction.user.id, action, f"job:{job.id}", details
+        )
+
+
+async def _vary(interaction: Interaction, action: Action, image_id: int) -> None:
+    job, image = await submission.load_image(interaction, image_id)
+    wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
+    if wishes.remix and not edits.is_repainted(job):
+        await interaction.response.send_modal(modals.remix(image_id, job.spec_of(image), action))
+        return
+    submission.reject_double_click(interaction, action, image_id)
+    await edits.vary_own(interaction, job, image, action)
+
+
+async def _vary_changed(interaction: Interaction, action: Action, image_id: int) -> None:
+    """A variation whose words or numbers were changed in the form first."""
+    job, image = await submission.load_image(interaction, image_id)
+    wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
+    spec = await _changed(interaction, job.spec_of(image), 4)
+    near = edits.neighbours(spec, wishes, action)
+    await submission.resubmit(interaction, near, "vary", image.id, private=job.private)
+
+
+def _origin(job: Job, image: StoredImage) -> tuple[JobKind, int | None]:
+    """Kind and parent of a job like this one: what was made from another picture is so again."""
+    return (job.kind, job.parent_image_id) if job.spec.inputs else ("imagine", image.id)
+
+
+def _rerolled(spec: Spec) -> Spec:
+    """The same question with new noise; a variation stays near its parent and takes another way."""
+    if spec.variations:
+        *chain, (_, strength) = spec.variations
+        return spec.evolve(variations=(*chain, (submission.new_seed(), strength)))
+    return spec.evolve(seed=submission.new_seed())
+
+
+async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spec:
+    """The form's answers laid over the image's own spec. Raises: BadInput naming the field."""
+    said = modals.answers(interaction)
+    base = Draft(
+        scheduler=spec.scheduler,
+        model=spec.model,
+        strength=spec.strength,
+        tile=spec.tiling,
+        num_images=num_images,
+        width=spec.width if spec.edit else None,
+        height=spec.height if spec.edit else None,
+        negative_prompt=said.get("negative"),
+        vary=spec.variations if said.get("seed", "").strip() == str(spec.seed) else None,
+    )
+    asked = parse(modals.line(said), base, wordless=spec.edit is not None)
+    if spec.edit and (asked[0].width, asked[0].height, asked[0].ar) != (spec.width, spec.height, None):
+        raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
+    if len(asked) > 1:
+        raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
+    asked = await interaction.client.studio.wishes.style_only(asked, interaction.guild_id or 0)
+    specs = await submission.resolve_all(
+        interaction.client, submission.actor_of(interaction), asked, spec.init_image, edit=spec.edit
+    )
+    return specs[0].evolve(note=spec.note)
+
+
+async def _seeds(interaction: Interaction, job: Job) -> str:
+    layouts = interaction.client.studio.layouts
+    images = await interaction.client.studio.store.images(job.id)
+    lines = [f"Picture {image.ordinal + 1}: seed **{image.seed}**" for image in images]
+    if job.spec.edit is not None:
+        how = "An edit is made again from its picture: **Remix** under it, with the same words and seed."
+        return "\n".join([*lines, how])
+    dressed = await interaction.client.studio.wishes.changes_something(interaction.user.id, interaction.guild_id or 0)
+    end = " --plain" if dressed else ""  # or one's settings would be laid over what has them already
+    paste = layouts.paste_line(job.spec) + end
+    one = layouts.paste_line(job.spec_of(images[0])) + end if len(images) > 1 else ""
+    text = "\n".join([*lines, "The same again, to paste behind `/imagine prompt:`", block(paste, 900)])
+    return text + (f"\nPicture 1 alone\n{block(one, 700)}" if one else "")
+
+
+async def _job(interaction: Interaction, job_id: int) -> Job:
+    job = await interaction.client.studio.store.job(job_id)
+    submission.check_visible(interaction, job)
+    return job
+
+
+def _file(image: StoredImage, data: bytes, limit_bytes: int) -> discord.File:
+    """The stored picture, fitted to the upload limit. Runs in a worker thread."""
+    upload = image_tools.fit(image_tools.opened(data), f"easel-{image.id}", limit_bytes, data)
+    return discord.File(io.BytesIO(upload.data), filename=upload.name)

@@ -1,0 +1,125 @@
+"""/imagine: words in, a grid of pictures out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot.features.generate import submission
+from bot.features.settings.styles import read_names
+from bot.kit.client import Client, Interaction
+from bot.kit.error_messages import shows_errors
+from bot.orders.uploads import check_size
+from bot.prompt.parser import Draft, parse
+from engine.api.requests import MAX_SEED, MAX_STEPS
+from engine.diffusion import schedulers
+
+ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
+MAX_CHOICES = 25  # Discord's
+OPTIONS = {
+    "prompt": "What to paint; flags such as --ar 3:2 --seed 7 --no clouds and {red, blue} work too",
+    "negative": "What to leave out",
+    "aspect": "Width to height, such as 3:2",
+    "steps": "Denoising steps: more take longer and cost more",
+    "guidance": "How closely to follow the prompt (1 to 30)",
+    "scheduler": "The noise scheduler",
+    "seed": "The same seed and prompt give the same picture",
+    "model": "Which model paints",
+    "image": "A picture to start from",
+    "strength": "How much of that picture to repaint, above 0 up to 1",
+    "style": "One or more of the server's styles, such as ink,gold; /style list shows them",
+    "private": "Only you see it",
+}
+
+
+def install(client: Client) -> None:
+    """Add the command to the client's tree."""
+
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(**OPTIONS)
+    @shows_errors
+    async def imagine(
+        interaction: discord.Interaction[Client],
+        prompt: str,
+        negative: str | None = None,
+        aspect: str | None = None,
+        steps: Range[int, 1, MAX_STEPS] | None = None,
+        guidance: Range[float, 0, 30] | None = None,
+        scheduler: str | None = None,
+        seed: Range[int, 0, MAX_SEED] | None = None,
+        model: str | None = None,
+        image: discord.Attachment | None = None,
+        strength: Range[float, 0, 1] | None = None,
+        style: str | None = None,
+        private: bool | None = None,
+    ) -> None:
+        """Paint four pictures of your words."""
+        options = Draft(
+            negative_prompt=negative,
+            ar=_ratio(aspect),
+            steps=steps,
+            guidance=guidance,
+            scheduler=scheduler,
+            seed=seed,
+            model=model,
+            strength=strength,
+            style=read_names(style) if style else None,
+        )
+        if image is None:
+            await submission.imagine(interaction, prompt, options, private=private)
+        else:
+            await _from_picture(interaction, prompt, options, image, private)
+
+    _complete(imagine)
+
+
+def _complete(imagine: app_commands.Command[Any, ..., Any]) -> None:
+    """What is offered while an option is typed."""
+
+    @imagine.autocomplete("aspect")
+    async def aspects(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return _choices(typed, [(ratio, ratio) for ratio in ASPECTS])
+
+    @imagine.autocomplete("scheduler")
+    async def scheduler_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return _choices(typed, [(each.label, each.name) for each in schedulers.SCHEDULERS])
+
+    @imagine.autocomplete("model")
+    async def model_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return _choices(typed, [(info.key, info.key) for info in interaction.client.studio.backend.models()])
+
+    @imagine.autocomplete("style")
+    async def style_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        known = await interaction.client.studio.wishes.styles(interaction.guild_id or 0)
+        head, comma, last = typed.rpartition(",")
+        names = [f"{head}{comma}{style.name}" for style in known if style.name not in head.split(",")]
+        return _choices(f"{head}{comma}{last.strip()}", [(name, name) for name in names])
+
+
+async def _from_picture(
+    interaction: Interaction, line: str, options: Draft, attachment: discord.Attachment, said: bool | None
+) -> None:
+    """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
+    asked = await submission.with_defaults(interaction, parse(line, options), from_picture=True)
+    private = await submission.wants_private(interaction, said)
+    submission.check_permissions(interaction, private)
+    check_size(attachment.size)
+    await submission.acknowledge(interaction, private=private or len(asked) > 1)
+    sha256, size = await submission.stored_input(interaction, attachment)
+    specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), asked, sha256, size)
+    await submission.submit_or_confirm(interaction, submission.Order(specs=specs, private=private))
+
+
+def _ratio(text: str | None) -> tuple[float, float] | None:
+    """The option means what the flag means. Raises: BadInput."""
+    return parse(f"x --ar {text}")[0].ar if text else None
+
+
+def _choices(typed: str, known: list[tuple[str, str]]) -> list[Choice[str]]:
+    wanted = typed.casefold().strip()
+    found = [pair for pair in known if wanted in pair[0].casefold() or wanted in pair[1].casefold()]
+    return [Choice(name=label[:100], value=value[:100]) for label, value in found[:MAX_CHOICES]]

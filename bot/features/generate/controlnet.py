@@ -1,0 +1,77 @@
+"""/control: words painted along a picture, as far as a ControlNet is told to follow it."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot.errors import BadInput
+from bot.features.generate import edits, image_lookup
+from bot.features.generate.edit_commands import PICTURE, PRIVATE, SOURCE
+from bot.features.generate.image_lookup import CHOICES
+from bot.kit.client import Client, Interaction
+from bot.kit.error_messages import shows_errors
+from bot.orders import drafts
+from bot.prompt.spec import ControlEdit
+from engine.api.requests import MAX_CONTROL_SCALE
+from engine.api.types import ModelInfo
+
+
+def install(client: Client) -> None:
+    """Add the command to the client."""
+
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        image=PICTURE,
+        source=SOURCE,
+        prompt="What the new pictures show; flags such as --seed 7 work too",
+        kind="Which ControlNet, that is: what of the picture is followed",
+        strength="How closely, 0 to 2 (normally 1)",
+        prepared="The picture is an outline or depth map already: take it as it is",
+        private=PRIVATE,
+    )
+    @shows_errors
+    async def control(
+        interaction: discord.Interaction[Client],
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+        prompt: str | None = None,
+        kind: str | None = None,
+        strength: Range[float, 0.0, MAX_CONTROL_SCALE] = 1.0,
+        prepared: bool = False,
+        private: bool | None = None,
+    ) -> None:
+        """Paint words along a picture's outlines, depths or poses."""
+        said = edits.read(prompt)
+        edit = ControlEdit(controlnet=(kind or "").strip(), scale=round(strength, 4), prepared=prepared)
+        drafts.check_guide(edit, interaction.client.studio.backend.models())
+        picture = await edits.given(interaction, image, source, private=private)
+        await edits.control(interaction, picture, edit, said)
+
+    control.autocomplete("source")(image_lookup.own_pictures)
+
+    @control.autocomplete("kind")
+    async def kinds(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return _choices(_meant(interaction), typed.strip().casefold())
+
+
+def _meant(interaction: Interaction) -> list[ModelInfo]:
+    """The model that the prompt names so far, else all."""
+    models = interaction.client.studio.backend.models()
+    try:
+        name = edits.read(getattr(interaction.namespace, "prompt", None)).model
+        return [drafts.find_model(models, name)] if name else [*models]
+    except BadInput:  # it is still being typed
+        return [*models]
+
+
+def _choices(models: list[ModelInfo], typed: str) -> list[Choice[str]]:
+    """Each ControlNet once, with the models that it fits."""
+    fits: dict[str, list[str]] = {}
+    for info in models:
+        for name in info.controlnets:
+            fits.setdefault(name, []).append(info.key)
+    found = [(name, keys) for name, keys in fits.items() if typed in name.casefold()]
+    return [Choice(name=f"{name} ({', '.join(keys)})"[:100], value=name) for name, keys in found[:CHOICES]]

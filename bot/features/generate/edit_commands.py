@@ -1,0 +1,296 @@
+"""/vary, /upscale, /outpaint and /blend, and the menus "Vary" and "Upscale" of any message with a picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Literal
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot.errors import BadInput, NotFound, UserError
+from bot.features.generate import edits, image_lookup, submission
+from bot.features.generate.edits import Source
+from bot.features.generate.image_lookup import FoundImage
+from bot.kit import modals
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action, ButtonId
+from bot.kit.error_messages import answer, shows_errors
+from bot.orders.geometry import MAX_ZOOM, Direction
+from bot.orders.uploads import check_size
+from bot.prompt.flags import read_number, read_ratio, read_strength
+from bot.prompt.parser import plain
+from bot.prompt.spec import UpscaleEdit
+from engine.api.errors import EngineError
+from engine.api.requests import MAX_BLENDED
+
+NAMED = {"subtle": Action.VARY, "strong": Action.VARY_STRONG}
+DEFAULT_ZOOM = 1.5
+PICTURE = "The picture (PNG, JPEG or WebP)"
+SOURCE = "Instead of an image: a message's link, or a job's number such as 12.3"
+PRIVATE = "Only you see it"
+Mode = Literal["faithful", "creative"]
+
+
+def install(client: Client) -> None:
+    """Add the commands, the menus and their forms to the client."""
+    _install_vary(client)
+    _install_upscale(client)
+    _install_outpaint(client)
+    _install_blend(client)
+    _install_menus(client)
+    _install_forms(client)
+
+
+def _install_vary(client: Client) -> None:
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        image=PICTURE,
+        source=SOURCE,
+        strength="How far from it: subtle, strong, or a number above 0 up to 1",
+        prompt="What the new pictures show; flags such as --seed 7 work too",
+        private=PRIVATE,
+    )
+    @shows_errors
+    async def vary(
+        interaction: discord.Interaction[Client],
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+        strength: str = "strong",
+        prompt: str | None = None,
+        private: bool | None = None,
+    ) -> None:
+        """Four pictures like a picture."""
+        said, share = edits.read(prompt), _strength(strength)
+        found = await image_lookup.from_options(interaction, image, source)
+        if await _varied(interaction, found, strength, prompt, private):
+            return
+        await edits.vary(interaction, await edits.of_found(interaction, found, private=private), share, said)
+
+    vary.autocomplete("source")(image_lookup.own_pictures)
+
+    @vary.autocomplete("strength")
+    async def strengths(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        return [Choice(name=name.capitalize(), value=name) for name in NAMED if name.startswith(typed.casefold())]
+
+
+def _install_upscale(client: Client) -> None:
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        image=PICTURE,
+        source=SOURCE,
+        scale="How many times as wide and high",
+        mode="Faithful adds nothing; creative paints new detail",
+        prompt="What the picture shows, for creative",
+        private=PRIVATE,
+    )
+    @shows_errors
+    async def upscale(
+        interaction: discord.Interaction[Client],
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+        scale: Literal[2, 4] = 2,
+        mode: Mode = "faithful",
+        prompt: str | None = None,
+        private: bool | None = None,
+    ) -> None:
+        """Make a picture larger."""
+        said = edits.read(prompt)
+        picture = await edits.given(interaction, image, source, private=private)
+        await edits.upscale(interaction, picture, UpscaleEdit(scale=scale, mode=mode), said)
+
+    upscale.autocomplete("source")(image_lookup.own_pictures)
+
+
+def _install_outpaint(client: Client) -> None:
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        image=PICTURE,
+        source=SOURCE,
+        direction="Go on at one side, by half of the picture",
+        zoom="Or zoom out, so many times (normally 1.5)",
+        ratio="Or another ratio, such as 16:9; together with a zoom if you like",
+        prompt="What is to be seen there; flags such as --seed 7 work too",
+        private=PRIVATE,
+    )
+    @shows_errors
+    async def outpaint(
+        interaction: discord.Interaction[Client],
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+        direction: Direction | None = None,
+        zoom: Range[float, 1.0, MAX_ZOOM] | None = None,
+        ratio: str | None = None,
+        prompt: str | None = None,
+        private: bool | None = None,
+    ) -> None:
+        """Paint what lies around a picture."""
+        said = edits.read(prompt, ar=read_ratio(ratio) if ratio else None)
+        if direction and (zoom or said.ar):
+            raise BadInput("Give a direction, or a zoom and a ratio; not both.")
+        picture = await edits.given(interaction, image, source, private=private)
+        if direction:
+            await edits.pan(interaction, picture, direction, said)
+        else:
+            await edits.zoom(interaction, picture, zoom or (1.0 if said.ar else DEFAULT_ZOOM), said)
+
+    outpaint.autocomplete("source")(image_lookup.own_pictures)
+
+
+def _install_blend(client: Client) -> None:
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        image1="The first picture; it gives the proportions",
+        image2="The second picture",
+        weights="How much of each, such as 2, 1 (normally all alike)",
+        prompt="What the new pictures show; flags such as --ar 3:2 work too",
+        private=PRIVATE,
+    )
+    @shows_errors
+    async def blend(
+        interaction: discord.Interaction[Client],
+        image1: discord.Attachment,
+        image2: discord.Attachment,
+        image3: discord.Attachment | None = None,
+        image4: discord.Attachment | None = None,
+        image5: discord.Attachment | None = None,
+        weights: str | None = None,
+        prompt: str | None = None,
+        private: bool | None = None,
+    ) -> None:
+        """Mix two to five pictures into new ones."""
+        files = [file for file in (image1, image2, image3, image4, image5)[:MAX_BLENDED] if file is not None]
+        for file in files:
+            check_size(file.size)
+        shares = _weights(weights, len(files))
+        await edits.blend(interaction, files, shares, edits.read(prompt), private)
+
+
+# ---------------------------------------------------------------- menus
+def _install_menus(client: Client) -> None:
+    @client.tree.context_menu(name="Vary")
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @shows_errors
+    async def vary(interaction: discord.Interaction[Client], message: discord.Message) -> None:
+        found = await image_lookup.in_message(interaction, message)
+        press = _press(interaction, found, Action.MENU_VARY, Action.MENU_VARY_FILE)
+        await interaction.response.send_modal(modals.vary(press, _prompt(found)))
+        await _keep(interaction, found)
+
+    @client.tree.context_menu(name="Upscale")
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @shows_errors
+    async def upscale(interaction: discord.Interaction[Client], message: discord.Message) -> None:
+        found = await image_lookup.in_message(interaction, message)
+        press = _press(interaction, found, Action.MENU_UPSCALE, Action.MENU_UPSCALE_FILE)
+        await interaction.response.send_modal(modals.upscale(press, _prompt(found)))
+        await _keep(interaction, found)
+
+
+def _install_forms(client: Client) -> None:
+    @client.on_form(Action.MENU_VARY)
+    async def vary(interaction: Interaction, image_id: int) -> None:
+        job, image = await submission.load_image(interaction, image_id)
+        said = modals.answers(interaction)
+        words = None if said.get("prompt") == plain(job.spec.prompt) else said.get("prompt")
+        if not await _varied(interaction, FoundImage(job=job, images=(image,)), said.get("strength", ""), words, None):
+            await _vary(interaction, await edits.of_image(interaction, job, image))
+
+    @client.on_form(Action.MENU_VARY_FILE)
+    async def vary_file(interaction: Interaction, number: int) -> None:
+        await _vary(interaction, await _kept(interaction, number))
+
+    @client.on_form(Action.MENU_UPSCALE)
+    async def upscale(interaction: Interaction, image_id: int) -> None:
+        await _upscale(interaction, await _own(interaction, image_id))
+
+    @client.on_form(Action.MENU_UPSCALE_FILE)
+    async def upscale_file(interaction: Interaction, number: int) -> None:
+        await _upscale(interaction, await _kept(interaction, number))
+
+
+async def _varied(
+    interaction: Interaction, found: FoundImage, strength: str, words: str | None, private: bool | None
+) -> bool:
+    """Whether it was one of ours with nothing new said, varied as its own buttons do."""
+    action, image = NAMED.get(strength), found.image
+    if words or action is None or image is None or found.job is None:
+        return False
+    await edits.vary_own(interaction, found.job, image, action, private=private)
+    return True
+
+
+async def _vary(interaction: Interaction, source: Source) -> None:
+    said = modals.answers(interaction)
+    strength = _strength(said.get("strength") or "subtle")
+    await edits.vary(interaction, source, strength, edits.read(said.get("prompt")))
+
+
+async def _upscale(interaction: Interaction, source: Source) -> None:
+    said = modals.answers(interaction)
+    mode: Mode = "creative" if said.get("mode") == "creative" else "faithful"
+    edit = UpscaleEdit(scale=4 if said.get("scale") == "4" else 2, mode=mode)
+    await edits.upscale(interaction, source, edit, edits.read(said.get("prompt")))
+
+
+def _press(interaction: Interaction, found: FoundImage, own: Action, file: Action) -> ButtonId:
+    """The form's id: our picture's number, or that of the note which will name the upload."""
+    image = found.image
+    return ButtonId(own, image.id) if image is not None else ButtonId(file, interaction.id)
+
+
+def _prompt(found: FoundImage) -> str:
+    return found.job.spec.prompt if found.job else ""
+
+
+async def _keep(interaction: Interaction, found: FoundImage) -> None:
+    """Fetch an upload while its person fills in the form: later the message may be out of our sight."""
+    if found.attachment is None:
+        return
+    try:
+        source = await edits.of_upload(interaction, found.attachment)
+    except (UserError, EngineError) as refusal:
+        await answer(interaction, refusal)
+        return
+    note = json.dumps([interaction.user.id, asdict(source)])
+    await interaction.client.studio.store.remember(f"menu:{interaction.id}", note)
+
+
+async def _kept(interaction: Interaction, number: int) -> Source:
+    """The upload that a form is about. Raises: NotFound, MissingPermission."""
+    note = await interaction.client.studio.store.recall(f"menu:{number}")
+    owner, kept = json.loads(note) if note else (0, {})
+    if owner != interaction.user.id:
+        raise NotFound("That picture is not here (any more). Use the message's menu again.")
+    private = await submission.wants_private(interaction, None)
+    submission.check_permissions(interaction, private)
+    await submission.acknowledge(interaction, private=private)
+    return Source(**{**kept, "size": tuple(kept["size"]), "private": private})
+
+
+async def _own(interaction: Interaction, image_id: int) -> Source:
+    job, image = await submission.load_image(interaction, image_id)
+    return await edits.of_image(interaction, job, image)
+
+
+# ---------------------------------------------------------------- values
+def _strength(text: str) -> float:
+    """A strength by name or number. Raises: BadInput."""
+    action = NAMED.get(text.strip().casefold())
+    return edits.STRENGTHS[action] if action else read_strength(text.strip())
+
+
+def _weights(text: str | None, count: int) -> tuple[float, ...]:
+    """One weight a picture; all alike when nothing was said. Raises: BadInput."""
+    if not text:
+        return (1.0,) * count
+    found = [read_number(part) for part in text.replace(",", " ").replace(":", " ").split()]
+    if len(found) != count or not any(found) or any(weight is None or weight > 100 for weight in found):
+        raise BadInput(f"The weights are {count} numbers, one a picture, 0 to 100 and not all 0, such as 2, 1.")
+    return tuple(weight or 0.0 for weight in found)

@@ -1,0 +1,238 @@
+"""From a picture and what is to be done with it to an order: what buttons, commands and menus of edits share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import discord
+
+from bot.errors import BadInput
+from bot.features.describe import image_metadata
+from bot.features.generate import image_lookup, submission
+from bot.features.generate.image_lookup import FoundImage
+from bot.features.settings.store import Preferences
+from bot.jobs.records import Job, JobKind, StoredImage
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action
+from bot.orders import geometry
+from bot.orders.geometry import Direction
+from bot.orders.uploads import check_size
+from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
+from bot.prompt.spec import BlendEdit, ControlEdit, Edit, Spec, TaskName, UpscaleEdit
+from bot.prompt.text import visible
+
+NOTHING = Draft()
+STRENGTHS = {Action.VARY: 0.35, Action.VARY_STRONG: 0.65}  # share of the steps that are painted anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A stored picture that is about to be edited.
+
+    Attributes:
+        spec: what painted it, for the words and values of the edit; None for an upload.
+        words, without: prompt and negative prompt that an upload's file tells, for an edit that says none.
+        parent: the id of our image, None for an upload.
+    """
+
+    sha256: str
+    size: tuple[int, int]
+    spec: Spec | None = None
+    words: str = ""
+    without: str = ""
+    parent: int | None = None
+    private: bool = False
+
+
+async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, private: bool | None = None) -> Source:
+    """One of our pictures as a source; acknowledges. Raises: NotFound, MissingPermission."""
+    private = job.private or await submission.wants_private(interaction, private)
+    submission.check_permissions(interaction, private)
+    await submission.acknowledge(interaction, private=private)
+    sha256, size = await submission.stored_input(interaction, image.id)
+    spec = job.spec_of(image)
+    return Source(sha256=sha256, size=size, spec=spec, parent=image.id, private=private)
+
+
+async def of_found(interaction: Interaction, found: FoundImage, *, private: bool | None) -> Source:
+    """What a command's options or a menu pointed at as a source; acknowledges.
+
+    Raises: NotFound, BadInput, MissingPermission.
+    """
+    if found.attachment is None:
+        image = found.image
+        assert image is not None
+        assert found.job is not None
+        return await of_image(interaction, found.job, image, private=private)
+    private = await submission.wants_private(interaction, private)
+    submission.check_permissions(interaction, private)
+    await submission.acknowledge(interaction, private=private)
+    return replace(await of_upload(interaction, found.attachment), private=private)
+
+
+async def of_upload(interaction: Interaction, file: discord.Attachment) -> Source:
+    """An upload as a source, with the words that its file tells. Raises: BadInput, Refused."""
+    check_size(file.size)
+    data = await file.read()
+    sha256, size = await submission.stored_file(interaction, data)
+    said = await asyncio.to_thread(image_metadata.read, data)
+    words, without = (said.prompt, said.negative_prompt) if said else ("", "")
+    return Source(
+        sha256=sha256,
+        size=size,
+        words=visible(words)[:MAX_PROMPT_CHARS],
+        without=visible(without)[:MAX_NEGATIVE_CHARS],
+    )
+
+
+async def given(
+    interaction: Interaction, image: discord.Attachment | None, source: str | None, *, private: bool | None
+) -> Source:
+    """The picture of a command's options as a source; acknowledges. Raises: as `of_found`."""
+    return await of_found(interaction, await image_lookup.from_options(interaction, image, source), private=private)
+
+
+async def blend(
+    interaction: Interaction,
+    files: Sequence[discord.Attachment],
+    weights: tuple[float, ...],
+    said: Draft,
+    private: bool | None,
+) -> None:
+    """Four pictures that are something of each. Raises: UserError."""
+    private = await submission.wants_private(interaction, private)
+    submission.check_permissions(interaction, private)
+    await submission.acknowledge(interaction, private=private)
+    kept = [await submission.stored_input(interaction, file) for file in files]
+    edit = BlendEdit(images=tuple(sha256 for sha256, _ in kept), weights=weights)
+    specs = await _planned(interaction, said, None, kept[0][1], edit)
+    await submission.submit_or_confirm(interaction, submission.Order(specs=specs, kind="blend", private=private))
+
+
+async def control(interaction: Interaction, source: Source, edit: ControlEdit, said: Draft = NOTHING) -> None:
+    """Four pictures of words, along what a ControlNet reads in this one. Raises: UserError."""
+    draft = draft_of(interaction.client, source, "control", said)
+    models = interaction.client.studio.backend.models()
+    fitting = {info.key for info in models if not edit.controlnet or edit.controlnet in info.controlnets}
+    if said.model is None and draft.model not in fitting:  # then it is not the picture's model that follows it
+        draft = replace(draft, model=None, steps=said.steps, guidance=said.guidance, scheduler=said.scheduler)
+    specs = await _planned(interaction, draft, source.sha256, source.size, edit)
+    await submission.submit_or_confirm(
+        interaction, submission.Order(specs=specs, parent=source.parent, private=source.private)
+    )
+
+
+def read(line: str | None, ar: tuple[float, float] | None = None) -> Draft:
+    """The words and flags of an edit, if any; `ar` is its own option. Raises: BadInput."""
+    asked = parse(line or "", Draft(ar=ar), wordless=True)
+    if len(asked) > 1:
+        raise BadInput("An edit is one job. Use /imagine for {a, b} and --repeat.")
+    return asked[0]
+
+
+def draft_of(client: Client, source: Source, task: TaskName, said: Draft) -> Draft:
+    """The words and values that the picture was painted with, what was `said` laid over them."""
+    spec = source.spec
+    if spec is None:
+        told = Draft(prompt=source.words, negative_prompt=source.without or None)
+        return said if said.prompt else merge(told, said)
+    base = Draft(prompt=spec.prompt, negative_prompt=spec.negative_prompt)
+    model = next((info for info in client.studio.backend.models() if info.key == spec.model), None)
+    if said.model in (None, spec.model) and model is not None and task in model.tasks:
+        base = replace(
+            base,
+            model=spec.model,
+            steps=spec.num_inference_steps,
+            guidance=spec.guidance_scale,
+            scheduler=spec.scheduler,
+        )
+    return merge(base, said)
+
+
+async def start(interaction: Interaction, source: Source, draft: Draft, edit: Edit | None, kind: JobKind) -> None:
+    """Place the order. Raises: UserError."""
+    specs = await submission.resolve_all(
+        interaction.client, submission.actor_of(interaction), [draft], source.sha256, source.size, edit
+    )
+    order = submission.Order(specs=specs, kind=kind, parent=source.parent, private=source.private)
+    await submission.submit_or_confirm(interaction, order)
+
+
+async def _planned(
+    interaction: Interaction, draft: Draft, sha256: str | None, size: tuple[int, int], edit: Edit | None
+) -> tuple[Spec, ...]:
+    """The draft made whole, in the styles it names; settings are for what is painted from words. Raises: BadInput."""
+    styled = await interaction.client.studio.wishes.style_only([draft], interaction.guild_id or 0)
+    asker = submission.actor_of(interaction)
+    return await submission.resolve_all(interaction.client, asker, styled, sha256, size, edit)
+
+
+async def vary_own(
+    interaction: Interaction, job: Job, image: StoredImage, action: Action, *, private: bool | None = None
+) -> None:
+    """Neighbours of our picture: by its noise where that says what it is, else by its pixels. Raises: UserError."""
+    if is_repainted(job):
+        source = await of_image(interaction, job, image, private=private)
+        await vary(interaction, source, STRENGTHS[action])
+        return
+    wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
+    near = neighbours(job.spec_of(image), wishes, action)
+    await submission.resubmit(interaction, near, "vary", image.id, private=bool(private) or job.private)
+
+
+def neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:
+    """Four pictures near one, or far from it: so far towards new noise."""
+    percent = wishes.strong if action is Action.VARY_STRONG else wishes.subtle
+    return spec.evolve(variations=(*spec.variations, (submission.new_seed(), percent / 100)), num_images=4)
+
+
+async def vary(interaction: Interaction, source: Source, strength: float, said: Draft = NOTHING) -> None:
+    """Four pictures near this one, by its pixels. Raises: UserError."""
+    draft = draft_of(interaction.client, source, "img2img", said)
+    await start(interaction, source, replace(draft, strength=draft.strength or strength), None, "vary")
+
+
+async def upscale(interaction: Interaction, source: Source, edit: UpscaleEdit, said: Draft = NOTHING) -> None:
+    """One larger picture. Raises: UserError."""
+    _check_sizeless(said)
+    draft = draft_of(interaction.client, source, "upscale", said)
+    await start(interaction, source, replace(draft, num_images=said.num_images or 1), edit, "upscale")
+
+
+async def pan(interaction: Interaction, source: Source, direction: Direction, said: Draft = NOTHING) -> None:
+    """Four pictures that go on at one side. Raises: UserError."""
+    _check_sizeless(said)
+    draft = draft_of(interaction.client, source, "outpaint", said)
+    await start(interaction, source, draft, geometry.pan(source.size, direction), "outpaint")
+
+
+async def zoom(interaction: Interaction, source: Source, factor: float, said: Draft = NOTHING) -> None:
+    """Four pictures of what is around this one, in the proportion `said.ar` if any. Raises: UserError."""
+    ratio = said.ar[0] / said.ar[1] if said.ar else None
+    said = replace(said, ar=None)
+    _check_sizeless(said)
+    edit, (width, height) = geometry.zoom(source.size, factor, ratio)
+    draft = replace(draft_of(interaction.client, source, "outpaint", said), width=width, height=height)
+    await start(interaction, source, draft, edit, "outpaint")
+
+
+def _check_sizeless(said: Draft) -> None:
+    if said.width or said.height or said.ar:
+        raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
+
+
+def is_repainted(job: Job) -> bool:
+    """Whether the picture was made from another one's pixels, so that its noise alone does not say what it is."""
+    if isinstance(job.spec.edit, ControlEdit):
+        return False
+    return job.spec.edit is not None or (job.kind == "vary" and job.spec.init_image is not None)
+
+
+def read_zoom(text: str) -> float:
+    """A zoom as people write it: 1.5, 2x. Raises: BadInput."""
+    number = text.strip().casefold().removesuffix("x").replace(",", ".")
+    if not number.replace(".", "", 1).isascii() or not number.replace(".", "", 1).isdigit() or len(number) > 8:
+        raise BadInput(f"The zoom is a number from 1 to {geometry.MAX_ZOOM:g}, such as 1.5.")
+    return float(number)

@@ -1,0 +1,176 @@
+"""/show, /history, /queue, /info and /help: what one has made, is making and may make."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import discord
+from discord import app_commands
+
+from bot.delivery import image_tools, layouts
+from bot.errors import NotFound, Refused
+from bot.features.generate import submission
+from bot.features.moderation.views import pause_line
+from bot.jobs.records import Job, StoredImage
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action
+from bot.kit.error_messages import shows_errors
+from bot.orders import drafts
+from engine import mini
+
+PAGE = 4  # jobs of one history page: 4 x (section + text + thumbnail + row + button) stays far under 40 components
+MAX_JOBS_SHOWN = 8
+
+HELP = """**/imagine** paints four pictures of your words. Under them:
+**U1-U4** one picture alone · **V1-V4** four neighbours of it · 🔄 the same words, new pictures
+**Upscale**, **Vary**, **Zoom Out**, ⬅️➡️⬆️⬇️ under one picture: larger, others like it, more around it
+**Remix** change words, size or seed · **Seed** the line that makes it again · **Delete**
+**/vary** **/upscale** **/outpaint** **/inpaint** **/blend** the same with any picture; see also a message's Apps
+**/control** your words along a picture's outlines, where a ControlNet is configured
+**/describe** words for a picture · **/compare** steps, guidance or seeds side by side · **/style** words to reuse
+
+**In the prompt**: `--ar 3:2` `--size 512x768` `--seed 7` `--no clouds` `--steps 20` `--cfg 5` `--repeat 2` `--tile`
+`{red, blue} boat` makes both · `(boat:1.3)` more of it, `[boat]` less
+
+**/history** what you made · **/queue** what is on its way · **/show** post a job again
+**/credits** what you have and what things cost · **/settings** how you like it · **/privacy** your data
+You pay only for pictures you get."""
+
+
+def install(client: Client) -> None:
+    """Add the commands and their buttons to the client."""
+
+    @client.tree.command()
+    @app_commands.describe(job="The job's number, as /history shows it")
+    @shows_errors
+    async def show(interaction: Interaction, job: app_commands.Range[int, 1]) -> None:
+        """Post a job again, with working buttons."""
+        await _show(interaction, job)
+
+    @client.tree.command()
+    @shows_errors
+    async def history(interaction: Interaction) -> None:
+        """What you made here, newest first."""
+        await submission.acknowledge(interaction, private=True)
+        await _history(interaction, None)
+
+    @client.tree.command()
+    @shows_errors
+    async def queue(interaction: Interaction) -> None:
+        """Your jobs on their way, with place, time and Cancel."""
+        await submission.acknowledge(interaction, private=True)
+        await _queue(interaction)
+
+    @client.tree.command()
+    @shows_errors
+    async def info(interaction: Interaction) -> None:
+        """Your credits, what things cost, and what is running."""
+        await submission.acknowledge(interaction, private=True)
+        await interaction.edit_original_response(view=layouts.notice(await _info(interaction)))
+
+    @client.tree.command(name="help")
+    @shows_errors
+    async def help_(interaction: Interaction) -> None:
+        """How to use Easel."""
+        keys = [info.key for info in interaction.client.studio.backend.models()]
+        lines = [HELP, f"-# Models here: {', '.join(f'`{key}`' for key in keys)}"]
+        lines += [f"-# Mini knows these {kind}: {', '.join(words)}" for kind, words in _vocabulary(keys).items()]
+        view = layouts.notice("\n".join(lines))
+        await interaction.response.send_message(view=view, ephemeral=True)
+
+    @client.on_press(Action.SHOW)
+    async def shown_again(interaction: Interaction, job_id: int) -> None:
+        await _show(interaction, job_id)
+
+    @client.on_press(Action.OLDER)
+    async def older(interaction: Interaction, before: int) -> None:
+        await interaction.response.defer()
+        await _history(interaction, before)
+
+
+def _vocabulary(keys: list[str]) -> dict[str, tuple[str, ...]]:
+    """What the embedded model can paint, if it is here: it knows a small world only."""
+    known = mini.vocabulary() if layouts.MINI in keys else {}
+    return {kind: words for kind, words in known.items() if kind in ("things", "colours", "scenes", "styles")}
+
+
+async def _show(interaction: Interaction, job_id: int) -> None:
+    studio = interaction.client.studio
+    job = await studio.store.job(job_id)
+    submission.check_visible(interaction, job)
+    images = await studio.store.images(job_id)
+    if not images:
+        raise NotFound(f"Job {job_id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
+    submission.check_shown(interaction, images)
+    submission.check_permissions(interaction, job.private)
+    await submission.acknowledge(interaction, private=job.private)
+    await submission.check_here(interaction)
+    view, upload = await interaction.client.delivery.result(job, images)
+    file = discord.File(io.BytesIO(upload.data), filename=upload.name)
+    await interaction.edit_original_response(view=view, attachments=[file])
+
+
+async def _history(interaction: Interaction, before: int | None) -> None:
+    studio = interaction.client.studio
+    jobs = await studio.store.history(interaction.user.id, interaction.guild_id or 0, before, PAGE + 1)
+    if not jobs:
+        text = "Nothing older." if before else "You have not made anything here yet. Try **/imagine** a red boat."
+        await interaction.edit_original_response(view=layouts.notice(text), attachments=[])
+        return
+    rows, files = [], []
+    for job in jobs[:PAGE]:
+        images = await studio.store.images(job.id)
+        file = await _thumbnail(interaction, job, images)
+        rows.append((job, file.filename if file else None))
+        files += [file] if file else []
+    more = jobs[PAGE - 1].id if len(jobs) > PAGE else None
+    await interaction.edit_original_response(view=studio.layouts.history(rows, more), attachments=files)
+
+
+async def _thumbnail(interaction: Interaction, job: Job, images: list[StoredImage]) -> discord.File | None:
+    """The job's grid, small; None when it has no pictures, their files are gone, or they are not for this channel."""
+    try:
+        submission.check_shown(interaction, images)
+        blobs = [await interaction.client.studio.files.read(image.path) for image in images[:4]]
+    except (NotFound, Refused):
+        return None
+    if not blobs:
+        return None
+    data = await asyncio.to_thread(
+        lambda: image_tools.thumbnail(image_tools.grid([image_tools.opened(b) for b in blobs]))
+    )
+    return discord.File(io.BytesIO(data), filename=f"job-{job.id}.webp")
+
+
+async def _queue(interaction: Interaction) -> None:
+    studio, delivery = interaction.client.studio, interaction.client.delivery
+    jobs = await studio.store.active(interaction.user.id, interaction.guild_id or 0)
+    rows = []
+    for job in jobs[:MAX_JOBS_SHOWN]:
+        state = delivery.painting(job.id)
+        if job.state == "queued":
+            state.position = await studio.store.position(job.id)
+        rows.append((job, state))
+    view = studio.layouts.queue(rows) if rows else layouts.notice("Nothing of yours is waiting or being painted.")
+    await interaction.edit_original_response(view=view)
+
+
+async def _info(interaction: Interaction) -> str:
+    studio = interaction.client.studio
+    guild_id, terms = interaction.guild_id or 0, await submission.terms_of(interaction)
+    balance = await studio.jobs.balance(interaction.user.id, guild_id, terms)
+    mine = await studio.store.active(interaction.user.id, guild_id)
+    info = studio.backend.models()[0]
+    grid_text = layouts.credits_text(4 * drafts.PICTURE_MC)
+    lines = [
+        f"You have **{layouts.credits_text(balance.free_mc + balance.paid_mc)}**"
+        + (f" and {layouts.credits_text(balance.reserved_mc)} set aside for jobs on their way." if mine else "."),
+        f"{layouts.credits_text(terms.allowance_mc)} a {terms.period} are free; "
+        f"they renew <t:{balance.renews_at_ms // 1000}:R>.",
+        f"A grid at {info.width}x{info.height} and {info.num_inference_steps} steps costs {grid_text}; "
+        "the price grows with pixels and steps. You pay only for pictures you get.",
+        f"Of yours on their way: {len(mine)}. In the whole queue: {await studio.store.queue_length()}.",
+    ]
+    lines += [f"**{pause_line(pause)}**" for pause in await studio.moderation.pauses(guild_id)]
+    return "\n".join(lines)

@@ -1,0 +1,218 @@
+"""Which picture somebody means: one in a message, behind a message link, one of their own jobs, or an attachment.
+
+Our own pictures are found by the ids in their message's buttons and read from our own files; of other messages only
+Discord's attachments are taken, never an address. Nothing is found that its person could not see themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+from discord.app_commands import Choice
+from PIL import Image
+
+from bot.delivery import image_tools
+from bot.errors import BadInput, NotFound
+from bot.features.generate import submission
+from bot.jobs.records import Job, StoredImage
+from bot.kit.client import Interaction
+from bot.kit.custom_ids import Action, ButtonId
+from bot.orders.uploads import check_size, read_upload
+from bot.prompt.text import visible
+
+LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
+OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
+UNDER_EVERY_PICTURE = frozenset({Action.REMIX, Action.SEED, Action.DELETE, Action.REMOVE})  # they number an image
+JOBS_OFFERED, CHOICES = 12, 25  # the latter is Discord's
+UNREADABLE = (
+    "I cannot see a picture in that message. Use **Apps** in its own menu instead (right-click it, or press and hold), "
+    "or attach the picture."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundImage:
+    """What was pointed at: pictures of one of our jobs, or an attachment of somebody else's message.
+
+    Attributes:
+        images: of `job`, the ones the message shows: one, or those of a grid; empty for an attachment.
+    """
+
+    job: Job | None = None
+    images: tuple[StoredImage, ...] = ()
+    attachment: discord.Attachment | None = None
+
+    def check_single(self) -> None:
+        """Raises: BadInput when a whole grid was meant."""
+        if len(self.images) > 1:
+            raise BadInput(
+                f"That message shows {len(self.images)} pictures. Press U1 to U{len(self.images)} under it first, and "
+                "use this on the one you get."
+            )
+
+    @property
+    def image(self) -> StoredImage | None:
+        """The one picture of ours; None for an attachment. Raises: BadInput when a whole grid was meant."""
+        self.check_single()
+        return self.images[0] if self.images else None
+
+
+async def in_message(interaction: Interaction, message: discord.Message) -> FoundImage:
+    """The picture that a message shows. Raises: NotFound, BadInput."""
+    me = interaction.client.user
+    ours = me is not None and message.author.id == me.id
+    if ours and (ids := list(_image_ids(message.components))):
+        return await _stored(interaction, ids)
+    forwarded = (each for snapshot in message.message_snapshots for each in snapshot.attachments)
+    if attachment := first_picture([*message.attachments, *forwarded]):
+        return FoundImage(attachment=attachment)
+    raise NotFound("There is no picture in that message that I can read. Use this on a PNG, JPEG or WebP.")
+
+
+async def in_text(interaction: Interaction, text: str) -> FoundImage:
+    """The picture that a text names: a message's link in this server, or one's own job (`12`, or `12.3` for its third).
+
+    Raises: NotFound, BadInput.
+    """
+    text = text.strip()
+    if link := LINK.fullmatch(text):
+        return await in_message(interaction, await _linked(interaction, *link.groups()))
+    if own := OWN_JOB.fullmatch(text):
+        return await _of_job(interaction, int(own[1]), int(own[2]) if own[2] else None)
+    raise BadInput(
+        "That names no picture. Use a message's link (its menu has **Copy Message Link**), or a job's number as "
+        "**/history** shows it: 12, or 12.3 for its third picture."
+    )
+
+
+async def from_options(interaction: Interaction, image: discord.Attachment | None, source: str | None) -> FoundImage:
+    """The picture of a command that takes an attachment or a text that names one. Raises: NotFound, BadInput."""
+    if image is not None:
+        check_size(image.size)
+        return FoundImage(attachment=image)
+    if source:
+        return await in_text(interaction, source)
+    raise BadInput("Attach a picture, or name one: a message's link, or a job's number such as 12.3.")
+
+
+async def own_pictures(interaction: Interaction, typed: str) -> list[Choice[str]]:
+    """One's newest pictures here, to choose from while typing the option `source`."""
+    store = interaction.client.studio.store
+    jobs = await store.history(interaction.user.id, interaction.guild_id or 0, limit=JOBS_OFFERED)
+    wanted, found = typed.strip().lstrip("#").casefold(), []
+    for job in (job for job in jobs if job.state == "done"):
+        numbers = (
+            [f"{job.id}.{n}" for n in range(1, job.spec.num_images + 1)] if job.spec.num_images > 1 else [f"{job.id}"]
+        )
+        what = visible(job.spec.prompt) or job.kind
+        found += [
+            Choice(name=f"#{number} · {what}"[:100], value=number)
+            for number in numbers
+            if number.startswith(wanted) or wanted in what.casefold()
+        ]
+    return found[:CHOICES]
+
+
+async def data(interaction: Interaction, found: FoundImage) -> bytes:
+    """The file as it is, metadata and all. Raises: NotFound, BadInput."""
+    if found.attachment is not None:
+        check_size(found.attachment.size)
+        return await found.attachment.read()
+    image = found.image
+    assert image is not None
+    return await interaction.client.studio.files.read(image.path)
+
+
+async def picture(interaction: Interaction, found: FoundImage) -> Image.Image:
+    """The picture as RGB, checked like every upload. Raises: NotFound, BadInput, Refused."""
+    raw = await data(interaction, found)
+    if found.attachment is None:
+        return await asyncio.to_thread(image_tools.opened, raw)
+    image = await asyncio.to_thread(read_upload, raw)
+    await submission.check_upload(interaction, image)
+    return image
+
+
+def first_picture(attachments: Iterable[discord.Attachment]) -> discord.Attachment | None:
+    """The first attachment that calls itself a picture."""
+    return next((each for each in attachments if (each.content_type or "").startswith("image/")), None)
+
+
+# ---------------------------------------------------------------- our own messages
+def _image_ids(components: Iterable[Any]) -> Iterator[int]:
+    """The image numbers in a message's buttons: those of U1 to U4, or else the first one."""
+    shown = presses(components)
+    picks = [press.number for press in shown if press.action is Action.PICK]
+    others = [press.number for press in shown if press.action in UNDER_EVERY_PICTURE]
+    yield from picks or others[:1]
+
+
+def presses(components: Iterable[Any]) -> list[ButtonId]:
+    """What a message's buttons mean, in their order."""
+    return [press for item in _flat(components) if (press := ButtonId.parse(getattr(item, "custom_id", "") or ""))]
+
+
+def _flat(components: Iterable[Any]) -> Iterator[Any]:
+    for component in components:
+        yield component
+        yield from _flat(getattr(component, "children", ()))
+        if (accessory := getattr(component, "accessory", None)) is not None:
+            yield accessory
+
+
+async def _stored(interaction: Interaction, ids: list[int]) -> FoundImage:
+    found = [await interaction.client.studio.store.job_of_image(image_id) for image_id in ids]
+    job = found[0][0]
+    images = tuple(image for owner, image in found if owner.id == job.id)
+    submission.check_visible(interaction, job)
+    submission.check_shown(interaction, images)
+    return FoundImage(job=job, images=images)
+
+
+async def _of_job(interaction: Interaction, job_id: int, number: int | None) -> FoundImage:
+    """A job's pictures; number 1.. picks one. Raises: NotFound, BadInput."""
+    store = interaction.client.studio.store
+    job = await store.job(job_id)
+    submission.check_visible(interaction, job)
+    images = await store.images(job_id)
+    if not images or (number is not None and not 0 < number <= len(images)):
+        raise NotFound(f"Job {job_id} has {len(images)} pictures. Look at **/history**.")
+    submission.check_shown(interaction, images)
+    return FoundImage(job=job, images=tuple(images if number is None else images[number - 1 : number]))
+
+
+# ---------------------------------------------------------------- links
+async def _linked(interaction: Interaction, guild: str, channel_id: str, message_id: str) -> discord.Message:
+    """The message of a link, if this person can read it too. Raises: NotFound."""
+    if guild != str(interaction.guild_id or "@me"):
+        raise NotFound("That link is not of this server. Use one of a message here.")
+    channel: Any = interaction.channel if int(channel_id) == interaction.channel_id else None
+    if channel is None and interaction.guild is not None:
+        channel = interaction.guild.get_channel_or_thread(int(channel_id))
+    if not isinstance(channel, discord.abc.Messageable) or not _readable(interaction, channel):
+        raise NotFound("There is no such message that you and I can both read.")
+    try:
+        message = await channel.fetch_message(int(message_id))
+    except (discord.NotFound, discord.Forbidden):
+        raise NotFound("There is no such message that you and I can both read.") from None
+    # without the message content intent Discord shows us nothing of other people's messages
+    if not message.components and not message.attachments:
+        raise NotFound(UNREADABLE)
+    return message
+
+
+def _readable(interaction: Interaction, channel: Any) -> bool:
+    """Whether the person who asks may read a channel; of private threads we cannot know, so only the one here."""
+    if channel.id == interaction.channel_id:
+        return True
+    if isinstance(channel, discord.Thread) and channel.is_private():
+        return False
+    if not isinstance(interaction.user, discord.Member):
+        return False
+    may = channel.permissions_for(interaction.user)
+    return bool(may.view_channel and may.read_message_history)

@@ -1,0 +1,1 @@
+"""Bans, blocked words, appeals, channels and pauses."""

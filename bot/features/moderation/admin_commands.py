@@ -1,0 +1,259 @@
+"""/admin ban, unban, words, channels and pause: who may use Easel, where, with which words, and when not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot.delivery import layouts
+from bot.errors import BadInput, NotYours
+from bot.features.moderation import views
+from bot.features.moderation.confusables import plain
+from bot.features.moderation.store import EVERYWHERE, Rules, WordAction
+from bot.features.moderation.views import WORD_ACTIONS
+from bot.kit.checks import check_admin, guarded
+from bot.kit.client import Client, Interaction
+from bot.orders.actor import Actor
+from bot.prompt.durations import ends_at_ms
+from bot.prompt.text import quoted, shown
+
+MAX_CHANNELS = 50
+WHERE = "In every server; for those who run this bot"
+
+
+def install(client: Client, group: app_commands.Group) -> None:
+    """Add the subcommands to /admin."""
+    _people(group)
+    _words(group)
+    _channels(group)
+    _pauses(group)
+
+
+def _people(group: app_commands.Group) -> None:
+    @group.command()
+    @app_commands.describe(
+        user="Who; without, the list of those who are banned",
+        reason="What they read",
+        until="How long, such as 30m, 12h, 7d or 2w, or until a day: 2027-01-31; without, for good",
+        everywhere=WHERE,
+    )
+    @guarded
+    async def ban(
+        interaction: discord.Interaction[Client],
+        user: discord.User | None = None,
+        reason: Range[str, 0, 500] = "",
+        until: Range[str, 0, 20] = "",
+        everywhere: bool = False,
+    ) -> None:
+        """Keep somebody from using Easel, for a time or for good."""
+        studio, by = interaction.client.studio, check_admin(interaction)
+        place = EVERYWHERE if everywhere else by.guild_id
+        if user is None:
+            bans = await studio.moderation.bans(place)
+            title = "Banned everywhere" if everywhere else "Banned here"
+            await _show(interaction, views.listing(title, map(views.ban_line, bans), "Nobody."))
+            return
+        check_not_admin(user, by)
+        until_ms = ends_at_ms(until, studio.clock.now_ms())
+        banned = await studio.moderation.ban(by, place, user.id, reason, until_ms)
+        await _say(interaction, f"Banned{' everywhere' if everywhere else ''}: {views.ban_line(banned)}")
+
+    @group.command()
+    @app_commands.describe(user="Who may come back", everywhere=WHERE)
+    @guarded
+    async def unban(interaction: discord.Interaction[Client], user: discord.User, everywhere: bool = False) -> None:
+        """Let somebody use Easel again."""
+        by = check_admin(interaction)
+        await interaction.client.studio.moderation.unban(by, EVERYWHERE if everywhere else by.guild_id, user.id)
+        await _say(interaction, f"<@{user.id}> may use Easel again{' everywhere' if everywhere else ''}.")
+
+
+def check_not_admin(user: discord.abc.Snowflake, by: Actor) -> None:
+    """Raises: NotYours."""
+    if isinstance(user, discord.Member) and user.guild_permissions.manage_guild and not by.is_operator:
+        raise NotYours("Those who manage this server cannot be banned in it. Only those who run this bot can do that.")
+
+
+# ------------------------------------------------------------------ words
+def _words(group: app_commands.Group) -> None:
+    @group.command()
+    @app_commands.describe(
+        action="What to do with the list",
+        word="The word (* stands for any letters); for test: a whole prompt; for list: a part of words",
+        rule="What happens to prompts with the word",
+        tell="Whether a refusal names the word",
+        everywhere=WHERE,
+    )
+    @app_commands.choices(rule=[Choice(name=label, value=value) for value, label in WORD_ACTIONS.items()])
+    @guarded
+    async def words(
+        interaction: discord.Interaction[Client],
+        action: Literal["list", "add", "remove", "test"] = "list",
+        word: Range[str, 0, 4000] = "",
+        rule: str = "block",
+        tell: bool | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        """Words that prompts must not have here."""
+        by = check_admin(interaction)
+        place = EVERYWHERE if everywhere else by.guild_id
+        if tell is not None:
+            await _tell(interaction, by, tell)
+        elif action == "list":
+            await _list(interaction, place, word)
+        elif not word.strip():
+            raise BadInput(f"Say which word to {action}.")
+        elif action == "test":
+            await _test(interaction, by, word)
+        else:
+            await _change(interaction, by, place, action, word, rule)
+
+
+async def _tell(interaction: Interaction, by: Actor, tell: bool) -> None:
+    moderation = interaction.client.studio.moderation
+    await moderation.set_rules(by, replace(await moderation.rules(by.guild_id), tell_word=tell))
+    await _say(interaction, f"Refusals {'name the word' if tell else 'do not name the word'} from now on.")
+
+
+async def _list(interaction: Interaction, place: int, part: str) -> None:
+    moderation = interaction.client.studio.moderation
+    listed = [*await moderation.words(place), *(await moderation.words(EVERYWHERE) if place else ())]
+    listed = [each for each in listed if plain(part) in each.word]
+    empty = "None. `/admin words action:add word:…` adds one."
+    await _show(interaction, views.listing("Blocked words", map(views.word_line, listed), empty))
+
+
+async def _test(interaction: Interaction, by: Actor, text: str) -> None:
+    moderation = interaction.client.studio.moderation
+    hits = await moderation.hits(by.guild_id, text)
+    lines = [views.word_line(hit.word) for hit in hits]
+    if moderation.forbidden(text):
+        lines.insert(0, "sexual content with minors · always refused")
+    await _show(interaction, views.listing("Rules that hit", lines, "None: this prompt is fine."))
+
+
+async def _change(interaction: Interaction, by: Actor, place: int, action: str, word: str, rule: str) -> None:
+    moderation = interaction.client.studio.moderation
+    if rule not in WORD_ACTIONS:
+        raise BadInput(f"There is no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
+    chosen: WordAction = "age" if rule == "age" else "flag" if rule == "flag" else "block"
+    if action == "add":
+        kept = await moderation.add_word(by, place, word, chosen)
+        await _say(interaction, f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[chosen]}.")
+    else:
+        await _say(interaction, f"Removed: {shown(await moderation.remove_word(by, place, word), 200)}.")
+
+
+# ------------------------------------------------------------------ channels
+def _channels(group: app_commands.Group) -> None:
+    @group.command()
+    @app_commands.describe(
+        allow="Easel may paint in this channel, and only in those allowed so far",
+        disallow="Take a channel off that list; when it is empty, Easel paints everywhere",
+        age_only="Paint in age-restricted channels only",
+        gallery="Where pictures with enough stars are posted again",
+        stars="How many stars that takes",
+        audit="Where admins' acts and appeals are posted",
+        spoiler="Post flagged pictures as spoilers in age-restricted channels, instead of withholding them",
+        clear="Forget a channel",
+    )
+    @guarded
+    async def channels(
+        interaction: discord.Interaction[Client],
+        allow: discord.TextChannel | discord.VoiceChannel | discord.ForumChannel | None = None,
+        disallow: discord.TextChannel | discord.VoiceChannel | discord.ForumChannel | None = None,
+        age_only: bool | None = None,
+        gallery: discord.TextChannel | None = None,
+        stars: Range[int, 1, 1000] | None = None,
+        audit: discord.TextChannel | None = None,
+        spoiler: bool | None = None,
+        clear: Literal["allowed", "gallery", "audit"] | None = None,
+    ) -> None:
+        """Where Easel paints, and where it posts stars and audit entries."""
+        moderation, by = interaction.client.studio.moderation, check_admin(interaction)
+        _check_server(by)
+        for channel in (gallery, audit):
+            check_postable(channel)
+        old = await moderation.rules(by.guild_id)
+        said: dict[str, Any] = {"age_only": age_only, "stars": stars, "spoiler": spoiler}
+        said |= {"gallery_channel": gallery.id if gallery else None, "audit_channel": audit.id if audit else None}
+        new = replace(_cleared(old, clear), **{name: value for name, value in said.items() if value is not None})
+        new = replace(new, allowed=_allowed(new.allowed, allow, disallow))
+        if new != old:
+            await moderation.set_rules(by, new)
+        text = views.rules_text(new, await moderation.pauses(by.guild_id))
+        await _say(interaction, f"Changed. Now:\n{text}" if new != old else text)
+
+
+def _cleared(rules: Rules, clear: str | None) -> Rules:
+    empty: dict[str | None, dict[str, Any]] = {
+        "allowed": {"allowed": frozenset()},
+        "gallery": {"gallery_channel": None},
+        "audit": {"audit_channel": None},
+    }
+    return replace(rules, **empty.get(clear, {}))
+
+
+def _allowed(
+    listed: frozenset[int], allow: discord.abc.GuildChannel | None, disallow: discord.abc.GuildChannel | None
+) -> frozenset[int]:
+    """Raises: BadInput."""
+    new = (listed | ({allow.id} if allow else set())) - ({disallow.id} if disallow else set())
+    if len(new) > MAX_CHANNELS:
+        raise BadInput(f"At most {MAX_CHANNELS} channels can be listed. Take some off, or allow Easel everywhere.")
+    return frozenset(new)
+
+
+def _check_server(by: Actor) -> None:
+    if not by.guild_id:
+        raise BadInput("Channels belong to a server. Use this in one.")
+
+
+def check_postable(channel: discord.TextChannel | None) -> None:
+    """Find out now what would fail when there is something to post. Raises: BadInput."""
+    if channel is None:
+        return
+    may = channel.permissions_for(channel.guild.me)
+    if not (may.view_channel and may.send_messages and may.attach_files):
+        raise BadInput(
+            f"I cannot post in <#{channel.id}>. Give Easel **View Channel**, **Send Messages** and **Attach Files** "
+            "there. Nothing was changed."
+        )
+
+
+# ------------------------------------------------------------------ pauses
+def _pauses(group: app_commands.Group) -> None:
+    @group.command()
+    @app_commands.describe(
+        mode="off: work · notice: work and tell · drain: take no new jobs · pause: also start none that wait",
+        sentence="What members read",
+        everywhere=WHERE,
+    )
+    @guarded
+    async def pause(
+        interaction: discord.Interaction[Client],
+        mode: Literal["off", "notice", "drain", "pause"] | None = None,
+        sentence: Range[str, 0, 500] = "",
+        everywhere: bool = False,
+    ) -> None:
+        """Stop taking jobs, or tell everybody something."""
+        moderation, by = interaction.client.studio.moderation, check_admin(interaction)
+        if mode == "notice" and not sentence.strip():
+            raise BadInput("Say what everybody is to read, as the sentence.")
+        if mode is not None:
+            place = EVERYWHERE if everywhere else by.guild_id
+            await moderation.pause(by, place, None if mode == "off" else mode, sentence)
+        lines = [views.pause_line(each) for each in await moderation.pauses(by.guild_id)]
+        await _say(interaction, "\n".join(lines) or "Easel works as usual here.")
+
+
+async def _say(interaction: Interaction, text: str) -> None:
+    await _show(interaction, layouts.notice(text))
+
+
+async def _show(interaction: Interaction, view: discord.ui.LayoutView) -> None:
+    await interaction.response.send_message(view=view, ephemeral=True)

@@ -1,0 +1,39 @@
+"""What becomes of finished pictures that a check objects to: withheld, or kept as spoilers. Knows no Discord."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.features.audit.service import EASEL, Audit
+from bot.features.moderation.service import Moderation
+from bot.jobs.files import ImageFiles
+from bot.jobs.records import Job, NewImage
+
+ALL_WITHHELD = "The safety check withheld every picture of this job. Try other words."
+
+
+async def withhold(job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...]:
+    """The pictures nobody objects to: what holds without any rules."""
+    return tuple(image for image in images if not image.flagged)
+
+
+class ImageFilter:
+    """Decides by the server's rules, removes what is withheld, and notes it."""
+
+    def __init__(self, moderation: Moderation, audit: Audit, files: ImageFiles) -> None:
+        self._moderation, self._audit, self._files = moderation, audit, files
+
+    async def sift(self, job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...]:
+        """The pictures that may be delivered; the files of the others are gone."""
+        flagged = [image for image in images if image.flagged]
+        if not flagged:
+            return tuple(images)
+        spoilers = job.aged and (await self._moderation.rules(job.guild_id)).spoiler
+        reasons = ", ".join(sorted({image.reason for image in flagged if image.reason}))
+        details = {"owner": job.user_id, "pictures": len(flagged), "reason": reasons, "prompt": job.spec.prompt}
+        action = "image.spoiler" if spoilers else "image.withheld"
+        await self._audit.record(job.guild_id, EASEL, action, f"job:{job.id}", details)
+        if spoilers:
+            return tuple(images)
+        await self._files.delete(image.file.path for image in flagged)
+        return await withhold(job, images)

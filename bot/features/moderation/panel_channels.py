@@ -1,0 +1,87 @@
+"""The panel's page for channels: where Easel paints, and where it posts stars and audit entries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import discord
+from discord.ui import TextDisplay
+
+from bot.errors import BadInput
+from bot.features.moderation.admin_commands import check_postable
+from bot.kit import modals
+from bot.kit.admin_panel import Panel
+from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
+from bot.kit.checks import check_admin
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action, SelectId
+from bot.kit.select import MAX_OPTIONS, Select, row_of
+from bot.prompt.text import quoted
+
+TAB = Tab("Channels", "#️⃣", "Where Easel paints, and where it posts stars, appeals and the audit log.")
+ALLOWED, GALLERY, AUDIT = 0, 1, 2  # numbers of the lists
+AGE_ONLY, SPOILER, STARS = 0, 1, 2  # numbers of the buttons
+
+
+def install(client: Client, panel: Panel) -> None:
+    @client.on_choice(Action.CHANNEL)
+    async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
+        ids = [int(value) for value in values]
+        if number == ALLOWED:
+            await _change(panel, interaction, allowed=frozenset(ids))
+            return
+        if ids and interaction.guild is not None:
+            channel = interaction.guild.get_channel(ids[0])
+            check_postable(channel if isinstance(channel, discord.TextChannel) else None)
+        name = "gallery_channel" if number == GALLERY else "audit_channel"
+        await _change(panel, interaction, **{name: ids[0] if ids else None})
+
+    @client.on_press(Action.CHANNEL)
+    async def pressed(interaction: Interaction, number: int) -> None:
+        by = check_admin(interaction)
+        rules = await interaction.client.studio.moderation.rules(by.guild_id)
+        if number == STARS:
+            field = line("stars", "Stars that bring a picture there", str(rules.stars), 4, needed=True)
+            await interaction.response.send_modal(ask("Gallery", Action.CHANNEL, STARS, field))
+        elif number == SPOILER:
+            await _change(panel, interaction, spoiler=not rules.spoiler)
+        else:
+            await _change(panel, interaction, age_only=not rules.age_only)
+
+    @client.on_form(Action.CHANNEL)
+    async def stars(interaction: Interaction, _number: int) -> None:
+        said = modals.answers(interaction).get("stars", "").strip()
+        if not (said.isascii() and said.isdigit() and 1 <= int(said) <= 1000):
+            raise BadInput(f"{quoted(said)} stars cannot be asked for. Use 1 to 1000.")
+        await _change(panel, interaction, stars=int(said))
+
+
+async def _change(panel: Panel, interaction: Interaction, **changes: Any) -> None:
+    by, moderation = check_admin(interaction), interaction.client.studio.moderation
+    await moderation.set_rules(by, replace(await moderation.rules(by.guild_id), **changes))
+    await panel.show(interaction, TAB, "Changed.")
+
+
+async def parts(interaction: Interaction) -> list[Any]:
+    rules = await interaction.client.studio.moderation.rules(interaction.guild_id or 0)
+    allowed = sorted(rules.allowed)
+    more = f" Of {len(allowed)} listed, {MAX_OPTIONS} are shown: use /admin channels." if len(allowed) > 25 else ""
+    return [
+        TextDisplay(f"**Where Easel paints** (nothing chosen: everywhere).{more}"),
+        _select(ALLOWED, "Everywhere", allowed[:MAX_OPTIONS], MAX_OPTIONS),
+        TextDisplay(f"**Gallery**: pictures with {rules.stars} ⭐ are posted again there"),
+        _select(GALLERY, "No gallery", [rules.gallery_channel] if rules.gallery_channel else []),
+        TextDisplay("**Audit**: what admins do, and appeals against refusals"),
+        _select(AUDIT, "No audit channel, no appeals", [rules.audit_channel] if rules.audit_channel else []),
+        buttons(
+            button(Action.CHANNEL, AGE_ONLY, "Age-restricted only", on=rules.age_only),
+            button(Action.CHANNEL, SPOILER, "Flagged as spoilers", on=rules.spoiler),
+            button(Action.CHANNEL, STARS, "Stars …"),
+        ),
+        TextDisplay("-# Flagged pictures are withheld, or posted as spoilers in age-restricted channels only."),
+    ]
+
+
+def _select(number: int, placeholder: str, now: list[int], at_most: int = 1) -> Any:
+    return row_of(Select.channel(SelectId(Action.CHANNEL, number), placeholder, now=now, at_most=at_most))

@@ -1,0 +1,54 @@
+"""The panel's page for pauses and notices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from discord.ui import TextDisplay
+
+from bot.errors import BadInput
+from bot.features.moderation import views
+from bot.features.moderation.store import PauseMode
+from bot.kit import modals
+from bot.kit.admin_panel import Panel
+from bot.kit.admin_panel_view import Tab, ask, button, buttons, text
+from bot.kit.checks import check_admin
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action
+
+TAB = Tab("Pause", "⏸️", "Stop taking jobs, or tell everybody something.")
+MODES: tuple[PauseMode, ...] = ("notice", "drain", "pause")  # by the number of their button
+GO_ON = 3
+
+
+def install(client: Client, panel: Panel) -> None:
+    @client.on_press(Action.PAUSE)
+    async def pressed(interaction: Interaction, number: int) -> None:
+        by = check_admin(interaction)
+        if number >= GO_ON:
+            await interaction.client.studio.moderation.pause(by, by.guild_id, None, "")
+            await panel.show(interaction, TAB, "Easel works as usual here.")
+            return
+        sentence = text("sentence", "What members read", needed=MODES[number] == "notice")
+        await interaction.response.send_modal(ask(MODES[number].capitalize(), Action.PAUSE, number, sentence))
+
+    @client.on_form(Action.PAUSE)
+    async def answered(interaction: Interaction, number: int) -> None:
+        by, said = check_admin(interaction), modals.answers(interaction).get("sentence", "")
+        if number >= GO_ON:
+            raise BadInput("This form is from another version of Easel.")
+        await interaction.client.studio.moderation.pause(by, by.guild_id, MODES[number], said)
+        await panel.show(interaction, TAB, "Changed.")
+
+
+async def parts(interaction: Interaction) -> list[Any]:
+    pauses = await interaction.client.studio.moderation.pauses(interaction.guild_id or 0)
+    own = any(pause.guild_id == interaction.guild_id for pause in pauses)
+    words = "\n".join(views.pause_line(pause) for pause in pauses) or "Easel works as usual here."
+    row = [button(Action.PAUSE, number, f"{mode.capitalize()} …") for number, mode in enumerate(MODES)]
+    row += [button(Action.PAUSE, GO_ON, "Go on")] if own else []
+    about = (
+        "-# **Notice** works and tells everybody · **Drain** takes no new jobs and finishes those that wait · "
+        "**Pause** takes none and starts none"
+    )
+    return [TextDisplay(words), buttons(*row), TextDisplay(about)]

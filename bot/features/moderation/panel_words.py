@@ -1,0 +1,95 @@
+"""The panel's page for blocked words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from discord.ui import TextDisplay
+
+from bot.errors import BadInput
+from bot.features.moderation import views
+from bot.features.moderation.store import EVERYWHERE, WordAction
+from bot.features.moderation.views import WORD_ACTIONS
+from bot.kit import modals
+from bot.kit.admin_panel import Panel
+from bot.kit.admin_panel_view import Tab, ask, button, buttons, line, text
+from bot.kit.checks import check_admin
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action, SelectId
+from bot.kit.select import MAX_OPTIONS, Select, row_of
+from bot.prompt.text import quoted, shown
+
+TAB = Tab("Words", "🚫", "Words that prompts must not have here.")
+ADD, TEST, TELL = 0, 1, 2  # numbers of the buttons and forms
+MOST_SHOWN = 40
+
+
+def install(client: Client, panel: Panel) -> None:
+    @client.on_press(Action.WORD)
+    async def pressed(interaction: Interaction, number: int) -> None:
+        by, moderation = check_admin(interaction), interaction.client.studio.moderation
+        if number == ADD:
+            word = line("word", "The word; * stands for any letters", "", 100, needed=True)
+            rule = line("rule", f"Rule: {', '.join(WORD_ACTIONS)}", "block", 10, needed=True)
+            await interaction.response.send_modal(ask("Add a word", Action.WORD, ADD, word, rule))
+        elif number == TEST:
+            prompt = text("prompt", "A prompt to test", "", 4000, needed=True)
+            await interaction.response.send_modal(ask("Which rule hits?", Action.WORD, TEST, prompt))
+        else:
+            rules = await moderation.rules(by.guild_id)
+            await moderation.set_rules(by, replace(rules, tell_word=not rules.tell_word))
+            await panel.show(interaction, TAB, "Changed.")
+
+    @client.on_form(Action.WORD)
+    async def answered(interaction: Interaction, number: int) -> None:
+        note = await (_add(interaction) if number == ADD else _test(interaction))
+        await panel.show(interaction, TAB, note)
+
+    @client.on_choice(Action.WORD)
+    async def remove(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
+        by, moderation = check_admin(interaction), interaction.client.studio.moderation
+        listed = {str(word.id): word.word for word in await moderation.words(by.guild_id)}
+        if values[0] not in listed:
+            raise BadInput("This word is not on the list any more.")
+        kept = await moderation.remove_word(by, by.guild_id, listed[values[0]])
+        await panel.show(interaction, TAB, f"Removed: {shown(kept, 200)}.")
+
+
+async def _add(interaction: Interaction) -> str:
+    by, said = check_admin(interaction), modals.answers(interaction)
+    rule = said.get("rule", "").strip().lower()
+    if rule not in WORD_ACTIONS:
+        raise BadInput(f"There is no rule {quoted(rule)}. Use {', '.join(WORD_ACTIONS)}.")
+    action = cast(WordAction, rule)
+    kept = await interaction.client.studio.moderation.add_word(by, by.guild_id, said.get("word", ""), action)
+    return f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[rule]}."
+
+
+async def _test(interaction: Interaction) -> str:
+    by, moderation = check_admin(interaction), interaction.client.studio.moderation
+    prompt = modals.answers(interaction).get("prompt", "")
+    lines = [views.word_line(hit.word) for hit in await moderation.hits(by.guild_id, prompt)]
+    if moderation.forbidden(prompt):
+        lines.insert(0, "sexual content with minors · always refused")
+    return f"Of {shown(prompt, 300)} hit: " + ("\n".join(lines[:10]) if lines else "no rule; this prompt is fine.")
+
+
+async def parts(interaction: Interaction) -> list[Any]:
+    moderation, guild_id = interaction.client.studio.moderation, interaction.guild_id or 0
+    own, everywhere = await moderation.words(guild_id), await moderation.words(EVERYWHERE)
+    rules = await moderation.rules(guild_id)
+    lines = [views.word_line(word)[:200] for word in (*own, *everywhere)]
+    more = [f"-# … and {len(lines) - MOST_SHOWN} more: /admin words"] if len(lines) > MOST_SHOWN else []
+    found: list[Any] = [TextDisplay("\n".join([*lines[:MOST_SHOWN], *more])[:2500] or "No word is blocked here.")]
+    if own:
+        listed = [(word.word, str(word.id)) for word in own[-MAX_OPTIONS:]]
+        found.append(row_of(Select.text(SelectId(Action.WORD, 0), listed, placeholder="Remove a word")))
+    return [
+        *found,
+        buttons(
+            button(Action.WORD, ADD, "Add …"),
+            button(Action.WORD, TEST, "Test a prompt …"),
+            button(Action.WORD, TELL, "Refusals name the word", on=rules.tell_word),
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""/privacy: exporting and deleting a member's data, and what is forgotten by itself."""

@@ -1,0 +1,119 @@
+"""One's own data: all of it as files to keep, or gone for good. Also servers that left, and what is too old.
+
+Knows no Discord.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bot.errors import NotFound
+from bot.features.privacy import personal_data
+from bot.features.privacy import store as privacy_store
+from bot.features.privacy.store import Forgotten
+from bot.features.privacy.zip_archive import Archive, Entry
+from bot.jobs.dispatcher import Dispatcher
+from bot.jobs.files import ImageFiles
+from bot.store import users
+from bot.store.clock import Clock
+from bot.store.store import Store
+
+log = logging.getLogger(__name__)
+ROWS_A_FILE = 2000
+README = """Everything that this Easel keeps about you, as of {when} (UTC, milliseconds since 1970 in the tables).
+
+data/      one JSON file for each table; jobs hold your prompts, transfers your credits (1000 = one credit)
+images/    the pictures that were painted for you, by job and number
+uploads/   the pictures that you gave
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Farewell:
+    """What was forgotten of a person."""
+
+    jobs: int
+    files: int
+
+
+class Privacy:
+    """Export and erasure."""
+
+    def __init__(self, store: Store, files: ImageFiles, dispatcher: Dispatcher, clock: Clock) -> None:
+        self._store, self._files, self._dispatcher, self._clock = store, files, dispatcher, clock
+
+    async def export(self, user_id: int, limit_bytes: int) -> Archive:
+        """Everything of a person, as ZIP files of at most `limit_bytes` each. Raises: NotFound."""
+        person = await self._store.read(users.find, user_id)
+        if person is None:
+            raise NotFound("Easel keeps nothing about you.")
+        tables = await self._store.read(personal_data.export, person, user_id)
+        return Archive(entries_of(tables, self._now()), self._files, limit_bytes)
+
+    async def forget(self, user_id: int) -> Farewell:
+        """Forget a person: jobs on their way are cancelled first, then every word, picture and file goes."""
+        active = await self._store.read(privacy_store.active_jobs, user_id)
+        for job_id in active:
+            await self._dispatcher.abort(job_id)
+            await self._store.cancel(job_id)
+            await self._dispatcher.abort(job_id)  # again: it may have been claimed in between
+        await self._dispatcher.ended(active)
+        jobs, files = await self._forget_jobs(
+            lambda: self._store.write(privacy_store.forget_jobs_of, user_id, self._now())
+        )
+        paths = await self._store.write(privacy_store.forget_person, user_id, self._now())
+        await self._files.delete(paths)
+        await self._store.erase_traces(user_id)
+        log.info("a person was forgotten: %d jobs, %d files", jobs, files + len(paths))
+        return Farewell(jobs=jobs, files=files + len(paths))
+
+    async def forget_guild(self, guild_id: int) -> None:
+        """Forget a server that left."""
+        await self._forget_jobs(lambda: self._store.write(privacy_store.forget_jobs_in, guild_id, self._now()))
+        await self._store.write(privacy_store.forget_guild, guild_id)
+
+    async def forget_before(self, before_ms: int) -> int:
+        """Forget the jobs that ended before `before_ms`; how many."""
+        jobs, _ = await self._forget_jobs(
+            lambda: self._store.write(privacy_store.forget_jobs_before, before_ms, self._now())
+        )
+        await self._store.drop_backups(before_ms)
+        return jobs
+
+    async def _forget_jobs(self, portion: Callable[[], Awaitable[Forgotten]]) -> tuple[int, int]:
+        """Forget portion after portion, files included, until none is left; how many jobs and files."""
+        jobs = files = 0
+        while (gone := await portion()).jobs:
+            await self._files.delete(gone.paths)
+            await self._files.delete_of_jobs(gone.jobs)
+            jobs, files = jobs + len(gone.jobs), files + len(gone.paths)
+        return jobs, files
+
+    def _now(self) -> int:
+        return self._clock.now_ms()
+
+
+def entries_of(tables: dict[str, list[dict[str, Any]]], now_ms: int) -> list[Entry]:
+    """The files of an export, from what `holdings.export` gave."""
+    return [Entry(name="README.txt", data=README.format(when=now_ms).encode()), *_tables(tables), *_pictures(tables)]
+
+
+def _tables(tables: dict[str, list[dict[str, Any]]]) -> Iterator[Entry]:
+    """The rows as JSON, in files that are small enough to be sent."""
+    for table, rows in tables.items():
+        for start in range(0, len(rows) or 1, ROWS_A_FILE):
+            part = f"-{start // ROWS_A_FILE + 1}" if len(rows) > ROWS_A_FILE else ""
+            text = json.dumps(rows[start : start + ROWS_A_FILE], indent=1, ensure_ascii=False)
+            yield Entry(name=f"data/{table}{part}.json", data=text.encode("utf-8", "replace"))
+
+
+def _pictures(tables: dict[str, list[dict[str, Any]]]) -> Iterator[Entry]:
+    for row in tables["image"]:
+        name = f"images/job-{row['job_id']}-{row['role']}-{row['ordinal'] + 1}.{row['mime'].rsplit('/', 1)[-1]}"
+        yield Entry(name=name, path=row["rel_path"])
+    for row in tables["input_image"]:
+        yield Entry(name=f"uploads/{row['sha256']}.png", path=row["rel_path"])

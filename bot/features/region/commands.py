@@ -1,0 +1,333 @@
+"""/inpaint, "Edit region" and Vary (Region): say which part of a picture is to be redrawn, in any of five ways."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
+
+import discord
+from discord import app_commands
+from discord.app_commands import Range
+from PIL import Image
+
+from bot.delivery import image_tools
+from bot.errors import BadInput
+from bot.features.generate import image_lookup, submission
+from bot.features.generate.image_lookup import FoundImage
+from bot.features.region import inpaint as inpainting
+from bot.features.region import masks as region_masks
+from bot.features.region import views as region_views
+from bot.features.region.store import EditorPass, NewRegion, Region
+from bot.kit import modals
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action
+from bot.kit.error_messages import shows_errors
+from bot.orders.uploads import check_size, read_layers, read_upload
+from bot.prompt.parser import Draft, parse, plain
+
+SEGMENT = "segment"  # among the engine's abilities
+SHOWN_PX = 768  # of a picture whose region is chosen
+READ_S = 1.5  # for a picture that must be seen before answering, which Discord wants within 3 s
+_shown: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+"""One redrawing of a region's cells at a time, so that the last one shows the newest choice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """The ways of marking that a command was given; at most one of them."""
+
+    mask: discord.Attachment | None
+    painted: discord.Attachment | None
+    region: str | None
+    what: str | None
+
+    @property
+    def any(self) -> bool:
+        return bool(self.mask or self.painted or self.region or self.what)
+
+    def check(self) -> None:
+        """Raises: BadInput."""
+        given = [name for name in ("mask", "painted", "region", "what") if getattr(self, name)]
+        if len(given) > 1:
+            names = " and ".join(f"`{name}`" for name in given)
+            raise BadInput(f"You gave {names}. Each of them says which part is to be redrawn: give one.")
+        for file in (self.mask, self.painted):
+            if file is not None:
+                check_size(file.size)
+
+
+def install(client: Client) -> None:
+    """Add the commands and their buttons to the client."""
+    _install_commands(client)
+    _install_presses(client)
+    _install_forms(client)
+
+
+def _install_commands(client: Client) -> None:
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @app_commands.describe(
+        prompt="What to paint there; flags such as --seed 7 work too",
+        image="The picture; its transparent part is the region when nothing else says",
+        source="Instead of an image: a message's link, or a job's number such as 12.3",
+        mask="A picture of the same size: white (or transparent) is redrawn",
+        painted="The same picture with the region scribbled over in any colour",
+        region="Where: top right, left third, centre, or x,y,width,height in percent",
+        what="What is to be replaced, such as: the hat",
+        strength="How much to change there, above 0 up to 1 (normally 0.7)",
+        private="Only you see it",
+    )
+    @shows_errors
+    async def inpaint(
+        interaction: discord.Interaction[Client],
+        prompt: str,
+        image: discord.Attachment | None = None,
+        source: str | None = None,
+        mask: discord.Attachment | None = None,
+        painted: discord.Attachment | None = None,
+        region: str | None = None,
+        what: str | None = None,
+        strength: Range[float, 0, 1] | None = None,
+        private: bool | None = None,
+    ) -> None:
+        """Redraw a part of a picture."""
+        marked = Marked(mask=mask, painted=painted, region=region, what=what)
+        marked.check()
+        parse(prompt, Draft(strength=strength))
+        hidden = await submission.wants_private(interaction, private)
+        submission.check_permissions(interaction, hidden)
+        found = await image_lookup.from_options(interaction, image, source)
+        await _inpaint(interaction, found, marked, prompt, strength, hidden)
+
+    inpaint.autocomplete("source")(image_lookup.own_pictures)
+
+    @client.tree.context_menu(name="Edit region")
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @shows_errors
+    async def edit_region(interaction: discord.Interaction[Client], message: discord.Message) -> None:
+        await _choose(interaction, await image_lookup.in_message(interaction, message))
+
+
+def _install_presses(client: Client) -> None:
+    @client.on_press(Action.REGION)
+    async def region(interaction: Interaction, image_id: int) -> None:
+        job, image = await interaction.client.studio.store.job_of_image(image_id)
+        submission.check_visible(interaction, job)
+        await _choose(interaction, FoundImage(job=job, images=(image,)))
+
+    @client.on_press(Action.WAYS)
+    async def ways(interaction: Interaction, region_id: int) -> None:
+        region = await _mine(interaction, region_id)
+        await interaction.response.defer()
+        await _show_ways(interaction, region)
+
+    @client.on_press(Action.CELLS)
+    async def cells(interaction: Interaction, region_id: int) -> None:
+        region = await _mine(interaction, region_id)
+        await interaction.response.defer()
+        if _shows_cells(interaction):
+            other = next(side for side in region_masks.SIDES if side != region.side)
+            await interaction.client.studio.choosing.divide(region_id, other, interaction.user.id)
+        await _show_cells(interaction, region_id)
+
+    @client.on_press(Action.CELL)
+    async def cell(interaction: Interaction, number: int) -> None:
+        region_id, cell = region_views.cell_of(number)
+        await _mine(interaction, region_id)
+        await interaction.response.defer()
+        await interaction.client.studio.choosing.press(region_id, cell, interaction.user.id)
+        await _show_cells(interaction, region_id)
+
+    @client.on_press(Action.CELLS_DONE)
+    async def cells_done(interaction: Interaction, region_id: int) -> None:
+        region = await _mine(interaction, region_id)
+        region_masks.from_cells(region.cells, region.side, (15, 15))  # the same sentences, before the form
+        await interaction.response.send_modal(region_views.cells_form(region))
+
+    @client.on_press(Action.PAINTED)
+    async def painted(interaction: Interaction, region_id: int) -> None:
+        await interaction.response.send_modal(region_views.painted_form(await _mine(interaction, region_id)))
+
+    @client.on_press(Action.WORDS)
+    async def words(interaction: Interaction, region_id: int) -> None:
+        region = await _mine(interaction, region_id)
+        await interaction.response.send_modal(region_views.words_form(region, _can_segment(interaction)))
+
+
+def _install_forms(client: Client) -> None:
+    @client.on_form(Action.CELLS_DONE)
+    async def cells_done(interaction: Interaction, region_id: int) -> None:
+        region = await _begun(interaction, region_id)
+        mask = await asyncio.to_thread(region_masks.from_cells, region.cells, region.side, region.size)
+        await _place(interaction, region, mask, modals.answers(interaction).get("prompt", ""))
+
+    @client.on_form(Action.PAINTED)
+    async def painted(interaction: Interaction, region_id: int) -> None:
+        files = modals.files(interaction)
+        if not files:
+            raise BadInput("Upload the picture with the part scribbled over, in any colour.")
+        check_size(files[0].size)
+        region = await _begun(interaction, region_id)
+        original = await inpainting.picture(interaction.client, region)
+        mask = await asyncio.to_thread(_from_painted, await files[0].read(), original)
+        await _place(interaction, region, mask, modals.answers(interaction).get("prompt", ""))
+
+    @client.on_form(Action.WORDS)
+    async def words(interaction: Interaction, region_id: int) -> None:
+        said = modals.answers(interaction)
+        region = await _begun(interaction, region_id)
+        mask = await _from_text(interaction, region, said.get("where", ""))
+        await _place(interaction, region, mask, said.get("prompt", ""))
+
+
+# ---------------------------------------------------------------- from a command
+async def _inpaint(
+    interaction: Interaction, found: FoundImage, marked: Marked, line: str, strength: float | None, private: bool
+) -> None:
+    """With a region: queue the job. Without one: ask for it, on a message only its person sees."""
+    hole = None if marked.any else await _hole(found)
+    asks = not marked.any and hole is None
+    private = private or (found.job is not None and found.job.private)
+    await submission.acknowledge(interaction, private=private or asks)
+    new = await _new(interaction, found, line, private)
+    if asks:
+        kept = replace(new, prompt=line if strength is None else f"{line} --strength {strength:g}")
+        await _show_ways(interaction, await interaction.client.studio.choosing.begin(kept))
+        return
+    mask = region_masks.checked(hole) if hole else await _mask(interaction, new, marked)
+    await _place(interaction, new, mask, line, strength)
+
+
+async def _mask(interaction: Interaction, new: NewRegion, marked: Marked) -> Image.Image:
+    """What a command's options mark. Raises: BadInput, InvalidRequest."""
+    size = new.width, new.height
+    if marked.mask is not None:
+        return await asyncio.to_thread(_from_file, await marked.mask.read(), size)
+    if marked.region:
+        return await asyncio.to_thread(region_masks.from_words, marked.region, size)
+    original = await inpainting.picture(interaction.client, new)
+    if marked.painted is not None:
+        return await asyncio.to_thread(_from_painted, await marked.painted.read(), original)
+    return region_masks.checked(await interaction.client.studio.backend.segment(original, marked.what or ""))
+
+
+def _from_file(data: bytes, size: region_masks.Size) -> Image.Image:
+    return region_masks.from_file(read_layers(data), size)
+
+
+def _from_painted(data: bytes, original: Image.Image) -> Image.Image:
+    return region_masks.from_painted(original, read_upload(data))
+
+
+async def _hole(found: FoundImage) -> Image.Image | None:
+    """The transparent part of an attached picture; None when it has none, or when it takes too long to come."""
+    attachment = found.attachment
+    if attachment is None or attachment.content_type not in ("image/png", "image/webp"):
+        return None
+    try:
+        async with asyncio.timeout(READ_S):
+            data = await attachment.read()
+    except TimeoutError:
+        return None
+    return await asyncio.to_thread(lambda: region_masks.hole(read_layers(data)))
+
+
+# ---------------------------------------------------------------- choosing
+async def _choose(interaction: Interaction, found: FoundImage) -> None:
+    """Show the ways of choosing a region of a picture, to the person who asked only."""
+    _ = found.image  # a whole grid is refused before anything is shown
+    await submission.acknowledge(interaction, private=True)
+    prompt = plain(found.job.spec.prompt) if found.job else ""
+    private = (found.job is not None and found.job.private) or await submission.wants_private(interaction, None)
+    new = await _new(interaction, found, prompt, private)
+    await _show_ways(interaction, await interaction.client.studio.choosing.begin(new))
+
+
+async def _new(interaction: Interaction, found: FoundImage, line: str, private: bool) -> NewRegion:
+    """The picture, kept, with who wants to change it and where. Raises: NotFound, BadInput."""
+    named = found.attachment or (found.image.id if found.image else 0)
+    source, (width, height) = await submission.stored_input(interaction, named)
+    return NewRegion(
+        user_id=interaction.user.id,
+        guild_id=interaction.guild_id or 0,
+        channel_id=interaction.channel_id or 0,
+        source=source,
+        width=width,
+        height=height,
+        parent_image_id=found.image.id if found.image else None,
+        prompt=line[: region_views.PROMPT_MAX],
+        private=private,
+    )
+
+
+async def _show_ways(interaction: Interaction, region: Region) -> None:
+    new = EditorPass(
+        region=region,
+        interaction_id=interaction.id,
+        application_id=interaction.application_id,
+        reply_token=interaction.token if region.private else None,
+        message_id=interaction.extras.get("message_id") or (interaction.message.id if interaction.message else None),
+    )
+    link = await interaction.client.studio.choosing.link(new)
+    picture = await inpainting.picture(interaction.client, region)
+    file = await asyncio.to_thread(lambda: _webp(image_tools.within(picture, SHOWN_PX), f"region-{region.id}"))
+    await interaction.edit_original_response(view=region_views.ways(region, file.filename, link), attachments=[file])
+
+
+async def _show_cells(interaction: Interaction, region_id: int) -> None:
+    lock = _shown.setdefault(region_id, asyncio.Lock())
+    async with lock:
+        region = await _mine(interaction, region_id)
+        picture = await inpainting.picture(interaction.client, region)
+        sheet = await asyncio.to_thread(region_masks.with_cells, picture, region.side, region.cells)
+        name = f"cells-{region.id}-{region.side}-{sum(1 << cell for cell in region.cells)}"
+        file = await asyncio.to_thread(_webp, sheet, name)
+        await interaction.edit_original_response(view=region_views.cells(region, file.filename), attachments=[file])
+
+
+async def _mine(interaction: Interaction, region_id: int) -> Region:
+    """Raises: NotFound, NotYours."""
+    return await interaction.client.studio.choosing.get(region_id, interaction.user.id)
+
+
+def _shows_cells(interaction: Interaction) -> bool:
+    """Whether the message with the button shows cells already."""
+    presses = image_lookup.presses(interaction.message.components) if interaction.message else ()
+    return any(press.action is Action.CELL for press in presses)
+
+
+def _webp(image: Image.Image, name: str) -> discord.File:
+    return discord.File(io.BytesIO(image_tools.webp(image)), filename=f"{name}.webp")
+
+
+# ---------------------------------------------------------------- from a form
+async def _begun(interaction: Interaction, region_id: int) -> Region:
+    """The region of a form, acknowledged where its result will be shown. Raises: NotFound, NotYours."""
+    region = await _mine(interaction, region_id)
+    submission.check_permissions(interaction, region.private)
+    await submission.acknowledge(interaction, private=region.private)
+    return region
+
+
+async def _from_text(interaction: Interaction, region: Region, text: str) -> Image.Image:
+    """A place in words; or a thing that the engine looks for, where it can. Raises: BadInput, InvalidRequest."""
+    try:
+        return region_masks.from_words(text, region.size)
+    except BadInput:
+        if not _can_segment(interaction) or "," in text:
+            raise
+    picture = await inpainting.picture(interaction.client, region)
+    return region_masks.checked(await interaction.client.studio.backend.segment(picture, text))
+
+
+def _can_segment(interaction: Interaction) -> bool:
+    return SEGMENT in interaction.client.studio.backend.abilities()
+
+
+async def _place(
+    interaction: Interaction, region: NewRegion, mask: Image.Image, line: str, strength: float | None = None
+) -> None:
+    order = await inpainting.order(interaction.client, submission.actor_of(interaction), region, mask, line, strength)
+    await submission.submit_or_confirm(interaction, order)

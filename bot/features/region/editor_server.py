@@ -1,0 +1,184 @@
+"""The mask editor's web server: a page, its picture, and one mask back. Knows neither Discord nor the database.
+
+Whoever holds a link's token may use it, and nobody else learns anything: every failure is the same page, a 404.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import resources
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from bot.errors import UserError
+from engine.api.errors import EngineError
+
+log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+MAX_BODY = 4 * 2**20  # a mask of two colours has a few hundred KiB
+MAX_PROMPT_CHARS = 4_000
+SENT = "Go back to Discord: your picture appears there. You can close this page."
+TOO_LARGE = "The mask is too large to be sent. Mark less fine detail."
+FILES = {"editor.css": "text/css", "editor.js": "text/javascript"}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",  # the address is the secret
+    "Server": "Easel",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+class PriceChanged(UserError):
+    """The job costs more than one expects; it is started when it is asked for again."""
+
+    code = "costly"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditorPage:
+    """What the page begins with."""
+
+    prompt: str
+
+
+class EditorService(Protocol):
+    """What happens behind the page. Each method gives None for a token that is unknown, used or too old."""
+
+    async def open(self, token: str) -> EditorPage | None: ...
+
+    async def picture(self, token: str) -> bytes | None:
+        """The picture to be marked, as WebP."""
+        ...
+
+    async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
+        """Use the token for a job; `agreed` to its price, if it is dear.
+
+        Raises: Costly, UserError, EngineError; the token is good again then.
+        """
+        ...
+
+
+class EditorServer:
+    """Listens on `host` and `port` (0 = any). `address` is where browsers find it, or "auto" for just there."""
+
+    def __init__(self, desk: EditorService, *, host: str, port: int, address: str) -> None:
+        self._desk, self._host, self._port, self._address = desk, host, port, address.rstrip("/")
+        self._runner: web.AppRunner | None = None
+        self._base = "/mask/"
+
+    async def start(self) -> str:
+        """Begin to listen; the address of the editor. Raises: UserError when the port is taken."""
+        self._runner = web.AppRunner(self._app(), access_log=None, keepalive_timeout=15.0, shutdown_timeout=5.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise UserError(
+                f"The mask editor cannot listen on {self._host}:{self._port} ({error.strerror}). Set EASEL_WEB_PORT to "
+                "a free port, or leave EASEL_WEB_ADDRESS empty."
+            ) from None
+        if self._address == "auto":
+            port = self._runner.addresses[0][1]
+            return f"http://{self._host}:{port}"
+        self._base = f"{urlsplit(self._address).path}/mask/"
+        return self._address
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[self._same_for_all])
+        app.router.add_get("/mask/static/{name}", self._static)
+        app.router.add_get("/mask/{token}", self._page)
+        app.router.add_post("/mask/{token}", self._send)
+        app.router.add_get("/mask/{token}/picture", self._picture)
+        app.on_response_prepare.append(_protect)
+        return app
+
+    @web.middleware
+    async def _same_for_all(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Whatever fails looks alike from outside."""
+        try:
+            return await handler(request)
+        except web.HTTPException:
+            pass
+        except Exception:  # the outer edge: aiohttp would answer 500, which tells more than nothing
+            log.exception("the mask editor failed")
+        return self._html("gone.html", status=404)
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        if name not in FILES:
+            raise web.HTTPNotFound
+        headers = {"Cache-Control": "public, max-age=300"}
+        return web.Response(text=_file(name), content_type=FILES[name], charset="utf-8", headers=headers)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        sheet = await self._desk.open(request.match_info["token"])
+        if sheet is None:
+            raise web.HTTPNotFound
+        return self._html("editor.html", prompt=sheet.prompt)
+
+    async def _picture(self, request: web.Request) -> web.StreamResponse:
+        data = await self._desk.picture(request.match_info["token"])
+        if data is None:
+            raise web.HTTPNotFound
+        return web.Response(body=data, content_type="image/webp")
+
+    async def _send(self, request: web.Request) -> web.StreamResponse:
+        token = request.match_info["token"]
+        if await self._desk.open(token) is None:  # before a body is read
+            raise web.HTTPNotFound
+        try:
+            mask, prompt, agreed = await _fields(request)
+            if await self._desk.send(token, mask, prompt, agreed=agreed) is None:
+                raise web.HTTPNotFound
+        except web.HTTPRequestEntityTooLarge:
+            return _said(TOO_LARGE, 422)
+        except PriceChanged as question:
+            return _said(str(question), 409)
+        except (UserError, EngineError) as refusal:
+            return _said(str(refusal), 422)
+        return _said(SENT, 200)
+
+    def _html(self, name: str, *, prompt: str = "", status: int = 200) -> web.Response:
+        values = {"prompt": html.escape(prompt), "base": html.escape(self._base)}
+        text = re.sub(r"\{(prompt|base)\}", lambda found: values[found[1]], _file(name))
+        return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
+
+
+async def _fields(request: web.Request) -> tuple[bytes, str, bool]:
+    """Mask, prompt, and whether the price was agreed to. Raises: HTTPBadRequest, HTTPRequestEntityTooLarge."""
+    form = await request.post()
+    mask, prompt = form.get("mask"), form.get("prompt")
+    if not isinstance(mask, web.FileField) or not isinstance(prompt, str) or len(prompt) > MAX_PROMPT_CHARS:
+        raise web.HTTPBadRequest
+    return mask.file.read(), prompt, form.get("agreed") == "yes"
+
+
+async def _protect(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _said(text: str, status: int) -> web.Response:
+    return web.Response(text=json.dumps({"said": text}), content_type="application/json", status=status)
+
+
+def _file(name: str) -> str:
+    return (resources.files("bot.features.region") / "static" / name).read_text(encoding="utf-8")

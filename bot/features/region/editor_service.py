@@ -1,0 +1,137 @@
+"""What happens behind the mask editor's page: its picture, and the job that a mask becomes in Discord."""
+
+from __future__ import annotations
+
+import asyncio
+
+import discord
+
+from bot.delivery import image_tools, layouts
+from bot.errors import BadInput, MissingPermission, NotFound
+from bot.features.generate import submission
+from bot.features.region import inpaint as inpainting
+from bot.features.region import masks as region_masks
+from bot.features.region.editor_server import EditorPage, PriceChanged
+from bot.features.region.store import EditorPass, Region
+from bot.jobs.records import NewJob
+from bot.kit.client import Client
+from bot.orders.actor import Actor
+from bot.orders.uploads import check_size, read_layers
+
+SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
+NOBODY = discord.AllowedMentions.none()
+ONE_JOB = "The editor paints one job. Take out the choices in braces and --repeat."
+
+
+class DiscordEditorService:
+    """The desk of one bot; see `bot.features.region.editor_server.Desk`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def open(self, token: str) -> EditorPage | None:
+        found = await self._client.studio.choosing.look(token)
+        return EditorPage(prompt=found.region.prompt) if found else None
+
+    async def picture(self, token: str) -> bytes | None:
+        found = await self._client.studio.choosing.look(token)
+        if found is None:
+            return None
+        picture = await inpainting.picture(self._client, found.region)
+        return await asyncio.to_thread(lambda: image_tools.webp(image_tools.within(picture, SHOWN_PX)))
+
+    async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
+        choosing = self._client.studio.choosing
+        found = await choosing.use(token)
+        if found is None:
+            return None
+        try:
+            await self._start(found, mask, prompt, agreed)
+        except BaseException:
+            await choosing.give_back(token)
+            raise
+        await choosing.finish(token)
+        return True
+
+    async def _start(self, found: EditorPass, data: bytes, line: str, agreed: bool) -> None:
+        """Queue the job and show it in its channel. Raises: UserError, EngineError; nothing was queued then."""
+        region = found.region
+        asker = await actor_of(self._client, region)
+        check_size(len(data))
+        mask = await asyncio.to_thread(lambda: region_masks.from_editor(read_layers(data), region.size))
+        order = await inpainting.order(self._client, asker, region, mask, line, None)
+        if len(order.specs) > 1:
+            raise BadInput(ONE_JOB)
+        spec = order.specs[0]
+        price = submission.price_mc(self._client, spec)
+        if price > submission.UNASKED_MC and not agreed:
+            raise PriceChanged(f"This costs {layouts.credits_text(price)}. Press Paint once more to agree.")
+        await self._client.studio.moderation.check(asker, [spec.prompt], [spec.negative_prompt])
+        message = None if region.private else await self._message(region)
+        try:
+            await self._submit(asker, found, order, message)
+        except BaseException:
+            if message is not None:
+                await message.delete()
+            raise
+
+    async def _submit(
+        self, asker: Actor, found: EditorPass, order: submission.Order, message: discord.Message | None
+    ) -> None:
+        region, studio = found.region, self._client.studio
+        job = await studio.jobs.submit(
+            NewJob(
+                interaction_id=found.interaction_id,  # nothing else was queued by the message that held the link
+                guild_id=region.guild_id,
+                channel_id=region.channel_id,
+                user_id=region.user_id,
+                kind=order.kind,
+                spec=order.specs[0],
+                price_mc=submission.price_mc(self._client, order.specs[0]),
+                application_id=found.application_id,
+                reply_token=found.reply_token or "",
+                parent_image_id=order.parent,
+                private=order.private,
+                message_id=message.id if message else found.message_id,
+                aged=asker.nsfw,
+            ),
+            await studio.quotas.terms(asker),
+        )
+        await self._client.delivery.announce(job, await studio.store.position(job.id) or 0)
+
+    async def _message(self, region: Region) -> discord.Message:
+        """The message that will show the job; there is no interaction to answer."""
+        channel = self._client.get_partial_messageable(region.channel_id)
+        try:
+            return await channel.send(view=layouts.notice("In the queue …"), allowed_mentions=NOBODY)
+        except (discord.Forbidden, discord.NotFound):
+            raise MissingPermission(
+                "I cannot post in that channel any more. Ask an admin, or use another one."
+            ) from None
+
+
+async def actor_of(client: Client, region: Region) -> Actor:
+    """Who sends a mask, as they are now: the link may be an hour old. Raises: NotFound, MissingPermission."""
+    operator = region.user_id in client.studio.settings.operators
+    if not region.guild_id:
+        return Actor(user_id=region.user_id, guild_id=0, channel_id=region.channel_id, is_operator=operator)
+    guild = client.get_guild(region.guild_id)
+    if guild is None:
+        raise NotFound("Easel is not in that server any more.")
+    try:
+        member = await guild.fetch_member(region.user_id)
+        channel = guild.get_channel_or_thread(region.channel_id) or await guild.fetch_channel(region.channel_id)
+    except discord.NotFound:
+        raise NotFound("You or the channel are not in that server any more.") from None
+    except discord.Forbidden:
+        raise MissingPermission("I cannot see that channel any more. Ask an admin, or use another one.") from None
+    return Actor(
+        user_id=region.user_id,
+        guild_id=region.guild_id,
+        channel_id=region.channel_id,
+        role_ids=frozenset(role.id for role in member.roles),
+        is_admin=channel.permissions_for(member).manage_guild,
+        is_operator=operator,
+        nsfw=isinstance(channel, submission.AGE_RESTRICTED) and channel.is_nsfw(),
+        parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
+    )

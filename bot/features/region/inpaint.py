@@ -1,0 +1,64 @@
+"""From a chosen region to the job that redraws it; what commands, forms and the browser's editor share."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from dataclasses import replace
+
+from PIL import Image
+
+from bot.errors import NotFound
+from bot.features.generate import submission
+from bot.features.region import masks as region_masks
+from bot.features.region.store import NewRegion
+from bot.kit.client import Client
+from bot.orders import drafts
+from bot.orders.actor import Actor
+from bot.prompt.parser import Draft, parse
+from bot.prompt.spec import InpaintEdit
+
+
+async def order(
+    client: Client, asker: Actor, region: NewRegion, mask: Image.Image, line: str, strength: float | None
+) -> submission.Order:
+    """What is to be queued: the masked part of a stored picture, painted as a prompt line says. Raises: UserError."""
+    options = replace(await _kept(client, region), strength=strength)
+    asked = await client.studio.wishes.style_only(parse(line, options), region.guild_id)
+    info = drafts.find_model(client.studio.backend.models(), asked[0].model)
+    manner = await asyncio.to_thread(region_masks.manner, mask, info.width * info.height)
+    box = mask.getbbox()
+    assert box is not None, "a checked mask holds something"
+    edit = InpaintEdit(
+        mask=await client.studio.jobs.store_input(mask, region.user_id),
+        box=box,
+        fill=manner.fill,
+        only_masked=manner.only_masked,
+        feather_px=manner.feather_px,
+        padding_px=manner.padding_px,
+    )
+    specs = await submission.resolve_all(client, asker, asked, region.source, (region.width, region.height), edit)
+    return submission.Order(specs=specs, kind="inpaint", parent=region.parent_image_id, private=region.private)
+
+
+async def picture(client: Client, region: NewRegion) -> Image.Image:
+    """The picture whose region is chosen. Raises: NotFound."""
+    studio = client.studio
+    data = await studio.files.read((await studio.store.input_image(region.source)).file.path)
+    return await asyncio.to_thread(_opened, data)
+
+
+async def _kept(client: Client, region: NewRegion) -> Draft:
+    """What a picture of ours was made with stays, unless the line says otherwise."""
+    if region.parent_image_id is None:
+        return Draft()
+    try:
+        job, _ = await client.studio.store.job_of_image(region.parent_image_id)
+    except NotFound:  # deleted in the meantime; its copy is still ours
+        return Draft()
+    return Draft(model=job.spec.model, negative_prompt=job.spec.negative_prompt or None)
+
+
+def _opened(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:  # we wrote it ourselves
+        return image.convert("RGB")

@@ -1,0 +1,1 @@
+"""/settings, /style, /models and a server's defaults."""

@@ -1,0 +1,77 @@
+"""/models: what each model is, what it can do, and under which licence."""
+
+from __future__ import annotations
+
+from discord import app_commands
+
+from bot.delivery import layouts
+from bot.features.settings import store as preference_store
+from bot.features.settings.store import ModelNote
+from bot.kit.client import Client, Interaction
+from bot.kit.error_messages import shows_errors
+from bot.prompt.text import shown
+from engine.api.types import ModelInfo
+
+MOST_CHARS = 3600  # of one message's 4,000
+KNOWN = {
+    layouts.MINI: ModelNote(
+        licence="MIT, as Easel",
+        about="A small model that comes with Easel: simple pictures of a small world of words; see /help.",
+    )
+}
+TASKS = {
+    "txt2img": "words",
+    "img2img": "repaint",
+    "inpaint": "region",
+    "outpaint": "outpaint",
+    "upscale": "upscale",
+    "blend": "blend",
+    "control": "control",
+}
+
+
+def install(client: Client) -> None:
+    """Add the command to the client."""
+
+    @client.tree.command()
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
+    @shows_errors
+    async def models(interaction: Interaction) -> None:
+        """The models here: what each can do, its limits and its licence."""
+        studio = interaction.client.studio
+        notes = KNOWN | await studio.store.read(preference_store.model_notes)
+        described = [_described(info, notes.get(info.key, ModelNote())) for info in studio.backend.models()]
+        await interaction.response.send_message(view=layouts.notice(_fitting(described)), ephemeral=True)
+
+
+def _described(info: ModelInfo, note: ModelNote) -> str:
+    tasks = ", ".join(TASKS.get(task, task) for task in sorted(info.tasks, key=_place))
+    lines = [
+        f"**{info.key}** · {info.family}",
+        shown(note.about, 500) if note.about else "",
+        f"Licence: {shown(note.licence, 200) if note.licence else 'not stated by whoever runs this bot'}",
+        f"-# {info.width}x{info.height}, {info.num_inference_steps} steps, guidance {info.guidance_scale:g}, "
+        f"{info.scheduler} · up to {info.max_pixels:,} pixels, sides in steps of {info.multiple_px}",
+        f"-# Can do: {tasks}" + ("" if info.weighted_prompts else " · does not know weights such as (word:1.3)"),
+        _named("LoRAs, as <lora:name:0.8> in the prompt", info.loras),
+        _named("Words it was taught", info.embeddings),
+        _named("ControlNets, as kind in **/control**", info.controlnets),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _named(label: str, names: tuple[str, ...]) -> str:
+    return f"-# {label}: {shown(', '.join(names), 500)}" if names else ""
+
+
+def _place(task: str) -> int:
+    return list(TASKS).index(task) if task in TASKS else len(TASKS)
+
+
+def _fitting(described: list[str]) -> str:
+    text = "## Models\nChoose one with the option `model` of **/imagine**, `--model`, or for good in **/settings**."
+    for number, each in enumerate(described):
+        if len(text) + len(each) > MOST_CHARS:
+            return f"{text}\n\n… and {len(described) - number} more."
+        text += f"\n\n{each}"
+    return text

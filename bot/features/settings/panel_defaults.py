@@ -1,0 +1,102 @@
+"""The panel's page for what /imagine does here by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from discord.ui import TextDisplay
+
+from bot.errors import BadInput
+from bot.features.settings.default_views import OWN, described
+from bot.features.settings.store import ServerDefaults
+from bot.features.settings.views import AS_IT_IS, SHAPES
+from bot.features.stats.admin_commands import change_defaults
+from bot.kit import modals
+from bot.kit.admin_panel import Panel
+from bot.kit.admin_panel_view import Tab, ask, button, buttons, line, text
+from bot.kit.checks import check_admin
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action, SelectId
+from bot.kit.select import Select, row_of
+from bot.prompt.text import quoted
+
+TAB = Tab("Defaults", "🎨", "What /imagine does here with what was not said.")
+MODEL, SHAPE, STYLES = 0, 1, 2  # numbers of the lists
+MAX_STYLES_SET = 5
+
+
+def install(client: Client, panel: Panel) -> None:
+    @client.on_choice(Action.DEFAULT)
+    async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
+        if number == STYLES:
+            await _change(panel, interaction, {"styles": tuple(value for value in values if value != AS_IT_IS)})
+        else:
+            value = None if values[0] == AS_IT_IS else values[0]
+            await _change(panel, interaction, {"model" if number == MODEL else "shape": value})
+
+    @client.on_press(Action.DEFAULT)
+    async def edit(interaction: Interaction, _number: int) -> None:
+        check_admin(interaction)
+        now = await interaction.client.studio.wishes.defaults(interaction.guild_id or 0)
+        await interaction.response.send_modal(_form(now))
+
+    @client.on_form(Action.DEFAULT)
+    async def edited(interaction: Interaction, _number: int) -> None:
+        said = modals.answers(interaction)
+        changes = {
+            "steps": _number_of(said.get("steps", ""), "steps", int),
+            "guidance": _number_of(said.get("guidance", ""), "guidance", float),
+            "scheduler": said.get("scheduler", "").strip() or None,
+            "negative": said.get("negative", "").strip(),
+        }
+        await _change(panel, interaction, changes)
+
+
+async def _change(panel: Panel, interaction: Interaction, changes: dict[str, Any]) -> None:
+    await change_defaults(interaction, changes)
+    await panel.show(interaction, TAB, "Changed.")
+
+
+def _form(now: ServerDefaults) -> modals.Form:
+    return ask(
+        "Defaults of this server",
+        Action.DEFAULT,
+        0,
+        line("steps", "Steps", str(now.steps or ""), 3, hint=OWN),
+        line("guidance", "Guidance", "" if now.guidance is None else f"{now.guidance:g}", 6, hint=OWN),
+        line("scheduler", "Scheduler", now.scheduler or "", 80, hint=OWN),
+        text("negative", "What every picture leaves out", now.negative, 1000),
+    )
+
+
+def _number_of(said: str, name: str, kind: type[int] | type[float]) -> Any:
+    """A number of the form; None when it was left empty. Raises: BadInput."""
+    plain = said.strip()
+    if not plain:
+        return None
+    if not (plain.isascii() and plain.replace(".", "", kind is float).isdigit()):
+        raise BadInput(f"The {name} cannot be {quoted(said)}. Write a number, or leave it empty.")
+    return kind(plain)
+
+
+async def parts(interaction: Interaction) -> list[Any]:
+    studio, guild_id = interaction.client.studio, interaction.guild_id or 0
+    now, styles = await studio.wishes.defaults(guild_id), await studio.wishes.styles(guild_id)
+    models = [info.key for info in studio.backend.models()]
+    found = [
+        TextDisplay(described(now).split("\n", 1)[1]),
+        _list(MODEL, "Model", models, now.model),
+        _list(SHAPE, "Size", SHAPES, now.shape),
+    ]
+    if styles:
+        listed = [(f"Style: {style.name}", style.name) for style in styles]
+        choice = SelectId(Action.DEFAULT, STYLES)
+        select = Select.text(choice, listed, now=now.styles, placeholder="No style", at_most=MAX_STYLES_SET)
+        found.append(row_of(select))
+    return [*found, buttons(button(Action.DEFAULT, 0, "Steps, guidance, scheduler, negative …"))]
+
+
+def _list(number: int, name: str, options: Any, now: str | None) -> Any:
+    kept = [now] if now and now not in options else []
+    labelled = [(f"{name}: as it comes", AS_IT_IS), *((f"{name}: {value}", value) for value in (*options, *kept))]
+    return row_of(Select.text(SelectId(Action.DEFAULT, number), labelled, now=(now or AS_IT_IS,)))

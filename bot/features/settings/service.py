@@ -1,0 +1,173 @@
+"""What members and servers have set, and laying it under what somebody asks for. Knows no Discord."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bot.errors import BadInput
+from bot.features.settings import store as preference_store
+from bot.features.settings.store import Preferences, ServerDefaults, Style
+from bot.features.settings.styles import MAX_STYLES, find_styles, read_names
+from bot.orders import drafts
+from bot.prompt import flags
+from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
+from bot.prompt.text import is_blank, visible
+from bot.store.clock import Clock
+from bot.store.store import Store
+from engine.api.types import ModelInfo
+
+MAX_SUFFIX_CHARS = 300
+
+
+class PreferenceService:
+    """Settings of members (they hold in every server) and defaults of servers. `models`: those one may name."""
+
+    def __init__(self, store: Store, clock: Clock, models: Callable[[], Sequence[ModelInfo]]) -> None:
+        self._store, self._clock, self._models = store, clock, models
+        self.quiet: set[int] = set()  # who wants no pictures while painting; looked at for every preview
+
+    async def load(self) -> None:
+        """Read what is looked at too often for the database."""
+        self.quiet.update(await self._store.read(preference_store.without_previews))
+
+    async def preferences(self, user_id: int) -> Preferences:
+        return await self._store.read(preference_store.preferences, user_id)
+
+    async def prefer(self, user_id: int, guild_id: int, **changes: Any) -> Preferences:
+        """Change some of a member's settings. Raises: BadInput."""
+        wanted = replace(await self.preferences(user_id), **changes)
+        wanted = replace(wanted, suffix=_suffix(wanted.suffix))
+        _check_shape(wanted.shape)
+        if wanted.model is not None:
+            drafts.find_model(self._models(), wanted.model)
+        await self._store.write(preference_store.prefer, user_id, guild_id, wanted, self._clock.now_ms())
+        self.quiet.discard(user_id) if wanted.previews else self.quiet.add(user_id)
+        return wanted
+
+    def forget(self, user_id: int) -> None:
+        """Somebody's settings were deleted."""
+        self.quiet.discard(user_id)
+
+    async def defaults(self, guild_id: int) -> ServerDefaults:
+        return await self._store.read(preference_store.defaults, guild_id)
+
+    async def set_defaults(self, guild_id: int, **changes: Any) -> ServerDefaults:
+        """Change some of a server's defaults. Raises: BadInput."""
+        wanted = replace(await self.defaults(guild_id), **changes)
+        known = await self.styles(guild_id)
+        find_styles(known, wanted.styles)
+        _check_shape(wanted.shape)
+        drafts.check_defaults(wanted.model, wanted.steps, wanted.guidance, wanted.scheduler, self._models())
+        await self._store.write(preference_store.set_defaults, guild_id, wanted, self._clock.now_ms())
+        return wanted
+
+    async def styles(self, guild_id: int) -> list[Style]:
+        return await self._store.read(preference_store.styles, guild_id)
+
+    async def save_style(self, guild_id: int, style: Style) -> bool:
+        """Keep a style under its name; whether it is new. Raises: BadInput."""
+        known = await self.styles(guild_id)
+        if len(known) >= MAX_STYLES and style.name not in {each.name for each in known}:
+            raise BadInput(f"This server has {MAX_STYLES} styles, which is the limit. Remove one first.")
+        return await self._store.write(preference_store.save_style, guild_id, style, self._clock.now_ms())
+
+    async def drop_style(self, guild_id: int, name: str) -> None:
+        """Forget a style. Raises: BadInput."""
+        find_styles(await self.styles(guild_id), read_names(name))
+        await self._store.write(preference_store.drop_style, guild_id, name)
+
+    async def dress(
+        self, asked: Sequence[Draft], user_id: int, guild_id: int, *, from_picture: bool = False
+    ) -> list[Draft]:
+        """Drafts with what their person and server set laid under them; what was said wins.
+
+        `from_picture`: the size then follows the picture, not the settings. Raises: BadInput.
+        """
+        known = await self.styles(guild_id)
+        mine, theirs = await self.preferences(user_id), await self.defaults(guild_id)
+        task = "img2img" if from_picture else "txt2img"
+        keys = tuple(info.key for info in self._models() if task in info.tasks)
+        return [
+            apply_styles(with_settings(draft, mine, theirs, keys, from_picture=from_picture), known)
+            if not draft.plain
+            else apply_styles(draft, known)
+            for draft in asked
+        ]
+
+    async def style_only(self, asked: Sequence[Draft], guild_id: int) -> list[Draft]:
+        """Drafts with the styles they name and nothing else: for forms that were filled in. Raises: BadInput."""
+        known = await self.styles(guild_id)
+        return [apply_styles(draft, known) for draft in asked]
+
+    async def changes_something(self, user_id: int, guild_id: int) -> bool:
+        """Whether a line of this person here means something else than it says."""
+        mine = await self.preferences(user_id)
+        return bool(mine.model or mine.shape or mine.suffix) or await self.defaults(guild_id) != ServerDefaults()
+
+
+def with_settings(
+    draft: Draft, mine: Preferences, theirs: ServerDefaults, models: Sequence[str], *, from_picture: bool = False
+) -> Draft:
+    """A draft with a member's settings and then a server's defaults laid under it. Pure.
+
+    Settings that name a model which is gone are passed over. A server's steps, guidance and scheduler are meant for
+    its default model, so they hold for that one only.
+    """
+    model = draft.model or _first((mine.model, theirs.model), models)
+    own = theirs.model if theirs.model in models else (models[0] if models else None)
+    if (model or own) == own:
+        draft = replace(
+            draft,
+            steps=theirs.steps if draft.steps is None else draft.steps,
+            guidance=theirs.guidance if draft.guidance is None else draft.guidance,
+            scheduler=theirs.scheduler if draft.scheduler is None else draft.scheduler,
+        )
+    shape = mine.shape or theirs.shape
+    if shape and not from_picture and not (draft.ar or draft.width or draft.height):
+        draft = replace(draft, **_shape(shape))
+    return replace(
+        draft,
+        model=model,
+        prompt=f"{draft.prompt}, {mine.suffix}" if mine.suffix else draft.prompt,
+        negative_prompt=draft.negative_prompt or theirs.negative or None,
+        style=theirs.styles if draft.style is None else draft.style,
+    )
+
+
+def apply_styles(draft: Draft, known: Sequence[Style]) -> Draft:
+    """A draft with its styles applied, the first one innermost. Raises: BadInput."""
+    prompt, negatives = draft.prompt, [draft.negative_prompt] if draft.negative_prompt else []
+    for style in find_styles(known, draft.style or ()):
+        prompt = style.template.replace("{prompt}", prompt)
+        negatives += [style.negative] if style.negative else []
+    done = replace(draft, prompt=prompt, negative_prompt=", ".join(negatives) or None, style=None, plain=None)
+    if len(done.prompt) > MAX_PROMPT_CHARS or len(done.negative_prompt or "") > MAX_NEGATIVE_CHARS:
+        raise BadInput("With your settings and styles the prompt becomes too long. Shorten it, or leave a style out.")
+    return done
+
+
+def _first(names: Sequence[str | None], known: Sequence[str]) -> str | None:
+    return next((name for name in names if name in known), None)
+
+
+def _shape(shape: str) -> Mapping[str, Any]:
+    """A stored shape as fields of a draft. Raises: BadInput."""
+    if ":" in shape:
+        return {"ar": flags.read_ratio(shape)}
+    width, height = flags.read_size(shape)
+    return {"width": width, "height": height}
+
+
+def _check_shape(shape: str | None) -> None:
+    if shape is not None:
+        _shape(shape)
+
+
+def _suffix(text: str) -> str:
+    """Words to stand behind a prompt. Raises: BadInput."""
+    text = visible(text).strip(" ,")
+    if len(text) > MAX_SUFFIX_CHARS:
+        raise BadInput(f"The words have {len(text)} characters; at most {MAX_SUFFIX_CHARS} can be kept. Shorten them.")
+    return "" if is_blank(text) else text

@@ -1,0 +1,44 @@
+"""The gallery of a server's styles. Pure: styles in, a fresh view out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from discord.ui import ActionRow, LayoutView, Section, TextDisplay, Thumbnail
+
+from bot.features.settings.store import Style
+from bot.kit.button import Button
+from bot.kit.components import ACCENT, view
+from bot.kit.custom_ids import Action, ButtonId
+from bot.prompt.text import shown
+
+PAGE = 5
+EMPTY = (
+    "This server has no styles yet. Those who manage it can add one: "
+    "**/style add** `name:ink` `template:ink drawing of {prompt}, fine lines`"
+)
+
+
+def gallery(styles: Sequence[Style], pictured: Collection[str], page: int, total: int) -> LayoutView:
+    """A page of styles; those of `pictured` have a file `style-NAME.webp` attached."""
+    if not styles:
+        return view([TextDisplay(EMPTY if not total else "There are no more styles.")], ACCENT)
+    parts: list[Any] = [TextDisplay("## Styles\nUse them with `style:` of **/imagine**, or `--style ink,gold`.")]
+    for style in styles:
+        text = f"**{style.name}**\n{shown(style.template, 500)}"
+        text += f"\n-# without {shown(style.negative, 200)}" if style.negative else ""
+        if style.name in pictured:
+            picture = Thumbnail[Any](f"attachment://style-{style.name}.webp", description=f"A picture in {style.name}")
+            parts.append(Section(text, accessory=picture))
+        else:
+            parts.append(TextDisplay(text))
+    turns = [(page - 1, "Back", "◀️")] if page else []
+    turns += [(page + 1, "More", "▶️")] if (page + 1) * PAGE < total else []
+    if turns:
+        parts.append(ActionRow(*[_turn(*turn) for turn in turns]))
+    return view(parts, ACCENT)
+
+
+def _turn(page: int, label: str, emoji: str) -> Any:
+    return Button(ButtonId(Action.STYLES, page), label, emoji=emoji)

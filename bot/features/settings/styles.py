@@ -1,0 +1,62 @@
+"""Styles of a server: their names, what a template may be, and finding them. Pure; knows no Discord."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from bot.errors import BadInput
+from bot.features.settings.store import Style
+from bot.prompt.text import is_blank, quoted, visible
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
+PLACE = "{prompt}"
+MAX_STYLES = 100  # of a server
+MAX_STACKED = 5
+MAX_TEMPLATE_CHARS, MAX_NEGATIVE_CHARS = 1000, 500
+
+
+def read_names(text: str) -> tuple[str, ...]:
+    """`ink,gold` as names; `none` is none. Raises: BadInput."""
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    if names == ("none",):
+        return ()
+    if len(names) > MAX_STACKED:
+        raise BadInput(f"{len(names)} styles are too many. Use at most {MAX_STACKED} at once.")
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise BadInput(f"{quoted(name)} cannot be a style's name. Use small letters, digits and dashes.")
+    return names
+
+
+def make(name: str, template: str, negative: str = "", example_job: int | None = None) -> Style:
+    """A new style. Raises: BadInput."""
+    names = read_names(name)
+    if len(names) != 1:
+        raise BadInput("A style needs one name of small letters, digits and dashes, such as ink-drawing.")
+    template, negative = visible(template), visible(negative)
+    if PLACE not in template and not is_blank(template):
+        template = f"{PLACE}, {template}"  # people who leave the place out mean it so
+    if template.count(PLACE) != 1:
+        raise BadInput("A style says once where the prompt goes, such as: ink drawing of {prompt}, fine lines.")
+    if len(template) > MAX_TEMPLATE_CHARS or len(negative) > MAX_NEGATIVE_CHARS:
+        raise BadInput(f"That is too long: at most {MAX_TEMPLATE_CHARS} characters, {MAX_NEGATIVE_CHARS} of negative.")
+    return Style(name=names[0], template=template, negative=negative, example_job=example_job)
+
+
+def find_styles(known: Sequence[Style], names: Sequence[str]) -> list[Style]:
+    """The styles of these names, in this order. Raises: BadInput naming what is there."""
+    by_name = {style.name: style for style in known}
+    for name in names:
+        if name not in by_name:
+            near = get_close_matches(name, by_name, n=1, cutoff=0.5)
+            mend = f"Did you mean {near[0]}?" if near else _all(list(by_name))
+            raise BadInput(f"There is no style {quoted(name)} in this server. {mend}")
+    return [by_name[name] for name in names]
+
+
+def _all(names: Sequence[str]) -> str:
+    if not names:
+        return "It has none yet; those who manage it can add one with /style."
+    return f"There are: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}. See /style."

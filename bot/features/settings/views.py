@@ -1,0 +1,136 @@
+"""The panel of one's own settings, and what its numbers mean. Pure: settings in, a fresh view out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, cast
+
+import discord
+from discord.ui import ActionRow, LayoutView, Section, Separator, TextDisplay
+
+from bot.errors import BadInput
+from bot.features.settings.store import Preferences
+from bot.kit.button import Button
+from bot.kit.components import ACCENT, view
+from bot.kit.custom_ids import Action, ButtonId, SelectId
+from bot.kit.modals import Form
+from bot.kit.select import Select, row_of
+from bot.prompt.text import shown
+
+SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
+AS_IT_IS = "-"  # value of the option that sets nothing
+SUBTLE = ((5, "hardly anything changes"), (10, "close"), (15, "the usual"), (25, "loose"), (35, "far"))
+STRONG = ((40, "the same idea"), (50, "the usual"), (65, "only the mood stays"), (80, "almost new"))
+MAX_SUFFIX = 300
+
+
+class Setting(IntEnum):
+    """The number in an id."""
+
+    MODEL = 0
+    SHAPE = 1
+    SUBTLE = 2
+    STRONG = 3
+    SUFFIX = 4
+    REMIX = 5
+    PRIVATE = 6
+    PREVIEWS = 7
+    RESET = 8
+
+
+FIELDS = {
+    Setting.MODEL: "model",
+    Setting.SHAPE: "shape",
+    Setting.SUBTLE: "subtle",
+    Setting.STRONG: "strong",
+    Setting.REMIX: "remix",
+    Setting.PRIVATE: "private",
+    Setting.PREVIEWS: "previews",
+}
+"""Which of a member's settings a select or switch changes."""
+LISTS = frozenset({Setting.MODEL, Setting.SHAPE, Setting.SUBTLE, Setting.STRONG})
+BUTTONS = frozenset(Setting) - LISTS
+
+
+def setting_of(number: int, known: frozenset[Setting]) -> Setting:
+    """The setting of an id, if it is one of the `known`. Raises: BadInput."""
+    if number not in known:
+        raise BadInput("There is no such setting. Use /settings to see those there are.")
+    return Setting(number)
+
+
+def panel(mine: Preferences, models: Sequence[str]) -> LayoutView:
+    """Every setting with its present value."""
+    words = shown(mine.suffix, 200) if mine.suffix else "none"
+    return view(
+        [
+            TextDisplay("## Your settings\nThey hold in every server. What you say in a command counts more."),
+            _list(Setting.MODEL, "Model", [(key, key) for key in models], mine.model),
+            _list(Setting.SHAPE, "Size", [(shape, shape) for shape in SHAPES], mine.shape),
+            _steps(Setting.SUBTLE, "V1-V4 and Vary (Subtle)", SUBTLE, mine.subtle),
+            _steps(Setting.STRONG, "Vary (Strong)", STRONG, mine.strong),
+            Section(f"**Words behind every prompt**\n{words}", accessory=cast(Any, _button(Setting.SUFFIX, "Edit"))),
+            Separator(),
+            ActionRow(
+                _switch(Setting.REMIX, "Remix on V", mine.remix),
+                _switch(Setting.PRIVATE, "Private", mine.private),
+                _switch(Setting.PREVIEWS, "Previews", mine.previews),
+                _button(Setting.RESET, "Reset"),
+            ),
+            TextDisplay(
+                "-# **Remix on V** opens the form before a variation · **Private** answers are seen by you alone · "
+                "**Previews** show the picture while it is painted"
+            ),
+        ],
+        ACCENT,
+    )
+
+
+def suffix_form(mine: Preferences) -> Form:
+    """The words behind every prompt, to be changed."""
+    form = Form(
+        title="Words behind every prompt", custom_id=str(ButtonId(Action.SETTING, Setting.SUFFIX)), timeout=None
+    )
+    form.add_item(
+        discord.ui.TextInput(
+            label="Words, such as: soft light, film grain",
+            custom_id="suffix",
+            style=discord.TextStyle.paragraph,
+            default=mine.suffix or None,
+            required=False,
+            max_length=MAX_SUFFIX,
+        )
+    )
+    return form
+
+
+def value_of(setting: Setting, chosen: str) -> str | int | None:
+    """A select's value as the setting keeps it."""
+    if setting in (Setting.SUBTLE, Setting.STRONG):
+        return int(chosen) if chosen.isascii() and chosen.isdigit() and 1 <= int(chosen) <= 100 else 15
+    return None if chosen == AS_IT_IS else chosen
+
+
+def _list(setting: Setting, name: str, options: Sequence[tuple[str, str]], now: str | None) -> ActionRow[LayoutView]:
+    usual = (f"{name}: as the server or the model has it", AS_IT_IS)
+    labelled = [(f"{name}: {label}", value) for label, value in options if value != now]
+    own = [(f"{name}: {now}", now)] if now else []  # kept also when this version does not offer it
+    choice = SelectId(Action.SETTING, setting)
+    return row_of(Select.text(choice, [usual, *own, *labelled], now=(now or AS_IT_IS,)))
+
+
+def _steps(setting: Setting, name: str, steps: Sequence[tuple[int, str]], now: int) -> ActionRow[LayoutView]:
+    options = [(f"{name}: {percent} %, {what}", str(percent)) for percent, what in steps]
+    if now not in dict(steps):
+        options.append((f"{name}: {now} %", str(now)))
+    return row_of(Select.text(SelectId(Action.SETTING, setting), options, now=(str(now),)))
+
+
+def _switch(setting: Setting, name: str, on: bool) -> Any:
+    style = discord.ButtonStyle.success if on else discord.ButtonStyle.secondary
+    return Button(ButtonId(Action.SETTING, setting), f"{name}: {'on' if on else 'off'}", style=style)
+
+
+def _button(setting: Setting, label: str) -> Any:
+    return Button(ButtonId(Action.SETTING, setting), label)

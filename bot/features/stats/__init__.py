@@ -1,0 +1,1 @@
+"""Statistics, and messages to every server."""

@@ -1,0 +1,76 @@
+"""Figures as files: a table for a spreadsheet, and the words people read for refusal codes. Knows no Discord."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+
+from bot.features.stats.store import DAY_MS, Figures
+
+COLUMNS = ("day", "jobs", "pictures", "members", "wait_s", "render_s", "credits", "failed", "refusals")
+REASONS = {
+    "bad_input": "cannot be used as it is",
+    "credits": "credits used up",
+    "too_many_jobs": "too many jobs",
+    "busy": "queue or disk full",
+    "not_yours": "somebody else's",
+    "not_found": "not found",
+    "permission": "bot lacks a permission",
+    "banned": "banned",
+    "blocked": "words, picture, channel",
+    "invalid_request": "model cannot do it",
+    "discord": "Discord did not answer",
+    "internal": "error inside Easel",
+}
+
+
+def reason(code: str) -> str:
+    """A refusal's code in words."""
+    return REASONS.get(code, code.replace("_", " "))
+
+
+def to_csv(figures: Figures) -> bytes:
+    """A line for each day, then a line for each reason of refusal; UTF-8 with a mark, as spreadsheets like it."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for day in figures.days:
+        counts = (day.jobs, day.images, day.members, seconds(day.wait_ms), seconds(day.render_ms))
+        writer.writerow([date(day.day), *counts, day.credits_mc / 1000, day.failed, day.refusals])
+    writer.writerow([])
+    writer.writerow(["refused because", "times"])
+    writer.writerows(figures.refusals)
+    return out.getvalue().encode("utf-8-sig")
+
+
+def summary(figures: Figures) -> list[str]:
+    """The whole period, one number a line."""
+    total = figures.total
+    rows = [
+        ("days", f"{date(figures.days[0].day)} to {date(figures.days[-1].day)}"),
+        ("jobs", total.jobs),
+        ("pictures", total.images),
+        ("members", total.members),
+        ("wait, median", f"{seconds(total.wait_ms) or '-'} s"),
+        ("painting, median", f"{seconds(total.render_ms) or '-'} s"),
+        ("credits", f"{total.credits_mc / 1000:g}"),
+        ("failed", total.failed),
+        ("refusals", total.refusals),
+        *((f"  {reason(code)}", count) for code, count in figures.refusals),
+    ]
+    return [f"{name:<28} {value}" for name, value in rows]
+
+
+def moment(at_ms: int) -> str:
+    """A time as 2025-06-15 12:34."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def date(day: int) -> str:
+    """A day of the figures as 2025-06-15."""
+    return datetime.fromtimestamp(day * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def seconds(milliseconds: int | None) -> str:
+    return "" if milliseconds is None else f"{milliseconds / 1000:.1f}"

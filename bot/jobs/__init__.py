@@ -1,0 +1,1 @@
+"""Jobs from the queue through the engine to their delivery. Knows no Discord."""

@@ -1,0 +1,195 @@
+"""Carries jobs from the durable queue through the engine to their end. Knows no Discord.
+
+Each job in the engine is a task: claim -> run -> rendered | failed | queued again. Whatever happens to this process, a
+job is in the database in a state from which the next start goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+
+from bot.config import Settings
+from bot.errors import UserError
+from bot.features.moderation.image_filter import ALL_WITHHELD, withhold
+from bot.jobs.event_relay import Relay
+from bot.jobs.files import ImageFiles
+from bot.jobs.protocols import Listener
+from bot.jobs.records import Job, NewImage
+from bot.jobs.run import Outcome, Run
+from bot.store.async_wait import first_of, seconds_until
+from bot.store.clock import Clock
+from bot.store.errors import NotRunning
+from bot.store.store import Store
+from engine.api.errors import EngineClosed, QueueFull
+from engine.api.types import Backend, Cancelled, Failed
+
+log = logging.getLogger(__name__)
+RETRY_DELAYS_S = (0.0, 5.0, 30.0)  # before attempt 1, 2, 3; a fourth start never happens
+ENGINE_AWAY_S = 1.0  # pause when the engine takes nothing, so that jobs do not turn in circles
+CANCEL_S = 5.0  # what an engine gets to reach a step boundary at shutdown
+
+
+class Dispatcher:
+    """Owns the running jobs of this process, which `boot_id` names."""
+
+    def __init__(
+        self,
+        store: Store,
+        backend: Backend,
+        files: ImageFiles,
+        listener: Listener,
+        settings: Settings,
+        clock: Clock,
+        boot_id: str | None = None,
+        sift: Callable[[Job, Sequence[NewImage]], Awaitable[tuple[NewImage, ...]]] = withhold,
+    ) -> None:
+        self._store, self._backend, self._files, self._listener = store, backend, files, listener
+        self._settings, self._clock = settings, clock
+        self.boot_id = boot_id or secrets.token_hex(8)
+        self._sift = sift  # which pictures may be delivered
+        self.stopping = False
+        self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
+        self._loop: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> frozenset[int]:
+        """Ids of the jobs in the engine."""
+        return frozenset(self._runs)
+
+    async def start(self) -> None:
+        """Take over what a dead process left, then serve the queue. Idempotent."""
+        if self._loop is not None:
+            return
+        recovered = await self._store.recover(self.boot_id)
+        if recovered.requeued or recovered.failed:
+            log.info("recovered: %d jobs queued again, %d given up", len(recovered.requeued), len(recovered.failed))
+        await self._files.sweep(await self._store.known_paths())
+        self._loop = asyncio.create_task(self._serve(), name="dispatcher")
+
+    async def stop(self, grace_s: float = 0.0) -> None:
+        """Claim no more, let what is being painted finish for `grace_s`, queue the rest again uncounted."""
+        self.stopping = True
+        if self._loop is not None:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        self._give_up(started=False)  # what waits inside the engine would only slow down what can finish
+        await self._wait(grace_s)
+        self._give_up(started=True)
+        await self._wait(CANCEL_S)
+        for run, task in tuple(self._runs.values()):  # an engine that hangs
+            with suppress(NotRunning):
+                await self._store.requeue(run.job.id, self.boot_id, count_attempt=False)
+            task.cancel()
+        await self._wait(CANCEL_S)
+
+    async def abort(self, job_id: int) -> None:
+        """Stop painting a job and showing its progress; harmless when it does not run."""
+        if job_id in self._runs:
+            run, _ = self._runs[job_id]
+            run.cancel()
+            await run.relay.hush()
+
+    async def ended(self, job_ids: Iterable[int], timeout_s: float = CANCEL_S) -> None:
+        """Return once this process has done with these jobs, their files included."""
+        tasks = [self._runs[job_id][1] for job_id in job_ids if job_id in self._runs]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)
+
+    def _give_up(self, *, started: bool) -> None:
+        for run, _ in self._runs.values():
+            if run.started is started and not run.draining:
+                run.draining = True
+                run.cancel()
+
+    async def _wait(self, seconds: float) -> None:
+        if tasks := [task for _, task in self._runs.values()]:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    async def _serve(self) -> None:
+        while True:
+            self._store.queued.clear()
+            try:
+                await self._fill()
+                idle_s = await self._idle_s()
+                await first_of(self._store.queued.wait(), timeout_s=idle_s)
+            except sqlite3.Error:  # a full disk mends itself when somebody tidies up
+                log.exception("claiming jobs failed")
+                await asyncio.sleep(ENGINE_AWAY_S)
+
+    async def _fill(self) -> None:
+        room = self._settings.max_running - len(self._runs)
+        for job in await self._store.claim(self.boot_id, room) if room > 0 else []:
+            run = Run(job=job, relay=Relay(self._listener, job))
+            task = asyncio.create_task(self._carry(run), name=f"job-{job.id}")
+            self._runs[job.id] = run, task
+            task.add_done_callback(partial(self._ended, job.id))
+
+    def _ended(self, job_id: int, _: asyncio.Task[None]) -> None:
+        self._runs.pop(job_id, None)
+        self._store.queued.set()  # there is room now
+
+    async def _idle_s(self) -> float:
+        full = len(self._runs) >= self._settings.max_running
+        return seconds_until(self._clock, None if full else await self._store.next_ready_ms())
+
+    async def _carry(self, run: Run) -> None:
+        """Bring one job to an end, or back into the queue."""
+        try:
+            await self._conclude(run, await run.go(self._store, self._backend, self._files))
+        except NotRunning:
+            log.info("job %d was cancelled while it ran", run.job.id)
+            await run.discard(self._files)
+        except UserError as error:  # its input picture is gone
+            await self._fail(run.job, error.code, str(error))
+        except Exception:  # the outer edge of a job: a bug in one must not stop the others
+            reference = secrets.token_hex(4)
+            log.exception("job %d failed (reference %s)", run.job.id, reference)
+            await self._fail(run.job, "internal", f"Something went wrong inside Easel (reference {reference}).")
+
+    async def _conclude(self, run: Run, outcome: Outcome) -> None:
+        if isinstance(outcome.end, Cancelled) and run.draining:
+            await self._again(run, count_attempt=False, delay_s=0)
+        elif isinstance(outcome.end, Cancelled):
+            await run.discard(self._files)
+            await self._store.cancel(run.job.id)
+        elif isinstance(outcome.end, Failed):
+            await self._failed(run, outcome, outcome.end)
+        else:
+            await self._finish(run.job, outcome.images)
+
+    async def _finish(self, job: Job, images: Sequence[NewImage]) -> None:
+        """Owe what may be delivered, unless that is nothing."""
+        kept = await self._sift(job, images)
+        if kept:
+            await self._store.rendered(job.id, self.boot_id, kept, withheld=len(images) - len(kept))
+        else:
+            await self._fail(job, "unsafe", ALL_WITHHELD)
+
+    async def _failed(self, run: Run, outcome: Outcome, end: Failed) -> None:
+        """Retry what a retry may mend; else deliver what is ready; else say what went wrong."""
+        job, error = run.job, end.error
+        if isinstance(error, EngineClosed | QueueFull):
+            await self._again(run, count_attempt=False, delay_s=ENGINE_AWAY_S)
+        elif error.retryable and job.attempts < len(RETRY_DELAYS_S):
+            await self._again(run, count_attempt=True, delay_s=RETRY_DELAYS_S[job.attempts])
+        elif outcome.images:
+            await self._finish(job, outcome.images)
+        else:
+            await self._fail(job, error.code, str(error))
+
+    async def _again(self, run: Run, *, count_attempt: bool, delay_s: float) -> None:
+        await run.discard(self._files)  # first: the next attempt writes the same names
+        delay_ms = int(delay_s * 1000)
+        await self._store.requeue(run.job.id, self.boot_id, count_attempt=count_attempt, delay_ms=delay_ms)
+
+    async def _fail(self, job: Job, code: str, text: str) -> None:
+        try:
+            await self._store.fail(job.id, self.boot_id, code, f"{text} Nothing was charged.")
+        except (NotRunning, sqlite3.Error):  # cancelled meanwhile; or a full disk: the next start recovers it
+            log.warning("the end of job %d could not be noted", job.id)

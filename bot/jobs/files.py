@@ -1,0 +1,122 @@
+"""Pictures on disk, written so that a file that has a row is whole, whatever fails. Knows no database.
+
+Nothing here runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from bot.errors import NotFound
+from bot.jobs.records import StoredFile
+
+TEMPORARY = ".part"
+ORPHAN_AGE_S = 3600.0
+
+
+class ImageFiles:
+    """The images directory. Paths given and taken are relative to it, with forward slashes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    async def write_output(self, job_id: int, ordinal: int, data: bytes) -> StoredFile:
+        """Keep a job's picture. A thousand jobs share a folder, so none grows without end."""
+        name = f"{job_id // 1000:04d}/{job_id}-{ordinal}-{{sha:.8}}.png"
+        return await asyncio.to_thread(self._write, name, data)
+
+    async def write_input(self, data: bytes) -> StoredFile:
+        """Keep an upload, by its content: the same picture twice is one file."""
+        return await asyncio.to_thread(self._write, "inputs/{sha:.2}/{sha}.png", data)
+
+    async def read(self, path: str) -> bytes:
+        """Raises: NotFound when somebody removed the file behind our back."""
+        try:
+            return await asyncio.to_thread((self.folder / path).read_bytes)
+        except FileNotFoundError as error:
+            raise NotFound("The picture's file is gone from the disk. Ask for a new one with /imagine.") from error
+
+    async def delete(self, paths: Iterable[str]) -> None:
+        """Remove files; missing ones are fine."""
+        await asyncio.to_thread(self._delete, list(paths))
+
+    async def delete_of_jobs(self, job_ids: Iterable[int]) -> None:
+        """Remove everything that these jobs ever wrote, also what a crash left without a row."""
+        await asyncio.to_thread(self._delete_of_jobs, list(job_ids))
+
+    async def sweep(self, known: set[str]) -> int:
+        """Remove what a crash left: files without a row that are an hour old (younger ones may get theirs yet)."""
+        return await asyncio.to_thread(self._sweep, known)
+
+    async def free_mib(self) -> int:
+        """Space left on the disk."""
+        return await asyncio.to_thread(self._free_mib)
+
+    def _write(self, name: str, data: bytes) -> StoredFile:
+        sha = hashlib.sha256(data).hexdigest()
+        path = name.format(sha=sha)
+        target = self.folder / path
+        _make_folder(target.parent)
+        part = target.with_name(f"{target.name}.{secrets.token_hex(4)}{TEMPORARY}")
+        try:
+            _write_through(part, data)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+        return StoredFile(path=path, sha256=sha, bytes=len(data))
+
+    def _delete(self, paths: list[str]) -> None:
+        for path in paths:
+            (self.folder / path).unlink(missing_ok=True)
+
+    def _delete_of_jobs(self, job_ids: list[int]) -> None:
+        for job_id in job_ids:
+            for file in (self.folder / f"{job_id // 1000:04d}").glob(f"{job_id}-*"):
+                file.unlink(missing_ok=True)
+
+    def _sweep(self, known: set[str]) -> int:
+        before = time.time() - ORPHAN_AGE_S
+        files = [file for file in self.folder.rglob("*") if file.suffix in (".png", TEMPORARY) and file.is_file()]
+        strangers = [file for file in files if file.relative_to(self.folder).as_posix() not in known]
+        orphans = [file for file in strangers if file.stat().st_mtime < before]
+        for file in orphans:
+            file.unlink(missing_ok=True)
+        return len(orphans)
+
+    def _free_mib(self) -> int:
+        folder = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
+        return shutil.disk_usage(folder).free // 2**20
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and its parents, each entry on disk before the next."""
+    if not folder.exists():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name durable; systems that cannot open folders (Windows) do so by themselves."""
+    with contextlib.suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,117 @@
+"""Delivers what is owed until it is delivered: the durable half of showing results. Knows no Discord."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+
+from bot.errors import NotFound
+from bot.jobs.protocols import Courier, TryLater, Undeliverable
+from bot.jobs.records import OutboxEntry
+from bot.store.async_wait import first_of, seconds_until
+from bot.store.clock import Clock
+from bot.store.store import Store
+
+log = logging.getLogger(__name__)
+AT_ONCE = 16  # deliveries under way together
+TRY_S = 120.0  # one try; an upload of 25 MiB on a slow line fits
+BACKOFF_MAX_S = 300.0
+BROKEN_STORE_S = 5.0  # pause when the database refuses, instead of turning in circles
+GIVE_UP_MS = 24 * 3600 * 1000  # then the result waits in the history
+
+
+class Outbox:
+    """Owns the deliveries: nobody else calls the courier."""
+
+    def __init__(self, store: Store, courier: Courier, clock: Clock) -> None:
+        self._store, self._courier, self._clock = store, courier, clock
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin with what is owed already. Idempotent."""
+        if self._loop is None:
+            self._loop = asyncio.create_task(self._deliver_forever(), name="outbox")
+
+    async def stop(self, grace_s: float = 0.0) -> None:
+        """Deliver what is due for up to `grace_s` seconds, then stop; the rest waits for the next start."""
+        if self._loop is None:
+            return
+        try:
+            async with asyncio.timeout(grace_s):
+                while self._under_way or await self._store.due_deliveries(1):
+                    await first_of(self._store.owed.wait(), *self._under_way.values(), timeout_s=0.05)
+        except TimeoutError:
+            log.info("deliveries wait for the next start")
+        tasks = [self._loop, *self._under_way.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._loop = None
+
+    async def _deliver_forever(self) -> None:
+        while True:
+            self._store.owed.clear()
+            try:
+                await self._begin_due()
+                idle_s = await self._idle_s()
+            except sqlite3.Error:
+                log.exception("looking for deliveries failed")
+                idle_s = BROKEN_STORE_S
+            await first_of(self._store.owed.wait(), *self._under_way.values(), timeout_s=idle_s)
+
+    async def _begin_due(self) -> None:
+        busy = set(self._under_way)  # noted before the look, in which what is delivered meanwhile still seems owed
+        room = AT_ONCE - len(busy)
+        due = await self._store.due_deliveries(AT_ONCE * 2) if room > 0 else []
+        for owed in [owed for owed in due if owed.id not in busy][:room]:
+            self._begin(owed)
+
+    async def _idle_s(self) -> float:
+        """Until the next delivery is due; one that is due but under way does not count (its task wakes us)."""
+        due = await self._store.next_delivery_ms()
+        wait_s = seconds_until(self._clock, due)
+        return wait_s if not self._under_way else max(wait_s, 0.5)
+
+    def _begin(self, owed: OutboxEntry) -> None:
+        task = asyncio.create_task(self._attempt(owed), name=f"deliver-{owed.id}")
+        self._under_way[owed.id] = task
+        task.add_done_callback(lambda _: self._under_way.pop(owed.id, None))
+
+    async def _attempt(self, owed: OutboxEntry) -> None:
+        try:
+            await self._try(owed)
+        except sqlite3.Error:  # a full disk: what was posted is posted again later, which changes nothing
+            log.exception("noting the delivery of job %d failed", owed.job_id)
+            await asyncio.sleep(BROKEN_STORE_S)
+
+    async def _try(self, owed: OutboxEntry) -> None:
+        try:
+            async with asyncio.timeout(TRY_S):
+                message_id = await self._deliver(owed)
+        except TryLater as later:
+            await self._again(owed, later.after_s)
+        except Undeliverable as error:
+            log.warning("job %d cannot be delivered: %s", owed.job_id, error)
+            await self._store.delivery_failed(owed.id, retry_at_ms=None)
+        except NotFound:
+            log.info("job %d was deleted while it was being delivered", owed.job_id)
+        except Exception:  # the outer edge of delivering: a bug or an outage must not lose what is owed
+            log.exception("delivering job %d failed", owed.job_id)
+            await self._again(owed, None)
+        else:
+            await self._store.delivered(owed.id, message_id)
+
+    async def _deliver(self, owed: OutboxEntry) -> int | None:
+        job = await self._store.job(owed.job_id)
+        images = await self._store.images(owed.job_id) if owed.kind == "result" else []
+        return await self._courier.deliver(job, images, owed.kind, owed.nonce)
+
+    async def _again(self, owed: OutboxEntry, after_s: float | None) -> None:
+        now_ms = self._clock.now_ms()
+        if now_ms - owed.created_at > GIVE_UP_MS:
+            log.warning("job %d was not delivered within a day; it waits in the history", owed.job_id)
+            return await self._store.delivery_failed(owed.id, retry_at_ms=None)
+        delay_s = min(2.0**owed.attempts, BACKOFF_MAX_S) if after_s is None else after_s
+        await self._store.delivery_failed(owed.id, retry_at_ms=now_ms + int(delay_s * 1000))

@@ -1,0 +1,173 @@
+"""What the store takes and gives: frozen records. Knows no SQL and no Discord; ids named so are Discord snowflakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bot.prompt.spec import Spec
+
+JobKind = Literal["imagine", "vary", "upscale", "inpaint", "outpaint", "blend", "describe", "video"]
+JobState = Literal[
+    "queued",  # waits for its turn, or for a retry
+    "running",  # handed to the engine by the process that holds it
+    "rendered",  # pictures are stored and paid for; their delivery is due
+    "done",  # delivered
+    "failed",  # nothing was delivered and nothing charged; `error_code` says why (`undeliverable`: see /history)
+    "cancelled",  # by its owner; nothing charged
+]
+ImageRole = Literal["output", "grid"]
+DeliveryKind = Literal["result", "error", "cancelled"]
+Lane = Literal["fast", "relax"]
+ACTIVE: frozenset[JobState] = frozenset({"queued", "running"})
+
+REPLY_TOKEN_MS = 880_000  # Discord's interaction token lives 15 min; 20 s are kept for the request itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job as asked for. No user name: the id is enough to mention someone, and names would have to be erased.
+
+    Attributes:
+        interaction_id: makes asking twice the same as asking once, together with `part`.
+        part: 0.. when one interaction asks for several jobs (permutations).
+        price_mc: millicredits for all its images; 0 in the relax lane.
+        parent_image_id: the image whose button was pressed.
+        private: only its owner sees the message (an ephemeral one can be edited by token only).
+        reply_token: of the interaction; a secret, wiped once delivered or expired.
+        message_id: of the message that will show the job, if it is there already.
+        aged: asked for in an age-restricted channel.
+    """
+
+    interaction_id: int
+    guild_id: int
+    channel_id: int
+    user_id: int
+    kind: JobKind = "imagine"
+    spec: Spec
+    price_mc: int
+    application_id: int
+    reply_token: str = field(repr=False)
+    parent_image_id: int | None = None
+    private: bool = False
+    lane: Lane = "fast"
+    part: int = 0
+    message_id: int | None = None
+    aged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as stored. Times are UTC epoch ms; `price_mc` was reserved, `charged_mc` is what was taken for good."""
+
+    id: int
+    interaction_id: int
+    part: int
+    guild_id: int
+    channel_id: int
+    user_id: int
+    kind: JobKind
+    state: JobState
+    lane: Lane
+    spec: Spec
+    price_mc: int
+    charged_mc: int
+    attempts: int
+    parent_image_id: int | None
+    private: bool
+    application_id: int
+    reply_token: str | None = field(repr=False)
+    reply_until_ms: int
+    message_id: int | None
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    error_code: str | None
+    error_text: str | None
+    parent_job_id: int | None = None  # of the parent image, unless it was deleted
+    aged: bool = False
+    withheld: int = 0  # pictures that a safety check kept back
+    weight: float = 1.0  # share of the device against others
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE
+
+    def spec_of(self, image: StoredImage) -> Spec:
+        """The spec that gives one of its pictures alone."""
+        own = self.spec.cells[image.ordinal] if self.spec.compare else self.spec
+        return own.with_seed(image.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file that is safely on disk: `path` is relative to the images directory, `sha256` in hex."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewImage:
+    """A finished picture, its file already on disk."""
+
+    ordinal: int
+    seed: int
+    file: StoredFile
+    width: int
+    height: int
+    mime: str = "image/png"
+    role: ImageRole = "output"
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    flagged: bool = False  # a safety check objects, for `reason`
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """A picture of a job. `path` is relative to the images directory."""
+
+    id: int
+    job_id: int
+    ordinal: int
+    seed: int
+    role: ImageRole
+    path: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    mime: str
+    recipe: Mapping[str, Any]
+    flagged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputImage:
+    """A picture somebody uploaded for img2img; named in a spec by its sha256."""
+
+    file: StoredFile
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """A message that is owed. `nonce` (<= 25 characters) stays the same over all tries; times are UTC epoch ms."""
+
+    id: int
+    job_id: int
+    kind: DeliveryKind
+    nonce: str
+    attempts: int
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """Jobs that another (dead) process was running: queued again, or given up after too many starts."""
+
+    requeued: tuple[int, ...]
+    failed: tuple[int, ...]

@@ -1,0 +1,111 @@
+"""One job on its way through the engine: submit, follow, keep its pictures. Knows no queue and no retries."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from dataclasses import asdict, dataclass, field
+
+from PIL import Image
+
+from bot.jobs import fanout
+from bot.jobs.event_relay import Relay
+from bot.jobs.files import ImageFiles
+from bot.jobs.records import Job, NewImage
+from bot.jobs.to_engine import to_request
+from bot.store.store import Store
+from engine.api.errors import EngineError
+from engine.api.metadata import encode_png
+from engine.api.types import Backend, Cancelled, Failed, Finished, ImageReady, Started, Ticket
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended: the pictures that are on disk, and the engine's last word."""
+
+    images: tuple[NewImage, ...]
+    end: Finished | Failed | Cancelled
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Run:
+    """A job in the engine. `started` once its first step began; `draining` once a shutdown gave it up."""
+
+    job: Job
+    relay: Relay
+    ticket: Ticket | None = None
+    started: bool = False
+    cancelled: bool = False
+    draining: bool = False
+    saves: list[asyncio.Task[NewImage]] = field(default_factory=list)
+
+    def cancel(self) -> None:
+        """Stop at the next step boundary, or as soon as the engine has it."""
+        self.cancelled = True
+        if self.ticket is not None:
+            self.ticket.cancel()
+
+    async def go(self, store: Store, backend: Backend, files: ImageFiles) -> Outcome:
+        """Run to the end, whatever it is; no listener is being called any more afterwards. Raises: OSError."""
+        try:
+            end = await self._follow(store, backend, files)
+            await self.relay.close(end)
+            return Outcome(images=tuple(await asyncio.gather(*self.saves)), end=end)
+        finally:
+            await self.relay.close()
+
+    async def discard(self, files: ImageFiles) -> None:
+        """Remove what was written: the job's pictures do not count."""
+        kept = await asyncio.gather(*self.saves, return_exceptions=True)
+        await files.delete(image.file.path for image in kept if isinstance(image, NewImage))
+
+    async def _follow(self, store: Store, backend: Backend, files: ImageFiles) -> Finished | Failed | Cancelled:
+        try:
+            inputs = await _inputs(self.job, store, files)
+            requests = [to_request(cell, inputs) for cell in self.job.spec.cells]
+            job = self.job
+            self.ticket = fanout.submit(backend, requests, user=str(job.user_id), weight=job.weight, lane=job.lane)
+            if self.cancelled:
+                self.ticket.cancel()
+            async for event in self.ticket:
+                if isinstance(event, Finished | Failed | Cancelled):
+                    return event
+                self.started = self.started or isinstance(event, Started)
+                if isinstance(event, ImageReady):
+                    self.saves.append(asyncio.create_task(_save(self.job.id, event, files)))
+                self.relay.push(event)
+        except EngineError as error:
+            return Failed(error=error)
+        return Cancelled()  # a ticket that ends without a word
+
+
+async def _inputs(job: Job, store: Store, files: ImageFiles) -> dict[str, Image.Image]:
+    """The pictures that a job starts from, by their sha256. Raises: NotFound."""
+    found = {}
+    for sha256 in job.spec.inputs:
+        data = await files.read((await store.input_image(sha256)).file.path)
+        found[sha256] = await asyncio.to_thread(_open, data)
+    return found
+
+
+def _open(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:  # we wrote it ourselves
+        return image.convert("RGB")
+
+
+async def _save(job_id: int, event: ImageReady, files: ImageFiles) -> NewImage:
+    """Put a picture on disk, its recipe inside."""
+    data = await asyncio.to_thread(encode_png, event.image, event.recipe)
+    return NewImage(
+        ordinal=event.index,
+        seed=event.seed,
+        file=await files.write_output(job_id, event.index, data),
+        width=event.image.width,
+        height=event.image.height,
+        recipe=asdict(event.recipe),
+        flagged=event.flagged,
+        reason=event.reason,
+    )

@@ -1,0 +1,36 @@
+"""The check before everything an admin may do: Discord's own command permissions can be changed by a server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import discord
+
+from bot.errors import NotYours
+from bot.features.generate.submission import actor_of
+from bot.kit.client import Interaction
+from bot.kit.error_messages import shows_errors
+from bot.orders.actor import Actor
+
+P = ParamSpec("P")
+
+
+def check_admin(interaction: Interaction) -> Actor:
+    """Who asks, if they may administer this server. For buttons and forms too. Raises: NotYours."""
+    asker = actor_of(interaction)
+    if not asker.may_administer:
+        raise NotYours("Only those who may **Manage Server** can do this. Nothing was changed.")
+    return asker
+
+
+def guarded(command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]]) -> Any:
+    """A command for admins of the server and operators of the bot; refusals are answered as in `told`."""
+
+    @wraps(command)
+    async def checked(interaction: discord.Interaction[Any], *args: P.args, **options: P.kwargs) -> None:
+        check_admin(interaction)
+        await command(interaction, *args, **options)
+
+    return shows_errors(checked)  # type: ignore[arg-type]  # what `wraps` gives hides the ParamSpec

@@ -1,0 +1,120 @@
+"""The one table from what went wrong to what the person reads, and the one way to say it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, cast
+
+import discord
+from discord import app_commands
+
+from bot.delivery import layouts
+from bot.errors import BadInput, Refused, UserError
+from bot.kit.button import Button
+from bot.kit.custom_ids import Action, ButtonId
+from engine.api.errors import EngineError
+
+P = ParamSpec("P")
+log = logging.getLogger(__name__)
+TOKEN_GONE = (10015, 10062, 50027)
+
+DISCORD_SENTENCES = {
+    10003: "This channel is gone.",
+    10008: "This message is gone.",
+    40005: "The file is too large for this server.",
+    50001: "I cannot see this channel. Ask an admin to give Easel **View Channel** here.",
+    50007: "Your direct messages are closed to bots. Open them in this server's privacy settings.",
+    50013: "I may not do this here. Ask an admin to give Easel **Send Messages** and **Attach Files** in this channel.",
+}
+
+
+class RefusalCounter(Protocol):
+    """The client, as refusals see it."""
+
+    async def count_refusal(self, guild_id: int, code: str) -> None:
+        """Note that something was refused; must not raise."""
+        ...
+
+
+def sentence(error: BaseException) -> str:
+    """What the person reads: what is wrong and how to mend it. Unknown errors are logged under a short reference."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        return sentence(error.original)
+    if isinstance(error, UserError | EngineError):
+        return str(error)
+    if isinstance(error, app_commands.TransformerError):
+        return f"'{error.value}' cannot be used here."
+    if isinstance(error, discord.HTTPException) and error.code in DISCORD_SENTENCES:
+        return DISCORD_SENTENCES[error.code]
+    if isinstance(error, discord.HTTPException | OSError):
+        return f"Discord or the disk did not answer as expected. Nothing was charged; try again. (ref {_logged(error)})"
+    return f"Something went wrong inside Easel. Nothing was charged; try again. (ref {_logged(error)})"
+
+
+async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
+    """Tell the person, and only them, and count it."""
+    try:
+        await _tell(interaction, _said(error))
+    except discord.HTTPException as failure:
+        if failure.code not in TOKEN_GONE:
+            log.warning("a refusal could not be shown: %s", failure)
+    await cast(RefusalCounter, interaction.client).count_refusal(interaction.guild_id or 0, code_of(error))
+
+
+async def _tell(interaction: discord.Interaction[Any], said: dict[str, Any]) -> None:
+    """Answer; an empty "thinking" message is taken away first."""
+    if not interaction.response.is_done():
+        await interaction.response.send_message(**said, ephemeral=True)
+        return
+    thinking = interaction.response.type is discord.InteractionResponseType.deferred_channel_message
+    if thinking:  # while it is, a follow-up would become the public answer; deleted, it would be refused
+        await interaction.edit_original_response(content="…")
+    await interaction.followup.send(**said, ephemeral=True)
+    if thinking:
+        await interaction.delete_original_response()
+
+
+def code_of(error: BaseException) -> str:
+    """The reason in one word, for statistics."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        return code_of(error.original)
+    if isinstance(error, UserError | EngineError):
+        return error.code
+    if isinstance(error, app_commands.TransformerError):
+        return BadInput.code
+    return "discord" if isinstance(error, discord.HTTPException) else "internal"
+
+
+def _said(error: BaseException) -> dict[str, Any]:
+    """The refusal, with a way to appeal if there is one."""
+    text = sentence(error)
+    if isinstance(error, Refused) and error.appeal is not None:
+        return {"view": layouts.notice(text, Button(ButtonId(Action.APPEAL, error.appeal), "Appeal", emoji="✋"))}
+    return {"content": text}
+
+
+def shows_errors(
+    command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]],
+) -> Any:  # a callback for the tree, which reads its signature
+    """A command whose refusals are answered: they are part of the conversation, not errors of the bot."""
+
+    @wraps(command)
+    async def answering(interaction: discord.Interaction[Any], *args: P.args, **options: P.kwargs) -> None:
+        try:
+            await command(interaction, *args, **options)
+        except (UserError, EngineError) as refusal:
+            await answer(interaction, refusal)
+
+    # discord.py resolves annotations in this module's names otherwise
+    answering.__signature__ = inspect.signature(command, eval_str=True)  # type: ignore[attr-defined]
+    return answering
+
+
+def _logged(error: BaseException) -> str:
+    reference = secrets.token_hex(3)
+    log.error("unexpected error, ref %s", reference, exc_info=error)
+    return reference

@@ -1,0 +1,133 @@
+"""Forms. Their answers are routed by the form's id, not by a waiting object, so they survive a restart too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import discord
+
+from bot.kit.custom_ids import Action, ButtonId
+from bot.prompt.parser import Draft, plain
+from bot.prompt.spec import Spec
+
+
+class Form(discord.ui.Modal):
+    """A modal whose submission the client handles by `custom_id` (see `Client.on_interaction`)."""
+
+    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
+        """Nothing: the client has it already."""
+
+
+def remix(image_id: int, spec: Spec, action: Action = Action.REMIX) -> Form:
+    """Everything that made an image, filled in and ready to change; `action` is what the answer is for."""
+    title = "Remix" if action is Action.REMIX else "Vary with changes"
+    steps = f"{spec.num_inference_steps}, {spec.guidance_scale:g}"
+    size = f"{spec.width}x{spec.height}"
+    fields = [
+        _prompt(spec.prompt, required=spec.edit is None),
+        _line("negative", "Leave out", spec.negative_prompt, 1000),
+        _line("seed", "Seed (empty: a new one)", str(spec.seed), 10),
+        _line("size", "Size (width x height, or a ratio such as 3:2)", size, 11),
+        _line("steps", "Steps, guidance", steps, 12),
+    ]
+    if spec.edit is not None:  # its size follows from its picture
+        del fields[3]
+    return _form(title, ButtonId(action, image_id), fields)
+
+
+def offer(press: ButtonId, draft: Draft) -> Form:
+    """What was offered, filled in and ready to be painted or changed."""
+    size = f"{draft.width}x{draft.height}" if draft.width else ""
+    size = f"{draft.ar[0]:g}:{draft.ar[1]:g}" if draft.ar else size
+    steps = f"{draft.steps or ''}, {'' if draft.guidance is None else f'{draft.guidance:g}'}"
+    fields = [
+        _prompt(draft.prompt, required=True),
+        _line("negative", "Leave out", (draft.negative_prompt or "")[:1000], 1000),
+        _line("seed", "Seed (empty: a new one)", "" if draft.seed is None else str(draft.seed), 10),
+        _line("size", "Size (width x height, or a ratio such as 3:2)", size, 11),
+        _line("steps", "Steps, guidance", "" if steps == ", " else steps, 12),
+    ]
+    return _form("Imagine", press, fields)
+
+
+def line(said: Mapping[str, str]) -> str:
+    """A form's answers as a prompt line."""
+    steps, _, guidance = said.get("steps", "").replace(";", ",").partition(",")
+    size = said.get("size", "").strip()
+    flags = (
+        f"--seed {said['seed'].strip()}" if said.get("seed", "").strip() else "",
+        (f"--ar {size}" if ":" in size else f"--size {size}") if size else "",
+        f"--steps {steps.strip()}" if steps.strip() else "",
+        f"--cfg {guidance.strip()}" if guidance.strip() else "",
+    )
+    return " ".join([said.get("prompt", ""), *filter(None, flags)])
+
+
+def zoom(image_id: int, prompt: str) -> Form:
+    """How far to zoom out, into which proportion, and what is to be seen there."""
+    fields = [
+        _line("zoom", "Zoom (1 to 4; 1 with a ratio only adds sides)", "2", 6),
+        _line("ratio", "Ratio, such as 3:2 (empty: as it is)", "", 11),
+        _prompt(prompt, required=False),
+    ]
+    return _form("Custom Zoom", ButtonId(Action.ZOOM_CUSTOM, image_id), fields)
+
+
+def vary(press: ButtonId, prompt: str) -> Form:
+    """How near the new pictures are to the old one, and what they show."""
+    near = _choice("strength", "How near", {"subtle": "Subtle: the same, told again", "strong": "Strong: its idea"})
+    return _form("Vary a picture", press, [near, _prompt(prompt, required=False)])
+
+
+def upscale(press: ButtonId, prompt: str) -> Form:
+    """How large, and whether detail may be added."""
+    scale = _choice("scale", "How large", {"2": "2x as wide and high", "4": "4x as wide and high"})
+    mode = _choice("mode", "How", {"faithful": "Faithful: nothing added", "creative": "Creative: new detail, by words"})
+    return _form("Upscale a picture", press, [scale, mode, _prompt(prompt, required=False)])
+
+
+def _choice(name: str, label: str, options: Mapping[str, str]) -> discord.ui.Label[Form]:
+    """One of a few; the first is chosen already."""
+    first = next(iter(options))
+    buttons = [discord.RadioGroupOption(label=text, value=key, default=key == first) for key, text in options.items()]
+    return discord.ui.Label(text=label, component=discord.ui.RadioGroup(custom_id=name, options=buttons))
+
+
+def _form(title: str, press: ButtonId, fields: Sequence[discord.ui.Item[Form]]) -> Form:
+    form = Form(title=title, custom_id=str(press), timeout=None)
+    for each in fields:
+        form.add_item(each)
+    return form
+
+
+def _prompt(text: str, *, required: bool) -> discord.ui.TextInput[Form]:
+    value, style = plain(text)[:4000] or None, discord.TextStyle.paragraph
+    return discord.ui.TextInput(
+        label="Prompt", custom_id="prompt", style=style, default=value, required=required, max_length=4000
+    )
+
+
+def _line(name: str, label: str, value: str, length: int) -> discord.ui.TextInput[Form]:
+    return discord.ui.TextInput(label=label, custom_id=name, default=value or None, required=False, max_length=length)
+
+
+def answers(interaction: discord.Interaction[Any]) -> Mapping[str, str]:
+    """The submitted fields by their ids; untouched optional ones are empty strings."""
+    found: dict[str, str] = {}
+    pending: list[dict[str, Any]] = list(cast(dict[str, Any], interaction.data or {}).get("components", ()))
+    while pending:
+        item = pending.pop()
+        pending += item.get("components", ())
+        if "component" in item:
+            pending.append(item["component"])
+        if "value" in item:
+            found[item["custom_id"]] = item["value"] or ""
+    return found
+
+
+def files(interaction: discord.Interaction[Any]) -> list[discord.Attachment]:
+    """The submitted files, in their order."""
+    data = cast(dict[str, Any], interaction.data or {})
+    given = data.get("resolved", {}).get("attachments", {})
+    return [discord.Attachment(data=each, state=interaction._state) for each in given.values()]

@@ -1,0 +1,1 @@
+"""Credits: transfers, accounts and allowances. Knows no Discord."""

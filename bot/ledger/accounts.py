@@ -1,0 +1,122 @@
+"""What somebody has, and moving it by hand: balance, last entries, taking back, gifts. Knows no jobs' states.
+
+Every function runs inside the caller's transaction. Amounts are millicredits; ids are Discord's.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from bot.errors import BadInput, NotEnoughCredits
+from bot.ledger import allowance, transfers
+from bot.ledger.allowance import Period
+from bot.ledger.records import Balance, Entry
+from bot.store import users
+
+
+def balance(
+    db: sqlite3.Connection, user_id: int, guild_id: int, allowance_mc: int, period: Period, now_ms: int
+) -> Balance:
+    """Somebody's credits; an allowance that would be granted now counts as granted."""
+    free, renews_at_ms = allowance.outlook(db, user_id, guild_id, allowance_mc, period, now_ms)
+    person = users.find(db, user_id)
+    purses = [] if person is None else transfers.purses(db, person, guild_id)
+    return Balance(
+        free_mc=free,
+        paid_mc=sum(purse["available"] for purse in purses if purse["kind"] == "paid"),
+        reserved_mc=0 if person is None else _reserved(db, person, guild_id),
+        renews_at_ms=renews_at_ms,
+    )
+
+
+def _reserved(db: sqlite3.Connection, person: int, guild_id: int) -> int:
+    """What this server's jobs of a person hold, whichever purse it came from."""
+    query = (
+        "SELECT ifnull(sum(quote), 0) AS held FROM job"
+        " WHERE user_id = ? AND guild_id = ? AND state IN ('queued', 'running')"
+    )
+    return int(db.execute(query, (person, guild_id)).fetchone()["held"])
+
+
+def entries(db: sqlite3.Connection, user_id: int, guild_id: int, limit: int) -> list[Entry]:
+    """The newest lines of somebody's purses: what came and went, and what is still reserved."""
+    rows = db.execute(
+        """
+        SELECT t.created_at, t.reason, t.job_id, iif(t.credit_id = a.id, t.amount, -t.amount) AS amount
+        FROM account a JOIN user u ON u.id = a.user_id JOIN transfer t ON a.id IN (t.debit_id, t.credit_id)
+        WHERE u.discord_id = ? AND a.guild_id IN (?, 0) AND t.kind <> 'release'
+          AND NOT (t.kind = 'reserve' AND EXISTS (SELECT 1 FROM transfer r WHERE r.pending_id = t.id))
+        ORDER BY t.id DESC LIMIT ?
+        """,
+        (user_id, guild_id, limit),
+    )
+    return [
+        Entry(at_ms=row["created_at"], amount_mc=row["amount"], reason=row["reason"], job_id=row["job_id"])
+        for row in rows
+    ]
+
+
+def take(
+    db: sqlite3.Connection, user_id: int, guild_id: int, amount_mc: int, reason: str, idem: str, now_ms: int
+) -> None:
+    """Take credits that do not expire back to the issuer; the same `idem` counts once. Raises: BadInput."""
+    if transfers.known(db, f"take:{idem}"):
+        return
+    person = users.get_or_create(db, user_id, guild_id, now_ms)
+    purse, left = _paid(db, person, guild_id)
+    if amount_mc > left:
+        raise BadInput(
+            f"They have {left / 1000:g} credits here that can be taken, so {amount_mc / 1000:g} are too many. Nothing "
+            "was taken. Free credits cannot be taken: /admin quota says how many there are."
+        )
+    issuer = transfers.account(db, "issuer", guild_id)
+    transfers.post(db, transfers.direct(f"take:{idem}", purse, issuer, amount_mc, reason), now_ms)
+
+
+def gift(
+    db: sqlite3.Connection,
+    giver_id: int,
+    to_id: int,
+    guild_id: int,
+    amount_mc: int,
+    cap_mc: int,
+    idem: str,
+    now_ms: int,
+) -> None:
+    """Move credits that do not expire from one member to another, at most `cap_mc` a day; the same `idem` counts once.
+
+    Free credits stay with whom they were given to: they do not add up, not even in another's hands.
+    Raises: NotEnoughCredits, BadInput.
+    """
+    if transfers.known(db, f"gift:{idem}"):
+        return
+    giver, receiver = (users.get_or_create(db, each, guild_id, now_ms) for each in (giver_id, to_id))
+    purse, left = _paid(db, giver, guild_id)
+    given = _given_today(db, purse, now_ms)
+    if given + amount_mc > cap_mc:
+        raise BadInput(
+            f"Members may give {cap_mc / 1000:g} credits a day here, and you gave {given / 1000:g} today. Give fewer, "
+            "or wait for midnight UTC."
+        )
+    if amount_mc > left:
+        raise NotEnoughCredits(
+            f"You have {left / 1000:g} credits that can be given away. Free credits cannot: they are yours alone."
+        )
+    to, _ = _paid(db, receiver, guild_id)
+    transfers.post(db, transfers.direct(f"gift:{idem}", purse, to, amount_mc, "gift"), now_ms)
+
+
+def _paid(db: sqlite3.Connection, person: int, guild_id: int) -> tuple[int, int]:
+    """(id, what is left) of somebody's paid purse in this server."""
+    purse = transfers.account(db, "paid", guild_id, person)
+    row = db.execute("SELECT available FROM account WHERE id = ?", (purse,)).fetchone()
+    return purse, int(row["available"])
+
+
+def _given_today(db: sqlite3.Connection, purse: int, now_ms: int) -> int:
+    row = db.execute(
+        "SELECT ifnull(sum(amount), 0) AS given FROM transfer"
+        " WHERE debit_id = ? AND kind = 'direct' AND reason = 'gift' AND created_at >= ?",
+        (purse, now_ms - now_ms % transfers.DAY_MS),
+    ).fetchone()
+    return int(row["given"])

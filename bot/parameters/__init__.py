@@ -1,9 +1,0 @@
-"""What a picture's file says about how it was made, in the forms of the usual tools. Pure; knows no Discord.
-
-The file is a stranger's: every text in it has a bounded size, is read in linear time, and stays text.
-"""
-
-from bot.parameters.read import read
-from bot.parameters.records import Parameters
-
-__all__ = ["Parameters", "read"]

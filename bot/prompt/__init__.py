@@ -1,0 +1,1 @@
+"""The prompt line: parsing, flags, permutations, and showing text safely. Pure."""

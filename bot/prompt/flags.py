@@ -1,0 +1,282 @@
+"""The flags of the prompt line: their names, and reading their values as numbers with a range. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from bot.errors import BadInput
+from bot.prompt.text import quoted
+from engine.api.requests import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+
+MIN_SIDE_PX = 64
+MAX_REPEAT = 16
+MAX_RATIO = 4.0  # beyond 1:4 every model repeats itself
+MAX_VARY = 16
+MAX_WORD_CHARS = 80
+QUOTES = {'"': '"', "“": "”"}
+_QUOTED = "\x00"  # wraps a value that stood in quotes; `visible` has removed every other control character
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag: the Draft field it fills, and how its value is read.
+
+    Attributes:
+        takes: `word` (one word; what follows goes on with the prompt), `text` (up to the next flag), `nothing`.
+        read: from the value to the Draft field; raises BadInput with the range.
+        adds: several of the flag add up; otherwise the last one wins.
+    """
+
+    name: str
+    fills: str
+    takes: str
+    read: Callable[[str], Any]
+    adds: Callable[[Any, Any], Any] | None = None
+
+
+@dataclass(slots=True)
+class Values:
+    """The Draft fields said so far."""
+
+    said: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, flag: Flag, raw: str) -> str:
+        """Note a flag's value; returns the words after it, which belong to the prompt. Raises: BadInput."""
+        value, rest = _split(flag, raw)
+        self._note(flag, flag.read(value))
+        return rest
+
+    def _note(self, flag: Flag, value: Any) -> None:
+        if flag.adds and flag.fills in self.said:
+            value = flag.adds(self.said[flag.fills], value)
+        if flag.fills == "size":
+            self.said.pop("ar", None)
+            self.said["width"], self.said["height"] = value
+            return
+        if flag.fills == "ar":
+            self.said.pop("width", None)
+            self.said.pop("height", None)
+        self.said[flag.fills] = value
+
+
+def find(name: str) -> Flag:
+    """The flag of a name or alias. Raises: BadInput naming it, with the nearest one that exists."""
+    key = name.lower().replace("_", "-").rstrip("-")
+    key = _ALIASES.get(key, key)
+    if key in FLAGS:
+        return FLAGS[key]
+    if key in _MIDJOURNEY_ONLY:
+        raise BadInput(f"--{key} is one of Midjourney's and has no meaning here. Leave it out.")
+    near = get_close_matches(key[:MAX_WORD_CHARS], [*FLAGS, *_ALIASES], n=1, cutoff=0.55)
+    mend = f"Did you mean --{near[0]}?" if near else f"There are {', '.join('--' + known for known in FLAGS)}."
+    raise BadInput(f"There is no flag {quoted('--' + name)}. {mend} For plain dashes write `\\--`.")
+
+
+def name_end(line: str, at: int) -> int:
+    """Where the flag's name that begins at `at` ends."""
+    while at < len(line) and (line[at].isalnum() or line[at] in "-_"):
+        at += 1
+    return at
+
+
+def mark(value: str) -> str:
+    """Mark a value that stood in quotes."""
+    return f"{_QUOTED}{value}{_QUOTED}"
+
+
+def unquote_proof(text: str) -> str:
+    """Guard a value that itself begins with a quote from being read as a quoted one."""
+    bare = text.lstrip("\\")
+    return f"\\{text}" if bare[:1] in QUOTES else text
+
+
+def decimal(value: float) -> str:
+    """A number as people write it: no exponent, no trailing zeros, four digits."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def _split(flag: Flag, raw: str) -> tuple[str, str]:
+    """A flag's value, and the prompt's words after it."""
+    raw = raw.removeprefix("=") if not raw.startswith("= ") else raw[2:]
+    if _QUOTED in raw:
+        _, value, rest = raw.split(_QUOTED, 2)
+        return value.strip(), rest
+    raw = raw.strip()
+    if flag.takes == "nothing":
+        return "", raw
+    if flag.takes == "text":
+        return _unguarded(raw), ""
+    word, _, rest = raw.partition(" ")
+    if rest and not any(char.isalpha() for char in rest):
+        raise BadInput(f"--{flag.name} takes one value, not {quoted(raw)}.")
+    return word.rstrip(",;"), rest
+
+
+def _unguarded(text: str) -> str:
+    bare = text.lstrip("\\")
+    return text[1:] if text.startswith("\\") and bare[:1] in QUOTES else text
+
+
+# ---------------------------------------------------------------- values
+def _bad(name: str, takes: str, value: str) -> BadInput:
+    if not value:
+        return BadInput(f"--{name} needs a value: {takes}.")
+    return BadInput(f"--{name} takes {takes}, not {quoted(value)}.")
+
+
+def _whole(name: str, low: int, high: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        number = _digits(value)
+        if number is None or not low <= number <= high:
+            raise _bad(name, f"a whole number from {low:,} to {high:,}", value)
+        return number
+
+    return read
+
+
+def _digits(value: str) -> int | None:
+    """A plain whole number; `int` alone would take ' ٣', '1_0' and a million digits."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 12 else None
+
+
+def read_number(value: str) -> float | None:
+    """A plain decimal number; `float` alone would take 'nan', 'inf' and '1e9'."""
+    plain = value.isascii() and value.replace(".", "", 1).isdigit() and len(value) <= 16
+    return float(value) if plain else None
+
+
+def read_guidance(value: str) -> float:
+    """Guidance, 0 to 30. Raises: BadInput."""
+    number = read_number(value)
+    if number is None or number > 30:
+        raise _bad("cfg", "a number from 0 to 30, such as 7.5", value)
+    return round(number, 4)
+
+
+def read_strength(value: str) -> float:
+    """Strength, 0.01 to 1. Raises: BadInput."""
+    number = read_number(value)
+    if number is None or not 0.01 <= number <= 1:
+        raise _bad("strength", "a number from 0.01 to 1, such as 0.6", value)
+    return round(number, 4)
+
+
+def read_ratio(value: str) -> tuple[float, float]:
+    """An aspect ratio `W:H`. Raises: BadInput."""
+    parts = [read_number(part) for part in value.lower().replace("x", ":").replace("/", ":").split(":")]
+    if len(parts) != 2 or not all(parts):
+        raise _bad("ar", "a ratio such as 3:2 or 16:9", value)
+    wide, high = parts[0] or 1.0, parts[1] or 1.0
+    if not 1 / MAX_RATIO <= wide / high <= MAX_RATIO:
+        raise _bad("ar", "a ratio from 1:4 to 4:1", value)
+    return wide, high
+
+
+def read_size(value: str) -> tuple[int, int]:
+    """A size in pixels, `WxH` or one number for a square. Raises: BadInput."""
+    parts = [_digits(part) for part in value.lower().replace("×", "x").replace("*", "x").split("x")]
+    sides = [part for part in parts if part is not None and MIN_SIDE_PX <= part <= MAX_SIDE_PX]
+    if not len(sides) == len(parts) <= 2:
+        takes = f"pixels such as 768x512, or one number for a square, {MIN_SIDE_PX} to {MAX_SIDE_PX:,} a side"
+        raise _bad("size", takes, value)
+    return sides[0], sides[-1]
+
+
+def _vary(value: str) -> tuple[tuple[int, float], ...]:
+    """One step of a variation, `SEED:STRENGTH`."""
+    seed, _, strength = value.partition(":")
+    number, share = _digits(seed), read_number(strength)
+    if number is None or number > MAX_SEED or share is None or share > 1:
+        raise _bad("vary", "a seed and a strength from 0 to 1, such as 123:0.15", value)
+    return ((number, round(share, 4)),)
+
+
+def _chain(old: tuple[tuple[int, float], ...], new: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+    if len(old) >= MAX_VARY:
+        raise BadInput(f"--vary can be used {MAX_VARY} times at most. Start from a picture again instead.")
+    return old + new
+
+
+def _words(name: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if not value:
+            raise _bad(name, "what must not be in the picture, such as text, people", "")
+        return value
+
+    return read
+
+
+def _name(name: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if not 0 < len(value) <= MAX_WORD_CHARS:
+            raise _bad(name, "a name; the command's own option lists them", value)
+        return value
+
+    return read
+
+
+def _styles(value: str) -> tuple[str, ...]:
+    """Names of styles, `ink,gold`; `none` = no style, not even the server's own. Whether they exist is asked later."""
+    if not value:
+        raise _bad("style", "a name, or several as ink,gold; /style lists them", "")
+    names = tuple(name.lower() for name in value.split(",") if name)
+    return () if names == ("none",) else names
+
+
+FLAGS = {
+    flag.name: flag
+    for flag in (
+        Flag("ar", "ar", "word", read_ratio),
+        Flag("size", "size", "word", read_size),
+        Flag("seed", "seed", "word", _whole("seed", 0, MAX_SEED)),
+        Flag("no", "negative_prompt", "text", _words("no"), lambda old, new: f"{old}, {new}"),
+        Flag("steps", "steps", "word", _whole("steps", 1, MAX_STEPS)),
+        Flag("cfg", "guidance", "word", read_guidance),
+        Flag("scheduler", "scheduler", "text", _name("scheduler")),
+        Flag("model", "model", "word", _name("model")),
+        Flag("strength", "strength", "word", read_strength),
+        Flag("repeat", "repeat", "word", _whole("repeat", 1, MAX_REPEAT)),
+        Flag("tile", "tile", "nothing", lambda _value: True),
+        Flag("n", "num_images", "word", _whole("n", 1, 4)),
+        Flag("best", "best_of", "word", _whole("best", 1, MAX_IMAGES)),
+        Flag("vary", "vary", "word", _vary, _chain),
+        Flag("style", "style", "word", _styles, lambda old, new: (*old, *new)),
+        Flag("plain", "plain", "nothing", lambda _value: True),
+    )
+}
+_ALIASES = {
+    "aspect": "ar",
+    "negative": "no",
+    "guidance": "cfg",
+    "cfg-scale": "cfg",
+    "sampler": "scheduler",
+    "r": "repeat",
+    "images": "n",
+    "best-of": "best",
+}
+_MIDJOURNEY_ONLY = frozenset(
+    (
+        *(
+            "chaos",
+            "c",
+            "stylize",
+            "s",
+            "weird",
+            "quality",
+            "q",
+            "stop",
+            "iw",
+            "sref",
+            "sw",
+            "cref",
+            "cw",
+            "oref",
+            "ow",
+        ),
+        *("v", "version", "niji", "raw", "fast", "relax", "turbo", "p", "profile", "video", "motion", "draft"),
+        *("ow", "public", "stealth", "uplight", "upbeta"),
+    )
+)
