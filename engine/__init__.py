@@ -12,6 +12,7 @@ from engine.api.errors import (
     UnknownModel,
     UnknownScheduler,
 )
+from engine.api.model_info import ModelInfo
 from engine.api.requests import (
     MAX_IMAGES,
     MAX_SEED,
@@ -35,7 +36,6 @@ from engine.api.types import (
     Failed,
     Finished,
     ImageReady,
-    ModelInfo,
     Preview,
     Progress,
     Queued,

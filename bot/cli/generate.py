@@ -30,8 +30,9 @@ from bot.orders.uploads import check_size, read_upload
 from bot.prompt.parser import Draft, echo, parse
 from bot.prompt.spec import Edit, Spec
 from engine.api.metadata import encode_png
+from engine.api.model_info import ModelInfo
 from engine.api.requests import MAX_SEED, MAX_SIDE_PX, MAX_STEPS
-from engine.api.types import Backend, Event, Failed, ImageReady, ModelInfo, Progress, Started
+from engine.api.types import Backend, Event, Failed, ImageReady, Progress, Started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

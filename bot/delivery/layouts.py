@@ -23,7 +23,7 @@ from bot.prompt.spec import Comparison, Spec
 from bot.prompt.text import shown
 from engine import mini
 from engine.api import lora_tags
-from engine.api.types import ModelInfo
+from engine.api.model_info import ModelInfo
 
 PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
 MINI = "mini"  # the embedded model's key, which says by itself what it does not know

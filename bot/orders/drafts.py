@@ -16,8 +16,8 @@ from bot.prompt.spec import BlendEdit, ControlEdit, Edit, Spec, TaskName, Upscal
 from bot.prompt.text import quoted, visible
 from engine.api import lora_tags
 from engine.api.errors import InvalidRequest, UnknownScheduler
+from engine.api.model_info import ModelInfo
 from engine.api.requests import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
-from engine.api.types import ModelInfo
 from engine.diffusion import schedulers
 
 # The engine's own defaults, but for inpaint: its surroundings flow in there, and some of that should be kept.

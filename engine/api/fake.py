@@ -30,6 +30,7 @@ from engine.api.errors import (
     QueueFull,
     RenderFailed,
 )
+from engine.api.model_info import ModelInfo
 from engine.api.requests import MAX_CONTROL_SCALE, Blend, Control, Txt2Img
 from engine.api.safety import ImageGate, Verdict
 from engine.api.types import (
@@ -39,7 +40,6 @@ from engine.api.types import (
     Failed,
     Finished,
     ImageReady,
-    ModelInfo,
     Preview,
     Progress,
     Queued,

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 from engine.api.errors import InvalidRequest
+from engine.api.model_info import ModelInfo
 from engine.api.requests import Txt2Img
-from engine.api.types import ModelInfo
 
 MAX_WEIGHT = 4.0  # beyond it nothing but noise is left
 MAX_LORAS = 4  # each costs memory and time in every step

@@ -12,8 +12,8 @@ from PIL import Image
 
 from engine.api import lora_tags
 from engine.api.errors import NO_RANKER, InvalidRequest, UnknownModel
+from engine.api.model_info import ModelInfo
 from engine.api.requests import MAX_SEED, Control, Inpaint, Outpaint, Txt2Img, Upscale, Variation
-from engine.api.types import ModelInfo
 from engine.diffusion import schedulers
 from engine.models import controlnets
 

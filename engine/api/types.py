@@ -9,9 +9,8 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 
 from engine.api.errors import EngineError
-from engine.api.requests import (
-    Txt2Img,
-)
+from engine.api.model_info import ModelInfo
+from engine.api.requests import Txt2Img
 from engine.api.safety import Verdict
 
 Ability = Literal["describe", "segment", "rank", "safety", "super_resolution"]
@@ -40,60 +39,6 @@ class Recipe:
     device: str
     versions: Mapping[str, str]
     adapters: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upscaler:
-    """What faithful upscales are made with.
-
-    Attributes:
-        name: what a recipe says. scale: how many times wider and higher one pass makes a picture; 1 = any, by Lanczos.
-        tile_px: side of the tiles it works on, in pixels of what it is given.
-    """
-
-    name: str = "lanczos"
-    scale: int = 1
-    tile_px: int = 0
-
-    def passes(self, scale: int) -> int:
-        """How often it is used to get that far; what is too much is made smaller again."""
-        return 0 if self.scale == 1 else 1 if self.scale >= scale else 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInfo:
-    """What one may ask of a model, known before its weights are loaded.
-
-    Attributes:
-        key: the name users type. family: `sd1`, `sdxl`, `sd3`, `flux`, ... or `unknown`.
-        width, height, num_inference_steps, guidance_scale, scheduler: its defaults.
-        multiple_px: sides must be multiples of this. max_pixels: more than this is refused.
-        tasks: of `txt2img`, `img2img`, `inpaint`, ...; `control` where one of `controlnets` is.
-        weighted_prompts: whether `(word:1.3)` has an effect (T5 encoders ignore it).
-        ranks: whether a CLIP is there that can tell which of its pictures match a prompt best.
-        upscaler: of the engine, whatever the model.
-        image_prompts: whether a blend's pictures are read as its words are, by an IP-Adapter.
-        loras: those that fit it, by the name in `<lora:name:0.8>`. embeddings: words that stand for textual inversions.
-        controlnets: those that fit it, by name.
-    """
-
-    key: str
-    family: str
-    width: int
-    height: int
-    num_inference_steps: int
-    guidance_scale: float
-    scheduler: str
-    multiple_px: int = 8
-    max_pixels: int = 2048 * 2048
-    tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"})
-    weighted_prompts: bool = True
-    ranks: bool = False
-    upscaler: Upscaler = Upscaler()
-    image_prompts: bool = False
-    loras: tuple[str, ...] = ()
-    embeddings: tuple[str, ...] = ()
-    controlnets: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- events, in the order a ticket sees them

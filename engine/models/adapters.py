@@ -14,7 +14,7 @@ from typing import Literal
 
 from engine import mini
 from engine.api.errors import ModelUnloadable
-from engine.api.types import ModelInfo
+from engine.api.model_info import ModelInfo
 from engine.models import families
 from engine.models.catalog import Source, read_json, safetensors_shapes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine import mini
 from engine.api.errors import ModelUnloadable
-from engine.api.types import ModelInfo, Upscaler
+from engine.api.model_info import ModelInfo, Upscaler
 from engine.diffusion import schedulers
 from engine.models import families
 from engine.models.families import Family

@@ -11,8 +11,8 @@ from typing import Any
 
 from engine import mini
 from engine.api.errors import InvalidRequest, ModelUnloadable
+from engine.api.model_info import ModelInfo
 from engine.api.requests import Control
-from engine.api.types import ModelInfo
 from engine.models import families
 from engine.models.adapters import body_of
 from engine.models.catalog import Source, read_json

@@ -21,8 +21,8 @@ from transformers import CLIPVisionModelWithProjection
 
 from engine.api import lora_tags
 from engine.api.errors import ModelUnloadable
+from engine.api.model_info import ModelInfo
 from engine.api.requests import Blend, Control, Txt2Img
-from engine.api.types import ModelInfo
 from engine.models import catalog, model_cache
 from engine.models import ip_adapters as ip_adapter_files
 from engine.models.adapters import Adapter

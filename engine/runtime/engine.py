@@ -18,9 +18,10 @@ from PIL import Image
 from engine.api import resolve
 from engine.api import safety as picture_safety
 from engine.api.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
+from engine.api.model_info import ModelInfo, Upscaler
 from engine.api.requests import Txt2Img
 from engine.api.safety import Verdict
-from engine.api.types import Ability, EngineStatus, Event, ModelInfo, Queued, Upscaler
+from engine.api.types import Ability, EngineStatus, Event, Queued
 from engine.models import adapters, catalog, families
 from engine.models import controlnets as control
 from engine.models import ip_adapters as ip_adapter_files

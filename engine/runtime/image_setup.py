@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.api import lora_tags, resolve
+from engine.api.model_info import ModelInfo
 from engine.api.requests import Blend, Txt2Img, Upscale
-from engine.api.types import ModelInfo
 from engine.diffusion import blending, embeddings, noise, prompts, scheduler_factory
 from engine.models import families
 from engine.models.model_cache import Model

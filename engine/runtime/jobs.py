@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.api.model_info import ModelInfo
 from engine.api.requests import Control, Txt2Img
-from engine.api.types import Event, ImageReady, ModelInfo, Progress, Queued
+from engine.api.types import Event, ImageReady, Progress, Queued
 from engine.runtime.policy import StepTimes
 from engine.tasks import canvas
 from engine.tasks.pipelines import task_of

@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+from engine.api.model_info import ModelInfo
 from engine.api.requests import Inpaint, Outpaint, Txt2Img, Upscale
-from engine.api.types import ModelInfo
 from engine.diffusion import masks
 from engine.diffusion.masks import Box, Frame, Size
 from engine.models.catalog import UPSCALER

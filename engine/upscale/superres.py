@@ -16,8 +16,8 @@ import transformers
 from PIL import Image
 
 from engine.api import resolve
+from engine.api.model_info import ModelInfo
 from engine.api.requests import Upscale
-from engine.api.types import ModelInfo
 from engine.diffusion import noise
 from engine.models.catalog import Source, class_of
 from engine.runtime.fibers import Fiber

@@ -16,8 +16,8 @@ from bot.ledger.terms import default_terms
 from bot.orders.drafts import price_mc, resolve
 from bot.prompt.parser import Draft
 from bot.prompt.spec import BlendEdit, ControlEdit, Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
+from engine.api.model_info import ModelInfo
 from engine.api.requests import Control, Img2Img, Inpaint, Outpaint, Upscale
-from engine.api.types import ModelInfo
 
 SHA, MASK = "ab" * 32, "cd" * 32
 INFO = ModelInfo(

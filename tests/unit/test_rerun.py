@@ -10,8 +10,8 @@ from bot.features.describe import reproduce
 from bot.features.describe.image_metadata import Parameters
 from bot.ledger.terms import Terms
 from engine.api.fake import MINI
+from engine.api.model_info import ModelInfo
 from engine.api.requests import MAX_SEED
-from engine.api.types import ModelInfo
 
 DREAMER = ModelInfo(
     key="dreamer-v8",

@@ -15,8 +15,8 @@ from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.prompt.text import quoted, visible
 from engine.api import lora_tags
 from engine.api.errors import UnknownScheduler
+from engine.api.model_info import ModelInfo
 from engine.api.requests import MAX_SEED
-from engine.api.types import ModelInfo
 from engine.diffusion import schedulers
 
 LORA = "<lora:"

@@ -14,8 +14,8 @@ from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.orders import drafts
 from bot.prompt.spec import ControlEdit
+from engine.api.model_info import ModelInfo
 from engine.api.requests import MAX_CONTROL_SCALE
-from engine.api.types import ModelInfo
 
 
 def install(client: Client) -> None:

@@ -10,7 +10,7 @@ from bot.features.settings.store import ModelNote
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
-from engine.api.types import ModelInfo
+from engine.api.model_info import ModelInfo
 
 MOST_CHARS = 3600  # of one message's 4,000
 KNOWN = {

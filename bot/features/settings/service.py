@@ -16,7 +16,7 @@ from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.prompt.text import is_blank, visible
 from bot.store.clock import Clock
 from bot.store.store import Store
-from engine.api.types import ModelInfo
+from engine.api.model_info import ModelInfo
 
 MAX_SUFFIX_CHARS = 300
 
