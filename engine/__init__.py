@@ -13,20 +13,6 @@ from engine.api.errors import (
     UnknownScheduler,
 )
 from engine.api.model_info import ModelInfo
-from engine.api.requests import (
-    MAX_IMAGES,
-    MAX_SEED,
-    MAX_SIDE_PX,
-    MAX_STEPS,
-    Blend,
-    Control,
-    Img2Img,
-    Inpaint,
-    Outpaint,
-    Txt2Img,
-    Upscale,
-    Variation,
-)
 from engine.api.safety import ImageGate, Verdict
 from engine.api.types import (
     Backend,
@@ -45,6 +31,13 @@ from engine.api.types import (
     Ticket,
 )
 from engine.runtime.engine import Engine
+from engine.tasks.blend import Blend
+from engine.tasks.control import Control
+from engine.tasks.img2img import Img2Img
+from engine.tasks.inpaint import Inpaint
+from engine.tasks.outpaint import Outpaint
+from engine.tasks.txt2img import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Txt2Img, Variation
+from engine.tasks.upscale import Upscale
 
 __all__ = [
     "MAX_IMAGES",

@@ -19,7 +19,8 @@ from bot.prompt.flags import read_number, read_ratio
 from bot.prompt.parser import Draft
 from bot.prompt.spec import BlendEdit, ControlEdit, InpaintEdit, OutpaintEdit, UpscaleEdit
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_BLENDED, MAX_CONTROL_SCALE
+from engine.tasks.blend import MAX_BLENDED
+from engine.tasks.control import MAX_CONTROL_SCALE
 
 SIDES = ("left", "right", "top", "bottom")
 MAX_REACH_PX = 256  # of a feather or a padding

@@ -31,8 +31,8 @@ from bot.prompt.parser import Draft, echo, parse
 from bot.prompt.spec import Edit, Spec
 from engine.api.metadata import encode_png
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 from engine.api.types import Backend, Event, Failed, ImageReady, Progress, Started
+from engine.tasks.txt2img import MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from PIL import Image
 
 from engine.api.errors import EngineError
-from engine.api.requests import Txt2Img
 from engine.api.types import (
     Backend,
     Cancelled,
@@ -24,6 +23,7 @@ from engine.api.types import (
     Terminal,
     Ticket,
 )
+from engine.tasks.txt2img import Txt2Img
 
 
 def submit(backend: Backend, requests: Sequence[Txt2Img], *, user: str, weight: float, lane: str) -> Ticket:

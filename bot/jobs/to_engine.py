@@ -9,7 +9,13 @@ from typing import Any
 from PIL import Image
 
 from bot.prompt.spec import BlendEdit, ControlEdit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
-from engine.api.requests import Blend, Control, Img2Img, Inpaint, Outpaint, Txt2Img, Upscale, Variation
+from engine.tasks.blend import Blend
+from engine.tasks.control import Control
+from engine.tasks.img2img import Img2Img
+from engine.tasks.inpaint import Inpaint
+from engine.tasks.outpaint import Outpaint
+from engine.tasks.txt2img import Txt2Img, Variation
+from engine.tasks.upscale import Upscale
 
 Pictures = Mapping[str, Image.Image]
 _SHARED = {field.name for field in fields(Spec)} & {field.name for field in fields(Txt2Img)} - {"variations"}

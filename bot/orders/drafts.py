@@ -17,8 +17,8 @@ from bot.prompt.text import quoted, visible
 from engine.api import lora_tags
 from engine.api.errors import InvalidRequest, UnknownScheduler
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 from engine.diffusion import schedulers
+from engine.tasks.txt2img import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 
 # The engine's own defaults, but for inpaint: its surroundings flow in there, and some of that should be kept.
 STRENGTHS = {"img2img": 0.6, "inpaint": 0.7, "outpaint": 0.9, "upscale": 0.3, "blend": 0.6}

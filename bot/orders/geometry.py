@@ -10,8 +10,8 @@ from bot.errors import BadInput
 from bot.orders.uploads import MAX_PIXELS
 from bot.prompt.spec import Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_EDIT_SIDE_PX
 from engine.diffusion import masks
+from engine.tasks.txt2img import MAX_EDIT_SIDE_PX
 from engine.upscale import tiles as upscale_tiles
 
 Size = tuple[int, int]

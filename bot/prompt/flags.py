@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.errors import BadInput
 from bot.prompt.text import quoted
-from engine.api.requests import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+from engine.tasks.txt2img import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 
 MIN_SIDE_PX = 64
 MAX_REPEAT = 16

@@ -16,7 +16,7 @@ from bot.prompt import flags, permutations
 from bot.prompt.spec import Spec
 from bot.prompt.text import is_blank, quoted, visible
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_SEED
+from engine.tasks.txt2img import MAX_SEED
 
 MAX_LINE_CHARS = 12_000  # an echoed line of the longest prompt, everything escaped, still fits
 MAX_PROMPT_CHARS = 4_000  # a text input of Discord

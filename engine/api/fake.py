@@ -31,7 +31,6 @@ from engine.api.errors import (
     RenderFailed,
 )
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_CONTROL_SCALE, Blend, Control, Txt2Img
 from engine.api.safety import ImageGate, Verdict
 from engine.api.types import (
     Ability,
@@ -49,7 +48,9 @@ from engine.api.types import (
 from engine.mini.words import COLOURS
 from engine.runtime.tickets import JobTicket
 from engine.tasks import canvas
-from engine.tasks.pipelines import covering, guide
+from engine.tasks.control import MAX_CONTROL_SCALE
+from engine.tasks.pictures import covering
+from engine.tasks.txt2img import Txt2Img
 
 FAIL_WORD = "!fail"  # a prompt with it fails for good
 LOST_WORD = "!lost"  # a prompt with it fails in a way that a retry may mend
@@ -82,9 +83,9 @@ def paint(seed: int, width: int, height: int) -> Image.Image:
 
 
 def _painted(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
-    mosaic = canvas.mosaic(request, info)
-    for part in range(canvas.parts(request, info)):
-        region, _ = canvas.prepare(request, info, seed, part)
+    mosaic = request.mosaic(info)
+    for part in range(request.parts(info)):
+        region, _ = request.prepare(info, seed, part)
         picture = canvas.finish(region, _drawn(request, info, seed))
         whole = mosaic.add(part, picture) if mosaic else picture
     assert whole is not None, "the last part ends the picture"
@@ -93,22 +94,22 @@ def _painted(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
 
 def _drawn(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
     """The seed's picture; of a blend, as much of it as its strength says over the mixed pictures."""
-    fresh = paint(seed, *canvas.canvas(request, info))
-    if isinstance(request, Control):
-        return _outlined(fresh, request)
-    if not isinstance(request, Blend):
+    fresh = paint(seed, *request.canvas(info))
+    guide = request.guide()
+    if guide is not None:
+        return _outlined(fresh, guide, request.arguments(info)["controlnet_conditioning_scale"])
+    if not request.shares:
         return fresh
     mixed, total = Image.new("RGB", fresh.size), 0.0
     for image, share in request.shares:
         total += share
-        mixed = Image.blend(mixed, covering(image, request), share / total)
-    return Image.blend(mixed, fresh, request.strength)
+        mixed = Image.blend(mixed, covering(image, request.size), share / total)
+    return Image.blend(mixed, fresh, request.noise_strength or 0.0)
 
 
-def _outlined(fresh: Image.Image, request: Control) -> Image.Image:
+def _outlined(fresh: Image.Image, guide: Image.Image, scale: float) -> Image.Image:
     """With the guide's bright parts laid over it, the plainer the larger the scale."""
-    share = request.controlnet_conditioning_scale / MAX_CONTROL_SCALE
-    veil = guide(request).convert("L").point(lambda value: int(value * share))
+    veil = guide.convert("L").point(lambda value: int(value * scale / MAX_CONTROL_SCALE))
     return Image.composite(Image.new("RGB", fresh.size, "white"), fresh, veil)
 
 
@@ -269,7 +270,7 @@ class FakeEngine:
         request = job.request
         seed, steps = resolve.image_seed(request, index), request.num_inference_steps or 1
         info = resolve.find(self._models, request.model)
-        image = canvas.unpainted(request) or _painted(request, info, seed)
+        image = request.unpainted() or _painted(request, info, seed)
         verdict = self._judge(image, flagged=FLAG_WORD in request.prompt)
         for step in range(1, steps + 1):
             await asyncio.sleep(self.step_s)
@@ -326,7 +327,7 @@ def shape_of(image: Image.Image) -> Image.Image:
 def recipe_of(request: Txt2Img, index: int) -> Recipe:
     """The recipe of a fake picture."""
     return Recipe(
-        task=resolve.task_of(request),
+        task=request.task,
         request=resolve.to_json(request),
         index=index,
         seed=resolve.image_seed(request, index),

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
-from engine.api.requests import Txt2Img
+from engine.tasks.txt2img import Txt2Img
 
 MAX_WEIGHT = 4.0  # beyond it nothing but noise is left
 MAX_LORAS = 4  # each costs memory and time in every step

@@ -13,12 +13,12 @@ from PIL import Image
 from engine.api import lora_tags
 from engine.api.errors import NO_RANKER, InvalidRequest, UnknownModel
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_SEED, Control, Inpaint, Outpaint, Txt2Img, Upscale, Variation
 from engine.diffusion import schedulers
-from engine.models import controlnets
+from engine.tasks.pictures import StoredPicture
+from engine.tasks.txt2img import MAX_SEED, Txt2Img, Variation
 
 R = TypeVar("R", bound=Txt2Img)
-FLOW_FAMILIES = frozenset({"sd3", "flux"})
+FLOW_FAMILIES = frozenset({"sd3", "flux"})  # rectified-flow models, which only flow schedulers can sample
 
 
 def find(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
@@ -31,16 +31,11 @@ def find(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
 
 def complete(request: R, info: ModelInfo) -> R:
     """The request with every None filled. Raises: InvalidRequest, UnknownScheduler."""
-    if isinstance(request, Control):
-        controlnets.check(request, info)
-    if task_of(request) not in info.tasks:
-        raise InvalidRequest(f"{info.key} cannot do {task_of(request)}.", f"It does {', '.join(sorted(info.tasks))}.")
+    request.check_model(info)
     if request.best_of and not info.ranks:
         raise InvalidRequest(*NO_RANKER)
     lora_tags.check(request.prompt, request.negative_prompt, info)
-    width, height = (
-        request.result_size if isinstance(request, Inpaint | Outpaint | Upscale) else (info.width, info.height)
-    )
+    width, height = request.result_size or (info.width, info.height)
     filled = replace(
         request,
         width=request.width or width,
@@ -52,17 +47,7 @@ def complete(request: R, info: ModelInfo) -> R:
         model=info.key,
     )
     _check_size(filled, info)
-    return replace(filled, resampling=_resampling(filled, info)) if isinstance(filled, Upscale) else filled
-
-
-def _resampling(request: Upscale, info: ModelInfo) -> str:
-    """How the picture is enlarged, by name; a creative one starts from Lanczos. Raises: InvalidRequest."""
-    known = info.upscaler.name
-    if request.mode == "creative" or request.resampling == "lanczos":
-        return "lanczos"
-    if request.resampling not in ("best", known):
-        raise InvalidRequest(f"There is no upscaler '{request.resampling}' here.", "Use best or lanczos.")
-    return known
+    return filled.completed(info)
 
 
 def _scheduler(name: str, info: ModelInfo) -> str:
@@ -113,6 +98,8 @@ def to_json(request: Txt2Img) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Image.Image):
         return picture_sha256(value)
+    if isinstance(value, StoredPicture):
+        return value.sha256
     if isinstance(value, Variation):
         return {"seed": value.seed, "strength": value.strength}
     if isinstance(value, tuple):
@@ -123,11 +110,6 @@ def _plain(value: Any) -> Any:
 def picture_sha256(image: Image.Image) -> str:
     rgb = image.convert("RGB")
     return hashlib.sha256(f"{rgb.width}x{rgb.height}:".encode() + rgb.tobytes()).hexdigest()
-
-
-def task_of(request: Txt2Img) -> str:
-    """`txt2img`, `img2img`, ...: the request's class in diffusers' word."""
-    return type(request).__name__.lower()
 
 
 def versions() -> Mapping[str, str]:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from engine.api.errors import EngineError
 from engine.api.model_info import ModelInfo
-from engine.api.requests import Txt2Img
 from engine.api.safety import Verdict
+from engine.tasks.txt2img import Txt2Img
 
 Ability = Literal["describe", "segment", "rank", "safety", "super_resolution"]
 

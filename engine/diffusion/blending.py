@@ -7,29 +7,29 @@ from typing import Any
 
 import torch
 
-from engine.api.requests import Blend
 from engine.runtime.fibers import Stub
-from engine.tasks.pipelines import covering
+from engine.tasks.pictures import covering, pixels
+from engine.tasks.txt2img import Txt2Img
 
 ROUNDS = 32  # the mean of points within a right angle of each other settles in about ten
 TINY = 1e-12
 
 
-def vae_for(request: Blend, pipe: Any) -> Stub:
+def vae_for(request: Txt2Img, pipe: Any) -> Stub:
     """The stub to put in the place of the pipeline's VAE; the pipeline itself stays diffusers' img2img."""
     (_, first), *others = request.shares
     size = {"width": request.width, "height": request.height}
-    tensors = [pipe.image_processor.preprocess(covering(image, request), **size) for image, _ in others]
+    tensors = [pipe.image_processor.preprocess(covering(image, request.size), **size) for image, _ in others]
     return _BlendingVae(pipe.vae, tensors, [first, *(share for _, share in others)])
 
 
-def embeddings_of(request: Blend, pipe: Any) -> list[torch.Tensor]:
+def embeddings_of(request: Txt2Img, pipe: Any) -> list[torch.Tensor]:
     """What an IP-Adapter's pipeline takes for its pictures: the mean of what it makes of each, by their shares."""
     assert request.guidance_scale is not None
     guided = request.guidance_scale > 1 and pipe.unet.config.time_cond_proj_dim is None
     device = pipe.unet.device
     each = [
-        (pipe.prepare_ip_adapter_image_embeds([image.convert("RGB")], None, device, 1, guided), share)
+        (pipe.prepare_ip_adapter_image_embeds([pixels(image).convert("RGB")], None, device, 1, guided), share)
         for image, share in request.shares
     ]
     return [sum(embedding[i] * share for embedding, share in each) for i in range(len(each[0][0]))]

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from engine.api.requests import Variation
 from engine.tasks.canvas import Place
+from engine.tasks.txt2img import Variation
 
 PARALLEL = 0.9995  # cosine above which the great circle degenerates and the straight line is as good
 

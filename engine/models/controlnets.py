@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from engine import mini
-from engine.api.errors import InvalidRequest, ModelUnloadable
+from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo
-from engine.api.requests import Control
 from engine.models import families
 from engine.models.adapters import body_of
 from engine.models.catalog import Source, read_json
+from engine.tasks import control
 
 log = logging.getLogger(__name__)
 
 CLASS = "ControlNetModel"
-TASK = "control"
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # as diffusers saves them; `.index.json` behind it when in parts
-GUIDED = (families.SD1, families.SDXL)  # whose ControlNets are of that class
 _NAME = re.compile(r"[\w.+-]{1,60}")  # what can be typed, and be shown as it is
 _LAYOUT = ("block_out_channels", "layers_per_block")  # what it adds must meet the UNet's own, level by level
 _PUBLISHED = {"block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2}
@@ -44,7 +42,7 @@ class ControlNet:
 
     def fits(self, model: Source, info: ModelInfo) -> bool:
         """Whether what it says can be added to the model's UNet."""
-        if families.by_name(info.family) not in GUIDED or "txt2img" not in info.tasks:
+        if info.family not in control.FAMILIES or "txt2img" not in info.tasks:
             return False
         config = _unet_of(model, info)
         return self.width == body_of(model, info.family).width and self.layout == _layout(config)
@@ -89,7 +87,7 @@ def _unet_of(model: Source, info: ModelInfo) -> Mapping[str, Any]:
 def fitted(info: ModelInfo, model: Source, known: Mapping[str, ControlNet]) -> ModelInfo:
     """The model's facts with the ControlNets that fit it; with one it can do one task more."""
     names = tuple(name for name, each in known.items() if each.fits(model, info))
-    return replace(info, controlnets=names, tasks=info.tasks | {TASK}) if names else info
+    return replace(info, controlnets=names, tasks=info.tasks | {control.Control.task}) if names else info
 
 
 def warn_of_strays(models: Sequence[ModelInfo], known: Mapping[str, ControlNet]) -> None:
@@ -97,15 +95,3 @@ def warn_of_strays(models: Sequence[ModelInfo], known: Mapping[str, ControlNet])
     used = {name for info in models for name in info.controlnets}
     for name in known.keys() - used:
         log.warning("the ControlNet '%s' fits none of the models", name)
-
-
-def check(request: Control, info: ModelInfo) -> None:
-    """Raises: InvalidRequest when the model has no such ControlNet."""
-    if families.by_name(info.family) not in GUIDED:
-        raise InvalidRequest(f"{info.key} cannot follow a ControlNet.", "Use an SD 1.x, SD 2.x or SDXL model.")
-    if not info.controlnets:
-        raise InvalidRequest(f"There is no ControlNet for {info.key} here.", "Use a model that has one.")
-    if request.controlnet not in info.controlnets:
-        raise InvalidRequest(
-            f"{info.key} has no ControlNet '{request.controlnet}'.", f"It has: {', '.join(info.controlnets)}."
-        )

@@ -22,7 +22,6 @@ from transformers import CLIPVisionModelWithProjection
 from engine.api import lora_tags
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo
-from engine.api.requests import Blend, Control, Txt2Img
 from engine.models import catalog, model_cache
 from engine.models import ip_adapters as ip_adapter_files
 from engine.models.adapters import Adapter
@@ -30,6 +29,7 @@ from engine.models.controlnets import ControlNet
 from engine.models.ip_adapters import IpAdapter
 from engine.models.model_cache import Model
 from engine.runtime.options import Options
+from engine.tasks.txt2img import Txt2Img
 
 MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
 _FAILURES = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
@@ -39,10 +39,11 @@ Wanted = Mapping[Adapter, float]
 
 def painter(base: Model, request: Txt2Img, info: ModelInfo, options: Options, now: float) -> Model:
     """The model with what the request's prompt names, eyes for a blend, a ControlNet. Raises: ModelUnloadable."""
-    if info.image_prompts and isinstance(request, Blend):
-        base = with_ip_adapter(base, options.ip_adapters[info.key], ip_adapter_files.scale_of(request.strength), now)
-    if isinstance(request, Control):
-        base = with_controlnet(base, options.controlnets[request.controlnet], now)
+    if request.reads_pictures(info):
+        scale = ip_adapter_files.scale_of(request.noise_strength or 0.0)
+        base = with_ip_adapter(base, options.ip_adapters[info.key], scale, now)
+    if request.controlnet_used:
+        base = with_controlnet(base, options.controlnets[request.controlnet_used], now)
     loras, words = lora_tags.used(request, info)
     known = options.adapters
     wanted = {known["lora"][name]: weight for name, weight in loras.items()}

@@ -21,7 +21,6 @@ from engine.models import devices, families
 from engine.models.catalog import UPSCALER, Source, describe
 from engine.models.families import Family
 from engine.runtime.fibers import Kind, Stub
-from engine.tasks.pipelines import Task
 from engine.upscale import superres
 
 log = logging.getLogger(__name__)
@@ -103,14 +102,17 @@ class Model:
         if self.base is not None:
             self.base.release()
 
-    def pipeline(self, task: Task) -> Any:
-        """A fresh shallow copy of the task's pipeline whose heavy modules are stubs."""
-        if task.name not in self._pipes:
-            self._pipes[task.name] = self._adopted(task)
-        return copy.copy(self._pipes[task.name])
+    def pipeline(self, auto_class: str = "") -> Any:
+        """A fresh shallow copy of a pipeline whose heavy modules are stubs.
 
-    def _adopted(self, task: Task) -> Any:
-        auto = getattr(diffusers, task.auto_class) if task.auto_class else None
+        `auto_class`: of diffusers, whose `from_pipe` makes it of the model's own; "" = that pipeline as loaded.
+        """
+        if auto_class not in self._pipes:
+            self._pipes[auto_class] = self._adopted(auto_class)
+        return copy.copy(self._pipes[auto_class])
+
+    def _adopted(self, auto_class: str) -> Any:
+        auto = getattr(diffusers, auto_class) if auto_class else None
         pipe = copy.copy(self.pipe if auto is None else auto.from_pipe(self.pipe))
         pipe.set_progress_bar_config(disable=True)
         for name, part in pipe.components.items():

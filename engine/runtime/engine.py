@@ -19,7 +19,6 @@ from engine.api import resolve
 from engine.api import safety as picture_safety
 from engine.api.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
 from engine.api.model_info import ModelInfo, Upscaler
-from engine.api.requests import Txt2Img
 from engine.api.safety import Verdict
 from engine.api.types import Ability, EngineStatus, Event, Queued
 from engine.models import adapters, catalog, families
@@ -31,7 +30,7 @@ from engine.runtime.jobs import Job, expected_calls, paced_as, weighted_pixels
 from engine.runtime.options import Options
 from engine.runtime.policy import LANES, StepTimes
 from engine.runtime.tickets import JobTicket
-from engine.tasks import canvas
+from engine.tasks.txt2img import Txt2Img
 from engine.vision import options as vision_options
 from engine.vision.options import VisionOptions
 
@@ -266,11 +265,9 @@ class Engine:
     def estimate_s(self, request: Txt2Img) -> float | None:
         info = resolve.find(self._models, request.model)
         request = resolve.complete(request, info)
-        seconds = self._pace.seconds(paced_as(request, info), weighted_pixels(request, canvas.canvas(request, info)))
+        seconds = self._pace.seconds(paced_as(request, info), weighted_pixels(request, request.canvas(info)))
         return (
-            None
-            if seconds is None
-            else seconds * expected_calls(request, info) * request.draws * canvas.parts(request, info)
+            None if seconds is None else seconds * expected_calls(request, info) * request.draws * request.parts(info)
         )
 
 

@@ -9,22 +9,21 @@ from typing import Any
 
 from engine.api import lora_tags, resolve
 from engine.api.model_info import ModelInfo
-from engine.api.requests import Blend, Txt2Img, Upscale
 from engine.diffusion import blending, embeddings, noise, prompts, scheduler_factory
 from engine.models import families
 from engine.models.model_cache import Model
 from engine.runtime.fibers import Fiber
 from engine.tasks import canvas
-from engine.tasks.pipelines import task_of
+from engine.tasks.txt2img import Txt2Img
 from engine.upscale import superres
 
 
 def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
     """The pipeline copy of part `part` of image `index`, and the fiber that will call it."""
-    if isinstance(request, Upscale) and canvas.uses_upscaler(request):
-        return superres.begin(request, index, part, model, info)
-    task = task_of(request, image_prompts=info.image_prompts)
-    pipe = model.pipeline(task)
+    enlargement = request.enlargement(info, part)
+    if enlargement is not None:
+        return superres.begin(enlargement, request, index, model, info)
+    pipe = model.pipeline(request.pipeline(info))
     name = request.scheduler or model.default_scheduler
     strange = model.family is families.UNKNOWN
     pipe.__dict__["scheduler"] = scheduler_factory.build(
@@ -34,22 +33,23 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
     generator = noise.generator(seed)
     if chain:
         pipe.__dict__["prepare_latents"] = _within(noise.Varied(generator, chain), pipe.prepare_latents)
-    place = canvas.place(request, info, part)
+    place = request.place(info, part)
     if place is not None:
         pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
         pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
-    if isinstance(request, Blend) and not info.image_prompts:
+    reads_pictures = request.reads_pictures(info)
+    if request.shares and not reads_pictures:
         pipe.__dict__["vae"] = blending.vae_for(request, pipe)
-    arguments = {**task.arguments(request), "generator": generator}
+    arguments = {**request.arguments(info), "generator": generator}
 
     def paint() -> Any:
-        ready = canvas.unpainted(request)
+        ready = request.unpainted()
         if ready is not None:
             return ready
         words = _words(pipe, model, request, info)
-        if isinstance(request, Blend) and info.image_prompts:
+        if reads_pictures:
             words["ip_adapter_image_embeds"] = blending.embeddings_of(request, pipe)
-        region, pictures = canvas.prepare(request, info, seed, part)
+        region, pictures = request.prepare(info, seed, part)
         return canvas.finish(region, pipe(**_known_to(type(pipe), {**arguments, **words, **pictures})).images[0])
 
     return pipe, Fiber(paint, tiled=request.tiling, strange=strange)

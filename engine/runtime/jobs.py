@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.api.model_info import ModelInfo
-from engine.api.requests import Control, Txt2Img
 from engine.api.types import Event, ImageReady, Progress, Queued
 from engine.runtime.policy import StepTimes
-from engine.tasks import canvas
-from engine.tasks.pipelines import task_of
+from engine.tasks.txt2img import Txt2Img
 from engine.upscale.tiles import Mosaic
 
 PROGRESS_INTERVAL_S = 0.05  # every event wakes the event loop; nobody sees more than 20 a second
@@ -62,12 +60,10 @@ class Job:
 
     def __post_init__(self) -> None:
         self.paintings = [
-            ImageRun(self, i, part)
-            for i in range(self.request.draws)
-            for part in range(canvas.parts(self.request, self.info))
+            ImageRun(self, i, part) for i in range(self.request.draws) for part in range(self.request.parts(self.info))
         ]
         self.calls_each = expected_calls(self.request, self.info)
-        self.size = canvas.canvas(self.request, self.info)
+        self.size = self.request.canvas(self.info)
 
     @property
     def pixels(self) -> int:
@@ -84,7 +80,7 @@ class Job:
     def collect(self, painting: ImageRun, picture: Any) -> Any:
         """Take in a finished part; the image it belongs to, once that is whole."""
         painting.done = True
-        mosaic = self._mosaics.get(painting.index) or canvas.mosaic(self.request, self.info)
+        mosaic = self._mosaics.get(painting.index) or self.request.mosaic(self.info)
         if mosaic is None:
             return picture
         self._mosaics[painting.index] = mosaic
@@ -123,13 +119,12 @@ def weighted_pixels(request: Txt2Img, size: tuple[int, int]) -> int:
 
 def paced_as(request: Txt2Img, info: ModelInfo) -> str:
     """What besides the pixels a step's seconds depend on."""
-    return f"{info.key} with {request.controlnet}" if isinstance(request, Control) else info.key
+    return f"{info.key} with {request.controlnet_used}" if request.controlnet_used else info.key
 
 
 def expected_calls(request: Txt2Img, info: ModelInfo) -> int:
     """Denoiser calls of one image, before its timetable exists."""
-    steps = request.num_inference_steps or 1
-    steps = max(1, min(steps, int(steps * task_of(request, image_prompts=info.image_prompts).effort(request))))
+    steps = request.steps_run(info)
     if request.scheduler == "heun":
         return 2 * steps - 1
     return steps + 1 if request.scheduler == "pndm" and steps > 1 else steps

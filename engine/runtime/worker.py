@@ -16,6 +16,7 @@ from engine.api.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory
 from engine.api.types import Cancelled, Failed, Finished, Recipe, Started
 from engine.diffusion.preview import Throttle
 from engine.models import derived_models, devices  # devices comes before torch
+from engine.models.catalog import UPSCALER
 from engine.models.model_cache import MIB, Model, ModelCache
 from engine.runtime import batching
 from engine.runtime import image_setup as paintings
@@ -26,8 +27,6 @@ from engine.runtime.job_queue import JobQueue
 from engine.runtime.jobs import ImageRun, Job, paced_as
 from engine.runtime.options import Options
 from engine.runtime.policy import StepTimes
-from engine.tasks import canvas
-from engine.tasks.pipelines import task_of
 from engine.vision import judging
 from engine.vision.vision_models import VisionModels
 
@@ -206,8 +205,8 @@ class Worker:
     def _model(self, job: Job) -> Model:
         """The model that paints a job, with the adapters it needs. Raises: ModelUnloadable."""
         now = time.perf_counter()
-        model = self._residency.get(canvas.model_key_of(job.request), now)
-        if canvas.uses_upscaler(job.request):
+        model = self._residency.get(UPSCALER if job.request.uses_upscaler else job.info.key, now)
+        if job.request.uses_upscaler:
             return model
         return derived_models.painter(model, job.request, job.info, self._options, now)
 
@@ -282,11 +281,11 @@ class Worker:
     def _recipe(self, painting: ImageRun, seed: int) -> Recipe:
         request, info = painting.job.request, painting.job.info
         return Recipe(
-            task=task_of(request).name,
+            task=request.task,
             request=resolve.to_json(request),
             index=painting.index,
             seed=seed,
-            model=info.upscaler.name if canvas.uses_upscaler(request) else info.key,
+            model=info.upscaler.name if request.uses_upscaler else info.key,
             model_sha256=painting.model.sha256,
             mode=self._options.mode,
             rows=painting.rows,
@@ -336,7 +335,7 @@ class Worker:
                 painting.guided_s = seconds / len(group)
             elif call.kind == "denoise":
                 painting.rows = rows
-                if not (job.request.tiling or canvas.uses_upscaler(job.request)):
+                if not (job.request.tiling or job.request.uses_upscaler):
                     step_s = seconds / len(group) + painting.guided_s
                     self.pace.observe(paced_as(job.request, job.info), job.pixels, step_s)
 
@@ -346,7 +345,7 @@ class Worker:
         job.calls_done += 1
         job.tell_progress()
         worth_seeing = job.calls_each / FIRST_PREVIEW <= painting.calls < job.calls_each
-        if worth_seeing and not canvas.uses_upscaler(job.request) and self._throttle.open():
+        if worth_seeing and not job.request.uses_upscaler and self._throttle.open():
             started = time.perf_counter()
             self._preview(painting, output)
             self._throttle.spent(time.perf_counter() - started, alone=len(self._lineup) == 1)

@@ -17,17 +17,15 @@ from PIL import Image
 
 from engine.api import resolve
 from engine.api.model_info import ModelInfo
-from engine.api.requests import Upscale
 from engine.diffusion import noise
 from engine.models.catalog import Source, class_of
 from engine.runtime.fibers import Fiber
-from engine.tasks import canvas
-from engine.tasks.pipelines import Task
+from engine.tasks.canvas import Enlargement
+from engine.tasks.txt2img import Txt2Img
 
 if TYPE_CHECKING:
     from engine.models.model_cache import Model
 
-ENLARGE = Task("enlarge", "", lambda request: {})
 SWIN2SR = "Swin2SRForImageSuperResolution"
 STEPS = 20  # of the diffusion upscalers, as the latent upscaler's model card has it
 SWIN_GRID_PX, DIFFUSION_GRID_PX = 8, 64  # its attention window; VAE x UNet levels
@@ -70,15 +68,15 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     return Swin2SR(swin.from_pretrained(source.location, dtype=torch.float32, **kwargs).eval())
 
 
-def begin(request: Upscale, index: int, part: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
-    """The upscaler's copy for tile `part` of image `index`, and the fiber that will call it."""
-    pipe = model.pipeline(ENLARGE)
-    pipe.__dict__["_num_timesteps"] = info.upscaler.passes(request.scale) if isinstance(pipe, Swin2SR) else STEPS
+def begin(enlargement: Enlargement, request: Txt2Img, index: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
+    """The upscaler's copy for a tile of image `index`, and the fiber that will call it."""
+    pipe, scale = model.pipeline(), enlargement.scale
+    pipe.__dict__["_num_timesteps"] = info.upscaler.passes(scale) if isinstance(pipe, Swin2SR) else STEPS
     generator = noise.generator(resolve.image_seed(request, index))
 
     def paint() -> Image.Image:
-        tile = canvas.source_tile(request, info, part)
-        size = tile.width * request.scale, tile.height * request.scale
+        tile = enlargement.tile()
+        size = tile.width * scale, tile.height * scale
         while tile.width < size[0]:
             tile = _larger(pipe, tile, generator)
         return tile if tile.size == size else tile.resize(size, Image.Resampling.LANCZOS)

@@ -97,7 +97,7 @@ def _reading(spec: Spec, pictures: Pictures) -> Facts:
 def neutral(request: engine_api.Txt2Img) -> Facts:
     """A request in plain words: its task and its fields, a picture by its pixels."""
     values = {field.name: _plain(getattr(request, field.name)) for field in fields(request)}
-    return {"task": resolve.task_of(request), **values}
+    return {"task": request.task, **values}
 
 
 def _plain(value: Any) -> Any:

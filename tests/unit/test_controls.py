@@ -12,8 +12,6 @@ from PIL import Image
 from engine import Control, InvalidRequest
 from engine.api.fake import MINI, FakeEngine
 from engine.diffusion import controlnet_preprocess
-from engine.models.controlnets import TASK
-from engine.tasks.pipelines import guide
 
 
 def picture(size: tuple[int, int] = (64, 64)) -> Image.Image:
@@ -45,11 +43,11 @@ def test_outlines_are_white_on_black_and_only_where_something_begins() -> None:
 def test_a_name_says_what_is_drawn(name: str, drawn: bool) -> None:
     plain = picture()
     assert (controlnet_preprocess.made_ready(plain, name).tobytes() != plain.tobytes()) == drawn
-    assert guide(ask(controlnet=name, prepared=True)).tobytes() == plain.tobytes()
+    assert ask(controlnet=name, prepared=True).guide().tobytes() == plain.tobytes()
 
 
 def test_the_picture_covers_the_size() -> None:
-    wide = guide(ask(control_image=picture((128, 64)).convert("RGBA"), prepared=True, width=64, height=64))
+    wide = ask(control_image=picture((128, 64)).convert("RGBA"), prepared=True, width=64, height=64).guide()
     assert (wide.mode, wide.size) == ("RGB", (64, 64))
     assert wide.tobytes() == picture((128, 64)).crop((32, 0, 96, 64)).tobytes(), "its middle, not squeezed"
 
@@ -77,7 +75,7 @@ async def test_the_fake_follows_too(led: FakeEngine) -> None:
         (full,) = await led.submit(ask(controlnet_conditioning_scale=2.0)).result()
         with pytest.raises(InvalidRequest, match=r"has no ControlNet 'depth'\. It has: edges"):
             led.submit(ask(controlnet="depth"))
-    lines = np.asarray(guide(ask()))[..., 0] > 0
+    lines = np.asarray(ask().guide())[..., 0] > 0
     plain, faint, strong = (np.asarray(image).astype(int) for image in (none, half, full))
     assert (strong[lines] == 255).all()
     assert (faint[~lines] == plain[~lines]).all()
@@ -86,4 +84,4 @@ async def test_the_fake_follows_too(led: FakeEngine) -> None:
 
 @pytest.fixture
 def led() -> FakeEngine:
-    return FakeEngine((replace(MINI, controlnets=("edges",), tasks=MINI.tasks | {TASK}),))
+    return FakeEngine((replace(MINI, controlnets=("edges",), tasks=MINI.tasks | {Control.task}),))

@@ -13,7 +13,7 @@ from bot.orders.drafts import find_model, price_mc, resolve
 from bot.prompt.parser import Draft, echo, parse
 from bot.prompt.spec import Spec
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_SEED
+from engine.tasks.txt2img import MAX_SEED
 
 
 def model(key: str = "mini", side: int = 128, family: str = "sd1", multiple: int = 8, **more: object) -> ModelInfo:

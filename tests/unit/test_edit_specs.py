@@ -17,7 +17,11 @@ from bot.orders.drafts import price_mc, resolve
 from bot.prompt.parser import Draft
 from bot.prompt.spec import BlendEdit, ControlEdit, Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
 from engine.api.model_info import ModelInfo
-from engine.api.requests import Control, Img2Img, Inpaint, Outpaint, Upscale
+from engine.tasks.control import Control
+from engine.tasks.img2img import Img2Img
+from engine.tasks.inpaint import Inpaint
+from engine.tasks.outpaint import Outpaint
+from engine.tasks.upscale import Upscale
 
 SHA, MASK = "ab" * 32, "cd" * 32
 INFO = ModelInfo(

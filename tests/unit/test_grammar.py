@@ -14,7 +14,7 @@ from bot.orders.drafts import resolve
 from bot.prompt.parser import MAX_JOBS, Draft, count, echo, merge, parse, plain
 from bot.prompt.spec import Spec
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_SEED
+from engine.tasks.txt2img import MAX_SEED
 
 MINI = ModelInfo(
     key="mini", family="sd1", width=128, height=128, num_inference_steps=20, guidance_scale=5.0, scheduler="euler"

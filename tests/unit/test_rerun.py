@@ -11,7 +11,7 @@ from bot.features.describe.image_metadata import Parameters
 from bot.ledger.terms import Terms
 from engine.api.fake import MINI
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_SEED
+from engine.tasks.txt2img import MAX_SEED
 
 DREAMER = ModelInfo(
     key="dreamer-v8",

@@ -21,7 +21,7 @@ from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.prompt.text import quoted
-from engine.api.requests import MAX_STEPS
+from engine.tasks.txt2img import MAX_STEPS
 
 MOST_CREDITS = 1_000_000
 MOST_PIXELS = 8192 * 8192

@@ -21,7 +21,7 @@ from bot.kit.select import Select, row_of
 from bot.ledger.records import Quota, ServerQuotas
 from bot.ledger.terms import default_quota
 from bot.prompt.text import quoted
-from engine.api.requests import MAX_STEPS
+from engine.tasks.txt2img import MAX_STEPS
 
 TAB = Tab("Quotas", "🎟️", "What everyone, a role, and all together may paint here.")
 SERVER = 0  # the number of the form for all together; of the others it is the role's id

@@ -16,8 +16,8 @@ from bot.prompt.text import quoted, visible
 from engine.api import lora_tags
 from engine.api.errors import UnknownScheduler
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_SEED
 from engine.diffusion import schedulers
+from engine.tasks.txt2img import MAX_SEED
 
 LORA = "<lora:"
 

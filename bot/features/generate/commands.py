@@ -14,8 +14,8 @@ from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.orders.uploads import check_size
 from bot.prompt.parser import Draft, parse
-from engine.api.requests import MAX_SEED, MAX_STEPS
 from engine.diffusion import schedulers
+from engine.tasks.txt2img import MAX_SEED, MAX_STEPS
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
 MAX_CHOICES = 25  # Discord's

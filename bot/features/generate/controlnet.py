@@ -15,7 +15,7 @@ from bot.kit.error_messages import shows_errors
 from bot.orders import drafts
 from bot.prompt.spec import ControlEdit
 from engine.api.model_info import ModelInfo
-from engine.api.requests import MAX_CONTROL_SCALE
+from engine.tasks.control import MAX_CONTROL_SCALE
 
 
 def install(client: Client) -> None:

@@ -24,7 +24,7 @@ from bot.prompt.flags import read_number, read_ratio, read_strength
 from bot.prompt.parser import plain
 from bot.prompt.spec import UpscaleEdit
 from engine.api.errors import EngineError
-from engine.api.requests import MAX_BLENDED
+from engine.tasks.blend import MAX_BLENDED
 
 NAMED = {"subtle": Action.VARY, "strong": Action.VARY_STRONG}
 DEFAULT_ZOOM = 1.5

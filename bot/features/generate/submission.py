@@ -23,7 +23,7 @@ from bot.orders.actor import Actor
 from bot.orders.uploads import check_size, read_upload
 from bot.prompt.parser import GRID, Draft, parse
 from bot.prompt.spec import Edit, Spec
-from engine.api.requests import MAX_SEED
+from engine.tasks.txt2img import MAX_SEED
 
 NEEDED = {
     "view_channel": "View Channel",

@@ -11,6 +11,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
 from engine.api.model_info import ModelInfo
+from engine.tasks.registry import TASKS
 
 MOST_CHARS = 3600  # of one message's 4,000
 KNOWN = {
@@ -18,15 +19,6 @@ KNOWN = {
         licence="MIT, as Easel",
         about="A small model that comes with Easel: simple pictures of a small world of words; see /help.",
     )
-}
-TASKS = {
-    "txt2img": "words",
-    "img2img": "repaint",
-    "inpaint": "region",
-    "outpaint": "outpaint",
-    "upscale": "upscale",
-    "blend": "blend",
-    "control": "control",
 }
 
 
@@ -45,7 +37,7 @@ def install(client: Client) -> None:
 
 
 def _described(info: ModelInfo, note: ModelNote) -> str:
-    tasks = ", ".join(TASKS.get(task, task) for task in sorted(info.tasks, key=_place))
+    tasks = ", ".join(each.label for name, each in TASKS.items() if name in info.tasks)
     lines = [
         f"**{info.key}** · {info.family}",
         shown(note.about, 500) if note.about else "",
@@ -62,10 +54,6 @@ def _described(info: ModelInfo, note: ModelNote) -> str:
 
 def _named(label: str, names: tuple[str, ...]) -> str:
     return f"-# {label}: {shown(', '.join(names), 500)}" if names else ""
-
-
-def _place(task: str) -> int:
-    return list(TASKS).index(task) if task in TASKS else len(TASKS)
 
 
 def _fitting(described: list[str]) -> str:

@@ -28,7 +28,7 @@ from bot.kit.custom_ids import Action
 from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.prompt.text import shown
-from engine.api.requests import MAX_STEPS
+from engine.tasks.txt2img import MAX_STEPS
 
 NOTHING = "none"  # what one says to take a default back
 MAX_DAYS = 90

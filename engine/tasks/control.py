@@ -1,0 +1,95 @@
+"""control: a picture of words, along another one's lines, depths or poses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from PIL import Image
+
+from engine.api.errors import InvalidRequest
+from engine.api.model_info import ModelInfo
+from engine.diffusion import controlnet_preprocess
+from engine.tasks.pictures import Picture, covering
+from engine.tasks.txt2img import Txt2Img, check
+
+MAX_CONTROL_SCALE = 2.0  # beyond it a ControlNet drowns the prompt, and soon the picture
+FAMILIES = frozenset({"sd1", "sdxl"})  # whose ControlNets are diffusers' `ControlNetModel`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control(Txt2Img):
+    """Paint a prompt along a picture's lines, depths or poses: whatever a ControlNet was taught to follow.
+
+    Attributes:
+        control_image: any mode, any size; it covers `width` x `height`, what sticks out is cut off.
+        controlnet: the name of one that fits the model; of `edges`, and names that begin with `edges-`, the engine
+            draws the outlines itself.
+        prepared: the picture is what the ControlNet reads already, so nothing is drawn.
+        controlnet_conditioning_scale: how closely it is followed, 0..2; 0 = not at all.
+        control_guidance_start, control_guidance_end: the part of the steps that follow it, 0 <= start < end <= 1.
+    """
+
+    control_image: Picture
+    controlnet: str
+    prepared: bool = False
+    controlnet_conditioning_scale: float = 1.0
+    control_guidance_start: float = 0.0
+    control_guidance_end: float = 1.0
+
+    task: ClassVar[str] = "control"
+    label: ClassVar[str] = "control"
+    does: ClassVar[str] = "follow a picture with a ControlNet"
+    picture_fields: ClassVar[tuple[str, ...]] = ("control_image",)
+
+    def __post_init__(self) -> None:
+        check(self)
+        scale, start, end = self.controlnet_conditioning_scale, self.control_guidance_start, self.control_guidance_end
+        if not 0 <= scale <= MAX_CONTROL_SCALE:
+            raise InvalidRequest(f"The conditioning scale {scale} is out of range.", f"Use 0 to {MAX_CONTROL_SCALE:g}.")
+        if not 0 <= start < end <= 1:
+            raise InvalidRequest(
+                f"The ControlNet cannot be followed from {start} to {end} of the steps.",
+                "The start is 0 or more, the end at most 1, and larger than the start.",
+            )
+
+    @property
+    def controlnet_used(self) -> str:
+        return self.controlnet
+
+    @property
+    def title(self) -> str:
+        """ "Control (edges 0.8)"."""
+        return f"Control {self.how}"
+
+    @property
+    def how(self) -> str:
+        """What is followed, and how closely, in brackets."""
+        scale = self.controlnet_conditioning_scale
+        closely = "" if scale == 1 else f" {round(scale, 2):g}"
+        return f"({self.controlnet}{closely}{', as it is' if self.prepared else ''})"
+
+    def check_model(self, info: ModelInfo) -> None:
+        if info.family not in FAMILIES:
+            raise InvalidRequest(f"{info.key} cannot follow a ControlNet.", "Use an SD 1.x, SD 2.x or SDXL model.")
+        if not info.controlnets:
+            raise InvalidRequest(f"There is no ControlNet for {info.key} here.", "Use a model that has one.")
+        if self.controlnet not in info.controlnets:
+            raise InvalidRequest(
+                f"{info.key} has no ControlNet '{self.controlnet}'.", f"It has: {', '.join(info.controlnets)}."
+            )
+        Txt2Img.check_model(self, info)
+
+    def arguments(self, info: ModelInfo) -> dict[str, Any]:
+        """For the pipeline that `engine.models.derived_models` has put the ControlNet into."""
+        return {
+            **Txt2Img.arguments(self, info),
+            "image": self.guide(),
+            "controlnet_conditioning_scale": float(self.controlnet_conditioning_scale),
+            "control_guidance_start": self.control_guidance_start,
+            "control_guidance_end": self.control_guidance_end,
+        }
+
+    def guide(self) -> Image.Image:
+        picture = covering(self.control_image, self.size)
+        return picture if self.prepared else controlnet_preprocess.made_ready(picture, self.controlnet)

@@ -1,0 +1,265 @@
+"""txt2img, and what every task is: a frozen request that says all there is to know of it. Knows no torch.
+
+Each other file here is one task: a `Txt2Img` with fields of its own that overrides what differs. Nothing else in the
+engine asks which task it has before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+from PIL import Image
+
+from engine.api.errors import InvalidRequest
+from engine.api.model_info import ModelInfo
+from engine.diffusion.masks import Size
+from engine.tasks.canvas import Enlargement, Place, Region
+from engine.tasks.pictures import Picture, StoredPicture
+from engine.upscale.tiles import Mosaic
+
+MAX_SEED = 2**32 - 1  # Midjourney's and A1111's range, so seeds travel between tools
+MAX_IMAGES = 16
+MAX_STEPS = 150
+MAX_SIDE_PX = 4096
+MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """One step away from a noise: slerp towards the noise of `seed` by `strength` (0..1)."""
+
+    seed: int
+    strength: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InvalidRequest(f"The variation seed {self.seed} is out of range.", f"Use 0 to {MAX_SEED}.")
+        if not 0 <= self.strength <= 1:
+            raise InvalidRequest(f"The variation strength {self.strength} is out of range.", "Use 0 to 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Txt2Img:
+    """Paint `num_images` pictures of a prompt. None means: the model's own default.
+
+    Image i has seed `seed + i` (mod 2^32). With `variations`, every image starts from the noise of `seed`, is slerped
+    through the chain in order, and image i adds i to the seed of the last link.
+
+    Attributes:
+        best_of: paint so many, then keep the `num_images` that match the prompt best, the best first; None = keep all.
+        width, height: pixels, multiples of 8 (the model's latent grid); None = the model's native size.
+        num_inference_steps: 1..150.
+        guidance_scale: classifier-free guidance, 0..30; 1 switches it off.
+        scheduler: a name or alias of `engine.diffusion.schedulers`.
+        seed: 0..2^32-1; None = drawn once at submit and told in the recipe.
+        model: a key of the engine's model table; None = the first.
+        tiling: the picture's edges fit each other (circular convolutions).
+    """
+
+    prompt: str
+    negative_prompt: str = ""
+    width: int | None = None
+    height: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    seed: int | None = None
+    num_images: int = 1
+    best_of: int | None = None
+    model: str | None = None
+    clip_skip: int | None = None
+    tiling: bool = False
+    variations: tuple[Variation, ...] = ()
+
+    task: ClassVar[str] = "txt2img"
+    label: ClassVar[str] = "words"  # in a list of what a model can do
+    does: ClassVar[str] = "paint from words alone"  # behind "The model X cannot"
+    any_size: ClassVar[bool] = False  # an edit: width and height are the result's, and the model's grid is our business
+    default_strength: ClassVar[float | None] = None  # for people who name none; None = the task has no strength
+    picture_fields: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    # ------------------------------------------------------------ what it asks for
+    @property
+    def draws(self) -> int:
+        """How many pictures are painted for it, kept or not."""
+        return self.best_of or self.num_images
+
+    @property
+    def size(self) -> Size:
+        """Width and height of a completed request's results, in pixels."""
+        assert self.width is not None
+        assert self.height is not None
+        return self.width, self.height
+
+    @property
+    def result_size(self) -> Size | None:
+        """The size that its pictures ask for; None = the model's native one."""
+        return None
+
+    @property
+    def noise_strength(self) -> float | None:
+        """How much noise its picture gets, 0..1; None where nothing is repainted."""
+        return None
+
+    @property
+    def paints(self) -> bool:
+        """Whether a model is asked, so that words and seed matter."""
+        return True
+
+    @property
+    def controlnet_used(self) -> str:
+        """The ControlNet it follows; "" = none."""
+        return ""
+
+    @property
+    def shares(self) -> tuple[tuple[Picture, float], ...]:
+        """The pictures that are mixed, each with its part of the whole."""
+        return ()
+
+    @property
+    def title(self) -> str:
+        """What is done to a picture, in people's words; nothing for what is painted from words."""
+        return ""
+
+    # ------------------------------------------------------------ pictures
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Its pictures, in the order of its fields."""
+        values = (getattr(self, name) for name in self.picture_fields)
+        return tuple(each for value in values for each in (value if isinstance(value, tuple) else (value,)))
+
+    def loaded(self, found: Mapping[str, Image.Image]) -> Self:
+        """The request with the pixels in place of its stored pictures; `found` holds them by sha256."""
+
+        def pixels_of(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(pixels_of(each) for each in value)
+            return found[value.sha256] if isinstance(value, StoredPicture) else value
+
+        changes: dict[str, Any] = {name: pixels_of(getattr(self, name)) for name in self.picture_fields}
+        return replace(self, **changes) if changes else self
+
+    # ------------------------------------------------------------ what it needs of a model
+    def check_model(self, info: ModelInfo) -> None:
+        """Raises: InvalidRequest when the model cannot do it."""
+        if self.task not in info.tasks:
+            raise InvalidRequest(f"{info.key} cannot do {self.task}.", f"It does {', '.join(sorted(info.tasks))}.")
+
+    def completed(self, info: ModelInfo) -> Self:
+        """With the gaps of the task's own fields filled. Raises: InvalidRequest."""
+        return self
+
+    def reads_pictures(self, info: ModelInfo) -> bool:
+        """Whether the model takes its pictures in as it does words, by an IP-Adapter."""
+        return False
+
+    # ------------------------------------------------------------ the pipeline
+    def pipeline(self, info: ModelInfo) -> str:
+        """The diffusers Auto class whose `from_pipe` shares the model's modules; "" = the pipeline as loaded."""
+        return ""
+
+    def arguments(self, info: ModelInfo) -> dict[str, Any]:
+        """What it adds to the pipeline's call. Names that the pipeline does not know are left out."""
+        return {
+            "num_inference_steps": self.num_inference_steps,
+            "guidance_scale": self.guidance_scale,
+            "height": self.height,
+            "width": self.width,
+            "clip_skip": self.clip_skip,
+            "output_type": "pil",
+        }
+
+    def strength_run(self, strength: float) -> float:
+        """The strength that runs at least one step; diffusers runs `int(steps * strength)` and fails on none."""
+        assert self.num_inference_steps
+        return max(strength, (1 + 1e-6) / self.num_inference_steps) if strength < 1 else 1.0
+
+    def guide(self) -> Image.Image | None:
+        """What its ControlNet sees: RGB at the size of the request."""
+        return None
+
+    # ------------------------------------------------------------ the canvas
+    def canvas(self, info: ModelInfo) -> Size:
+        """Width and height in pixels that the model paints for a completed request."""
+        return self.size
+
+    def parts(self, info: ModelInfo) -> int:
+        """How many pipeline calls one image takes; each is a fiber of its own, so they share forwards."""
+        return 1
+
+    def place(self, info: ModelInfo, part: int) -> Place | None:
+        """Where a tile lies in the whole: what tiles share they paint over the same noise. None = it is the whole."""
+        return None
+
+    def prepare(self, info: ModelInfo, seed: int, part: int = 0) -> tuple[Region | None, dict[str, Any]]:
+        """What is to be put back later, and the pictures for the pipeline's call."""
+        return None, {}
+
+    def mosaic(self, info: ModelInfo) -> Mosaic | None:
+        """What becomes one image of its finished parts; None = it has but one."""
+        return None
+
+    def enlargement(self, info: ModelInfo, part: int) -> Enlargement | None:
+        """The tile that the engine's upscaler gets, where that does it and not the model."""
+        return None
+
+    @property
+    def uses_upscaler(self) -> bool:
+        """Whether the engine's upscaler does it, and not the model."""
+        return False
+
+    def unpainted(self) -> Image.Image | None:
+        """The result, where no network is asked."""
+        return None
+
+    # ------------------------------------------------------------ what it costs
+    def effort(self, info: ModelInfo) -> float:
+        """Share of the steps that are run, 0..1."""
+        return 1.0 if self.noise_strength is None else self.strength_run(self.noise_strength)
+
+    def steps_run(self, info: ModelInfo) -> int:
+        """Denoiser steps of one image of a completed request."""
+        steps = self.num_inference_steps or 1
+        return max(1, min(steps, int(steps * self.effort(info))))
+
+    def painted_px(self, info: ModelInfo) -> int:
+        """Pixels that the model paints for one image, all its tiles together."""
+        width, height = self.canvas(info)
+        return width * height
+
+    def pixel_steps(self, info: ModelInfo) -> int:
+        """What the whole request costs a model: pixels x steps x pictures painted."""
+        return self.painted_px(info) * self.steps_run(info) * self.draws
+
+
+Request = Txt2Img  # every task is a Txt2Img plus what it needs
+
+
+def check(request: Txt2Img) -> None:
+    """Refuse what no model can do. Raises: InvalidRequest."""
+    for name in ("width", "height"):
+        side = getattr(request, name)
+        if request.any_size:
+            if side is not None and not 1 <= side <= MAX_EDIT_SIDE_PX:
+                raise InvalidRequest(f"The {name} {side} is out of range.", f"Use 1 to {MAX_EDIT_SIDE_PX}.")
+        elif side is not None and not (64 <= side <= MAX_SIDE_PX and side % 8 == 0):
+            raise InvalidRequest(f"The {name} {side} cannot be painted.", f"Use a multiple of 8, 64 to {MAX_SIDE_PX}.")
+    steps, scale, seed = request.num_inference_steps, request.guidance_scale, request.seed
+    if steps is not None and not 1 <= steps <= MAX_STEPS:
+        raise InvalidRequest(f"{steps} steps are out of range.", f"Use 1 to {MAX_STEPS}.")
+    if scale is not None and not 0 <= scale <= 30:
+        raise InvalidRequest(f"The guidance {scale} is out of range.", "Use 0 to 30.")
+    if seed is not None and not 0 <= seed <= MAX_SEED:
+        raise InvalidRequest(f"The seed {seed} is out of range.", f"Use 0 to {MAX_SEED}.")
+    if not 1 <= request.num_images <= MAX_IMAGES:
+        raise InvalidRequest(f"{request.num_images} images are out of range.", f"Use 1 to {MAX_IMAGES}.")
+    if request.best_of is not None and not request.num_images <= request.best_of <= MAX_IMAGES:
+        raise InvalidRequest(
+            f"The best {request.num_images} of {request.best_of} cannot be kept.",
+            f"Paint at least as many as you keep, at most {MAX_IMAGES}.",
+        )
