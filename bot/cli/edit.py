@@ -17,13 +17,16 @@ from bot.orders import geometry
 from bot.orders.uploads import read_layers, read_upload
 from bot.prompt.flags import read_number, read_ratio
 from bot.prompt.parser import Draft
-from bot.prompt.spec import BlendEdit, ControlEdit, InpaintEdit, OutpaintEdit, UpscaleEdit
 from engine.api.model_info import ModelInfo
-from engine.tasks.blend import MAX_BLENDED
-from engine.tasks.control import MAX_CONTROL_SCALE
+from engine.tasks.blend import MAX_BLENDED, Blend
+from engine.tasks.control import MAX_CONTROL_SCALE, Control
+from engine.tasks.img2img import Img2Img
+from engine.tasks.inpaint import MAX_REACH_PX, Inpaint
+from engine.tasks.outpaint import Outpaint
+from engine.tasks.pictures import StoredPicture
+from engine.tasks.upscale import Upscale
 
 SIDES = ("left", "right", "top", "bottom")
-MAX_REACH_PX = 256  # of a feather or a padding
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
@@ -36,57 +39,64 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         return deliver(_blend(args, draft), args, settings)
     data = read_file(args.image)
     picture, sha256 = read_upload(data), sha256_of(data)
-    wish = CliRequest(draft=draft, source=sha256, pictures={sha256: picture}, size=picture.size)
-    return deliver(_REQUESTS[args.command](args, wish, picture), args, settings)
+    stored, wish = StoredPicture(sha256=sha256, size=picture.size), CliRequest(draft=draft, pictures={sha256: picture})
+    return deliver(_REQUESTS[args.command](args, wish, stored), args, settings)
 
 
-def _vary(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
-    return wish
+def _vary(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture) -> CliRequest:
+    what = Img2Img(prompt="", init_image=picture)
+    return replace(wish, what=lambda info: what)
 
 
-def _upscale(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
+def _upscale(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture) -> CliRequest:
     _check_sizeless(wish.draft)
-    edit = UpscaleEdit(scale=args.scale, mode=args.mode)
-    return replace(wish, edit=lambda info: edit)
+    what = Upscale(init_image=picture, scale=args.scale, mode=args.mode)
+    return replace(wish, what=lambda info: what)
 
 
-def _control(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
+def _control(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture) -> CliRequest:
     scale = 1.0 if wish.draft.strength is None else wish.draft.strength
     if not 0 <= scale <= MAX_CONTROL_SCALE:
         raise BadInput(f"The strength cannot be {scale:g}. Use 0 to {MAX_CONTROL_SCALE:g}.")
-    edit = ControlEdit(controlnet=args.kind, scale=scale, prepared=args.prepared)
-    return replace(wish, draft=replace(wish.draft, strength=None), edit=lambda info: edit)
+    what = Control(
+        prompt="",
+        control_image=picture,
+        controlnet=args.kind,
+        controlnet_conditioning_scale=scale,
+        prepared=args.prepared,
+    )
+    return replace(wish, draft=replace(wish.draft, strength=None), what=lambda info: what)
 
 
 # ---------------------------------------------------------------- inpaint
-def _inpaint(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
+def _inpaint(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture) -> CliRequest:
     _check_sizeless(wish.draft)
     for name in ("feather", "padding"):
         px = getattr(args, name)
         if px is not None and not 0 <= px <= MAX_REACH_PX:
             raise BadInput(f"The {name} cannot be {px}. Use 0 to {MAX_REACH_PX} pixels.")
-    mask = _mask(args, picture)
+    mask = _mask(args, wish.pictures[picture.sha256])
     name = sha256_of(mask.tobytes())
-    edit = _redrawing(args, mask, name)
-    return replace(wish, pictures={**wish.pictures, name: mask}, edit=edit)
+    stored = StoredPicture(sha256=name, size=mask.size, box=mask.getbbox())
+    return replace(wish, pictures={**wish.pictures, name: mask}, what=_redrawing(args, picture, mask, stored))
 
 
-def _redrawing(args: argparse.Namespace, mask: Image.Image, name: str) -> Callable[[ModelInfo], InpaintEdit]:
-    box = mask.getbbox()
-    assert box is not None, "a checked mask holds something"
-
-    def edit(info: ModelInfo) -> InpaintEdit:
+def _redrawing(
+    args: argparse.Namespace, picture: StoredPicture, mask: Image.Image, stored: StoredPicture
+) -> Callable[[ModelInfo], Inpaint]:
+    def what(info: ModelInfo) -> Inpaint:
         best = region_masks.manner(mask, info.width * info.height)
-        return InpaintEdit(
-            mask=name,
-            box=box,
+        return Inpaint(
+            prompt="",
+            init_image=picture,
+            mask=stored,
             fill=args.fill or best.fill,
             only_masked=best.only_masked if args.only_masked is None else args.only_masked,
             feather_px=best.feather_px if args.feather is None else args.feather,
             padding_px=best.padding_px if args.padding is None else args.padding,
         )
 
-    return edit
+    return what
 
 
 def _mask(args: argparse.Namespace, picture: Image.Image) -> Image.Image:
@@ -115,7 +125,7 @@ def _box(text: str) -> tuple[int, int, int, int] | None:
 
 
 # ---------------------------------------------------------------- outpaint
-def _outpaint(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) -> CliRequest:
+def _outpaint(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture) -> CliRequest:
     borders = {side: getattr(args, side) for side in SIDES if getattr(args, side) is not None}
     ratio = read_ratio(args.ratio) if args.ratio else wish.draft.ar
     draft = replace(wish.draft, ar=None)
@@ -125,21 +135,21 @@ def _outpaint(args: argparse.Namespace, wish: CliRequest, picture: Image.Image) 
     if borders:
         if args.zoom is not None or ratio is not None:
             raise BadInput("Give new pixels at the sides, or a zoom and a ratio; not both.")
-        wider = _borders(picture.size, borders)
-        return replace(wish, draft=draft, edit=lambda info: wider)
+        wider = _borders(picture, borders)
+        return replace(wish, draft=draft, what=lambda info: wider)
     shape = ratio[0] / ratio[1] if ratio else None
-    edit, (width, height) = geometry.zoom(picture.size, 1.0 if args.zoom is None else args.zoom, shape)
-    return replace(wish, draft=replace(draft, width=width, height=height), edit=lambda info: edit)
+    what, (width, height) = geometry.zoom(picture, 1.0 if args.zoom is None else args.zoom, shape)
+    return replace(wish, draft=replace(draft, width=width, height=height), what=lambda info: what)
 
 
-def _borders(size: tuple[int, int], borders: dict[str, int]) -> OutpaintEdit:
+def _borders(picture: StoredPicture, borders: dict[str, int]) -> Outpaint:
     """Raises: BadInput."""
     left, right, top, bottom = (borders.get(side, 0) for side in SIDES)
-    edit = OutpaintEdit(source=size, left=left, right=right, top=top, bottom=bottom)
-    if min(borders.values()) < 0 or edit.extended == size or not geometry.keepable(edit.extended):
+    size = picture.size[0] + left + right, picture.size[1] + top + bottom
+    if min(borders.values()) < 0 or size == picture.size or not geometry.keepable(size):
         added = ", ".join(f"{px} at the {side}" for side, px in borders.items())
         raise BadInput(f"The picture cannot grow by {added}. Use more than 0, and at most 16 megapixels in all.")
-    return edit
+    return Outpaint(prompt="", init_image=picture, left=left, right=right, top=top, bottom=bottom)
 
 
 # ---------------------------------------------------------------- blend
@@ -149,8 +159,9 @@ def _blend(args: argparse.Namespace, draft: Draft) -> CliRequest:
     found = [read_file(path) for path in args.images]
     names = tuple(sha256_of(data) for data in found)
     pictures = {name: read_upload(data) for name, data in zip(names, found, strict=True)}
-    edit = BlendEdit(images=names, weights=_weights(args.weights, args.images))
-    return CliRequest(draft=draft, pictures=pictures, size=pictures[names[0]].size, edit=lambda info: edit)
+    images = [StoredPicture(sha256=name, size=pictures[name].size) for name in names]
+    what = Blend(images=images, weights=_weights(args.weights, args.images))
+    return CliRequest(draft=draft, pictures=pictures, what=lambda info: what)
 
 
 def _weights(text: str | None, images: list[Path]) -> tuple[float, ...]:
@@ -170,7 +181,7 @@ def _check_sizeless(draft: Draft) -> None:
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
 
 
-_REQUESTS: dict[str, Callable[[argparse.Namespace, CliRequest, Image.Image], CliRequest]] = {
+_REQUESTS: dict[str, Callable[[argparse.Namespace, CliRequest, StoredPicture], CliRequest]] = {
     "vary": _vary,
     "inpaint": _inpaint,
     "outpaint": _outpaint,

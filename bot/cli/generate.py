@@ -23,16 +23,17 @@ from bot.app import engine_for
 from bot.config import Settings
 from bot.delivery.image_tools import grid
 from bot.errors import BadInput
-from bot.jobs.to_engine import to_request
 from bot.ledger.terms import default_terms
-from bot.orders.drafts import find_model, resolve
+from bot.orders.drafts import WORDS, find_model, resolve
 from bot.orders.uploads import check_size, read_upload
 from bot.prompt.parser import Draft, echo, parse
-from bot.prompt.spec import Edit, Spec
+from bot.prompt.spec import Spec
 from engine.api.metadata import encode_png
 from engine.api.model_info import ModelInfo
 from engine.api.types import Backend, Event, Failed, ImageReady, Progress, Started
-from engine.tasks.txt2img import MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+from engine.tasks.img2img import Img2Img
+from engine.tasks.pictures import StoredPicture
+from engine.tasks.txt2img import MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Txt2Img
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +41,13 @@ class CliRequest:
     """What the arguments come to.
 
     Attributes:
-        edit: what is done to the picture, for the model that will do it; None = nothing but painting.
-        source: sha256 of the picture it starts from. pictures: that and all others, by their sha256.
-        size: of the picture that the result's size follows.
+        what: the task with its own fields, for the model that will do it.
+        pictures: each that the task names, by its sha256.
     """
 
     draft: Draft
-    edit: Callable[[ModelInfo], Edit] | None = None
-    source: str | None = None
+    what: Callable[[ModelInfo], Txt2Img] = lambda info: WORDS
     pictures: Mapping[str, Image.Image] = field(default_factory=dict)
-    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.image:
         data = read_file(args.image)
         picture, sha256 = read_upload(data), sha256_of(data)
-        wish = CliRequest(draft=draft, source=sha256, pictures={sha256: picture}, size=picture.size)
+        repaint = Img2Img(prompt="", init_image=StoredPicture(sha256=sha256, size=picture.size))
+        wish = CliRequest(draft=draft, pictures={sha256: picture}, what=lambda info: repaint)
     return deliver(wish, args, settings)
 
 
@@ -138,9 +137,8 @@ def _unlimited(settings: Settings, model: str | None) -> Settings:
 async def _paint(wish: CliRequest, settings: Settings) -> Painted:
     engine = engine_for(settings)
     models, seed = engine.models(), secrets.randbelow(MAX_SEED + 1)
-    edit = wish.edit(find_model(models, wish.draft.model)) if wish.edit else None
-    terms = default_terms(settings)
-    spec = resolve(wish.draft, models, terms, seed, init_image=wish.source, init_size=wish.size, edit=edit)
+    what = wish.what(find_model(models, wish.draft.model))
+    spec = resolve(wish.draft, models, default_terms(settings), seed, what)
     await engine.start()
     try:
         return await _follow(engine, spec, wish.pictures)
@@ -152,7 +150,7 @@ async def _follow(engine: Backend, spec: Spec, pictures: Mapping[str, Image.Imag
     print("Loading the model...", file=sys.stderr)
     submitted, started = time.monotonic(), 0.0
     painted = Painted(spec)
-    async for event in engine.submit(to_request(spec, pictures), user="cli"):
+    async for event in engine.submit(spec.request.loaded(pictures), user="cli"):
         _tell(event)
         if isinstance(event, Failed):
             raise event.error

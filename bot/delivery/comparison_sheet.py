@@ -10,7 +10,7 @@ from bot.jobs.records import StoredImage
 from bot.kit.button import Button
 from bot.kit.components import row
 from bot.kit.custom_ids import Action, ButtonId
-from bot.prompt.spec import Comparison
+from bot.prompt.comparison import Comparison
 from bot.prompt.text import shown
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from discord.ui import ActionRow, LayoutView
 
-from bot.delivery.titles import ARROWS, is_exact
+from bot.delivery.titles import ARROWS, is_exact, is_painted_from_noise
 from bot.jobs.records import StoredImage
 from bot.kit.button import Button
 from bot.kit.components import row
 from bot.kit.custom_ids import Action, ButtonId
 from bot.orders import geometry
 from bot.prompt.spec import Spec
+from engine.tasks.outpaint import narrow
 
 PANS: Mapping[geometry.Direction, Action] = {
     "left": Action.PAN_LEFT,
@@ -46,7 +47,7 @@ def _upscales(image_id: int, size: tuple[int, int], tasks: frozenset[str]) -> It
 
 
 def _varies(spec: Spec, image_id: int, tasks: frozenset[str]) -> Iterator[Button]:
-    if spec.task in ("txt2img", "control") or "img2img" in tasks:
+    if is_painted_from_noise(spec) or "img2img" in tasks:
         yield Button(ButtonId(Action.VARY, image_id), "Vary (Subtle)", emoji="🪄")
         yield Button(ButtonId(Action.VARY_STRONG, image_id), "Vary (Strong)", emoji="🪄")
     if "inpaint" in tasks:
@@ -61,7 +62,7 @@ def _zooms(image_id: int) -> Iterator[Button]:
 
 def _pans(image_id: int, size: tuple[int, int]) -> Iterator[Button]:
     for direction, action in PANS.items():
-        if not geometry.narrow(geometry.pan(size, direction).extended):
+        if not narrow(geometry.panned(size, direction)):
             yield Button(ButtonId(action, image_id), "", emoji=ARROWS[direction])
 
 

@@ -18,8 +18,9 @@ from bot.kit.components import gallery as _gallery
 from bot.kit.components import row as _row
 from bot.kit.components import view as _view
 from bot.kit.custom_ids import Action, ButtonId
+from bot.prompt.comparison import Comparison
 from bot.prompt.parser import echo
-from bot.prompt.spec import Comparison, Spec
+from bot.prompt.spec import Spec
 from bot.prompt.text import shown
 from engine import mini
 from engine.api import lora_tags
@@ -172,10 +173,10 @@ class Layouts:
         relax = " · relax" if job.lane == "relax" else ""
         return f"**{title}**\n-# {self._flags(job, done)}{relax} · <@{job.user_id}>"
 
-    def paste_line(self, spec: Spec) -> str:
-        """The line that gives the same job again."""
+    def paste_line(self, spec: Spec, hidden: Sequence[str] = ()) -> str:
+        """The line that gives the same job again, but for the flags that are `hidden`."""
         models = self._models()
-        return echo(spec, self._info(spec), models[0].key if models else "")
+        return echo(spec, self._info(spec), models[0].key if models else "", hidden)
 
     def _info(self, spec: Spec) -> ModelInfo | None:
         return next((info for info in self._models() if info.key == spec.model), None)
@@ -197,7 +198,7 @@ class Layouts:
         if (compare := job.spec.compare) is not None:
             seed = "" if "seed" in (compare.x, compare.y) else f" · seed {job.spec.seed}"
             return f"{negative}{comparison_sheet.words(compare)}{seed}"
-        if job.spec.edit is None:
+        if not job.spec.is_edit:
             line = shown(self.paste_line(job.spec.evolve(prompt="", negative_prompt="")), 300)
             size = ""
         else:
@@ -209,8 +210,8 @@ class Layouts:
     def _edit_line(self, spec: Spec) -> str:
         """The flags of an edit; its size and picture are told in words."""
         info = self._info(spec)
-        plain = titles.alone(spec)
-        return self.paste_line(plain.evolve(width=info.width, height=info.height) if info else plain)
+        told = ("size", "strength", "n") if info else ("strength", "n")
+        return self.paste_line(spec.evolve(prompt="", negative_prompt=""), told)
 
 
 def notice(text: str, *buttons: Button) -> LayoutView:
@@ -266,7 +267,7 @@ def progress_line(state: Painting) -> str:
 
 def alt_text(job: Job) -> str:
     count = "A picture" if job.spec.num_images == 1 else f"{job.spec.num_images} pictures"
-    done = f"{titles.title(job)}: " if job.spec.edit else ""
+    done = f"{titles.title(job)}: " if job.spec.is_edit else ""
     words = f" painted from the prompt: {job.spec.prompt}" if job.spec.prompt else ""
     return f"{done}{count}{words}"[:ALT_TEXT]
 

@@ -13,7 +13,6 @@ from bot.jobs import fanout
 from bot.jobs.event_relay import Relay
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, NewImage
-from bot.jobs.to_engine import to_request
 from bot.store.store import Store
 from engine.api.errors import EngineError
 from engine.api.metadata import encode_png
@@ -65,7 +64,7 @@ class Run:
     async def _follow(self, store: Store, backend: Backend, files: ImageFiles) -> Finished | Failed | Cancelled:
         try:
             inputs = await _inputs(self.job, store, files)
-            requests = [to_request(cell, inputs) for cell in self.job.spec.cells]
+            requests = [cell.request.loaded(inputs) for cell in self.job.spec.cells]
             job = self.job
             self.ticket = fanout.submit(backend, requests, user=str(job.user_id), weight=job.weight, lane=job.lane)
             if self.cancelled:

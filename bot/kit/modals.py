@@ -25,13 +25,13 @@ def remix(image_id: int, spec: Spec, action: Action = Action.REMIX) -> Form:
     steps = f"{spec.num_inference_steps}, {spec.guidance_scale:g}"
     size = f"{spec.width}x{spec.height}"
     fields = [
-        _prompt(spec.prompt, required=spec.edit is None),
+        _prompt(spec.prompt, required=not spec.is_edit),
         _line("negative", "Leave out", spec.negative_prompt, 1000),
         _line("seed", "Seed (empty: a new one)", str(spec.seed), 10),
         _line("size", "Size (width x height, or a ratio such as 3:2)", size, 11),
         _line("steps", "Steps, guidance", steps, 12),
     ]
-    if spec.edit is not None:  # its size follows from its picture
+    if spec.is_edit:  # its size follows from its picture
         del fields[3]
     return _form(title, ButtonId(action, image_id), fields)
 

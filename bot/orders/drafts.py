@@ -2,67 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from math import sqrt
 
 from bot.errors import BadInput
 from bot.ledger.terms import Terms
-from bot.orders import geometry
-from bot.prompt.flags import MAX_RATIO, MIN_SIDE_PX
+from bot.orders.uploads import MAX_PIXELS
+from bot.prompt.flags import MIN_SIDE_PX
 from bot.prompt.parser import GRID, Draft
-from bot.prompt.spec import BlendEdit, ControlEdit, Edit, Spec, TaskName, UpscaleEdit
+from bot.prompt.spec import Spec
 from bot.prompt.text import quoted, visible
 from engine.api import lora_tags
 from engine.api.errors import InvalidRequest, UnknownScheduler
 from engine.api.model_info import ModelInfo
 from engine.diffusion import schedulers
-from engine.tasks.txt2img import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+from engine.tasks import control
+from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Room, Txt2Img, Variation
 
-# The engine's own defaults, but for inpaint: its surroundings flow in there, and some of that should be kept.
-STRENGTHS = {"img2img": 0.6, "inpaint": 0.7, "outpaint": 0.9, "upscale": 0.3, "blend": 0.6}
-DOES: Mapping[TaskName, str] = {
-    "txt2img": "paint from words alone",
-    "img2img": "start from a picture",
-    "inpaint": "redraw a region",
-    "outpaint": "paint beyond a picture's edges",
-    "upscale": "enlarge pictures",
-    "blend": "blend pictures",
-    "control": "follow a picture with a ControlNet",
-}
-FLOW_FAMILIES = frozenset({"sd3", "flux"})  # rectified-flow models, which only flow schedulers can sample
+WORDS = Txt2Img(prompt="")  # painted from words alone
 ENLARGED_MC = 100  # millicredits of a megapixel that nothing was painted into
 PICTURE_MC = 1000  # millicredits of one picture at the model's own size and steps
 
 
-def resolve(
-    draft: Draft,
-    models: Sequence[ModelInfo],
-    terms: Terms,
-    random_seed: int,
-    *,
-    init_image: str | None = None,
-    init_size: tuple[int, int] | None = None,
-    edit: Edit | None = None,
-) -> Spec:
+def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed: int, what: Txt2Img = WORDS) -> Spec:
     """Fill what was not said and check everything.
 
-    `random_seed` is used when none was asked for. `init_image` is the sha256 of a stored picture to start from and
-    `init_size` its pixels: without a size or ratio the job takes the picture's proportions. `edit` is what is done to
-    it; what is too large for this server or model is made to fit.
+    `random_seed` is used when none was asked for. `what` is the task with its own fields, such as the stored picture
+    that is repainted: without a size or ratio the job takes that picture's proportions. What is too large for this
+    server or model is made to fit.
     Raises: BadInput with what is wrong and the nearest thing that works.
     """
     if draft.style:
         raise BadInput("Styles belong to a server and hold for /imagine and edits in it. Leave --style out here.")
-    task: TaskName = edit.kind if edit else "img2img" if init_image else "txt2img"
-    info = _able(models, draft.model, task, edit, terms)
+    info = _able(models, draft.model, what, terms)
     _check_loras(draft, info, models, terms)
     _check_ranges(draft)
-    edit = _named(edit, info, draft)
-    edit, (width, height), note = _sized(draft, info, init_size, edit, terms.max_pixels)
-    return Spec(
-        task=task,
+    try:
+        what = what.asked_again().with_strength(draft.strength).completed(info)
+        what, (width, height), note = _sized(draft, info, what, terms.max_pixels)
+    except InvalidRequest as error:
+        raise BadInput(str(error)) from None
+    request = replace(
+        what,
         prompt=draft.prompt,
         negative_prompt=visible(draft.negative_prompt or ""),
         width=width,
@@ -75,36 +58,30 @@ def resolve(
         best_of=_best_of(draft, info),
         model=info.key,
         tiling=bool(draft.tile),
-        strength=_strength(draft, edit, init_image),
-        init_image=init_image,
-        variations=draft.vary or (),
-        edit=edit,
-        note=note,
+        variations=tuple(Variation(seed=seed, strength=share) for seed, share in draft.vary or ()),
     )
+    return Spec(request=request, note=note)
 
 
-def _able(models: Sequence[ModelInfo], name: str | None, task: TaskName, edit: Edit | None, terms: Terms) -> ModelInfo:
+def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: Terms) -> ModelInfo:
     """The model a person means, or the first of theirs that can do the task. Raises: BadInput."""
     models = _allowed(models, name, terms)
-    able = [info for info in models if task in info.tasks]
-    if isinstance(edit, ControlEdit):
-        able = _following(edit.controlnet, able)
+    able = [info for info in models if what.task in info.tasks]
+    if what.controlnet_used is not None:
+        able = following(what.controlnet_used, able)
     info = find_model(models if name or not able else able, name)
-    if task not in info.tasks:
+    if what.task not in info.tasks:
         other = f"Use {able[0].key}." if able else "No model here can."
-        raise BadInput(f"The model {info.key} cannot {DOES[task]}. {other}")
-    if isinstance(edit, ControlEdit) and info not in able:
+        raise BadInput(f"The model {info.key} cannot {what.does}. {other}")
+    if info not in able:
         fits = ", ".join(each.key for each in able)
-        raise BadInput(f"The model {info.key} has no ControlNet {quoted(edit.controlnet)}. These have: {fits}.")
+        raise BadInput(
+            f"The model {info.key} has no ControlNet {quoted(what.controlnet_used or '')}. These have: {fits}."
+        )
     return info
 
 
-def check_guide(edit: ControlEdit, models: Sequence[ModelInfo]) -> None:
-    """Whether any model has such a ControlNet, before the picture is fetched. Raises: BadInput."""
-    _following(edit.controlnet, models)
-
-
-def _following(controlnet: str, able: Sequence[ModelInfo]) -> list[ModelInfo]:
+def following(controlnet: str, able: Sequence[ModelInfo]) -> list[ModelInfo]:
     """The models that have a ControlNet of that name, or any when it has none. Raises: BadInput."""
     known = {name.casefold(): name for info in able for name in info.controlnets}
     if not known:
@@ -114,36 +91,22 @@ def _following(controlnet: str, able: Sequence[ModelInfo]) -> list[ModelInfo]:
         )
     if controlnet and controlnet.casefold() not in known:
         raise BadInput(f"There is no ControlNet {quoted(controlnet)}. {_nearest(controlnet, [*known.values()])}")
-    return [info for info in able if not controlnet or _own_name(controlnet, info)]
+    return [info for info in able if not controlnet or control.named(controlnet, info.controlnets)]
 
 
-def _own_name(controlnet: str, info: ModelInfo) -> str:
-    """A ControlNet's name as the model has it; "" when it has none such."""
-    return next((name for name in info.controlnets if name.casefold() == controlnet.casefold()), "")
+def _sized(draft: Draft, info: ModelInfo, what: Txt2Img, most: int) -> tuple[Txt2Img, tuple[int, int], str]:
+    """The task and the size of the result as far as they are possible, and what was changed. Raises: BadInput.
 
-
-def _named(edit: Edit | None, info: ModelInfo, draft: Draft) -> Edit | None:
-    """The edit with the name of what it is made with, so that no later setting can change it."""
-    if isinstance(edit, UpscaleEdit):
-        return replace(edit, resampling="lanczos" if edit.mode == "creative" else info.upscaler.name)
-    if isinstance(edit, ControlEdit):
-        name = _own_name(edit.controlnet, info) if edit.controlnet else info.controlnets[0]
-        return replace(edit, controlnet=name, scale=edit.scale if draft.strength is None else draft.strength)
-    return edit
-
-
-def _sized(
-    draft: Draft, info: ModelInfo, init_size: tuple[int, int] | None, edit: Edit | None, most: int
-) -> tuple[Edit | None, tuple[int, int], str]:
-    """The edit and the size of the result as far as they are possible, and what was changed. Raises: BadInput."""
-    if edit is None or isinstance(edit, BlendEdit | ControlEdit):
-        size = _size(draft, info, init_size, min(most, info.max_pixels))
-        whole = draft.ar or draft.width or draft.height or edit or init_size in (None, size)
-        return edit, size, "" if whole else f"Repainted at {size[0]}x{size[1]}, the size that suits {info.key}."
-    if draft.width and draft.height:
-        return geometry.fitted(edit, (draft.width, draft.height), info, most)
-    assert init_size is not None, "an edit needs its picture's size"
-    return geometry.fitted(edit, geometry.natural(edit, init_size), info, most)
+    Raises: InvalidRequest when nothing fits.
+    """
+    if not what.any_size:
+        own = next((each.size for each in what.pictures if all(each.size)), None)
+        size = _size(draft, info, own, min(most, info.max_pixels))
+        whole = draft.ar or draft.width or draft.height or what.is_edit or own in (None, size)
+        return what, size, "" if whole else f"Repainted at {size[0]}x{size[1]}, the size that suits {info.key}."
+    asked = (draft.width, draft.height) if draft.width and draft.height else what.result_size
+    assert asked is not None, "an edit's size follows from its picture"
+    return what.within(asked, info, Room(paint_px=most, keep_px=MAX_PIXELS))
 
 
 def _allowed(models: Sequence[ModelInfo], name: str | None, terms: Terms) -> Sequence[ModelInfo]:
@@ -216,11 +179,9 @@ def price_mc(spec: Spec, info: ModelInfo) -> int:
     Of an edit count the pixels that are painted and the steps that its strength asks for; an upscale that adds nothing
     takes no model, only room.
     """
-    if isinstance(spec.edit, UpscaleEdit) and spec.edit.mode == "faithful":
+    if not spec.request.paints:
         return max(ENLARGED_MC, ENLARGED_MC * spec.width * spec.height // 1_000_000)
-    from_noise = isinstance(spec.edit, BlendEdit) and info.image_prompts  # strength then spares no steps
-    steps = spec.num_inference_steps if from_noise else spec.steps_run
-    work = geometry.painted_px(spec, info) * steps * spec.draws * PICTURE_MC
+    work = spec.request.pixel_steps(info) * PICTURE_MC
     own = info.width * info.height * info.num_inference_steps
     return max(1, -(-work // own))
 
@@ -245,13 +206,12 @@ def _nearest(wanted: str, known: Sequence[str]) -> str:
 def _scheduler(name: str | None, info: ModelInfo) -> str:
     if name is None:
         return info.scheduler
-    flow = info.family in FLOW_FAMILIES
-    usable = [each.name for each in schedulers.SCHEDULERS if each.flow == flow]
+    usable = [each.name for each in schedulers.SCHEDULERS if each.flow == info.flow]
     try:
         found = schedulers.resolve(name)
     except UnknownScheduler:
         raise BadInput(f"There is no scheduler {quoted(name)}. {_nearest(name, usable)}") from None
-    if found.flow != flow and found.name != info.scheduler:
+    if found.flow != info.flow and found.name != info.scheduler:
         raise BadInput(f"The model {info.key} cannot use the scheduler {found.label}. Use {info.scheduler}.")
     return found.name
 
@@ -262,17 +222,6 @@ def _steps(draft: Draft, info: ModelInfo, terms: Terms) -> int:
     if draft.steps > terms.max_steps:
         raise BadInput(f"{draft.steps} steps are more than this server allows. Use at most {terms.max_steps}.")
     return draft.steps
-
-
-def _strength(draft: Draft, edit: Edit | None, init_image: str | None) -> float | None:
-    if init_image is None and edit is None:
-        if draft.strength is not None:
-            raise BadInput("The strength is for repainting a picture. Attach one, or leave the strength out.")
-        return None
-    if isinstance(edit, ControlEdit) or (isinstance(edit, UpscaleEdit) and edit.mode == "faithful"):
-        return None
-    default = STRENGTHS[edit.kind if edit else "img2img"]
-    return default if draft.strength is None else round(draft.strength, 4)
 
 
 # ---------------------------------------------------------------- size

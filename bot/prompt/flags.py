@@ -9,11 +9,10 @@ from typing import Any
 
 from bot.errors import BadInput
 from bot.prompt.text import quoted
-from engine.tasks.txt2img import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
+from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 
 MIN_SIDE_PX = 64
 MAX_REPEAT = 16
-MAX_RATIO = 4.0  # beyond 1:4 every model repeats itself
 MAX_VARY = 16
 MAX_WORD_CHARS = 80
 QUOTES = {'"': '"', "“": "”"}

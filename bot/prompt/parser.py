@@ -8,7 +8,7 @@ Linear time by construction: each stage walks the line once, left to right, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 from bot.errors import BadInput
@@ -216,15 +216,16 @@ def _check_multi_prompt(prompt: str) -> None:
 
 
 # ---------------------------------------------------------------- back to a line
-def echo(spec: Spec, info: ModelInfo | None = None, default_model: str = "") -> str:
+def echo(spec: Spec, info: ModelInfo | None = None, default_model: str = "", hidden: Sequence[str] = ()) -> str:
     """The line that gives the same job again; an input picture has to be attached again.
 
-    What equals the default of the model `info` is left out, and the model itself when it is `default_model`.
+    What equals the default of the model `info` is left out, the model itself when it is `default_model`, and the flags
+    that are `hidden`.
     """
     parts = [plain(spec.prompt)]
     parts += [f"--no {plain(flags.unquote_proof(spec.negative_prompt))}"] if spec.negative_prompt else []
     parts += [f"--vary {seed}:{flags.decimal(strength)}" for seed, strength in spec.variations]
-    parts += [f"--{name} {value}" for name, value in _unusual(spec, info, default_model)]
+    parts += [f"--{name} {value}" for name, value in _unusual(spec, info, default_model) if name not in hidden]
     parts += ["--tile"] if spec.tiling else []
     return " ".join(parts)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FLOW_FAMILIES = frozenset({"sd3", "flux"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upscaler:
@@ -57,3 +59,8 @@ class ModelInfo:
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
     controlnets: tuple[str, ...] = ()
+
+    @property
+    def flow(self) -> bool:
+        """Whether it is a rectified-flow model, which only flow schedulers can sample."""
+        return self.family in FLOW_FAMILIES

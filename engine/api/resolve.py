@@ -18,7 +18,6 @@ from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import MAX_SEED, Txt2Img, Variation
 
 R = TypeVar("R", bound=Txt2Img)
-FLOW_FAMILIES = frozenset({"sd3", "flux"})  # rectified-flow models, which only flow schedulers can sample
 
 
 def find(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
@@ -53,7 +52,7 @@ def complete(request: R, info: ModelInfo) -> R:
 def _scheduler(name: str, info: ModelInfo) -> str:
     """Flow-matching models know one scheduler only, so asking for another is told, never ignored."""
     found = schedulers.resolve(name)
-    if found.flow != (info.family in FLOW_FAMILIES) and found.name != info.scheduler:
+    if found.flow != info.flow and found.name != info.scheduler:
         raise InvalidRequest(f"{info.key} cannot use the scheduler {found.label}.", f"Use {info.scheduler}, its own.")
     return found.name
 

@@ -42,7 +42,7 @@ def painter(base: Model, request: Txt2Img, info: ModelInfo, options: Options, no
     if request.reads_pictures(info):
         scale = ip_adapter_files.scale_of(request.noise_strength or 0.0)
         base = with_ip_adapter(base, options.ip_adapters[info.key], scale, now)
-    if request.controlnet_used:
+    if request.controlnet_used is not None:
         base = with_controlnet(base, options.controlnets[request.controlnet_used], now)
     loras, words = lora_tags.used(request, info)
     known = options.adapters

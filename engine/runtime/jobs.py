@@ -119,7 +119,7 @@ def weighted_pixels(request: Txt2Img, size: tuple[int, int]) -> int:
 
 def paced_as(request: Txt2Img, info: ModelInfo) -> str:
     """What besides the pixels a step's seconds depend on."""
-    return f"{info.key} with {request.controlnet_used}" if request.controlnet_used else info.key
+    return f"{info.key} with {request.controlnet_used}" if request.controlnet_used is not None else info.key
 
 
 def expected_calls(request: Txt2Img, info: ModelInfo) -> int:

@@ -33,6 +33,8 @@ class Blend(Txt2Img):
     task: ClassVar[str] = "blend"
     label: ClassVar[str] = "blend"
     does: ClassVar[str] = "blend pictures"
+    is_edit: ClassVar[bool] = True
+    varies_by_noise: ClassVar[bool] = False
     default_strength: ClassVar[float | None] = 0.6
     picture_fields: ClassVar[tuple[str, ...]] = ("images",)
 

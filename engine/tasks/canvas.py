@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from engine.api.model_info import ModelInfo
 from engine.diffusion import masks
 from engine.diffusion.masks import Box, Frame, Size
 from engine.upscale import tiles as upscale_tiles
@@ -42,6 +43,14 @@ class Enlargement:
 
     def tile(self) -> Image.Image:
         return self.picture.crop(self.box).convert("RGB")
+
+
+def coarse_note(size: Size, info: ModelInfo) -> str:
+    """A note when the model paints the new part smaller than the picture is."""
+    inner = masks.whole(size, info.multiple_px, info.max_pixels).inner
+    if inner[0] >= size[0]:
+        return ""
+    return f"New parts were painted at {inner[0]}x{inner[1]}, the most {info.key} can, and enlarged."
 
 
 def region(picture: Image.Image, mask: Image.Image, size: Size, feather_px: int, frame: Frame) -> Region:

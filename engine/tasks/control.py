@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 from PIL import Image
 
@@ -23,8 +24,8 @@ class Control(Txt2Img):
 
     Attributes:
         control_image: any mode, any size; it covers `width` x `height`, what sticks out is cut off.
-        controlnet: the name of one that fits the model; of `edges`, and names that begin with `edges-`, the engine
-            draws the outlines itself.
+        controlnet: the name of one that fits the model, in capitals or not; "" = the first. Of `edges`, and names that
+            begin with `edges-`, the engine draws the outlines itself.
         prepared: the picture is what the ControlNet reads already, so nothing is drawn.
         controlnet_conditioning_scale: how closely it is followed, 0..2; 0 = not at all.
         control_guidance_start, control_guidance_end: the part of the steps that follow it, 0 <= start < end <= 1.
@@ -40,6 +41,7 @@ class Control(Txt2Img):
     task: ClassVar[str] = "control"
     label: ClassVar[str] = "control"
     does: ClassVar[str] = "follow a picture with a ControlNet"
+    is_edit: ClassVar[bool] = True
     picture_fields: ClassVar[tuple[str, ...]] = ("control_image",)
 
     def __post_init__(self) -> None:
@@ -54,27 +56,35 @@ class Control(Txt2Img):
             )
 
     @property
-    def controlnet_used(self) -> str:
+    def controlnet_used(self) -> str | None:
         return self.controlnet
 
     @property
     def title(self) -> str:
         """ "Control (edges 0.8)"."""
-        return f"Control {self.how}"
+        return f"Control {self.detail}"
 
     @property
-    def how(self) -> str:
-        """What is followed, and how closely, in brackets."""
+    def detail(self) -> str:
+        """What is followed, and how closely."""
         scale = self.controlnet_conditioning_scale
         closely = "" if scale == 1 else f" {round(scale, 2):g}"
         return f"({self.controlnet}{closely}{', as it is' if self.prepared else ''})"
+
+    def with_strength(self, strength: float | None) -> Self:
+        return self if strength is None else replace(self, controlnet_conditioning_scale=strength)
+
+    def completed(self, info: ModelInfo) -> Self:
+        """With the ControlNet's name as the model has it; the first where none is named."""
+        own = named(self.controlnet, info.controlnets) if self.controlnet else info.controlnets[0]
+        return replace(self, controlnet=own)
 
     def check_model(self, info: ModelInfo) -> None:
         if info.family not in FAMILIES:
             raise InvalidRequest(f"{info.key} cannot follow a ControlNet.", "Use an SD 1.x, SD 2.x or SDXL model.")
         if not info.controlnets:
             raise InvalidRequest(f"There is no ControlNet for {info.key} here.", "Use a model that has one.")
-        if self.controlnet not in info.controlnets:
+        if self.controlnet and not named(self.controlnet, info.controlnets):
             raise InvalidRequest(
                 f"{info.key} has no ControlNet '{self.controlnet}'.", f"It has: {', '.join(info.controlnets)}."
             )
@@ -93,3 +103,8 @@ class Control(Txt2Img):
     def guide(self) -> Image.Image:
         picture = covering(self.control_image, self.size)
         return picture if self.prepared else controlnet_preprocess.made_ready(picture, self.controlnet)
+
+
+def named(name: str, known: Iterable[str]) -> str:
+    """A ControlNet's name as it is known, however it is written; "" when there is none such."""
+    return next((each for each in known if each.casefold() == name.casefold()), "")

@@ -13,9 +13,9 @@ from engine.api.model_info import ModelInfo
 from engine.diffusion import masks
 from engine.diffusion.masks import Box, Frame, Size
 from engine.tasks import canvas
-from engine.tasks.canvas import Region
+from engine.tasks.canvas import Region, coarse_note
 from engine.tasks.pictures import Picture, StoredPicture, check_strength, pixels
-from engine.tasks.txt2img import Txt2Img, check
+from engine.tasks.txt2img import Room, Txt2Img, check
 
 Fill = Literal["original", "noise", "blur"]
 MAX_REACH_PX = 256  # of a feather or a padding
@@ -45,6 +45,8 @@ class Inpaint(Txt2Img):
     task: ClassVar[str] = "inpaint"
     label: ClassVar[str] = "region"
     does: ClassVar[str] = "redraw a region"
+    is_edit: ClassVar[bool] = True
+    varies_by_noise: ClassVar[bool] = False
     any_size: ClassVar[bool] = True
     default_strength: ClassVar[float | None] = 0.7  # its surroundings flow in, and some of that should be kept
     picture_fields: ClassVar[tuple[str, ...]] = ("init_image", "mask")
@@ -78,6 +80,19 @@ class Inpaint(Txt2Img):
         if not isinstance(self.mask, StoredPicture):
             return Txt2Img.loaded(self, found)
         return Txt2Img.loaded(self, {**found, self.mask.sha256: found[self.mask.sha256].convert("L")})
+
+    def within(self, size: Size, info: ModelInfo, room: Room) -> tuple[Self, Size, str]:
+        """Of a picture that is too large as a whole, the mask's surroundings alone. Raises: InvalidRequest."""
+        sized: Inpaint = replace(self, width=size[0], height=size[1])
+        if sized.painted_px(info) <= room.paint_px:
+            return self, size, "" if self.only_masked else coarse_note(size, info)
+        if self.only_masked:
+            raise InvalidRequest(
+                "This region is too large to be painted at once.",
+                f"Choose one of at most {room.paint_px:,} pixels in all.",
+            )
+        less, _, _ = replace(self, only_masked=True).within(size, info, room)
+        return less, size, "Only the region and its surroundings were painted: the whole is too large for this server."
 
     def pipeline(self, info: ModelInfo) -> str:
         return "AutoPipelineForInpainting"
@@ -131,8 +146,3 @@ def _check_mask(image: Image.Image, mask: Image.Image) -> None:
         raise InvalidRequest("The mask is empty.", "Paint white what is to be redrawn.")
     if low == 255:
         raise InvalidRequest("The mask covers the whole picture.", "Leave something black, or use img2img.")
-
-
-def with_only_masked(request: Inpaint) -> Inpaint:
-    """The same, but painting the mask's surroundings alone."""
-    return replace(request, only_masked=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from math import sqrt
+from typing import Any, ClassVar, Literal, Self
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
 from engine.diffusion import masks
 from engine.diffusion.masks import Size
 from engine.tasks import canvas
-from engine.tasks.canvas import Region
-from engine.tasks.pictures import Picture, check_strength, pixels
-from engine.tasks.txt2img import MAX_EDIT_SIDE_PX, Txt2Img, check
+from engine.tasks.canvas import Region, coarse_note
+from engine.tasks.pictures import MAX_EDIT_SIDE_PX, Picture, check_strength, pixels, too_large
+from engine.tasks.txt2img import MAX_RATIO, Room, Txt2Img, check
 
 SMALLEST_ZOOM = 1.02  # what is less is called no zoom
 
@@ -41,6 +42,8 @@ class Outpaint(Txt2Img):
     task: ClassVar[str] = "outpaint"
     label: ClassVar[str] = "outpaint"
     does: ClassVar[str] = "paint beyond a picture's edges"
+    is_edit: ClassVar[bool] = True
+    varies_by_noise: ClassVar[bool] = False
     any_size: ClassVar[bool] = True
     default_strength: ClassVar[float | None] = 0.9
     picture_fields: ClassVar[tuple[str, ...]] = ("init_image",)
@@ -49,7 +52,7 @@ class Outpaint(Txt2Img):
         check(self)
         check_strength(self.strength)
         borders = (self.left, self.right, self.top, self.bottom)
-        if min(borders) < 0 or not any(borders) or max(self.result_size) > MAX_EDIT_SIDE_PX:
+        if min(borders) < 0 or not any(borders) or too_large(self.init_image, self.result_size):
             raise InvalidRequest(
                 f"The picture cannot grow by {', '.join(map(str, borders))} pixels.",
                 f"Use 0 or more at each side, not 0 at all, and at most {MAX_EDIT_SIDE_PX} in all.",
@@ -80,6 +83,19 @@ class Outpaint(Txt2Img):
         factor = min(wide / width, high / height)
         return "Outpaint" if factor < SMALLEST_ZOOM else f"Zoom Out {round(factor, 2):g}x"
 
+    def within(self, size: Size, info: ModelInfo, room: Room) -> tuple[Self, Size, str]:
+        """With its proportions and at most so many painted pixels. Raises: InvalidRequest when it is too narrow."""
+        if narrow(size):
+            raise InvalidRequest(
+                f"{size[0]}x{size[1]} would be too narrow to paint.",
+                f"The limit is 1:{MAX_RATIO:g} to {MAX_RATIO:g}:1.",
+            )
+        if size[0] * size[1] <= room.paint_px:
+            return self, size, coarse_note(size, info)
+        scale = sqrt(room.paint_px / (size[0] * size[1]))
+        less = max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
+        return self, less, f"Made {less[0]}x{less[1]} instead of {size[0]}x{size[1]}: the most this server paints."
+
     def pipeline(self, info: ModelInfo) -> str:
         return "AutoPipelineForInpainting"
 
@@ -101,6 +117,11 @@ class Outpaint(Txt2Img):
     @property
     def _size(self) -> Size:
         return self.width or self.result_size[0], self.height or self.result_size[1]
+
+
+def narrow(size: Size) -> bool:
+    """Whether no model paints such proportions well."""
+    return not 1 / MAX_RATIO <= size[0] / size[1] <= MAX_RATIO
 
 
 def _box_order(borders: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

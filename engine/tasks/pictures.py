@@ -9,6 +9,8 @@ from PIL import Image, ImageOps
 from engine.api.errors import InvalidRequest
 from engine.diffusion.masks import Box, Size
 
+MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPicture:
@@ -31,6 +33,11 @@ def pixels(picture: Picture) -> Image.Image:
     """The picture itself; a request that is painted has loaded its pictures."""
     assert isinstance(picture, Image.Image), "this picture has not been loaded"
     return picture
+
+
+def too_large(picture: Picture, result: Size) -> bool:
+    """Whether an edit's result would be too large; one of a stored picture may still be made to fit."""
+    return isinstance(picture, Image.Image) and max(result) > MAX_EDIT_SIDE_PX
 
 
 def check_strength(strength: float) -> None:

@@ -16,14 +16,14 @@ from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
 from engine.diffusion.masks import Size
 from engine.tasks.canvas import Enlargement, Place, Region
-from engine.tasks.pictures import Picture, StoredPicture
+from engine.tasks.pictures import MAX_EDIT_SIDE_PX, Picture, StoredPicture
 from engine.upscale.tiles import Mosaic
 
 MAX_SEED = 2**32 - 1  # Midjourney's and A1111's range, so seeds travel between tools
 MAX_IMAGES = 16
 MAX_STEPS = 150
 MAX_SIDE_PX = 4096
-MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
+MAX_RATIO = 4.0  # beyond 1:4 every model repeats itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,18 @@ class Variation:
             raise InvalidRequest(f"The variation seed {self.seed} is out of range.", f"Use 0 to {MAX_SEED}.")
         if not 0 <= self.strength <= 1:
             raise InvalidRequest(f"The variation strength {self.strength} is out of range.", "Use 0 to 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """The most there is room for, in pixels: `paint_px` in one picture that is painted, `keep_px` in one kept."""
+
+    paint_px: int
+    keep_px: int
+
+    def keeps(self, size: Size) -> bool:
+        """Whether a result of that size can be edited again."""
+        return size[0] * size[1] <= self.keep_px and max(size) <= MAX_EDIT_SIDE_PX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +88,8 @@ class Txt2Img:
     task: ClassVar[str] = "txt2img"
     label: ClassVar[str] = "words"  # in a list of what a model can do
     does: ClassVar[str] = "paint from words alone"  # behind "The model X cannot"
+    is_edit: ClassVar[bool] = False  # it is what is done to pictures more than what words say: it may have none
+    varies_by_noise: ClassVar[bool] = True  # its noise alone tells it from its neighbours
     any_size: ClassVar[bool] = False  # an edit: width and height are the result's, and the model's grid is our business
     default_strength: ClassVar[float | None] = None  # for people who name none; None = the task has no strength
     picture_fields: ClassVar[tuple[str, ...]] = ()
@@ -112,8 +126,13 @@ class Txt2Img:
         return True
 
     @property
-    def controlnet_used(self) -> str:
-        """The ControlNet it follows; "" = none."""
+    def controlnet_used(self) -> str | None:
+        """The ControlNet it follows; "" = the first that fits, None = it follows none."""
+        return None
+
+    @property
+    def detail(self) -> str:
+        """What a title says in brackets, where a variation of the result says it too."""
         return ""
 
     @property
@@ -153,6 +172,26 @@ class Txt2Img:
     def completed(self, info: ModelInfo) -> Self:
         """With the gaps of the task's own fields filled. Raises: InvalidRequest."""
         return self
+
+    def asked_again(self) -> Self:
+        """As it would be asked for now: what an engine filled in is open again."""
+        return self
+
+    def with_strength(self, strength: float | None) -> Self:
+        """With the strength that somebody names, or the task's default. Raises: InvalidRequest where it has none."""
+        if self.default_strength is not None:
+            changes: dict[str, Any] = {"strength": self.default_strength if strength is None else strength}
+            return replace(self, **changes)
+        if strength is not None:
+            raise InvalidRequest("The strength is for repainting a picture.", "Attach one, or leave the strength out.")
+        return self
+
+    def within(self, size: Size, info: ModelInfo, room: Room) -> tuple[Self, Size, str]:
+        """As far as there is room: the request, the size of its result, and what was changed to make it possible.
+
+        Only asked of an edit, whose size follows from its picture. Raises: InvalidRequest when nothing fits.
+        """
+        return self, size, ""
 
     def reads_pictures(self, info: ModelInfo) -> bool:
         """Whether the model takes its pictures in as it does words, by an IP-Adapter."""

@@ -12,11 +12,12 @@ from engine.api.model_info import ModelInfo
 from engine.diffusion import masks
 from engine.diffusion.masks import Box, Frame, Size
 from engine.tasks.canvas import Enlargement, Place, Region
-from engine.tasks.pictures import Picture, check_strength, pixels
-from engine.tasks.txt2img import MAX_EDIT_SIDE_PX, Txt2Img, check
+from engine.tasks.pictures import MAX_EDIT_SIDE_PX, Picture, check_strength, pixels, too_large
+from engine.tasks.txt2img import Room, Txt2Img, check
 from engine.upscale import tiles as upscale_tiles
 from engine.upscale.tiles import Mosaic
 
+Mode = Literal["faithful", "creative"]
 LANCZOS, BEST = "lanczos", "best"
 _NAMES = {LANCZOS: "Lanczos"}
 
@@ -34,20 +35,22 @@ class Upscale(Txt2Img):
     prompt: str = ""
     init_image: Picture
     scale: int = 2
-    mode: Literal["faithful", "creative"] = "faithful"
+    mode: Mode = "faithful"
     strength: float = 0.3
     resampling: str = BEST
 
     task: ClassVar[str] = "upscale"
     label: ClassVar[str] = "upscale"
     does: ClassVar[str] = "enlarge pictures"
+    is_edit: ClassVar[bool] = True
+    varies_by_noise: ClassVar[bool] = False
     any_size: ClassVar[bool] = True
     default_strength: ClassVar[float | None] = 0.3
     picture_fields: ClassVar[tuple[str, ...]] = ("init_image",)
 
     def __post_init__(self) -> None:
         check_strength(self.strength)
-        if self.scale not in (2, 4) or max(self.result_size) > MAX_EDIT_SIDE_PX:
+        if self.scale not in (2, 4) or too_large(self.init_image, self.result_size):
             width, height = self.init_image.size
             raise InvalidRequest(
                 f"A picture of {width}x{height} cannot become {self.scale}x as large.",
@@ -80,6 +83,25 @@ class Upscale(Txt2Img):
     @property
     def uses_upscaler(self) -> bool:
         return not self.paints and self.resampling != LANCZOS
+
+    def asked_again(self) -> Self:
+        return replace(self, resampling=BEST)
+
+    def with_strength(self, strength: float | None) -> Self:
+        return Txt2Img.with_strength(self, strength) if self.paints else self
+
+    def within(self, size: Size, info: ModelInfo, room: Room) -> tuple[Self, Size, str]:
+        """4x becomes 2x where 4x would be more than can be kept. Raises: InvalidRequest."""
+        if room.keeps(size):
+            return self, size, ""
+        half = size[0] // 2, size[1] // 2
+        if self.scale > 2 and room.keeps(half):
+            note = f"{self.scale}x would be {size[0]}x{size[1]}, too large to keep: made 2x."
+            return replace(self, scale=2), half, note
+        raise InvalidRequest(
+            f"This picture is {size[0] // self.scale}x{size[1] // self.scale} already; twice that cannot be kept.",
+            "Use one of at most 2048x2048 pixels.",
+        )
 
     def completed(self, info: ModelInfo) -> Self:
         """With the name of what enlarges it; a creative one starts from Lanczos. Raises: InvalidRequest."""

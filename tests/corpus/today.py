@@ -29,7 +29,6 @@ from bot.demo import page, simulation
 from bot.demo.simulation import GUILD_ID, Stage
 from bot.features.audit import audit_channel
 from bot.jobs.records import Job, StoredImage
-from bot.jobs.to_engine import to_request
 from bot.kit.custom_ids import CHOICE_TEMPLATE, ButtonId, SelectId
 from bot.prompt.spec import Spec
 from bot.store.clock import SystemClock
@@ -86,7 +85,7 @@ def _reading(spec: Spec, pictures: Pictures) -> Facts:
         "rows": list(spec.compare.rows),
     }
     return {
-        "requests": [neutral(to_request(cell, pictures)) for cell in spec.cells],
+        "requests": [neutral(cell.request.loaded(pictures)) for cell in spec.cells],
         "inputs": list(spec.inputs),
         "pictures": spec.num_images,
         "note": spec.note,

@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw
 
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
-from bot.prompt.spec import ControlEdit
 from engine.api import metadata
 from engine.api.fake import MINI, FakeEngine
 from tests.e2e.screen import buttons, paint, picture, press, words
@@ -47,13 +46,19 @@ async def recipe_of(studio: Stage, message: Any) -> metadata.Recipe:
     return recipe
 
 
+def followed(job: Any) -> tuple[str, float, bool]:
+    """Which ControlNet, how closely, and whether the picture is taken as it is."""
+    request = job.spec.request
+    return request.controlnet, request.controlnet_conditioning_scale, request.prepared
+
+
 async def test_words_are_painted_along_a_picture(led: Stage) -> None:
     given = ("house.png", drawing())
     result = await asked(led, "control", image=given, prompt="a house --seed 5", kind="edges", strength=0.6)
     assert "Control (edges 0.6) of an uploaded picture" in words(result.response)
     job = await job_of(led, result.response)
     assert (job.spec.task, job.spec.num_images, job.spec.seed) == ("control", 4, 5)
-    assert job.spec.edit == ControlEdit(controlnet="edges", scale=0.6)
+    assert followed(job) == ("edges", 0.6, False)
     assert job.spec.width > job.spec.height, "the picture gives the proportions"
     assert job.charged_mc == led.settings.credits_a_day * 1000 - await credits_of(led) > 3000
     recipe = await recipe_of(led, result.response)
@@ -68,7 +73,7 @@ async def test_what_is_not_said_is_the_first_that_fits_at_full_strength(led: Sta
     result = await asked(led, "control", source="1.2")
     job = await job_of(led, result.response)
     assert (job.spec.prompt, job.spec.guidance_scale, job.parent_job_id) == ("a red boat", 3.0, 1)
-    assert job.spec.edit == ControlEdit(controlnet="edges")
+    assert followed(job) == ("edges", 1.0, False)
     assert "Control (edges) of #1" in words(result.response)
 
 
@@ -76,7 +81,7 @@ async def test_the_model_follows_from_the_kind(led: Stage) -> None:
     await paint(led, "a red boat --steps 3")
     result = await asked(led, "control", source="1.1", kind="Pose", prepared=True)
     job = await job_of(led, result.response)
-    assert (job.spec.model, job.spec.edit) == ("other", ControlEdit(controlnet="pose", prepared=True))
+    assert (job.spec.model, followed(job)) == ("other", ("pose", 1.0, True))
     assert job.spec.num_inference_steps == OTHER.num_inference_steps
     assert "Control (pose, as it is)" in words(result.response)
 
@@ -87,19 +92,19 @@ async def test_its_buttons_follow_the_same_picture_after_a_restart(led: Stage) -
     await led.restart()
     again = (await press(led, result.response, "🔄")).response
     job = await job_of(led, again)
-    assert (job.spec.edit, job.spec.inputs) == (first.spec.edit, first.spec.inputs)
+    assert (followed(job), job.spec.inputs) == (followed(first), first.spec.inputs)
     assert job.spec.seed != first.spec.seed
     assert "Control (depth 1.5) of an uploaded picture" in words(again)
     near = (await press(led, again, "V2")).response
     varied = await job_of(led, near)
-    assert (varied.spec.edit, len(varied.spec.variations)) == (first.spec.edit, 1)
+    assert (followed(varied), len(varied.spec.variations)) == (followed(first), 1)
     assert f"Variation (depth 1.5) of #{job.id}" in words(near)
     form = await press(led, result.response, "Remix")
     changed = await led.members["Ann"].submit_modal(form, {"prompt": "a barn --strength 0.5"})
     await led.idle()
     remixed = await job_of(led, changed.response)
     assert (remixed.spec.prompt, remixed.spec.inputs) == ("a barn", first.spec.inputs)
-    assert remixed.spec.edit == ControlEdit(controlnet="depth", scale=0.5)
+    assert followed(remixed) == ("depth", 0.5, False)
     alone = (await press(led, again, "U1")).response
     assert {"Vary (Subtle)", "Upscale (2x)", "Remix"} <= buttons(alone).keys()
 

@@ -12,7 +12,6 @@ from PIL import Image
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from bot.jobs.records import Job
-from bot.prompt.spec import OutpaintEdit
 from engine import Outpaint
 from engine.api import metadata
 from engine.api.fake import MINI, FakeEngine
@@ -88,12 +87,18 @@ async def test_a_stranger_edits_with_their_own_credits(studio: Stage) -> None:
 
 
 # ---------------------------------------------------------------- what the pictures are
+def borders(job: Any) -> tuple[Any, ...]:
+    """The size of the picture that an outpaint began with, and the pixels at its left, right, top and bottom."""
+    request = job.spec.request
+    return request.init_image.size, request.left, request.right, request.top, request.bottom
+
+
 async def test_zooming_out_keeps_the_size_and_shrinks_the_picture(studio: Stage) -> None:
     shown = await alone(studio)
     result = await pressed(studio, shown, "Zoom Out 2x")
     job = await job_of(studio, result)
     assert (job.spec.width, job.spec.height, job.spec.num_images) == (128, 128, 4)
-    assert job.spec.edit == OutpaintEdit(source=(128, 128), left=64, right=64, top=64, bottom=64)
+    assert borders(job) == ((128, 128), 64, 64, 64, 64)
     small = picture(studio, shown).resize((64, 64), Image.Resampling.LANCZOS)
     inside = (48, 48, 80, 80)  # well inside what is kept
     kept = picture(studio, (await press(studio, result, "U1")).response).crop(inside)
@@ -154,7 +159,7 @@ async def test_an_edit_is_made_again_from_the_recipe_in_its_png(studio: Stage) -
     said = {name: recipe.request[name] for name in names} | {"seed": recipe.seed}
     again = await studio.engine.submit(Outpaint(init_image=picture(studio, shown), **said), user="me").result()
     assert again[0].tobytes() == picture(studio, result).tobytes()
-    assert job.spec.edit is not None
+    assert job.spec.is_edit
 
 
 # ---------------------------------------------------------------- doing it again
@@ -201,7 +206,7 @@ async def test_remix_and_reroll_of_an_edit_keep_its_picture_and_parent(studio: S
     remixed = await job_of(studio, done.response)
     assert (remixed.spec.prompt, remixed.spec.seed) == ("a stormy sea", 7)
     for job in (again, remixed):
-        assert (job.kind, job.parent_job_id, job.spec.edit) == ("outpaint", 1, first.spec.edit)
+        assert (job.kind, job.parent_job_id, borders(job)) == ("outpaint", 1, borders(first))
         assert job.spec.init_image == first.spec.init_image
 
 

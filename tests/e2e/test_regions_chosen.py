@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from bot.demo.simulation import Stage
 from bot.errors import NotYours
-from bot.prompt.spec import InpaintEdit, Spec
+from bot.prompt.spec import Spec
 from tests.e2e.screen import buttons, paint, parts, picture, press, words
 
 
@@ -53,8 +53,7 @@ async def job_of(studio: Stage, message: Any) -> Any:
 
 
 async def mask_of(studio: Stage, spec: Spec) -> Image.Image:
-    assert isinstance(spec.edit, InpaintEdit)
-    row = await studio.app.store.input_image(spec.edit.mask)
+    row = await studio.app.store.input_image(spec.request.mask.sha256)
     return Image.open(io.BytesIO(await studio.bot.studio.files.read(row.file.path))).convert("L")
 
 
@@ -65,7 +64,7 @@ async def redrawn(studio: Stage, message: Any) -> tuple[int, int, int, int] | No
     mask = await mask_of(studio, job.spec)
     source = await studio.app.store.input_image(job.spec.init_image)
     assert mask.size == (source.width, source.height) == (job.spec.width, job.spec.height)
-    assert mask.getbbox() == job.spec.edit.box
+    assert mask.getbbox() == job.spec.request.mask.box
     return mask.getbbox()
 
 
@@ -82,7 +81,7 @@ async def test_white_of_a_mask_is_redrawn_and_the_rest_stays(studio: Stage) -> N
     )
     assert await redrawn(studio, result.response) == (10, 10, 40, 30)
     alone = picture(studio, (await press(studio, result.response, "U1")).response)
-    feather = (await job_of(studio, result.response)).spec.edit.feather_px
+    feather = (await job_of(studio, result.response)).spec.request.feather_px
     far = np.ones((64, 96), dtype=bool)
     far[10 - feather : 30 + feather, 10 - feather : 40 + feather] = False
     before, after = np.asarray(original), np.asarray(alone)

@@ -17,11 +17,11 @@ from bot.jobs.outbox import Outbox
 from bot.jobs.protocols import Courier, Listener
 from bot.jobs.records import DeliveryKind, Job, NewJob, StoredImage
 from bot.jobs.service import Jobs
-from bot.prompt.spec import Spec
 from bot.store.clock import Clock
 from bot.store.store import Store
 from engine.api.fake import FakeEngine
 from engine.api.types import Event
+from tests.specs import spec_in
 
 _interactions = itertools.count(1)
 
@@ -38,7 +38,7 @@ def asked(prompt: str = "a red boat", **changes: Any) -> NewJob:
         "seed": 7,
         "model": "mini",
     }
-    spec |= {name: changes.pop(name) for name in list(changes) if name in Spec.__slots__}
+    asked_for = spec_in(changes, **spec)
     job: dict[str, Any] = {
         "interaction_id": next(_interactions),
         "guild_id": 1,
@@ -48,7 +48,7 @@ def asked(prompt: str = "a red boat", **changes: Any) -> NewJob:
         "application_id": 3,
         "reply_token": "secret",
     }
-    return NewJob(spec=Spec(**spec), **job | changes)
+    return NewJob(spec=asked_for, **job | changes)
 
 
 async def until(check: Callable[[], Awaitable[bool]], limit_s: float = 20.0) -> None:

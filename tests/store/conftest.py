@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bot.jobs.records import NewImage, NewJob, StoredFile
-from bot.prompt.spec import Spec
 from bot.store.clock import ManualClock
 from bot.store.store import Store
+from tests.specs import spec_in
 
 _interactions = itertools.count(1)
 
@@ -44,7 +44,7 @@ def asked() -> Callable[..., NewJob]:
             "seed": 7,
             "model": "mini",
         }
-        spec = Spec(**values | {name: changes.pop(name) for name in list(changes) if name in Spec.__slots__})
+        spec = spec_in(changes, **values)
         job: dict[str, Any] = {
             "interaction_id": next(_interactions),
             "guild_id": 1,

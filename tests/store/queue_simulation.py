@@ -15,12 +15,12 @@ from bot.errors import TooManyJobs
 from bot.jobs import lifecycle, queue
 from bot.jobs.records import Lane, NewImage, NewJob, StoredFile
 from bot.ledger.records import Limits
-from bot.prompt.spec import Spec
 from bot.store.migrations import immediate, shipped, statements
+from tests.specs import spec_of
 
 SERVICE_S = 10.0  # of one grid in the engine
 SIZES = (1, 1, 2, 3)  # what people ask for, in grids
-SPEC = Spec(
+SPEC = spec_of(
     prompt="x", width=512, height=512, num_inference_steps=20, guidance_scale=4, scheduler="euler", seed=1, model="mini"
 )
 
@@ -75,7 +75,7 @@ class Shop:
                 heapq.heappush(events, (end_s, next(self._numbers), job_id))
 
     def _ask(self, who: Arrival, now_s: float) -> None:
-        spec = replace(SPEC, num_inference_steps=SPEC.num_inference_steps * who.size)
+        spec = SPEC.evolve(num_inference_steps=SPEC.num_inference_steps * who.size)
         new = NewJob(
             interaction_id=next(self._numbers), guild_id=1, channel_id=1, user_id=who.user, spec=spec, price_mc=0,
             application_id=1, reply_token="", lane=who.lane,

@@ -12,10 +12,10 @@ import pytest
 from bot.errors import Busy, NotEnoughCredits, NotFound, TooManyJobs
 from bot.jobs.records import InputImage, NewImage, NewJob, StoredFile
 from bot.ledger.records import Limits
-from bot.prompt.spec import InpaintEdit
 from bot.store.clock import ManualClock
 from bot.store.errors import NotRunning
 from bot.store.store import Store
+from engine.tasks.pictures import StoredPicture
 
 Asked = Callable[..., NewJob]
 Pictures = Callable[..., list[NewImage]]
@@ -259,11 +259,11 @@ async def test_every_picture_of_an_edit_lives_as_long_as_its_job(store: Store, a
         file = StoredFile(path=f"inputs/{sha[:2]}.png", sha256=sha, bytes=3)
         await store.store_input(InputImage(file=file, width=8, height=8))
     job = await store.enqueue(_inpaint(asked, source, mask), FREE)
-    assert (await store.job(job.id)).spec.edit == InpaintEdit(mask=mask, box=(0, 0, 4, 4))
+    assert (await store.job(job.id)).spec == _inpaint(asked, source, mask).spec
     other = await store.enqueue(asked(task="img2img", init_image=source), FREE)
     assert await store.delete_job(job.id) == ["inputs/cd.png"]
     assert await store.delete_job(other.id) == ["inputs/ab.png"]
 
 
 def _inpaint(asked: Asked, source: str, mask: str) -> NewJob:
-    return asked(task="inpaint", init_image=source, edit=InpaintEdit(mask=mask, box=(0, 0, 4, 4)))
+    return asked(task="inpaint", init_image=source, mask=StoredPicture(sha256=mask, box=(0, 0, 4, 4)))

@@ -21,15 +21,15 @@ from bot.errors import BadInput, NotEnoughCredits
 from bot.jobs.records import NewImage, NewJob, StoredFile
 from bot.ledger import accounts, allowance
 from bot.ledger.records import Limits
-from bot.prompt.spec import Spec
 from bot.store.clock import ManualClock
 from bot.store.store import Store
+from tests.specs import spec_of
 from tests.store.ledger_model import Held, Period, Person
 
 USERS = (1, 2)
 TERMS: tuple[tuple[int, Period], ...] = ((10, "day"), (16, "day"), (40, "month"), (0, "day"))
 GIFTS = 15  # a day
-SPEC = Spec(
+SPEC = spec_of(
     prompt="x", width=64, height=64, num_inference_steps=1, guidance_scale=1, scheduler="euler", seed=1, model="mini"
 )
 

@@ -17,9 +17,9 @@ from bot.errors import NotEnoughCredits
 from bot.jobs.lifecycle import enqueue_all
 from bot.jobs.records import NewJob
 from bot.ledger.records import Limits
-from bot.prompt.spec import Spec
 from bot.store.migrations import immediate, migrate
 from bot.store.store import Store
+from tests.specs import spec_of
 
 Asked = Callable[..., NewJob]
 
@@ -74,7 +74,7 @@ async def test_a_full_disk_refuses_and_then_goes_on(store: Store, asked: Asked) 
 
 def _spend(path: str, first: int, tries: int, allowance_mc: int, results: multiprocessing.SimpleQueue[int]) -> None:
     """In another process: try to buy so many pictures of one person's allowance, as three others do."""
-    spec = Spec(prompt="x", width=64, height=64, num_inference_steps=1, guidance_scale=1, scheduler="euler", seed=1,
+    spec = spec_of(prompt="x", width=64, height=64, num_inference_steps=1, guidance_scale=1, scheduler="euler", seed=1,
                 model="mini")  # fmt: skip
     bought = 0
     with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as db:

@@ -11,7 +11,6 @@ from PIL import Image
 from bot.delivery import image_tools
 from bot.features.compare import service as comparing
 from bot.jobs import fanout
-from bot.jobs.to_engine import to_request
 from bot.ledger.terms import Terms
 from bot.orders import drafts
 from bot.prompt.parser import Draft
@@ -48,7 +47,7 @@ def test_without_y_it_is_one_row() -> None:
 
 async def follow(spec: Spec, **options: Any) -> list[Any]:
     async with FakeEngine(**options) as engine:
-        ticket = fanout.submit(engine, [to_request(cell) for cell in spec.cells], user="a", weight=1, lane="fast")
+        ticket = fanout.submit(engine, [cell.request for cell in spec.cells], user="a", weight=1, lane="fast")
         return [event async for event in ticket]
 
 
@@ -74,7 +73,7 @@ async def test_a_failure_is_its_last_word(prompt: str, retryable: bool) -> None:
 
 async def test_cancelling_it_cancels_all() -> None:
     async with FakeEngine(step_s=0.05) as engine:
-        ticket = fanout.submit(engine, [to_request(cell) for cell in grid().cells], user="a", weight=1, lane="fast")
+        ticket = fanout.submit(engine, [cell.request for cell in grid().cells], user="a", weight=1, lane="fast")
         seen = []
         async for event in ticket:
             seen.append(event)

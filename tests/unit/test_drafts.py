@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from bot.config import Settings
 from bot.errors import BadInput
 from bot.ledger.terms import default_terms
-from bot.orders.drafts import find_model, price_mc, resolve
+from bot.orders.drafts import WORDS, find_model, price_mc, resolve
 from bot.prompt.parser import Draft, echo, parse
 from bot.prompt.spec import Spec
 from engine.api.model_info import ModelInfo
+from engine.tasks.img2img import Img2Img
+from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import MAX_SEED
+from tests.specs import spec_of
 
 
 def model(key: str = "mini", side: int = 128, family: str = "sd1", multiple: int = 8, **more: object) -> ModelInfo:
@@ -43,7 +46,8 @@ SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
 
 def spec(init: tuple[int, int] | None = None, settings: Settings = SETTINGS, **said: object) -> Spec:
     draft = Draft(prompt="a boat", **said)  # type: ignore[arg-type]
-    return resolve(draft, MODELS, default_terms(settings), 99, init_image="f" * 64 if init else None, init_size=init)
+    what = Img2Img(prompt="", init_image=StoredPicture(sha256="f" * 64, size=init)) if init else WORDS
+    return resolve(draft, MODELS, default_terms(settings), 99, what)
 
 
 def refusal(init: tuple[int, int] | None = None, settings: Settings = SETTINGS, **said: object) -> str:
@@ -53,7 +57,7 @@ def refusal(init: tuple[int, int] | None = None, settings: Settings = SETTINGS, 
 
 
 def test_what_was_not_said_comes_from_the_model() -> None:
-    assert spec() == Spec(
+    assert spec() == spec_of(
         prompt="a boat",
         width=128,
         height=128,

@@ -11,16 +11,19 @@ from PIL import Image
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.jobs.to_engine import to_request
 from bot.ledger.terms import default_terms
+from bot.orders.drafts import WORDS as WORDS_ALONE
 from bot.orders.drafts import price_mc, resolve
 from bot.prompt.parser import Draft
-from bot.prompt.spec import BlendEdit, ControlEdit, Edit, InpaintEdit, OutpaintEdit, Spec, UpscaleEdit
+from bot.prompt.spec import Spec
 from engine.api.model_info import ModelInfo
+from engine.tasks.blend import Blend
 from engine.tasks.control import Control
 from engine.tasks.img2img import Img2Img
 from engine.tasks.inpaint import Inpaint
 from engine.tasks.outpaint import Outpaint
+from engine.tasks.pictures import StoredPicture
+from engine.tasks.txt2img import Txt2Img
 from engine.tasks.upscale import Upscale
 
 SHA, MASK = "ab" * 32, "cd" * 32
@@ -39,33 +42,54 @@ INFO = ModelInfo(
 WORDS = ModelInfo(**{**{n: getattr(INFO, n) for n in INFO.__slots__}, "key": "words", "tasks": frozenset({"txt2img"})})
 SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
 TERMS = default_terms(SETTINGS)
-EDITS: list[Edit] = [
-    InpaintEdit(mask=MASK, box=(0, 0, 32, 32)),
-    OutpaintEdit(source=(128, 128), left=64),
-    UpscaleEdit(mode="creative"),
-    ControlEdit(controlnet="edges", scale=0.5),
-    BlendEdit(images=(SHA, MASK), weights=(1.0, 0.5)),
+SQUARE = (128, 128)
+
+
+def stored(size: tuple[int, int] = SQUARE, box: tuple[int, int, int, int] | None = None) -> StoredPicture:
+    return StoredPicture(sha256=MASK if box else SHA, size=size, box=box)
+
+
+def inpaint(box: tuple[int, int, int, int], size: tuple[int, int] = SQUARE, **changes: Any) -> Inpaint:
+    return Inpaint(prompt="", init_image=stored(size), mask=stored(size, box), **changes)
+
+
+def outpaint(size: tuple[int, int] = SQUARE, **borders: int) -> Outpaint:
+    return Outpaint(prompt="", init_image=stored(size), **borders)
+
+
+def upscale(size: tuple[int, int] = SQUARE, **changes: Any) -> Upscale:
+    return Upscale(init_image=stored(size), **changes)
+
+
+def control(size: tuple[int, int] = SQUARE, controlnet: str = "", **changes: Any) -> Control:
+    return Control(prompt="", control_image=stored(size), controlnet=controlnet, **changes)
+
+
+REPAINT = Img2Img(prompt="", init_image=stored())
+EDITS: list[Txt2Img] = [
+    inpaint((0, 0, 32, 32)),
+    outpaint(left=64),
+    upscale(mode="creative"),
+    control(controlnet="edges", controlnet_conditioning_scale=0.5),
+    Blend(images=[stored(), StoredPicture(sha256=MASK, size=(9, 9))], weights=(1.0, 0.5)),
 ]
 
 
-def spec(edit: Edit | None, size: tuple[int, int] = (128, 128), settings: Settings = SETTINGS, **said: Any) -> Spec:
+def spec(what: Txt2Img, settings: Settings = SETTINGS, **said: Any) -> Spec:
     draft = Draft(**{"prompt": "a boat", "num_images": 1} | said)
-    init = None if isinstance(edit, BlendEdit) else SHA
-    return resolve(draft, (INFO,), default_terms(settings), 7, init_image=init, init_size=size, edit=edit)
+    return resolve(draft, (INFO,), default_terms(settings), 7, what)
 
 
-@pytest.mark.parametrize("edit", [None, *EDITS])
-def test_a_spec_comes_back_from_its_json(edit: Edit | None) -> None:
-    asked = spec(edit)
+@pytest.mark.parametrize("what", [REPAINT, *EDITS])
+def test_a_spec_comes_back_from_its_json(what: Txt2Img) -> None:
+    asked = spec(what, vary=((5, 0.25),))
     assert Spec.from_json(json.loads(json.dumps(asked.to_json()))) == asked
 
 
-def test_a_spec_of_the_first_version_is_still_read() -> None:
-    old = spec(None).to_json()
-    del old["edit"]
-    assert Spec.from_json(old) == spec(None)
-    with pytest.raises(TypeError, match="no edit"):
-        Spec.from_json({**old, "edit": {"kind": "magic"}})
+def test_what_is_no_spec_is_refused() -> None:
+    for value in ({"task": "magic"}, {"version": 5, "task": "magic"}, {"task": "inpaint", "edit": {"kind": "magic"}}):
+        with pytest.raises(TypeError, match="magic"):
+            Spec.from_json(value)
 
 
 def test_inputs_are_all_that_is_needed_once() -> None:
@@ -76,23 +100,24 @@ def test_sizes_follow_the_edit() -> None:
     sizes = [(128, 128), (192, 128), (256, 256), (128, 128), (128, 128)]
     assert [(s.width, s.height) for s in map(spec, EDITS)] == sizes
     assert [s.task for s in map(spec, EDITS)] == ["inpaint", "outpaint", "upscale", "control", "blend"]
-    zoomed = spec(OutpaintEdit(source=(120, 90), left=60, right=60, top=45, bottom=45), width=120, height=90)
+    zoomed = spec(outpaint((120, 90), left=60, right=60, top=45, bottom=45), width=120, height=90)
     assert (zoomed.width, zoomed.height) == (120, 90)
 
 
 def test_what_is_too_large_is_made_to_fit_or_refused() -> None:
-    wide = spec(OutpaintEdit(source=(3000, 3000), right=3000), (3000, 3000))
+    wide = spec(outpaint((3000, 3000), right=3000))
     assert wide.width * wide.height <= SETTINGS.max_pixels
     assert wide.width / wide.height == pytest.approx(2, rel=0.01)
-    four = spec(UpscaleEdit(scale=4), (2000, 2000))
-    assert (four.edit, four.width) == (UpscaleEdit(scale=2), 4000)
+    four = spec(upscale((2000, 2000), scale=4))
+    assert (four.request.title, four.width) == ("Upscale 2x (Lanczos)", 4000)
     with pytest.raises(BadInput, match="twice that cannot be kept"):
-        spec(UpscaleEdit(), (4000, 4000))
+        spec(upscale((4000, 4000)))
     with pytest.raises(BadInput, match="too narrow"):
-        spec(OutpaintEdit(source=(128, 128), right=600))
+        spec(outpaint(right=600))
     small = SETTINGS.model_copy(update={"max_pixels": 200 * 200})
-    region = InpaintEdit(mask=MASK, box=(0, 0, 32, 32))
-    assert spec(region, (1000, 1000), small).edit == InpaintEdit(mask=MASK, box=(0, 0, 32, 32), only_masked=True)
+    region = spec(inpaint((0, 0, 32, 32), (1000, 1000)), small).request
+    assert isinstance(region, Inpaint)
+    assert region.only_masked
 
 
 def test_a_blend_of_embeddings_costs_every_step() -> None:
@@ -102,53 +127,51 @@ def test_a_blend_of_embeddings_costs_every_step() -> None:
 
 
 def test_a_followed_picture_is_named_sized_and_priced_like_one_of_words() -> None:
-    asked = spec(ControlEdit(), (1920, 1080), strength=0.4)
-    assert asked.edit == ControlEdit(controlnet="edges", scale=0.4)
-    assert (asked.width, asked.height, asked.strength) == (168, 96, None)
-    assert price_mc(asked, INFO) == price_mc(asked.evolve(task="txt2img", edit=None, init_image=None), INFO)
-    assert spec(ControlEdit(controlnet="DEPTH")).edit == ControlEdit(controlnet="depth")
-    other = replace(INFO, key="other", controlnets=("pose",))
-    pose = ControlEdit(controlnet="pose")
-    found = resolve(Draft(prompt="x"), (WORDS, INFO, other), TERMS, 7, init_image=SHA, init_size=(9, 9), edit=pose)
-    assert found.model == "other"
-    request = to_request(asked, {SHA: Image.new("RGB", (1920, 1080), "red")})
+    asked = spec(control((1920, 1080)), strength=0.4)
+    request = asked.request
     assert isinstance(request, Control)
     assert (request.controlnet, request.controlnet_conditioning_scale, request.prepared) == ("edges", 0.4, False)
+    assert (asked.width, asked.height, asked.strength) == (168, 96, None)
+    assert price_mc(asked, INFO) == price_mc(spec(WORDS_ALONE, width=168, height=96), INFO)
+    assert spec(control(controlnet="DEPTH")).request.controlnet_used == "depth"
+    other = replace(INFO, key="other", controlnets=("pose",))
+    found = resolve(Draft(prompt="x"), (WORDS, INFO, other), TERMS, 7, control(controlnet="pose"))
+    assert found.model == "other"
+    assert isinstance(request.loaded({SHA: Image.new("RGB", (1920, 1080), "red")}).control_image, Image.Image)
 
 
 def test_an_edit_costs_what_is_painted() -> None:
-    def price(edit: Edit, size: tuple[int, int] = (128, 128), **said: Any) -> int:
-        return price_mc(spec(edit, size, **said), INFO)
+    def price(what: Txt2Img, **said: Any) -> int:
+        return price_mc(spec(what, **said), INFO)
 
-    assert price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9)), strength=1.0) == 1000
-    assert price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9)), strength=0.5) == 500
-    assert (
-        price(InpaintEdit(mask=MASK, box=(0, 0, 9, 9)), (2000, 2000), strength=1.0) == 4000
-    )  # the model's largest canvas
-    close = InpaintEdit(mask=MASK, box=(0, 0, 9, 9), only_masked=True)
-    assert price(close, (2000, 2000), strength=1.0) == pytest.approx(1000, 0.2)
-    assert price(OutpaintEdit(source=(128, 128), left=64), strength=1.0) == 1500
-    assert price(UpscaleEdit()) == 100
-    assert price(UpscaleEdit(), (1500, 1500)) == 900
-    assert price(UpscaleEdit(mode="creative")) == 9 * 300
+    assert price(inpaint((0, 0, 9, 9)), strength=1.0) == 1000
+    assert price(inpaint((0, 0, 9, 9)), strength=0.5) == 500
+    assert price(inpaint((0, 0, 9, 9), (2000, 2000)), strength=1.0) == 4000  # the model's largest canvas
+    close = inpaint((0, 0, 9, 9), (2000, 2000), only_masked=True)
+    assert price(close, strength=1.0) == pytest.approx(1000, 0.2)
+    assert price(outpaint(left=64), strength=1.0) == 1500
+    assert price(upscale()) == 100
+    assert price(upscale((1500, 1500))) == 900
+    assert price(upscale(mode="creative")) == 9 * 300
 
 
 def test_a_model_that_cannot_is_named_or_another_one_taken() -> None:
-    found = resolve(Draft(prompt="x"), (WORDS, INFO), TERMS, 7, init_image=SHA, init_size=(9, 9), edit=UpscaleEdit())
+    found = resolve(Draft(prompt="x"), (WORDS, INFO), TERMS, 7, upscale((9, 9)))
     assert found.model == "mini"
     with pytest.raises(BadInput, match=r"The model words cannot enlarge pictures\. Use mini\."):
-        resolve(Draft(model="words"), (WORDS, INFO), TERMS, 7, init_image=SHA, init_size=(9, 9), edit=UpscaleEdit())
+        resolve(Draft(model="words"), (WORDS, INFO), TERMS, 7, upscale((9, 9)))
 
 
 def test_the_engine_gets_the_pictures_and_the_values() -> None:
     mask = Image.new("RGB", (128, 128))
     mask.paste("white", (0, 0, 32, 32))
     pictures = {SHA: Image.new("RGB", (128, 128), "red"), MASK: mask}
-    inpaint, outpaint, upscale = (to_request(spec(edit), pictures) for edit in EDITS[:3])
-    assert isinstance(inpaint, Inpaint)
-    assert (inpaint.mask.mode, inpaint.mask.getbbox(), inpaint.strength) == ("L", (0, 0, 32, 32), 0.7)
-    assert isinstance(outpaint, Outpaint)
-    assert (outpaint.left, outpaint.width, outpaint.strength) == (64, 192, 0.9)
-    assert isinstance(upscale, Upscale)
-    assert (upscale.scale, upscale.mode, upscale.strength) == (2, "creative", 0.3)
-    assert isinstance(to_request(spec(None), pictures), Img2Img)
+    region, wider, larger = (spec(what).request.loaded(pictures) for what in EDITS[:3])
+    assert isinstance(region, Inpaint)
+    assert isinstance(region.mask, Image.Image)
+    assert (region.mask.mode, region.mask.getbbox(), region.strength) == ("L", (0, 0, 32, 32), 0.7)
+    assert isinstance(wider, Outpaint)
+    assert (wider.left, wider.width, wider.strength) == (64, 192, 0.9)
+    assert isinstance(larger, Upscale)
+    assert (larger.scale, larger.mode, larger.strength) == (2, "creative", 0.3)
+    assert spec(REPAINT).request.loaded(pictures).pictures == (pictures[SHA],)

@@ -24,7 +24,7 @@ from pathlib import Path
 warnings.simplefilter("ignore")
 from PIL import Image
 from bot.errors import BadInput
-from bot.uploads import read_upload
+from bot.orders.uploads import read_upload
 
 def peak_mib():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1024

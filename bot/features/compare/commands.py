@@ -12,8 +12,10 @@ from bot.features.compare import service as comparing
 from bot.features.generate import submission
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
+from bot.orders.drafts import WORDS
 from bot.orders.uploads import check_size
 from bot.prompt.parser import Draft, parse
+from engine.tasks.img2img import Img2Img
 
 Parameter = Literal["steps", "guidance", "scheduler", "seed", "model", "strength"]
 
@@ -71,13 +73,13 @@ async def _place(
 ) -> None:
     """Make the drafts whole, all with one seed, and place them as one job."""
     asked = await submission.with_defaults(interaction, asked, from_picture=image is not None)
-    asker, source, size = submission.actor_of(interaction), None, None
+    asker, what = submission.actor_of(interaction), WORDS
     if image is not None:
         check_size(image.size)
         submission.check_permissions(interaction, private)
         await submission.acknowledge(interaction, private=private)
-        source, size = await submission.stored_input(interaction, image)
-    specs = await submission.resolve_all(interaction.client, asker, asked, source, size)
+        what = Img2Img(prompt="", init_image=await submission.stored_input(interaction, image))
+    specs = await submission.resolve_all(interaction.client, asker, asked, what)
     if asked[0].seed is None:
         specs = tuple(spec.evolve(seed=specs[0].seed) for spec in specs)
     job = comparing.joined(specs, x, y, columns)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.errors import BadInput
+from bot.prompt.comparison import Comparison
 from bot.prompt.flags import FLAGS, decimal, read_guidance, read_strength
 from bot.prompt.parser import Draft
-from bot.prompt.spec import Comparison, Spec
+from bot.prompt.spec import Spec
 from bot.prompt.text import quoted
 from engine.diffusion import schedulers
 
@@ -76,4 +77,4 @@ def joined(specs: Sequence[Spec], x: str, y: str | None, columns: int) -> Spec:
         rows=tuple(AXES[y].label(spec) for spec in rows) if y else ("",),
         cells=cells,
     )
-    return base.evolve(num_images=len(specs), compare=compare)
+    return base.evolve(compare=compare)

@@ -10,14 +10,13 @@ from bot.errors import BadInput
 from bot.features.describe.image_metadata import Parameters
 from bot.ledger.terms import Terms
 from bot.orders import drafts
-from bot.prompt.flags import MAX_RATIO
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.prompt.text import quoted, visible
 from engine.api import lora_tags
 from engine.api.errors import UnknownScheduler
 from engine.api.model_info import ModelInfo
 from engine.diffusion import schedulers
-from engine.tasks.txt2img import MAX_SEED
+from engine.tasks.txt2img import MAX_RATIO, MAX_SEED
 
 LORA = "<lora:"
 
@@ -82,11 +81,10 @@ def _model(said: Parameters, models: Sequence[ModelInfo], changes: list[str]) ->
 def _scheduler(said: Parameters, info: ModelInfo, changes: list[str]) -> str | None:
     if not said.sampler:
         return None
-    flow = info.family in drafts.FLOW_FAMILIES
-    usable = {each.name: each for each in schedulers.SCHEDULERS if each.flow == flow}
+    usable = {each.name: each for each in schedulers.SCHEDULERS if each.flow == info.flow}
     try:
         found = schedulers.resolve(said.sampler)
-        if found.flow == flow or found.name == info.scheduler:
+        if found.flow == info.flow or found.name == info.scheduler:
             return found.name
     except UnknownScheduler:
         pass

@@ -177,20 +177,18 @@ async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spe
         strength=spec.strength,
         tile=spec.tiling,
         num_images=num_images,
-        width=spec.width if spec.edit else None,
-        height=spec.height if spec.edit else None,
+        width=spec.width if spec.is_edit else None,
+        height=spec.height if spec.is_edit else None,
         negative_prompt=said.get("negative"),
         vary=spec.variations if said.get("seed", "").strip() == str(spec.seed) else None,
     )
-    asked = parse(modals.line(said), base, wordless=spec.edit is not None)
-    if spec.edit and (asked[0].width, asked[0].height, asked[0].ar) != (spec.width, spec.height, None):
+    asked = parse(modals.line(said), base, wordless=spec.is_edit)
+    if spec.is_edit and (asked[0].width, asked[0].height, asked[0].ar) != (spec.width, spec.height, None):
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
     if len(asked) > 1:
         raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
     asked = await interaction.client.studio.wishes.style_only(asked, interaction.guild_id or 0)
-    specs = await submission.resolve_all(
-        interaction.client, submission.actor_of(interaction), asked, spec.init_image, edit=spec.edit
-    )
+    specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), asked, spec.request)
     return specs[0].evolve(note=spec.note)
 
 
@@ -198,7 +196,7 @@ async def _seeds(interaction: Interaction, job: Job) -> str:
     layouts = interaction.client.studio.layouts
     images = await interaction.client.studio.store.images(job.id)
     lines = [f"Picture {image.ordinal + 1}: seed **{image.seed}**" for image in images]
-    if job.spec.edit is not None:
+    if job.spec.is_edit:
         how = "An edit is made again from its picture: **Remix** under it, with the same words and seed."
         return "\n".join([*lines, how])
     dressed = await interaction.client.studio.wishes.changes_something(interaction.user.id, interaction.guild_id or 0)

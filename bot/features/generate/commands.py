@@ -15,6 +15,7 @@ from bot.kit.error_messages import shows_errors
 from bot.orders.uploads import check_size
 from bot.prompt.parser import Draft, parse
 from engine.diffusion import schedulers
+from engine.tasks.img2img import Img2Img
 from engine.tasks.txt2img import MAX_SEED, MAX_STEPS
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
@@ -109,8 +110,8 @@ async def _from_picture(
     submission.check_permissions(interaction, private)
     check_size(attachment.size)
     await submission.acknowledge(interaction, private=private or len(asked) > 1)
-    sha256, size = await submission.stored_input(interaction, attachment)
-    specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), asked, sha256, size)
+    repaint = Img2Img(prompt="", init_image=await submission.stored_input(interaction, attachment))
+    specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), asked, repaint)
     await submission.submit_or_confirm(interaction, submission.Order(specs=specs, private=private))
 
 

@@ -13,9 +13,8 @@ from bot.features.generate.image_lookup import CHOICES
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.orders import drafts
-from bot.prompt.spec import ControlEdit
 from engine.api.model_info import ModelInfo
-from engine.tasks.control import MAX_CONTROL_SCALE
+from engine.tasks.control import MAX_CONTROL_SCALE, Control
 
 
 def install(client: Client) -> None:
@@ -45,10 +44,17 @@ def install(client: Client) -> None:
     ) -> None:
         """Paint words along a picture's outlines, depths or poses."""
         said = edits.read(prompt)
-        edit = ControlEdit(controlnet=(kind or "").strip(), scale=round(strength, 4), prepared=prepared)
-        drafts.check_guide(edit, interaction.client.studio.backend.models())
+        name = (kind or "").strip()
+        drafts.following(name, interaction.client.studio.backend.models())  # before the picture is fetched
         picture = await edits.given(interaction, image, source, private=private)
-        await edits.control(interaction, picture, edit, said)
+        what = Control(
+            prompt="",
+            control_image=picture.picture,
+            controlnet=name,
+            controlnet_conditioning_scale=round(strength, 4),
+            prepared=prepared,
+        )
+        await edits.control(interaction, picture, what, said)
 
     control.autocomplete("source")(image_lookup.own_pictures)
 

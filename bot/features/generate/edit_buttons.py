@@ -10,7 +10,6 @@ from bot.kit.client import Client, Handler, Interaction
 from bot.kit.custom_ids import Action
 from bot.orders.geometry import Direction
 from bot.prompt.flags import read_ratio
-from bot.prompt.spec import UpscaleEdit
 
 
 def install(client: Client) -> None:
@@ -18,12 +17,12 @@ def install(client: Client) -> None:
 
     @client.on_press(Action.UPSCALE)
     async def upscale(interaction: Interaction, image_id: int) -> None:
-        await edits.upscale(interaction, await _source(interaction, Action.UPSCALE, image_id), UpscaleEdit())
+        await edits.upscale(interaction, await _source(interaction, Action.UPSCALE, image_id))
 
     @client.on_press(Action.UPSCALE_CREATIVE)
     async def upscale_creative(interaction: Interaction, image_id: int) -> None:
         source = await _source(interaction, Action.UPSCALE_CREATIVE, image_id)
-        await edits.upscale(interaction, source, UpscaleEdit(mode="creative"))
+        await edits.upscale(interaction, source, mode="creative")
 
     @client.on_press(Action.ZOOM_LITTLE)
     async def zoom_little(interaction: Interaction, image_id: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Literal
 
 import discord
@@ -22,16 +21,16 @@ from bot.orders.geometry import MAX_ZOOM, Direction
 from bot.orders.uploads import check_size
 from bot.prompt.flags import read_number, read_ratio, read_strength
 from bot.prompt.parser import plain
-from bot.prompt.spec import UpscaleEdit
 from engine.api.errors import EngineError
 from engine.tasks.blend import MAX_BLENDED
+from engine.tasks.pictures import StoredPicture
+from engine.tasks.upscale import Mode
 
 NAMED = {"subtle": Action.VARY, "strong": Action.VARY_STRONG}
 DEFAULT_ZOOM = 1.5
 PICTURE = "The picture (PNG, JPEG or WebP)"
 SOURCE = "Instead of an image: a message's link, or a job's number such as 12.3"
 PRIVATE = "Only you see it"
-Mode = Literal["faithful", "creative"]
 
 
 def install(client: Client) -> None:
@@ -101,7 +100,7 @@ def _install_upscale(client: Client) -> None:
         """Make a picture larger."""
         said = edits.read(prompt)
         picture = await edits.given(interaction, image, source, private=private)
-        await edits.upscale(interaction, picture, UpscaleEdit(scale=scale, mode=mode), said)
+        await edits.upscale(interaction, picture, scale, mode, said)
 
     upscale.autocomplete("source")(image_lookup.own_pictures)
 
@@ -235,8 +234,8 @@ async def _vary(interaction: Interaction, source: Source) -> None:
 async def _upscale(interaction: Interaction, source: Source) -> None:
     said = modals.answers(interaction)
     mode: Mode = "creative" if said.get("mode") == "creative" else "faithful"
-    edit = UpscaleEdit(scale=4 if said.get("scale") == "4" else 2, mode=mode)
-    await edits.upscale(interaction, source, edit, edits.read(said.get("prompt")))
+    scale = 4 if said.get("scale") == "4" else 2
+    await edits.upscale(interaction, source, scale, mode, edits.read(said.get("prompt")))
 
 
 def _press(interaction: Interaction, found: FoundImage, own: Action, file: Action) -> ButtonId:
@@ -258,7 +257,8 @@ async def _keep(interaction: Interaction, found: FoundImage) -> None:
     except (UserError, EngineError) as refusal:
         await answer(interaction, refusal)
         return
-    note = json.dumps([interaction.user.id, asdict(source)])
+    picture, words = source.picture, {"words": source.words, "without": source.without}
+    note = json.dumps([interaction.user.id, {"sha256": picture.sha256, "size": picture.size, **words}])
     await interaction.client.studio.store.remember(f"menu:{interaction.id}", note)
 
 
@@ -271,7 +271,8 @@ async def _kept(interaction: Interaction, number: int) -> Source:
     private = await submission.wants_private(interaction, None)
     submission.check_permissions(interaction, private)
     await submission.acknowledge(interaction, private=private)
-    return Source(**{**kept, "size": tuple(kept["size"]), "private": private})
+    picture = StoredPicture(sha256=kept["sha256"], size=tuple(kept["size"]))
+    return Source(picture=picture, words=kept["words"], without=kept["without"], private=private)
 
 
 async def _own(interaction: Interaction, image_id: int) -> Source:

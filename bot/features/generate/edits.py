@@ -16,12 +16,18 @@ from bot.features.settings.store import Preferences
 from bot.jobs.records import Job, JobKind, StoredImage
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
-from bot.orders import geometry
+from bot.orders import drafts, geometry
 from bot.orders.geometry import Direction
 from bot.orders.uploads import check_size
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
-from bot.prompt.spec import BlendEdit, ControlEdit, Edit, Spec, TaskName, UpscaleEdit
+from bot.prompt.spec import Spec
 from bot.prompt.text import visible
+from engine.tasks.blend import Blend
+from engine.tasks.control import Control
+from engine.tasks.img2img import Img2Img
+from engine.tasks.pictures import StoredPicture
+from engine.tasks.txt2img import Txt2Img
+from engine.tasks.upscale import Mode, Upscale
 
 NOTHING = Draft()
 STRENGTHS = {Action.VARY: 0.35, Action.VARY_STRONG: 0.65}  # share of the steps that are painted anew
@@ -37,8 +43,7 @@ class Source:
         parent: the id of our image, None for an upload.
     """
 
-    sha256: str
-    size: tuple[int, int]
+    picture: StoredPicture
     spec: Spec | None = None
     words: str = ""
     without: str = ""
@@ -51,9 +56,8 @@ async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, pr
     private = job.private or await submission.wants_private(interaction, private)
     submission.check_permissions(interaction, private)
     await submission.acknowledge(interaction, private=private)
-    sha256, size = await submission.stored_input(interaction, image.id)
-    spec = job.spec_of(image)
-    return Source(sha256=sha256, size=size, spec=spec, parent=image.id, private=private)
+    picture = await submission.stored_input(interaction, image.id)
+    return Source(picture=picture, spec=job.spec_of(image), parent=image.id, private=private)
 
 
 async def of_found(interaction: Interaction, found: FoundImage, *, private: bool | None) -> Source:
@@ -76,12 +80,11 @@ async def of_upload(interaction: Interaction, file: discord.Attachment) -> Sourc
     """An upload as a source, with the words that its file tells. Raises: BadInput, Refused."""
     check_size(file.size)
     data = await file.read()
-    sha256, size = await submission.stored_file(interaction, data)
+    picture = await submission.stored_file(interaction, data)
     said = await asyncio.to_thread(image_metadata.read, data)
     words, without = (said.prompt, said.negative_prompt) if said else ("", "")
     return Source(
-        sha256=sha256,
-        size=size,
+        picture=picture,
         words=visible(words)[:MAX_PROMPT_CHARS],
         without=visible(without)[:MAX_NEGATIVE_CHARS],
     )
@@ -106,19 +109,17 @@ async def blend(
     submission.check_permissions(interaction, private)
     await submission.acknowledge(interaction, private=private)
     kept = [await submission.stored_input(interaction, file) for file in files]
-    edit = BlendEdit(images=tuple(sha256 for sha256, _ in kept), weights=weights)
-    specs = await _planned(interaction, said, None, kept[0][1], edit)
+    specs = await _planned(interaction, said, Blend(images=kept, weights=weights))
     await submission.submit_or_confirm(interaction, submission.Order(specs=specs, kind="blend", private=private))
 
 
-async def control(interaction: Interaction, source: Source, edit: ControlEdit, said: Draft = NOTHING) -> None:
+async def control(interaction: Interaction, source: Source, what: Control, said: Draft = NOTHING) -> None:
     """Four pictures of words, along what a ControlNet reads in this one. Raises: UserError."""
-    draft = draft_of(interaction.client, source, "control", said)
-    models = interaction.client.studio.backend.models()
-    fitting = {info.key for info in models if not edit.controlnet or edit.controlnet in info.controlnets}
+    draft = draft_of(interaction.client, source, what.task, said)
+    fitting = {info.key for info in drafts.following(what.controlnet, interaction.client.studio.backend.models())}
     if said.model is None and draft.model not in fitting:  # then it is not the picture's model that follows it
         draft = replace(draft, model=None, steps=said.steps, guidance=said.guidance, scheduler=said.scheduler)
-    specs = await _planned(interaction, draft, source.sha256, source.size, edit)
+    specs = await _planned(interaction, draft, what)
     await submission.submit_or_confirm(
         interaction, submission.Order(specs=specs, parent=source.parent, private=source.private)
     )
@@ -132,7 +133,7 @@ def read(line: str | None, ar: tuple[float, float] | None = None) -> Draft:
     return asked[0]
 
 
-def draft_of(client: Client, source: Source, task: TaskName, said: Draft) -> Draft:
+def draft_of(client: Client, source: Source, task: str, said: Draft) -> Draft:
     """The words and values that the picture was painted with, what was `said` laid over them."""
     spec = source.spec
     if spec is None:
@@ -151,22 +152,18 @@ def draft_of(client: Client, source: Source, task: TaskName, said: Draft) -> Dra
     return merge(base, said)
 
 
-async def start(interaction: Interaction, source: Source, draft: Draft, edit: Edit | None, kind: JobKind) -> None:
+async def start(interaction: Interaction, source: Source, draft: Draft, what: Txt2Img, kind: JobKind) -> None:
     """Place the order. Raises: UserError."""
-    specs = await submission.resolve_all(
-        interaction.client, submission.actor_of(interaction), [draft], source.sha256, source.size, edit
-    )
+    specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), [draft], what)
     order = submission.Order(specs=specs, kind=kind, parent=source.parent, private=source.private)
     await submission.submit_or_confirm(interaction, order)
 
 
-async def _planned(
-    interaction: Interaction, draft: Draft, sha256: str | None, size: tuple[int, int], edit: Edit | None
-) -> tuple[Spec, ...]:
+async def _planned(interaction: Interaction, draft: Draft, what: Txt2Img) -> tuple[Spec, ...]:
     """The draft made whole, in the styles it names; settings are for what is painted from words. Raises: BadInput."""
     styled = await interaction.client.studio.wishes.style_only([draft], interaction.guild_id or 0)
     asker = submission.actor_of(interaction)
-    return await submission.resolve_all(interaction.client, asker, styled, sha256, size, edit)
+    return await submission.resolve_all(interaction.client, asker, styled, what)
 
 
 async def vary_own(
@@ -190,22 +187,26 @@ def neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:
 
 async def vary(interaction: Interaction, source: Source, strength: float, said: Draft = NOTHING) -> None:
     """Four pictures near this one, by its pixels. Raises: UserError."""
-    draft = draft_of(interaction.client, source, "img2img", said)
-    await start(interaction, source, replace(draft, strength=draft.strength or strength), None, "vary")
+    what = Img2Img(prompt="", init_image=source.picture)
+    draft = draft_of(interaction.client, source, what.task, said)
+    await start(interaction, source, replace(draft, strength=draft.strength or strength), what, "vary")
 
 
-async def upscale(interaction: Interaction, source: Source, edit: UpscaleEdit, said: Draft = NOTHING) -> None:
+async def upscale(
+    interaction: Interaction, source: Source, scale: int = 2, mode: Mode = "faithful", said: Draft = NOTHING
+) -> None:
     """One larger picture. Raises: UserError."""
     _check_sizeless(said)
-    draft = draft_of(interaction.client, source, "upscale", said)
-    await start(interaction, source, replace(draft, num_images=said.num_images or 1), edit, "upscale")
+    what = Upscale(init_image=source.picture, scale=scale, mode=mode)
+    draft = draft_of(interaction.client, source, what.task, said)
+    await start(interaction, source, replace(draft, num_images=said.num_images or 1), what, "upscale")
 
 
 async def pan(interaction: Interaction, source: Source, direction: Direction, said: Draft = NOTHING) -> None:
     """Four pictures that go on at one side. Raises: UserError."""
     _check_sizeless(said)
     draft = draft_of(interaction.client, source, "outpaint", said)
-    await start(interaction, source, draft, geometry.pan(source.size, direction), "outpaint")
+    await start(interaction, source, draft, geometry.pan(source.picture, direction), "outpaint")
 
 
 async def zoom(interaction: Interaction, source: Source, factor: float, said: Draft = NOTHING) -> None:
@@ -213,7 +214,7 @@ async def zoom(interaction: Interaction, source: Source, factor: float, said: Dr
     ratio = said.ar[0] / said.ar[1] if said.ar else None
     said = replace(said, ar=None)
     _check_sizeless(said)
-    edit, (width, height) = geometry.zoom(source.size, factor, ratio)
+    edit, (width, height) = geometry.zoom(source.picture, factor, ratio)
     draft = replace(draft_of(interaction.client, source, "outpaint", said), width=width, height=height)
     await start(interaction, source, draft, edit, "outpaint")
 
@@ -225,9 +226,8 @@ def _check_sizeless(said: Draft) -> None:
 
 def is_repainted(job: Job) -> bool:
     """Whether the picture was made from another one's pixels, so that its noise alone does not say what it is."""
-    if isinstance(job.spec.edit, ControlEdit):
-        return False
-    return job.spec.edit is not None or (job.kind == "vary" and job.spec.init_image is not None)
+    request = job.spec.request
+    return not request.varies_by_noise or (job.kind == "vary" and request.noise_strength is not None)
 
 
 def read_zoom(text: str) -> float:

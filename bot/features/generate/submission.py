@@ -22,8 +22,9 @@ from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.orders.uploads import check_size, read_upload
 from bot.prompt.parser import GRID, Draft, parse
-from bot.prompt.spec import Edit, Spec
-from engine.tasks.txt2img import MAX_SEED
+from bot.prompt.spec import Spec
+from engine.tasks.pictures import StoredPicture
+from engine.tasks.txt2img import MAX_SEED, Txt2Img
 
 NEEDED = {
     "view_channel": "View Channel",
@@ -73,24 +74,19 @@ async def resolve_all(
     client: Client,
     asker: Actor,
     asked: Sequence[Draft],
-    init_image: str | None = None,
-    init_size: tuple[int, int] | None = None,
-    edit: Edit | None = None,
+    what: Txt2Img = drafts.WORDS,
 ) -> tuple[Spec, ...]:
-    """Drafts made whole, on their person's terms. Raises: BadInput."""
+    """Drafts of one task made whole, on their person's terms. Raises: BadInput."""
     models, terms = client.studio.backend.models(), await client.studio.quotas.terms(asker)
-    return tuple(
-        drafts.resolve(draft, models, terms, new_seed(), init_image=init_image, init_size=init_size, edit=edit)
-        for draft in asked
-    )
+    return tuple(drafts.resolve(draft, models, terms, new_seed(), what) for draft in asked)
 
 
 async def resubmit(interaction: Interaction, spec: Spec, kind: JobKind, parent: int | None, *, private: bool) -> None:
     """Queue a stored spec, changed or not, as if it were asked for now: limits and models may have changed."""
     asked = [_draft(cell) for cell in spec.cells]
-    specs = await resolve_all(interaction.client, actor_of(interaction), asked, spec.init_image, edit=spec.edit)
+    specs = await resolve_all(interaction.client, actor_of(interaction), asked, spec.request)
     if spec.compare is not None:
-        specs = (specs[0].evolve(num_images=len(specs), compare=spec.compare),)
+        specs = (specs[0].evolve(compare=spec.compare),)
     told = tuple(each.evolve(note=each.note or spec.note) for each in specs)
     private = private or await wants_private(interaction, None)
     await submit_or_confirm(interaction, Order(specs=told, kind=kind, parent=parent, private=private))
@@ -205,8 +201,8 @@ async def enqueue(interaction: Interaction, order: Order) -> list[Job]:
     return jobs
 
 
-async def stored_input(interaction: Interaction, picture: int | discord.Attachment) -> tuple[str, tuple[int, int]]:
-    """Keep a picture to edit: of a job (by its image's id) or an attachment; its sha256 and size. Acknowledge first.
+async def stored_input(interaction: Interaction, picture: int | discord.Attachment) -> StoredPicture:
+    """Keep a picture to edit: of a job (by its image's id) or an attachment. Acknowledge first.
 
     Raises: NotFound, BadInput, Refused.
     """
@@ -219,14 +215,15 @@ async def stored_input(interaction: Interaction, picture: int | discord.Attachme
     check_shown(interaction, [row])
     image = await asyncio.to_thread(image_tools.opened, await studio.files.read(row.path))
     # a copy of somebody's picture is forgotten with them, whoever edits it
-    return await studio.jobs.store_input(image, job.user_id), image.size
+    return StoredPicture(sha256=await studio.jobs.store_input(image, job.user_id), size=image.size)
 
 
-async def stored_file(interaction: Interaction, data: bytes) -> tuple[str, tuple[int, int]]:
-    """Keep an upload; its sha256 and size. Raises: BadInput, Refused."""
+async def stored_file(interaction: Interaction, data: bytes) -> StoredPicture:
+    """Keep an upload. Raises: BadInput, Refused."""
     image = await asyncio.to_thread(read_upload, data)
     await check_upload(interaction, image)
-    return await interaction.client.studio.jobs.store_input(image, interaction.user.id), image.size
+    sha256 = await interaction.client.studio.jobs.store_input(image, interaction.user.id)
+    return StoredPicture(sha256=sha256, size=image.size)
 
 
 async def check_upload(interaction: Interaction, image: Image.Image) -> None:

@@ -248,14 +248,14 @@ async def _choose(interaction: Interaction, found: FoundImage) -> None:
 async def _new(interaction: Interaction, found: FoundImage, line: str, private: bool) -> NewRegion:
     """The picture, kept, with who wants to change it and where. Raises: NotFound, BadInput."""
     named = found.attachment or (found.image.id if found.image else 0)
-    source, (width, height) = await submission.stored_input(interaction, named)
+    picture = await submission.stored_input(interaction, named)
     return NewRegion(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id or 0,
         channel_id=interaction.channel_id or 0,
-        source=source,
-        width=width,
-        height=height,
+        source=picture.sha256,
+        width=picture.size[0],
+        height=picture.size[1],
         parent_image_id=found.image.id if found.image else None,
         prompt=line[: region_views.PROMPT_MAX],
         private=private,

@@ -16,7 +16,8 @@ from bot.kit.client import Client
 from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.prompt.parser import Draft, parse
-from bot.prompt.spec import InpaintEdit
+from engine.tasks.inpaint import Inpaint
+from engine.tasks.pictures import StoredPicture
 
 
 async def order(
@@ -29,15 +30,17 @@ async def order(
     manner = await asyncio.to_thread(region_masks.manner, mask, info.width * info.height)
     box = mask.getbbox()
     assert box is not None, "a checked mask holds something"
-    edit = InpaintEdit(
-        mask=await client.studio.jobs.store_input(mask, region.user_id),
-        box=box,
+    size = region.width, region.height
+    what = Inpaint(
+        prompt="",
+        init_image=StoredPicture(sha256=region.source, size=size),
+        mask=StoredPicture(sha256=await client.studio.jobs.store_input(mask, region.user_id), size=size, box=box),
         fill=manner.fill,
         only_masked=manner.only_masked,
         feather_px=manner.feather_px,
         padding_px=manner.padding_px,
     )
-    specs = await submission.resolve_all(client, asker, asked, region.source, (region.width, region.height), edit)
+    specs = await submission.resolve_all(client, asker, asked, what)
     return submission.Order(specs=specs, kind="inpaint", parent=region.parent_image_id, private=region.private)
 
 
