@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from bot.prompt.spec import Spec
 
-JobKind = Literal["imagine", "vary", "upscale", "inpaint", "outpaint", "blend", "describe", "video"]
+JobKind = str
+"""What was asked for: `imagine`, `vary`, or the name of the engine's task: see `engine.tasks.registry.TASKS`."""
 JobState = Literal[
     "queued",  # waits for its turn, or for a retry
     "running",  # handed to the engine by the process that holds it

@@ -307,7 +307,7 @@ def _asker(user_id: int, channel_id: int) -> Any:
 def _job_facts(job: Job, images: Sequence[StoredImage], pictures: Pictures) -> Facts:
     return {
         "state": job.state,
-        "kind": job.kind,
+        "kind": "imagine" if job.kind == "control" else job.kind,  # as version 0.1.0 called it
         "lane": job.lane,
         "private": job.private,
         "parent": job.parent_image_id,

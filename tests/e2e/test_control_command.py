@@ -57,7 +57,7 @@ async def test_words_are_painted_along_a_picture(led: Stage) -> None:
     result = await asked(led, "control", image=given, prompt="a house --seed 5", kind="edges", strength=0.6)
     assert "Control (edges 0.6) of an uploaded picture" in words(result.response)
     job = await job_of(led, result.response)
-    assert (job.spec.task, job.spec.num_images, job.spec.seed) == ("control", 4, 5)
+    assert (job.kind, job.spec.task, job.spec.num_images, job.spec.seed) == ("control", "control", 4, 5)
     assert followed(job) == ("edges", 0.6, False)
     assert job.spec.width > job.spec.height, "the picture gives the proportions"
     assert job.charged_mc == led.settings.credits_a_day * 1000 - await credits_of(led) > 3000

@@ -101,18 +101,49 @@ async def test_a_backup_is_a_database(store: Store, tmp_path: Path) -> None:
         assert await copy.recall("key") == "value"
 
 
+def add_job(db: sqlite3.Connection, spec: str, kind: str = "imagine") -> None:
+    """A job as the first versions stored it."""
+    db.execute("INSERT OR IGNORE INTO guild VALUES (1, 0)")
+    db.execute("INSERT OR IGNORE INTO user VALUES (1, 5, 0)")
+    db.execute(
+        "INSERT INTO job (interaction_id, guild_id, channel_id, user_id, kind, vtime, cost, spec, spec_version,"
+        " quote, application_id, reply_until, created_at)"
+        " VALUES ((SELECT count(*) + 1 FROM job), 1, 1, 1, ?, 0, 1, ?, 1, 0, 1, 0, 0)",
+        (kind, spec),
+    )
+
+
 def test_jobs_of_the_first_version_keep_their_uploads(tmp_path: Path) -> None:
     path, sha = tmp_path / "easel.db", "ab" * 32
     migrate(path, 0, shipped()[:1])
     with closing(sqlite3.connect(path)) as db:
-        db.execute("INSERT INTO guild VALUES (1, 0)")
-        db.execute("INSERT INTO user VALUES (1, 5, 0)")
-        db.execute(
-            "INSERT INTO job (interaction_id, guild_id, channel_id, user_id, kind, vtime, cost, spec, spec_version,"
-            " quote, application_id, reply_until, created_at) VALUES (1, 1, 1, 1, 'imagine', 0, 1, ?, 1, 0, 1, 0, 0)",
-            (f'{{"init_image": "{sha}"}}',),
-        )
+        add_job(db, f'{{"init_image": "{sha}"}}')
         db.commit()
     migrate(path, 0)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT job_id, sha256 FROM job_input").fetchall() == [(1, sha)]
+
+
+def test_jobs_of_controlnets_get_the_kind_that_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "easel.db"
+    migrate(path, 0, shipped()[:8])
+    jobs = [("imagine", '{"task":"control"}'), ("vary", '{"task":"control"}'), ("imagine", "{}"), ("blend", "{}")]
+    with closing(sqlite3.connect(path)) as db:
+        for kind, spec in jobs:
+            add_job(db, spec, kind)
+        db.execute("DELETE FROM job WHERE id = 4")
+        db.commit()
+        assert db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone() == (4,)
+    migrate(path, 0)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT id, kind FROM job").fetchall() == [(1, "control"), (2, "vary"), (3, "imagine")]
+        assert db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'job'").fetchone() == (4,)
+        add_job(db, "{}", "video2")  # a task of tomorrow
+        with pytest.raises(sqlite3.IntegrityError):
+            add_job(db, "{}", "What's this?")
+        views = [name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'view'")]
+        assert {view: db.execute(f"SELECT * FROM {view}").fetchall() for view in views if view.startswith("bad_")} == {
+            view: [] for view in views if view.startswith("bad_")
+        }
+        with pytest.raises(sqlite3.IntegrityError, match="illegal job transition"):
+            db.execute("UPDATE job SET state = 'done'")

@@ -110,7 +110,7 @@ async def blend(
     await submission.acknowledge(interaction, private=private)
     kept = [await submission.stored_input(interaction, file) for file in files]
     specs = await _planned(interaction, said, Blend(images=kept, weights=weights))
-    await submission.submit_or_confirm(interaction, submission.Order(specs=specs, kind="blend", private=private))
+    await submission.submit_or_confirm(interaction, submission.Order(specs=specs, kind=Blend.task, private=private))
 
 
 async def control(interaction: Interaction, source: Source, what: Control, said: Draft = NOTHING) -> None:
@@ -121,7 +121,7 @@ async def control(interaction: Interaction, source: Source, what: Control, said:
         draft = replace(draft, model=None, steps=said.steps, guidance=said.guidance, scheduler=said.scheduler)
     specs = await _planned(interaction, draft, what)
     await submission.submit_or_confirm(
-        interaction, submission.Order(specs=specs, parent=source.parent, private=source.private)
+        interaction, submission.Order(specs=specs, kind=what.task, parent=source.parent, private=source.private)
     )
 
 
@@ -152,10 +152,10 @@ def draft_of(client: Client, source: Source, task: str, said: Draft) -> Draft:
     return merge(base, said)
 
 
-async def start(interaction: Interaction, source: Source, draft: Draft, what: Txt2Img, kind: JobKind) -> None:
-    """Place the order. Raises: UserError."""
+async def start(interaction: Interaction, source: Source, draft: Draft, what: Txt2Img, kind: JobKind = "") -> None:
+    """Place the order; its `kind` is the task's name unless it says otherwise. Raises: UserError."""
     specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), [draft], what)
-    order = submission.Order(specs=specs, kind=kind, parent=source.parent, private=source.private)
+    order = submission.Order(specs=specs, kind=kind or what.task, parent=source.parent, private=source.private)
     await submission.submit_or_confirm(interaction, order)
 
 
@@ -199,14 +199,14 @@ async def upscale(
     _check_sizeless(said)
     what = Upscale(init_image=source.picture, scale=scale, mode=mode)
     draft = draft_of(interaction.client, source, what.task, said)
-    await start(interaction, source, replace(draft, num_images=said.num_images or 1), what, "upscale")
+    await start(interaction, source, replace(draft, num_images=said.num_images or 1), what)
 
 
 async def pan(interaction: Interaction, source: Source, direction: Direction, said: Draft = NOTHING) -> None:
     """Four pictures that go on at one side. Raises: UserError."""
     _check_sizeless(said)
     draft = draft_of(interaction.client, source, "outpaint", said)
-    await start(interaction, source, draft, geometry.pan(source.picture, direction), "outpaint")
+    await start(interaction, source, draft, geometry.pan(source.picture, direction))
 
 
 async def zoom(interaction: Interaction, source: Source, factor: float, said: Draft = NOTHING) -> None:
@@ -216,7 +216,7 @@ async def zoom(interaction: Interaction, source: Source, factor: float, said: Dr
     _check_sizeless(said)
     edit, (width, height) = geometry.zoom(source.picture, factor, ratio)
     draft = replace(draft_of(interaction.client, source, "outpaint", said), width=width, height=height)
-    await start(interaction, source, draft, edit, "outpaint")
+    await start(interaction, source, draft, edit)
 
 
 def _check_sizeless(said: Draft) -> None:

@@ -41,7 +41,7 @@ async def order(
         padding_px=manner.padding_px,
     )
     specs = await submission.resolve_all(client, asker, asked, what)
-    return submission.Order(specs=specs, kind="inpaint", parent=region.parent_image_id, private=region.private)
+    return submission.Order(specs=specs, kind=what.task, parent=region.parent_image_id, private=region.private)
 
 
 async def picture(client: Client, region: NewRegion) -> Image.Image:
