@@ -127,8 +127,8 @@ def _box(text: str) -> tuple[int, int, int, int] | None:
 # ---------------------------------------------------------------- outpaint
 def _outpaint(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture) -> CliRequest:
     borders = {side: getattr(args, side) for side in SIDES if getattr(args, side) is not None}
-    ratio = read_ratio(args.ratio) if args.ratio else wish.draft.ar
-    draft = replace(wish.draft, ar=None)
+    ratio = read_ratio(args.ratio) if args.ratio else wish.draft.aspect_ratio
+    draft = replace(wish.draft, aspect_ratio=None)
     _check_sizeless(draft)
     if not borders and args.zoom is None and ratio is None:
         raise BadInput("Say what to add: --left, --right, --top, --bottom in pixels, or --zoom, or --ratio.")
@@ -177,7 +177,7 @@ def _weights(text: str | None, images: list[Path]) -> tuple[float, ...]:
 
 def _check_sizeless(draft: Draft) -> None:
     """Raises: BadInput."""
-    if draft.width or draft.height or draft.ar:
+    if draft.width or draft.height or draft.aspect_ratio:
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
 
 

@@ -89,8 +89,8 @@ def common_options(args: argparse.Namespace) -> Draft:
     return Draft(
         negative_prompt=args.negative,
         seed=args.seed,
-        steps=args.steps,
-        guidance=args.cfg,
+        num_inference_steps=args.steps,
+        guidance_scale=args.cfg,
         scheduler=args.scheduler,
         strength=args.strength,
         num_images=1 if args.n is None else args.n,

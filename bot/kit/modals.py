@@ -39,8 +39,8 @@ def remix(image_id: int, spec: Spec, action: Action = Action.REMIX) -> Form:
 def offer(press: ButtonId, draft: Draft) -> Form:
     """What was offered, filled in and ready to be painted or changed."""
     size = f"{draft.width}x{draft.height}" if draft.width else ""
-    size = f"{draft.ar[0]:g}:{draft.ar[1]:g}" if draft.ar else size
-    steps = f"{draft.steps or ''}, {'' if draft.guidance is None else f'{draft.guidance:g}'}"
+    size = f"{draft.aspect_ratio[0]:g}:{draft.aspect_ratio[1]:g}" if draft.aspect_ratio else size
+    steps = f"{draft.num_inference_steps or ''}, {'' if draft.guidance_scale is None else f'{draft.guidance_scale:g}'}"
     fields = [
         _prompt(draft.prompt, required=True),
         _line("negative", "Leave out", (draft.negative_prompt or "")[:1000], 1000),

@@ -51,14 +51,14 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
         width=width,
         height=height,
         num_inference_steps=_steps(draft, info, terms),
-        guidance_scale=info.guidance_scale if draft.guidance is None else round(draft.guidance, 4),
+        guidance_scale=info.guidance_scale if draft.guidance_scale is None else round(draft.guidance_scale, 4),
         scheduler=_scheduler(draft.scheduler, info),
         seed=random_seed if draft.seed is None else draft.seed,
         num_images=draft.num_images or GRID,
         best_of=_best_of(draft, info),
         model=info.key,
-        tiling=bool(draft.tile),
-        variations=tuple(Variation(seed=seed, strength=share) for seed, share in draft.vary or ()),
+        tiling=bool(draft.tiling),
+        variations=tuple(Variation(seed=seed, strength=share) for seed, share in draft.variations or ()),
     )
     return Spec(request=request, note=note)
 
@@ -102,7 +102,7 @@ def _sized(draft: Draft, info: ModelInfo, what: Txt2Img, most: int) -> tuple[Txt
     if not what.any_size:
         own = next((each.size for each in what.pictures if all(each.size)), None)
         size = _size(draft, info, own, min(most, info.max_pixels))
-        whole = draft.ar or draft.width or draft.height or what.is_edit or own in (None, size)
+        whole = draft.aspect_ratio or draft.width or draft.height or what.is_edit or own in (None, size)
         return what, size, "" if whole else f"Repainted at {size[0]}x{size[1]}, the size that suits {info.key}."
     asked = (draft.width, draft.height) if draft.width and draft.height else what.result_size
     assert asked is not None, "an edit's size follows from its picture"
@@ -138,8 +138,8 @@ def _check_ranges(draft: Draft) -> None:
     """Flags were checked when they were read; options and forms come straight from the client. Raises: BadInput."""
     for name, value, low, high in (
         ("seed", draft.seed, 0, MAX_SEED),
-        ("number of steps", draft.steps, 1, MAX_STEPS),
-        ("guidance", draft.guidance, 0, 30),
+        ("number of steps", draft.num_inference_steps, 1, MAX_STEPS),
+        ("guidance", draft.guidance_scale, 0, 30),
         ("strength", draft.strength, 0.01, 1),
         ("number of pictures", draft.num_images, 1, MAX_IMAGES),
     ):
@@ -169,7 +169,7 @@ def check_defaults(
 ) -> None:
     """Refuse what /imagine would refuse as somebody's default. Raises: BadInput."""
     info = find_model(models, model)
-    _check_ranges(Draft(steps=steps, guidance=guidance))
+    _check_ranges(Draft(num_inference_steps=steps, guidance_scale=guidance))
     _scheduler(scheduler, info)
 
 
@@ -217,11 +217,13 @@ def _scheduler(name: str | None, info: ModelInfo) -> str:
 
 
 def _steps(draft: Draft, info: ModelInfo, terms: Terms) -> int:
-    if draft.steps is None:
+    if draft.num_inference_steps is None:
         return min(info.num_inference_steps, terms.max_steps)
-    if draft.steps > terms.max_steps:
-        raise BadInput(f"{draft.steps} steps are more than this server allows. Use at most {terms.max_steps}.")
-    return draft.steps
+    if draft.num_inference_steps > terms.max_steps:
+        raise BadInput(
+            f"{draft.num_inference_steps} steps are more than this server allows. Use at most {terms.max_steps}."
+        )
+    return draft.num_inference_steps
 
 
 # ---------------------------------------------------------------- size
@@ -229,8 +231,8 @@ def _size(draft: Draft, info: ModelInfo, init_size: tuple[int, int] | None, most
     """Width and height, at most `most` pixels in all. Raises: BadInput."""
     if draft.width or draft.height:
         return _asked_size(draft.width or info.width, draft.height or info.height, info, most)
-    if draft.ar:
-        return fit(draft.ar[0] / draft.ar[1], info, most)
+    if draft.aspect_ratio:
+        return fit(draft.aspect_ratio[0] / draft.aspect_ratio[1], info, most)
     if init_size:
         return fit(init_size[0] / init_size[1], info, most)
     own = info.width, info.height

@@ -52,10 +52,10 @@ class Values:
         if flag.adds and flag.fills in self.said:
             value = flag.adds(self.said[flag.fills], value)
         if flag.fills == "size":
-            self.said.pop("ar", None)
+            self.said.pop("aspect_ratio", None)
             self.said["width"], self.said["height"] = value
             return
-        if flag.fills == "ar":
+        if flag.fills == "aspect_ratio":
             self.said.pop("width", None)
             self.said.pop("height", None)
         self.said[flag.fills] = value
@@ -228,20 +228,20 @@ def _styles(value: str) -> tuple[str, ...]:
 FLAGS = {
     flag.name: flag
     for flag in (
-        Flag("ar", "ar", "word", read_ratio),
+        Flag("ar", "aspect_ratio", "word", read_ratio),
         Flag("size", "size", "word", read_size),
         Flag("seed", "seed", "word", _whole("seed", 0, MAX_SEED)),
         Flag("no", "negative_prompt", "text", _words("no"), lambda old, new: f"{old}, {new}"),
-        Flag("steps", "steps", "word", _whole("steps", 1, MAX_STEPS)),
-        Flag("cfg", "guidance", "word", read_guidance),
+        Flag("steps", "num_inference_steps", "word", _whole("steps", 1, MAX_STEPS)),
+        Flag("cfg", "guidance_scale", "word", read_guidance),
         Flag("scheduler", "scheduler", "text", _name("scheduler")),
         Flag("model", "model", "word", _name("model")),
         Flag("strength", "strength", "word", read_strength),
         Flag("repeat", "repeat", "word", _whole("repeat", 1, MAX_REPEAT)),
-        Flag("tile", "tile", "nothing", lambda _value: True),
+        Flag("tile", "tiling", "nothing", lambda _value: True),
         Flag("n", "num_images", "word", _whole("n", 1, 4)),
         Flag("best", "best_of", "word", _whole("best", 1, MAX_IMAGES)),
-        Flag("vary", "vary", "word", _vary, _chain),
+        Flag("vary", "variations", "word", _vary, _chain),
         Flag("style", "style", "word", _styles, lambda old, new: (*old, *new)),
         Flag("plain", "plain", "nothing", lambda _value: True),
     )

@@ -31,28 +31,28 @@ class Draft:
     """What a person asked for; None = not said. `bot.orders.drafts.resolve` makes it whole.
 
     Attributes:
-        ar: width and height as a proportion. width, height: pixels; they and `ar` replace each other.
+        aspect_ratio: width and height as a proportion. width, height: pixels; they and it replace each other.
         style: names of the server's styles, the first one innermost; () = none, not even the server's own.
         plain: neither one's settings nor the server's defaults hold.
-        vary: chain of (seed, strength). repeat: jobs of the same draft; `parse` has multiplied it out.
+        variations: chain of (seed, strength). repeat: jobs of the same draft; `parse` has multiplied it out.
     """
 
     prompt: str = ""
     negative_prompt: str | None = None
-    ar: tuple[float, float] | None = None
+    aspect_ratio: tuple[float, float] | None = None
     width: int | None = None
     height: int | None = None
-    steps: int | None = None
-    guidance: float | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
     scheduler: str | None = None
     seed: int | None = None
     model: str | None = None
     strength: float | None = None
-    tile: bool | None = None
+    tiling: bool | None = None
     repeat: int | None = None
     num_images: int | None = None
     best_of: int | None = None
-    vary: tuple[tuple[int, float], ...] | None = None
+    variations: tuple[tuple[int, float], ...] | None = None
     style: tuple[str, ...] | None = None
     plain: bool | None = None
 
@@ -80,12 +80,12 @@ def count(line: str) -> int:
 
 
 def merge(options: Draft, text: Draft) -> Draft:
-    """Lay the text's flags over the options: the text wins, negative prompts add up, `ar` and a size exclude."""
+    """Lay the text's flags over the options: the text wins, negative prompts add up, a ratio and a size exclude."""
     said = {f.name: value for f in fields(Draft) if (value := getattr(text, f.name)) not in (None, "")}
     if text.negative_prompt and options.negative_prompt:
         said["negative_prompt"] = f"{visible(options.negative_prompt)}, {text.negative_prompt}"
-    if text.ar or text.width or text.height:
-        options = replace(options, ar=None, width=None, height=None)
+    if text.aspect_ratio or text.width or text.height:
+        options = replace(options, aspect_ratio=None, width=None, height=None)
     return replace(options, **said)
 
 

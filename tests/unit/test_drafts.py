@@ -71,7 +71,7 @@ def test_what_was_not_said_comes_from_the_model() -> None:
 
 @given(st.floats(0.25, 4), st.sampled_from(MODELS))
 def test_a_ratio_keeps_the_models_area(ratio: float, info: ModelInfo) -> None:
-    found = spec(ar=(ratio, 1.0), model=info.key)
+    found = spec(aspect_ratio=(ratio, 1.0), model=info.key)
     assert found.width % info.multiple_px == found.height % info.multiple_px == 0
     assert min(found.width, found.height) >= 64
     assert math.isclose(found.width / found.height, ratio, rel_tol=0.15)
@@ -90,7 +90,7 @@ def test_a_servers_limit_shrinks_defaults_and_refuses_wishes() -> None:
     found = spec(settings=small, model="sdxl")
     assert (found.width, found.height, found.num_inference_steps) == (512, 512, 10)
     assert "--size 512x512" in refusal(settings=small, model="sdxl", width=1024)
-    assert "at most 10" in refusal(settings=small, steps=11)
+    assert "at most 10" in refusal(settings=small, num_inference_steps=11)
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ def test_a_servers_limit_shrinks_defaults_and_refuses_wishes() -> None:
         ({"width": 63}, "64 to 4,096"),
         ({"width": 5000}, "64 to 4,096"),
         ({"width": 1024, "height": 128}, "1:4 to 4:1"),
-        ({"steps": 0}, "1 to 150"),
-        ({"steps": 61}, "at most 60"),
-        ({"guidance": 31.0}, "0 to 30"),
-        ({"guidance": math.nan}, "0 to 30"),
+        ({"num_inference_steps": 0}, "1 to 150"),
+        ({"num_inference_steps": 61}, "at most 60"),
+        ({"guidance_scale": 31.0}, "0 to 30"),
+        ({"guidance_scale": math.nan}, "0 to 30"),
         ({"seed": -1}, "0 to 4,294,967,295"),
         ({"seed": MAX_SEED + 1}, "0 to 4,294,967,295"),
         ({"num_images": 17}, "1 to 16"),
@@ -137,9 +137,11 @@ def test_the_price_is_a_credit_a_picture_by_pixels_and_steps() -> None:
     info = MODELS[0]
     assert price_mc(spec(), info) == 4000
     assert price_mc(spec(num_images=1), info) == 1000
-    assert price_mc(spec(width=256, height=256, steps=40), info) == 32_000
-    assert price_mc(spec(init=(9, 9), strength=0.5, steps=20), info) == 2000
-    assert price_mc(spec(init=(9, 9), strength=0.01, steps=1, num_images=1, width=64, height=64), info) == 13
+    assert price_mc(spec(width=256, height=256, num_inference_steps=40), info) == 32_000
+    assert price_mc(spec(init=(9, 9), strength=0.5, num_inference_steps=20), info) == 2000
+    assert (
+        price_mc(spec(init=(9, 9), strength=0.01, num_inference_steps=1, num_images=1, width=64, height=64), info) == 13
+    )
 
 
 def test_the_best_of_many_costs_all_that_are_painted_and_comes_back_from_its_echo() -> None:

@@ -82,7 +82,7 @@ def spec(what: Txt2Img, settings: Settings = SETTINGS, **said: Any) -> Spec:
 
 @pytest.mark.parametrize("what", [REPAINT, *EDITS])
 def test_a_spec_comes_back_from_its_json(what: Txt2Img) -> None:
-    asked = spec(what, vary=((5, 0.25),))
+    asked = spec(what, variations=((5, 0.25),))
     assert Spec.from_json(json.loads(json.dumps(asked.to_json()))) == asked
 
 

@@ -45,17 +45,17 @@ def test_every_flag_is_read() -> None:
     assert one(line) == Draft(
         prompt="a red boat",
         negative_prompt="text, fog",
-        ar=(3.0, 2.0),
-        steps=30,
-        guidance=7.5,
+        aspect_ratio=(3.0, 2.0),
+        num_inference_steps=30,
+        guidance_scale=7.5,
         scheduler="DPM++ 2M Karras",
         seed=7,
         model="mini",
         strength=0.4,
-        tile=True,
+        tiling=True,
         num_images=2,
         best_of=6,
-        vary=((1, 0.15), (2, 0.5)),
+        variations=((1, 0.15), (2, 0.5)),
     )
 
 
@@ -77,7 +77,7 @@ def test_every_flag_is_read() -> None:
     ],
 )
 def test_ways_to_say_the_same(line: str) -> None:
-    assert one(line) == Draft(prompt="a red boat", ar=(3.0, 2.0))
+    assert one(line) == Draft(prompt="a red boat", aspect_ratio=(3.0, 2.0))
 
 
 def test_a_size_replaces_a_ratio_and_one_number_is_a_square() -> None:
@@ -170,7 +170,7 @@ def test_a_refusal_repeats_no_markup() -> None:
 def test_permutations_nest_and_reach_into_flags() -> None:
     prompts = [draft.prompt for draft in parse("a {red, {light, dark} blue} boat")]
     assert prompts == ["a red boat", "a light blue boat", "a dark blue boat"]
-    assert [draft.ar for draft in parse("a --ar {1:1, 3:2}")] == [(1.0, 1.0), (3.0, 2.0)]
+    assert [draft.aspect_ratio for draft in parse("a --ar {1:1, 3:2}")] == [(1.0, 1.0), (3.0, 2.0)]
 
 
 def test_repeats_move_a_fixed_seed_on() -> None:
@@ -198,12 +198,12 @@ def test_too_many_jobs_are_counted_not_made() -> None:
 
 # ---------------------------------------------------------------- options and flags are equal
 def test_flags_are_laid_over_options() -> None:
-    options = Draft(negative_prompt="fog", ar=(1.0, 1.0), seed=3, steps=10)
+    options = Draft(negative_prompt="fog", aspect_ratio=(1.0, 1.0), seed=3, num_inference_steps=10)
     assert one("a --size 256 --no text --seed 4", options) == Draft(
-        prompt="a", negative_prompt="fog, text", width=256, height=256, seed=4, steps=10
+        prompt="a", negative_prompt="fog, text", width=256, height=256, seed=4, num_inference_steps=10
     )
     assert merge(options, Draft(prompt="a")) == Draft(
-        prompt="a", negative_prompt="fog", ar=(1.0, 1.0), seed=3, steps=10
+        prompt="a", negative_prompt="fog", aspect_ratio=(1.0, 1.0), seed=3, num_inference_steps=10
     )
 
 
@@ -240,7 +240,7 @@ WORDS = st.text(alphabet=st.sampled_from("ab {},\\-—–\"“':x19[]()<>|#@"), 
 @settings(max_examples=300, deadline=None)
 @given(WORDS, WORDS, st.integers(0, MAX_SEED), st.floats(0, 30), st.integers(64, 1024), st.booleans())
 def test_any_words_survive_the_echo(prompt: str, negative: str, seed: int, cfg: float, side: int, tile: bool) -> None:
-    options = Draft(seed=seed, guidance=cfg, width=side, height=side, tile=tile, negative_prompt=negative)
+    options = Draft(seed=seed, guidance_scale=cfg, width=side, height=side, tiling=tile, negative_prompt=negative)
     try:
         draft = one(prompt + " end", options)
     except (BadInput, ValueError):  # refused, or several jobs

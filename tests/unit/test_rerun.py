@@ -32,7 +32,7 @@ def again(terms: Terms = TERMS, **said: Any) -> tuple[Any, str]:
 
 def test_what_is_here_is_taken_as_it_is() -> None:
     draft, changes = again(model="mini", sampler="DPM++ 2M Karras", seed=5, steps=9, guidance=3.0, width=96, height=64)
-    assert (draft.model, draft.scheduler, draft.seed, draft.steps) == ("mini", "dpmpp_2m_karras", 5, 9)
+    assert (draft.model, draft.scheduler, draft.seed, draft.num_inference_steps) == ("mini", "dpmpp_2m_karras", 5, 9)
     assert (draft.width, draft.height, draft.num_images, changes) == (96, 64, 1, "")
 
 
@@ -44,9 +44,9 @@ def test_what_is_here_is_taken_as_it_is() -> None:
         ({"sampler": "dpmpp_3m_sde karras"}, "scheduler", "dpmpp_2m_sde_karras", "is used instead"),
         ({"sampler": "zzz"}, "scheduler", "euler", "euler is used instead"),
         ({"sampler": "flow_euler"}, "scheduler", "euler", "is used instead"),
-        ({"steps": 90}, "steps", 30, "30 are the most here"),
+        ({"steps": 90}, "num_inference_steps", 30, "30 are the most here"),
         ({"seed": MAX_SEED + 1}, "seed", None, "a new one is drawn"),
-        ({"width": 4096, "height": 2048}, "ar", (2.0, 1.0), "proportions are kept"),
+        ({"width": 4096, "height": 2048}, "aspect_ratio", (2.0, 1.0), "proportions are kept"),
         ({"width": 100, "height": 64}, "width", 96, "becomes 96x64"),
         ({"from_picture": True}, "strength", None, "words alone"),
     ],

@@ -28,8 +28,8 @@ class Axis:
 
 
 AXES: Mapping[str, Axis] = {
-    "steps": Axis("steps", FLAGS["steps"].read, lambda spec: str(spec.num_inference_steps)),
-    "guidance": Axis("guidance", read_guidance, lambda spec: decimal(spec.guidance_scale)),
+    "steps": Axis("num_inference_steps", FLAGS["steps"].read, lambda spec: str(spec.num_inference_steps)),
+    "guidance": Axis("guidance_scale", read_guidance, lambda spec: decimal(spec.guidance_scale)),
     "scheduler": Axis("scheduler", FLAGS["scheduler"].read, lambda spec: schedulers.resolve(spec.scheduler).label),
     "seed": Axis("seed", FLAGS["seed"].read, lambda spec: str(spec.seed)),
     "model": Axis("model", FLAGS["model"].read, lambda spec: spec.model),

@@ -90,9 +90,18 @@ def _install_offer(client: Client, at: int, action: Action) -> None:
     async def answered(interaction: Interaction, number: int) -> None:
         offer, draft = await _offer(interaction, number), await _draft(interaction, number, at)
         said = modals.answers(interaction)
-        kept = replace(draft, prompt="", seed=None, ar=None, width=None, height=None, steps=None, guidance=None)
+        kept = replace(
+            draft,
+            prompt="",
+            seed=None,
+            aspect_ratio=None,
+            width=None,
+            height=None,
+            num_inference_steps=None,
+            guidance_scale=None,
+        )
         if said.get("seed", "").strip() != str(draft.seed):
-            kept = replace(kept, vary=None, num_images=None)
+            kept = replace(kept, variations=None, num_images=None)
         kept = replace(kept, negative_prompt=said.get("negative"))
         private = True if offer.private else None
         await submission.imagine(interaction, modals.line(said), kept, private=private)

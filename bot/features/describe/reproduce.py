@@ -39,15 +39,15 @@ def of(said: Parameters, models: Sequence[ModelInfo], terms: Terms) -> Rerun:
     draft = Draft(
         prompt=prompt,
         negative_prompt=_words(said.negative_prompt, MAX_NEGATIVE_CHARS, "negative prompt", changes) or None,
-        steps=_steps(said, terms, changes),
-        guidance=None if said.guidance is None else min(30.0, max(0.0, round(said.guidance, 4))),
+        num_inference_steps=_steps(said, terms, changes),
+        guidance_scale=None if said.guidance is None else min(30.0, max(0.0, round(said.guidance, 4))),
         scheduler=_scheduler(said, info, changes),
         seed=_seed(said, changes),
         model=info.key,
-        tile=said.tiling or None,
+        tiling=said.tiling or None,
         num_images=1,
         plain=True,
-        vary=tuple((seed, share) for seed, share in said.variations if seed <= MAX_SEED) or None,
+        variations=tuple((seed, share) for seed, share in said.variations if seed <= MAX_SEED) or None,
     )
     draft = _sized(draft, said, info, terms, changes)
     if said.from_picture:
@@ -120,7 +120,7 @@ def _sized(draft: Draft, said: Parameters, info: ModelInfo, terms: Terms, change
     except BadInput:
         ratio = min(MAX_RATIO, max(1 / MAX_RATIO, said.width / said.height))
         changes.append(f"{said.width}x{said.height} cannot be painted here: the proportions are kept.")
-        return replace(draft, ar=(round(ratio, 4), 1.0))
+        return replace(draft, aspect_ratio=(round(ratio, 4), 1.0))
     if (spec.width, spec.height) != (said.width, said.height):
         changes.append(f"{said.width}x{said.height} becomes {spec.width}x{spec.height}, which {info.key} can paint.")
     return replace(draft, width=spec.width, height=spec.height)

@@ -14,6 +14,14 @@ from bot.prompt.parser import Draft
 from bot.store import key_values
 from bot.store.store import Store
 
+RENAMED = {
+    "ar": "aspect_ratio",
+    "steps": "num_inference_steps",
+    "guidance": "guidance_scale",
+    "tile": "tiling",
+    "vary": "variations",
+}  # fields of drafts that older versions kept
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
@@ -47,10 +55,11 @@ def _offer(value: list[Any]) -> Offer:
 
 def _draft(value: dict[str, Any]) -> Draft:
     """A draft from JSON, also from an older version's, whose further fields are dropped."""
+    value = {RENAMED.get(name, name): part for name, part in value.items()}
     known = {field.name for field in fields(Draft)}
     plain: dict[str, Any] = {
         name: tuple(part) if isinstance(part, list) else part for name, part in value.items() if name in known
     }
-    if plain.get("vary"):
-        plain["vary"] = tuple((int(seed), float(strength)) for seed, strength in plain["vary"])
+    if plain.get("variations"):
+        plain["variations"] = tuple((int(seed), float(strength)) for seed, strength in plain["variations"])
     return Draft(**plain)

@@ -175,15 +175,15 @@ async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spe
         scheduler=spec.scheduler,
         model=spec.model,
         strength=spec.strength,
-        tile=spec.tiling,
+        tiling=spec.tiling,
         num_images=num_images,
         width=spec.width if spec.is_edit else None,
         height=spec.height if spec.is_edit else None,
         negative_prompt=said.get("negative"),
-        vary=spec.variations if said.get("seed", "").strip() == str(spec.seed) else None,
+        variations=spec.variations if said.get("seed", "").strip() == str(spec.seed) else None,
     )
     asked = parse(modals.line(said), base, wordless=spec.is_edit)
-    if spec.is_edit and (asked[0].width, asked[0].height, asked[0].ar) != (spec.width, spec.height, None):
+    if spec.is_edit and (asked[0].width, asked[0].height, asked[0].aspect_ratio) != (spec.width, spec.height, None):
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
     if len(asked) > 1:
         raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")

@@ -61,9 +61,9 @@ def install(client: Client) -> None:
         """Paint four pictures of your words."""
         options = Draft(
             negative_prompt=negative,
-            ar=_ratio(aspect),
-            steps=steps,
-            guidance=guidance,
+            aspect_ratio=_ratio(aspect),
+            num_inference_steps=steps,
+            guidance_scale=guidance,
             scheduler=scheduler,
             seed=seed,
             model=model,
@@ -117,7 +117,7 @@ async def _from_picture(
 
 def _ratio(text: str | None) -> tuple[float, float] | None:
     """The option means what the flag means. Raises: BadInput."""
-    return parse(f"x --ar {text}")[0].ar if text else None
+    return parse(f"x --ar {text}")[0].aspect_ratio if text else None
 
 
 def _choices(typed: str, known: list[tuple[str, str]]) -> list[Choice[str]]:

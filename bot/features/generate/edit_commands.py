@@ -130,13 +130,13 @@ def _install_outpaint(client: Client) -> None:
     ) -> None:
         """Paint what lies around a picture."""
         said = edits.read(prompt, ar=read_ratio(ratio) if ratio else None)
-        if direction and (zoom or said.ar):
+        if direction and (zoom or said.aspect_ratio):
             raise BadInput("Give a direction, or a zoom and a ratio; not both.")
         picture = await edits.given(interaction, image, source, private=private)
         if direction:
             await edits.pan(interaction, picture, direction, said)
         else:
-            await edits.zoom(interaction, picture, zoom or (1.0 if said.ar else DEFAULT_ZOOM), said)
+            await edits.zoom(interaction, picture, zoom or (1.0 if said.aspect_ratio else DEFAULT_ZOOM), said)
 
     outpaint.autocomplete("source")(image_lookup.own_pictures)
 

@@ -118,7 +118,13 @@ async def control(interaction: Interaction, source: Source, what: Control, said:
     draft = draft_of(interaction.client, source, what.task, said)
     fitting = {info.key for info in drafts.following(what.controlnet, interaction.client.studio.backend.models())}
     if said.model is None and draft.model not in fitting:  # then it is not the picture's model that follows it
-        draft = replace(draft, model=None, steps=said.steps, guidance=said.guidance, scheduler=said.scheduler)
+        draft = replace(
+            draft,
+            model=None,
+            num_inference_steps=said.num_inference_steps,
+            guidance_scale=said.guidance_scale,
+            scheduler=said.scheduler,
+        )
     specs = await _planned(interaction, draft, what)
     await submission.submit_or_confirm(
         interaction, submission.Order(specs=specs, kind=what.task, parent=source.parent, private=source.private)
@@ -127,7 +133,7 @@ async def control(interaction: Interaction, source: Source, what: Control, said:
 
 def read(line: str | None, ar: tuple[float, float] | None = None) -> Draft:
     """The words and flags of an edit, if any; `ar` is its own option. Raises: BadInput."""
-    asked = parse(line or "", Draft(ar=ar), wordless=True)
+    asked = parse(line or "", Draft(aspect_ratio=ar), wordless=True)
     if len(asked) > 1:
         raise BadInput("An edit is one job. Use /imagine for {a, b} and --repeat.")
     return asked[0]
@@ -145,8 +151,8 @@ def draft_of(client: Client, source: Source, task: str, said: Draft) -> Draft:
         base = replace(
             base,
             model=spec.model,
-            steps=spec.num_inference_steps,
-            guidance=spec.guidance_scale,
+            num_inference_steps=spec.num_inference_steps,
+            guidance_scale=spec.guidance_scale,
             scheduler=spec.scheduler,
         )
     return merge(base, said)
@@ -211,8 +217,8 @@ async def pan(interaction: Interaction, source: Source, direction: Direction, sa
 
 async def zoom(interaction: Interaction, source: Source, factor: float, said: Draft = NOTHING) -> None:
     """Four pictures of what is around this one, in the proportion `said.ar` if any. Raises: UserError."""
-    ratio = said.ar[0] / said.ar[1] if said.ar else None
-    said = replace(said, ar=None)
+    ratio = said.aspect_ratio[0] / said.aspect_ratio[1] if said.aspect_ratio else None
+    said = replace(said, aspect_ratio=None)
     _check_sizeless(said)
     edit, (width, height) = geometry.zoom(source.picture, factor, ratio)
     draft = replace(draft_of(interaction.client, source, "outpaint", said), width=width, height=height)
@@ -220,7 +226,7 @@ async def zoom(interaction: Interaction, source: Source, factor: float, said: Dr
 
 
 def _check_sizeless(said: Draft) -> None:
-    if said.width or said.height or said.ar:
+    if said.width or said.height or said.aspect_ratio:
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
 
 

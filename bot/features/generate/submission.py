@@ -99,16 +99,16 @@ def _draft(spec: Spec) -> Draft:
         negative_prompt=spec.negative_prompt,
         width=spec.width,
         height=spec.height,
-        steps=spec.num_inference_steps,
-        guidance=spec.guidance_scale,
+        num_inference_steps=spec.num_inference_steps,
+        guidance_scale=spec.guidance_scale,
         scheduler=spec.scheduler,
         seed=spec.seed,
         model=spec.model,
         strength=spec.strength,
-        tile=spec.tiling,
+        tiling=spec.tiling,
         num_images=spec.num_images,
         best_of=spec.best_of,
-        vary=spec.variations,
+        variations=spec.variations,
     )
 
 

@@ -120,12 +120,12 @@ def with_settings(
     if (model or own) == own:
         draft = replace(
             draft,
-            steps=theirs.steps if draft.steps is None else draft.steps,
-            guidance=theirs.guidance if draft.guidance is None else draft.guidance,
+            num_inference_steps=theirs.steps if draft.num_inference_steps is None else draft.num_inference_steps,
+            guidance_scale=theirs.guidance if draft.guidance_scale is None else draft.guidance_scale,
             scheduler=theirs.scheduler if draft.scheduler is None else draft.scheduler,
         )
     shape = mine.shape or theirs.shape
-    if shape and not from_picture and not (draft.ar or draft.width or draft.height):
+    if shape and not from_picture and not (draft.aspect_ratio or draft.width or draft.height):
         draft = replace(draft, **_shape(shape))
     return replace(
         draft,
@@ -155,7 +155,7 @@ def _first(names: Sequence[str | None], known: Sequence[str]) -> str | None:
 def _shape(shape: str) -> Mapping[str, Any]:
     """A stored shape as fields of a draft. Raises: BadInput."""
     if ":" in shape:
-        return {"ar": flags.read_ratio(shape)}
+        return {"aspect_ratio": flags.read_ratio(shape)}
     width, height = flags.read_size(shape)
     return {"width": width, "height": height}
 
