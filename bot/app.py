@@ -24,7 +24,7 @@ from bot.features.compare import commands as compare
 from bot.features.credits import commands as credits
 from bot.features.credits.entitlements import Purchases
 from bot.features.credits.purchases import Shop, plans_of
-from bot.features.credits.service import Quotas
+from bot.features.credits.service import Credits, Quotas
 from bot.features.describe import commands as describe
 from bot.features.gallery import buttons as gallery_buttons
 from bot.features.gallery.poster import Gallery
@@ -166,7 +166,7 @@ class App:
     def _face(self, audit: Audit, moderation: Moderation, stars: Stars) -> None:
         """What the client's commands and events work with."""
         client, store, clock, settings = self.client, self.store, self._clock, self.settings
-        quotas = Quotas(store, settings, clock, plans_of(settings))
+        quotas = Quotas(store, audit, settings, clock, plans_of(settings))
         client.delivery = self._delivery
         client.gallery = Gallery(client, stars, self._delivery)
         client.notices = AuditChannel(client, audit, moderation)
@@ -184,6 +184,7 @@ class App:
             audit=audit,
             moderation=moderation,
             stars=stars,
+            credits=Credits(store, audit, settings, clock),
             quotas=quotas,
             layouts=self._layouts,
             clock=clock,

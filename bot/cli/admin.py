@@ -14,6 +14,7 @@ from bot.errors import BadInput, NotFound
 from bot.features.audit import store as audit_store
 from bot.features.audit.service import EASEL, EXPORT_MAX, to_csv
 from bot.features.audit.store import AuditEntry, AuditQuery
+from bot.features.credits import acts as credit_acts
 from bot.features.moderation import store as moderation_store
 from bot.features.moderation.store import Ban
 from bot.features.privacy import personal_data
@@ -21,7 +22,7 @@ from bot.features.privacy.service import entries_of
 from bot.features.stats import charts
 from bot.features.stats import service as stats
 from bot.features.stats import store as statistics
-from bot.ledger import transfers
+from bot.ledger.records import CreditChange
 from bot.prompt.durations import ends_at_ms
 from bot.prompt.text import visible
 from bot.store import users
@@ -47,13 +48,14 @@ def _grant(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
         raise BadInput("A Discord id is a large number. Copy it with 'Copy User ID' in Discord's developer mode.")
     key = f"cli:{args.key or secrets.token_hex(8)}"
     reason = visible(args.reason)[:200] or "granted"
+    change = CreditChange(
+        user_id=args.user, guild_id=args.guild, amount_mc=amount_mc, reason=reason, key=key, now_ms=now_ms
+    )
     with writing(settings.database_path) as db:
-        if transfers.known(db, f"give:{key}"):
-            print(f"The key {args.key} was used already; nothing was granted again.")
-            return
-        transfers.give(db, args.user, args.guild, amount_mc, reason, key, now_ms)
-        details = {"amount_mc": amount_mc, "reason": reason, "by": BY}
-        audit_store.add(db, args.guild, EASEL, "credits.grant", f"user:{args.user}", details, now_ms)
+        granted = credit_acts.grant(db, EASEL, change, {"amount_mc": amount_mc, "reason": reason, "by": BY})
+    if granted is None:
+        print(f"The key {args.key} was used already; nothing was granted again.")
+        return
     print(f"Granted {args.credits:g} credits to {args.user} {_where(args.guild)}.")
 
 

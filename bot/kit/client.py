@@ -20,7 +20,7 @@ from bot.errors import UserError
 from bot.features.audit.audit_channel import AuditChannel
 from bot.features.audit.service import Audit
 from bot.features.credits.entitlements import Purchases
-from bot.features.credits.service import Quotas
+from bot.features.credits.service import Credits, Quotas
 from bot.features.gallery.poster import Gallery
 from bot.features.gallery.service import Stars
 from bot.features.moderation.service import Moderation
@@ -54,6 +54,7 @@ class Studio:
     store: Store
     files: ImageFiles
     jobs: Jobs
+    credits: Credits
     quotas: Quotas
     audit: Audit
     privacy: Privacy

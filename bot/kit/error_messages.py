@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import secrets
+import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, cast
@@ -52,6 +53,8 @@ def sentence(error: BaseException) -> str:
         return DISCORD_SENTENCES[error.code]
     if isinstance(error, discord.HTTPException | OSError):
         return f"Discord or the disk did not answer as expected. Nothing was charged; try again. (ref {_logged(error)})"
+    if isinstance(error, sqlite3.Error):  # every act is one transaction
+        return f"The database couldn't be written, so nothing was changed or charged. Try again. (ref {_logged(error)})"
     return f"Something went wrong inside Easel. Nothing was charged; try again. (ref {_logged(error)})"
 
 

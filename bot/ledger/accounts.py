@@ -10,7 +10,7 @@ import sqlite3
 from bot.errors import BadInput, NotEnoughCredits
 from bot.ledger import allowance, transfers
 from bot.ledger.allowance import Period
-from bot.ledger.records import Balance, Entry
+from bot.ledger.records import Balance, CreditChange, Entry
 from bot.store import users
 
 
@@ -56,54 +56,46 @@ def entries(db: sqlite3.Connection, user_id: int, guild_id: int, limit: int) -> 
     ]
 
 
-def take(
-    db: sqlite3.Connection, user_id: int, guild_id: int, amount_mc: int, reason: str, idem: str, now_ms: int
-) -> None:
-    """Take credits that do not expire back to the issuer; the same `idem` counts once. Raises: BadInput."""
-    if transfers.known(db, f"take:{idem}"):
-        return
-    person = users.get_or_create(db, user_id, guild_id, now_ms)
-    purse, left = _paid(db, person, guild_id)
-    if amount_mc > left:
+def take(db: sqlite3.Connection, change: CreditChange) -> bool:
+    """Take credits that don't expire back to the issuer. False when the key was used already. Raises: BadInput."""
+    idem = f"take:{change.key}"
+    if transfers.known(db, idem):
+        return False
+    person = users.get_or_create(db, change.user_id, change.guild_id, change.now_ms)
+    purse, left = _paid(db, person, change.guild_id)
+    if change.amount_mc > left:
         raise BadInput(
-            f"They have {left / 1000:g} credits here that can be taken, so {amount_mc / 1000:g} are too many. Nothing "
-            "was taken. Free credits cannot be taken: /admin quota says how many there are."
+            f"Only {left / 1000:g} of their credits can be taken here, not {change.amount_mc / 1000:g}. Nothing was "
+            "taken. Free credits can't be taken: limit them with /admin quota."
         )
-    issuer = transfers.account(db, "issuer", guild_id)
-    transfers.post(db, transfers.direct(f"take:{idem}", purse, issuer, amount_mc, reason), now_ms)
+    issuer = transfers.account(db, "issuer", change.guild_id)
+    transfers.post(db, transfers.direct(idem, purse, issuer, change.amount_mc, change.reason), change.now_ms)
+    return True
 
 
-def gift(
-    db: sqlite3.Connection,
-    giver_id: int,
-    to_id: int,
-    guild_id: int,
-    amount_mc: int,
-    cap_mc: int,
-    idem: str,
-    now_ms: int,
-) -> None:
-    """Move credits that do not expire from one member to another, at most `cap_mc` a day; the same `idem` counts once.
+def gift(db: sqlite3.Connection, giver_id: int, change: CreditChange, cap_mc: int) -> bool:
+    """Move credits that don't expire from one member to another, at most `cap_mc` a day.
 
-    Free credits stay with whom they were given to: they do not add up, not even in another's hands.
+    Free credits can't be given: they would add up in another member's account. False when the key was used already.
     Raises: NotEnoughCredits, BadInput.
     """
-    if transfers.known(db, f"gift:{idem}"):
-        return
-    giver, receiver = (users.get_or_create(db, each, guild_id, now_ms) for each in (giver_id, to_id))
+    idem = f"gift:{change.key}"
+    if transfers.known(db, idem):
+        return False
+    guild_id, now_ms = change.guild_id, change.now_ms
+    giver, receiver = (users.get_or_create(db, each, guild_id, now_ms) for each in (giver_id, change.user_id))
     purse, left = _paid(db, giver, guild_id)
     given = _given_today(db, purse, now_ms)
-    if given + amount_mc > cap_mc:
+    if given + change.amount_mc > cap_mc:
         raise BadInput(
-            f"Members may give {cap_mc / 1000:g} credits a day here, and you gave {given / 1000:g} today. Give fewer, "
-            "or wait for midnight UTC."
+            f"Members can give {cap_mc / 1000:g} credits a day here, and you gave {given / 1000:g} today. "
+            "Give fewer, or wait until midnight UTC."
         )
-    if amount_mc > left:
-        raise NotEnoughCredits(
-            f"You have {left / 1000:g} credits that can be given away. Free credits cannot: they are yours alone."
-        )
+    if change.amount_mc > left:
+        raise NotEnoughCredits(f"You have {left / 1000:g} credits to give away. Free credits can't be given.")
     to, _ = _paid(db, receiver, guild_id)
-    transfers.post(db, transfers.direct(f"gift:{idem}", purse, to, amount_mc, "gift"), now_ms)
+    transfers.post(db, transfers.direct(idem, purse, to, change.amount_mc, change.reason), now_ms)
+    return True
 
 
 def _paid(db: sqlite3.Connection, person: int, guild_id: int) -> tuple[int, int]:

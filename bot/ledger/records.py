@@ -18,6 +18,26 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreditChange:
+    """Credits that don't expire, moved by hand.
+
+    Attributes:
+        user_id: whose account changes; of a gift, who receives it.
+        guild_id: where they can be spent; 0 = in every server.
+        amount_mc: millicredits, > 0.
+        reason: what the member's /credits say.
+        key: the same key counts once, such as the id of the interaction.
+    """
+
+    user_id: int
+    guild_id: int
+    amount_mc: int
+    reason: str
+    key: str
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of somebody's account: positive = received. Reservations that resolved are not shown."""
 
@@ -63,6 +83,23 @@ class Quota:
     loras: frozenset[str] | None = None
     weight: float | None = None
     relax: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaChange:
+    """A quota for a role or else a member.
+
+    Attributes:
+        quota: what holds from now on; None forgets it.
+        said: what of it was just set, for the audit log.
+        until_ms: when a member's quota ends (UTC epoch ms); None = never.
+    """
+
+    role_id: int = 0
+    user_id: int = 0
+    quota: Quota | None
+    said: Quota = Quota()
+    until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.errors import NotEnoughCredits
+from bot.ledger.records import CreditChange
 from bot.store import users
 
 DAY_MS = 86_400_000
@@ -83,15 +84,15 @@ def refund(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
         post(db, step, now_ms)
 
 
-def give(
-    db: sqlite3.Connection, user_id: int, guild_id: int, amount_mc: int, reason: str, idem: str, now_ms: int
-) -> None:
-    """Add credits that do not expire; the same `idem` counts once."""
-    person = users.get_or_create(db, user_id, guild_id, now_ms)
-    if known(db, f"give:{idem}"):
-        return
-    issuer, paid = account(db, "issuer", guild_id), account(db, "paid", guild_id, person)
-    post(db, direct(f"give:{idem}", issuer, paid, amount_mc, reason), now_ms)
+def give(db: sqlite3.Connection, change: CreditChange) -> bool:
+    """Add credits that don't expire. False when the change's key was used already: then nothing happens."""
+    person = users.get_or_create(db, change.user_id, change.guild_id, change.now_ms)
+    idem = f"give:{change.key}"
+    if known(db, idem):
+        return False
+    issuer, paid = account(db, "issuer", change.guild_id), account(db, "paid", change.guild_id, person)
+    post(db, direct(idem, issuer, paid, change.amount_mc, change.reason), change.now_ms)
+    return True
 
 
 def known(db: sqlite3.Connection, idem: str) -> bool:

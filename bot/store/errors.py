@@ -6,6 +6,7 @@ StoreError
 ├── ChangedMigration   a migration that ran is not the one that is shipped
 ├── CorruptDatabase    SQLite's own check failed
 ├── NoDatabase         there is none here, or it is older than this Easel (`bot.store.external_connection`)
+├── NotWritten         a change beside the running bot could not be written (`bot.store.external_connection`)
 └── NotRunning         the job is not (or no longer) run by this process: whatever it made does not count
 """
 
@@ -34,6 +35,10 @@ class CorruptDatabase(StoreError):
 
 class NoDatabase(StoreError):
     """There is no database here, or one of an older version."""
+
+
+class NotWritten(StoreError):
+    """The change could not be written: the whole transaction was taken back."""
 
 
 class NotRunning(StoreError):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from bot.store.errors import NoDatabase
+from bot.store.errors import NoDatabase, NotWritten
 from bot.store.migrations import immediate, missing_steps
 
 WAIT_S = 30.0  # for the bot's own transactions, which take milliseconds
@@ -24,14 +24,17 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[sqlite3.Connection]:
-    """One transaction, on disk once it is left. Raises: NoDatabase."""
+    """One transaction, on disk once it is left. Raises: NoDatabase, NotWritten."""
     with _connected(path) as db:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
         db.execute("PRAGMA secure_delete = ON")
         db.execute("PRAGMA wal_autocheckpoint = 0")  # the bot's: two checkpoints at once upset old SQLites
-        with immediate(db):
-            yield db
+        try:
+            with immediate(db):
+                yield db
+        except sqlite3.OperationalError as error:  # a full disk, say, or a bot that is busy for half a minute
+            raise NotWritten(f"The database couldn't be written ({error}), so nothing was changed.") from error
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from bot.jobs import deliveries, lifecycle, queue
 from bot.jobs import images as image_rows
 from bot.jobs.records import InputImage, Job, NewImage, NewJob, OutboxEntry, Recovered, StoredImage
 from bot.ledger import accounts, transfers
-from bot.ledger.records import Balance, Entry, Limits
+from bot.ledger.records import Balance, CreditChange, Entry, Limits
 from bot.store import key_values, secure_erase
 from bot.store.clock import Clock
 from bot.store.connection import Reader, Writer, open_reader, open_writer
@@ -205,7 +205,15 @@ class Store:
 
     async def give_credits(self, user_id: int, guild_id: int, amount_mc: int, reason: str, idem: str) -> None:
         """Add credits that do not expire; the same `idem` counts once."""
-        await self._write(transfers.give, user_id, guild_id, amount_mc, reason, idem, self._clock.now_ms())
+        change = CreditChange(
+            user_id=user_id,
+            guild_id=guild_id,
+            amount_mc=amount_mc,
+            reason=reason,
+            key=idem,
+            now_ms=self._clock.now_ms(),
+        )
+        await self._write(transfers.give, change)
 
     # ------------------------------------------------------------ notes and upkeep
     async def remember(self, key: str, value: str) -> None:

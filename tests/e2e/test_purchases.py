@@ -11,7 +11,7 @@ import pytest
 
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
-from bot.ledger.records import Quota
+from bot.ledger.records import Quota, QuotaChange
 from bot.ledger.terms import Terms
 from bot.orders.actor import Actor
 from engine.api.fake import FakeEngine
@@ -58,9 +58,9 @@ async def test_a_pack_is_credited_once_and_consumed(shop: Stage) -> None:
 async def test_bought_credits_are_spent_in_any_server_after_the_free_ones(shop: Stage) -> None:
     await shop.env.grant_entitlement(PACK, user=shop.members["Ann"])
     assert await paid(shop, guild_id=0) == await paid(shop, guild_id=99) == 50_000
-    await shop.bot.studio.quotas.set_person(
-        shop.guild.id, shop.members["Ann"].id, Quota(allowance_mc=0, period="day"), None
-    )
+    by = Actor(user_id=shop.members["Ada"].id, guild_id=shop.guild.id, channel_id=1, is_admin=True)
+    nothing = Quota(allowance_mc=0, period="day")
+    await shop.bot.studio.quotas.set_quota(by, QuotaChange(user_id=shop.members["Ann"].id, quota=nothing))
     await paint(shop)
     assert await paid(shop, guild_id=99) == 46_000
 

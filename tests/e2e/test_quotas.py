@@ -9,7 +9,7 @@ import pytest
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from bot.features.audit.store import AuditQuery
-from bot.ledger.records import Quota
+from bot.ledger.records import Quota, QuotaChange
 from bot.ledger.terms import Terms
 from bot.orders.actor import Actor
 from engine.api.fake import FakeEngine
@@ -134,7 +134,7 @@ async def test_only_admins_and_operators_set_quotas_and_move_credits(studio: Sta
 async def test_credits_are_granted_and_never_taken_below_zero(studio: Stage) -> None:
     ann = studio.members["Ann"]
     assert "now has 12.5 credits" in await admin(studio, "grant", user=ann, amount=12.5, reason="a prize")
-    assert "They have 12.5 credits here that can be taken" in await admin(studio, "take", user=ann, amount=13)
+    assert "Only 12.5 of their credits can be taken here" in await admin(studio, "take", user=ann, amount=13)
     assert "has left 0.5 credits" in await admin(studio, "take", user=ann, amount=12)
     account = said(await ann.slash(studio.channel, "credits"))
     assert "`+12.5` granted by an admin" in account
@@ -147,7 +147,8 @@ async def test_models_that_are_not_ones_own_are_refused_by_name(studio: Stage) -
     await admin(studio, "quota", role=everyone(studio), models=mini)
     await paint(studio)
     other = Quota(models=frozenset({"other"}))
-    await studio.bot.studio.quotas.set_role(studio.guild.id, studio.guild.id, other)
+    by = Actor(user_id=studio.members["Ada"].id, guild_id=studio.guild.id, channel_id=1, is_admin=True)
+    await studio.bot.studio.quotas.set_quota(by, QuotaChange(role_id=studio.guild.id, quota=other))
     assert "None of the models you may use here is loaded" in await asks(studio)
     assert f"The model {mini} is not among those you may use here" in await asks(studio, f"a boat --model {mini}")
 
@@ -202,7 +203,7 @@ async def test_gifts_are_off_until_switched_on_and_capped_a_day(studio: Stage) -
 async def test_free_credits_cannot_be_given_away(studio: Stage) -> None:
     await admin(studio, "quota", gifts_a_day=10)
     told = said(await studio.members["Ann"].slash(studio.channel, "gift", user=studio.members["Ben"], amount=5))
-    assert "You have 0 credits that can be given away" in told
+    assert "You have 0 credits to give away" in told
 
 
 async def test_credits_shows_everything_and_only_to_oneself(studio: Stage) -> None:

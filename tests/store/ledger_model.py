@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.ledger.allowance import ends_ms, label_of
+from bot.ledger.records import CreditChange
 
 Period = Literal["day", "month"]
+
+
+def change(user_id: int, amount_mc: int, reason: str, key: str, now_ms: int) -> CreditChange:
+    """Credits moved by hand in server 1."""
+    return CreditChange(user_id=user_id, guild_id=1, amount_mc=amount_mc, reason=reason, key=key, now_ms=now_ms)
 
 
 @dataclass

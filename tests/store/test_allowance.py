@@ -14,6 +14,7 @@ from bot.ledger import accounts, allowance
 from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
 from bot.store.store import Store
+from tests.store.ledger_model import change
 
 Asked = Callable[..., NewJob]
 Pictures = Callable[..., list[NewImage]]
@@ -132,18 +133,18 @@ async def test_credits_that_stay_go_with_their_person(store: Store, clock: Manua
 
 # ---------------------------------------------------------------- by hand
 async def take(store: Store, clock: ManualClock, amount_mc: int, idem: str) -> None:
-    await store.write(accounts.take, 10, 1, amount_mc, "taken", idem, clock.now_ms())
+    await store.write(accounts.take, change(10, amount_mc, "taken", idem, clock.now_ms()))
 
 
 async def gift(store: Store, clock: ManualClock, amount_mc: int, idem: str, cap_mc: int = 10_000) -> None:
-    await store.write(accounts.gift, 10, BEN, 1, amount_mc, cap_mc, idem, clock.now_ms())
+    await store.write(accounts.gift, 10, change(BEN, amount_mc, "gift", idem, clock.now_ms()), cap_mc)
 
 
 async def test_taking_counts_once_and_stops_at_zero(store: Store, clock: ManualClock) -> None:
     await store.give_credits(10, 1, 5000, "granted", "one")
     for _ in range(2):
         await take(store, clock, 3000, "a")
-    with pytest.raises(BadInput, match="They have 2 credits"):
+    with pytest.raises(BadInput, match="Only 2 of their credits"):
         await take(store, clock, 2001, "b")
     await take(store, clock, 2000, "c")
     assert (await store.balance(10, 1, 0)).paid_mc == 0

@@ -24,7 +24,7 @@ from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
 from bot.store.store import Store
 from tests.specs import spec_of
-from tests.store.ledger_model import Held, Period, Person
+from tests.store.ledger_model import Held, Period, Person, change
 
 USERS = (1, 2)
 TERMS: tuple[tuple[int, Period], ...] = ((10, "day"), (16, "day"), (40, "month"), (0, "day"))
@@ -158,7 +158,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def take(self, user: int, amount: int) -> None:
         person, idem = self.people[user], str(next(self.numbers))
         try:
-            self.do(self.store.write(accounts.take, user, 1, amount, "taken", idem, self.clock.now_ms()))
+            self.do(self.store.write(accounts.take, change(user, amount, "taken", idem, self.clock.now_ms())))
         except BadInput:
             assert amount > person.paid
             return
@@ -173,7 +173,7 @@ class LedgerMachine(RuleBasedStateMachine):
         given = sum(amount for (who, day), amount in self.given.items() if who == key[0] and day >= key[1])
         try:
             for _ in range(1 + twice):
-                self.do(self.store.write(accounts.gift, giver, to, 1, amount, GIFTS, idem, now_ms))
+                self.do(self.store.write(accounts.gift, giver, change(to, amount, "gift", idem, now_ms), GIFTS))
         except (BadInput, NotEnoughCredits):
             assert amount > self.people[giver].paid or given + amount > GIFTS
             return

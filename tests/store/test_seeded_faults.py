@@ -22,6 +22,7 @@ from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
 from bot.store.errors import NotRunning
 from bot.store.store import Store
+from tests.store.ledger_model import change
 
 Asked = Callable[..., NewJob]
 Pictures = Callable[..., list[NewImage]]
@@ -116,13 +117,13 @@ async def _two_processes(store: Store, asked: Asked, pictures: Pictures) -> None
 async def _by_hand(store: Store, asked: Asked, clock: ManualClock) -> None:
     for _ in range(2):
         await store.give_credits(ANN, 1, 9000, "granted", "one")
-        await store.write(accounts.gift, ANN, BEN, 1, 2000, 5000, "two", clock.now_ms())
-        await store.write(accounts.take, BEN, 1, 500, "taken", "three", clock.now_ms())
+        await store.write(accounts.gift, ANN, change(BEN, 2000, "gift", "two", clock.now_ms()), 5000)
+        await store.write(accounts.take, change(BEN, 500, "taken", "three", clock.now_ms()))
     await sound(store)
     await has(store, ANN, FREE - 7002, 7000)
     await has(store, BEN, FREE, 1500)
     with pytest.raises(BadInput):
-        await store.write(accounts.take, BEN, 1, 1501, "taken", "four", clock.now_ms())
+        await store.write(accounts.take, change(BEN, 1501, "taken", "four", clock.now_ms()))
     with pytest.raises(NotEnoughCredits):
         await store.enqueue(asked(user_id=BEN, price_mc=FREE + 1501), FREE)
     relaxed = await store.enqueue(asked(user_id=BEN, price_mc=FREE + 1501), FREE, Limits(relax=True))

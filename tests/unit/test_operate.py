@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import sqlite3
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from bot.__main__ import main
 from bot.config import Settings
+from bot.features.audit import store as audit_store
 from bot.store.clock import SystemClock
 from bot.store.migrations import migrate
 from bot.store.store import Store
@@ -44,6 +46,20 @@ async def test_granting_beside_a_running_bot_counts_once_by_its_key(
         assert (await running.balance(ANN, 7, 0)).paid_mc == 12_500
         assert await running.problems() == []
     assert "used already" in capsys.readouterr().out
+
+
+async def test_a_grant_that_cannot_be_noted_does_not_happen(
+    database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unwritable(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audit_store, "add", unwritable)
+        assert main(["admin", "grant", str(ANN), "12.5", "--key", "may"]) != 0
+    assert "nothing was changed" in capsys.readouterr().err
+    async with Store.open(database, SystemClock()) as store:
+        assert (await store.balance(ANN, 7, 0)).paid_mc == 0
 
 
 @pytest.mark.usefixtures("database")

@@ -42,9 +42,13 @@ class Audit:
         kept = {key: value[:500] if isinstance(value, str) else value for key, value in (details or {}).items()}
         now_ms = self._clock.now_ms()
         entry = await self._store.write(audit_store.add, guild_id, actor_id, action, target, kept, now_ms)
+        self.publish(entry)
+        return entry
+
+    def publish(self, entry: AuditEntry) -> None:
+        """Tell the listeners of an entry that an act wrote in its own transaction, once that is on disk."""
         for listener in self.listeners:
             listener(entry)
-        return entry
 
     async def search(self, query: AuditQuery, limit: int = 20) -> list[AuditEntry]:
         """The newest entries that fit, newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -14,8 +14,7 @@ from bot.errors import BadInput
 from bot.features.credits import views
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
-from bot.ledger import accounts, transfers
-from bot.ledger.records import Quota
+from bot.ledger.records import Quota, QuotaChange
 from bot.ledger.terms import default_quota, overlaid
 from bot.orders import drafts
 from bot.orders.actor import Actor
@@ -174,24 +173,19 @@ async def _change(interaction: Interaction, by: Actor, asked: Asked) -> str:
     before, kept_until_ms = await _said(interaction, asked)
     until_ms = until_ms or kept_until_ms
     quota = None if asked.clear else overlaid(before, asked.quota)
-    if asked.role:
-        await studio.quotas.set_role(by.guild_id, asked.role.id, quota)
-    elif asked.user:
-        await studio.quotas.set_person(by.guild_id, asked.user.id, quota, until_ms)
-    whom = f"role:{asked.role.id}" if asked.role else f"user:{asked.user.id}" if asked.user else ""
-    action = "quota.clear" if asked.clear else "quota.set"
-    await studio.audit.record(by.guild_id, by.user_id, action, whom, details_of(asked.quota) | {"until_ms": until_ms})
+    change = QuotaChange(
+        role_id=asked.role.id if asked.role else 0,
+        user_id=asked.user.id if asked.user else 0,
+        quota=quota,
+        said=asked.quota,
+        until_ms=until_ms if asked.user else None,
+    )
+    await studio.quotas.set_quota(by, change)
     if quota is None:
         return f"Forgotten for {_name(by, asked)}. {views.FALLBACK}"
     return (
         f"Changed for {_name(by, asked)}: {views.quota_text(asked.quota, until_ms)}\n{await _one(interaction, asked)}"
     )
-
-
-def details_of(quota: Quota) -> dict[str, Any]:
-    """What a quota says, for the audit log."""
-    said = {name: value for name, value in asdict(quota).items() if value is not None}
-    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in said.items()}
 
 
 async def _said(interaction: Interaction, asked: Asked) -> tuple[Quota, int | None]:
@@ -229,9 +223,7 @@ async def _budget(interaction: Interaction, by: Actor, asked: Asked) -> str:
         cap = (asked.cap or 0) * 1000 or None
     if asked.gifts is not None or asked.clear:
         gifts = (asked.gifts or 0) * 1000 or None
-    await studio.quotas.set_budget(by.guild_id, cap, gifts)
-    details = {"server_mc_a_day": cap, "gifts_mc_a_day": gifts}
-    await studio.audit.record(by.guild_id, by.user_id, "quota.server", "", details)
+    await studio.quotas.set_budget(by, cap, gifts)
     return "Changed.\n" + views.budget_text(await studio.quotas.server(by.guild_id))
 
 
@@ -255,9 +247,8 @@ def _by_hand(group: app_commands.Group) -> None:
         """Give somebody credits."""
         _check_person(user)
         amount_mc, by, studio = round(amount * 1000), check_admin(interaction), interaction.client.studio
-        key, now_ms = str(interaction.id), studio.clock.now_ms()
-        await studio.store.write(transfers.give, user.id, by.guild_id, amount_mc, "granted by an admin", key, now_ms)
-        await _done(interaction, by, "credits.grant", user, amount_mc, reason, "now has")
+        await studio.credits.grant(by, user.id, amount_mc, reason, str(interaction.id))
+        await _answer_with_balance(interaction, by, user, f"Granted: {layouts.credits_text(amount_mc)}.", "now has")
 
     @group.command()
     @app_commands.describe(
@@ -273,9 +264,8 @@ def _by_hand(group: app_commands.Group) -> None:
         """Take back credits that were granted, given or bought for this server."""
         _check_person(user)
         amount_mc, by, studio = round(amount * 1000), check_admin(interaction), interaction.client.studio
-        key, now_ms = str(interaction.id), studio.clock.now_ms()
-        await studio.store.write(accounts.take, user.id, by.guild_id, amount_mc, "taken by an admin", key, now_ms)
-        await _done(interaction, by, "credits.take", user, -amount_mc, reason, "has left")
+        await studio.credits.take(by, user.id, amount_mc, reason, str(interaction.id))
+        await _answer_with_balance(interaction, by, user, f"Taken: {layouts.credits_text(amount_mc)}.", "has left")
 
 
 def _check_person(user: discord.User | discord.Member) -> None:
@@ -283,15 +273,7 @@ def _check_person(user: discord.User | discord.Member) -> None:
         raise BadInput(f"{quoted(user.display_name)} is a bot. Credits are for people.")
 
 
-async def _done(
-    interaction: Interaction, by: Actor, action: str, user: discord.User, amount_mc: int, reason: str, verb: str
-) -> None:
-    studio = interaction.client.studio
-    details = {"amount_mc": amount_mc, "reason": reason}
-    await studio.audit.record(by.guild_id, by.user_id, action, f"user:{user.id}", details)
-    balance = await studio.jobs.balance(user.id, by.guild_id)
-    paid = layouts.credits_text(balance.paid_mc)
-    text = (
-        f"{'Granted' if amount_mc > 0 else 'Taken'}: {layouts.credits_text(abs(amount_mc))}. <@{user.id}> {verb} {paid}"
-    )
-    await interaction.response.send_message(view=layouts.notice(f"{text} besides the free ones."), ephemeral=True)
+async def _answer_with_balance(interaction: Interaction, by: Actor, user: discord.User, done: str, verb: str) -> None:
+    balance = await interaction.client.studio.credits.balance(user.id, by.guild_id)
+    text = f"{done} <@{user.id}> {verb} {layouts.credits_text(balance.paid_mc)} besides the free ones."
+    await interaction.response.send_message(view=layouts.notice(text), ephemeral=True)

@@ -12,7 +12,6 @@ from bot.features.credits import views as credit_views
 from bot.features.generate import submission
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
-from bot.ledger import accounts
 from bot.orders import drafts
 from bot.prompt.parser import GRID
 from bot.prompt.text import shown
@@ -71,8 +70,6 @@ async def _gift(interaction: Interaction, user: discord.User | discord.Member, a
         raise UserError("Gifts are off in this server. An admin can switch them on with /admin quota gifts_a_day.")
     if user.bot or user.id == interaction.user.id:
         raise BadInput("Choose another person. Bots and yourself cannot be given credits.")
-    giver, key, now_ms = interaction.user.id, str(interaction.id), studio.clock.now_ms()
-    await studio.store.write(accounts.gift, giver, user.id, guild_id, amount_mc, cap_mc, key, now_ms)
-    await studio.audit.record(guild_id, giver, "member.gift", f"user:{user.id}", {"amount_mc": amount_mc})
-    text = f"🎁 <@{giver}> gives <@{user.id}> **{layouts.credits_text(amount_mc)}**."
+    await studio.credits.gift(submission.actor_of(interaction), user.id, amount_mc, cap_mc, str(interaction.id))
+    text = f"🎁 <@{interaction.user.id}> gives <@{user.id}> **{layouts.credits_text(amount_mc)}**."
     await interaction.response.send_message(view=layouts.notice(text))

@@ -19,7 +19,6 @@ from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
-from bot.ledger import transfers
 from bot.ledger.terms import Terms
 from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
@@ -113,10 +112,7 @@ async def _grant(interaction: Interaction, user_id: int) -> str:
     """Raises: BadInput."""
     by, studio, said = check_admin(interaction), interaction.client.studio, modals.answers(interaction)
     amount_mc = _amount_mc(said.get("amount", ""))
-    key, now_ms = str(interaction.id), studio.clock.now_ms()
-    await studio.store.write(transfers.give, user_id, by.guild_id, amount_mc, "granted by an admin", key, now_ms)
-    details = {"amount_mc": amount_mc, "reason": said.get("reason", "")}
-    await studio.audit.record(by.guild_id, by.user_id, "credits.grant", f"user:{user_id}", details)
+    await studio.credits.grant(by, user_id, amount_mc, said.get("reason", ""), str(interaction.id))
     return f"Gave {credits_text(amount_mc)} to <@{user_id}>."
 
 

@@ -10,7 +10,7 @@ from discord.ui import TextDisplay
 
 from bot.errors import BadInput
 from bot.features.credits import views
-from bot.features.credits.admin_commands import MOST_CREDITS, MOST_PIXELS, details_of, read_models
+from bot.features.credits.admin_commands import MOST_CREDITS, MOST_PIXELS, read_models
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
@@ -18,7 +18,7 @@ from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
-from bot.ledger.records import Quota, ServerQuotas
+from bot.ledger.records import Quota, QuotaChange, ServerQuotas
 from bot.ledger.terms import default_quota
 from bot.prompt.text import quoted
 from engine.tasks.txt2img import MAX_STEPS
@@ -44,15 +44,12 @@ def install(client: Client, panel: Panel) -> None:
         by, studio, said = check_admin(interaction), interaction.client.studio, modals.answers(interaction)
         if number == SERVER:
             cap, gifts = (_credits_mc(said.get(name, "")) or None for name in ("cap", "gifts"))
-            await studio.quotas.set_budget(by.guild_id, cap, gifts)
-            details = {"server_mc_a_day": cap, "gifts_mc_a_day": gifts}
-            await studio.audit.record(by.guild_id, by.user_id, "quota.server", "", details)
+            await studio.quotas.set_budget(by, cap, gifts)
         else:
             kept = (await studio.quotas.server(by.guild_id)).roles.get(number, Quota())
             quota = replace(_read(interaction, said), loras=kept.loras)  # a form has room for five lines
-            await studio.quotas.set_role(by.guild_id, number, quota if quota != Quota() else None)
-            action = "quota.set" if quota != Quota() else "quota.clear"
-            await studio.audit.record(by.guild_id, by.user_id, action, f"role:{number}", details_of(quota))
+            change = QuotaChange(role_id=number, quota=quota if quota != Quota() else None, said=quota)
+            await studio.quotas.set_quota(by, change)
         await panel.show(interaction, TAB, "Changed.")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bot.config import Settings, Sku
 from bot.features.credits.service import Quotas
 from bot.ledger import transfers
-from bot.ledger.records import Quota, Subscription
+from bot.ledger.records import CreditChange, Quota, Subscription
 from bot.store.clock import Clock
 from bot.store.store import Store
 
@@ -76,10 +76,15 @@ class Shop:
             log.warning("the entitlement %d is nobody's: it was not credited", purchase.id)
             return False
         amount_mc = round(self._packs[purchase.sku_id] * 1000)
-        key, now_ms = f"entitlement:{purchase.id}", self._clock.now_ms()
-        await self._store.write(
-            transfers.give, purchase.user_id, EVERYWHERE, amount_mc, "bought on Discord", key, now_ms
+        change = CreditChange(
+            user_id=purchase.user_id,
+            guild_id=EVERYWHERE,
+            amount_mc=amount_mc,
+            reason="bought on Discord",
+            key=f"entitlement:{purchase.id}",
+            now_ms=self._clock.now_ms(),
         )
+        await self._store.write(transfers.give, change)
         return True
 
     async def ended(self, entitlement_id: int) -> None:

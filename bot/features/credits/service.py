@@ -9,21 +9,77 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from bot.config import Settings
+from bot.features.audit.service import Audit
+from bot.features.audit.store import AuditEntry
+from bot.features.credits import acts
 from bot.features.credits import store as quota_store
-from bot.ledger.records import Quota, ServerQuotas, Subscription
+from bot.features.credits.acts import Author
+from bot.ledger import accounts
+from bot.ledger.records import Balance, CreditChange, Entry, Quota, QuotaChange, ServerQuotas, Subscription
 from bot.ledger.terms import Terms, default_quota, default_terms, most_generous, overlaid, terms_of
 from bot.orders.actor import Actor
 from bot.store.clock import Clock
 from bot.store.store import Store
 
 
+class Credits:
+    """What members have, and the acts that move it by hand."""
+
+    def __init__(self, store: Store, audit: Audit, settings: Settings, clock: Clock) -> None:
+        self._store, self._audit, self._clock = store, audit, clock
+        self._plain = default_terms(settings)
+
+    async def balance(self, user_id: int, guild_id: int, terms: Terms | None = None) -> Balance:
+        """A member's credits on their terms (None: the settings' own); an allowance that is due counts as granted."""
+        terms, now_ms = terms or self._plain, self._clock.now_ms()
+        return await self._store.read(accounts.balance, user_id, guild_id, terms.allowance_mc, terms.period, now_ms)
+
+    async def entries(self, user_id: int, guild_id: int, limit: int = 20) -> list[Entry]:
+        """The newest lines of a member's account."""
+        return await self._store.read(accounts.entries, user_id, guild_id, limit)
+
+    async def grant(self, by: Actor, user_id: int, amount_mc: int, note: str, key: str) -> None:
+        """Give credits that don't expire in the admin's server; the same `key` counts once.
+
+        `note` is for the audit log. `key` is the interaction's id.
+        """
+        change = self._change(by, user_id, amount_mc, "granted by an admin", key)
+        details = {"amount_mc": amount_mc, "reason": note}
+        self._publish(await self._store.write(acts.grant, by.user_id, change, details))
+
+    async def take(self, by: Actor, user_id: int, amount_mc: int, note: str, key: str) -> None:
+        """Take credits that don't expire back; the same `key` counts once. Raises: BadInput."""
+        change = self._change(by, user_id, amount_mc, "taken by an admin", key)
+        details = {"amount_mc": -amount_mc, "reason": note}
+        self._publish(await self._store.write(acts.take, by.user_id, change, details))
+
+    async def gift(self, by: Actor, user_id: int, amount_mc: int, cap_mc: int, key: str) -> None:
+        """Move a member's credits to another, at most `cap_mc` a day. Raises: BadInput, NotEnoughCredits."""
+        change = self._change(by, user_id, amount_mc, "gift", key)
+        self._publish(await self._store.write(acts.gift, by.user_id, change, cap_mc))
+
+    def _change(self, by: Actor, user_id: int, amount_mc: int, reason: str, key: str) -> CreditChange:
+        return CreditChange(
+            user_id=user_id,
+            guild_id=by.guild_id,
+            amount_mc=amount_mc,
+            reason=reason,
+            key=key,
+            now_ms=self._clock.now_ms(),
+        )
+
+    def _publish(self, entry: AuditEntry | None) -> None:
+        if entry is not None:
+            self._audit.publish(entry)
+
+
 class Quotas:
     """Reads and changes quotas. `plans` says what a subscription's SKU allows."""
 
     def __init__(
-        self, store: Store, settings: Settings, clock: Clock, plans: Mapping[int, Quota] | None = None
+        self, store: Store, audit: Audit, settings: Settings, clock: Clock, plans: Mapping[int, Quota] | None = None
     ) -> None:
-        self._store, self._settings, self._clock = store, settings, clock
+        self._store, self._audit, self._settings, self._clock = store, audit, settings, clock
         self._plans = plans or {}
         self._plain = default_terms(settings)
         self._servers: dict[int, ServerQuotas] = {}
@@ -48,20 +104,20 @@ class Quotas:
             self._servers[guild_id] = await self._store.read(quota_store.load, guild_id)
         return self._servers[guild_id]
 
-    async def set_role(self, guild_id: int, role_id: int, quota: Quota | None) -> None:
-        """Set what a role is allowed; None forgets it. The everyone role's id is the server's."""
-        await self._store.write(quota_store.set_role, guild_id, role_id, quota, self._clock.now_ms())
-        self.forget(guild_id)
+    async def set_quota(self, by: Actor, change: QuotaChange) -> None:
+        """Set or forget what a role or a member is allowed. The everyone role's id is the server's."""
+        entry = await self._store.write(acts.set_quota, self._author(by), change)
+        self.forget(by.guild_id)
+        self._audit.publish(entry)
 
-    async def set_person(self, guild_id: int, user_id: int, quota: Quota | None, until_ms: int | None) -> None:
-        """Set what one person is allowed, whatever their roles say, up to `until_ms` (None = for good)."""
-        await self._store.write(quota_store.set_person, guild_id, user_id, quota, until_ms, self._clock.now_ms())
-        self.forget(guild_id)
+    async def set_budget(self, by: Actor, cap_mc: int | None, gifts_mc: int | None) -> None:
+        """Set what the whole server may spend a day, and a member may give away a day; None = no cap, no gifts."""
+        entry = await self._store.write(acts.set_budget, self._author(by), cap_mc, gifts_mc)
+        self.forget(by.guild_id)
+        self._audit.publish(entry)
 
-    async def set_budget(self, guild_id: int, cap_mc: int | None, gifts_mc: int | None) -> None:
-        """Set what the whole server may spend a day, and a member may give away a day."""
-        await self._store.write(quota_store.set_budget, guild_id, cap_mc, gifts_mc, self._clock.now_ms())
-        self.forget(guild_id)
+    def _author(self, by: Actor) -> Author:
+        return Author(actor_id=by.user_id, guild_id=by.guild_id, now_ms=self._clock.now_ms())
 
     def forget(self, guild_id: int | None = None) -> None:
         """Read again next time: after an erasure, say."""

@@ -9,7 +9,7 @@ import json
 import sqlite3
 from dataclasses import fields
 
-from bot.ledger.records import Quota, ServerQuotas, Subscription
+from bot.ledger.records import Quota, QuotaChange, ServerQuotas, Subscription
 from bot.store import users
 
 COLUMNS = tuple({"allowance_mc": "allowance"}.get(field.name, field.name) for field in fields(Quota))
@@ -29,18 +29,16 @@ def load(db: sqlite3.Connection, guild_id: int) -> ServerQuotas:
     )
 
 
-def set_role(db: sqlite3.Connection, guild_id: int, role_id: int, quota: Quota | None, now_ms: int) -> None:
-    """Set what a role is allowed, instead of what was said before; None forgets it."""
+def set_quota(db: sqlite3.Connection, guild_id: int, change: QuotaChange, now_ms: int) -> None:
+    """Replace what a role or a member is allowed; a quota of None forgets it."""
     users.ensure_guild(db, guild_id, now_ms)
-    _set(db, guild_id, role_id, None, quota, None)
-
-
-def set_person(
-    db: sqlite3.Connection, guild_id: int, user_id: int, quota: Quota | None, until_ms: int | None, now_ms: int
-) -> None:
-    """The same for one person, up to `until_ms`."""
-    person = users.get_or_create(db, user_id, guild_id, now_ms)
-    _set(db, guild_id, None, person, quota, until_ms)
+    role, member = change.role_id or None, None
+    if role is None:
+        member = users.get_or_create(db, change.user_id, guild_id, now_ms)
+    key = (guild_id, role or 0, member or 0)
+    db.execute("DELETE FROM quota WHERE guild_id = ? AND ifnull(role_id, 0) = ? AND ifnull(user_id, 0) = ?", key)
+    if change.quota is not None:
+        _insert(db, (guild_id, role, member, change.until_ms), change.quota)
 
 
 def set_budget(db: sqlite3.Connection, guild_id: int, cap_mc: int | None, gifts_mc: int | None, now_ms: int) -> None:
@@ -49,19 +47,14 @@ def set_budget(db: sqlite3.Connection, guild_id: int, cap_mc: int | None, gifts_
     db.execute("INSERT OR REPLACE INTO guild_budget VALUES (?, ?, ?)", (guild_id, cap_mc, gifts_mc))
 
 
-def _set(
-    db: sqlite3.Connection, guild_id: int, role: int | None, person: int | None, quota: Quota | None, until: int | None
-) -> None:
-    key = (guild_id, role or 0, person or 0)
-    db.execute("DELETE FROM quota WHERE guild_id = ? AND ifnull(role_id, 0) = ? AND ifnull(user_id, 0) = ?", key)
-    if quota is None:
-        return
+def _insert(db: sqlite3.Connection, target: tuple[int, int | None, int | None, int | None], quota: Quota) -> None:
+    """`target`: server, role, surrogate id of the member, end."""
     values = [getattr(quota, field.name) for field in fields(Quota)]
     values = [json.dumps(sorted(each)) if isinstance(each, frozenset) else each for each in values]
     names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
     db.execute(
         f"INSERT INTO quota (guild_id, role_id, user_id, until, {names}) VALUES (?, ?, ?, ?, {marks})",
-        (guild_id, role, person, until, *values),
+        (*target, *values),
     )
 
 
