@@ -12,8 +12,8 @@ from discord.ui import LayoutView
 from bot.delivery.image_tools import Upload
 from bot.jobs.protocols import TryLater, Undeliverable
 from bot.jobs.records import Job
+from bot.kit.components import NOBODY
 
-NOBODY = discord.AllowedMentions.none()
 TOKEN_GONE = {50027, 10015, 10062}  # invalid, unknown or expired webhook token: all mean "too late"
 MESSAGE_GONE = {10003, 10008, 50001, 50013}  # unknown channel or message, no access, no permission
 TOO_LARGE = {40005}

@@ -18,6 +18,7 @@ from bot.ledger import allowance, transfers
 from bot.ledger.records import Limits
 from bot.prompt.spec import SPEC_VERSION
 from bot.store import users
+from bot.store.clock import DAY_MS
 from bot.store.errors import NotRunning
 
 MAX_ATTEMPTS = 3  # a job that kills the process is given up after three starts
@@ -72,7 +73,7 @@ def _spent_today(db: sqlite3.Connection, guild_id: int, now_ms: int) -> int:
     row = db.execute(
         "SELECT ifnull(sum(iif(state IN ('queued', 'running'), quote, charged)), 0) AS spent FROM job"
         " WHERE guild_id = ? AND created_at >= ?",
-        (guild_id, now_ms - now_ms % transfers.DAY_MS),
+        (guild_id, now_ms - now_ms % DAY_MS),
     ).fetchone()
     return int(row["spent"])
 

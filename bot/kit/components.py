@@ -13,6 +13,7 @@ from bot.kit.button import Button
 ACCENT = discord.Colour(0x5B8DEF)
 DONE = discord.Colour(0x57A773)
 BROKEN = discord.Colour(0xD1603D)
+NOBODY = discord.AllowedMentions.none()  # words of members never ping anyone
 
 
 def gallery(filename: str, description: str, *, spoiler: bool = False) -> MediaGallery[LayoutView]:

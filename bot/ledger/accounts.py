@@ -12,6 +12,7 @@ from bot.ledger import allowance, transfers
 from bot.ledger.allowance import Period
 from bot.ledger.records import Balance, CreditChange, Entry
 from bot.store import users
+from bot.store.clock import DAY_MS
 
 
 def balance(
@@ -109,6 +110,6 @@ def _given_today(db: sqlite3.Connection, purse: int, now_ms: int) -> int:
     row = db.execute(
         "SELECT ifnull(sum(amount), 0) AS given FROM transfer"
         " WHERE debit_id = ? AND kind = 'direct' AND reason = 'gift' AND created_at >= ?",
-        (purse, now_ms - now_ms % transfers.DAY_MS),
+        (purse, now_ms - now_ms % DAY_MS),
     ).fetchone()
     return int(row["given"])

@@ -15,6 +15,7 @@ from typing import Literal
 
 from bot.ledger import transfers
 from bot.store import key_values, users
+from bot.store.clock import DAY_MS
 
 Period = Literal["day", "month"]
 FORMS: dict[Period, str] = {"day": "%Y-%m-%d", "month": "%Y-%m"}
@@ -29,7 +30,7 @@ def label_of(period: Period, now_ms: int) -> str:
 def ends_ms(label: str) -> int:
     """When a period is over."""
     if len(label) > 7:
-        return _ms(datetime.fromisoformat(label)) + transfers.DAY_MS
+        return _ms(datetime.fromisoformat(label)) + DAY_MS
     year, month = int(label[:4]), int(label[5:])
     return _ms(datetime(year + month // 12, month % 12 + 1, 1))
 

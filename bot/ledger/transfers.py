@@ -13,7 +13,6 @@ from bot.errors import NotEnoughCredits
 from bot.ledger.records import CreditChange
 from bot.store import users
 
-DAY_MS = 86_400_000
 RENEWALS = {"day": "at midnight UTC", "month": "on the first of the month"}
 Resolution = Literal["settle", "release"]
 

@@ -16,10 +16,10 @@ from bot.features.audit.store import AuditEntry
 from bot.features.moderation import views
 from bot.features.moderation.service import Moderation, pause_sentence
 from bot.features.moderation.store import Appeal
+from bot.kit.components import NOBODY
 from bot.prompt.text import block
 
 log = logging.getLogger(__name__)
-NOBODY = discord.AllowedMentions.none()
 AT_ONCE = 10  # entries of one message
 MAX_TOLD = 10_000  # remembered; then everybody may hear a notice again
 PACE_S = 2.0  # between messages of one server: Discord allows five in five seconds

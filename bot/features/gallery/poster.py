@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 import discord
 
 from bot.delivery.job_messages import JobMessages
-from bot.features.audit.audit_channel import NOBODY
 from bot.features.gallery.service import Stars
 from bot.features.gallery.store import GalleryPost
 from bot.jobs.records import Job, StoredImage
+from bot.kit.components import NOBODY
 
 log = logging.getLogger(__name__)
 UNKNOWN_MESSAGE = 10008

@@ -11,11 +11,10 @@ from bot.features.privacy.service import Privacy
 from bot.features.region import store as region_store
 from bot.ledger import allowance
 from bot.store import key_values
-from bot.store.clock import Clock
+from bot.store.clock import DAY_MS, Clock
 from bot.store.store import Store
 
 log = logging.getLogger(__name__)
-DAY_MS = 86_400_000
 LEFT_DAYS = 30  # a server that comes back sooner finds everything
 OFFER_DAYS = 30  # what a message offers to paint can be had by asking again
 LOOK_S = 600.0  # how often the clock is looked at

@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from bot.errors import UserError
+from bot.prompt.parser import MAX_PROMPT_CHARS
 from engine.api.errors import EngineError
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 MAX_BODY = 4 * 2**20  # a mask of two colours has a few hundred KiB
-MAX_PROMPT_CHARS = 4_000
 SENT = "Go back to Discord: your picture appears there. You can close this page."
 TOO_LARGE = "The mask is too large to be sent. Mark less fine detail."
 FILES = {"editor.css": "text/css", "editor.js": "text/javascript"}

@@ -15,11 +15,11 @@ from bot.features.region.editor_server import EditorPage, PriceChanged
 from bot.features.region.store import EditorPass, Region
 from bot.jobs.records import NewJob
 from bot.kit.client import Client
+from bot.kit.components import NOBODY
 from bot.orders.actor import Actor
 from bot.orders.uploads import check_size, read_layers
 
 SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
-NOBODY = discord.AllowedMentions.none()
 ONE_JOB = "The editor paints one job. Take out the choices in braces and --repeat."
 
 

@@ -12,11 +12,11 @@ from bot.delivery import layouts
 from bot.errors import NotFound, NotYours
 from bot.kit.button import Button
 from bot.kit.client import Interaction
+from bot.kit.components import NOBODY
 from bot.kit.custom_ids import Action, ButtonId
 
 log = logging.getLogger(__name__)
 PACE_S = 1.0  # between servers; Discord allows 50 requests a second to a bot, for everything it does
-NOBODY = discord.AllowedMentions.none()
 
 
 async def ask_to_announce(interaction: Interaction, text: str) -> None:

@@ -15,7 +15,8 @@ from functools import cache
 from PIL import Image, ImageDraw, ImageFont
 
 from bot.features.stats.service import reason
-from bot.features.stats.store import DAY_MS, Day, Figures
+from bot.features.stats.store import Day, Figures
+from bot.store.clock import DAY_MS
 
 SCALE = 2  # drawn so much larger than shown
 WIDTH, MARGIN, GAP = 1200, 36, 24

@@ -6,7 +6,8 @@ import csv
 import io
 from datetime import UTC, datetime
 
-from bot.features.stats.store import DAY_MS, Figures
+from bot.features.stats.store import Figures
+from bot.store.clock import DAY_MS
 
 COLUMNS = ("day", "jobs", "pictures", "members", "wait_s", "render_s", "credits", "failed", "refusals")
 REASONS = {

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from statistics import median
 
-DAY_MS = 86_400_000
+from bot.store.clock import DAY_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
