@@ -75,8 +75,9 @@ async def world(studio: Stage) -> list[Any]:
 
 @pytest.mark.parametrize("name", ACTS)
 async def test_an_act_that_cannot_be_noted_does_not_happen(
-    studio: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+    failing_studio: Stage, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    studio = failing_studio
     await command("admin grant", user="Ann", amount=10)(studio)
     await command("admin quota", gifts_a_day=10)(studio)
     await command("admin quota", user="Ann", max_queued=9)(studio)
@@ -85,8 +86,6 @@ async def test_an_act_that_cannot_be_noted_does_not_happen(
         patch.setattr(audit_store, "add", unwritable)
         assert "nothing was changed" in await ACTS[name](studio)
     assert await world(studio) == before
-    assert all("disk I/O error" in str(error) for error in studio.env.errors)  # looked at: simcord asks
-    caplog.clear()  # it was logged under the reference that the person read
     assert "nothing was changed" not in await ACTS[name](studio)
     assert await world(studio) != before
 
