@@ -66,11 +66,11 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
 def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: Terms) -> ModelInfo:
     """The model a person means, or the first of theirs that can do the task. Raises: BadInput."""
     models = _allowed(models, name, terms)
-    able = [info for info in models if what.task in info.tasks]
+    able = [info for info in models if what.suits(info)]
     if what.controlnet_used is not None:
         able = following(what.controlnet_used, able)
     info = find_model(models if name or not able else able, name)
-    if what.task not in info.tasks:
+    if not what.suits(info):
         other = f"Use {able[0].key}." if able else "No model here can."
         raise BadInput(f"The model {info.key} cannot {what.does}. {other}")
     if info not in able:

@@ -88,6 +88,7 @@ class Txt2Img:
     task: ClassVar[str] = "txt2img"
     label: ClassVar[str] = "words"  # in a list of what a model can do
     does: ClassVar[str] = "paint from words alone"  # behind "The model X cannot"
+    needs: ClassVar[str] = ""  # the task that a model must know for it; "" = this one itself
     is_edit: ClassVar[bool] = False  # it is what is done to pictures more than what words say: it may have none
     varies_by_noise: ClassVar[bool] = True  # its noise alone tells it from its neighbours
     any_size: ClassVar[bool] = False  # an edit: width and height are the result's, and the model's grid is our business
@@ -164,9 +165,14 @@ class Txt2Img:
         return replace(self, **changes) if changes else self
 
     # ------------------------------------------------------------ what it needs of a model
+    @classmethod
+    def suits(cls, info: ModelInfo) -> bool:
+        """Whether the model knows the task."""
+        return (cls.needs or cls.task) in info.tasks
+
     def check_model(self, info: ModelInfo) -> None:
         """Raises: InvalidRequest when the model cannot do it."""
-        if self.task not in info.tasks:
+        if not self.suits(info):
             raise InvalidRequest(f"{info.key} cannot do {self.task}.", f"It does {', '.join(sorted(info.tasks))}.")
 
     def completed(self, info: ModelInfo) -> Self:

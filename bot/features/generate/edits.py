@@ -25,6 +25,7 @@ from bot.prompt.text import visible
 from engine.tasks.blend import Blend
 from engine.tasks.control import Control
 from engine.tasks.img2img import Img2Img
+from engine.tasks.outpaint import Outpaint
 from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import Txt2Img
 from engine.tasks.upscale import Mode, Upscale
@@ -115,7 +116,7 @@ async def blend(
 
 async def control(interaction: Interaction, source: Source, what: Control, said: Draft = NOTHING) -> None:
     """Four pictures of words, along what a ControlNet reads in this one. Raises: UserError."""
-    draft = draft_of(interaction.client, source, what.task, said)
+    draft = draft_of(interaction.client, source, type(what), said)
     fitting = {info.key for info in drafts.following(what.controlnet, interaction.client.studio.backend.models())}
     if said.model is None and draft.model not in fitting:  # then it is not the picture's model that follows it
         draft = replace(
@@ -139,7 +140,7 @@ def read(line: str | None, ar: tuple[float, float] | None = None) -> Draft:
     return asked[0]
 
 
-def draft_of(client: Client, source: Source, task: str, said: Draft) -> Draft:
+def draft_of(client: Client, source: Source, what: type[Txt2Img], said: Draft) -> Draft:
     """The words and values that the picture was painted with, what was `said` laid over them."""
     spec = source.spec
     if spec is None:
@@ -147,7 +148,7 @@ def draft_of(client: Client, source: Source, task: str, said: Draft) -> Draft:
         return said if said.prompt else merge(told, said)
     base = Draft(prompt=spec.prompt, negative_prompt=spec.negative_prompt)
     model = next((info for info in client.studio.backend.models() if info.key == spec.model), None)
-    if said.model in (None, spec.model) and model is not None and task in model.tasks:
+    if said.model in (None, spec.model) and model is not None and what.suits(model):
         base = replace(
             base,
             model=spec.model,
@@ -194,7 +195,7 @@ def neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:
 async def vary(interaction: Interaction, source: Source, strength: float, said: Draft = NOTHING) -> None:
     """Four pictures near this one, by its pixels. Raises: UserError."""
     what = Img2Img(prompt="", init_image=source.picture)
-    draft = draft_of(interaction.client, source, what.task, said)
+    draft = draft_of(interaction.client, source, type(what), said)
     await start(interaction, source, replace(draft, strength=draft.strength or strength), what, "vary")
 
 
@@ -204,14 +205,14 @@ async def upscale(
     """One larger picture. Raises: UserError."""
     _check_sizeless(said)
     what = Upscale(init_image=source.picture, scale=scale, mode=mode)
-    draft = draft_of(interaction.client, source, what.task, said)
+    draft = draft_of(interaction.client, source, type(what), said)
     await start(interaction, source, replace(draft, num_images=said.num_images or 1), what)
 
 
 async def pan(interaction: Interaction, source: Source, direction: Direction, said: Draft = NOTHING) -> None:
     """Four pictures that go on at one side. Raises: UserError."""
     _check_sizeless(said)
-    draft = draft_of(interaction.client, source, "outpaint", said)
+    draft = draft_of(interaction.client, source, Outpaint, said)
     await start(interaction, source, draft, geometry.pan(source.picture, direction))
 
 
@@ -221,7 +222,7 @@ async def zoom(interaction: Interaction, source: Source, factor: float, said: Dr
     said = replace(said, aspect_ratio=None)
     _check_sizeless(said)
     edit, (width, height) = geometry.zoom(source.picture, factor, ratio)
-    draft = replace(draft_of(interaction.client, source, "outpaint", said), width=width, height=height)
+    draft = replace(draft_of(interaction.client, source, Outpaint, said), width=width, height=height)
     await start(interaction, source, draft, edit)
 
 

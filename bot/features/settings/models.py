@@ -37,7 +37,7 @@ def install(client: Client) -> None:
 
 
 def _described(info: ModelInfo, note: ModelNote) -> str:
-    tasks = ", ".join(each.label for name, each in TASKS.items() if name in info.tasks)
+    tasks = ", ".join(each.label for each in TASKS.values() if each.suits(info))
     lines = [
         f"**{info.key}** · {info.family}",
         shown(note.about, 500) if note.about else "",
