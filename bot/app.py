@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import discord
 
@@ -31,6 +32,7 @@ from bot.features.gallery.poster import Gallery
 from bot.features.gallery.service import Stars
 from bot.features.generate import buttons, controlnet, edit_buttons, edit_commands, history
 from bot.features.generate import commands as imagine
+from bot.features.generate.submission import Submission
 from bot.features.moderation.image_filter import ImageFilter
 from bot.features.moderation.service import Moderation
 from bot.features.privacy.maintenance import Maintenance
@@ -42,13 +44,20 @@ from bot.features.region.selection import RegionSelection
 from bot.features.settings import commands as settings_commands
 from bot.features.settings import models, style_commands
 from bot.features.settings.service import PreferenceService
+from bot.features.stats import store as statistics
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import Outbox
 from bot.jobs.service import Jobs
-from bot.kit.client import Client, Studio
+from bot.kit.client import Client
+from bot.kit.command_sync import CommandSync
+from bot.kit.double_clicks import DoubleClicks
+from bot.kit.interactions import is_about_own_data
+from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
+from bot.store.key_values import KeyValues
 from bot.store.store import Store
+from bot.studio import Studio
 from engine import Engine, ImageGate
 from engine.api.types import Backend
 from engine.vision.options import VisionOptions
@@ -124,24 +133,28 @@ class App:
     ) -> None:
         self.settings = settings
         self.backend = backend or engine_for(settings, gate)
-        self._clock = clock or SystemClock()
-        self._client_options = {"shard_count": shard_count, "always_sync": always_sync}
+        self.clock = clock or SystemClock()
+        self._shard_count, self._always_sync = shard_count, always_sync
         self._stack = AsyncExitStack()
         self._started = AsyncExitStack()
         self.on_lost: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Self:
         """Open the database and wire everything. Raises: StoreError."""
-        settings, clock = self.settings, self._clock
+        settings, clock = self.settings, self.clock
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.store = await self._stack.enter_async_context(Store.open(settings.database_path, clock))
-        self.client = Client(**self._client_options)  # type: ignore[arg-type]
-        audit = Audit(self.store, clock)
-        moderation = Moderation(self.store, audit, clock, settings, self.backend)
-        stars = Stars(self.store, moderation)
-        self._wishes = PreferenceService(self.store, clock, self.backend.models)
-        self._work(audit, moderation, stars)
-        self._face(audit, moderation, stars)
+        self.key_values = KeyValues(self.store)
+        self.client = Client(
+            DoubleClicks(clock), lambda member: member in settings.operators, shard_count=self._shard_count
+        )
+        self.audit = Audit(self.store, clock)
+        self.moderation = Moderation(self.store, self.audit, clock, settings, self.backend)
+        self.stars = Stars(self.store, self.moderation)
+        self.preferences = PreferenceService(self.store, clock, self.backend.models)
+        self._work()
+        self._face()
+        self._hooks()
         self._editor = EditorServer(
             DiscordEditorService(self.client),
             host=settings.web_host,
@@ -152,43 +165,87 @@ class App:
             commands.install(self.client)
         return self
 
-    def _work(self, audit: Audit, moderation: Moderation, stars: Stars) -> None:
+    def _work(self) -> None:
         """What paints, delivers and keeps house."""
-        store, clock, settings = self.store, self._clock, self.settings
-        self._files, self._layouts = ImageFiles(settings.images_dir), Layouts(self.backend.models)
-        self._delivery = JobMessages(self.client, self._layouts, self._files, clock, self._wishes.quiet, stars.count)
-        sift = ImageFilter(moderation, audit, self._files).sift
-        self._dispatcher = Dispatcher(store, self.backend, self._files, self._delivery, settings, clock, sift=sift)
-        self._outbox = Outbox(store, self._delivery, clock)
-        self._privacy = Privacy(store, self._files, self._dispatcher, clock)
-        self._upkeep = Maintenance(store, self._privacy, clock, settings.retention_days)
+        store, clock, settings = self.store, self.clock, self.settings
+        self.files, self.layouts = ImageFiles(settings.images_dir), Layouts(self.backend.models)
+        self.messages = JobMessages(
+            self.client, self.layouts, self.files, clock, self.preferences.quiet, self.stars.count
+        )
+        sift = ImageFilter(self.moderation, self.audit, self.files).sift
+        self.dispatcher = Dispatcher(store, self.backend, self.files, self.messages, settings, clock, sift=sift)
+        self.outbox = Outbox(store, self.messages, clock)
+        self.privacy = Privacy(store, self.files, self.dispatcher, clock)
+        self.maintenance = Maintenance(store, self.privacy, clock, settings.retention_days)
 
-    def _face(self, audit: Audit, moderation: Moderation, stars: Stars) -> None:
-        """What the client's commands and events work with."""
-        client, store, clock, settings = self.client, self.store, self._clock, self.settings
-        quotas = Quotas(store, audit, settings, clock, plans_of(settings))
-        client.delivery = self._delivery
-        client.gallery = Gallery(client, stars, self._delivery)
-        client.notices = AuditChannel(client, audit, moderation)
-        client.purchases = Purchases(client, Shop(store, quotas, settings, clock))
+    def _face(self) -> None:
+        """What commands work with."""
+        client, store, clock, settings = self.client, self.store, self.clock, self.settings
+        self.quotas = Quotas(store, self.audit, settings, clock, plans_of(settings))
+        self.credits = Credits(store, self.audit, settings, clock)
+        self.jobs = Jobs(store, self.files, self.dispatcher, settings)
+        self.gallery = Gallery(client, self.stars, self.messages)
+        self.audit_channel = AuditChannel(client, self.audit, self.moderation)
+        self.purchases = Purchases(client, Shop(store, self.quotas, settings, clock))
+        self.region_selection = RegionSelection(store, clock)
+        self.submission = Submission(
+            Orders(self.jobs, self.moderation, self.backend.models, self.quotas.terms),
+            self.jobs,
+            self.files,
+            self.preferences,
+            self.moderation,
+            self.messages,
+            self.audit_channel,
+            self.key_values,
+        )
+        client.find_image = self.jobs.image
         client.studio = Studio(
             settings=settings,
             backend=self.backend,
             store=store,
-            files=self._files,
-            jobs=Jobs(store, self._files, self._dispatcher, settings, clock),
-            privacy=self._privacy,
-            upkeep=self._upkeep,
-            choosing=RegionSelection(store, clock),
-            wishes=self._wishes,
-            audit=audit,
-            moderation=moderation,
-            stars=stars,
-            credits=Credits(store, audit, settings, clock),
-            quotas=quotas,
-            layouts=self._layouts,
+            key_values=self.key_values,
+            files=self.files,
+            jobs=self.jobs,
+            privacy=self.privacy,
+            upkeep=self.maintenance,
+            choosing=self.region_selection,
+            wishes=self.preferences,
+            audit=self.audit,
+            audit_channel=self.audit_channel,
+            moderation=self.moderation,
+            stars=self.stars,
+            gallery=self.gallery,
+            credits=self.credits,
+            quotas=self.quotas,
+            layouts=self.layouts,
+            messages=self.messages,
+            submission=self.submission,
             clock=clock,
         )
+
+    def _hooks(self) -> None:
+        """What happens before every command, and when Discord tells of something."""
+        client, store, clock = self.client, self.store, self.clock
+
+        async def check_banned(interaction: discord.Interaction[Any]) -> None:
+            if not is_about_own_data(interaction):  # a ban takes nobody's right to what is kept about them
+                await self.moderation.check_person(interaction.user.id, interaction.guild_id or 0)
+
+        async def count_refusal(guild_id: int, code: str) -> None:
+            try:
+                await store.write(statistics.count_refusal, guild_id, code, clock.now_ms())
+            except sqlite3.Error:  # a full disk, say: a lost count is no reason to trouble anybody
+                log.warning("a refusal was not counted", exc_info=True)
+
+        client.add_check(check_banned)
+        client.count_refusals = count_refusal
+        client.listen("guild_remove", lambda guild: self.maintenance.guild_left(guild.id))
+        client.listen("guild_join", lambda guild: self.maintenance.guild_joined(guild.id))
+        client.listen("entitlement_create", self.purchases.created)
+        client.listen("entitlement_update", self.purchases.created)
+        client.listen("entitlement_delete", self.purchases.deleted)
+        if self.settings.sync_commands:
+            client.command_sync = CommandSync(self.key_values, always=self._always_sync)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -199,22 +256,22 @@ class App:
     async def start(self) -> None:
         """Start painting and delivering; first what a dead process left behind. Call once the client is ready."""
         started = self._started
-        started.push_async_callback(self.client.delivery.close)
-        started.push_async_callback(self.client.notices.close)
+        started.push_async_callback(self.messages.close)
+        started.push_async_callback(self.audit_channel.close)
         await self.backend.start()
         started.push_async_callback(self.backend.close)
-        await self._outbox.start()
-        started.push_async_callback(self._outbox.stop, FLUSH_S)
-        await self.client.gallery.tidy()
-        await self._dispatcher.start()
-        started.push_async_callback(self._dispatcher.stop, self.settings.shutdown_grace_s)
-        await self._wishes.load()
-        await self.client.purchases.catch_up()
-        await self._upkeep.start(frozenset(guild.id for guild in self.client.guilds))
-        started.push_async_callback(self._upkeep.stop)
+        await self.outbox.start()
+        started.push_async_callback(self.outbox.stop, FLUSH_S)
+        await self.gallery.tidy()
+        await self.dispatcher.start()
+        started.push_async_callback(self.dispatcher.stop, self.settings.shutdown_grace_s)
+        await self.preferences.load()
+        await self.purchases.catch_up()
+        await self.maintenance.start(frozenset(guild.id for guild in self.client.guilds))
+        started.push_async_callback(self.maintenance.stop)
         if self.settings.web_address:
             started.push_async_callback(self._editor.stop)
-            self.client.studio.choosing.address = await self._editor.start()
+            self.region_selection.address = await self._editor.start()
         heart = asyncio.create_task(self._beat(), name="heartbeat")
         started.callback(heart.cancel)
 

@@ -17,6 +17,7 @@ from bot.delivery.layouts import Layouts, Painting
 from bot.delivery.transport import MessageTransport, TooLarge
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, StoredImage
+from bot.kit.client import Client
 from bot.store.clock import Clock
 from engine.api.types import Event, Preview, Progress, Queued, Started, Terminal
 
@@ -40,7 +41,7 @@ class JobMessages:
 
     def __init__(
         self,
-        client: discord.Client,
+        client: Client,
         layouts: Layouts,
         files: ImageFiles,
         clock: Clock,
@@ -52,16 +53,11 @@ class JobMessages:
         self._stars = stars  # how many a picture has; None where it can have none
         self._live: dict[int, _Live] = {}
         self._pace = EditRateLimiter()
-        self._limits: dict[int, int] = {}
 
     def painting(self, job_id: int) -> Painting:
         """What is known of a job's progress right now."""
         live = self._live.get(job_id)
         return live.state if live else Painting()
-
-    def remember_limit(self, guild_id: int, limit_bytes: int) -> None:
-        """Note the upload limit that an interaction told."""
-        self._limits[guild_id] = limit_bytes
 
     async def announce(self, job: Job, position: int) -> None:
         """Show a fresh job's place in the queue; what follows comes with the events."""
@@ -166,7 +162,7 @@ class JobMessages:
 
     def _limit_bytes(self, guild_id: int) -> int:
         guild = self._client.get_guild(guild_id)
-        known = self._limits.get(guild_id)
+        known = self._client.upload_limits.get(guild_id)
         return known or (guild.filesize_limit if guild else DEFAULT_LIMIT_BYTES)
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from bot.delivery import comparison_sheet, image_buttons, titles
 from bot.jobs.records import Job, StoredImage
 from bot.kit.button import Button
-from bot.kit.components import ACCENT, BROKEN, DONE
+from bot.kit.components import ACCENT, BROKEN, DONE, notice
 from bot.kit.components import gallery as _gallery
 from bot.kit.components import row as _row
 from bot.kit.components import view as _view
@@ -212,11 +212,6 @@ class Layouts:
         info = self._info(spec)
         told = ("size", "strength", "n") if info else ("strength", "n")
         return self.paste_line(spec.evolve(prompt="", negative_prompt=""), told)
-
-
-def notice(text: str, *buttons: Button) -> LayoutView:
-    """A short answer, with buttons if any."""
-    return _view([TextDisplay(text), *([_row(*buttons)] if buttons else [])], ACCENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

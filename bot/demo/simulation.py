@@ -141,7 +141,7 @@ def _people(
 
 async def _repost(running: Stage) -> None:
     """Show the newest jobs of earlier runs again: the simulated Discord forgets them, Easel does not."""
-    store, delivery = running.app.store, running.bot.delivery
+    store, delivery = running.app.store, running.app.messages
     jobs = [
         job
         for member in running.members.values()

@@ -12,24 +12,18 @@ from bot.config import Settings
 from bot.errors import Busy, NotYours
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
-from bot.jobs.records import InputImage, Job, NewJob
+from bot.jobs.records import InputImage, Job, NewJob, StoredImage
 from bot.ledger.records import Balance
 from bot.ledger.terms import Terms, default_terms
-from bot.store.clock import Clock
 from bot.store.store import Store
-
-DOUBLE_CLICK_MS = 2000
 
 
 class Jobs:
     """Everything somebody may do with jobs; each refusal is a `UserError` with a sentence."""
 
-    def __init__(
-        self, store: Store, files: ImageFiles, dispatcher: Dispatcher, settings: Settings, clock: Clock
-    ) -> None:
+    def __init__(self, store: Store, files: ImageFiles, dispatcher: Dispatcher, settings: Settings) -> None:
         self._store, self._files, self._dispatcher = store, files, dispatcher
-        self._settings, self._clock = settings, clock
-        self._presses: dict[str, int] = {}
+        self._settings = settings
 
     async def submit(self, new: NewJob, terms: Terms | None = None) -> Job:
         """Queue a job, its price reserved, on its person's terms (None: the settings' own).
@@ -84,17 +78,42 @@ class Jobs:
         file = await self._files.write_input(await asyncio.to_thread(_png, image))
         return await self._store.store_input(InputImage(file=file, width=image.width, height=image.height), user_id)
 
-    def first_press(self, key: str, window_ms: int = DOUBLE_CLICK_MS) -> bool:
-        """False for the second press of a double click (Discord sends two interactions).
+    # ------------------------------------------------------------ looking
+    async def get(self, job_id: int) -> Job:
+        """Raises: NotFound (also when deleted)."""
+        return await self._store.job(job_id)
 
-        `key` names image, action and person. In memory: nobody double-clicks across a restart.
-        """
-        now_ms = self._clock.now_ms()
-        self._presses = {name: at for name, at in self._presses.items() if 0 <= now_ms - at < window_ms}
-        if key in self._presses:
-            return False
-        self._presses[key] = now_ms
-        return True
+    async def image(self, image_id: int) -> tuple[Job, StoredImage]:
+        """Return an image with its job. Raises: NotFound (also when deleted)."""
+        return await self._store.job_of_image(image_id)
+
+    async def images(self, job_id: int) -> list[StoredImage]:
+        """Return a job's images in order."""
+        return await self._store.images(job_id)
+
+    async def history(self, user_id: int, guild_id: int, before_id: int | None = None, limit: int = 10) -> list[Job]:
+        """Return a member's jobs in a server, newest first, those before `before_id`."""
+        return await self._store.history(user_id, guild_id, before_id, limit)
+
+    async def active(self, user_id: int, guild_id: int) -> list[Job]:
+        """Return a member's queued and running jobs in a server, in the order they will be served."""
+        return await self._store.active(user_id, guild_id)
+
+    async def position(self, job_id: int) -> int | None:
+        """Return how many jobs will be claimed before this one; None when it does not wait."""
+        return await self._store.position(job_id)
+
+    async def queue_length(self) -> int:
+        """Return how many jobs wait."""
+        return await self._store.queue_length()
+
+    async def input_image(self, sha256: str) -> InputImage:
+        """Raises: NotFound."""
+        return await self._store.input_image(sha256)
+
+    async def bind_message(self, job_id: int, message_id: int) -> None:
+        """Remember the progress message: delivering means editing it."""
+        await self._store.bind_message(job_id, message_id)
 
     def _check_owner(self, job: Job, by: int, admin: bool, verb: str) -> None:
         if job.user_id != by and not admin:

@@ -9,9 +9,9 @@ from typing import Any, Concatenate, ParamSpec
 import discord
 
 from bot.errors import NotYours
-from bot.features.generate.submission import actor_of
 from bot.kit.client import Interaction
 from bot.kit.error_messages import shows_errors
+from bot.kit.interactions import actor_of
 from bot.orders.actor import Actor
 
 P = ParamSpec("P")

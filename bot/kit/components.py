@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import discord
-from discord.ui import ActionRow, Container, LayoutView, MediaGallery
+from discord.ui import ActionRow, Container, LayoutView, MediaGallery, TextDisplay
 
 from bot.kit.button import Button
 
@@ -33,3 +33,8 @@ def view(parts: Sequence[discord.ui.Item[LayoutView]], colour: discord.Colour) -
     layout = LayoutView(timeout=None)
     layout.add_item(Container(*parts, accent_colour=colour))
     return layout
+
+
+def notice(text: str, *buttons: Button) -> LayoutView:
+    """A short answer, with buttons if any."""
+    return view([TextDisplay(text), *([row(*buttons)] if buttons else [])], ACCENT)

@@ -13,9 +13,9 @@ from typing import Any, Concatenate, ParamSpec, Protocol, cast
 import discord
 from discord import app_commands
 
-from bot.delivery import layouts
 from bot.errors import BadInput, Refused, UserError
 from bot.kit.button import Button
+from bot.kit.components import notice
 from bot.kit.custom_ids import Action, ButtonId
 from engine.api.errors import EngineError
 
@@ -96,7 +96,7 @@ def _said(error: BaseException) -> dict[str, Any]:
     """The refusal, with a way to appeal if there is one."""
     text = sentence(error)
     if isinstance(error, Refused) and error.appeal is not None:
-        return {"view": layouts.notice(text, Button(ButtonId(Action.APPEAL, error.appeal), "Appeal", emoji="✋"))}
+        return {"view": notice(text, Button(ButtonId(Action.APPEAL, error.appeal), "Appeal", emoji="✋"))}
     return {"content": text}
 
 

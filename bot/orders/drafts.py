@@ -272,3 +272,23 @@ def fit(ratio: float, info: ModelInfo, most: int, area: int = 0) -> tuple[int, i
 def _clamped(units: int, unit: int) -> int:
     """So many units as pixels, between the smallest and the largest side."""
     return unit * max(-(-MIN_SIDE_PX // unit), min(MAX_SIDE_PX // unit, units))
+
+
+def draft_of(spec: Spec) -> Draft:
+    """Return what a member would ask for to get one spec."""
+    return Draft(
+        prompt=spec.prompt,
+        negative_prompt=spec.negative_prompt,
+        width=spec.width,
+        height=spec.height,
+        num_inference_steps=spec.num_inference_steps,
+        guidance_scale=spec.guidance_scale,
+        scheduler=spec.scheduler,
+        seed=spec.seed,
+        model=spec.model,
+        strength=spec.strength,
+        tiling=spec.tiling,
+        num_images=spec.num_images,
+        best_of=spec.best_of,
+        variations=spec.variations,
+    )

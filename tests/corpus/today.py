@@ -222,7 +222,7 @@ class Place:
     @property
     def editor_address(self) -> str:
         """Where links to the mask editor lead."""
-        return str(self.stage.bot.studio.choosing.address)
+        return str(self.stage.app.region_selection.address)
 
     def actor(self, user_id: int) -> Any:
         return next(member for member in self.stage.members.values() if member.id == user_id)
@@ -276,7 +276,7 @@ class Place:
 
     async def _picture(self, sha256: str) -> Image.Image:
         stored = await self.stage.app.store.input_image(sha256)
-        return opened(await self.stage.bot.studio.files.read(stored.file.path))
+        return opened(await self.stage.app.files.read(stored.file.path))
 
     def state(self) -> Facts:
         """How many rows each table has, and the jobs by state."""
@@ -289,7 +289,7 @@ class Place:
 
     async def balances(self) -> Facts:
         """Everybody's credits."""
-        jobs, quotas = self.stage.bot.studio.jobs, self.stage.bot.studio.quotas
+        jobs, quotas = self.stage.app.jobs, self.stage.app.quotas
         found = {}
         for name, member in self.stage.members.items():
             asker = _asker(member.id, self.channels["easel"].id)

@@ -14,7 +14,7 @@ async def test_the_best_four_are_shown_best_first_and_all_are_paid_for(studio: S
     message = await paint(studio, f"a red boat --best {MANY} --seed {SEED}")
     assert list(buttons(message))[:5] == ["U1", "U2", "U3", "U4", "🔄"]
     assert "best 8" in words(message)
-    balance = await studio.bot.studio.jobs.balance(studio.members["Ann"].id, studio.guild.id)
+    balance = await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id)
     assert balance.free_mc == studio.settings.credits_a_day * 1000 - MANY * 1000
 
 

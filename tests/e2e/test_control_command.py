@@ -41,7 +41,7 @@ async def led(settings: Settings) -> AsyncIterator[Stage]:
 async def recipe_of(studio: Stage, message: Any) -> metadata.Recipe:
     job = await job_of(studio, message)
     image = (await studio.app.store.images(job.id))[0]
-    recipe = metadata.decode(await studio.bot.studio.files.read(image.path))
+    recipe = metadata.decode(await studio.app.files.read(image.path))
     assert recipe is not None
     return recipe
 

@@ -16,7 +16,7 @@ from tests.e2e.screen import buttons, paint, picture, press, words
 
 
 async def credits_of(studio: Stage, who: str = "Ann") -> int:
-    balance = await studio.bot.studio.jobs.balance(studio.members[who].id, studio.guild.id)
+    balance = await studio.app.jobs.balance(studio.members[who].id, studio.guild.id)
     return balance.free_mc + balance.paid_mc
 
 
@@ -148,7 +148,7 @@ async def test_private_pictures_are_seen_by_their_owner_only(studio: Stage) -> N
     assert message.ephemeral
     assert studio.channel.history(viewer=studio.members["Ben"]) == []
     stranger = await studio.members["Ben"].slash(studio.channel, "show", job=1)
-    assert "no such picture" in stranger.response.content
+    assert "no such image" in stranger.response.content
 
 
 async def test_several_jobs_are_priced_and_asked_about_first(studio: Stage) -> None:

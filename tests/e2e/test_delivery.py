@@ -70,7 +70,7 @@ async def test_an_outage_is_waited_out(studio: Stage) -> None:
         await asyncio.sleep(0.01)
     images = await studio.app.store.images(job.id)
     with pytest.raises(TryLater):
-        await studio.bot.delivery.deliver(await studio.app.store.job(job.id), images, "result", "nonce")
+        await studio.app.messages.deliver(await studio.app.store.job(job.id), images, "result", "nonce")
     studio.env.backend.faults.clear()
     await studio.restart()  # the outbox tries at once again; waiting would take its back-off
     await studio.idle()
@@ -85,7 +85,7 @@ async def test_when_everything_is_closed_nothing_is_charged_and_the_history_has_
     await slash(studio)
     await studio.idle()
     studio.env.backend.faults.clear()
-    balance = await studio.bot.studio.jobs.balance(studio.members["Ann"].id, studio.guild.id)
+    balance = await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id)
     assert balance.free_mc == studio.settings.credits_a_day * 1000
     page = (await studio.members["Ann"].slash(studio.channel, "history")).response
     assert "a red boat" in words(page)

@@ -34,7 +34,7 @@ def said(result: Any) -> str:
 
 
 async def credits_of(studio: Stage, who: str = "Ann") -> int:
-    balance = await studio.bot.studio.jobs.balance(studio.members[who].id, studio.guild.id)
+    balance = await studio.app.jobs.balance(studio.members[who].id, studio.guild.id)
     return balance.free_mc + balance.paid_mc
 
 

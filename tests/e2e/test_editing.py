@@ -38,7 +38,7 @@ async def alone(studio: Stage, who: str = "Ann", prompt: str = "a red boat --see
 
 
 async def credits_of(studio: Stage, who: str = "Ann") -> int:
-    balance = await studio.bot.studio.jobs.balance(studio.members[who].id, studio.guild.id)
+    balance = await studio.app.jobs.balance(studio.members[who].id, studio.guild.id)
     return balance.free_mc + balance.paid_mc
 
 
@@ -137,7 +137,7 @@ async def test_an_edited_picture_is_varied_by_its_pixels(studio: Stage) -> None:
     assert (near.spec.task, near.spec.strength, near.spec.prompt) == ("img2img", 0.35, "a red boat")
     image = (await studio.app.store.images(2))[1]
     stored = await studio.app.store.input_image(near.spec.init_image)
-    files = studio.bot.studio.files
+    files = studio.app.files
     first, second = [await files.read(path) for path in (image.path, stored.file.path)]
     assert opened(first).tobytes() == opened(second).tobytes()
 
@@ -213,7 +213,7 @@ async def test_remix_and_reroll_of_an_edit_keep_its_picture_and_parent(studio: S
 async def test_an_edit_outlives_the_picture_it_was_made_from(studio: Stage) -> None:
     shown = await alone(studio)
     panned = await pressed(studio, shown, "⬅️")
-    await studio.bot.studio.jobs.delete(1, studio.members["Ann"].id)
+    await studio.app.jobs.delete(1, studio.members["Ann"].id)
     again = await pressed(studio, panned, "🔄")
     assert "Pan left of a deleted picture" in words(again)
     refused = await press(studio, shown, "Upscale (2x)")
@@ -296,7 +296,7 @@ async def test_a_private_picture_is_edited_in_private_and_by_its_owner_only(stud
     result = await pressed(studio, shown, "Zoom Out 2x")
     assert result.ephemeral
     stranger = await studio.members["Ben"].slash(studio.channel, "outpaint", source="1.1")
-    assert "no such picture" in said(stranger)
+    assert "no such image" in said(stranger)
 
 
 async def test_a_double_click_makes_one_job(studio: Stage) -> None:

@@ -148,7 +148,7 @@ async def test_a_banned_person_is_refused_on_the_page_too(studio: Stage) -> None
     link = link_of(await opened(studio, "Ben"))
     ada, ben, server = studio.members["Ada"], studio.members["Ben"], studio.guild.id
     admin = Actor(user_id=ada.id, guild_id=server, channel_id=studio.channel.id, is_admin=True)
-    await studio.bot.studio.moderation.ban(admin, server, ben.id, "rude", None)
+    await studio.app.moderation.ban(admin, server, ben.id, "rude", None)
     status, said = await post(link, form(marked()))
     assert status == 422
     assert "rude" in said
@@ -166,7 +166,7 @@ async def test_who_left_the_server_is_refused(studio: Stage) -> None:
 async def test_a_blocked_word_is_refused_on_the_page_too(studio: Stage) -> None:
     link = link_of(await opened(studio))
     admin = Actor(user_id=1, guild_id=studio.guild.id, channel_id=studio.channel.id, is_admin=True)
-    await studio.bot.studio.moderation.add_word(admin, studio.guild.id, "gun", "block")
+    await studio.app.moderation.add_word(admin, studio.guild.id, "gun", "block")
     status, said = await post(link, form(marked(), "a gun"))
     assert (status, "gun" in said) == (422, True)
     assert (await post(link, form(marked(), "a flag")))[0] == 200
@@ -177,7 +177,7 @@ async def test_a_link_outlives_a_restart_but_not_its_hour(studio: Stage) -> None
     chooser = await opened(studio)
     path = "/mask/" + link_of(chooser).rpartition("/")[2]
     await studio.restart()
-    address = studio.bot.studio.choosing.address
+    address = studio.app.region_selection.address
     assert (await post(f"{address}{path}", form(marked())))[0] == 200
     await studio.idle()
     await press(studio, chooser, "Cells")
@@ -219,7 +219,7 @@ async def test_the_page_shows_the_picture_small_enough_for_a_phone(studio: Stage
 
 
 async def test_without_an_address_there_is_no_button(studio: Stage) -> None:
-    studio.bot.studio.choosing.address = None
+    studio.app.region_selection.address = None
     chooser = await opened(studio)
     assert not [part for part in parts(chooser.components) if part.get("style") == 5]
 

@@ -109,7 +109,7 @@ async def test_commands_that_are_not_for_them(town: Town, role: str) -> None:
         if role == "stranger":
             assert SECRET not in text, name
     assert await town.studio.app.store.pending() == before
-    assert [each.user_id for each in await town.studio.bot.studio.moderation.bans(town.studio.guild.id)] == [
+    assert [each.user_id for each in await town.studio.app.moderation.bans(town.studio.guild.id)] == [
         town.studio.members["Bob"].id
     ]
 

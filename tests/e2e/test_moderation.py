@@ -32,7 +32,7 @@ async def asks(studio: Stage, prompt: str, who: str = "Ann", **options: Any) -> 
 
 
 async def actions(studio: Stage) -> list[str]:
-    return [entry.action for entry in reversed(await studio.bot.studio.audit.search(AuditQuery(), 100))]
+    return [entry.action for entry in reversed(await studio.app.audit.search(AuditQuery(), 100))]
 
 
 async def with_audit_channel(studio: Stage) -> Any:
@@ -78,17 +78,17 @@ async def test_a_ban_is_one_sentence_everywhere_and_changes_nothing(studio: Stag
 
 
 async def test_a_mute_ends_by_itself_and_survives_a_restart(studio: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = studio.bot.studio.clock.now_ms()
+    now = studio.app.clock.now_ms()
     await admin(studio, "ban", user=studio.members["Ann"], until="2h")
-    (ban,) = await studio.bot.studio.moderation.bans(studio.guild.id)
+    (ban,) = await studio.app.moderation.bans(studio.guild.id)
     assert ban.until_ms is not None
     assert 0 <= ban.until_ms - now - 2 * 3_600_000 < 60_000
     await studio.restart()
     assert f"until <t:{ban.until_ms // 1000}:f>" in await asks(studio, "a boat")
     assert f"<@{ban.user_id}>" in await admin(studio, "ban")
-    monkeypatch.setattr(studio.bot.studio.clock, "now_ms", lambda: ban.until_ms + 1)
-    assert await studio.bot.studio.moderation.bans(studio.guild.id) == []
-    await studio.bot.studio.moderation.check_person(ban.user_id, studio.guild.id)
+    monkeypatch.setattr(studio.app.clock, "now_ms", lambda: ban.until_ms + 1)
+    assert await studio.app.moderation.bans(studio.guild.id) == []
+    await studio.app.moderation.check_person(ban.user_id, studio.guild.id)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ async def choose(studio: Stage, message: Any, custom_id: str, value: str, who: s
 
 
 async def prefer(studio: Stage, who: str = "Ann", **changes: Any) -> Preferences:
-    return await studio.bot.studio.wishes.prefer(studio.members[who].id, studio.guild.id, **changes)
+    return await studio.app.preferences.prefer(studio.members[who].id, studio.guild.id, **changes)
 
 
 async def spec_of(studio: Stage, message: Any) -> Any:
@@ -57,10 +57,10 @@ async def test_the_panel_shows_what_is_set_and_changes_it(studio: Stage) -> None
     await press(studio, message, "Private: off")
     assert chosen(message, "s1:set:1") == "3:2"
     assert "Private: on" in buttons(message)
-    mine = await studio.bot.studio.wishes.preferences(studio.members["Ann"].id)
+    mine = await studio.app.preferences.preferences(studio.members["Ann"].id)
     assert mine == Preferences(model="mini", shape="3:2", subtle=25, private=True)
     await press(studio, message, "Reset")
-    assert await studio.bot.studio.wishes.preferences(studio.members["Ann"].id) == Preferences()
+    assert await studio.app.preferences.preferences(studio.members["Ann"].id) == Preferences()
 
 
 async def test_the_panels_lists_and_buttons_work_after_a_restart(studio: Stage) -> None:
@@ -68,7 +68,7 @@ async def test_the_panels_lists_and_buttons_work_after_a_restart(studio: Stage) 
     await studio.restart()
     await choose(studio, message, "s1:set:3", "65")
     await press(studio, message, "Remix on V: off")
-    mine = await studio.bot.studio.wishes.preferences(studio.members["Ann"].id)
+    mine = await studio.app.preferences.preferences(studio.members["Ann"].id)
     assert (mine.strong, mine.remix) == (65, True)
 
 
@@ -126,9 +126,9 @@ async def test_remix_on_v_opens_the_form_first(studio: Stage) -> None:
 
 async def test_who_wants_no_previews_is_known_after_a_restart(studio: Stage) -> None:
     await prefer(studio, previews=False)
-    assert studio.members["Ann"].id in studio.bot.studio.wishes.quiet
+    assert studio.members["Ann"].id in studio.app.preferences.quiet
     await studio.restart()
-    assert studio.members["Ann"].id in studio.bot.studio.wishes.quiet
+    assert studio.members["Ann"].id in studio.app.preferences.quiet
 
 
 async def test_the_seed_line_of_somebody_with_settings_says_plain(studio: Stage) -> None:
@@ -182,14 +182,14 @@ async def test_members_may_not_change_styles(studio: Stage) -> None:
 async def test_a_servers_defaults_hold_below_ones_own(studio: Stage) -> None:
     store, guild_id = studio.app.store, studio.guild.id
     await store.write(preference_store.save_style, guild_id, Style(name="ink", template="ink {prompt}"), 0)
-    await studio.bot.studio.wishes.set_defaults(guild_id, steps=5, shape="2:3", negative="fog", styles=("ink",))
+    await studio.app.preferences.set_defaults(guild_id, steps=5, shape="2:3", negative="fog", styles=("ink",))
     spec = await spec_of(studio, await paint(studio, "a cat"))
     assert (spec.prompt, spec.num_inference_steps, spec.negative_prompt) == ("ink a cat", 5, "fog")
     assert spec.height > spec.width
     await prefer(studio, shape="3:2")
     spec = await spec_of(studio, await paint(studio, "a cat --style none --steps 6"))
     assert (spec.prompt, spec.num_inference_steps, spec.width > spec.height) == ("a cat", 6, True)
-    await studio.bot.studio.wishes.set_defaults(
+    await studio.app.preferences.set_defaults(
         guild_id, **{name: getattr(ServerDefaults(), name) for name in ("steps", "shape", "negative", "styles")}
     )
     assert (await spec_of(studio, await paint(studio, "a cat", "Ben"))).prompt == "a cat"
@@ -216,7 +216,7 @@ async def test_ones_data_can_be_had_as_a_file(studio: Stage) -> None:
 async def test_more_than_fits_comes_in_parts_and_says_so(studio: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         await paint(studio, "a red boat")
-    privacy_service = studio.bot.studio.privacy
+    privacy_service = studio.app.privacy
     whole = privacy_service.export
     monkeypatch.setattr(privacy_service, "export", lambda user_id, _limit: whole(user_id, 12_000))
     monkeypatch.setattr(settings_commands, "MAX_PARTS", 2)
@@ -288,7 +288,7 @@ async def test_a_server_that_removes_the_bot_is_noted_and_welcomed_back(studio: 
     guild = studio.bot.get_guild(studio.guild.id)
     assert guild is not None
     await studio.bot.on_guild_remove(guild)
-    after = studio.bot.studio.clock.now_ms() + 1
+    after = studio.app.clock.now_ms() + 1
     assert await studio.app.store.read(privacy_store.left_before, after) == [studio.guild.id]
     await studio.bot.on_guild_join(guild)
     assert await studio.app.store.read(privacy_store.left_before, after) == []

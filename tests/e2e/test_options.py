@@ -59,7 +59,7 @@ async def test_a_bad_attachment_gets_a_sentence_and_costs_nothing(studio: Stage,
     said = [*result.followups, *([result.response] if result.response else [])]
     assert len(said[-1].content) > 20
     assert "ref" not in said[-1].content
-    balance = await studio.bot.studio.jobs.balance(studio.members["Ann"].id, studio.guild.id)
+    balance = await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id)
     assert balance.free_mc == studio.settings.credits_a_day * 1000
 
 

@@ -79,7 +79,7 @@ async def test_quotas_are_set_for_everyone_a_role_and_the_server(studio: Stage) 
     shown = await choose(studio, message, "s1:aqu:0", role)
     await studio.members["Ada"].submit_modal(shown, {"credits": "500 a month", "models": "mini", "queue": "2"})
     await fill(studio, message, "Whole server …", cap="1000", gifts="")
-    server = await studio.bot.studio.quotas.server(guild_id)
+    server = await studio.app.quotas.server(guild_id)
     everyone, painters = server.roles[guild_id], server.roles[role.id]
     assert (everyone.allowance_mc, everyone.period, everyone.max_pixels) == (20_000, "day", 512 * 512)
     assert (everyone.max_running, everyone.max_queued, everyone.max_steps, everyone.relax) == (2, 5, 30, False)
@@ -93,7 +93,7 @@ async def test_quotas_are_set_for_everyone_a_role_and_the_server(studio: Stage) 
     assert filled == {"credits": "20 a day", "jobs": "2, 5", "most": "262144, 30", "models": None, "queue": ", off"}
     nothing = dict.fromkeys(filled, "")
     await studio.members["Ada"].submit_modal(opened, nothing)
-    assert guild_id not in (await studio.bot.studio.quotas.server(guild_id)).roles
+    assert guild_id not in (await studio.app.quotas.server(guild_id)).roles
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ async def test_a_quota_that_cannot_be_is_refused(studio: Stage, field: str, valu
     message = await open_panel(studio, "Quotas")
     done = await fill(studio, message, "Everyone …", **{field: value})
     assert says in (done.response or done.followups[-1]).content
-    assert not (await studio.bot.studio.quotas.server(studio.guild.id)).roles
+    assert not (await studio.app.quotas.server(studio.guild.id)).roles
 
 
 async def test_channels_are_chosen_from_lists(studio: Stage) -> None:
@@ -123,10 +123,10 @@ async def test_channels_are_chosen_from_lists(studio: Stage) -> None:
     await choose(studio, message, "s1:ach:2", room)
     await press(studio, message, "Age-restricted only: off", "Ada")
     await fill(studio, message, "Stars …", stars="5")
-    rules = await studio.bot.studio.moderation.rules(studio.guild.id)
+    rules = await studio.app.moderation.rules(studio.guild.id)
     assert (rules.allowed, rules.audit_channel, rules.age_only, rules.stars) == ({room.id}, room.id, True, 5)
     await choose(studio, message, "s1:ach:0", [])
-    assert not (await studio.bot.studio.moderation.rules(studio.guild.id)).allowed
+    assert not (await studio.app.moderation.rules(studio.guild.id)).allowed
 
 
 async def test_words_are_added_tested_and_removed(studio: Stage) -> None:
@@ -135,7 +135,7 @@ async def test_words_are_added_tested_and_removed(studio: Stage) -> None:
     assert "dragon" in words(message)
     await fill(studio, message, "Test a prompt …", prompt="a DRAG0N")
     assert "dragon" in words(message).split("hit:")[1]
-    (word,) = await studio.bot.studio.moderation.words(studio.guild.id)
+    (word,) = await studio.app.moderation.words(studio.guild.id)
     await choose(studio, message, "s1:awo:0", str(word.id))
     assert "No word is blocked" in words(message)
     done = await fill(studio, message, "Add …", word="dragon", rule="explode")
@@ -159,10 +159,10 @@ async def test_defaults_are_set_from_lists_and_a_form(studio: Stage) -> None:
     await choose(studio, message, "s1:ade:1", "3:2")
     await choose(studio, message, "s1:ade:2", ["ink"])
     await fill(studio, message, "Steps, guidance, scheduler, negative …", steps="7", guidance="2.5", negative="fog")
-    now = await studio.bot.studio.wishes.defaults(studio.guild.id)
+    now = await studio.app.preferences.defaults(studio.guild.id)
     assert (now.shape, now.styles, now.steps, now.guidance, now.negative) == ("3:2", ("ink",), 7, 2.5, "fog")
     await choose(studio, message, "s1:ade:2", [])
-    assert (await studio.bot.studio.wishes.defaults(studio.guild.id)).styles == ()
+    assert (await studio.app.preferences.defaults(studio.guild.id)).styles == ()
     done = await fill(studio, message, "Steps, guidance, scheduler, negative …", steps="abc")
     assert "steps cannot be" in (done.response or done.followups[-1]).content
 
@@ -195,7 +195,7 @@ async def test_the_panel_works_after_a_restart(studio: Stage) -> None:
 async def test_somebody_who_lost_the_right_is_refused(studio: Stage, page: str, custom_id: str, value: str) -> None:
     ada = studio.members["Ada"]
     by = Actor(user_id=ada.id, guild_id=studio.guild.id, channel_id=1, is_admin=True)
-    await studio.bot.studio.moderation.add_word(by, studio.guild.id, "dragon", "flag")
+    await studio.app.moderation.add_word(by, studio.guild.id, "dragon", "flag")
     message = await open_panel(studio, page)
     studio.env.backend.guilds[studio.guild.id].members[ada.id].role_ids.clear()
     act = (
@@ -205,7 +205,7 @@ async def test_somebody_who_lost_the_right_is_refused(studio: Stage, page: str, 
     )
     result = await act
     assert "Manage Server" in (result.response or result.followups[-1]).content
-    assert len(await studio.bot.studio.moderation.words(studio.guild.id)) == 1
+    assert len(await studio.app.moderation.words(studio.guild.id)) == 1
 
 
 async def test_members_do_not_see_the_command(studio: Stage) -> None:

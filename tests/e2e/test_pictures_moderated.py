@@ -177,13 +177,13 @@ async def test_private_pictures_have_no_stars_and_a_forged_one_is_refused(studio
     message = await paint(studio, "a red boat", private=True)
     assert not any(press_id.startswith("v1:st:") for press_id in buttons(message).values())
     assert "no stars" in said(await _forged(studio, "Ann", "v1:st:1"))
-    assert "no such picture" in said(await _forged(studio, "Ben", "v1:st:1"))
+    assert "no such image" in said(await _forged(studio, "Ben", "v1:st:1"))
 
 
 async def test_two_at_once_get_one_right_to_post(studio: Stage) -> None:
     await with_gallery(studio, stars=1)
     await paint(studio, "a red boat")
-    stars: Stars = studio.bot.studio.stars
+    stars: Stars = studio.app.stars
     job = await studio.app.store.job(1)
     rights = await asyncio.gather(*(stars.claim(job, 5) for _ in range(5)))
     assert len([right for right in rights if right is not None]) == 1

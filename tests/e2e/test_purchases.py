@@ -35,12 +35,12 @@ async def shop(studio: Stage) -> Stage:
 
 async def paid(studio: Stage, guild_id: int | None = None, who: str = "Ann") -> int:
     where = studio.guild.id if guild_id is None else guild_id
-    return (await studio.bot.studio.jobs.balance(studio.members[who].id, where)).paid_mc
+    return (await studio.app.jobs.balance(studio.members[who].id, where)).paid_mc
 
 
 async def terms(studio: Stage, who: str = "Ann", guild_id: int | None = None) -> Terms:
     where = studio.guild.id if guild_id is None else guild_id
-    return await studio.bot.studio.quotas.terms(Actor(user_id=studio.members[who].id, guild_id=where, channel_id=1))
+    return await studio.app.quotas.terms(Actor(user_id=studio.members[who].id, guild_id=where, channel_id=1))
 
 
 async def test_a_pack_is_credited_once_and_consumed(shop: Stage) -> None:
@@ -60,7 +60,7 @@ async def test_bought_credits_are_spent_in_any_server_after_the_free_ones(shop: 
     assert await paid(shop, guild_id=0) == await paid(shop, guild_id=99) == 50_000
     by = Actor(user_id=shop.members["Ada"].id, guild_id=shop.guild.id, channel_id=1, is_admin=True)
     nothing = Quota(allowance_mc=0, period="day")
-    await shop.bot.studio.quotas.set_quota(by, QuotaChange(user_id=shop.members["Ann"].id, quota=nothing))
+    await shop.app.quotas.set_quota(by, QuotaChange(user_id=shop.members["Ann"].id, quota=nothing))
     await paint(shop)
     assert await paid(shop, guild_id=99) == 46_000
 

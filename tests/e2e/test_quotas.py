@@ -46,11 +46,11 @@ async def show_admin_to(studio: Stage, who: str) -> None:
 async def terms(studio: Stage, who: str = "Ann") -> Terms:
     guild_id = studio.guild.id
     asker = Actor(user_id=studio.members[who].id, guild_id=guild_id, channel_id=1, role_ids=frozenset({guild_id}))
-    return await studio.bot.studio.quotas.terms(asker)
+    return await studio.app.quotas.terms(asker)
 
 
 async def actions(studio: Stage) -> list[str]:
-    return [entry.action for entry in reversed(await studio.bot.studio.audit.search(AuditQuery(), 100))]
+    return [entry.action for entry in reversed(await studio.app.audit.search(AuditQuery(), 100))]
 
 
 async def test_an_admin_sees_sets_and_clears_a_quota_live(studio: Stage) -> None:
@@ -126,7 +126,7 @@ async def test_only_admins_and_operators_set_quotas_and_move_credits(studio: Sta
     calls = (("quota", {}), ("grant", {"user": ben, "amount": 5}), ("take", {"user": ben, "amount": 5}))
     for command, options in calls:
         assert "Manage Server" in await admin(studio, command, "Ann", **options), command
-    assert (await studio.bot.studio.jobs.balance(ben.id, studio.guild.id)).paid_mc == 0
+    assert (await studio.app.jobs.balance(ben.id, studio.guild.id)).paid_mc == 0
     studio.settings.operators = (studio.members["Ann"].id,)
     assert "Granted" in await admin(studio, "grant", "Ann", user=ben, amount=5)
 
@@ -148,7 +148,7 @@ async def test_models_that_are_not_ones_own_are_refused_by_name(studio: Stage) -
     await paint(studio)
     other = Quota(models=frozenset({"other"}))
     by = Actor(user_id=studio.members["Ada"].id, guild_id=studio.guild.id, channel_id=1, is_admin=True)
-    await studio.bot.studio.quotas.set_quota(by, QuotaChange(role_id=studio.guild.id, quota=other))
+    await studio.app.quotas.set_quota(by, QuotaChange(role_id=studio.guild.id, quota=other))
     assert "None of the models you may use here is loaded" in await asks(studio)
     assert f"The model {mini} is not among those you may use here" in await asks(studio, f"a boat --model {mini}")
 
@@ -168,7 +168,7 @@ async def test_without_credits_one_goes_on_relaxed(studio: Stage) -> None:
     relaxed = await paint(studio)
     assert "· relax ·" in words(relaxed)
     assert list(buttons(relaxed))[:4] == ["U1", "U2", "U3", "U4"]
-    balance = await studio.bot.studio.jobs.balance(studio.members["Ann"].id, studio.guild.id, await terms(studio))
+    balance = await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id, await terms(studio))
     assert balance.free_mc == 1000
 
 
@@ -180,7 +180,7 @@ async def test_what_is_dearer_than_a_grid_is_asked_about_first(studio: Stage) ->
     assert await studio.app.store.pending() == 0
     await press(studio, asked, "Paint it")
     assert list(buttons(asked))[:2] == ["U1", "U2"]
-    assert (await studio.bot.studio.jobs.balance(studio.members["Ann"].id, studio.guild.id)).free_mc == 92_000
+    assert (await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id)).free_mc == 92_000
 
 
 async def test_gifts_are_off_until_switched_on_and_capped_a_day(studio: Stage) -> None:
@@ -237,7 +237,7 @@ async def test_a_persons_quota_is_forgotten_with_them(studio: Stage) -> None:
     asked = (await ann.slash(studio.channel, "privacy delete")).response
     await press(studio, asked, next(label for label in buttons(asked) if "elete" in label))
     assert (await terms(studio)).allowance_mc == 100_000
-    balance = await studio.bot.studio.jobs.balance(ann.id, studio.guild.id, await terms(studio))
+    balance = await studio.app.jobs.balance(ann.id, studio.guild.id, await terms(studio))
     assert (balance.free_mc, balance.paid_mc) == (96_000, 0)
 
 
@@ -248,5 +248,5 @@ async def test_a_member_of_another_server_has_another_account(studio: Stage) -> 
     await admin(studio, "grant", user=studio.members["Ann"], amount=50)
     guest = elsewhere.add_member(studio.env.create_user("Guest"))
     assert "100 of 100 credits free" in said(await guest.slash(channel, "credits"))
-    balance = await studio.bot.studio.jobs.balance(studio.members["Ann"].id, elsewhere.id)
+    balance = await studio.app.jobs.balance(studio.members["Ann"].id, elsewhere.id)
     assert balance.paid_mc == 0

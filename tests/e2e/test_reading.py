@@ -123,7 +123,7 @@ async def test_a_link_into_a_channel_one_cannot_read_finds_nothing(studio: Stage
 
 async def test_private_pictures_are_described_to_their_owner_only(studio: Stage) -> None:
     await paint(studio, "a boat --n 1", private=True)
-    assert "no such picture" in said(await describe(studio, "Ben", source="1"))
+    assert "no such image" in said(await describe(studio, "Ben", source="1"))
     mine = await describe(studio, source="1")
     assert mine.response.ephemeral
     number = int(buttons(mine.response)["1"].split(":")[2])

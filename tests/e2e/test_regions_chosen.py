@@ -54,7 +54,7 @@ async def job_of(studio: Stage, message: Any) -> Any:
 
 async def mask_of(studio: Stage, spec: Spec) -> Image.Image:
     row = await studio.app.store.input_image(spec.request.mask.sha256)
-    return Image.open(io.BytesIO(await studio.bot.studio.files.read(row.file.path))).convert("L")
+    return Image.open(io.BytesIO(await studio.app.files.read(row.file.path))).convert("L")
 
 
 async def redrawn(studio: Stage, message: Any) -> tuple[int, int, int, int] | None:
@@ -69,7 +69,7 @@ async def redrawn(studio: Stage, message: Any) -> tuple[int, int, int, int] | No
 
 
 async def credits_of(studio: Stage, who: str = "Ann") -> int:
-    balance = await studio.bot.studio.jobs.balance(studio.members[who].id, studio.guild.id)
+    balance = await studio.app.jobs.balance(studio.members[who].id, studio.guild.id)
     return balance.free_mc + balance.paid_mc
 
 
@@ -293,7 +293,7 @@ async def test_a_stranger_cannot_choose_for_somebody_else(studio: Stage) -> None
     _, chosen = await chooser(studio)
     shown = await press(studio, chosen, "By words")
     await press(studio, chosen, "Cells")
-    choosing, ben = studio.bot.studio.choosing, studio.members["Ben"].id
+    choosing, ben = studio.app.region_selection, studio.members["Ben"].id
     with pytest.raises(NotYours):
         await choosing.press(1, 0, ben)
     assert (await choosing.get(1, studio.members["Ann"].id)).cells == frozenset()

@@ -256,15 +256,6 @@ async def test_a_full_disk_takes_no_jobs_and_says_so(tmp_path: Path, clock: Manu
             await bench.jobs.submit(asked())
 
 
-async def test_a_double_click_counts_once(tmp_path: Path, clock: ManualClock) -> None:
-    async with workbench(tmp_path, clock, start=False) as bench:
-        assert bench.jobs.first_press("5:V2:10")
-        assert not bench.jobs.first_press("5:V2:10")
-        assert bench.jobs.first_press("5:V3:10")
-        clock.advance(2)
-        assert bench.jobs.first_press("5:V2:10")
-
-
 async def test_a_hundred_at_once_are_all_delivered(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
         tries = (bench.jobs.submit(asked(user_id=user, num_images=1)) for user in range(1, 101))

@@ -154,7 +154,7 @@ async def workbench(
         files, ear, post = ImageFiles(chosen.images_dir), ear or Ear(), post or Postman()
         dispatcher = Dispatcher(store, engine, files, ear, chosen, clock)
         outbox = Outbox(store, post, clock)
-        jobs = Jobs(store, files, dispatcher, chosen, clock)
+        jobs = Jobs(store, files, dispatcher, chosen)
         bench = Workbench(store, engine, files, dispatcher, outbox, jobs, ear, post)
         if start:
             await dispatcher.start()

@@ -33,12 +33,12 @@ def install(client: Client, group: app_commands.Group) -> None:
         """Run this server's Easel from one message: quotas, people, channels, words, pauses, defaults."""
         await panel.open(interaction)
 
-    @client.on_choice(Action.PANEL)
+    @client.on_select(Action.PANEL)
     async def turn_to(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
         check_admin(interaction)
         await panel.show(interaction, int(values[0]) if values[0].isdecimal() else 0)
 
-    @client.on_press(Action.PANEL)
+    @client.on_button(Action.PANEL)
     async def show(interaction: Interaction, number: int) -> None:
         check_admin(interaction)
         await panel.show(interaction, number)

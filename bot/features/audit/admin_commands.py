@@ -9,7 +9,6 @@ import discord
 from discord import app_commands
 from discord.app_commands import Range
 
-from bot.delivery import layouts
 from bot.errors import BadInput, NotFound, NotYours
 from bot.features.audit.store import AuditQuery
 from bot.features.moderation import views
@@ -17,6 +16,7 @@ from bot.jobs import lifecycle as job_rows
 from bot.jobs.records import Job
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.orders.actor import Actor
 
@@ -31,25 +31,25 @@ def install(client: Client, group: app_commands.Group) -> None:
     _jobs(group)
     _audit(group)
 
-    @client.on_press(Action.STOP)
+    @client.on_button(Action.STOP)
     async def stop(interaction: Interaction, job_id: int) -> None:
         by = check_admin(interaction)
         await interaction.response.defer(ephemeral=True, thinking=True)
-        await interaction.edit_original_response(view=layouts.notice(await _cancel(interaction, by, job_id)))
+        await interaction.edit_original_response(view=notice(await _cancel(interaction, by, job_id)))
 
-    @client.on_press(Action.APPEAL)
+    @client.on_button(Action.APPEAL)
     async def appeal(interaction: Interaction, appeal_id: int) -> None:
         await interaction.response.defer()
         asked = await interaction.client.studio.moderation.appeal(appeal_id, interaction.user.id)
-        await interaction.client.notices.appeal(asked)
-        view = layouts.notice("Your appeal was sent to the admins of this server. You will get a direct message.")
+        await interaction.client.studio.audit_channel.appeal(asked)
+        view = notice("Your appeal was sent to the admins of this server. You will get a direct message.")
         await interaction.edit_original_response(view=view)
 
-    @client.on_press(Action.APPROVE)
+    @client.on_button(Action.APPROVE)
     async def approve(interaction: Interaction, appeal_id: int) -> None:
         await _decide(interaction, appeal_id, approve=True)
 
-    @client.on_press(Action.DENY)
+    @client.on_button(Action.DENY)
     async def deny(interaction: Interaction, appeal_id: int) -> None:
         await _decide(interaction, appeal_id, approve=False)
 
@@ -58,7 +58,7 @@ async def _decide(interaction: Interaction, appeal_id: int, *, approve: bool) ->
     by = check_admin(interaction)
     decided = await interaction.client.studio.moderation.decide(by, appeal_id, approve=approve)
     await interaction.response.edit_message(view=views.appeal(decided))
-    await interaction.client.notices.decided(decided)
+    await interaction.client.studio.audit_channel.decided(decided)
 
 
 # ------------------------------------------------------------------ jobs
@@ -83,12 +83,12 @@ def _jobs(group: app_commands.Group) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         if cancel:
             text = await _cancel(interaction, by, cancel)
-            await interaction.edit_original_response(view=layouts.notice(text))
+            await interaction.edit_original_response(view=notice(text))
             return
         found = await _active(interaction, None if everywhere else by.guild_id, user)
         if cancel == 0:
             text = await _cancel_all(interaction, by, user, found)
-            await interaction.edit_original_response(view=layouts.notice(text))
+            await interaction.edit_original_response(view=notice(text))
             return
         view = views.jobs(found[:MAX_JOBS], len(found) - MAX_JOBS if len(found) > MAX_JOBS else 0)
         await interaction.edit_original_response(view=view)

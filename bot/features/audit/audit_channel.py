@@ -9,14 +9,13 @@ from typing import Any
 
 import discord
 
-from bot.delivery import layouts
 from bot.errors import MissingPermission
 from bot.features.audit.service import Audit
 from bot.features.audit.store import AuditEntry
 from bot.features.moderation import views
 from bot.features.moderation.service import Moderation, pause_sentence
 from bot.features.moderation.store import Appeal
-from bot.kit.components import NOBODY
+from bot.kit.components import NOBODY, notice
 from bot.prompt.text import block
 
 log = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ class AuditChannel:
         text = "Your appeal was approved: you may use this prompt now." if approved else "Your appeal was denied."
         try:
             user = await self._client.fetch_user(appeal.user_id)
-            view = layouts.notice(f"{text}\n{block(appeal.prompt, 1500)}")
+            view = notice(f"{text}\n{block(appeal.prompt, 1500)}")
             await user.send(view=view, allowed_mentions=NOBODY)
         except discord.HTTPException as error:
             log.info("a decision could not be told: %s", error)
@@ -66,7 +65,7 @@ class AuditChannel:
                 if len(self._told) >= MAX_TOLD:
                     self._told.clear()
                 self._told.add(key)
-                view = layouts.notice(f"📢 {pause_sentence(pause)}")
+                view = notice(f"📢 {pause_sentence(pause)}")
                 with suppress(discord.HTTPException):  # the job is queued: that must not look like a failure
                     await interaction.followup.send(view=view, ephemeral=True)
 

@@ -9,10 +9,11 @@ from discord import app_commands
 
 from bot.errors import BadInput
 from bot.features.compare import service as comparing
-from bot.features.generate import submission
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
+from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.orders.drafts import WORDS
+from bot.orders.service import Order
 from bot.orders.uploads import check_size
 from bot.prompt.parser import Draft, parse
 from engine.tasks.img2img import Img2Img
@@ -50,7 +51,7 @@ def install(client: Client) -> None:
             raise BadInput("For a second parameter give both y and y_values, or neither.")
         xs, ys = comparing.values(x, x_values), comparing.values(y, y_values or "") if y else []
         drafts = comparing.spread(_one(prompt), x, xs, y, ys)
-        secret = await submission.wants_private(interaction, private)
+        secret = await interaction.client.studio.submission.wants_private(interaction, private)
         await _place(interaction, drafts, image, x, y, len(xs), secret)
 
 
@@ -72,15 +73,17 @@ async def _place(
     private: bool,
 ) -> None:
     """Make the drafts whole, all with one seed, and place them as one job."""
-    asked = await submission.with_defaults(interaction, asked, from_picture=image is not None)
-    asker, what = submission.actor_of(interaction), WORDS
+    asked = await interaction.client.studio.submission.with_defaults(interaction, asked, from_picture=image is not None)
+    asker, what = actor_of(interaction), WORDS
     if image is not None:
         check_size(image.size)
-        submission.check_permissions(interaction, private)
-        await submission.acknowledge(interaction, private=private)
-        what = Img2Img(prompt="", init_image=await submission.stored_input(interaction, image))
-    specs = await submission.resolve_all(interaction.client, asker, asked, what)
+        check_permissions(interaction, private)
+        await acknowledge(interaction, private=private)
+        what = Img2Img(
+            prompt="", init_image=await interaction.client.studio.submission.stored_input(interaction, image)
+        )
+    specs = await interaction.client.studio.submission.orders.resolve_all(asker, asked, what)
     if asked[0].seed is None:
         specs = tuple(spec.evolve(seed=specs[0].seed) for spec in specs)
     job = comparing.joined(specs, x, y, columns)
-    await submission.submit_or_confirm(interaction, submission.Order(specs=(job,), private=private))
+    await interaction.client.studio.submission.submit_or_confirm(interaction, Order(specs=(job,), private=private))

@@ -14,6 +14,7 @@ from bot.errors import BadInput
 from bot.features.credits import views
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
 from bot.ledger.records import Quota, QuotaChange
 from bot.ledger.terms import default_quota, overlaid
 from bot.orders import drafts
@@ -161,7 +162,7 @@ async def _answer(interaction: Interaction, asked: Asked) -> None:
         text = await _budget(interaction, by, asked)
     else:
         text = await _all(interaction, by)
-    await interaction.response.send_message(view=layouts.notice(text), ephemeral=True)
+    await interaction.response.send_message(view=notice(text), ephemeral=True)
 
 
 async def _change(interaction: Interaction, by: Actor, asked: Asked) -> str:
@@ -276,4 +277,4 @@ def _check_person(user: discord.User | discord.Member) -> None:
 async def _answer_with_balance(interaction: Interaction, by: Actor, user: discord.User, done: str, verb: str) -> None:
     balance = await interaction.client.studio.credits.balance(user.id, by.guild_id)
     text = f"{done} <@{user.id}> {verb} {layouts.credits_text(balance.paid_mc)} besides the free ones."
-    await interaction.response.send_message(view=layouts.notice(text), ephemeral=True)
+    await interaction.response.send_message(view=notice(text), ephemeral=True)

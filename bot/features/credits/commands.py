@@ -9,9 +9,10 @@ from discord.app_commands import Range
 from bot.delivery import layouts
 from bot.errors import BadInput, UserError
 from bot.features.credits import views as credit_views
-from bot.features.generate import submission
 from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
+from bot.kit.interactions import acknowledge, actor_of
 from bot.orders import drafts
 from bot.prompt.parser import GRID
 from bot.prompt.text import shown
@@ -27,9 +28,9 @@ def install(client: Client) -> None:
     @shows_errors
     async def credits_(interaction: Interaction) -> None:
         """What you have, when it renews, what things cost, and your last entries."""
-        await submission.acknowledge(interaction, private=True)
+        await acknowledge(interaction, private=True)
         studio, guild_id = interaction.client.studio, interaction.guild_id or 0
-        terms = await submission.terms_of(interaction)
+        terms = await interaction.client.studio.submission.terms(interaction)
         balance = await studio.jobs.balance(interaction.user.id, guild_id, terms)
         entries = await studio.store.entries(interaction.user.id, guild_id, ENTRIES)
         mine = await studio.store.active(interaction.user.id, guild_id)
@@ -70,6 +71,6 @@ async def _gift(interaction: Interaction, user: discord.User | discord.Member, a
         raise UserError("Gifts are off in this server. An admin can switch them on with /admin quota gifts_a_day.")
     if user.bot or user.id == interaction.user.id:
         raise BadInput("Choose another person. Bots and yourself cannot be given credits.")
-    await studio.credits.gift(submission.actor_of(interaction), user.id, amount_mc, cap_mc, str(interaction.id))
+    await studio.credits.gift(actor_of(interaction), user.id, amount_mc, cap_mc, str(interaction.id))
     text = f"🎁 <@{interaction.user.id}> gives <@{user.id}> **{layouts.credits_text(amount_mc)}**."
-    await interaction.response.send_message(view=layouts.notice(text))
+    await interaction.response.send_message(view=notice(text))

@@ -32,34 +32,34 @@ MOST_SHOWN = 15
 def install(client: Client, panel: Panel) -> None:
     """The person's id is the number of every button and form here."""
 
-    @client.on_choice(Action.PERSON)
+    @client.on_select(Action.PERSON)
     async def chosen(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
         check_admin(interaction)
         await _show(panel, interaction, int(values[0]))
 
-    @client.on_press(Action.GRANT)
+    @client.on_button(Action.GRANT)
     async def grant(interaction: Interaction, user_id: int) -> None:
         check_admin(interaction)
         amount = line("amount", "Credits; they do not expire", "50", 12, needed=True)
         form = ask("Give credits", Action.GRANT, user_id, amount, line("reason", "Reason, for the audit log"))
         await interaction.response.send_modal(form)
 
-    @client.on_form(Action.GRANT)
+    @client.on_modal(Action.GRANT)
     async def granted(interaction: Interaction, user_id: int) -> None:
         await _show(panel, interaction, user_id, await _grant(interaction, user_id))
 
-    @client.on_press(Action.BAN)
+    @client.on_button(Action.BAN)
     async def ban(interaction: Interaction, user_id: int) -> None:
         check_admin(interaction)
         until = line("until", "Until", "7d", 20, hint="12h, 7d or 2027-01-31; empty: for good")
         reason = line("reason", "Reason; they read it", "", 300)
         await interaction.response.send_modal(ask("Keep somebody out", Action.BAN, user_id, until, reason))
 
-    @client.on_form(Action.BAN)
+    @client.on_modal(Action.BAN)
     async def banned(interaction: Interaction, user_id: int) -> None:
         await _show(panel, interaction, user_id, await _ban(interaction, user_id))
 
-    @client.on_press(Action.UNBAN)
+    @client.on_button(Action.UNBAN)
     async def unban(interaction: Interaction, user_id: int) -> None:
         by = check_admin(interaction)
         await interaction.client.studio.moderation.unban(by, by.guild_id, user_id)

@@ -31,15 +31,15 @@ YES, NO = ("on", "yes", "true"), ("off", "no", "false")
 def install(client: Client, panel: Panel) -> None:
     """The role's id is the number of its button and form."""
 
-    @client.on_choice(Action.QUOTA)
+    @client.on_select(Action.QUOTA)
     async def role(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
         await _open(interaction, int(values[0]))
 
-    @client.on_press(Action.QUOTA)
+    @client.on_button(Action.QUOTA)
     async def pressed(interaction: Interaction, number: int) -> None:
         await _open(interaction, number)
 
-    @client.on_form(Action.QUOTA)
+    @client.on_modal(Action.QUOTA)
     async def answered(interaction: Interaction, number: int) -> None:
         by, studio, said = check_admin(interaction), interaction.client.studio, modals.answers(interaction)
         if number == SERVER:

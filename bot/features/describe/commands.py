@@ -15,12 +15,14 @@ from bot.errors import BadInput, NotFound
 from bot.features.describe import image_metadata, reproduce, saved_drafts
 from bot.features.describe import views as describe_views
 from bot.features.describe.saved_drafts import Offer
-from bot.features.generate import image_lookup, submission
+from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
+from bot.kit.interactions import acknowledge, actor_of, check_permissions, reject_double_click
+from bot.orders.service import Order
 from bot.prompt.parser import Draft
 
 PAUSE_MS = 5_000  # between two descriptions for one person: they are free, and a captioner works for a second or two
@@ -36,12 +38,14 @@ def install(client: Client) -> None:
     for at, action in enumerate(describe_views.OFFERS):
         _install_offer(client, at, action)
 
-    @client.on_press(Action.RERUN)
+    @client.on_button(Action.RERUN)
     async def run_again(interaction: Interaction, number: int) -> None:
         offer = await _offer(interaction, number)
-        submission.reject_double_click(interaction, Action.RERUN, number)
-        specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), offer.drafts[:1])
-        await submission.submit_or_confirm(interaction, submission.Order(specs=specs, private=offer.private))
+        reject_double_click(interaction, Action.RERUN, number)
+        specs = await interaction.client.studio.submission.orders.resolve_all(actor_of(interaction), offer.drafts[:1])
+        await interaction.client.studio.submission.submit_or_confirm(
+            interaction, Order(specs=specs, private=offer.private)
+        )
 
 
 def _install_commands(client: Client) -> None:
@@ -81,12 +85,12 @@ def _install_commands(client: Client) -> None:
 def _install_offer(client: Client, at: int, action: Action) -> None:
     """The button and the form of one offered draft."""
 
-    @client.on_press(action)
+    @client.on_button(action)
     async def pressed(interaction: Interaction, number: int) -> None:
         draft = await _draft(interaction, number, at)
         await interaction.response.send_modal(modals.offer(ButtonId(action, number), draft))
 
-    @client.on_form(action)
+    @client.on_modal(action)
     async def answered(interaction: Interaction, number: int) -> None:
         offer, draft = await _offer(interaction, number), await _draft(interaction, number, at)
         said = modals.answers(interaction)
@@ -104,7 +108,7 @@ def _install_offer(client: Client, at: int, action: Action) -> None:
             kept = replace(kept, variations=None, num_images=None)
         kept = replace(kept, negative_prompt=said.get("negative"))
         private = True if offer.private else None
-        await submission.imagine(interaction, modals.line(said), kept, private=private)
+        await interaction.client.studio.submission.imagine(interaction, modals.line(said), kept, private=private)
 
 
 # ---------------------------------------------------------------- what is there
@@ -112,12 +116,12 @@ async def _describe(interaction: Interaction, found: FoundImage, *, shown_to_all
     """Show up to four prompts; they cost nothing."""
     found.check_single()
     studio = interaction.client.studio
-    if not studio.jobs.first_press(f"describe:{interaction.user.id}", PAUSE_MS):
+    if not interaction.client.clicks.is_first(f"describe:{interaction.user.id}", PAUSE_MS):
         raise BadInput("One description at a time. Try again in a few seconds.")
     secret = _secret(found) or not shown_to_all
-    submission.check_permissions(interaction, secret)
-    await submission.acknowledge(interaction, private=secret)
-    await submission.check_here(interaction)
+    check_permissions(interaction, secret)
+    await acknowledge(interaction, private=secret)
+    await interaction.client.studio.submission.check_here(interaction)
     image = await image_lookup.picture(interaction, found)
     prompts = (await studio.backend.describe(image))[: len(describe_views.OFFERS)]
     if not prompts:
@@ -130,7 +134,7 @@ async def _describe(interaction: Interaction, found: FoundImage, *, shown_to_all
 
 async def _read(interaction: Interaction, found: FoundImage) -> None:
     """Show what the file says, to the one who asks."""
-    await submission.acknowledge(interaction, private=True)
+    await acknowledge(interaction, private=True)
     if len(found.images) > 1:
         found = replace(found, images=found.images[:1])  # they differ in their seeds only
     data = await image_lookup.data(interaction, found)
@@ -139,7 +143,7 @@ async def _read(interaction: Interaction, found: FoundImage) -> None:
         raise NotFound(NOTHING_SAID)
     image = await image_lookup.picture(interaction, found)
     studio = interaction.client.studio
-    again = reproduce.of(said, studio.backend.models(), await submission.terms_of(interaction))
+    again = reproduce.of(said, studio.backend.models(), await interaction.client.studio.submission.terms(interaction))
     await _keep(interaction, found, (again.draft,))
     await _answer(interaction, describe_views.parameters(interaction.id, said, again.changes), image)
 

@@ -9,11 +9,13 @@ import discord
 
 from bot.delivery import image_tools
 from bot.errors import BadInput, NotYours
-from bot.features.generate import edits, submission
+from bot.features.generate import edits
 from bot.jobs.records import Job, JobKind, StoredImage
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
+from bot.kit.interactions import acknowledge, actor_of, check_visible, is_moderator, load_image, reject_double_click
+from bot.orders.service import new_seed
 from bot.prompt.parser import GRID, Draft, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import block
@@ -28,81 +30,85 @@ def install(client: Client) -> None:
 
 
 def _install_variations(client: Client) -> None:
-    @client.on_press(Action.PICK)
+    @client.on_button(Action.PICK)
     async def pick(interaction: Interaction, image_id: int) -> None:
-        job, image = await submission.load_image(interaction, image_id)
-        await submission.acknowledge(interaction, private=job.private)
+        job, image = await load_image(interaction, image_id)
+        await acknowledge(interaction, private=job.private)
         data = await interaction.client.studio.files.read(image.path)
         upload = await asyncio.to_thread(_file, image, data, interaction.filesize_limit)
         view = interaction.client.studio.layouts.single(job, image, upload.filename, copy=True)
         await interaction.edit_original_response(view=view, attachments=[upload])
 
-    @client.on_press(Action.VARY)
+    @client.on_button(Action.VARY)
     async def vary(interaction: Interaction, image_id: int) -> None:
         await _vary(interaction, Action.VARY, image_id)
 
-    @client.on_press(Action.VARY_STRONG)
+    @client.on_button(Action.VARY_STRONG)
     async def vary_strong(interaction: Interaction, image_id: int) -> None:
         await _vary(interaction, Action.VARY_STRONG, image_id)
 
-    @client.on_form(Action.VARY)
+    @client.on_modal(Action.VARY)
     async def varied(interaction: Interaction, image_id: int) -> None:
         await _vary_changed(interaction, Action.VARY, image_id)
 
-    @client.on_form(Action.VARY_STRONG)
+    @client.on_modal(Action.VARY_STRONG)
     async def varied_strong(interaction: Interaction, image_id: int) -> None:
         await _vary_changed(interaction, Action.VARY_STRONG, image_id)
 
 
 def _install_recipes(client: Client) -> None:
-    @client.on_press(Action.REROLL)
+    @client.on_button(Action.REROLL)
     async def reroll(interaction: Interaction, image_id: int) -> None:
-        job, image = await submission.load_image(interaction, image_id)
-        submission.reject_double_click(interaction, Action.REROLL, image_id)
+        job, image = await load_image(interaction, image_id)
+        reject_double_click(interaction, Action.REROLL, image_id)
         spec = job.spec_of(image).evolve(num_images=GRID) if job.spec.compare else job.spec
-        await submission.resubmit(interaction, _rerolled(spec), *_origin(job, image), private=job.private)
+        await interaction.client.studio.submission.resubmit(
+            interaction, _rerolled(spec), *_origin(job, image), private=job.private
+        )
 
-    @client.on_press(Action.REMIX)
+    @client.on_button(Action.REMIX)
     async def remix(interaction: Interaction, image_id: int) -> None:
-        job, image = await submission.load_image(interaction, image_id)
+        job, image = await load_image(interaction, image_id)
         await interaction.response.send_modal(modals.remix(image_id, job.spec_of(image)))
 
-    @client.on_form(Action.REMIX)
+    @client.on_modal(Action.REMIX)
     async def remixed(interaction: Interaction, image_id: int) -> None:
-        job, image = await submission.load_image(interaction, image_id)
+        job, image = await load_image(interaction, image_id)
         spec = await _changed(interaction, job.spec_of(image), GRID if job.spec.compare else job.spec.num_images)
-        await submission.resubmit(interaction, spec, *_origin(job, image), private=job.private)
+        await interaction.client.studio.submission.resubmit(
+            interaction, spec, *_origin(job, image), private=job.private
+        )
 
-    @client.on_press(Action.SEED)
+    @client.on_button(Action.SEED)
     async def seed(interaction: Interaction, image_id: int) -> None:
-        job, _ = await submission.load_image(interaction, image_id)
+        job, _ = await load_image(interaction, image_id)
         await interaction.response.send_message(await _seeds(interaction, job), ephemeral=True)
 
 
 def _install_ends(client: Client) -> None:
-    @client.on_press(Action.DELETE)
+    @client.on_button(Action.DELETE)
     async def delete(interaction: Interaction, image_id: int) -> None:
-        job, _ = await submission.load_image(interaction, image_id)
-        admin = submission.is_admin(interaction)
+        job, _ = await load_image(interaction, image_id)
+        admin = is_moderator(interaction)
         await interaction.response.defer()
         await interaction.client.studio.jobs.delete(job.id, interaction.user.id, admin=admin)
         await _note(interaction, job, "job.delete")
-        await interaction.client.gallery.tidy()
+        await interaction.client.studio.gallery.tidy()
         await interaction.delete_original_response()
         await interaction.followup.send("Deleted, with its files.", ephemeral=True)
 
-    @client.on_press(Action.REMOVE)
+    @client.on_button(Action.REMOVE)
     async def remove(interaction: Interaction, image_id: int) -> None:
-        job, _ = await submission.load_image(interaction, image_id)
-        if interaction.user.id != job.user_id and not submission.is_admin(interaction):
+        job, _ = await load_image(interaction, image_id)
+        if interaction.user.id != job.user_id and not is_moderator(interaction):
             raise NotYours("Only the person who asked for this picture, or an admin, may remove it.")
         await interaction.response.defer()
         await interaction.delete_original_response()
 
-    @client.on_press(Action.CANCEL)
+    @client.on_button(Action.CANCEL)
     async def cancel(interaction: Interaction, job_id: int) -> None:
         job = await _job(interaction, job_id)
-        admin = submission.is_admin(interaction)
+        admin = is_moderator(interaction)
         await interaction.response.defer()
         ended = await interaction.client.studio.jobs.cancel(job_id, interaction.user.id, admin=admin)
         if ended.state != "cancelled":
@@ -112,19 +118,21 @@ def _install_ends(client: Client) -> None:
 
 
 def _install_questions(client: Client) -> None:
-    @client.on_press(Action.AGAIN)
+    @client.on_button(Action.AGAIN)
     async def again(interaction: Interaction, job_id: int) -> None:
         job = await _job(interaction, job_id)
-        submission.reject_double_click(interaction, Action.AGAIN, job_id)
-        await submission.resubmit(interaction, job.spec, job.kind, job.parent_image_id, private=job.private)
+        reject_double_click(interaction, Action.AGAIN, job_id)
+        await interaction.client.studio.submission.resubmit(
+            interaction, job.spec, job.kind, job.parent_image_id, private=job.private
+        )
 
-    @client.on_press(Action.BATCH)
+    @client.on_button(Action.BATCH)
     async def batch(interaction: Interaction, number: int) -> None:
-        await submission.confirm(interaction, number)
+        await interaction.client.studio.submission.confirm(interaction, number)
 
-    @client.on_press(Action.DISMISS)
+    @client.on_button(Action.DISMISS)
     async def dismiss(interaction: Interaction, number: int) -> None:
-        await submission.dismiss(interaction, number)
+        await interaction.client.studio.submission.dismiss(interaction, number)
 
 
 async def _note(interaction: Interaction, job: Job, action: str) -> None:
@@ -137,22 +145,22 @@ async def _note(interaction: Interaction, job: Job, action: str) -> None:
 
 
 async def _vary(interaction: Interaction, action: Action, image_id: int) -> None:
-    job, image = await submission.load_image(interaction, image_id)
+    job, image = await load_image(interaction, image_id)
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
     if wishes.remix and not edits.is_repainted(job):
         await interaction.response.send_modal(modals.remix(image_id, job.spec_of(image), action))
         return
-    submission.reject_double_click(interaction, action, image_id)
+    reject_double_click(interaction, action, image_id)
     await edits.vary_own(interaction, job, image, action)
 
 
 async def _vary_changed(interaction: Interaction, action: Action, image_id: int) -> None:
     """A variation whose words or numbers were changed in the form first."""
-    job, image = await submission.load_image(interaction, image_id)
+    job, image = await load_image(interaction, image_id)
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
     spec = await _changed(interaction, job.spec_of(image), 4)
     near = edits.neighbours(spec, wishes, action)
-    await submission.resubmit(interaction, near, "vary", image.id, private=job.private)
+    await interaction.client.studio.submission.resubmit(interaction, near, "vary", image.id, private=job.private)
 
 
 def _origin(job: Job, image: StoredImage) -> tuple[JobKind, int | None]:
@@ -164,8 +172,8 @@ def _rerolled(spec: Spec) -> Spec:
     """The same question with new noise; a variation stays near its parent and takes another way."""
     if spec.variations:
         *chain, (_, strength) = spec.variations
-        return spec.evolve(variations=(*chain, (submission.new_seed(), strength)))
-    return spec.evolve(seed=submission.new_seed())
+        return spec.evolve(variations=(*chain, (new_seed(), strength)))
+    return spec.evolve(seed=new_seed())
 
 
 async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spec:
@@ -188,7 +196,7 @@ async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spe
     if len(asked) > 1:
         raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
     asked = await interaction.client.studio.wishes.style_only(asked, interaction.guild_id or 0)
-    specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), asked, spec.request)
+    specs = await interaction.client.studio.submission.orders.resolve_all(actor_of(interaction), asked, spec.request)
     return specs[0].evolve(note=spec.note)
 
 
@@ -209,7 +217,7 @@ async def _seeds(interaction: Interaction, job: Job) -> str:
 
 async def _job(interaction: Interaction, job_id: int) -> Job:
     job = await interaction.client.studio.store.job(job_id)
-    submission.check_visible(interaction, job)
+    check_visible(interaction, job)
     return job
 
 

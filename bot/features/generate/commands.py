@@ -8,10 +8,11 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.features.generate import submission
 from bot.features.settings.styles import read_names
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
+from bot.kit.interactions import acknowledge, actor_of, check_permissions
+from bot.orders.service import Order
 from bot.orders.uploads import check_size
 from bot.prompt.parser import Draft, parse
 from engine.diffusion import schedulers
@@ -71,7 +72,7 @@ def install(client: Client) -> None:
             style=read_names(style) if style else None,
         )
         if image is None:
-            await submission.imagine(interaction, prompt, options, private=private)
+            await interaction.client.studio.submission.imagine(interaction, prompt, options, private=private)
         else:
             await _from_picture(interaction, prompt, options, image, private)
 
@@ -105,14 +106,18 @@ async def _from_picture(
     interaction: Interaction, line: str, options: Draft, attachment: discord.Attachment, said: bool | None
 ) -> None:
     """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
-    asked = await submission.with_defaults(interaction, parse(line, options), from_picture=True)
-    private = await submission.wants_private(interaction, said)
-    submission.check_permissions(interaction, private)
+    asked = await interaction.client.studio.submission.with_defaults(
+        interaction, parse(line, options), from_picture=True
+    )
+    private = await interaction.client.studio.submission.wants_private(interaction, said)
+    check_permissions(interaction, private)
     check_size(attachment.size)
-    await submission.acknowledge(interaction, private=private or len(asked) > 1)
-    repaint = Img2Img(prompt="", init_image=await submission.stored_input(interaction, attachment))
-    specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), asked, repaint)
-    await submission.submit_or_confirm(interaction, submission.Order(specs=specs, private=private))
+    await acknowledge(interaction, private=private or len(asked) > 1)
+    repaint = Img2Img(
+        prompt="", init_image=await interaction.client.studio.submission.stored_input(interaction, attachment)
+    )
+    specs = await interaction.client.studio.submission.orders.resolve_all(actor_of(interaction), asked, repaint)
+    await interaction.client.studio.submission.submit_or_confirm(interaction, Order(specs=specs, private=private))
 
 
 def _ratio(text: str | None) -> tuple[float, float] | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bot.delivery.image_buttons import PANS
-from bot.features.generate import edits, submission
+from bot.features.generate import edits
 from bot.features.generate.edits import Source
 from bot.kit import modals
 from bot.kit.client import Client, Handler, Interaction
 from bot.kit.custom_ids import Action
+from bot.kit.interactions import load_image, reject_double_click
 from bot.orders.geometry import Direction
 from bot.prompt.flags import read_ratio
 
@@ -15,29 +16,29 @@ from bot.prompt.flags import read_ratio
 def install(client: Client) -> None:
     """Register every press and form."""
 
-    @client.on_press(Action.UPSCALE)
+    @client.on_button(Action.UPSCALE)
     async def upscale(interaction: Interaction, image_id: int) -> None:
         await edits.upscale(interaction, await _source(interaction, Action.UPSCALE, image_id))
 
-    @client.on_press(Action.UPSCALE_CREATIVE)
+    @client.on_button(Action.UPSCALE_CREATIVE)
     async def upscale_creative(interaction: Interaction, image_id: int) -> None:
         source = await _source(interaction, Action.UPSCALE_CREATIVE, image_id)
         await edits.upscale(interaction, source, mode="creative")
 
-    @client.on_press(Action.ZOOM_LITTLE)
+    @client.on_button(Action.ZOOM_LITTLE)
     async def zoom_little(interaction: Interaction, image_id: int) -> None:
         await edits.zoom(interaction, await _source(interaction, Action.ZOOM_LITTLE, image_id), 1.5)
 
-    @client.on_press(Action.ZOOM)
+    @client.on_button(Action.ZOOM)
     async def zoom(interaction: Interaction, image_id: int) -> None:
         await edits.zoom(interaction, await _source(interaction, Action.ZOOM, image_id), 2.0)
 
-    @client.on_press(Action.ZOOM_CUSTOM)
+    @client.on_button(Action.ZOOM_CUSTOM)
     async def zoom_form(interaction: Interaction, image_id: int) -> None:
-        job, _ = await submission.load_image(interaction, image_id)
+        job, _ = await load_image(interaction, image_id)
         await interaction.response.send_modal(modals.zoom(image_id, job.spec.prompt))
 
-    @client.on_form(Action.ZOOM_CUSTOM)
+    @client.on_modal(Action.ZOOM_CUSTOM)
     async def zoom_custom(interaction: Interaction, image_id: int) -> None:
         said = modals.answers(interaction)
         factor = edits.read_zoom(said.get("zoom", "") or "1")
@@ -47,7 +48,7 @@ def install(client: Client) -> None:
         await edits.zoom(interaction, source, factor, words)
 
     for direction, action in PANS.items():
-        client.on_press(action)(_pan(action, direction))
+        client.on_button(action)(_pan(action, direction))
 
 
 def _pan(action: Action, direction: Direction) -> Handler:
@@ -59,6 +60,6 @@ def _pan(action: Action, direction: Direction) -> Handler:
 
 async def _source(interaction: Interaction, action: Action, image_id: int) -> Source:
     """The picture behind a button, once a double click. Raises: NotFound, BadInput, MissingPermission."""
-    job, image = await submission.load_image(interaction, image_id)
-    submission.reject_double_click(interaction, action, image_id)
+    job, image = await load_image(interaction, image_id)
+    reject_double_click(interaction, action, image_id)
     return await edits.of_image(interaction, job, image)

@@ -10,13 +10,14 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.errors import BadInput, NotFound, UserError
-from bot.features.generate import edits, image_lookup, submission
+from bot.features.generate import edits, image_lookup
 from bot.features.generate.edits import Source
 from bot.features.generate.image_lookup import FoundImage
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import answer, shows_errors
+from bot.kit.interactions import acknowledge, check_permissions, load_image
 from bot.orders.geometry import MAX_ZOOM, Direction
 from bot.orders.uploads import check_size
 from bot.prompt.flags import read_number, read_ratio, read_strength
@@ -193,23 +194,23 @@ def _install_menus(client: Client) -> None:
 
 
 def _install_forms(client: Client) -> None:
-    @client.on_form(Action.MENU_VARY)
+    @client.on_modal(Action.MENU_VARY)
     async def vary(interaction: Interaction, image_id: int) -> None:
-        job, image = await submission.load_image(interaction, image_id)
+        job, image = await load_image(interaction, image_id)
         said = modals.answers(interaction)
         words = None if said.get("prompt") == plain(job.spec.prompt) else said.get("prompt")
         if not await _varied(interaction, FoundImage(job=job, images=(image,)), said.get("strength", ""), words, None):
             await _vary(interaction, await edits.of_image(interaction, job, image))
 
-    @client.on_form(Action.MENU_VARY_FILE)
+    @client.on_modal(Action.MENU_VARY_FILE)
     async def vary_file(interaction: Interaction, number: int) -> None:
         await _vary(interaction, await _kept(interaction, number))
 
-    @client.on_form(Action.MENU_UPSCALE)
+    @client.on_modal(Action.MENU_UPSCALE)
     async def upscale(interaction: Interaction, image_id: int) -> None:
         await _upscale(interaction, await _own(interaction, image_id))
 
-    @client.on_form(Action.MENU_UPSCALE_FILE)
+    @client.on_modal(Action.MENU_UPSCALE_FILE)
     async def upscale_file(interaction: Interaction, number: int) -> None:
         await _upscale(interaction, await _kept(interaction, number))
 
@@ -268,15 +269,15 @@ async def _kept(interaction: Interaction, number: int) -> Source:
     owner, kept = json.loads(note) if note else (0, {})
     if owner != interaction.user.id:
         raise NotFound("That picture is not here (any more). Use the message's menu again.")
-    private = await submission.wants_private(interaction, None)
-    submission.check_permissions(interaction, private)
-    await submission.acknowledge(interaction, private=private)
+    private = await interaction.client.studio.submission.wants_private(interaction, None)
+    check_permissions(interaction, private)
+    await acknowledge(interaction, private=private)
     picture = StoredPicture(sha256=kept["sha256"], size=tuple(kept["size"]))
     return Source(picture=picture, words=kept["words"], without=kept["without"], private=private)
 
 
 async def _own(interaction: Interaction, image_id: int) -> Source:
-    job, image = await submission.load_image(interaction, image_id)
+    job, image = await load_image(interaction, image_id)
     return await edits.of_image(interaction, job, image)
 
 

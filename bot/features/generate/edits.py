@@ -10,14 +10,16 @@ import discord
 
 from bot.errors import BadInput
 from bot.features.describe import image_metadata
-from bot.features.generate import image_lookup, submission
+from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
 from bot.features.settings.store import Preferences
 from bot.jobs.records import Job, JobKind, StoredImage
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
+from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.orders import drafts, geometry
 from bot.orders.geometry import Direction
+from bot.orders.service import Order, new_seed
 from bot.orders.uploads import check_size
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
 from bot.prompt.spec import Spec
@@ -54,10 +56,10 @@ class Source:
 
 async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, private: bool | None = None) -> Source:
     """One of our pictures as a source; acknowledges. Raises: NotFound, MissingPermission."""
-    private = job.private or await submission.wants_private(interaction, private)
-    submission.check_permissions(interaction, private)
-    await submission.acknowledge(interaction, private=private)
-    picture = await submission.stored_input(interaction, image.id)
+    private = job.private or await interaction.client.studio.submission.wants_private(interaction, private)
+    check_permissions(interaction, private)
+    await acknowledge(interaction, private=private)
+    picture = await interaction.client.studio.submission.stored_input(interaction, image.id)
     return Source(picture=picture, spec=job.spec_of(image), parent=image.id, private=private)
 
 
@@ -71,9 +73,9 @@ async def of_found(interaction: Interaction, found: FoundImage, *, private: bool
         assert image is not None
         assert found.job is not None
         return await of_image(interaction, found.job, image, private=private)
-    private = await submission.wants_private(interaction, private)
-    submission.check_permissions(interaction, private)
-    await submission.acknowledge(interaction, private=private)
+    private = await interaction.client.studio.submission.wants_private(interaction, private)
+    check_permissions(interaction, private)
+    await acknowledge(interaction, private=private)
     return replace(await of_upload(interaction, found.attachment), private=private)
 
 
@@ -81,7 +83,7 @@ async def of_upload(interaction: Interaction, file: discord.Attachment) -> Sourc
     """An upload as a source, with the words that its file tells. Raises: BadInput, Refused."""
     check_size(file.size)
     data = await file.read()
-    picture = await submission.stored_file(interaction, data)
+    picture = await interaction.client.studio.submission.stored_file(interaction, data)
     said = await asyncio.to_thread(image_metadata.read, data)
     words, without = (said.prompt, said.negative_prompt) if said else ("", "")
     return Source(
@@ -106,12 +108,14 @@ async def blend(
     private: bool | None,
 ) -> None:
     """Four pictures that are something of each. Raises: UserError."""
-    private = await submission.wants_private(interaction, private)
-    submission.check_permissions(interaction, private)
-    await submission.acknowledge(interaction, private=private)
-    kept = [await submission.stored_input(interaction, file) for file in files]
+    private = await interaction.client.studio.submission.wants_private(interaction, private)
+    check_permissions(interaction, private)
+    await acknowledge(interaction, private=private)
+    kept = [await interaction.client.studio.submission.stored_input(interaction, file) for file in files]
     specs = await _planned(interaction, said, Blend(images=kept, weights=weights))
-    await submission.submit_or_confirm(interaction, submission.Order(specs=specs, kind=Blend.task, private=private))
+    await interaction.client.studio.submission.submit_or_confirm(
+        interaction, Order(specs=specs, kind=Blend.task, private=private)
+    )
 
 
 async def control(interaction: Interaction, source: Source, what: Control, said: Draft = NOTHING) -> None:
@@ -127,8 +131,8 @@ async def control(interaction: Interaction, source: Source, what: Control, said:
             scheduler=said.scheduler,
         )
     specs = await _planned(interaction, draft, what)
-    await submission.submit_or_confirm(
-        interaction, submission.Order(specs=specs, kind=what.task, parent=source.parent, private=source.private)
+    await interaction.client.studio.submission.submit_or_confirm(
+        interaction, Order(specs=specs, kind=what.task, parent=source.parent, private=source.private)
     )
 
 
@@ -161,16 +165,16 @@ def draft_of(client: Client, source: Source, what: type[Txt2Img], said: Draft) -
 
 async def start(interaction: Interaction, source: Source, draft: Draft, what: Txt2Img, kind: JobKind = "") -> None:
     """Place the order; its `kind` is the task's name unless it says otherwise. Raises: UserError."""
-    specs = await submission.resolve_all(interaction.client, submission.actor_of(interaction), [draft], what)
-    order = submission.Order(specs=specs, kind=kind or what.task, parent=source.parent, private=source.private)
-    await submission.submit_or_confirm(interaction, order)
+    specs = await interaction.client.studio.submission.orders.resolve_all(actor_of(interaction), [draft], what)
+    order = Order(specs=specs, kind=kind or what.task, parent=source.parent, private=source.private)
+    await interaction.client.studio.submission.submit_or_confirm(interaction, order)
 
 
 async def _planned(interaction: Interaction, draft: Draft, what: Txt2Img) -> tuple[Spec, ...]:
     """The draft made whole, in the styles it names; settings are for what is painted from words. Raises: BadInput."""
     styled = await interaction.client.studio.wishes.style_only([draft], interaction.guild_id or 0)
-    asker = submission.actor_of(interaction)
-    return await submission.resolve_all(interaction.client, asker, styled, what)
+    asker = actor_of(interaction)
+    return await interaction.client.studio.submission.orders.resolve_all(asker, styled, what)
 
 
 async def vary_own(
@@ -183,13 +187,15 @@ async def vary_own(
         return
     wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
     near = neighbours(job.spec_of(image), wishes, action)
-    await submission.resubmit(interaction, near, "vary", image.id, private=bool(private) or job.private)
+    await interaction.client.studio.submission.resubmit(
+        interaction, near, "vary", image.id, private=bool(private) or job.private
+    )
 
 
 def neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:
     """Four pictures near one, or far from it: so far towards new noise."""
     percent = wishes.strong if action is Action.VARY_STRONG else wishes.subtle
-    return spec.evolve(variations=(*spec.variations, (submission.new_seed(), percent / 100)), num_images=4)
+    return spec.evolve(variations=(*spec.variations, (new_seed(), percent / 100)), num_images=4)
 
 
 async def vary(interaction: Interaction, source: Source, strength: float, said: Draft = NOTHING) -> None:

@@ -10,12 +10,13 @@ from discord import app_commands
 
 from bot.delivery import image_tools, layouts
 from bot.errors import NotFound, Refused
-from bot.features.generate import submission
 from bot.features.moderation.views import pause_line
 from bot.jobs.records import Job, StoredImage
 from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
+from bot.kit.interactions import acknowledge, check_permissions, check_shown, check_visible
 from bot.orders import drafts
 from engine import mini
 
@@ -52,22 +53,22 @@ def install(client: Client) -> None:
     @shows_errors
     async def history(interaction: Interaction) -> None:
         """What you made here, newest first."""
-        await submission.acknowledge(interaction, private=True)
+        await acknowledge(interaction, private=True)
         await _history(interaction, None)
 
     @client.tree.command()
     @shows_errors
     async def queue(interaction: Interaction) -> None:
         """Your jobs on their way, with place, time and Cancel."""
-        await submission.acknowledge(interaction, private=True)
+        await acknowledge(interaction, private=True)
         await _queue(interaction)
 
     @client.tree.command()
     @shows_errors
     async def info(interaction: Interaction) -> None:
         """Your credits, what things cost, and what is running."""
-        await submission.acknowledge(interaction, private=True)
-        await interaction.edit_original_response(view=layouts.notice(await _info(interaction)))
+        await acknowledge(interaction, private=True)
+        await interaction.edit_original_response(view=notice(await _info(interaction)))
 
     @client.tree.command(name="help")
     @shows_errors
@@ -76,14 +77,14 @@ def install(client: Client) -> None:
         keys = [info.key for info in interaction.client.studio.backend.models()]
         lines = [HELP, f"-# Models here: {', '.join(f'`{key}`' for key in keys)}"]
         lines += [f"-# Mini knows these {kind}: {', '.join(words)}" for kind, words in _vocabulary(keys).items()]
-        view = layouts.notice("\n".join(lines))
+        view = notice("\n".join(lines))
         await interaction.response.send_message(view=view, ephemeral=True)
 
-    @client.on_press(Action.SHOW)
+    @client.on_button(Action.SHOW)
     async def shown_again(interaction: Interaction, job_id: int) -> None:
         await _show(interaction, job_id)
 
-    @client.on_press(Action.OLDER)
+    @client.on_button(Action.OLDER)
     async def older(interaction: Interaction, before: int) -> None:
         await interaction.response.defer()
         await _history(interaction, before)
@@ -98,15 +99,15 @@ def _vocabulary(keys: list[str]) -> dict[str, tuple[str, ...]]:
 async def _show(interaction: Interaction, job_id: int) -> None:
     studio = interaction.client.studio
     job = await studio.store.job(job_id)
-    submission.check_visible(interaction, job)
+    check_visible(interaction, job)
     images = await studio.store.images(job_id)
     if not images:
         raise NotFound(f"Job {job_id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
-    submission.check_shown(interaction, images)
-    submission.check_permissions(interaction, job.private)
-    await submission.acknowledge(interaction, private=job.private)
-    await submission.check_here(interaction)
-    view, upload = await interaction.client.delivery.result(job, images)
+    check_shown(interaction, images)
+    check_permissions(interaction, job.private)
+    await acknowledge(interaction, private=job.private)
+    await interaction.client.studio.submission.check_here(interaction)
+    view, upload = await interaction.client.studio.messages.result(job, images)
     file = discord.File(io.BytesIO(upload.data), filename=upload.name)
     await interaction.edit_original_response(view=view, attachments=[file])
 
@@ -116,7 +117,7 @@ async def _history(interaction: Interaction, before: int | None) -> None:
     jobs = await studio.store.history(interaction.user.id, interaction.guild_id or 0, before, PAGE + 1)
     if not jobs:
         text = "Nothing older." if before else "You have not made anything here yet. Try **/imagine** a red boat."
-        await interaction.edit_original_response(view=layouts.notice(text), attachments=[])
+        await interaction.edit_original_response(view=notice(text), attachments=[])
         return
     rows, files = [], []
     for job in jobs[:PAGE]:
@@ -131,7 +132,7 @@ async def _history(interaction: Interaction, before: int | None) -> None:
 async def _thumbnail(interaction: Interaction, job: Job, images: list[StoredImage]) -> discord.File | None:
     """The job's grid, small; None when it has no pictures, their files are gone, or they are not for this channel."""
     try:
-        submission.check_shown(interaction, images)
+        check_shown(interaction, images)
         blobs = [await interaction.client.studio.files.read(image.path) for image in images[:4]]
     except (NotFound, Refused):
         return None
@@ -144,7 +145,7 @@ async def _thumbnail(interaction: Interaction, job: Job, images: list[StoredImag
 
 
 async def _queue(interaction: Interaction) -> None:
-    studio, delivery = interaction.client.studio, interaction.client.delivery
+    studio, delivery = interaction.client.studio, interaction.client.studio.messages
     jobs = await studio.store.active(interaction.user.id, interaction.guild_id or 0)
     rows = []
     for job in jobs[:MAX_JOBS_SHOWN]:
@@ -152,13 +153,13 @@ async def _queue(interaction: Interaction) -> None:
         if job.state == "queued":
             state.position = await studio.store.position(job.id)
         rows.append((job, state))
-    view = studio.layouts.queue(rows) if rows else layouts.notice("Nothing of yours is waiting or being painted.")
+    view = studio.layouts.queue(rows) if rows else notice("Nothing of yours is waiting or being painted.")
     await interaction.edit_original_response(view=view)
 
 
 async def _info(interaction: Interaction) -> str:
     studio = interaction.client.studio
-    guild_id, terms = interaction.guild_id or 0, await submission.terms_of(interaction)
+    guild_id, terms = interaction.guild_id or 0, await interaction.client.studio.submission.terms(interaction)
     balance = await studio.jobs.balance(interaction.user.id, guild_id, terms)
     mine = await studio.store.active(interaction.user.id, guild_id)
     info = studio.backend.models()[0]

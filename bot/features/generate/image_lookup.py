@@ -18,10 +18,10 @@ from PIL import Image
 
 from bot.delivery import image_tools
 from bot.errors import BadInput, NotFound
-from bot.features.generate import submission
 from bot.jobs.records import Job, StoredImage
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action, ButtonId
+from bot.kit.interactions import check_shown, check_visible
 from bot.orders.uploads import check_size, read_upload
 from bot.prompt.text import visible
 
@@ -134,7 +134,7 @@ async def picture(interaction: Interaction, found: FoundImage) -> Image.Image:
     if found.attachment is None:
         return await asyncio.to_thread(image_tools.opened, raw)
     image = await asyncio.to_thread(read_upload, raw)
-    await submission.check_upload(interaction, image)
+    await interaction.client.studio.submission.check_upload(interaction, image)
     return image
 
 
@@ -169,8 +169,8 @@ async def _stored(interaction: Interaction, ids: list[int]) -> FoundImage:
     found = [await interaction.client.studio.store.job_of_image(image_id) for image_id in ids]
     job = found[0][0]
     images = tuple(image for owner, image in found if owner.id == job.id)
-    submission.check_visible(interaction, job)
-    submission.check_shown(interaction, images)
+    check_visible(interaction, job)
+    check_shown(interaction, images)
     return FoundImage(job=job, images=images)
 
 
@@ -178,11 +178,11 @@ async def _of_job(interaction: Interaction, job_id: int, number: int | None) -> 
     """A job's pictures; number 1.. picks one. Raises: NotFound, BadInput."""
     store = interaction.client.studio.store
     job = await store.job(job_id)
-    submission.check_visible(interaction, job)
+    check_visible(interaction, job)
     images = await store.images(job_id)
     if not images or (number is not None and not 0 < number <= len(images)):
         raise NotFound(f"Job {job_id} has {len(images)} pictures. Look at **/history**.")
-    submission.check_shown(interaction, images)
+    check_shown(interaction, images)
     return FoundImage(job=job, images=tuple(images if number is None else images[number - 1 : number]))
 
 

@@ -9,7 +9,6 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.delivery import layouts
 from bot.errors import BadInput, NotYours
 from bot.features.moderation import views
 from bot.features.moderation.confusables import plain
@@ -17,6 +16,7 @@ from bot.features.moderation.store import EVERYWHERE, Rules, WordAction
 from bot.features.moderation.views import WORD_ACTIONS
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
 from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.prompt.text import quoted, shown
@@ -252,7 +252,7 @@ def _pauses(group: app_commands.Group) -> None:
 
 
 async def _say(interaction: Interaction, text: str) -> None:
-    await _show(interaction, layouts.notice(text))
+    await _show(interaction, notice(text))
 
 
 async def _show(interaction: Interaction, view: discord.ui.LayoutView) -> None:

@@ -25,7 +25,7 @@ AGE_ONLY, SPOILER, STARS = 0, 1, 2  # numbers of the buttons
 
 
 def install(client: Client, panel: Panel) -> None:
-    @client.on_choice(Action.CHANNEL)
+    @client.on_select(Action.CHANNEL)
     async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         ids = [int(value) for value in values]
         if number == ALLOWED:
@@ -37,7 +37,7 @@ def install(client: Client, panel: Panel) -> None:
         name = "gallery_channel" if number == GALLERY else "audit_channel"
         await _change(panel, interaction, **{name: ids[0] if ids else None})
 
-    @client.on_press(Action.CHANNEL)
+    @client.on_button(Action.CHANNEL)
     async def pressed(interaction: Interaction, number: int) -> None:
         by = check_admin(interaction)
         rules = await interaction.client.studio.moderation.rules(by.guild_id)
@@ -49,7 +49,7 @@ def install(client: Client, panel: Panel) -> None:
         else:
             await _change(panel, interaction, age_only=not rules.age_only)
 
-    @client.on_form(Action.CHANNEL)
+    @client.on_modal(Action.CHANNEL)
     async def stars(interaction: Interaction, _number: int) -> None:
         said = modals.answers(interaction).get("stars", "").strip()
         if not (said.isascii() and said.isdigit() and 1 <= int(said) <= 1000):

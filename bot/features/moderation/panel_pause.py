@@ -22,7 +22,7 @@ GO_ON = 3
 
 
 def install(client: Client, panel: Panel) -> None:
-    @client.on_press(Action.PAUSE)
+    @client.on_button(Action.PAUSE)
     async def pressed(interaction: Interaction, number: int) -> None:
         by = check_admin(interaction)
         if number >= GO_ON:
@@ -32,7 +32,7 @@ def install(client: Client, panel: Panel) -> None:
         sentence = text("sentence", "What members read", needed=MODES[number] == "notice")
         await interaction.response.send_modal(ask(MODES[number].capitalize(), Action.PAUSE, number, sentence))
 
-    @client.on_form(Action.PAUSE)
+    @client.on_modal(Action.PAUSE)
     async def answered(interaction: Interaction, number: int) -> None:
         by, said = check_admin(interaction), modals.answers(interaction).get("sentence", "")
         if number >= GO_ON:

@@ -26,7 +26,7 @@ MOST_SHOWN = 40
 
 
 def install(client: Client, panel: Panel) -> None:
-    @client.on_press(Action.WORD)
+    @client.on_button(Action.WORD)
     async def pressed(interaction: Interaction, number: int) -> None:
         by, moderation = check_admin(interaction), interaction.client.studio.moderation
         if number == ADD:
@@ -41,12 +41,12 @@ def install(client: Client, panel: Panel) -> None:
             await moderation.set_rules(by, replace(rules, tell_word=not rules.tell_word))
             await panel.show(interaction, TAB, "Changed.")
 
-    @client.on_form(Action.WORD)
+    @client.on_modal(Action.WORD)
     async def answered(interaction: Interaction, number: int) -> None:
         note = await (_add(interaction) if number == ADD else _test(interaction))
         await panel.show(interaction, TAB, note)
 
-    @client.on_choice(Action.WORD)
+    @client.on_select(Action.WORD)
     async def remove(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
         by, moderation = check_admin(interaction), interaction.client.studio.moderation
         listed = {str(word.id): word.word for word in await moderation.words(by.guild_id)}

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bot.delivery import image_tools
 from bot.errors import BadInput
-from bot.features.generate import image_lookup, submission
+from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
 from bot.features.region import inpaint as inpainting
 from bot.features.region import masks as region_masks
@@ -24,6 +24,7 @@ from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
+from bot.kit.interactions import acknowledge, actor_of, check_permissions, check_visible
 from bot.orders.uploads import check_size, read_layers, read_upload
 from bot.prompt.parser import Draft, parse, plain
 
@@ -96,8 +97,8 @@ def _install_commands(client: Client) -> None:
         marked = Marked(mask=mask, painted=painted, region=region, what=what)
         marked.check()
         parse(prompt, Draft(strength=strength))
-        hidden = await submission.wants_private(interaction, private)
-        submission.check_permissions(interaction, hidden)
+        hidden = await interaction.client.studio.submission.wants_private(interaction, private)
+        check_permissions(interaction, hidden)
         found = await image_lookup.from_options(interaction, image, source)
         await _inpaint(interaction, found, marked, prompt, strength, hidden)
 
@@ -111,19 +112,19 @@ def _install_commands(client: Client) -> None:
 
 
 def _install_presses(client: Client) -> None:
-    @client.on_press(Action.REGION)
+    @client.on_button(Action.REGION)
     async def region(interaction: Interaction, image_id: int) -> None:
         job, image = await interaction.client.studio.store.job_of_image(image_id)
-        submission.check_visible(interaction, job)
+        check_visible(interaction, job)
         await _choose(interaction, FoundImage(job=job, images=(image,)))
 
-    @client.on_press(Action.WAYS)
+    @client.on_button(Action.WAYS)
     async def ways(interaction: Interaction, region_id: int) -> None:
         region = await _mine(interaction, region_id)
         await interaction.response.defer()
         await _show_ways(interaction, region)
 
-    @client.on_press(Action.CELLS)
+    @client.on_button(Action.CELLS)
     async def cells(interaction: Interaction, region_id: int) -> None:
         region = await _mine(interaction, region_id)
         await interaction.response.defer()
@@ -132,7 +133,7 @@ def _install_presses(client: Client) -> None:
             await interaction.client.studio.choosing.divide(region_id, other, interaction.user.id)
         await _show_cells(interaction, region_id)
 
-    @client.on_press(Action.CELL)
+    @client.on_button(Action.CELL)
     async def cell(interaction: Interaction, number: int) -> None:
         region_id, cell = region_views.cell_of(number)
         await _mine(interaction, region_id)
@@ -140,30 +141,30 @@ def _install_presses(client: Client) -> None:
         await interaction.client.studio.choosing.press(region_id, cell, interaction.user.id)
         await _show_cells(interaction, region_id)
 
-    @client.on_press(Action.CELLS_DONE)
+    @client.on_button(Action.CELLS_DONE)
     async def cells_done(interaction: Interaction, region_id: int) -> None:
         region = await _mine(interaction, region_id)
         region_masks.from_cells(region.cells, region.side, (15, 15))  # the same sentences, before the form
         await interaction.response.send_modal(region_views.cells_form(region))
 
-    @client.on_press(Action.PAINTED)
+    @client.on_button(Action.PAINTED)
     async def painted(interaction: Interaction, region_id: int) -> None:
         await interaction.response.send_modal(region_views.painted_form(await _mine(interaction, region_id)))
 
-    @client.on_press(Action.WORDS)
+    @client.on_button(Action.WORDS)
     async def words(interaction: Interaction, region_id: int) -> None:
         region = await _mine(interaction, region_id)
         await interaction.response.send_modal(region_views.words_form(region, _can_segment(interaction)))
 
 
 def _install_forms(client: Client) -> None:
-    @client.on_form(Action.CELLS_DONE)
+    @client.on_modal(Action.CELLS_DONE)
     async def cells_done(interaction: Interaction, region_id: int) -> None:
         region = await _begun(interaction, region_id)
         mask = await asyncio.to_thread(region_masks.from_cells, region.cells, region.side, region.size)
         await _place(interaction, region, mask, modals.answers(interaction).get("prompt", ""))
 
-    @client.on_form(Action.PAINTED)
+    @client.on_modal(Action.PAINTED)
     async def painted(interaction: Interaction, region_id: int) -> None:
         files = modals.files(interaction)
         if not files:
@@ -174,7 +175,7 @@ def _install_forms(client: Client) -> None:
         mask = await asyncio.to_thread(_from_painted, await files[0].read(), original)
         await _place(interaction, region, mask, modals.answers(interaction).get("prompt", ""))
 
-    @client.on_form(Action.WORDS)
+    @client.on_modal(Action.WORDS)
     async def words(interaction: Interaction, region_id: int) -> None:
         said = modals.answers(interaction)
         region = await _begun(interaction, region_id)
@@ -190,7 +191,7 @@ async def _inpaint(
     hole = None if marked.any else await _hole(found)
     asks = not marked.any and hole is None
     private = private or (found.job is not None and found.job.private)
-    await submission.acknowledge(interaction, private=private or asks)
+    await acknowledge(interaction, private=private or asks)
     new = await _new(interaction, found, line, private)
     if asks:
         kept = replace(new, prompt=line if strength is None else f"{line} --strength {strength:g}")
@@ -238,9 +239,11 @@ async def _hole(found: FoundImage) -> Image.Image | None:
 async def _choose(interaction: Interaction, found: FoundImage) -> None:
     """Show the ways of choosing a region of a picture, to the person who asked only."""
     _ = found.image  # a whole grid is refused before anything is shown
-    await submission.acknowledge(interaction, private=True)
+    await acknowledge(interaction, private=True)
     prompt = plain(found.job.spec.prompt) if found.job else ""
-    private = (found.job is not None and found.job.private) or await submission.wants_private(interaction, None)
+    private = (found.job is not None and found.job.private) or await interaction.client.studio.submission.wants_private(
+        interaction, None
+    )
     new = await _new(interaction, found, prompt, private)
     await _show_ways(interaction, await interaction.client.studio.choosing.begin(new))
 
@@ -248,7 +251,7 @@ async def _choose(interaction: Interaction, found: FoundImage) -> None:
 async def _new(interaction: Interaction, found: FoundImage, line: str, private: bool) -> NewRegion:
     """The picture, kept, with who wants to change it and where. Raises: NotFound, BadInput."""
     named = found.attachment or (found.image.id if found.image else 0)
-    picture = await submission.stored_input(interaction, named)
+    picture = await interaction.client.studio.submission.stored_input(interaction, named)
     return NewRegion(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id or 0,
@@ -306,8 +309,8 @@ def _webp(image: Image.Image, name: str) -> discord.File:
 async def _begun(interaction: Interaction, region_id: int) -> Region:
     """The region of a form, acknowledged where its result will be shown. Raises: NotFound, NotYours."""
     region = await _mine(interaction, region_id)
-    submission.check_permissions(interaction, region.private)
-    await submission.acknowledge(interaction, private=region.private)
+    check_permissions(interaction, region.private)
+    await acknowledge(interaction, private=region.private)
     return region
 
 
@@ -329,5 +332,5 @@ def _can_segment(interaction: Interaction) -> bool:
 async def _place(
     interaction: Interaction, region: NewRegion, mask: Image.Image, line: str, strength: float | None = None
 ) -> None:
-    order = await inpainting.order(interaction.client, submission.actor_of(interaction), region, mask, line, strength)
-    await submission.submit_or_confirm(interaction, order)
+    order = await inpainting.order(interaction.client, actor_of(interaction), region, mask, line, strength)
+    await interaction.client.studio.submission.submit_or_confirm(interaction, order)

@@ -8,15 +8,16 @@ import discord
 
 from bot.delivery import image_tools, layouts
 from bot.errors import BadInput, MissingPermission, NotFound
-from bot.features.generate import submission
 from bot.features.region import inpaint as inpainting
 from bot.features.region import masks as region_masks
 from bot.features.region.editor_server import EditorPage, PriceChanged
 from bot.features.region.store import EditorPass, Region
 from bot.jobs.records import NewJob
 from bot.kit.client import Client
-from bot.kit.components import NOBODY
+from bot.kit.components import NOBODY, notice
+from bot.kit.interactions import AGE_RESTRICTED
 from bot.orders.actor import Actor
+from bot.orders.service import UNASKED_MC, Order
 from bot.orders.uploads import check_size, read_layers
 
 SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
@@ -63,8 +64,8 @@ class DiscordEditorService:
         if len(order.specs) > 1:
             raise BadInput(ONE_JOB)
         spec = order.specs[0]
-        price = submission.price_mc(self._client, spec)
-        if price > submission.UNASKED_MC and not agreed:
+        price = self._client.studio.submission.orders.price_mc(spec)
+        if price > UNASKED_MC and not agreed:
             raise PriceChanged(f"This costs {layouts.credits_text(price)}. Press Paint once more to agree.")
         await self._client.studio.moderation.check(asker, [spec.prompt], [spec.negative_prompt])
         message = None if region.private else await self._message(region)
@@ -75,9 +76,7 @@ class DiscordEditorService:
                 await message.delete()
             raise
 
-    async def _submit(
-        self, asker: Actor, found: EditorPass, order: submission.Order, message: discord.Message | None
-    ) -> None:
+    async def _submit(self, asker: Actor, found: EditorPass, order: Order, message: discord.Message | None) -> None:
         region, studio = found.region, self._client.studio
         job = await studio.jobs.submit(
             NewJob(
@@ -87,7 +86,7 @@ class DiscordEditorService:
                 user_id=region.user_id,
                 kind=order.kind,
                 spec=order.specs[0],
-                price_mc=submission.price_mc(self._client, order.specs[0]),
+                price_mc=self._client.studio.submission.orders.price_mc(order.specs[0]),
                 application_id=found.application_id,
                 reply_token=found.reply_token or "",
                 parent_image_id=order.parent,
@@ -97,13 +96,13 @@ class DiscordEditorService:
             ),
             await studio.quotas.terms(asker),
         )
-        await self._client.delivery.announce(job, await studio.store.position(job.id) or 0)
+        await self._client.studio.messages.announce(job, await studio.store.position(job.id) or 0)
 
     async def _message(self, region: Region) -> discord.Message:
         """The message that will show the job; there is no interaction to answer."""
         channel = self._client.get_partial_messageable(region.channel_id)
         try:
-            return await channel.send(view=layouts.notice("In the queue …"), allowed_mentions=NOBODY)
+            return await channel.send(view=notice("In the queue …"), allowed_mentions=NOBODY)
         except (discord.Forbidden, discord.NotFound):
             raise MissingPermission(
                 "I cannot post in that channel any more. Ask an admin, or use another one."
@@ -132,6 +131,6 @@ async def actor_of(client: Client, region: Region) -> Actor:
         role_ids=frozenset(role.id for role in member.roles),
         is_admin=channel.permissions_for(member).manage_guild,
         is_operator=operator,
-        nsfw=isinstance(channel, submission.AGE_RESTRICTED) and channel.is_nsfw(),
+        nsfw=isinstance(channel, AGE_RESTRICTED) and channel.is_nsfw(),
         parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
     )

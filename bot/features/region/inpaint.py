@@ -9,12 +9,12 @@ from dataclasses import replace
 from PIL import Image
 
 from bot.errors import NotFound
-from bot.features.generate import submission
 from bot.features.region import masks as region_masks
 from bot.features.region.store import NewRegion
 from bot.kit.client import Client
 from bot.orders import drafts
 from bot.orders.actor import Actor
+from bot.orders.service import Order
 from bot.prompt.parser import Draft, parse
 from engine.tasks.inpaint import Inpaint
 from engine.tasks.pictures import StoredPicture
@@ -22,7 +22,7 @@ from engine.tasks.pictures import StoredPicture
 
 async def order(
     client: Client, asker: Actor, region: NewRegion, mask: Image.Image, line: str, strength: float | None
-) -> submission.Order:
+) -> Order:
     """What is to be queued: the masked part of a stored picture, painted as a prompt line says. Raises: UserError."""
     options = replace(await _kept(client, region), strength=strength)
     asked = await client.studio.wishes.style_only(parse(line, options), region.guild_id)
@@ -40,8 +40,8 @@ async def order(
         feather_px=manner.feather_px,
         padding_px=manner.padding_px,
     )
-    specs = await submission.resolve_all(client, asker, asked, what)
-    return submission.Order(specs=specs, kind=what.task, parent=region.parent_image_id, private=region.private)
+    specs = await client.studio.submission.orders.resolve_all(asker, asked, what)
+    return Order(specs=specs, kind=what.task, parent=region.parent_image_id, private=region.private)
 
 
 async def picture(client: Client, region: NewRegion) -> Image.Image:

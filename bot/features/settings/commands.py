@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import discord
 from discord import app_commands
 
-from bot.delivery import layouts
 from bot.errors import NotYours
 from bot.features.privacy.zip_archive import Archive
 from bot.features.settings import views as settings_views
@@ -18,6 +17,7 @@ from bot.features.settings.views import FIELDS, Setting
 from bot.kit import modals
 from bot.kit.button import Button
 from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
 
@@ -47,12 +47,12 @@ def install(client: Client) -> None:
         mine = await interaction.client.studio.wishes.preferences(interaction.user.id)
         await interaction.response.send_message(view=_panel(interaction, mine), ephemeral=True)
 
-    @client.on_choice(Action.SETTING)
+    @client.on_select(Action.SETTING)
     async def set_by_list(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         setting = settings_views.setting_of(number, settings_views.LISTS)
         await _change(interaction, **{FIELDS[setting]: settings_views.value_of(setting, values[0])})
 
-    @client.on_press(Action.SETTING)
+    @client.on_button(Action.SETTING)
     async def set_by_button(interaction: Interaction, number: int) -> None:
         setting, wishes = settings_views.setting_of(number, settings_views.BUTTONS), interaction.client.studio.wishes
         mine = await wishes.preferences(interaction.user.id)
@@ -63,13 +63,13 @@ def install(client: Client) -> None:
         else:
             await _change(interaction, **{FIELDS[setting]: not getattr(mine, FIELDS[setting])})
 
-    @client.on_form(Action.SETTING)
+    @client.on_modal(Action.SETTING)
     async def suffix_given(interaction: Interaction, number: int) -> None:
         await _change(interaction, suffix=modals.answers(interaction).get("suffix", ""))
 
     client.tree.add_command(_privacy())
 
-    @client.on_press(Action.LEAVE)
+    @client.on_button(Action.LEAVE)
     async def leave(interaction: Interaction, number: int) -> None:
         await _leave(interaction, number)
 
@@ -95,7 +95,7 @@ def _privacy() -> app_commands.Group:
     async def delete(interaction: Interaction) -> None:
         """Delete everything this bot keeps about you; it asks first."""
         yes = Button(ButtonId(Action.LEAVE, interaction.user.id), "Delete everything", style=discord.ButtonStyle.danger)
-        view = layouts.notice(DELETE_TEXT, yes, Button(ButtonId(Action.LEAVE, KEEP), "Keep it"))
+        view = notice(DELETE_TEXT, yes, Button(ButtonId(Action.LEAVE, KEEP), "Keep it"))
         await interaction.response.send_message(view=view, ephemeral=True)
 
     return group
@@ -141,15 +141,15 @@ def _incomplete(number: int, archive: Archive) -> str:
 
 async def _leave(interaction: Interaction, number: int) -> None:
     if number == KEEP:
-        await interaction.response.edit_message(view=layouts.notice("Nothing was deleted."))
+        await interaction.response.edit_message(view=notice("Nothing was deleted."))
         return
     if number != interaction.user.id:
         raise NotYours("Only the person themselves can delete their data: /privacy delete.")
-    await interaction.response.edit_message(view=layouts.notice("Deleting …"))
+    await interaction.response.edit_message(view=notice("Deleting …"))
     studio = interaction.client.studio
-    await interaction.client.gallery.withdraw(interaction.user.id)
+    await interaction.client.studio.gallery.withdraw(interaction.user.id)
     gone = await studio.privacy.forget(interaction.user.id)
     studio.wishes.forget(interaction.user.id)
     studio.quotas.forget()  # it keeps people's quotas in memory
     text = f"Everything about you was deleted (jobs: {gone.jobs}, files: {gone.files}). You are welcome back any time."
-    await interaction.edit_original_response(view=layouts.notice(text))
+    await interaction.edit_original_response(view=notice(text))

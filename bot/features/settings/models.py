@@ -8,6 +8,7 @@ from bot.delivery import layouts
 from bot.features.settings import store as preference_store
 from bot.features.settings.store import ModelNote
 from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
 from engine.api.model_info import ModelInfo
@@ -33,7 +34,7 @@ def install(client: Client) -> None:
         studio = interaction.client.studio
         notes = KNOWN | await studio.store.read(preference_store.model_notes)
         described = [_described(info, notes.get(info.key, ModelNote())) for info in studio.backend.models()]
-        await interaction.response.send_message(view=layouts.notice(_fitting(described)), ephemeral=True)
+        await interaction.response.send_message(view=notice(_fitting(described)), ephemeral=True)
 
 
 def _described(info: ModelInfo, note: ModelNote) -> str:

@@ -26,7 +26,7 @@ MAX_STYLES_SET = 5
 
 
 def install(client: Client, panel: Panel) -> None:
-    @client.on_choice(Action.DEFAULT)
+    @client.on_select(Action.DEFAULT)
     async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         if number == STYLES:
             await _change(panel, interaction, {"styles": tuple(value for value in values if value != AS_IT_IS)})
@@ -34,13 +34,13 @@ def install(client: Client, panel: Panel) -> None:
             value = None if values[0] == AS_IT_IS else values[0]
             await _change(panel, interaction, {"model" if number == MODEL else "shape": value})
 
-    @client.on_press(Action.DEFAULT)
+    @client.on_button(Action.DEFAULT)
     async def edit(interaction: Interaction, _number: int) -> None:
         check_admin(interaction)
         now = await interaction.client.studio.wishes.defaults(interaction.guild_id or 0)
         await interaction.response.send_modal(_form(now))
 
-    @client.on_form(Action.DEFAULT)
+    @client.on_modal(Action.DEFAULT)
     async def edited(interaction: Interaction, _number: int) -> None:
         said = modals.answers(interaction)
         changes = {

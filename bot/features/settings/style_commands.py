@@ -9,13 +9,14 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.delivery import image_tools, layouts
+from bot.delivery import image_tools
 from bot.errors import BadInput, NotFound
 from bot.features.settings import styles
 from bot.features.settings.store import Style
 from bot.features.settings.style_views import PAGE, gallery
 from bot.kit.checks import guarded
 from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
@@ -35,7 +36,7 @@ def install(client: Client) -> None:
     _changing(group)
     client.tree.add_command(group)
 
-    @client.on_press(Action.STYLES)
+    @client.on_button(Action.STYLES)
     async def page(interaction: Interaction, number: int) -> None:
         await interaction.response.defer()
         await _show(interaction, number)
@@ -90,7 +91,7 @@ async def _add(interaction: Interaction, style: Style) -> None:
         f"The style **{style.name}** was {'added' if new else 'changed'}: {shown(style.template, 1000)}\n"
         f"-# Use it with the option `style` of **/imagine**, or `--style {style.name}` in the prompt."
     )
-    await interaction.response.send_message(view=layouts.notice(text), ephemeral=True)
+    await interaction.response.send_message(view=notice(text), ephemeral=True)
 
 
 async def _show(interaction: Interaction, number: int) -> None:

@@ -10,7 +10,6 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.delivery import layouts
 from bot.errors import BadInput, NotYours
 from bot.features.settings import store as preference_store
 from bot.features.settings.default_views import described
@@ -24,6 +23,7 @@ from bot.features.stats.store import Figures
 from bot.features.stats.views import stats_view
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.orders import drafts
 from bot.orders.actor import Actor
@@ -49,7 +49,7 @@ def install(client: Client, group: app_commands.Group) -> None:
         check_operator(interaction)
         await ask_to_announce(interaction, text)
 
-    @client.on_press(Action.ANNOUNCE)
+    @client.on_button(Action.ANNOUNCE)
     async def announced(interaction: Interaction, number: int) -> None:
         check_operator(interaction)
         await announce_button(interaction, number)
@@ -125,7 +125,7 @@ def _defaults(group: app_commands.Group) -> None:
         changes |= {} if negative is None else {"negative": _unless_none(negative) or ""}
         changes |= {} if styles is None else {"styles": read_names(styles)}
         text = await change_defaults(interaction, changes)
-        await interaction.response.send_message(view=layouts.notice(text), ephemeral=True)
+        await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     @defaults.autocomplete("model")
     async def model_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -176,7 +176,7 @@ def _models(group: app_commands.Group) -> None:
         details = {"licence": note.licence, "about": note.about}
         await studio.audit.record(0, by.user_id, "model.describe", f"model:{key}", details)
         text = f"**/models** now says of **{shown(key)}**: {shown(note.licence) or 'no licence'} · {shown(note.about)}"
-        await interaction.response.send_message(view=layouts.notice(text), ephemeral=True)
+        await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     @models.autocomplete("model")
     async def names(interaction: Interaction, typed: str) -> list[Choice[str]]:

@@ -8,11 +8,10 @@ import logging
 
 import discord
 
-from bot.delivery import layouts
 from bot.errors import NotFound, NotYours
 from bot.kit.button import Button
 from bot.kit.client import Interaction
-from bot.kit.components import NOBODY
+from bot.kit.components import NOBODY, notice
 from bot.kit.custom_ids import Action, ButtonId
 
 log = logging.getLogger(__name__)
@@ -29,7 +28,7 @@ async def ask_to_announce(interaction: Interaction, text: str) -> None:
         style=discord.ButtonStyle.danger,
         emoji="📣",
     )
-    view = layouts.notice(f"{text}\n-# As every server will see it.", button)
+    view = notice(f"{text}\n-# As every server will see it.", button)
     await interaction.response.send_message(view=view, ephemeral=True)
 
 
@@ -43,11 +42,11 @@ async def announce_button(interaction: Interaction, number: int) -> None:
     if author != interaction.user.id:
         await studio.store.remember(key, kept)
         raise NotYours("Only the person who wrote the announcement may send it.")
-    await interaction.response.edit_message(view=layouts.notice("Sending …"))
+    await interaction.response.edit_message(view=notice("Sending …"))
     reached = await _send_everywhere(interaction, text)
     total = len(interaction.client.guilds)
     await studio.audit.record(0, interaction.user.id, "announce.send", "", {"text": text, "reached": reached})
-    answer = layouts.notice(f"Sent to {reached} of {total} servers. The others have no channel where I may write.")
+    answer = notice(f"Sent to {reached} of {total} servers. The others have no channel where I may write.")
     try:
         await interaction.edit_original_response(view=answer)
     except discord.HTTPException as error:  # many servers take longer than the 15 minutes of a reply
@@ -70,7 +69,7 @@ async def _send(interaction: Interaction, guild: discord.Guild, text: str) -> bo
     for channel in (audit, guild.public_updates_channel, guild.system_channel):
         if isinstance(channel, discord.TextChannel) and channel.permissions_for(guild.me).send_messages:
             try:
-                await channel.send(view=layouts.notice(text), allowed_mentions=NOBODY)
+                await channel.send(view=notice(text), allowed_mentions=NOBODY)
             except discord.HTTPException as error:
                 log.info("an announcement was refused in server %d: %s", guild.id, error)
                 continue

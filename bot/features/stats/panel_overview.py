@@ -21,7 +21,7 @@ PERIODS = (7, 30, MAX_DAYS)  # days
 
 
 def install(client: Client, panel: Panel) -> None:
-    @client.on_press(Action.FIGURES)
+    @client.on_button(Action.FIGURES)
     async def figures(interaction: Interaction, days: int) -> None:
         check_admin(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)

@@ -69,7 +69,7 @@ async def world(studio: Stage) -> list[Any]:
         tables = ("transfer", "account", "quota", "guild_budget", "audit")
         return [tuple(row) for table in tables for row in db.execute(f"SELECT * FROM {table}")]
 
-    server = await studio.bot.studio.quotas.server(studio.guild.id)
+    server = await studio.app.quotas.server(studio.guild.id)
     return [*await studio.app.store.read(rows), server]
 
 
@@ -92,20 +92,20 @@ async def test_an_act_that_cannot_be_noted_does_not_happen(
 
 async def test_every_act_is_noted_once_and_announced(studio: Stage) -> None:
     heard: list[str] = []
-    studio.bot.studio.audit.listeners.append(lambda entry: heard.append(entry.action))
+    studio.app.audit.listeners.append(lambda entry: heard.append(entry.action))
     for act in ("grant", "take", "budget", "role", "clear"):
         await ACTS[act](studio)
-    noted = [entry.action for entry in reversed(await studio.bot.studio.audit.search(AuditQuery(), 100))]
+    noted = [entry.action for entry in reversed(await studio.app.audit.search(AuditQuery(), 100))]
     assert heard == noted == ["credits.grant", "credits.take", "quota.server", "quota.set", "quota.clear"]
 
 
 async def test_the_same_interaction_counts_and_is_noted_once(studio: Stage) -> None:
-    credits, ann = studio.bot.studio.credits, studio.members["Ann"].id
+    credits, ann = studio.app.credits, studio.members["Ann"].id
     by = Actor(user_id=studio.members["Ada"].id, guild_id=studio.guild.id, channel_id=1, is_admin=True)
     for _ in range(2):
         await credits.grant(by, ann, 5000, "", "9")
         await credits.take(by, ann, 2000, "", "9")
     assert (await credits.balance(ann, studio.guild.id)).paid_mc == 3000
-    assert len(await studio.bot.studio.audit.search(AuditQuery(), 100)) == 2
+    assert len(await studio.app.audit.search(AuditQuery(), 100)) == 2
     reasons = {entry.reason: entry.amount_mc for entry in await credits.entries(ann, studio.guild.id)}
     assert reasons == {"granted by an admin": 5000, "taken by an admin": -2000}

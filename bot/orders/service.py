@@ -1,0 +1,149 @@
+"""From drafts to jobs in the queue: the one path of commands, buttons, web pages and scripts. Knows no Discord."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.errors import NotEnoughCredits
+from bot.jobs.records import Job, JobKind, NewJob
+from bot.jobs.service import Jobs
+from bot.ledger.records import Balance
+from bot.ledger.terms import Terms
+from bot.ledger.transfers import too_dear
+from bot.orders import drafts
+from bot.orders.actor import Actor
+from bot.prompt.parser import GRID, Draft
+from bot.prompt.spec import Spec
+from engine.api.model_info import ModelInfo
+from engine.tasks.txt2img import MAX_SEED, Txt2Img
+
+UNASKED_MC = GRID * drafts.PICTURE_MC * 5 // 4  # a grid; other ratios round to a few pixels more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Jobs that a member is about to ask for."""
+
+    specs: tuple[Spec, ...]
+    kind: JobKind = "imagine"
+    parent: int | None = None
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """Where the jobs of an order are answered: ids are Discord's, `token` is the interaction's.
+
+    Attributes:
+        message_id: the message that becomes the result, where there is one already.
+    """
+
+    interaction_id: int
+    application_id: int
+    token: str
+    message_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What an order costs and what its member has, in millicredits."""
+
+    price_mc: int
+    left_mc: int
+    terms: Terms
+
+
+class Rules(Protocol):
+    """What decides whether something may be painted (`bot.features.moderation`)."""
+
+    async def check(
+        self, actor: Actor, /, texts: Sequence[str], without: Sequence[str] = (), *, final: bool = True
+    ) -> None:
+        """Raises: Banned, Busy, Refused."""
+        ...
+
+
+class Orders:
+    """Resolves, prices, checks and queues."""
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        rules: Rules,
+        models: Callable[[], Sequence[ModelInfo]],
+        terms: Callable[[Actor], Awaitable[Terms]],
+    ) -> None:
+        self._jobs, self._rules, self._models = jobs, rules, models
+        self.terms = terms
+
+    async def resolve_all(
+        self,
+        actor: Actor,
+        asked: Sequence[Draft],
+        what: Txt2Img = drafts.WORDS,
+    ) -> tuple[Spec, ...]:
+        """Make drafts of one task whole, on their member's terms. Raises: BadInput."""
+        models, terms = self._models(), await self.terms(actor)
+        return tuple(drafts.resolve(draft, models, terms, new_seed(), what) for draft in asked)
+
+    async def resolve_again(self, actor: Actor, spec: Spec) -> tuple[Spec, ...]:
+        """Make a stored spec whole as if asked for now: limits and models may have changed. Raises: BadInput."""
+        asked = [drafts.draft_of(cell) for cell in spec.cells]
+        specs = await self.resolve_all(actor, asked, spec.request)
+        if spec.compare is not None:
+            specs = (specs[0].evolve(compare=spec.compare),)
+        return tuple(each.evolve(note=each.note or spec.note) for each in specs)
+
+    def price_mc(self, *specs: Spec) -> int:
+        """Return what specs cost together, in millicredits."""
+        models = self._models()
+        cells = [cell for spec in specs for cell in spec.cells]
+        return sum(drafts.price_mc(cell, drafts.find_model(models, cell.model)) for cell in cells)
+
+    async def quote(self, actor: Actor, order: Order) -> Quote:
+        """Return what an order costs, for asking first."""
+        terms = await self.terms(actor)
+        balance: Balance = await self._jobs.balance(actor.user_id, actor.guild_id, terms)
+        return Quote(price_mc=self.price_mc(*order.specs), left_mc=balance.free_mc + balance.paid_mc, terms=terms)
+
+    async def check_payable(self, actor: Actor, order: Order) -> None:
+        """No question about what cannot be paid anyway. Raises: NotEnoughCredits."""
+        quote = await self.quote(actor, order)
+        if quote.price_mc > quote.left_mc and not quote.terms.relax:
+            raise NotEnoughCredits(too_dear(quote.price_mc, quote.left_mc, quote.terms.period))
+
+    async def check_allowed(self, actor: Actor, order: Order, *, final: bool = True) -> None:
+        """Whether this member may have this here; `final`: jobs follow at once. Raises: Banned, Busy, Refused."""
+        texts, without = [spec.prompt for spec in order.specs], [spec.negative_prompt for spec in order.specs]
+        await self._rules.check(actor, texts, without, final=final)
+
+    async def submit(self, actor: Actor, order: Order, reply: Reply) -> list[Job]:
+        """Reserve the price and queue the jobs of an order that was allowed: all or none. Raises: UserError."""
+        new = [self._new_job(actor, spec, order, reply, part) for part, spec in enumerate(order.specs)]
+        return await self._jobs.submit_all(new, await self.terms(actor))
+
+    def _new_job(self, actor: Actor, spec: Spec, order: Order, reply: Reply, part: int) -> NewJob:
+        return NewJob(
+            interaction_id=reply.interaction_id,
+            part=part,
+            guild_id=actor.guild_id,
+            channel_id=actor.channel_id,
+            user_id=actor.user_id,
+            kind=order.kind,
+            spec=spec,
+            price_mc=self.price_mc(spec),
+            application_id=reply.application_id,
+            reply_token=reply.token,
+            parent_image_id=order.parent,
+            private=order.private,
+            message_id=reply.message_id if len(order.specs) == 1 else None,
+            aged=actor.nsfw,
+        )
+
+
+def new_seed() -> int:
+    """Return a random seed; every number it gives is one."""
+    return secrets.randbits(MAX_SEED.bit_length())
