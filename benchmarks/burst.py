@@ -21,7 +21,7 @@ import discord
 
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
-from engine.api.fake import FakeEngine
+from engine.fake import FakeEngine
 
 
 async def measure(count: int, folder: Path) -> None:

@@ -35,7 +35,7 @@ import discord
 from bot.app import App
 from bot.config import Settings
 from bot.jobs.records import Job, StoredImage
-from engine.api.fake import FakeEngine
+from engine.fake import FakeEngine
 
 GUILD, CHANNEL, APPLICATION = 1_000, 2_000, 3_000
 MIB = 1024 * 1024

@@ -59,7 +59,7 @@ from bot.store.key_values import KeyValues
 from bot.store.store import Store
 from bot.studio import Studio
 from engine import Engine, ImageGate
-from engine.api.types import Backend
+from engine.backend import Backend
 from engine.vision.options import VisionOptions
 
 log = logging.getLogger(__name__)

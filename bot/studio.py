@@ -23,7 +23,7 @@ from bot.jobs.service import Jobs
 from bot.store.clock import Clock
 from bot.store.key_values import KeyValues
 from bot.store.store import Store
-from engine.api.types import Backend
+from engine.backend import Backend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,8 @@ from engine.api.errors import (
     UnknownModel,
     UnknownScheduler,
 )
-from engine.api.model_info import ModelInfo
-from engine.api.safety import ImageGate, Verdict
-from engine.api.types import (
-    Backend,
+from engine.api.events import (
     Cancelled,
-    EngineStatus,
     Event,
     Failed,
     Finished,
@@ -25,11 +21,13 @@ from engine.api.types import (
     Preview,
     Progress,
     Queued,
-    Recipe,
     Started,
     Terminal,
-    Ticket,
 )
+from engine.api.model_info import ModelInfo
+from engine.api.recipe import Recipe
+from engine.api.safety import ImageGate, Verdict
+from engine.backend import Backend, EngineStatus, Ticket
 from engine.runtime.engine import Engine
 from engine.tasks.blend import Blend
 from engine.tasks.control import Control

@@ -28,9 +28,10 @@ from bot.orders.drafts import WORDS, find_model, resolve
 from bot.orders.uploads import check_size, read_upload
 from bot.prompt.parser import Draft, echo, parse
 from bot.prompt.spec import Spec
+from engine.api.events import Event, Failed, ImageReady, Progress, Started
 from engine.api.metadata import encode_png
 from engine.api.model_info import ModelInfo
-from engine.api.types import Backend, Event, Failed, ImageReady, Progress, Started
+from engine.backend import Backend
 from engine.tasks.img2img import Img2Img
 from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Txt2Img

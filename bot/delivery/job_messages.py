@@ -19,7 +19,7 @@ from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, StoredImage
 from bot.kit.client import Client
 from bot.store.clock import Clock
-from engine.api.types import Event, Preview, Progress, Queued, Started, Terminal
+from engine.api.events import Event, Preview, Progress, Queued, Started, Terminal
 
 log = logging.getLogger(__name__)
 DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024  # Discord's limit without boosts

@@ -23,8 +23,8 @@ from bot.prompt.parser import echo
 from bot.prompt.spec import Spec
 from bot.prompt.text import shown
 from engine import mini
-from engine.api import lora_tags
 from engine.api.model_info import ModelInfo
+from engine.tasks import lora_tags
 
 PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
 MINI = "mini"  # the embedded model's key, which says by itself what it does not know

@@ -18,7 +18,7 @@ from bot.app import App, engine_for
 from bot.config import Settings
 from bot.demo.page import LivePage, dress_bot, person, simulated
 from bot.kit.client import Client
-from engine.api.types import Backend
+from engine.backend import Backend
 
 GUILD_ID = 4_194_304_000
 CHANNEL = "easel"

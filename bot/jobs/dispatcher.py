@@ -27,7 +27,8 @@ from bot.store.clock import Clock
 from bot.store.errors import NotRunning
 from bot.store.store import Store
 from engine.api.errors import EngineClosed, QueueFull
-from engine.api.types import Backend, Cancelled, Failed
+from engine.api.events import Cancelled, Failed
+from engine.backend import Backend
 
 log = logging.getLogger(__name__)
 RETRY_DELAYS_S = (0.0, 5.0, 30.0)  # before attempt 1, 2, 3; a fourth start never happens

@@ -7,7 +7,7 @@ import logging
 
 from bot.jobs.protocols import Listener
 from bot.jobs.records import Job
-from engine.api.types import Event
+from engine.api.events import Event
 
 log = logging.getLogger(__name__)
 LAST_CALL_S = 10.0  # what a listener's last call gets before the job's delivery goes ahead without it

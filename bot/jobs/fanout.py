@@ -9,8 +9,7 @@ from dataclasses import replace
 from PIL import Image
 
 from engine.api.errors import EngineError
-from engine.api.types import (
-    Backend,
+from engine.api.events import (
     Cancelled,
     Event,
     Failed,
@@ -21,8 +20,8 @@ from engine.api.types import (
     Queued,
     Started,
     Terminal,
-    Ticket,
 )
+from engine.backend import Backend, Ticket
 from engine.tasks.txt2img import Txt2Img
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bot.jobs.records import DeliveryKind, Job, StoredImage
-from engine.api.types import Event
+from engine.api.events import Event
 
 
 class TryLater(Exception):

@@ -15,8 +15,9 @@ from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, NewImage
 from bot.store.store import Store
 from engine.api.errors import EngineError
+from engine.api.events import Cancelled, Failed, Finished, ImageReady, Started
 from engine.api.metadata import encode_png
-from engine.api.types import Backend, Cancelled, Failed, Finished, ImageReady, Started, Ticket
+from engine.backend import Backend, Ticket
 
 log = logging.getLogger(__name__)
 

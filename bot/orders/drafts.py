@@ -14,11 +14,10 @@ from bot.prompt.flags import MIN_SIDE_PX
 from bot.prompt.parser import GRID, Draft
 from bot.prompt.spec import Spec
 from bot.prompt.text import quoted, visible
-from engine.api import lora_tags
+from engine.api import schedulers
 from engine.api.errors import InvalidRequest, UnknownScheduler
 from engine.api.model_info import ModelInfo
-from engine.diffusion import schedulers
-from engine.tasks import control
+from engine.tasks import control, lora_tags
 from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Room, Txt2Img, Variation
 
 WORDS = Txt2Img(prompt="")  # painted from words alone

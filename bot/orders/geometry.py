@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from bot.errors import BadInput
 from bot.orders.uploads import MAX_PIXELS
-from engine.diffusion.masks import Size
+from engine.imaging.masks import Size
 from engine.tasks.outpaint import Outpaint
 from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import Room

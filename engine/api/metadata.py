@@ -13,8 +13,8 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin
 
-from engine.api.types import Recipe
-from engine.diffusion import schedulers
+from engine.api import schedulers
+from engine.api.recipe import Recipe
 
 EASEL_KEY = "easel"
 A1111_KEY = "parameters"

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from engine.runtime.fibers import Stub
+from engine.device.fibers import Stub
 from engine.tasks.pictures import covering, pixels
 from engine.tasks.txt2img import Txt2Img
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from engine.device.fibers import Call
 from engine.diffusion.prompts import Piece, is_plain, parse
-from engine.runtime.fibers import Call
 
 CACHE_BYTES = 64 << 20
 MAX_REPAIR = 2.0  # a mean near zero says nothing about the scale, and dividing by it would destroy the picture

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from PIL import Image
 
-from engine.models.families import Family
-
 MIN_INTERVAL_S = 0.4  # a chat shows an edit every two seconds; a terminal a few frames a second
 SHARE_ALONE, SHARE_BUSY = 0.08, 0.015  # of the engine's time; who waits wants pictures, not previews of others'
 SIDE_PX = 128
@@ -18,10 +16,14 @@ CALIBRATION = 16  # latent pixels a side
 
 
 class Previewer:
-    """Makes previews for one model; fits its own latents-to-RGB map, so no family needs constants."""
+    """Makes previews for one model; fits its own latents-to-RGB map, so no family needs constants.
 
-    def __init__(self, pipe: Any, family: Family) -> None:
-        self._vae, self._family = pipe.vae, family
+    Args:
+        flow: flow matching, so latents and noise are mixed linearly. packed: latents are (B, tokens, 4 x channels).
+    """
+
+    def __init__(self, pipe: Any, *, flow: bool = False, packed: bool = False) -> None:
+        self._vae, self._flow, self._packed = pipe.vae, flow, packed
         self._alphas = getattr(pipe.scheduler, "alphas_cumprod", None)
         self._prediction = pipe.scheduler.config.get("prediction_type", "epsilon")
         self._tiny = sum(p.numel() for p in pipe.vae.parameters()) <= TINY_VAE
@@ -39,14 +41,14 @@ class Previewer:
         if len(output) == 2:
             output = output[:1] + guidance * (output[1:] - output[:1])
         clean = self._clean(sample[:1].float(), t, output.float())
-        if self._family.packed:
+        if self._packed:
             clean = _unpack(clean, size)
         rgb = self._decode(clean) if self._tiny else self._project(clean)
         return _picture(rgb, size)
 
     def _clean(self, sample: torch.Tensor, t: float, output: torch.Tensor) -> Any:
         """The noiseless latents. The model sees unit-variance input, so one formula serves every scheduler."""
-        if self._family.flow or self._alphas is None:
+        if self._flow or self._alphas is None:
             return sample - (t / 1000) * output
         kept = float(self._alphas[min(len(self._alphas) - 1, max(0, round(t)))])
         alpha, sigma = kept**0.5, (1 - kept) ** 0.5

@@ -8,7 +8,7 @@ from typing import Any
 
 import diffusers
 
-from engine.diffusion import schedulers
+from engine.api import schedulers
 
 
 def build(name: str, own: Any, *, is_default: bool, on_cpu: bool = True) -> Any:

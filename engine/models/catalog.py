@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from engine import mini
+from engine.api import schedulers
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo, Upscaler
-from engine.diffusion import schedulers
 from engine.models import families
 from engine.models.families import Family
 

@@ -19,35 +19,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import CLIPVisionModelWithProjection
 
-from engine.api import lora_tags
 from engine.api.errors import ModelUnloadable
-from engine.api.model_info import ModelInfo
 from engine.models import catalog, model_cache
-from engine.models import ip_adapters as ip_adapter_files
 from engine.models.adapters import Adapter
 from engine.models.controlnets import ControlNet
 from engine.models.ip_adapters import IpAdapter
 from engine.models.model_cache import Model
-from engine.runtime.options import Options
-from engine.tasks.txt2img import Txt2Img
+from engine.tasks import lora_tags
 
 MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
 _FAILURES = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
 
 Wanted = Mapping[Adapter, float]
-
-
-def painter(base: Model, request: Txt2Img, info: ModelInfo, options: Options, now: float) -> Model:
-    """The model with what the request's prompt names, eyes for a blend, a ControlNet. Raises: ModelUnloadable."""
-    if request.reads_pictures(info):
-        scale = ip_adapter_files.scale_of(request.noise_strength or 0.0)
-        base = with_ip_adapter(base, options.ip_adapters[info.key], scale, now)
-    if request.controlnet_used is not None:
-        base = with_controlnet(base, options.controlnets[request.controlnet_used], now)
-    loras, words = lora_tags.used(request, info)
-    known = options.adapters
-    wanted = {known["lora"][name]: weight for name, weight in loras.items()}
-    return of(base, wanted | dict.fromkeys((known["embedding"][name] for name in words), 1.0), now)
 
 
 def of(base: Model, wanted: Wanted, now: float) -> Model:

@@ -15,13 +15,13 @@ import torch
 import transformers
 
 from engine.api.errors import ModelUnloadable
+from engine.device import devices
+from engine.device.fibers import Kind, Stub
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
-from engine.models import devices, families
+from engine.models import families, super_resolution
 from engine.models.catalog import UPSCALER, Source, describe
 from engine.models.families import Family
-from engine.runtime.fibers import Kind, Stub
-from engine.upscale import superres
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Model:
         if self.base is not None:
             return self.base.previewer
         if self._previewer is None:
-            self._previewer = Previewer(self.pipe, self.family)
+            self._previewer = Previewer(self.pipe, flow=self.family.flow, packed=self.family.packed)
         return self._previewer
 
     @property
@@ -199,7 +199,7 @@ class ModelCache:
     def _load(self, key: str) -> Model:
         source, scheduler = self._sources[key]
         try:
-            read = superres.load if key == UPSCALER else load
+            read = super_resolution.load if key == UPSCALER else load
             pipe = read(source, self._dtype).to(self._device)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
             log.warning("cannot load %s", key, exc_info=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from engine.models.devices import free_cache, wait_for
-from engine.runtime.fibers import Call, forward
+from engine.device.devices import free_cache, wait_for
+from engine.device.fibers import Call, forward
 from engine.runtime.policy import PAD_GAIN, BatchCurve
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from engine.device import devices
+from engine.device.fibers import Call, forward
 from engine.diffusion.tiling import circular, in_tiles
-from engine.models import devices
-from engine.runtime.fibers import Call, forward
 from engine.runtime.jobs import ImageRun
 
 

@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from PIL import Image
 
-from engine.api import resolve
 from engine.api import safety as picture_safety
 from engine.api.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
+from engine.api.events import Event, Queued
 from engine.api.model_info import ModelInfo, Upscaler
 from engine.api.safety import Verdict
-from engine.api.types import Ability, EngineStatus, Event, Queued
+from engine.api.tickets import JobTicket
+from engine.backend import Ability, EngineStatus
 from engine.models import adapters, catalog, families
 from engine.models import controlnets as control
 from engine.models import ip_adapters as ip_adapter_files
 from engine.models.adapters import Adapter, Kind
 from engine.models.catalog import Source
-from engine.runtime.jobs import Job, expected_calls, paced_as, weighted_pixels
+from engine.runtime.jobs import Job
 from engine.runtime.options import Options
 from engine.runtime.policy import LANES, StepTimes
-from engine.runtime.tickets import JobTicket
+from engine.tasks import resolve
 from engine.tasks.txt2img import Txt2Img
 from engine.vision import options as vision_options
 from engine.vision.options import VisionOptions
@@ -137,7 +138,7 @@ class Engine:
             self._thread.start()
 
     def _serve(self) -> None:
-        from engine.runtime import before_torch  # noqa: F401
+        from engine.device import before_torch  # noqa: F401
 
         try:
             from engine.runtime.worker import Worker  # loads torch, in the thread
@@ -260,14 +261,6 @@ class Engine:
             queued=max(0, len(self._open) - running),
             running=min(running, len(self._open)),
             facts=facts,
-        )
-
-    def estimate_s(self, request: Txt2Img) -> float | None:
-        info = resolve.find(self._models, request.model)
-        request = resolve.complete(request, info)
-        seconds = self._pace.seconds(paced_as(request, info), weighted_pixels(request, request.canvas(info)))
-        return (
-            None if seconds is None else seconds * expected_calls(request, info) * request.draws * request.parts(info)
         )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.api.events import Event, ImageReady, Progress, Queued
 from engine.api.model_info import ModelInfo
-from engine.api.types import Event, ImageReady, Progress, Queued
+from engine.imaging.tiles import Mosaic
 from engine.runtime.policy import StepTimes
 from engine.tasks.txt2img import Txt2Img
-from engine.upscale.tiles import Mosaic
 
 PROGRESS_INTERVAL_S = 0.05  # every event wakes the event loop; nobody sees more than 20 a second
 ETA_CHANGE = 0.1  # a new ETA is told when it differs by a tenth

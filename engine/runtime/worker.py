@@ -11,23 +11,22 @@ from typing import Any, TypeVar
 import torch
 from greenlet import GreenletExit
 
-from engine.api import resolve
 from engine.api.errors import DeviceLost, EngineClosed, EngineError, OutOfMemory
-from engine.api.types import Cancelled, Failed, Finished, Recipe, Started
+from engine.api.events import Cancelled, Failed, Finished, Started
+from engine.api.recipe import Recipe
+from engine.device import devices
+from engine.device.failures import failure
+from engine.device.fibers import Call
 from engine.diffusion.preview import Throttle
-from engine.models import derived_models, devices  # devices comes before torch
-from engine.models.catalog import UPSCALER
-from engine.models.model_cache import MIB, Model, ModelCache
-from engine.runtime import batching
+from engine.models.model_cache import MIB, ModelCache
+from engine.runtime import batching, judging
 from engine.runtime import image_setup as paintings
 from engine.runtime.batch_sizes import BatchSizes, PinnedSizes
-from engine.runtime.failures import failure
-from engine.runtime.fibers import Call
 from engine.runtime.job_queue import JobQueue
 from engine.runtime.jobs import ImageRun, Job, paced_as
 from engine.runtime.options import Options
 from engine.runtime.policy import StepTimes
-from engine.vision import judging
+from engine.tasks import resolve
 from engine.vision.vision_models import VisionModels
 
 log = logging.getLogger(__name__)
@@ -192,7 +191,7 @@ class Worker:
         job = painting.job
         try:
             self._eyes.ready()
-            model = self._model(job)
+            model = paintings.model_for(job.request, job.info, self._residency, self._options, time.perf_counter())
         except EngineError as error:
             return self._end(job, Failed(error=error))
         self.loaded = self._residency.loaded
@@ -201,14 +200,6 @@ class Worker:
         self._residency.make_room()
         painting.pipe, painting.fiber = paintings.begin(job.request, painting.index, painting.part, model, job.info)
         self._resume(painting)
-
-    def _model(self, job: Job) -> Model:
-        """The model that paints a job, with the adapters it needs. Raises: ModelUnloadable."""
-        now = time.perf_counter()
-        model = self._residency.get(UPSCALER if job.request.uses_upscaler else job.info.key, now)
-        if job.request.uses_upscaler:
-            return model
-        return derived_models.painter(model, job.request, job.info, self._options, now)
 
     def _resume(self, painting: ImageRun, value: Any = None, error: BaseException | None = None) -> None:
         """Run a fiber to its next call. The pipeline's edge: whatever it raises is that one job's failure."""

@@ -8,9 +8,9 @@ from typing import Any
 from PIL import Image
 
 from engine.api.model_info import ModelInfo
-from engine.diffusion import masks
-from engine.diffusion.masks import Box, Frame, Size
-from engine.upscale import tiles as upscale_tiles
+from engine.imaging import masks
+from engine.imaging import tiles as upscale_tiles
+from engine.imaging.masks import Box, Frame, Size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

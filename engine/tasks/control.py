@@ -10,7 +10,7 @@ from PIL import Image
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
-from engine.diffusion import controlnet_preprocess
+from engine.imaging import controlnet_preprocess
 from engine.tasks.pictures import Picture, covering
 from engine.tasks.txt2img import Txt2Img, check
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
-from engine.diffusion import masks
-from engine.diffusion.masks import Box, Frame, Size
+from engine.imaging import masks
+from engine.imaging.masks import Box, Frame, Size
 from engine.tasks import canvas
 from engine.tasks.canvas import Region, coarse_note
 from engine.tasks.pictures import Picture, StoredPicture, check_strength, pixels

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
-from engine.diffusion import masks
-from engine.diffusion.masks import Size
+from engine.imaging import masks
+from engine.imaging.masks import Size
 from engine.tasks import canvas
 from engine.tasks.canvas import Region, coarse_note
 from engine.tasks.pictures import MAX_EDIT_SIDE_PX, Picture, check_strength, pixels, too_large

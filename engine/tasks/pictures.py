@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps
 
 from engine.api.errors import InvalidRequest
-from engine.diffusion.masks import Box, Size
+from engine.imaging.masks import Box, Size
 
 MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
 

@@ -14,10 +14,10 @@ from PIL import Image
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
-from engine.diffusion.masks import Size
+from engine.imaging.masks import Size
+from engine.imaging.tiles import Mosaic
 from engine.tasks.canvas import Enlargement, Place, Region
 from engine.tasks.pictures import MAX_EDIT_SIDE_PX, Picture, StoredPicture
-from engine.upscale.tiles import Mosaic
 
 MAX_SEED = 2**32 - 1  # Midjourney's and A1111's range, so seeds travel between tools
 MAX_IMAGES = 16
@@ -64,7 +64,7 @@ class Txt2Img:
         width, height: pixels, multiples of 8 (the model's latent grid); None = the model's native size.
         num_inference_steps: 1..150.
         guidance_scale: classifier-free guidance, 0..30; 1 switches it off.
-        scheduler: a name or alias of `engine.diffusion.schedulers`.
+        scheduler: a name or alias of `engine.api.schedulers`.
         seed: 0..2^32-1; None = drawn once at submit and told in the recipe.
         model: a key of the engine's model table; None = the first.
         tiling: the picture's edges fit each other (circular convolutions).

@@ -9,13 +9,13 @@ from PIL import Image
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
-from engine.diffusion import masks
-from engine.diffusion.masks import Box, Frame, Size
+from engine.imaging import masks
+from engine.imaging import tiles as upscale_tiles
+from engine.imaging.masks import Box, Frame, Size
+from engine.imaging.tiles import Mosaic
 from engine.tasks.canvas import Enlargement, Place, Region
 from engine.tasks.pictures import MAX_EDIT_SIDE_PX, Picture, check_strength, pixels, too_large
 from engine.tasks.txt2img import Room, Txt2Img, check
-from engine.upscale import tiles as upscale_tiles
-from engine.upscale.tiles import Mosaic
 
 Mode = Literal["faithful", "creative"]
 LANCZOS, BEST = "lanczos", "best"

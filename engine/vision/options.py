@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.safety import ImageGate
-from engine.api.types import Ability
+from engine.backend import Ability
 from engine.models import catalog
 from engine.models.catalog import Source
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from engine.api import safety as picture_safety
 from engine.api.errors import NO_CAPTIONER, NO_RANKER, NO_SEGMENTER, InvalidRequest
-from engine.api.lora_tags import without
 from engine.api.safety import Verdict
 from engine.diffusion.prompts import plain_text
 from engine.models.catalog import Source
+from engine.tasks.lora_tags import without
 from engine.vision import captioner, ranker, safety_checker, segmenter
 from engine.vision.captioner import Vocabulary
 from engine.vision.loading import Reader, loaded
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class VisionModels:
-    """The models of `Sight`. Their memory is not part of the painting models' budget."""
+    """The models of `VisionOptions`. Their memory is not part of the painting models' budget."""
 
     def __init__(self, sight: VisionOptions, sources: Mapping[str, Source], device: torch.device) -> None:
         self._sight, self._device = sight, device

@@ -34,9 +34,10 @@ from bot.prompt.spec import Spec
 from bot.store.clock import SystemClock
 from bot.store.migrations import migrate, shipped
 from engine import Engine
-from engine.api import metadata, resolve
-from engine.api.fake import MINI, FakeEngine
+from engine.api import metadata
+from engine.fake import MINI, FakeEngine
 from engine.mini import MODEL_DIR
+from engine.tasks import resolve
 
 Pictures = Mapping[str, Image.Image]  # by the sha256 of the stored file
 Facts = dict[str, Any]  # plain JSON

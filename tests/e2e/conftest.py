@@ -11,7 +11,7 @@ import pytest
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from bot.features.audit import audit_channel
-from engine.api.fake import FakeEngine
+from engine.fake import FakeEngine
 
 
 @pytest.fixture(autouse=True)

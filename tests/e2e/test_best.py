@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.demo.simulation import Stage
-from engine.api import fake
+from engine import fake
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 SEED, MANY = 100, 8

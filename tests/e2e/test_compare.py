@@ -10,8 +10,8 @@ from PIL import Image
 
 from bot.demo.simulation import Stage
 from bot.features.compare import service as comparing
-from engine.api.fake import MINI, FakeEngine
 from engine.api.model_info import ModelInfo
+from engine.fake import MINI, FakeEngine
 from tests.e2e.screen import buttons, picture, press, words
 
 BIG = ModelInfo(

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from engine.api import metadata
-from engine.api.fake import MINI, FakeEngine
+from engine.fake import MINI, FakeEngine
 from tests.e2e.screen import buttons, paint, picture, press, words
 from tests.e2e.test_edit_commands import asked, credits_of, job_of, png, said
 

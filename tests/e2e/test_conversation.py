@@ -11,7 +11,7 @@ from PIL import Image
 
 from bot.demo.simulation import Stage
 from engine.api import metadata
-from engine.api.fake import paint as painted
+from engine.fake import paint as painted
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 

@@ -14,8 +14,8 @@ from bot.demo.simulation import Stage, stage
 from bot.jobs.records import Job
 from engine import Outpaint
 from engine.api import metadata
-from engine.api.fake import MINI, FakeEngine
-from engine.api.resolve import picture_sha256
+from engine.fake import MINI, FakeEngine
+from engine.tasks.resolve import picture_sha256
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 EDITS = {

@@ -10,7 +10,7 @@ import pytest
 
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
-from engine.api.fake import MINI, FakeEngine
+from engine.fake import MINI, FakeEngine
 from tests.e2e.screen import paint, words
 
 INFO = replace(MINI, loras=("waves", "ink"), embeddings=("dawn",))

@@ -13,7 +13,7 @@ from bot.delivery import layouts
 from bot.demo.simulation import Stage, stage
 from bot.kit.button import Button
 from bot.kit.custom_ids import Action, ButtonId
-from engine.api.fake import FakeEngine
+from engine.fake import FakeEngine
 from tests.e2e.screen import paint, press
 from tests.e2e.test_moderation import said
 from tests.e2e.test_options import file

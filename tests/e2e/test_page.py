@@ -11,7 +11,7 @@ from bot.config import Settings
 from bot.demo import simulation
 from bot.demo.page import LivePage, dress_bot
 from bot.demo.simulation import stage
-from engine.api.fake import FakeEngine
+from engine.fake import FakeEngine
 from tests.e2e.screen import buttons, paint, press
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from bot.demo.simulation import Stage
 from bot.features.gallery.service import Stars
-from engine.api.fake import FLAG_COLOUR
+from engine.fake import FLAG_COLOUR
 from tests.e2e.screen import buttons, paint, parts, press, words
 from tests.e2e.test_conversation import credits_of
 from tests.e2e.test_moderation import actions, admin, posts, read, said

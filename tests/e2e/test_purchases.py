@@ -14,7 +14,7 @@ from bot.demo.simulation import Stage, stage
 from bot.ledger.records import Quota, QuotaChange
 from bot.ledger.terms import Terms
 from bot.orders.actor import Actor
-from engine.api.fake import FakeEngine
+from engine.fake import FakeEngine
 from tests.e2e.screen import paint
 
 PACK, PATRON = 700_001, 700_002

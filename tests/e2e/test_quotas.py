@@ -12,7 +12,7 @@ from bot.features.audit.store import AuditQuery
 from bot.ledger.records import Quota, QuotaChange
 from bot.ledger.terms import Terms
 from bot.orders.actor import Actor
-from engine.api.fake import FakeEngine
+from engine.fake import FakeEngine
 from tests.e2e.screen import buttons, paint, press, words
 
 

@@ -16,10 +16,10 @@ from bot.errors import NotFound
 from bot.features.describe import saved_drafts
 from bot.store import key_values
 from engine import Txt2Img
-from engine.api.fake import FLAG_COLOUR, MINI, FakeEngine, recipe_of
-from engine.api.fake import paint as painted
 from engine.api.metadata import encode_png
-from engine.api.resolve import complete
+from engine.fake import FLAG_COLOUR, MINI, FakeEngine, recipe_of
+from engine.fake import paint as painted
+from engine.tasks.resolve import complete
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 INFOTEXT = (

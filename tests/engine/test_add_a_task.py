@@ -20,7 +20,7 @@ from bot.orders.drafts import price_mc, resolve
 from bot.prompt.parser import Draft
 from bot.prompt.spec import Spec
 from engine.api.errors import InvalidRequest
-from engine.api.fake import MINI, FakeEngine
+from engine.fake import MINI, FakeEngine
 from engine.tasks import registry, wire
 from engine.tasks.pictures import StoredPicture
 

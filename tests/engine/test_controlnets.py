@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from engine import Cancelled, Control, Engine, Img2Img, InvalidRequest, ModelUnloadable, Txt2Img, mini
-from engine.diffusion import controlnet_preprocess
+from engine.imaging import controlnet_preprocess
 from engine.models import adapters
 from engine.models import controlnets as nets
 from engine.models.catalog import Source

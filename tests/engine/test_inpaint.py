@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from engine import Engine, Img2Img, Inpaint, InvalidRequest, Outpaint, Txt2Img
-from engine.diffusion import masks
+from engine.imaging import masks
 
 STEPS = {"num_inference_steps": 4, "guidance_scale": 5.0}
 

@@ -17,7 +17,7 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from engine import Engine, Img2Img, Inpaint, Txt2Img
-from engine.diffusion import schedulers
+from engine.api import schedulers
 from engine.runtime import batching
 from engine.tasks import canvas
 

@@ -7,8 +7,8 @@ from dataclasses import fields
 from PIL import Image
 
 import engine
-from engine.api.fake import MINI
 from engine.api.model_info import ModelInfo
+from engine.fake import MINI
 from engine.tasks.pictures import StoredPicture
 from engine.tasks.registry import TASKS
 

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from engine import Engine, Finished, ImageReady, InvalidRequest, Started, Upscale
-from engine.api.fake import FakeEngine
 from engine.diffusion import noise
-from engine.upscale import tiles as upscale_tiles
+from engine.fake import FakeEngine
+from engine.imaging import tiles as upscale_tiles
 
 
 def picture(size: tuple[int, int]) -> Image.Image:

@@ -9,7 +9,7 @@ import pytest
 
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
-from engine.api.fake import FakeEngine
+from engine.fake import FakeEngine
 from tests.e2e.conftest import settings, studio, unhurried
 
 __all__ = ["failing_studio", "settings", "studio", "unhurried"]

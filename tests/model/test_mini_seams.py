@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from engine import Engine, Upscale
-from engine.upscale import tiles as upscale_tiles
+from engine.imaging import tiles as upscale_tiles
 
 SIDE, TILE, CELL = 256, 256, 16  # enlarged twice, 9 tiles of Mini's, on its latent grid
 

@@ -19,7 +19,7 @@ from workbench import Ear, asked, workbench
 
 from bot.jobs.records import DeliveryKind, Job, StoredImage
 from bot.store.clock import SystemClock
-from engine.api.fake import FakeEngine
+from engine.fake import FakeEngine
 
 ALLOWANCE_CREDITS = 10**6
 MESSAGE = 10**9  # the progress message of a job is MESSAGE + its id

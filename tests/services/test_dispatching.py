@@ -15,8 +15,8 @@ from bot.errors import Busy, NotFound, NotYours
 from bot.ledger.terms import default_terms
 from bot.store.clock import ManualClock
 from engine.api.errors import OutOfMemory, RenderFailed
-from engine.api.fake import FakeEngine
 from engine.api.metadata import decode
+from engine.fake import FakeEngine
 
 
 @pytest.fixture

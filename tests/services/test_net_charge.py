@@ -15,9 +15,9 @@ from bot.jobs.protocols import TryLater, Undeliverable
 from bot.jobs.records import Job
 from bot.store.clock import ManualClock
 from engine.api.errors import OutOfMemory
-from engine.api.fake import FakeEngine
-from engine.api.fake import paint as painted
 from engine.api.safety import Verdict
+from engine.fake import FakeEngine
+from engine.fake import paint as painted
 
 PICTURE_MC = 1000
 GRID_MC = 4 * PICTURE_MC

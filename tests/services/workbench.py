@@ -19,8 +19,8 @@ from bot.jobs.records import DeliveryKind, Job, NewJob, StoredImage
 from bot.jobs.service import Jobs
 from bot.store.clock import Clock
 from bot.store.store import Store
-from engine.api.fake import FakeEngine
-from engine.api.types import Event
+from engine.api.events import Event
+from engine.fake import FakeEngine
 from tests.specs import spec_in
 
 _interactions = itertools.count(1)

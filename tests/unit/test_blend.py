@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from engine import Blend, InvalidRequest
-from engine.api import resolve
-from engine.api.fake import MINI, FakeEngine
+from engine.fake import MINI, FakeEngine
+from engine.tasks import resolve
 
 RED, BLUE = Image.new("RGB", (40, 30), "red"), Image.new("L", (64, 64), 0)
 

@@ -15,8 +15,8 @@ from bot.ledger.terms import Terms
 from bot.orders import drafts
 from bot.prompt.parser import Draft
 from bot.prompt.spec import Spec
-from engine.api.fake import LOST_WORD, MINI, FakeEngine
-from engine.api.types import Cancelled, Failed, Finished, ImageReady, Preview, Progress, Started
+from engine.api.events import Cancelled, Failed, Finished, ImageReady, Preview, Progress, Started
+from engine.fake import LOST_WORD, MINI, FakeEngine
 
 TERMS = Terms(allowance_mc=0, max_queued=1, max_running=1, max_pixels=10**6, max_steps=30)
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from engine import Control, InvalidRequest
-from engine.api.fake import MINI, FakeEngine
-from engine.diffusion import controlnet_preprocess
+from engine.fake import MINI, FakeEngine
+from engine.imaging import controlnet_preprocess
 
 
 def picture(size: tuple[int, int] = (64, 64)) -> Image.Image:

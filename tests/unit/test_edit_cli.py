@@ -13,8 +13,8 @@ from PIL import Image
 from bot.__main__ import main
 from bot.cli import generate as cli_generate
 from engine.api import metadata
-from engine.api.fake import FAIL_WORD, MINI, FakeEngine
-from engine.api.types import Recipe
+from engine.api.recipe import Recipe
+from engine.fake import FAIL_WORD, MINI, FakeEngine
 
 SIZE = (96, 64)
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from engine import InvalidRequest, Preview, Txt2Img, Verdict
-from engine.api.fake import FLAG_COLOUR, FakeEngine, paint, score
-from engine.api.types import ImageReady, Progress
+from engine.api.events import ImageReady, Progress
+from engine.fake import FLAG_COLOUR, FakeEngine, paint, score
 
 
 async def test_the_best_of_many_are_kept_best_first_with_their_own_seeds() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from bot.__main__ import main
 from bot.cli import generate as cli_generate
 from engine.api import metadata
-from engine.api.fake import FAIL_WORD, FakeEngine, score
+from engine.fake import FAIL_WORD, FakeEngine, score
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from bot.ledger.terms import default_quota, default_terms, most_generous, overla
 from bot.orders import drafts
 from bot.prompt.parser import Draft
 from engine import InvalidRequest, Txt2Img
-from engine.api import lora_tags
-from engine.api.fake import MINI
+from engine.fake import MINI
+from engine.tasks import lora_tags
 
 INFO = replace(MINI, loras=("waves", "ink.v2"), embeddings=("dawn",))
 LARGE = replace(MINI, key="large", loras=("grand",))

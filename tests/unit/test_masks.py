@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from engine import Inpaint, InvalidRequest, Txt2Img
-from engine.api import resolve
-from engine.api.fake import MINI, FakeEngine
-from engine.diffusion import masks
+from engine.fake import MINI, FakeEngine
+from engine.imaging import masks
+from engine.tasks import resolve
 
 ODD = [(101, 67), (64, 64), (129, 50), (33, 200), (7, 9), (300, 301)]
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from engine import InvalidRequest, Outpaint
-from engine.api import resolve
-from engine.api.fake import MINI, FakeEngine
-from engine.diffusion import masks
+from engine.fake import MINI, FakeEngine
+from engine.imaging import masks
+from engine.tasks import resolve
 
 
 def picture(size: tuple[int, int]) -> Image.Image:

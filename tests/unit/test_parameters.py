@@ -19,9 +19,9 @@ from PIL import Image, PngImagePlugin
 from bot.features.describe.image_metadata import Parameters, containers, infotext, read
 from bot.features.describe.image_metadata.records import MAX_TEXT, MAX_WORDS
 from engine import Txt2Img, Variation
-from engine.api.fake import MINI, paint, recipe_of
 from engine.api.metadata import encode_png
-from engine.api.resolve import complete
+from engine.fake import MINI, paint, recipe_of
+from engine.tasks.resolve import complete
 
 INFOTEXT = """a (red:1.2) boat,
 at sea <lora:waves:0.8>

@@ -11,11 +11,10 @@ from PIL import Image
 
 from bot.features.describe.image_metadata import infotext
 from engine import Control, Txt2Img, UnknownScheduler, Variation
-from engine.api import metadata
-from engine.api.fake import MINI, paint, recipe_of
-from engine.api.resolve import complete, find
-from engine.diffusion import schedulers
+from engine.api import metadata, schedulers
 from engine.diffusion.prompts import Piece, is_plain, parse, plain_text
+from engine.fake import MINI, paint, recipe_of
+from engine.tasks.resolve import complete, find
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from bot.features.describe import reproduce
 from bot.features.describe.image_metadata import Parameters
 from bot.ledger.terms import Terms
-from engine.api.fake import MINI
 from engine.api.model_info import ModelInfo
+from engine.fake import MINI
 from engine.tasks.txt2img import MAX_SEED
 
 DREAMER = ModelInfo(

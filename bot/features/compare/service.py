@@ -12,7 +12,7 @@ from bot.prompt.flags import FLAGS, decimal, read_guidance, read_strength
 from bot.prompt.parser import Draft
 from bot.prompt.spec import Spec
 from bot.prompt.text import quoted
-from engine.diffusion import schedulers
+from engine.api import schedulers
 
 MAX_VALUES = 5  # of each parameter: 25 pictures, and as many buttons, fit a message
 OWN = ("num_inference_steps", "guidance_scale", "scheduler", "seed", "model", "strength", "width", "height")

@@ -12,10 +12,10 @@ from bot.ledger.terms import Terms
 from bot.orders import drafts
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.prompt.text import quoted, visible
-from engine.api import lora_tags
+from engine.api import schedulers
 from engine.api.errors import UnknownScheduler
 from engine.api.model_info import ModelInfo
-from engine.diffusion import schedulers
+from engine.tasks import lora_tags
 from engine.tasks.txt2img import MAX_RATIO, MAX_SEED
 
 LORA = "<lora:"

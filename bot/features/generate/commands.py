@@ -15,7 +15,7 @@ from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.orders.service import Order
 from bot.orders.uploads import check_size
 from bot.prompt.parser import Draft, parse
-from engine.diffusion import schedulers
+from engine.api import schedulers
 from engine.tasks.img2img import Img2Img
 from engine.tasks.txt2img import MAX_SEED, MAX_STEPS
 

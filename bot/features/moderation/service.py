@@ -22,7 +22,7 @@ from bot.prompt.text import quoted, shown, visible
 from bot.store.clock import Clock
 from bot.store.store import Store
 from bot.store.ttl_cache import TTLCache
-from engine.api.types import Backend
+from engine.backend import Backend
 
 T = TypeVar("T")
 MAX_WORDS = 1000  # of one list

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from engine.diffusion.controlnet_preprocess import edges
+from engine.imaging.controlnet_preprocess import edges
 from engine.mini.train.captions import caption
 from engine.mini.train.config import FINE_PX, StageConfig
 from engine.mini.train.data import encode, to_tensor

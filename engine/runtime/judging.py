@@ -6,13 +6,14 @@ from dataclasses import replace
 
 from PIL import Image
 
-from engine.api import resolve
 from engine.api import safety as picture_safety
 from engine.api.errors import EngineError
+from engine.api.events import ImageReady, Preview
+from engine.api.recipe import Recipe
 from engine.api.safety import Verdict
-from engine.api.types import ImageReady, Preview, Recipe
-from engine.runtime.failures import failure
+from engine.device.failures import failure
 from engine.runtime.jobs import Job
+from engine.tasks import resolve
 from engine.vision.vision_models import VisionModels
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageFilter
 
-from engine.diffusion.masks import Box, Size
+from engine.imaging.masks import Box, Size
 
 OVERLAP = 4  # a tile shares a quarter of itself with its neighbour: room for a fade that no eye finds
 SMOOTH = 6  # of a tile's side: what is smoother than that is colour, not detail

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from engine.runtime.before_torch import TORCH_WAS_HERE
+from engine.device.before_torch import TORCH_WAS_HERE
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 MAX_THREADS = 16  # beyond it memory bandwidth is the limit

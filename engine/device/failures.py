@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from engine.api.errors import EngineError, RenderFailed
-from engine.models import devices
+from engine.device import devices
 
 log = logging.getLogger(__name__)
 

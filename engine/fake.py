@@ -17,7 +17,6 @@ from typing import Self
 
 from PIL import Image, ImageChops, ImageDraw
 
-from engine.api import resolve
 from engine.api import safety as picture_safety
 from engine.api.errors import (
     NO_CAPTIONER,
@@ -30,24 +29,14 @@ from engine.api.errors import (
     QueueFull,
     RenderFailed,
 )
+from engine.api.events import Cancelled, Failed, Finished, ImageReady, Preview, Progress, Queued, Started
 from engine.api.model_info import ModelInfo
+from engine.api.recipe import Recipe
 from engine.api.safety import ImageGate, Verdict
-from engine.api.types import (
-    Ability,
-    Cancelled,
-    EngineStatus,
-    Failed,
-    Finished,
-    ImageReady,
-    Preview,
-    Progress,
-    Queued,
-    Recipe,
-    Started,
-)
+from engine.api.tickets import JobTicket
+from engine.backend import Ability, EngineStatus
 from engine.mini.words import COLOURS
-from engine.runtime.tickets import JobTicket
-from engine.tasks import canvas
+from engine.tasks import canvas, resolve
 from engine.tasks.control import MAX_CONTROL_SCALE
 from engine.tasks.pictures import covering
 from engine.tasks.txt2img import Txt2Img
@@ -211,9 +200,6 @@ class FakeEngine:
 
     def status(self) -> EngineStatus:
         return EngineStatus(queued=len(self._waiting), running=int(self._running is not None), loaded=("fake",))
-
-    def estimate_s(self, request: Txt2Img) -> float | None:
-        return (request.num_inference_steps or self._models[0].num_inference_steps) * request.draws * self.step_s
 
     def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
         if self._closed:

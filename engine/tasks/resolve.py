@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from engine.api import lora_tags
+from engine.api import schedulers
 from engine.api.errors import NO_RANKER, InvalidRequest, UnknownModel
 from engine.api.model_info import ModelInfo
-from engine.diffusion import schedulers
+from engine.tasks import lora_tags
 from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import MAX_SEED, Txt2Img, Variation
 

@@ -1,0 +1,88 @@
+"""What the bot needs of an engine: the protocols that `Engine` and `FakeEngine` implement. Knows no torch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from PIL import Image
+
+from engine.api.events import Event
+from engine.api.model_info import ModelInfo
+from engine.api.safety import Verdict
+from engine.tasks.txt2img import Txt2Img
+
+Ability = Literal["describe", "segment", "rank", "safety", "super_resolution"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """For `/info` and health checks."""
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    mode: str = "exact"
+    loaded: tuple[str, ...] = ()
+    queued: int = 0
+    running: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Ticket(Protocol):
+    """One submitted job. Iterating gives its events up to and including the terminal one."""
+
+    def __aiter__(self) -> AsyncIterator[Event]: ...
+
+    async def result(self) -> list[Image.Image]:
+        """Wait for the end; the images in order. Raises: EngineError; asyncio.CancelledError when cancelled."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop at the next step boundary. Idempotent; harmless after the end."""
+        ...
+
+
+class Backend(Protocol):
+    """What the bot needs of an engine; `engine.Engine` and `engine.fake.FakeEngine` implement it."""
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The models that may be named in a request; the first is the default."""
+        ...
+
+    def submit(self, request: Txt2Img, *, user: str, weight: float = 1.0, lane: str = "fast") -> Ticket:
+        """Queue a job. Call from the event loop; returns at once. A model is loaded when first needed.
+
+        `user` is the unit of fairness, `weight` its share, `lane` is `fast` or `relax` (served when fast is idle, but
+        never starved). Raises: InvalidRequest, UnknownModel, UnknownScheduler, QueueFull, EngineClosed.
+        """
+        ...
+
+    def abilities(self) -> frozenset[Ability]:
+        """What it can do besides painting, with the models that are configured."""
+        ...
+
+    async def describe(self, image: Image.Image) -> list[str]:
+        """Up to four prompts that might have made a picture, the likeliest first. Raises: InvalidRequest."""
+        ...
+
+    async def segment(self, image: Image.Image, what: str) -> Image.Image:
+        """Where `what` is: an L mask of the picture's size, 255 there and 0 elsewhere. Raises: InvalidRequest.
+
+        Refused when nothing in the picture looks like it, and when no segmentation model is configured.
+        """
+        ...
+
+    async def check(self, image: Image.Image) -> Verdict:
+        """Whether a picture may be used; everything is fine where no check is configured. Raises: ModelUnloadable."""
+        ...
+
+    def status(self) -> EngineStatus: ...
+
+    async def start(self) -> None:
+        """Start the thread; models load in the background. Idempotent."""
+        ...
+
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Refuse new jobs, let running ones finish for `grace_s`, fail the rest with EngineClosed, free the device."""
+        ...
