@@ -76,5 +76,5 @@ def test_it_refuses_what_it_cannot_do(poster: Any) -> None:
     words = types.SimpleNamespace(tasks=frozenset({"txt2img"}))
     assert not poster.suits(words)
     terms = default_terms(Settings(_env_file=None))  # type: ignore[call-arg]
-    with pytest.raises(BadInput, match="0.01 to 1"):
+    with pytest.raises(BadInput, match=r"0\.01 to 1"):
         resolve(Draft(prompt="x", strength=2.0), (MINI,), terms, 7, poster(prompt="", init_image=stored))
