@@ -55,7 +55,7 @@ from bot.kit.double_clicks import DoubleClicks
 from bot.kit.interactions import is_about_own_data
 from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
-from bot.store.key_values import KeyValues
+from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
 from bot.studio import Studio
 from engine import Engine, ImageGate

@@ -21,7 +21,7 @@ from bot.features.settings.service import PreferenceService
 from bot.jobs.files import ImageFiles
 from bot.jobs.service import Jobs
 from bot.store.clock import Clock
-from bot.store.key_values import KeyValues
+from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
 from engine.backend import Backend
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from discord import app_commands
 
-from bot.store.key_values import KeyValues
+from bot.store.key_value_store import KeyValues
 
 
 class CommandSync:

@@ -4,32 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 
-from bot.store.store import Store
-
 ASKED = "(key GLOB 'batch:*' OR key GLOB 'announce:*' OR key GLOB 'menu:*')"
 """Questions that wait for an answer: `<what>:<interaction id>`, whose value begins with whose they are."""
 OFFER = "offer:"
 OFFERED = f"key GLOB '{OFFER}*'"
 """What messages offer to paint, in the same form."""
 DISCORD_EPOCH_MS = 1_420_070_400_000  # a snowflake's upper bits count from here
-
-
-class KeyValues:
-    """The facts, for services and whoever asks questions that outlive the process."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    async def remember(self, key: str, value: str) -> None:
-        """Keep a small fact (the published commands' hash, an open question)."""
-        await self._store.write(remember, key, value)
-
-    async def recall(self, key: str) -> str | None:
-        return await self._store.read(recall, key)
-
-    async def take(self, key: str) -> str | None:
-        """Recall a fact and forget it; of several callers one gets it."""
-        return await self._store.write(take, key)
 
 
 def remember(db: sqlite3.Connection, key: str, value: str) -> None:

@@ -27,7 +27,7 @@ from bot.orders.service import UNASKED_MC, Order, Orders, Reply, Rules
 from bot.orders.uploads import check_size, read_upload
 from bot.prompt.parser import Draft, parse
 from bot.prompt.spec import Spec
-from bot.store.key_values import KeyValues
+from bot.store.key_value_store import KeyValues
 from engine.tasks.pictures import StoredPicture
 
 
