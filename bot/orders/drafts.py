@@ -34,7 +34,7 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
     Raises: BadInput with what is wrong and the nearest thing that works.
     """
     if draft.style:
-        raise BadInput("Styles belong to a server and hold for /imagine and edits in it. Leave --style out here.")
+        raise BadInput("Styles belong to a server and only work there. Leave out --style here.")
     info = _able(models, draft.model, what, terms)
     _check_loras(draft, info, models, terms)
     _check_ranges(draft)
@@ -71,7 +71,7 @@ def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: T
     info = find_model(models if name or not able else able, name)
     if not what.suits(info):
         other = f"Use {able[0].key}." if able else "No model here can."
-        raise BadInput(f"The model {info.key} cannot {what.does}. {other}")
+        raise BadInput(f"The model {info.key} can't {what.does}. {other}")
     if info not in able:
         fits = ", ".join(each.key for each in able)
         raise BadInput(
@@ -85,8 +85,8 @@ def following(controlnet: str, able: Sequence[ModelInfo]) -> list[ModelInfo]:
     known = {name.casefold(): name for info in able for name in info.controlnets}
     if not known:
         raise BadInput(
-            "No model here has a ControlNet, so no picture can be followed. Whoever runs Easel can add one with "
-            "EASEL_CONTROLNETS; until then, **/vary** paints near to a picture."
+            "No model here has a ControlNet. The person who runs Easel can add one with "
+            "EASEL_CONTROLNETS. Until then, **/vary** makes pictures close to yours."
         )
     if controlnet and controlnet.casefold() not in known:
         raise BadInput(f"There is no ControlNet {quoted(controlnet)}. {_nearest(controlnet, [*known.values()])}")
@@ -115,9 +115,9 @@ def _allowed(models: Sequence[ModelInfo], name: str | None, terms: Terms) -> Seq
     mine = [info for info in models if info.key in terms.models]
     if name and (meant := find_model(models, name)) not in mine:
         theirs = ", ".join(info.key for info in mine) or "none"
-        raise BadInput(f"The model {meant.key} is not among those you may use here. You may use: {theirs}.")
+        raise BadInput(f"You can't use the model {meant.key} here. You can use: {theirs}.")
     if models and not mine:
-        raise BadInput("None of the models you may use here is loaded. Tell an admin of this server.")
+        raise BadInput("None of the models you can use here is loaded. Please tell an admin of this server.")
     return mine
 
 
@@ -130,7 +130,7 @@ def _check_loras(draft: Draft, info: ModelInfo, models: Sequence[ModelInfo], ter
     refused = [key for key in named if terms.loras is not None and key not in terms.loras]
     if refused:
         mine = ", ".join(key for key in info.loras if key in (terms.loras or ())) or "none"
-        raise BadInput(f"The LoRA {refused[0]} is not among those you may use here. You may use: {mine}.")
+        raise BadInput(f"You can't use the LoRA {refused[0]} here. You can use: {mine}.")
 
 
 def _check_ranges(draft: Draft) -> None:
@@ -143,7 +143,7 @@ def _check_ranges(draft: Draft) -> None:
         ("number of pictures", draft.num_images, 1, MAX_IMAGES),
     ):
         if value is not None and not low <= value <= high:
-            raise BadInput(f"The {name} cannot be {value:g}. Use {low:,} to {high:,}.")
+            raise BadInput(f"The {name} can't be {value:g}. Use {low:,} to {high:,}.")
 
 
 def _best_of(draft: Draft, info: ModelInfo) -> int | None:
@@ -152,10 +152,10 @@ def _best_of(draft: Draft, info: ModelInfo) -> int | None:
     kept = draft.num_images or GRID
     if not kept <= draft.best_of <= MAX_IMAGES:
         raise BadInput(
-            f"The best {kept} of {draft.best_of} cannot be kept. Use --best {kept} to {MAX_IMAGES}, or --n 1."
+            f"The best {kept} of {draft.best_of} can't be kept. Use --best {kept} to {MAX_IMAGES}, or --n 1."
         )
     if not info.ranks:
-        raise BadInput(f"Nothing here can rank the pictures of {info.key}. Leave --best out, or choose another model.")
+        raise BadInput(f"Pictures of {info.key} can't be ranked here. Leave out --best, or choose another model.")
     return draft.best_of
 
 
@@ -199,7 +199,7 @@ def find_model(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
 
 def _nearest(wanted: str, known: Sequence[str]) -> str:
     near = get_close_matches(wanted[:80].casefold(), known, n=1, cutoff=0.5)
-    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+    return f"Did you mean {near[0]}?" if near else f"Available: {', '.join(known)}."
 
 
 def _scheduler(name: str | None, info: ModelInfo) -> str:
@@ -211,7 +211,7 @@ def _scheduler(name: str | None, info: ModelInfo) -> str:
     except UnknownScheduler:
         raise BadInput(f"There is no scheduler {quoted(name)}. {_nearest(name, usable)}") from None
     if found.flow != info.flow and found.name != info.scheduler:
-        raise BadInput(f"The model {info.key} cannot use the scheduler {found.label}. Use {info.scheduler}.")
+        raise BadInput(f"The model {info.key} can't use the scheduler {found.label}. Use {info.scheduler}.")
     return found.name
 
 
@@ -220,7 +220,7 @@ def _steps(draft: Draft, info: ModelInfo, terms: Terms) -> int:
         return min(info.num_inference_steps, terms.max_steps)
     if draft.num_inference_steps > terms.max_steps:
         raise BadInput(
-            f"{draft.num_inference_steps} steps are more than this server allows. Use at most {terms.max_steps}."
+            f"{draft.num_inference_steps} steps are too many for this server. Use at most {terms.max_steps}."
         )
     return draft.num_inference_steps
 
@@ -241,7 +241,7 @@ def _size(draft: Draft, info: ModelInfo, init_size: tuple[int, int] | None, most
 def _asked_size(width: int, height: int, info: ModelInfo, most: int) -> tuple[int, int]:
     """The nearest size the model can paint. Raises: BadInput."""
     if not (MIN_SIDE_PX <= width <= MAX_SIDE_PX and MIN_SIDE_PX <= height <= MAX_SIDE_PX):
-        raise BadInput(f"{width}x{height} cannot be painted. Use sides from {MIN_SIDE_PX} to {MAX_SIDE_PX:,} pixels.")
+        raise BadInput(f"{width}x{height} can't be painted. Use sides from {MIN_SIDE_PX} to {MAX_SIDE_PX:,} pixels.")
     if not 1 / MAX_RATIO <= width / height <= MAX_RATIO:
         raise BadInput(f"{width}x{height} is too narrow. Use a ratio from 1:4 to 4:1, such as --ar 4:1.")
     width, height = (_clamped(round(side / info.multiple_px), info.multiple_px) for side in (width, height))

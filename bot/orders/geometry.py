@@ -36,12 +36,12 @@ def zoom(picture: StoredPicture, factor: float, ratio: float | None = None) -> t
     Raises: BadInput when there is nothing to paint, or too much; InvalidRequest when the canvas would be too large.
     """
     if not 1 <= factor <= MAX_ZOOM:
-        raise BadInput(f"The zoom cannot be {factor:g}. Use 1 to {MAX_ZOOM:g}, such as 1.5.")
+        raise BadInput(f"The zoom can't be {factor:g}. Use 1 to {MAX_ZOOM:g}, such as 1.5.")
     (width, height), own = picture.size, picture.size[0] / picture.size[1]
     wide, high = max(1.0, (ratio or own) / own), max(1.0, own / (ratio or own))
     across, down = (round(width * (wide * factor - 1)), round(height * (high * factor - 1)))
     if across + down < 1:
-        raise BadInput("That changes nothing. Use a zoom above 1, or another ratio.")
+        raise BadInput("That changes nothing. Use a zoom above 1, or a different ratio.")
     edit = Outpaint(
         prompt="",
         init_image=picture,

@@ -32,7 +32,7 @@ _BROKEN = (
 def check_size(size_bytes: int) -> None:
     """Refuse a file by its size, before it is read. Raises: BadInput."""
     if size_bytes > MAX_BYTES:
-        raise BadInput(f"This file has {size_bytes / 2**20:.1f} MiB. Use a picture of at most 8 MiB.")
+        raise BadInput(f"This file is {size_bytes / 2**20:.1f} MiB. The limit is 8 MiB.")
 
 
 def read_upload(data: bytes) -> Image.Image:
@@ -59,7 +59,7 @@ def _read(data: bytes, convert: Callable[[Image.Image], Image.Image]) -> Image.I
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large() from None
     except UnidentifiedImageError:
-        raise BadInput("This file is no PNG, JPEG or WebP picture. Save it as one of those and try again.") from None
+        raise BadInput("This file isn't a PNG, JPEG or WebP image. Save it as one of those and try again.") from None
     except _BROKEN:
         raise BadInput("This picture is damaged or cut off. Save it again as PNG or JPEG and try again.") from None
 
@@ -75,7 +75,7 @@ def _check(image: Image.Image, data: bytes) -> None:
         raise _too_large()
     still = image.format in ("JPEG", "MPO")  # a phone's MPO holds a depth or brightness map behind its picture
     if not still and getattr(image, "n_frames", 1) > 1:
-        raise BadInput("This picture moves. Use a still one.")
+        raise BadInput("Animated images aren't supported. Use a still image.")
     if still and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
         raise BadInput("This JPEG is built in an unusual way. Save it again as PNG or JPEG and try again.")
 

@@ -24,7 +24,7 @@ def ends_at_ms(text: str, now_ms: int, what: str = "A ban") -> int | None:
         try:
             end_ms = int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1000)
         except ValueError:
-            raise BadInput(f"{quoted(text)} is no time. Use 30m, 12h, 7d, 2w or a day such as 2027-01-31.") from None
+            raise BadInput(f"{quoted(text)} isn't a time. Use 30m, 12h, 7d, 2w or a day such as 2027-01-31.") from None
     if not now_ms < end_ms <= now_ms + LONGEST_MS:
-        raise BadInput(f"{what} ends in the future, within ten years. Without a time it holds for good.")
+        raise BadInput(f"{what} must end in the future, within ten years. Without a time it's permanent.")
     return end_ms

@@ -68,9 +68,9 @@ def find(name: str) -> Flag:
     if key in FLAGS:
         return FLAGS[key]
     if key in _MIDJOURNEY_ONLY:
-        raise BadInput(f"--{key} is one of Midjourney's and has no meaning here. Leave it out.")
+        raise BadInput(f"--{key} is a Midjourney flag that Easel doesn't have. Leave it out.")
     near = get_close_matches(key[:MAX_WORD_CHARS], [*FLAGS, *_ALIASES], n=1, cutoff=0.55)
-    mend = f"Did you mean --{near[0]}?" if near else f"There are {', '.join('--' + known for known in FLAGS)}."
+    mend = f"Did you mean --{near[0]}?" if near else f"The flags are {', '.join('--' + known for known in FLAGS)}."
     raise BadInput(f"There is no flag {quoted('--' + name)}. {mend} For plain dashes write `\\--`.")
 
 
@@ -195,7 +195,7 @@ def _vary(value: str) -> tuple[tuple[int, float], ...]:
 
 def _chain(old: tuple[tuple[int, float], ...], new: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
     if len(old) >= MAX_VARY:
-        raise BadInput(f"--vary can be used {MAX_VARY} times at most. Start from a picture again instead.")
+        raise BadInput(f"--vary can be used at most {MAX_VARY} times. Start from a picture instead.")
     return old + new
 
 

@@ -101,14 +101,14 @@ def _variants(line: str) -> Iterator[Draft]:
 def _fitting(line: str) -> str:
     if len(line) > MAX_LINE_CHARS:
         raise BadInput(
-            f"This line has {len(line):,} characters; at most {MAX_PROMPT_CHARS:,} can be used. Shorten it a little."
+            f"This line has {len(line):,} characters; the limit is {MAX_PROMPT_CHARS:,}. Shorten it a little."
         )
     return visible(line)
 
 
 def _too_many(total: int) -> BadInput:
     number = f"{total:,}" if total < permutations.MANY else f"more than {permutations.MANY:,}"
-    return BadInput(f"This line asks for {number} jobs; at most {MAX_JOBS} go at once. Take out a few choices.")
+    return BadInput(f"This line asks for {number} jobs; the limit is {MAX_JOBS} at once. Remove a few choices.")
 
 
 def _repeated(draft: Draft) -> Iterator[Draft]:
@@ -180,20 +180,20 @@ def _quoted_value(line: str, at: int, flag: flags.Flag) -> tuple[int, str]:
         return at, ""
     end = line.find(closing, start + 1)
     if end < 0:
-        raise BadInput(f"The quote after --{flag.name} is not closed. Add {closing} at its end, or leave both out.")
+        raise BadInput(f"The quote after --{flag.name} isn't closed. Add {closing} at its end, or remove both.")
     return end + 1, flags.mark(line[start + 1 : end])
 
 
 def _checked(draft: Draft, wordless: bool) -> Draft:
     """The draft, if its words can be painted. Raises: BadInput."""
     if is_blank(draft.prompt) and not wordless:
-        raise BadInput("There is nothing to paint yet: describe the picture, such as 'a red boat under a yellow moon'.")
+        raise BadInput("There's nothing to paint yet. Describe a picture, such as 'a red boat under a yellow moon'.")
     for what, text, most in (
         ("prompt", draft.prompt, MAX_PROMPT_CHARS),
         ("negative prompt", draft.negative_prompt or "", MAX_NEGATIVE_CHARS),
     ):
         if len(text) > most:
-            raise BadInput(f"The {what} has {len(text):,} characters; at most {most:,} can be used. Shorten it.")
+            raise BadInput(f"The {what} has {len(text):,} characters; the limit is {most:,}. Shorten it.")
     _check_multi_prompt(draft.prompt)
     return draft
 
@@ -210,7 +210,7 @@ def _check_multi_prompt(prompt: str) -> None:
             if after in ("", " ", "-") or after.isdigit():
                 word = prompt[:at].rsplit(maxsplit=1)[-1:] or ["word"]
                 raise BadInput(
-                    f"Parts weighted with :: are not known here. For more or less of something write a weight: "
+                    f"Weights with :: aren't supported. For more or less of something, write "
                     f"({quoted(word[0], 20)[1:-1]}:1.3)."
                 )
 

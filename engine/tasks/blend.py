@@ -44,13 +44,14 @@ class Blend(Txt2Img):
         check(self)
         check_strength(self.strength)
         if not 2 <= len(self.images) <= MAX_BLENDED:
-            raise InvalidRequest(f"{len(self.images)} pictures cannot be blended.", f"Use 2 to {MAX_BLENDED}.")
+            raise InvalidRequest(f"{len(self.images)} pictures can't be blended.", f"Use 2 to {MAX_BLENDED}.")
         if len(self.weights) not in (0, len(self.images)):
             raise InvalidRequest(
-                f"There are {len(self.weights)} weights for {len(self.images)} pictures.", "Give one for each, or none."
+                f"There are {len(self.weights)} weights for {len(self.images)} pictures.",
+                "Give one for each picture, or none.",
             )
         if self.weights and not (all(0 <= w < math.inf for w in self.weights) and any(self.weights)):
-            raise InvalidRequest("The weights cannot be used.", "Each is 0 or more, and one at least is above 0.")
+            raise InvalidRequest("The weights can't be used.", "Each must be 0 or more, and at least one above 0.")
 
     @property
     def noise_strength(self) -> float | None:

@@ -51,7 +51,7 @@ class Control(Txt2Img):
             raise InvalidRequest(f"The conditioning scale {scale} is out of range.", f"Use 0 to {MAX_CONTROL_SCALE:g}.")
         if not 0 <= start < end <= 1:
             raise InvalidRequest(
-                f"The ControlNet cannot be followed from {start} to {end} of the steps.",
+                f"The ControlNet can't be followed from {start} to {end} of the steps.",
                 "The start is 0 or more, the end at most 1, and larger than the start.",
             )
 
@@ -81,7 +81,7 @@ class Control(Txt2Img):
 
     def check_model(self, info: ModelInfo) -> None:
         if info.family not in FAMILIES:
-            raise InvalidRequest(f"{info.key} cannot follow a ControlNet.", "Use an SD 1.x, SD 2.x or SDXL model.")
+            raise InvalidRequest(f"{info.key} can't follow a ControlNet.", "Use an SD 1.x, SD 2.x or SDXL model.")
         if not info.controlnets:
             raise InvalidRequest(f"There is no ControlNet for {info.key} here.", "Use a model that has one.")
         if self.controlnet and not named(self.controlnet, info.controlnets):

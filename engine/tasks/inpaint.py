@@ -143,6 +143,6 @@ def _check_mask(image: Image.Image, mask: Image.Image) -> None:
         )
     low, high = masks.binary(mask).getextrema()
     if high == 0:
-        raise InvalidRequest("The mask is empty.", "Paint white what is to be redrawn.")
+        raise InvalidRequest("The mask is empty.", "Paint white what should be redrawn.")
     if low == 255:
-        raise InvalidRequest("The mask covers the whole picture.", "Leave something black, or use img2img.")
+        raise InvalidRequest("The mask covers the whole picture.", "Leave part of it black, or use img2img.")

@@ -46,7 +46,7 @@ def _weight(name: str, text: str | None) -> float:
     except ValueError:
         weight = float("nan")
     if not -MAX_WEIGHT <= weight <= MAX_WEIGHT:
-        what = f"The weight of the LoRA {_quoted(name)} is no number from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}."
+        what = f"The weight of the LoRA {_quoted(name)} isn't a number from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}."
         raise InvalidRequest(what, "Write it like <lora:name:0.8>.")
     return weight
 

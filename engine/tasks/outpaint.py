@@ -54,8 +54,8 @@ class Outpaint(Txt2Img):
         borders = (self.left, self.right, self.top, self.bottom)
         if min(borders) < 0 or not any(borders) or too_large(self.init_image, self.result_size):
             raise InvalidRequest(
-                f"The picture cannot grow by {', '.join(map(str, borders))} pixels.",
-                f"Use 0 or more at each side, not 0 at all, and at most {MAX_EDIT_SIDE_PX} in all.",
+                f"The picture can't grow by {', '.join(map(str, borders))} pixels.",
+                f"Use 0 or more at each side, more than 0 in all, and at most {MAX_EDIT_SIDE_PX} in all.",
             )
         if self.fill not in ("mirror", "blur"):
             raise InvalidRequest(f"There is no fill '{self.fill}'.", "Use mirror or blur.")

@@ -53,7 +53,7 @@ def _scheduler(name: str, info: ModelInfo) -> str:
     """Flow-matching models know one scheduler only, so asking for another is told, never ignored."""
     found = schedulers.resolve(name)
     if found.flow != info.flow and found.name != info.scheduler:
-        raise InvalidRequest(f"{info.key} cannot use the scheduler {found.label}.", f"Use {info.scheduler}, its own.")
+        raise InvalidRequest(f"{info.key} can't use the scheduler {found.label}.", f"Use {info.scheduler}, its own.")
     return found.name
 
 
@@ -64,7 +64,7 @@ def _check_size(request: Txt2Img, info: ModelInfo) -> None:
         return
     if request.width % info.multiple_px or request.height % info.multiple_px:
         raise InvalidRequest(
-            f"{info.key} cannot paint {request.width}x{request.height}.", f"Use multiples of {info.multiple_px}."
+            f"{info.key} can't paint {request.width}x{request.height}.", f"Use multiples of {info.multiple_px}."
         )
     if request.width * request.height > info.max_pixels:
         raise InvalidRequest(

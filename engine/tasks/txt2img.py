@@ -87,7 +87,7 @@ class Txt2Img:
 
     task: ClassVar[str] = "txt2img"
     label: ClassVar[str] = "words"  # in a list of what a model can do
-    does: ClassVar[str] = "paint from words alone"  # behind "The model X cannot"
+    does: ClassVar[str] = "paint from words alone"  # behind "The model X can't"
     needs: ClassVar[str] = ""  # the task that a model must know for it; "" = this one itself
     is_edit: ClassVar[bool] = False  # it is what is done to pictures more than what words say: it may have none
     varies_by_noise: ClassVar[bool] = True  # its noise alone tells it from its neighbours
@@ -173,7 +173,7 @@ class Txt2Img:
     def check_model(self, info: ModelInfo) -> None:
         """Raises: InvalidRequest when the model cannot do it."""
         if not self.suits(info):
-            raise InvalidRequest(f"{info.key} cannot do {self.task}.", f"It does {', '.join(sorted(info.tasks))}.")
+            raise InvalidRequest(f"{info.key} can't do {self.task}.", f"It does {', '.join(sorted(info.tasks))}.")
 
     def completed(self, info: ModelInfo) -> Self:
         """With the gaps of the task's own fields filled. Raises: InvalidRequest."""
@@ -189,7 +189,9 @@ class Txt2Img:
             changes: dict[str, Any] = {"strength": self.default_strength if strength is None else strength}
             return replace(self, **changes)
         if strength is not None:
-            raise InvalidRequest("The strength is for repainting a picture.", "Attach one, or leave the strength out.")
+            raise InvalidRequest(
+                "A strength only makes sense with a picture to repaint.", "Attach one, or leave out the strength."
+            )
         return self
 
     def within(self, size: Size, info: ModelInfo, room: Room) -> tuple[Self, Size, str]:
@@ -293,7 +295,7 @@ def check(request: Txt2Img) -> None:
             if side is not None and not 1 <= side <= MAX_EDIT_SIDE_PX:
                 raise InvalidRequest(f"The {name} {side} is out of range.", f"Use 1 to {MAX_EDIT_SIDE_PX}.")
         elif side is not None and not (64 <= side <= MAX_SIDE_PX and side % 8 == 0):
-            raise InvalidRequest(f"The {name} {side} cannot be painted.", f"Use a multiple of 8, 64 to {MAX_SIDE_PX}.")
+            raise InvalidRequest(f"The {name} {side} can't be painted.", f"Use a multiple of 8, 64 to {MAX_SIDE_PX}.")
     steps, scale, seed = request.num_inference_steps, request.guidance_scale, request.seed
     if steps is not None and not 1 <= steps <= MAX_STEPS:
         raise InvalidRequest(f"{steps} steps are out of range.", f"Use 1 to {MAX_STEPS}.")
@@ -305,6 +307,6 @@ def check(request: Txt2Img) -> None:
         raise InvalidRequest(f"{request.num_images} images are out of range.", f"Use 1 to {MAX_IMAGES}.")
     if request.best_of is not None and not request.num_images <= request.best_of <= MAX_IMAGES:
         raise InvalidRequest(
-            f"The best {request.num_images} of {request.best_of} cannot be kept.",
-            f"Paint at least as many as you keep, at most {MAX_IMAGES}.",
+            f"The best {request.num_images} of {request.best_of} can't be kept.",
+            f"Paint at least as many as you keep, and at most {MAX_IMAGES}.",
         )

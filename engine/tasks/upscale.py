@@ -53,7 +53,7 @@ class Upscale(Txt2Img):
         if self.scale not in (2, 4) or too_large(self.init_image, self.result_size):
             width, height = self.init_image.size
             raise InvalidRequest(
-                f"A picture of {width}x{height} cannot become {self.scale}x as large.",
+                f"A picture of {width}x{height} can't become {self.scale}x as large.",
                 f"Use 2 or 4, up to {MAX_EDIT_SIDE_PX} pixels a side.",
             )
         if self.mode not in ("faithful", "creative"):
@@ -99,7 +99,7 @@ class Upscale(Txt2Img):
             note = f"{self.scale}x would be {size[0]}x{size[1]}, too large to keep: made 2x."
             return replace(self, scale=2), half, note
         raise InvalidRequest(
-            f"This picture is {size[0] // self.scale}x{size[1] // self.scale} already; twice that cannot be kept.",
+            f"This picture is {size[0] // self.scale}x{size[1] // self.scale} already; twice that can't be kept.",
             "Use one of at most 2048x2048 pixels.",
         )
 

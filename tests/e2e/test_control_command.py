@@ -86,6 +86,16 @@ async def test_the_model_follows_from_the_kind(led: Stage) -> None:
     assert "Control (pose, as it is)" in words(result.response)
 
 
+async def test_another_capital_changes_no_model(settings: Settings) -> None:
+    models = (LED, replace(LED, key="third"))
+    async with stage(settings, make_engine=lambda: FakeEngine(models)) as studio:
+        await paint(studio, "a red boat --model third --steps 3")
+        result = await asked(studio, "control", source="1.1", kind="Edges")
+        job = await job_of(studio, result.response)
+        assert (job.spec.model, job.spec.num_inference_steps) == ("third", 3)
+        assert followed(job) == ("edges", 1.0, False)
+
+
 async def test_its_buttons_follow_the_same_picture_after_a_restart(led: Stage) -> None:
     result = await asked(led, "control", image=("house.png", drawing()), prompt="a house", kind="depth", strength=1.5)
     first = await job_of(led, result.response)
@@ -121,10 +131,10 @@ async def test_read_parameters_tells_of_it(led: Stage) -> None:
     ("options", "says"),
     [
         ({"kind": "edgse"}, "Did you mean edges?"),
-        ({"kind": "zzz"}, "There are: edges, depth, pose"),
-        ({"kind": "edges", "prompt": "a house --model plain"}, "The model plain cannot follow a picture"),
+        ({"kind": "zzz"}, "Available: edges, depth, pose"),
+        ({"kind": "edges", "prompt": "a house --model plain"}, "The model plain can't follow a picture"),
         ({"kind": "pose", "prompt": "a house --model mini"}, "mini has no ControlNet 'pose'. These have: other"),
-        ({"image": ("a.png", b"nothing")}, "no PNG, JPEG or WebP"),
+        ({"image": ("a.png", b"nothing")}, "isn't a PNG, JPEG or WebP"),
         ({"prompt": "{a, b}"}, "one job"),
     ],
 )

@@ -112,18 +112,18 @@ async def test_pictures_are_blended_by_weights(studio: Stage) -> None:
         ("vary", {}, "Attach a picture"),
         ("vary", {"source": "nonsense"}, "names no picture"),
         ("vary", {"source": "99"}, "no such job"),
-        ("vary", {"image": ("a.png", b"nothing")}, "no PNG, JPEG or WebP"),
+        ("vary", {"image": ("a.png", b"nothing")}, "isn't a PNG, JPEG or WebP"),
         ("vary", {"image": ("a.png", png()), "strength": "much"}, "0.01 to 1"),
         ("vary", {"image": ("a.png", png()), "prompt": "{a, b}"}, "one job"),
         ("vary", {"image": ("a.png", png()), "prompt": "a --foo"}, "no flag"),
-        ("upscale", {"image": ("a.png", png(8000, 300))}, "twice that cannot be kept"),
+        ("upscale", {"image": ("a.png", png(8000, 300))}, "twice that can't be kept"),
         ("upscale", {"image": ("a.png", png()), "prompt": "a --ar 3:2"}, "follows from the picture"),
         ("outpaint", {"image": ("a.png", png()), "direction": "up", "zoom": 2.0}, "not both"),
         ("outpaint", {"image": ("a.png", png()), "ratio": "3:2"}, "changes nothing"),
         ("outpaint", {"image": ("a.png", png()), "ratio": "9:1"}, "1:4 to 4:1"),
         ("blend", {"image1": ("a.png", png()), "image2": ("b.png", png()), "weights": "1"}, "2 numbers"),
         ("blend", {"image1": ("a.png", png()), "image2": ("b.png", png()), "weights": "0 0"}, "not all 0"),
-        ("blend", {"image1": ("a.png", png()), "image2": ("b.gif", png(form="GIF"))}, "no PNG, JPEG or WebP"),
+        ("blend", {"image1": ("a.png", png()), "image2": ("b.gif", png(form="GIF"))}, "isn't a PNG, JPEG or WebP"),
     ],
 )
 async def test_refusals_are_sentences_and_free(studio: Stage, command: str, options: dict[str, Any], says: str) -> None:
@@ -197,7 +197,7 @@ async def test_a_menu_on_a_message_without_a_picture_says_so(studio: Stage) -> N
 async def test_a_bad_file_behind_a_menu_gets_a_sentence(studio: Stage) -> None:
     message = await studio.members["Ben"].send(studio.channel, "look", attachments=[("cat.png", b"nothing")])
     shown = await studio.members["Ann"].context_menu(studio.channel, "Vary", message)
-    assert "no PNG, JPEG or WebP" in shown.followups[-1].content
+    assert "isn't a PNG, JPEG or WebP" in shown.followups[-1].content
     done = await studio.members["Ann"].submit_modal(shown, {"strength": "subtle"})
     assert "menu again" in done.response.content
 

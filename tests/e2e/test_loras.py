@@ -41,7 +41,7 @@ async def test_a_lora_is_shown_painted_and_allowed_by_role(lora_studio: Stage) -
     assert "no LoRA 'oil'" in await says(studio, "admin quota", "Ada", role=everyone, loras="oil")
     assert "LoRAs ink" in await says(studio, "admin quota", "Ada", role=everyone, loras="Ink")
     refusal = await says(studio, "imagine", prompt="a boat <lora:waves:0.8>")
-    assert "waves is not among those you may use here. You may use: ink" in refusal.replace("\\", "")
+    assert "You can't use the LoRA waves here. You can use: ink" in refusal.replace("\\", "")
     assert "no LoRAs" in await says(studio, "admin quota", "Ada", role=everyone, loras="none")
     assert "all LoRAs" in await says(studio, "admin quota", "Ada", role=everyone, loras="*")
     await paint(studio, "a boat <lora:waves:0.8>")

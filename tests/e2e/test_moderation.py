@@ -95,7 +95,7 @@ async def test_a_mute_ends_by_itself_and_survives_a_restart(studio: Stage, monke
     ("options", "says"),
     [
         ({"user": "Ada"}, "Those who manage this server"),
-        ({"user": "Ann", "until": "soon"}, "'soon' is no time"),
+        ({"user": "Ann", "until": "soon"}, "'soon' isn't a time"),
         ({"user": "Ann", "until": "2020-01-01"}, "in the future"),
         ({"user": "Ann", "everywhere": True}, "Only those who run this bot"),
     ],

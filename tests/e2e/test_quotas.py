@@ -149,8 +149,8 @@ async def test_models_that_are_not_ones_own_are_refused_by_name(studio: Stage) -
     other = Quota(models=frozenset({"other"}))
     by = Actor(user_id=studio.members["Ada"].id, guild_id=studio.guild.id, channel_id=1, is_admin=True)
     await studio.app.quotas.set_quota(by, QuotaChange(role_id=studio.guild.id, quota=other))
-    assert "None of the models you may use here is loaded" in await asks(studio)
-    assert f"The model {mini} is not among those you may use here" in await asks(studio, f"a boat --model {mini}")
+    assert "None of the models you can use here is loaded" in await asks(studio)
+    assert f"You can't use the model {mini} here" in await asks(studio, f"a boat --model {mini}")
 
 
 async def test_the_server_has_a_cap_a_day(studio: Stage) -> None:

@@ -18,12 +18,12 @@ RED, BLUE = Image.new("RGB", (40, 30), "red"), Image.new("L", (64, 64), 0)
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"images": [RED]}, "1 pictures cannot be blended"),
+        ({"images": [RED]}, "1 pictures can't be blended"),
         ({"images": [RED] * 6}, "Use 2 to 5"),
         ({"weights": [1.0]}, "1 weights for 2 pictures"),
-        ({"weights": [0.0, 0.0]}, "one at least is above 0"),
-        ({"weights": [1.0, -1.0]}, "one at least is above 0"),
-        ({"weights": [1.0, float("nan")]}, "one at least is above 0"),
+        ({"weights": [0.0, 0.0]}, "at least one above 0"),
+        ({"weights": [1.0, -1.0]}, "at least one above 0"),
+        ({"weights": [1.0, float("nan")]}, "at least one above 0"),
         ({"strength": 0.0}, "strength 0.0"),
     ],
 )

@@ -108,11 +108,11 @@ def test_a_servers_limit_shrinks_defaults_and_refuses_wishes() -> None:
         ({"num_images": 17}, "1 to 16"),
         ({"strength": 0.5}, "Attach one"),
         ({"scheduler": "eulr"}, "Did you mean euler"),
-        ({"scheduler": "qqqq"}, "There are: euler"),
+        ({"scheduler": "qqqq"}, "Available: euler"),
         ({"scheduler": "ddim", "model": "flux"}, "Use flow_euler"),
         ({"scheduler": "flow_euler"}, "Use euler"),
         ({"model": "sdxxl"}, "Did you mean sdxl"),
-        ({"model": "../etc/passwd"}, "There are: mini, sdxl"),
+        ({"model": "../etc/passwd"}, "Available: mini, sdxl"),
     ],
 )
 def test_refusals_say_what_works(said: dict[str, object], says: str) -> None:
@@ -120,7 +120,7 @@ def test_refusals_say_what_works(said: dict[str, object], says: str) -> None:
 
 
 def test_a_picture_needs_a_model_that_takes_one() -> None:
-    assert "cannot start from a picture" in refusal(init=(10, 10), model="words")
+    assert "can't start from a picture" in refusal(init=(10, 10), model="words")
     found = spec(init=(10, 10))
     assert (found.task, found.strength) == ("img2img", 0.6)
     assert "0.01 to 1" in refusal(init=(10, 10), strength=2.0)

@@ -110,7 +110,7 @@ def test_what_is_too_large_is_made_to_fit_or_refused() -> None:
     assert wide.width / wide.height == pytest.approx(2, rel=0.01)
     four = spec(upscale((2000, 2000), scale=4))
     assert (four.request.title, four.width) == ("Upscale 2x (Lanczos)", 4000)
-    with pytest.raises(BadInput, match="twice that cannot be kept"):
+    with pytest.raises(BadInput, match="twice that can't be kept"):
         spec(upscale((4000, 4000)))
     with pytest.raises(BadInput, match="too narrow"):
         spec(outpaint(right=600))
@@ -158,7 +158,7 @@ def test_an_edit_costs_what_is_painted() -> None:
 def test_a_model_that_cannot_is_named_or_another_one_taken() -> None:
     found = resolve(Draft(prompt="x"), (WORDS, INFO), TERMS, 7, upscale((9, 9)))
     assert found.model == "mini"
-    with pytest.raises(BadInput, match=r"The model words cannot enlarge pictures\. Use mini\."):
+    with pytest.raises(BadInput, match=r"The model words can't enlarge pictures\. Use mini\."):
         resolve(Draft(model="words"), (WORDS, INFO), TERMS, 7, upscale((9, 9)))
 
 

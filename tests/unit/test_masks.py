@@ -119,7 +119,7 @@ def test_a_useless_mask_gets_a_sentence(mask: Image.Image, sentence: str) -> Non
 def test_a_model_is_not_asked_for_what_it_cannot_do() -> None:
     from dataclasses import replace
 
-    with pytest.raises(InvalidRequest, match="mini cannot do txt2img"):
+    with pytest.raises(InvalidRequest, match="mini can't do txt2img"):
         resolve.complete(Txt2Img(prompt="a"), replace(MINI, tasks=frozenset({"inpaint"})))
 
 

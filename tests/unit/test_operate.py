@@ -108,7 +108,7 @@ def test_without_a_database_one_is_told(capsys: pytest.CaptureFixture[str]) -> N
     [
         (["grant", "5", "-3"], "cannot be granted"),
         (["grant", "-5", "3"], "Discord id"),
-        (["ban", "5", "--until", "soon"], "is no time"),
+        (["ban", "5", "--until", "soon"], "isn't a time"),
         (["stats", "--days", "0"], "1 to 3650"),
     ],
 )

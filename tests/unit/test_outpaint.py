@@ -54,7 +54,7 @@ def test_new_borders_mirror_the_picture() -> None:
 
 @pytest.mark.parametrize("borders", [{}, {"left": -1, "right": 5}, {"top": 9000}])
 def test_impossible_borders_get_a_sentence(borders: dict[str, int]) -> None:
-    with pytest.raises(InvalidRequest, match="cannot grow by"):
+    with pytest.raises(InvalidRequest, match="can't grow by"):
         Outpaint(prompt="a", init_image=picture((10, 6)), **borders)
 
 

@@ -87,7 +87,7 @@ def deep() -> bytes:
 FRAMES = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
 BOMB = zlib.compress(bytes(300 * 2**20), 9)
 NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (400, 400, 3), dtype=np.uint8))
-TOO_LARGE, DAMAGED, MOVES, WRONG = "too large", "damaged", "moves", "no PNG, JPEG or WebP"
+TOO_LARGE, DAMAGED, MOVES, WRONG = "too large", "damaged", "Animated images", "isn't a PNG, JPEG or WebP"
 
 REFUSED: dict[str, tuple[bytes, str]] = {
     "bomb of pixels": (png(chunk(b"IDAT", BOMB), size=(13_000, 13_000)), TOO_LARGE),

@@ -97,14 +97,14 @@ def test_a_single_pixel_is_a_picture() -> None:
 
 FRAMES = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
 HOSTILE = {
-    "empty": (b"", "no PNG, JPEG or WebP"),
-    "text": (b"<script>alert(1)</script>", "no PNG, JPEG or WebP"),
-    "gif": (encoded(two_halves(), "GIF"), "no PNG, JPEG or WebP"),
-    "bmp": (encoded(two_halves(), "BMP"), "no PNG, JPEG or WebP"),
-    "tiff": (encoded(two_halves(), "TIFF"), "no PNG, JPEG or WebP"),
-    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "no PNG, JPEG or WebP"),
-    "apng": (encoded(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]), "moves"),
-    "animated webp": (encoded(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]), "moves"),
+    "empty": (b"", "isn't a PNG, JPEG or WebP"),
+    "text": (b"<script>alert(1)</script>", "isn't a PNG, JPEG or WebP"),
+    "gif": (encoded(two_halves(), "GIF"), "isn't a PNG, JPEG or WebP"),
+    "bmp": (encoded(two_halves(), "BMP"), "isn't a PNG, JPEG or WebP"),
+    "tiff": (encoded(two_halves(), "TIFF"), "isn't a PNG, JPEG or WebP"),
+    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "isn't a PNG, JPEG or WebP"),
+    "apng": (encoded(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]), "Animated images"),
+    "animated webp": (encoded(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]), "Animated images"),
     "cut png": (encoded(two_halves(size=(400, 200)))[:-300], "damaged"),
     "cut jpeg": (encoded(two_halves(size=(400, 200)), "JPEG")[:-600], "damaged"),
     "bomb": (png_header(13_000, 13_000), "too large"),
@@ -113,7 +113,7 @@ HOSTILE = {
     "lying header": (png_header(4000, 4000), "damaged"),
     "zero": (png_header(0, 10), ""),
     "scans": (encoded(two_halves(), "JPEG", progressive=True) + b"\xff\xda" * 200, "unusual way"),
-    "too many bytes": (bytes(MAX_BYTES + 1), "at most 8 MiB"),
+    "too many bytes": (bytes(MAX_BYTES + 1), "limit is 8 MiB"),
 }
 
 
