@@ -1,24 +1,19 @@
 # Two stages: the first installs into /opt/easel, the second holds only that. Needs no BuildKit features.
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/easel
-ENV PATH=/opt/easel/bin:$PATH
 
-# PyTorch first: it is large and changes seldom. For NVIDIA: --build-arg TORCH_INDEX=https://pypi.org/simple
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN pip install --index-url "$TORCH_INDEX" --extra-index-url https://pypi.org/simple torch==2.13.0
-
-# Then the other dependencies, so that a change of the code installs nothing again.
+# The locked dependencies first, so that a change of the code installs nothing again. For NVIDIA: --build-arg TORCH=cuda
+ARG TORCH=cpu
 WORKDIR /src
-COPY pyproject.toml ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt \
-    && pip install -r requirements.txt
+COPY pyproject.toml install.py requirements.lock ./
+RUN python install.py run --torch "$TORCH" --venv /opt/easel --only-dependencies
+ENV PATH=/opt/easel/bin:$PATH
 
 COPY README.md LICENSE ./
 COPY migrations ./migrations
 COPY engine ./engine
 COPY bot ./bot
-RUN pip install --no-deps .
+RUN pip install --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
 RUN groupadd --gid 10001 easel \

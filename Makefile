@@ -1,8 +1,8 @@
 # Short names for the README's commands; nothing here is needed to use Easel.
 BIN = .venv/bin
-SOURCES = pyproject.toml
+SOURCES = pyproject.toml requirements.lock install.py
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format lock clean
 
 demo: .venv/demo
 	$(BIN)/easel demo
@@ -22,9 +22,11 @@ format: .venv/test
 	$(BIN)/ruff check --fix .
 
 .venv/%: $(SOURCES)
-	python3 -m venv .venv
-	$(BIN)/pip install -q -e '.[$*]'
+	python3 install.py $*
 	touch $@
+
+lock: # the newest versions that pyproject.toml allows; run the tests before you commit it
+	python3 -m venv build/uv && build/uv/bin/pip install -q uv && build/uv/bin/python install.py lock
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -27,7 +27,7 @@ NO_TOKEN = (
     "EASEL_TOKEN is empty. Make a bot at https://discord.com/developers/applications, copy the token from its page "
     "'Bot' and put EASEL_TOKEN=... into the file .env here. To try Easel without a token: easel demo"
 )
-NO_SIMCORD = "The demo needs the simulated Discord, which is not installed. Install it with: pip install 'easel[demo]'"
+NO_SIMCORD = "The demo needs the simulated Discord, which is not installed. Install it with: python3 install.py demo"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

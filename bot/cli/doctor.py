@@ -84,7 +84,7 @@ def _torch(_settings: Settings) -> Check:
     try:
         return Check("torch", "ok", version("torch"))
     except PackageNotFoundError:
-        return Check("torch", "bad", "PyTorch is not installed. Install Easel again: pip install easel")
+        return Check("torch", "bad", "PyTorch is not installed. Install Easel again: python3 install.py")
 
 
 def _graphics(settings: Settings) -> Check:

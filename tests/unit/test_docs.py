@@ -12,8 +12,8 @@ from bot.config import Settings
 from bot.prompt import flags
 
 ROOT = Path(__file__).parents[2]
-TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/pytest"
-DEMO_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[demo]' && .venv/bin/easel demo"
+TEST_COMMAND = "python3 install.py test && .venv/bin/pytest"
+DEMO_COMMAND = "python3 install.py demo && .venv/bin/easel demo"
 
 
 def text(path: str) -> str:
@@ -64,6 +64,9 @@ def test_every_option_of_imagine_and_the_edits_is_documented() -> None:
 def test_the_readme_commands_are_the_ones_that_are_run() -> None:
     assert {TEST_COMMAND, DEMO_COMMAND} <= set(text("README.md").splitlines())
     assert text(".ci/run").splitlines()[-1] == TEST_COMMAND
+    assert TEST_COMMAND in text(".github/workflows/ci.yml")
+    assert DEMO_COMMAND in text("docs/quickstart.md")
+    assert "python3 install.py $*" in text("Makefile")
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
@@ -76,5 +79,7 @@ def test_the_container_needs_no_build_extensions() -> None:
     dockerfile = text("Dockerfile")
     assert "<<" not in dockerfile
     assert not re.search(r"COPY .*--(link|exclude)|--mount", dockerfile)
+    assert "install.py run" in dockerfile
+    assert "requirements.lock" in dockerfile
     assert "USER 10001:10001" in dockerfile
     assert "HEALTHCHECK" in dockerfile

@@ -1,0 +1,188 @@
+"""Install Easel into `.venv` from `requirements.lock`: python3 install.py [demo | test | run | lock].
+
+Runs on a bare Python: nothing but the standard library. PyTorch comes first, because its build depends on the machine:
+on Linux without an NVIDIA card the CPU build (0.8 GB on disk) instead of the CUDA build that PyPI has (5.4 GB).
+Everything else is installed by version and hash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+LOCK = "requirements.lock"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+SECTIONS = {"run": ("easel",), "demo": ("easel", "demo"), "test": ("easel", "demo", "test")}
+TORCH = "torch"  # the section of PyPI's build and of the CUDA libraries it needs on Linux
+CUDA_PACKAGES = re.compile(r"torch|triton|cuda-|nvidia-")
+SECTION = re.compile(r"^# \[(.+)\]$")
+NO_VENV = "Python's venv module is incomplete. On Debian and Ubuntu: apt install python3-venv"
+TOO_OLD = "Easel needs Python 3.11 or newer; this is {version}."
+FAILED = "The installation stopped: see pip's last lines above. Run the same command again to go on."
+
+
+# ---------------------------------------------------------------- the lock
+def sections(text: str) -> dict[str, str]:
+    """Split a lock file into its sections, by name."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if match := SECTION.match(line):
+            name = match[1]
+            found[name] = ""
+        elif name and not line.startswith("#"):
+            found[name] += line + "\n"
+    return found
+
+
+def entries(requirements: str) -> dict[str, str]:
+    """Split requirements with hashes into one entry a pinned version: "numpy==2.4.6 ; marker" to its whole text."""
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", requirements.strip())
+    return {block.split("\\")[0].strip(): block for block in blocks if block}
+
+
+def lock(root: Path = ROOT) -> None:
+    """Write the lock file anew: the newest versions that pyproject.toml allows, for every platform. Needs uv."""
+    import tomllib  # here, so that an older Python reads what it lacks
+
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    build = project["build-system"]["requires"]  # or pip would download them without a hash
+    base = _resolved(root, build)
+    cuda = {line: text for line, text in base.items() if CUDA_PACKAGES.match(line)}
+    found = {TORCH: cuda, "easel": {line: text for line, text in base.items() if line not in cuda}}
+    known = dict(base)
+    for extra in project["project"]["optional-dependencies"]:
+        resolved = _resolved(root, build, extra, known)
+        found[extra] = {line: text for line, text in resolved.items() if line not in known}
+        known |= resolved
+    parts = [f"# [{name}]\n" + "\n".join(texts.values()) for name, texts in found.items()]
+    head = "# Every version, with hashes, for Python 3.11 to 3.14. Made by `make lock`; installed by install.py.\n"
+    (root / LOCK).write_text(head + "\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _resolved(
+    root: Path, build: Sequence[str], extra: str = "", known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Ask uv for a resolution of the project, `build` and one extra that keeps every version of `known`."""
+    options = [
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--generate-hashes",
+        "--no-header",
+        "--no-annotate",
+        "--quiet",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        kept, also = Path(folder) / "kept.txt", Path(folder) / "build.txt"
+        kept.write_text("\n".join(known or ()), encoding="utf-8")
+        also.write_text("\n".join(build), encoding="utf-8")
+        wanted = ["pyproject.toml", str(also), *(["--extra", extra] if extra else []), "--constraint", str(kept)]
+        command = [sys.executable, "-m", "uv", "pip", "compile", *options, *wanted]
+        done = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, check=True)
+    return entries(done.stdout)
+
+
+# ---------------------------------------------------------------- the machine
+def has_nvidia_card(root: Path = Path("/")) -> bool:
+    """Return whether Linux's NVIDIA driver is loaded (also inside WSL 2)."""
+    places = ("proc/driver/nvidia/version", "dev/nvidiactl", "dev/dxg")
+    return any((root / place).exists() for place in places)
+
+
+def wants_cpu_build(choice: str, platform: str, *, card: bool) -> bool:
+    """Return whether PyTorch's index of CPU builds is asked first: elsewhere PyPI's builds are small already."""
+    return platform == "linux" and (choice == "cpu" or (choice == "auto" and not card))
+
+
+def torch_version(torch_section: str) -> str:
+    """Return the locked version of PyTorch."""
+    match = re.search(r"^torch==([\w.]+)", torch_section, re.M)
+    assert match, f"{LOCK} names no version of torch"
+    return match[1]
+
+
+# ---------------------------------------------------------------- installing
+class Environment:
+    """The virtual environment that is installed into; made if it is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        if not self.python.exists():
+            made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True)
+            if made.returncode:
+                raise SystemExit(NO_VENV if "ensurepip" in made.stdout + made.stderr else made.stdout + made.stderr)
+
+    def pip(self, *arguments: str) -> bool:
+        """Run `pip install` with these arguments; return whether it went well."""
+        command = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
+        return subprocess.run(command).returncode == 0
+
+    def pip_locked(self, requirements: str) -> bool:
+        """Install requirements whose every version and hash is given."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "requirements.txt"
+            file.write_text(requirements, encoding="utf-8")
+            return self.pip("--no-deps", "--require-hashes", "--requirement", str(file))
+
+    def torch(self) -> str:
+        """Return the installed version of PyTorch, "" if there is none."""
+        ask = "import importlib.metadata as m; print(next((d.version for d in m.distributions(name='torch')), ''))"
+        return subprocess.run([str(self.python), "-c", ask], capture_output=True, text=True).stdout.strip()
+
+
+def install_torch(environment: Environment, section: str, *, cpu: bool) -> None:
+    """Install PyTorch unless its locked version is there in any build. Raises: SystemExit."""
+    version = torch_version(section)
+    if environment.torch().split("+")[0] == version:
+        return
+    if cpu:
+        print(
+            f"PyTorch {version}, CPU build: 0.8 GB on disk. (With an NVIDIA card: install.py --torch cuda)", flush=True
+        )
+        # one try, for where this index is not reached; "+cpu" is a name that PyPI cannot hold
+        quick = ("--retries", "0", "--timeout", "15", "--extra-index-url", CPU_INDEX)
+        if environment.pip("--no-deps", *quick, f"torch=={version}+cpu"):
+            return
+        print("PyTorch's own index was not reached; taking PyPI's build: 5.4 GB on Linux.", flush=True)
+    if not environment.pip_locked(section):
+        raise SystemExit(FAILED)
+
+
+def install(what: str, folder: Path, *, torch: str, project: bool) -> None:
+    """Install the sections of the lock that `what` needs, then Easel itself. Raises: SystemExit."""
+    locked = sections((ROOT / LOCK).read_text(encoding="utf-8"))
+    environment = Environment(folder)
+    install_torch(environment, locked[TORCH], cpu=wants_cpu_build(torch, sys.platform, card=has_nvidia_card()))
+    ready = environment.pip_locked("".join(locked[name] for name in SECTIONS[what]))
+    if project:
+        ready = ready and environment.pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    if not ready:
+        raise SystemExit(FAILED)
+
+
+def main() -> None:
+    """Read the command line and install."""
+    if sys.version_info < (3, 11):  # noqa: UP036 — this is how an older one learns of it
+        raise SystemExit(TOO_OLD.format(version=sys.version.split()[0]))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", nargs="?", default="run", choices=(*SECTIONS, "lock"))
+    parser.add_argument("--torch", default="auto", choices=("auto", "cpu", "cuda"), help="which build of PyTorch")
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where to install")
+    parser.add_argument("--only-dependencies", action="store_true", help="leave Easel itself out")
+    chosen = parser.parse_args()
+    if chosen.what == "lock":
+        lock()
+    else:
+        install(chosen.what, chosen.venv, torch=chosen.torch, project=not chosen.only_dependencies)
+
+
+if __name__ == "__main__":
+    main()
