@@ -73,6 +73,7 @@ def block(text: str, limit: int = 1900) -> str:
 
 
 def quoted(text: str, limit: int = 40) -> str:
-    """A member's word inside one of our sentences: only letters, digits and harmless signs, cut short."""
+    """A member's word inside one of our sentences: only letters, digits and harmless signs, no link, cut short."""
     plain = "".join(char if char.isalnum() or char in " .,:;+-=%/" else "·" for char in visible(text))
+    plain = plain.replace("://", ":··")
     return f"'{plain if len(plain) <= limit else plain[: limit - 1] + '…'}'"

@@ -14,9 +14,10 @@ from bot.features.audit.store import AuditEntry
 from bot.features.moderation import service as rules
 from bot.features.moderation import views
 from bot.features.moderation.store import Appeal, Ban, BlockedWord, Pause, Rules
+from bot.prompt.text import quoted
 
 WRITTEN = st.text(alphabet="@<>*_`[]()#:/.|~\\- \n\u202e\u200b\ufeffeveryonhttps17", max_size=80)
-MARKUP = re.compile(r"@everyone|@here|<@&|https?:|\]\(|`|~~|\|\||__|\u202e|\ufeff")
+MARKUP = re.compile(r"@everyone|@here|<@&|https?://|\]\(|`|~~|\|\||__|\u202e|\ufeff")
 
 
 def texts(view: Any) -> str:
@@ -62,3 +63,10 @@ def test_moderations_messages(written: str) -> None:
         rules.word_sentence(word, tell=True),
     ):
         check(text)
+
+
+@given(WRITTEN)
+def test_a_quoted_word_is_no_link(written: str) -> None:
+    check(quoted(written))
+    check(quoted(f"https://{written}"))
+    check(f"{quoted(written)}{quoted('//' + written)}")
