@@ -24,7 +24,7 @@ from bot.features.audit.service import Audit
 from bot.features.compare import commands as compare
 from bot.features.credits import commands as credits
 from bot.features.credits.entitlements import Purchases
-from bot.features.credits.purchases import Shop, plans_of
+from bot.features.credits.purchases import Shop, offers_of
 from bot.features.credits.service import Credits, Quotas
 from bot.features.describe import commands as describe
 from bot.features.gallery import buttons as gallery_buttons
@@ -78,7 +78,6 @@ TOPICS = (
     style_commands,
     models,
     gallery_buttons,
-    credits,
     admin,
 )
 FLUSH_S = 5.0  # what deliveries that are due get at the end
@@ -163,6 +162,14 @@ class App:
         )
         for commands in TOPICS:
             commands.install(self.client)
+        credits.install(
+            self.client,
+            credits=self.credits,
+            quotas=self.quotas,
+            moderation=self.moderation,
+            jobs=self.jobs,
+            models=self.backend.models,
+        )
         return self
 
     def _work(self) -> None:
@@ -181,12 +188,13 @@ class App:
     def _face(self) -> None:
         """What commands work with."""
         client, store, clock, settings = self.client, self.store, self.clock, self.settings
-        self.quotas = Quotas(store, self.audit, settings, clock, plans_of(settings))
+        offers = offers_of(settings)
+        self.quotas = Quotas(store, self.audit, settings, clock, offers.plans)
         self.credits = Credits(store, self.audit, settings, clock)
         self.jobs = Jobs(store, self.files, self.dispatcher, settings)
         self.gallery = Gallery(client, self.stars, self.messages)
         self.audit_channel = AuditChannel(client, self.audit, self.moderation)
-        self.purchases = Purchases(client, Shop(store, self.quotas, settings, clock))
+        self.purchases = Purchases(client, Shop(store, self.quotas, offers, clock))
         self.region_selection = RegionSelection(store, clock)
         self.submission = Submission(
             Orders(self.jobs, self.moderation, self.backend.models, self.quotas.terms),

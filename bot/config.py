@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.vision.options import UNSAFE_LABELS
-
-
-class Sku(BaseModel):
-    """What something sold on Discord is worth: a pack of `credits`, or else a subscription's quota."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    credits: float | None = Field(None, gt=0, le=1_000_000)
-    credits_a_day: int | None = Field(None, ge=0)
-    credits_a_month: int | None = Field(None, ge=0)
-    max_queued: int | None = Field(None, ge=1, le=1000)
-    max_running: int | None = Field(None, ge=1, le=64)
-    max_pixels: int | None = Field(None, ge=4096, le=8192 * 8192)
-    max_steps: int | None = Field(None, ge=1, le=150)
-    models: tuple[str, ...] | None = None
-    loras: tuple[str, ...] | None = None
-    weight: float | None = Field(None, ge=0.1, le=100)
-    relax: bool | None = None
-
 
 ADDRESS = re.compile(r"(auto|https?://[^\s/?#]+(/[^\s?#]*)?)?")
 
@@ -100,7 +81,9 @@ class Settings(BaseSettings):
     min_free_mib: int = Field(1024, ge=0, description="No new jobs when the disk has less than this left.")
     retention_days: int = Field(0, ge=0, description="Days after which pictures and prompts are deleted; 0 = never.")
     shutdown_grace_s: float = Field(20.0, ge=0, description="Seconds that running jobs get to finish on SIGTERM.")
-    skus: dict[int, Sku] = Field({}, description="What is sold on Discord, as JSON by SKU id; empty = nothing.")
+    skus: dict[int, dict[str, Any]] = Field(
+        {}, description="What is sold on Discord, as JSON by SKU id; empty = nothing."
+    )
     operators: tuple[int, ...] = Field((), description="Discord ids of those who run this bot, as JSON: [123, 456].")
     sync_commands: bool = Field(True, description="Publish slash commands at start when they changed.")
 

@@ -23,7 +23,7 @@ from bot.app import engine_for
 from bot.config import Settings
 from bot.delivery.image_tools import grid
 from bot.errors import BadInput
-from bot.ledger.terms import default_terms
+from bot.ledger.limits import default_terms
 from bot.orders.drafts import WORDS, find_model, resolve
 from bot.orders.uploads import check_size, read_upload
 from bot.prompt.parser import Draft, echo, parse

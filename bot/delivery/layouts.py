@@ -18,6 +18,7 @@ from bot.kit.components import gallery as _gallery
 from bot.kit.components import row as _row
 from bot.kit.components import view as _view
 from bot.kit.custom_ids import Action, ButtonId
+from bot.ledger.amounts import credits_text as credits_text
 from bot.prompt.comparison import Comparison
 from bot.prompt.parser import echo
 from bot.prompt.spec import Spec
@@ -241,13 +242,6 @@ def batch(number: int, quote: Quote) -> LayoutView:
     label = f"Paint {quote.jobs}" if quote.jobs > 1 else "Paint it"
     yes = Button(ButtonId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")
     return notice(_noted(quote.text(), quote.note), yes, Button(ButtonId(Action.DISMISS, number), "Not now"))
-
-
-def credits_text(amount_mc: int) -> str:
-    """Millicredits as people read them: "4 credits", "0.5 credits"; thousandths only where there is nothing else."""
-    told_mc = amount_mc // 10 * 10 or amount_mc  # rounded down, or 0.999 would be told as enough for 1
-    amount = f"{told_mc / 1000:.3f}".rstrip("0").rstrip(".")
-    return f"{amount} credit" if amount == "1" else f"{amount} credits"
 
 
 def progress_line(state: Painting) -> str:

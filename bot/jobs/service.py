@@ -13,8 +13,8 @@ from bot.errors import Busy, NotYours
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import InputImage, Job, NewJob, StoredImage
+from bot.ledger.limits import Terms, default_terms
 from bot.ledger.records import Balance
-from bot.ledger.terms import Terms, default_terms
 from bot.store.store import Store
 
 

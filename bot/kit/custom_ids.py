@@ -71,6 +71,7 @@ class Action(StrEnum):
     PAUSE = "apa"  # the panel: number = which mode
     DEFAULT = "ade"  # the panel: number = which list of the defaults
     QUOTA = "aqu"  # the panel: number = role, or 0 = the whole server
+    LIMIT = "ali"  # the panel: number = role; the limits to change, and their form
     APPEAL = "ap"  # number = appeal: ask those who decide
     APPROVE = "ay"  # number = appeal: let it pass
     DENY = "an"  # number = appeal: do not

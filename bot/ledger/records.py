@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,57 +66,3 @@ class Limits:
     relax: bool = False
     period: Literal["day", "month"] = "day"
     server_cap_mc: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """What a role or a person is allowed; None = not said here. `models` and `loras` hold `*` when all are."""
-
-    allowance_mc: int | None = None
-    period: Literal["day", "month"] | None = None
-    max_queued: int | None = None
-    max_running: int | None = None
-    max_pixels: int | None = None
-    max_steps: int | None = None
-    models: frozenset[str] | None = None
-    loras: frozenset[str] | None = None
-    weight: float | None = None
-    relax: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuotaChange:
-    """A quota for a role or else a member.
-
-    Attributes:
-        quota: what holds from now on; None forgets it.
-        said: what of it was just set, for the audit log.
-        until_ms: when a member's quota ends (UTC epoch ms); None = never.
-    """
-
-    role_id: int = 0
-    user_id: int = 0
-    quota: Quota | None
-    said: Quota = Quota()
-    until_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    """Bought with Discord: a quota for a person (`user_id`) or a whole server; ids are Discord's, 0 = none."""
-
-    id: int
-    sku_id: int
-    user_id: int
-    guild_id: int
-    ends_at_ms: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerQuotas:
-    """Everything a server set: quotas by role id and by person (with the end, epoch ms), and for all together."""
-
-    roles: Mapping[int, Quota]
-    people: Mapping[int, tuple[Quota, int | None]]
-    cap_mc: int | None
-    gifts_mc: int | None

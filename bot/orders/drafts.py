@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from math import sqrt
 
 from bot.errors import BadInput
-from bot.ledger.terms import Terms
+from bot.ledger.limits import Terms
 from bot.orders.uploads import MAX_PIXELS
 from bot.prompt.flags import MIN_SIDE_PX
 from bot.prompt.parser import GRID, Draft

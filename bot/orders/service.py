@@ -10,8 +10,8 @@ from typing import Protocol
 from bot.errors import NotEnoughCredits
 from bot.jobs.records import Job, JobKind, NewJob
 from bot.jobs.service import Jobs
+from bot.ledger.limits import Terms
 from bot.ledger.records import Balance
-from bot.ledger.terms import Terms
 from bot.ledger.transfers import too_dear
 from bot.orders import drafts
 from bot.orders.actor import Actor

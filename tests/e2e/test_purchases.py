@@ -11,8 +11,9 @@ import pytest
 
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
-from bot.ledger.records import Quota, QuotaChange
-from bot.ledger.terms import Terms
+from bot.features.credits.records import QuotaChange
+from bot.ledger.limit_kinds import Allowance
+from bot.ledger.limits import Quota, Terms
 from bot.orders.actor import Actor
 from engine.fake import FakeEngine
 from tests.e2e.screen import paint
@@ -59,7 +60,7 @@ async def test_bought_credits_are_spent_in_any_server_after_the_free_ones(shop: 
     await shop.env.grant_entitlement(PACK, user=shop.members["Ann"])
     assert await paid(shop, guild_id=0) == await paid(shop, guild_id=99) == 50_000
     by = Actor(user_id=shop.members["Ada"].id, guild_id=shop.guild.id, channel_id=1, is_admin=True)
-    nothing = Quota(allowance_mc=0, period="day")
+    nothing = Quota(allowance=Allowance(amount_mc=0))
     await shop.app.quotas.set_quota(by, QuotaChange(user_id=shop.members["Ann"].id, quota=nothing))
     await paint(shop)
     assert await paid(shop, guild_id=99) == 46_000

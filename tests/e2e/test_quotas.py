@@ -9,8 +9,8 @@ import pytest
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from bot.features.audit.store import AuditQuery
-from bot.ledger.records import Quota, QuotaChange
-from bot.ledger.terms import Terms
+from bot.features.credits.records import QuotaChange
+from bot.ledger.limits import Quota, Terms
 from bot.orders.actor import Actor
 from engine.fake import FakeEngine
 from tests.e2e.screen import buttons, paint, press, words
@@ -59,7 +59,7 @@ async def test_an_admin_sees_sets_and_clears_a_quota_live(studio: Stage) -> None
     assert "2 credits a day" in told
     assert "costs 4 credits and you have 2 left" in await asks(studio)
     assert "Use at most 4" in await asks(studio, "a boat --steps 5")
-    assert "Forgotten" in await admin(studio, "quota", role=everyone(studio), clear=True)
+    assert "Cleared" in await admin(studio, "quota", role=everyone(studio), clear=True)
     await paint(studio)
     assert await actions(studio) == ["quota.set", "quota.clear"]
 
@@ -90,14 +90,14 @@ async def test_one_persons_quota_wins_and_ends(studio: Stage) -> None:
     assert "you have 0 left" in await asks(studio)
     assert (await terms(studio, "Ben")).allowance_mc == 100_000
     assert "until <t:" in await admin(studio, "quota", user=ann)
-    assert "Forgotten" in await admin(studio, "quota", user=ann, clear=True)
+    assert "Cleared" in await admin(studio, "quota", user=ann, clear=True)
     assert (await terms(studio)).allowance_mc == 100_000
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"credits_a_day": 5}, "for whom"),
+        ({"credits_a_day": 5}, "who it's for"),
         ({"role": True, "credits_a_day": 5, "credits_a_month": 5}, "not both"),
         ({"role": True, "user": "Ann", "max_steps": 5}, "Leave one of them out"),
         ({"role": True, "max_steps": 5, "until": "2d"}, "choose a user"),
@@ -154,11 +154,11 @@ async def test_models_that_are_not_ones_own_are_refused_by_name(studio: Stage) -
 
 
 async def test_the_server_has_a_cap_a_day(studio: Stage) -> None:
-    assert "may spend 6 credits a day" in await admin(studio, "quota", server_credits_a_day=6)
+    assert "can spend 6 credits a day" in await admin(studio, "quota", server_credits_a_day=6)
     await paint(studio)
     assert "This server has used up its credits for today" in await asks(studio, who="Ben")
     await paint(studio, "a boat --n 2", "Ben")
-    assert "No cap" in await admin(studio, "quota", server_credits_a_day=0)
+    assert "No daily cap" in await admin(studio, "quota", server_credits_a_day=0)
     await paint(studio, who="Ben")
 
 
@@ -213,7 +213,7 @@ async def test_credits_shows_everything_and_only_to_oneself(studio: Stage) -> No
     await paint(studio)
     text = said(await studio.members["Ann"].slash(studio.channel, "credits"))
     assert "96 of 100 credits free this day" in text
-    assert "`-4` pictures of job #1" in text
+    assert "`-4` images of job #1" in text
     assert "**4 credits**" in text
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from workbench import Ear, asked, workbench
 
 from bot.config import Settings
 from bot.errors import Busy, NotFound, NotYours
-from bot.ledger.terms import default_terms
+from bot.ledger.limits import Terms, default_terms
 from bot.store.clock import ManualClock
 from engine.api.errors import OutOfMemory, RenderFailed
 from engine.api.metadata import decode
@@ -190,7 +189,8 @@ async def test_a_job_takes_its_owners_weight_and_lane_into_the_engine(tmp_path: 
             return super().submit(request, user=user, weight=weight, lane=lane)
 
     async with workbench(tmp_path, clock, engine=Scales()) as bench:
-        await bench.jobs.submit(asked(user_id=10), replace(default_terms(Settings(data_dir=tmp_path)), weight=2.5))
+        heavy = Terms(**{**default_terms(Settings(data_dir=tmp_path)).values, "weight": 2.5})
+        await bench.jobs.submit(asked(user_id=10), heavy)
         await bench.jobs.submit(asked(user_id=11, lane="relax", price_mc=0))
         await bench.idle()
         assert told == [("10", 2.5, "fast"), ("11", 1.0, "relax")]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bot.config import Settings
-from bot.ledger.terms import default_terms
+from bot.ledger.limits import default_terms
 from tests.store.queue_simulation import SERVICE_S, Arrival, Shop, database, p95, visitors
 
 FLOODER = 999

@@ -11,14 +11,15 @@ from PIL import Image
 from bot.delivery import image_tools
 from bot.features.compare import service as comparing
 from bot.jobs import fanout
-from bot.ledger.terms import Terms
+from bot.ledger.limit_kinds import Allowance
+from bot.ledger.limits import Terms
 from bot.orders import drafts
 from bot.prompt.parser import Draft
 from bot.prompt.spec import Spec
 from engine.api.events import Cancelled, Failed, Finished, ImageReady, Preview, Progress, Started
 from engine.fake import LOST_WORD, MINI, FakeEngine
 
-TERMS = Terms(allowance_mc=0, max_queued=1, max_running=1, max_pixels=10**6, max_steps=30)
+TERMS = Terms(allowance=Allowance(amount_mc=0), max_queued=1, max_running=1, max_pixels=10**6, max_steps=30)
 
 
 def grid(

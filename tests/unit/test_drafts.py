@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.ledger.terms import default_terms
+from bot.ledger.limits import default_terms
 from bot.orders.drafts import WORDS, find_model, price_mc, resolve
 from bot.prompt.parser import Draft, echo, parse
 from bot.prompt.spec import Spec

@@ -11,7 +11,7 @@ from PIL import Image
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.ledger.terms import default_terms
+from bot.ledger.limits import default_terms
 from bot.orders.drafts import WORDS as WORDS_ALONE
 from bot.orders.drafts import price_mc, resolve
 from bot.prompt.parser import Draft

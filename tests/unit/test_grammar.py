@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.ledger.terms import default_terms
+from bot.ledger.limits import default_terms
 from bot.orders.drafts import resolve
 from bot.prompt.parser import MAX_JOBS, Draft, count, echo, merge, parse, plain
 from bot.prompt.spec import Spec

@@ -10,8 +10,7 @@ from bot.config import Settings
 from bot.errors import BadInput
 from bot.features.describe import reproduce
 from bot.features.describe.image_metadata import Parameters
-from bot.ledger.records import Quota
-from bot.ledger.terms import default_quota, default_terms, most_generous, overlaid, terms_of
+from bot.ledger.limits import Quota, default_quota, default_terms, most_generous, terms_of
 from bot.orders import drafts
 from bot.prompt.parser import Draft
 from engine import InvalidRequest, Txt2Img
@@ -81,12 +80,12 @@ def test_what_cannot_be_used_is_refused_with_a_way_out(prompt: str, negative: st
 def test_terms_name_the_loras_one_may_use() -> None:
     base = default_quota(Settings(_env_file=None))
     assert terms_of(base, None).loras is None
-    mine = terms_of(overlaid(base, Quota(loras=frozenset({"waves"}))), None)
+    mine = terms_of(base.overlaid(Quota(loras=frozenset({"waves"}))), None)
     spec("a boat <lora:Waves:0.5>", mine)
     with pytest.raises(BadInput, match=r"use the LoRA ink\.v2 here\. You can use: waves\."):
         spec("a boat <lora:ink.v2:0.5>", mine)
     few, more = Quota(loras=frozenset({"waves"})), Quota(loras=frozenset({"ink.v2"}))
-    everyone = overlaid(base, Quota(loras=frozenset()))
+    everyone = base.overlaid(Quota(loras=frozenset()))
     assert most_generous(everyone, [few, more]).loras == {"waves", "ink.v2"}
 
 

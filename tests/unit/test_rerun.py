@@ -8,7 +8,8 @@ import pytest
 
 from bot.features.describe import reproduce
 from bot.features.describe.image_metadata import Parameters
-from bot.ledger.terms import Terms
+from bot.ledger.limit_kinds import Allowance
+from bot.ledger.limits import Terms
 from engine.api.model_info import ModelInfo
 from engine.fake import MINI
 from engine.tasks.txt2img import MAX_SEED
@@ -22,7 +23,7 @@ DREAMER = ModelInfo(
     guidance_scale=5.0,
     scheduler="euler",
 )
-TERMS = Terms(allowance_mc=0, max_queued=1, max_running=1, max_pixels=1024 * 1024, max_steps=30)
+TERMS = Terms(allowance=Allowance(amount_mc=0), max_queued=1, max_running=1, max_pixels=1024 * 1024, max_steps=30)
 
 
 def again(terms: Terms = TERMS, **said: Any) -> tuple[Any, str]:
@@ -66,6 +67,11 @@ def test_loras_are_left_out_and_long_words_are_cut() -> None:
 
 def test_only_models_that_one_may_use_are_taken() -> None:
     terms = Terms(
-        allowance_mc=0, max_queued=1, max_running=1, max_pixels=10**6, max_steps=9, models=frozenset({"mini"})
+        allowance=Allowance(amount_mc=0),
+        max_queued=1,
+        max_running=1,
+        max_pixels=10**6,
+        max_steps=9,
+        models=frozenset({"mini"}),
     )
     assert again(terms, model="dreamer-v8")[0].model == "mini"

@@ -14,6 +14,7 @@ from discord import app_commands
 from bot.features.admin import panel
 from bot.features.audit import admin_commands as audit_admin
 from bot.features.credits import admin_commands as credits_admin
+from bot.features.credits.names import LoadedNames
 from bot.features.moderation import admin_commands as moderation_admin
 from bot.features.stats import admin_commands as stats_admin
 from bot.kit.client import Client
@@ -25,7 +26,7 @@ class Topic(Protocol):
     def install(self, client: Client, group: app_commands.Group) -> None: ...
 
 
-TOPICS: tuple[Topic, ...] = (panel, credits_admin, moderation_admin, audit_admin, stats_admin)
+TOPICS: tuple[Topic, ...] = (panel, moderation_admin, audit_admin, stats_admin)
 
 
 def install(client: Client) -> None:
@@ -38,5 +39,8 @@ def install(client: Client) -> None:
     )
     for topic in TOPICS:
         topic.install(client, group)
+    studio = client.studio
+    names = LoadedNames(studio.backend.models)
+    credits_admin.install(client, group, credits=studio.credits, quotas=studio.quotas, names=names, clock=studio.clock)
     if group.commands:  # Discord knows no empty group
         client.tree.add_command(group)

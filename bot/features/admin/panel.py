@@ -9,6 +9,7 @@ from __future__ import annotations
 from discord import app_commands
 
 from bot.features.credits import panel_members, panel_quotas
+from bot.features.credits.names import LoadedNames
 from bot.features.moderation import panel_channels, panel_pause, panel_words
 from bot.features.settings import panel_defaults
 from bot.features.stats import panel_overview
@@ -17,12 +18,28 @@ from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 
-PAGES = (panel_overview, panel_quotas, panel_members, panel_channels, panel_words, panel_pause, panel_defaults)
+PAGES = (panel_channels, panel_words, panel_pause, panel_defaults)
 
 
 def install(client: Client, group: app_commands.Group) -> None:
     """Add the subcommand, and every page's buttons, lists and forms to the client."""
-    panel = Panel()
+    panel, studio = Panel(), client.studio
+    panel.add(panel_overview.TAB, panel_overview.parts)
+    panel_overview.install(client, panel)
+    panel_quotas.install(
+        client, panel, quotas=studio.quotas, names=LoadedNames(studio.backend.models), clock=studio.clock
+    )
+    panel_members.install(
+        client,
+        panel,
+        panel_members.Services(
+            credits=studio.credits,
+            quotas=studio.quotas,
+            moderation=studio.moderation,
+            jobs=studio.jobs,
+            clock=studio.clock,
+        ),
+    )
     for page in PAGES:
         panel.add(page.TAB, page.parts)
         page.install(client, panel)

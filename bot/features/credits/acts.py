@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from bot.features.audit import store as audit_store
 from bot.features.audit.store import AuditEntry
 from bot.features.credits import store as quota_store
+from bot.features.credits.records import QuotaChange
 from bot.ledger import accounts, transfers
-from bot.ledger.records import CreditChange, Quota, QuotaChange
+from bot.ledger.limits import SERVER_LIMITS, Budget
+from bot.ledger.records import CreditChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,18 +59,12 @@ def set_quota(db: sqlite3.Connection, by: Author, change: QuotaChange) -> AuditE
     quota_store.set_quota(db, by.guild_id, change, by.now_ms)
     action = "quota.set" if change.quota else "quota.clear"
     target = f"role:{change.role_id}" if change.role_id else f"user:{change.user_id}"
-    details = details_of(change.said) | {"until_ms": change.until_ms}
+    details = change.said.to_json() | {"until_ms": change.until_ms}
     return audit_store.add(db, by.guild_id, by.actor_id, action, target, details, by.now_ms)
 
 
-def set_budget(db: sqlite3.Connection, by: Author, cap_mc: int | None, gifts_mc: int | None) -> AuditEntry:
-    """Set what the whole server may spend a day, and what a member may give away a day."""
-    quota_store.set_budget(db, by.guild_id, cap_mc, gifts_mc, by.now_ms)
-    details = {"server_mc_a_day": cap_mc, "gifts_mc_a_day": gifts_mc}
+def set_budget(db: sqlite3.Connection, by: Author, budget: Budget) -> AuditEntry:
+    """Set what the whole server can spend a day, and what a member can give away a day."""
+    quota_store.set_budget(db, by.guild_id, budget, by.now_ms)
+    details = {key: None for row in SERVER_LIMITS.values() for key in row.to_json(0)} | budget.to_json()
     return audit_store.add(db, by.guild_id, by.actor_id, "quota.server", "", details, by.now_ms)
-
-
-def details_of(quota: Quota) -> dict[str, Any]:
-    """What a quota says, for the audit log."""
-    said = {name: value for name, value in asdict(quota).items() if value is not None}
-    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in said.items()}

@@ -1,76 +1,85 @@
-"""/credits and /gift: one's own account, and giving from it."""
+"""/credits and /gift: a member's account, and giving from it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import discord
 from discord import app_commands
 from discord.app_commands import Range
 
-from bot.delivery import layouts
 from bot.errors import BadInput, UserError
 from bot.features.credits import views as credit_views
+from bot.features.credits.service import Credits, Quotas
+from bot.features.moderation.service import Moderation
+from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of
+from bot.ledger.amounts import credits_text
 from bot.orders import drafts
 from bot.prompt.parser import GRID
 from bot.prompt.text import shown
+from engine.api.model_info import ModelInfo
 
 ENTRIES = 8
 
 
-def install(client: Client) -> None:
+def install(
+    client: Client,
+    *,
+    credits: Credits,
+    quotas: Quotas,
+    moderation: Moderation,
+    jobs: Jobs,
+    models: Callable[[], Sequence[ModelInfo]],
+) -> None:
     """Add the commands to the client."""
 
     @client.tree.command(name="credits")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @shows_errors
     async def credits_(interaction: Interaction) -> None:
-        """What you have, when it renews, what things cost, and your last entries."""
+        """What you have, when it renews, what things cost, and what happened last."""
         await acknowledge(interaction, private=True)
-        studio, guild_id = interaction.client.studio, interaction.guild_id or 0
-        terms = await interaction.client.studio.submission.terms(interaction)
-        balance = await studio.jobs.balance(interaction.user.id, guild_id, terms)
-        entries = await studio.store.entries(interaction.user.id, guild_id, ENTRIES)
-        mine = await studio.store.active(interaction.user.id, guild_id)
-        view = credit_views.credits_view(balance, terms, entries, _costs(interaction), len(mine))
+        user_id, guild_id = interaction.user.id, interaction.guild_id or 0
+        terms = await quotas.terms(actor_of(interaction))
+        balance = await credits.balance(user_id, guild_id, terms)
+        entries = await credits.entries(user_id, guild_id, ENTRIES)
+        active = await jobs.active(user_id, guild_id)
+        view = credit_views.credits_view(balance, terms, entries, _costs(models()), len(active))
         await interaction.edit_original_response(view=view)
 
     @client.tree.command()
     @app_commands.guild_only()
-    @app_commands.describe(user="Who gets them", amount="Credits, of those that stay; free ones cannot be given")
+    @app_commands.describe(user="Who gets them", amount="How many; free credits can't be given")
     @shows_errors
     async def gift(
         interaction: discord.Interaction[Client], user: discord.User, amount: Range[float, 0.001, 1e6]
     ) -> None:
-        """Give somebody some of your credits, where the server allows it."""
-        await _gift(interaction, user, round(amount * 1000))
+        """Give some of your credits to another member, if this server allows it."""
+        giver = actor_of(interaction)
+        await moderation.check_person(giver.user_id, giver.guild_id)
+        cap_mc = (await quotas.server(giver.guild_id)).gifts_mc
+        if cap_mc is None:
+            raise UserError("Gifts are off in this server. An admin can turn them on with /admin quota gifts_a_day.")
+        if user.bot or user.id == giver.user_id:
+            raise BadInput("Choose another person. You can't give credits to bots or to yourself.")
+        amount_mc = round(amount * 1000)
+        await credits.gift(giver, user.id, amount_mc, cap_mc, str(interaction.id))
+        text = f"🎁 <@{giver.user_id}> gives <@{user.id}> **{credits_text(amount_mc)}**."
+        await interaction.response.send_message(view=notice(text))
 
 
-def _costs(interaction: Interaction) -> str:
-    models = interaction.client.studio.backend.models()
+def _costs(models: Sequence[ModelInfo]) -> str:
     if not models:
         return "No model is loaded yet."
     info = models[0]
-    grid, one = (layouts.credits_text(count * drafts.PICTURE_MC) for count in (GRID, 1))
+    grid, one = (credits_text(count * drafts.PICTURE_MC) for count in (GRID, 1))
     return (
         f"A grid of {GRID} at {info.width}x{info.height} and {info.num_inference_steps} steps ({shown(info.key, 80)}): "
-        f"**{grid}**. One picture of it (`--n 1`): **{one}**.\n"
+        f"**{grid}**. A single image (`--n 1`): **{one}**.\n"
         "Twice the pixels or twice the steps cost twice as much. Free: **U1-U4**, **/show**, **Seed**, and whatever "
-        "fails or is cancelled: you pay only for pictures you get."
+        "fails or is cancelled: you only pay for images you get."
     )
-
-
-async def _gift(interaction: Interaction, user: discord.User | discord.Member, amount_mc: int) -> None:
-    """Raises: UserError."""
-    studio, guild_id = interaction.client.studio, interaction.guild_id or 0
-    await studio.moderation.check_person(interaction.user.id, guild_id)
-    cap_mc = (await studio.quotas.server(guild_id)).gifts_mc
-    if cap_mc is None:
-        raise UserError("Gifts are off in this server. An admin can switch them on with /admin quota gifts_a_day.")
-    if user.bot or user.id == interaction.user.id:
-        raise BadInput("Choose another person. Bots and yourself cannot be given credits.")
-    await studio.credits.gift(actor_of(interaction), user.id, amount_mc, cap_mc, str(interaction.id))
-    text = f"🎁 <@{interaction.user.id}> gives <@{user.id}> **{layouts.credits_text(amount_mc)}**."
-    await interaction.response.send_message(view=notice(text))

@@ -1,17 +1,19 @@
-"""The panel's page for people: what one has, giving credits, keeping somebody out."""
+"""The panel's page for people: what a member has, giving credits, banning."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import discord
 from discord.ui import TextDisplay
 
-from bot.delivery.layouts import credits_text
-from bot.errors import BadInput
+from bot.features.credits.service import Credits, Quotas
 from bot.features.credits.views import terms_text
 from bot.features.moderation import views
 from bot.features.moderation.admin_commands import check_not_admin
+from bot.features.moderation.service import Moderation
+from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
@@ -19,124 +21,126 @@ from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
-from bot.ledger.terms import Terms
+from bot.ledger.amounts import credits_mc, credits_text
+from bot.ledger.limits import Terms
 from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
-from bot.prompt.text import quoted
+from bot.store.clock import Clock
 
-TAB = Tab("People", "👥", "One person's credits and jobs; grants and bans.")
-MOST_CREDITS = 1_000_000
+TAB = Tab("People", "👥", "A member's credits and jobs; grants and bans.")
 MOST_SHOWN = 15
 
 
-def install(client: Client, panel: Panel) -> None:
-    """The person's id is the number of every button and form here."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What this page works with."""
+
+    credits: Credits
+    quotas: Quotas
+    moderation: Moderation
+    jobs: Jobs
+    clock: Clock
+
+
+def install(client: Client, panel: Panel, services: Services) -> None:
+    """Add the page. The member's id is the number of every button and form."""
+    moderation = services.moderation
+
+    async def show(interaction: Interaction, user_id: int, note: str = "") -> None:
+        parts = await _member_parts(services, interaction, user_id)
+        await panel.show_parts(interaction, TAB, parts, note)
+
+    async def parts(interaction: Interaction) -> list[Any]:
+        bans = await moderation.bans(interaction.guild_id or 0)
+        lines = [views.ban_line(ban) for ban in bans[:MOST_SHOWN]]
+        lines += [f"-# … and {len(bans) - MOST_SHOWN} more: /admin ban"] if len(bans) > MOST_SHOWN else []
+        listed = "\n".join(lines) or "No one is banned here."
+        return [_select(), TextDisplay(f"**Banned**\n{listed}")]
+
+    panel.add(TAB, parts)
 
     @client.on_select(Action.PERSON)
     async def chosen(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
         check_admin(interaction)
-        await _show(panel, interaction, int(values[0]))
+        await show(interaction, int(values[0]))
 
     @client.on_button(Action.GRANT)
     async def grant(interaction: Interaction, user_id: int) -> None:
         check_admin(interaction)
-        amount = line("amount", "Credits; they do not expire", "50", 12, needed=True)
+        amount = line("amount", "Credits; they don't expire", "50", 12, needed=True)
         form = ask("Give credits", Action.GRANT, user_id, amount, line("reason", "Reason, for the audit log"))
         await interaction.response.send_modal(form)
 
     @client.on_modal(Action.GRANT)
     async def granted(interaction: Interaction, user_id: int) -> None:
-        await _show(panel, interaction, user_id, await _grant(interaction, user_id))
+        by, said = check_admin(interaction), modals.answers(interaction)
+        amount_mc = credits_mc(said.get("amount", ""), low=0.001)
+        await services.credits.grant(by, user_id, amount_mc, said.get("reason", ""), str(interaction.id))
+        await show(interaction, user_id, f"Gave {credits_text(amount_mc)} to <@{user_id}>.")
 
     @client.on_button(Action.BAN)
     async def ban(interaction: Interaction, user_id: int) -> None:
         check_admin(interaction)
-        until = line("until", "Until", "7d", 20, hint="12h, 7d or 2027-01-31; empty: for good")
-        reason = line("reason", "Reason; they read it", "", 300)
-        await interaction.response.send_modal(ask("Keep somebody out", Action.BAN, user_id, until, reason))
+        until = line("until", "Until", "7d", 20, hint="12h, 7d or 2027-01-31; empty: never ends")
+        reason = line("reason", "Reason, shown to them", "", 300)
+        await interaction.response.send_modal(ask("Ban a member", Action.BAN, user_id, until, reason))
 
     @client.on_modal(Action.BAN)
     async def banned(interaction: Interaction, user_id: int) -> None:
-        await _show(panel, interaction, user_id, await _ban(interaction, user_id))
+        await show(interaction, user_id, await _ban(services, interaction, user_id))
 
     @client.on_button(Action.UNBAN)
     async def unban(interaction: Interaction, user_id: int) -> None:
         by = check_admin(interaction)
-        await interaction.client.studio.moderation.unban(by, by.guild_id, user_id)
-        await _show(panel, interaction, user_id, f"<@{user_id}> may use Easel again.")
+        await moderation.unban(by, by.guild_id, user_id)
+        await show(interaction, user_id, f"<@{user_id}> can use Easel again.")
 
 
-async def parts(interaction: Interaction) -> list[Any]:
-    bans = await interaction.client.studio.moderation.bans(interaction.guild_id or 0)
-    lines = [views.ban_line(ban) for ban in bans[:MOST_SHOWN]]
-    lines += [f"-# … and {len(bans) - MOST_SHOWN} more: /admin ban"] if len(bans) > MOST_SHOWN else []
-    listed = "\n".join(lines) or "Nobody is banned here."
-    return [_select(), TextDisplay(f"**Banned**\n{listed}")]
-
-
-async def _show(panel: Panel, interaction: Interaction, user_id: int, note: str = "") -> None:
-    """One person under the page's name."""
-    studio, guild_id = interaction.client.studio, interaction.guild_id or 0
-    terms = await _terms(interaction, user_id)
-    balance = await studio.jobs.balance(user_id, guild_id, terms)
-    active = await studio.store.active(user_id, guild_id)
-    ban = next((ban for ban in await studio.moderation.bans(guild_id) if ban.user_id == user_id), None)
+async def _member_parts(services: Services, interaction: Interaction, user_id: int) -> list[Any]:
+    """One member, under the page's name."""
+    guild_id, terms = interaction.guild_id or 0, await _terms(services.quotas, interaction, user_id)
+    balance = await services.credits.balance(user_id, guild_id, terms)
+    active = await services.jobs.active(user_id, guild_id)
+    ban = next((ban for ban in await services.moderation.bans(guild_id) if ban.user_id == user_id), None)
     lines = [
         f"### <@{user_id}>",
         f"**Credits** {credits_text(balance.free_mc)} free, {credits_text(balance.paid_mc)} granted or bought",
-        f"**On their way** {len(active)} jobs",
-        f"**May** {terms_text(terms)}",
+        f"**Active jobs** {len(active)}",
+        f"**Limits** {terms_text(terms)}",
         f"**Banned** {views.ban_line(ban)}" if ban else "Not banned",
     ]
-    out = button(Action.UNBAN, user_id, "Let them back") if ban else button(Action.BAN, user_id, "Ban …", danger=True)
+    out = button(Action.UNBAN, user_id, "Unban") if ban else button(Action.BAN, user_id, "Ban …", danger=True)
     row = buttons(button(Action.GRANT, user_id, "Give credits …"), out)
-    await panel.show_parts(interaction, TAB, [_select(), TextDisplay("\n".join(lines)), row], note)
+    return [_select(), TextDisplay("\n".join(lines)), row]
 
 
-async def _terms(interaction: Interaction, user_id: int) -> Terms:
-    """What this person may do here, with their roles."""
+async def _terms(quotas: Quotas, interaction: Interaction, user_id: int) -> Terms:
+    """What this member is allowed here, with their roles."""
     guild = interaction.guild
     member = await _member(guild, user_id) if guild is not None else None
     roles = frozenset(role.id for role in member.roles) if isinstance(member, discord.Member) else frozenset()
-    asker = Actor(
+    actor = Actor(
         user_id=user_id, guild_id=interaction.guild_id or 0, channel_id=interaction.channel_id or 0, role_ids=roles
     )
-    return await interaction.client.studio.quotas.terms(asker)
+    return await quotas.terms(actor)
 
 
 def _select() -> Any:
-    return row_of(Select.person(SelectId(Action.PERSON, 0), "Choose a person"))
+    return row_of(Select.person(SelectId(Action.PERSON, 0), "Choose a member"))
 
 
-async def _grant(interaction: Interaction, user_id: int) -> str:
-    """Raises: BadInput."""
-    by, studio, said = check_admin(interaction), interaction.client.studio, modals.answers(interaction)
-    amount_mc = _amount_mc(said.get("amount", ""))
-    await studio.credits.grant(by, user_id, amount_mc, said.get("reason", ""), str(interaction.id))
-    return f"Gave {credits_text(amount_mc)} to <@{user_id}>."
-
-
-def _amount_mc(text: str) -> int:
-    """Raises: BadInput."""
-    plain = text.strip().replace(",", ".", 1)
-    number = float(plain) if plain.isascii() and plain.replace(".", "", 1).isdigit() and len(plain) < 12 else 0.0
-    if not 0.001 <= number <= MOST_CREDITS:
-        raise BadInput(f"{quoted(text)} credits cannot be given. Use 0.001 to {MOST_CREDITS:,}.")
-    return round(number * 1000)
-
-
-async def _ban(interaction: Interaction, user_id: int) -> str:
+async def _ban(services: Services, interaction: Interaction, user_id: int) -> str:
     """Raises: BadInput, NotYours."""
-    by, studio, said = check_admin(interaction), interaction.client.studio, modals.answers(interaction)
+    by, said = check_admin(interaction), modals.answers(interaction)
     if interaction.guild is not None:
         check_not_admin(await _member(interaction.guild, user_id), by)
-    until_ms = ends_at_ms(said.get("until", ""), studio.clock.now_ms())
-    ban = await studio.moderation.ban(by, by.guild_id, user_id, said.get("reason", ""), until_ms)
+    until_ms = ends_at_ms(said.get("until", ""), services.clock.now_ms())
+    ban = await services.moderation.ban(by, by.guild_id, user_id, said.get("reason", ""), until_ms)
     return f"Banned: {views.ban_line(ban)}"
 
 
 async def _member(guild: discord.Guild, user_id: int) -> discord.Member | discord.Object:
-    """The member, if they are one: without the members intent they have to be asked for."""
+    """The member, if they are one: without the members intent they have to be fetched."""
     try:
         return guild.get_member(user_id) or await guild.fetch_member(user_id)
     except discord.NotFound:

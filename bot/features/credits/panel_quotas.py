@@ -1,197 +1,130 @@
-"""The panel's page for quotas: what everyone, a role and the whole server may spend."""
+"""The panel's page for quotas: the limits of everyone, of a role and of the whole server."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import discord
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
 from bot.features.credits import views
-from bot.features.credits.admin_commands import MOST_CREDITS, MOST_PIXELS, read_models
+from bot.features.credits.names import LoadedNames
+from bot.features.credits.records import QuotaChange
+from bot.features.credits.service import Quotas
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
 from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
-from bot.kit.select import Select, row_of
-from bot.ledger.records import Quota, QuotaChange, ServerQuotas
-from bot.ledger.terms import default_quota
-from bot.prompt.text import quoted
-from engine.tasks.txt2img import MAX_STEPS
+from bot.kit.select import MAX_OPTIONS, Select, row_of
+from bot.ledger.limit_kinds import Limit
+from bot.ledger.limits import MEMBER_LIMITS, SERVER_LIMITS, Budget, Quota
+from bot.orders.actor import Actor
+from bot.store.clock import Clock
 
-TAB = Tab("Quotas", "🎟️", "What everyone, a role, and all together may paint here.")
-SERVER = 0  # the number of the form for all together; of the others it is the role's id
-YES, NO = ("on", "yes", "true"), ("off", "no", "false")
+TAB = Tab("Quotas", "🎟️", "Limits for everyone, for a role, and for the whole server.")
+SERVER = 0  # the number of the form for the whole server; of the others it is the role's id
+FORM_LINES = 5  # Discord's
+LINE_LENGTH = 300
 
 
-def install(client: Client, panel: Panel) -> None:
-    """The role's id is the number of its button and form."""
+def install(client: Client, panel: Panel, *, quotas: Quotas, names: LoadedNames, clock: Clock) -> None:
+    """Add the page. The role's id is the number of its button, select and form."""
+
+    async def parts(interaction: Interaction) -> list[Any]:
+        guild_id = interaction.guild_id or 0
+        server = await quotas.server(guild_id)
+        words = views.server_text(server, quotas.default, guild_id, clock.now_ms())
+        return [
+            TextDisplay(words[:3000]),
+            row_of(Select.role(SelectId(Action.QUOTA, 0), "Change a role's limits …")),
+            buttons(
+                button(Action.QUOTA, guild_id, "Everyone …"),
+                button(Action.QUOTA, SERVER, "Whole server …"),
+            ),
+            TextDisplay("-# For one member, with an end: /admin quota `user:` `until:`"),
+        ]
+
+    async def open_(interaction: Interaction, number: int) -> None:
+        by = check_admin(interaction)
+        server = await quotas.server(by.guild_id)
+        if number == SERVER:
+            form = _form("The whole server", Action.QUOTA, SERVER, list(SERVER_LIMITS.values()), server.budget)
+            await interaction.response.send_modal(form)
+        else:
+            quota = server.roles.get(number, Quota())
+            await panel.show_parts(interaction, TAB, _role_parts(number, by.guild_id, quota))
+
+    panel.add(TAB, parts)
+    client.on_button(Action.QUOTA)(open_)
 
     @client.on_select(Action.QUOTA)
     async def role(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
-        await _open(interaction, int(values[0]))
+        await open_(interaction, int(values[0]))
 
-    @client.on_button(Action.QUOTA)
-    async def pressed(interaction: Interaction, number: int) -> None:
-        await _open(interaction, number)
+    @client.on_select(Action.LIMIT)
+    async def limits(interaction: Interaction, role_id: int, values: tuple[str, ...]) -> None:
+        by = check_admin(interaction)
+        rows = [MEMBER_LIMITS[name] for name in values if name in MEMBER_LIMITS][:FORM_LINES]
+        if not rows:
+            raise BadInput("Choose at least one limit.")
+        quota = (await quotas.server(by.guild_id)).roles.get(role_id, Quota())
+        title = "Everyone's limits" if role_id == by.guild_id else "This role's limits"
+        await interaction.response.send_modal(_form(title, Action.LIMIT, role_id, rows, quota))
+
+    @client.on_modal(Action.LIMIT)
+    async def answered(interaction: Interaction, role_id: int) -> None:
+        by, typed = check_admin(interaction), _typed(interaction, MEMBER_LIMITS)
+        quota = await _change(quotas, names, by, role_id, typed)
+        await panel.show_parts(interaction, TAB, _role_parts(role_id, by.guild_id, quota), "Changed.")
 
     @client.on_modal(Action.QUOTA)
-    async def answered(interaction: Interaction, number: int) -> None:
-        by, studio, said = check_admin(interaction), interaction.client.studio, modals.answers(interaction)
-        if number == SERVER:
-            cap, gifts = (_credits_mc(said.get(name, "")) or None for name in ("cap", "gifts"))
-            await studio.quotas.set_budget(by, cap, gifts)
-        else:
-            kept = (await studio.quotas.server(by.guild_id)).roles.get(number, Quota())
-            quota = replace(_read(interaction, said), loras=kept.loras)  # a form has room for five lines
-            change = QuotaChange(role_id=number, quota=quota if quota != Quota() else None, said=quota)
-            await studio.quotas.set_quota(by, change)
+    async def answered_server(interaction: Interaction, _number: int) -> None:
+        by, typed = check_admin(interaction), _typed(interaction, SERVER_LIMITS)
+        await quotas.set_budget(by, (await quotas.server(by.guild_id)).budget.changed(typed, names))
         await panel.show(interaction, TAB, "Changed.")
 
 
-async def parts(interaction: Interaction) -> list[Any]:
-    studio, guild_id = interaction.client.studio, interaction.guild_id or 0
-    server = await studio.quotas.server(guild_id)
-    words = views.server_text(server, default_quota(studio.settings), guild_id, studio.clock.now_ms())
-    return [
-        TextDisplay(words[:3000]),
-        row_of(Select.role(SelectId(Action.QUOTA, 0), "Change what a role may do …")),
-        buttons(
-            button(Action.QUOTA, guild_id, "Everyone …"),
-            button(Action.QUOTA, SERVER, "Whole server …"),
-        ),
-        TextDisplay("-# For one person, with an end: /admin quota `user:` `until:`"),
-    ]
+async def _change(quotas: Quotas, names: LoadedNames, by: Actor, role_id: int, typed: Mapping[str, str]) -> Quota:
+    """Set what a form says, and nothing else. Raises: BadInput."""
+    before = (await quotas.server(by.guild_id)).roles.get(role_id, Quota())
+    quota = before.changed(typed, names)
+    said = Quota(**{name: value for name, value in quota.values.items() if name in typed})
+    await quotas.set_quota(by, QuotaChange(role_id=role_id, quota=quota if quota != Quota() else None, said=said))
+    return quota
 
 
-async def _open(interaction: Interaction, number: int) -> None:
-    by = check_admin(interaction)
-    server = await interaction.client.studio.quotas.server(by.guild_id)
-    if number == SERVER:
-        await interaction.response.send_modal(_server_form(server))
-        return
-    await interaction.response.send_modal(_role_form(number, number == by.guild_id, server.roles.get(number, Quota())))
+def _typed(interaction: Interaction, rows: Mapping[str, Limit[Any]]) -> dict[str, str]:
+    """A form's lines by the limits' names. Raises: BadInput."""
+    typed = {name: text for name, text in modals.answers(interaction).items() if name in rows}
+    if not typed:
+        raise BadInput("This form is from another version of Easel. Open the panel again with /admin panel.")
+    return typed
 
 
-def _server_form(server: ServerQuotas) -> modals.Form:
-    return ask(
-        "The whole server",
-        Action.QUOTA,
-        SERVER,
-        line("cap", "Credits all together may spend a day", _credits(server.cap_mc), 12, hint="empty: no cap"),
-        line("gifts", "Credits one may /gift a day", _credits(server.gifts_mc), 12, hint="empty: /gift is off"),
+def _role_parts(role_id: int, guild_id: int, quota: Quota) -> list[Any]:
+    """What a role's limits are, and a list to choose those to change."""
+    whose = "Everyone" if role_id == guild_id else f"<@&{role_id}>"
+    rows = list(MEMBER_LIMITS.values())[:MAX_OPTIONS]
+    now = [row.text(quota.values[row.name]) if row.name in quota.values else "not set here" for row in rows]
+    select = Select.text(
+        SelectId(Action.LIMIT, role_id),
+        [(row.label, row.name) for row in rows],
+        placeholder=f"Choose up to {FORM_LINES} limits to change …",
+        at_most=FORM_LINES,
+        notes=now,
     )
+    return [TextDisplay(f"**{whose}**: {views.quota_text(quota)}"), row_of(select)]
 
 
-def _role_form(role_id: int, everyone: bool, now: Quota) -> modals.Form:
-    """Everything a quota says, filled in; what is left empty is not said."""
-    free = "" if now.allowance_mc is None else f"{_credits(now.allowance_mc)} a {now.period}"
-    lane = "" if now.relax is None else ("on" if now.relax else "off")
-    return ask(
-        "What everyone may do" if everyone else "What this role may do",
-        Action.QUOTA,
-        role_id,
-        line("credits", "Free credits", free, 30, hint="such as 100 a day, or 500 a month; empty: not said here"),
-        line("jobs", "Jobs: painted at once, on their way", _pair(now.max_running, now.max_queued), 12, hint="3, 10"),
-        line("most", "Most pixels, most steps", _pair(now.max_pixels, now.max_steps), 24, hint="1536x1536, 60"),
-        line("models", "Models", ", ".join(sorted(now.models or ())), 300, hint="names, or * for all"),
-        line("queue", "Weight in the queue, relax lane", _pair(now.weight, lane or None), 20, hint="1, on"),
-    )
+def _form(title: str, action: Action, number: int, rows: Sequence[Limit[Any]], now: Quota | Budget) -> modals.Form:
+    """A line for each limit, filled in; an empty one isn't set."""
+    return ask(title, action, number, *(_line(row, now.values) for row in rows))
 
 
-# ---------------------------------------------------------------- reading the form
-def _read(interaction: Interaction, said: Mapping[str, str]) -> Quota:
-    """Raises: BadInput naming the field."""
-    allowance_mc, period = _allowance(said.get("credits", ""))
-    running, queued = _two(said.get("jobs", ""))
-    pixels, steps = _two(said.get("most", ""))
-    weight, relax = _two(said.get("queue", ""))
-    return Quota(
-        allowance_mc=allowance_mc,
-        period=period,
-        max_running=_whole("jobs painted at once", running, 1, 64),
-        max_queued=_whole("jobs on their way", queued, 1, 1000),
-        max_pixels=_pixels(pixels),
-        max_steps=_whole("steps", steps, 1, MAX_STEPS),
-        models=read_models(interaction, said.get("models", "").strip() or None),
-        weight=_weight(weight),
-        relax=_switch(relax),
-    )
-
-
-def _allowance(text: str) -> tuple[int | None, Any]:
-    """`100 a day` as (millicredits, period). Raises: BadInput."""
-    words = text.lower().split()
-    if not words:
-        return None, None
-    period = {"day": "day", "month": "month"}.get(words[-1].rstrip("s")) if len(words) > 1 else "day"
-    if period is None:
-        raise BadInput(f"{quoted(text)} is no allowance. Write such as 100 a day, or 500 a month.")
-    return _credits_mc(words[0]), period
-
-
-def _credits_mc(text: str) -> int | None:
-    """Raises: BadInput."""
-    plain = text.strip()
-    if not plain:
-        return None
-    number = float(plain) if plain.isascii() and plain.replace(".", "", 1).isdigit() and len(plain) < 12 else -1.0
-    if not 0 <= number <= MOST_CREDITS:
-        raise BadInput(f"{quoted(text)} is no number of credits. Use 0 to {MOST_CREDITS:,}.")
-    return round(number * 1000)
-
-
-def _two(text: str) -> tuple[str, str]:
-    first, _, second = text.replace(";", ",").partition(",")
-    return first.strip(), second.strip()
-
-
-def _whole(name: str, text: str, low: int, high: int) -> int | None:
-    """Raises: BadInput."""
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
-        raise BadInput(f"The {name} cannot be {quoted(text)}. Use {low:,} to {high:,}.")
-    return int(text)
-
-
-def _pixels(text: str) -> int | None:
-    """`1536x1536` or their product. Raises: BadInput."""
-    wide, times, high = text.lower().partition("x")
-    if not times:
-        return _whole("most pixels", text, 4096, MOST_PIXELS)
-    sides = [_whole("sides of a picture", side.strip() or "-", 64, 8192) or 0 for side in (wide, high)]
-    return _whole("most pixels", str(sides[0] * sides[1]), 4096, MOST_PIXELS)
-
-
-def _weight(text: str) -> float | None:
-    """Raises: BadInput."""
-    if not text:
-        return None
-    number = float(text) if text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 8 else 0.0
-    if not 0.1 <= number <= 100:
-        raise BadInput(f"The weight cannot be {quoted(text)}. Use 0.1 to 100; 1 is normal.")
-    return number
-
-
-def _switch(text: str) -> bool | None:
-    """Raises: BadInput."""
-    word = text.lower()
-    if word and word not in YES + NO:
-        raise BadInput(f"The relax lane is on or off, not {quoted(text)}.")
-    return None if not word else word in YES
-
-
-def _credits(amount_mc: int | None) -> str:
-    return "" if amount_mc is None else f"{amount_mc / 1000:g}"
-
-
-def _pair(first: object | None, second: object | None) -> str:
-    """Two values as the form shows them; the second alone keeps its comma."""
-    if second is None:
-        return "" if first is None else f"{first}"
-    return f"{'' if first is None else first}, {second}"
+def _line(row: Limit[Any], values: Mapping[str, Any]) -> discord.ui.TextInput[modals.Form]:
+    typed = row.typed(values[row.name]) if row.name in values else ""
+    return line(row.name, row.label, typed, LINE_LENGTH, hint=row.hint)

@@ -1,4 +1,4 @@
-"""What buying on Discord is worth: packs of credits, counted once, and subscriptions that act as quotas.
+"""What purchases on Discord are worth: packs of credits, counted once, and subscriptions that act as quotas.
 
 Knows no Discord: purchases arrive as records. Off while the settings name no SKU.
 """
@@ -8,11 +8,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from bot.config import Settings, Sku
+from bot.config import Settings
+from bot.errors import BadInput, UserError
+from bot.features.credits.records import Subscription
 from bot.features.credits.service import Quotas
 from bot.ledger import transfers
-from bot.ledger.records import CreditChange, Quota, Subscription
+from bot.ledger.amounts import credits_mc
+from bot.ledger.limits import MEMBER_LIMITS, Quota
+from bot.ledger.records import CreditChange
 from bot.store.clock import Clock
 from bot.store.store import Store
 
@@ -31,35 +36,43 @@ class Purchase:
     ends_at_ms: int | None
 
 
-def plans_of(settings: Settings) -> dict[int, Quota]:
-    """What each subscription allows."""
-    return {number: _quota(sku) for number, sku in settings.skus.items() if sku.credits is None}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offers:
+    """What is sold, by SKU id: packs of millicredits, and subscriptions that act as quotas."""
+
+    packs: Mapping[int, int]
+    plans: Mapping[int, Quota]
 
 
-def _quota(sku: Sku) -> Quota:
-    amount = sku.credits_a_day if sku.credits_a_day is not None else sku.credits_a_month
-    period = None if amount is None else "day" if sku.credits_a_day is not None else "month"
-    return Quota(
-        allowance_mc=None if amount is None else amount * 1000,
-        period=period,  # type: ignore[arg-type]  # mypy widens the two literals to str
-        max_queued=sku.max_queued,
-        max_running=sku.max_running,
-        max_pixels=sku.max_pixels,
-        max_steps=sku.max_steps,
-        models=None if sku.models is None else frozenset(sku.models),
-        loras=None if sku.loras is None else frozenset(sku.loras),
-        weight=sku.weight,
-        relax=sku.relax,
-    )
+def offers_of(settings: Settings) -> Offers:
+    """What the setting `skus` says. Raises: UserError naming the SKU."""
+    packs: dict[int, int] = {}
+    plans: dict[int, Quota] = {}
+    for number, fields in settings.skus.items():
+        try:
+            _read(number, fields, packs, plans)
+        except BadInput as error:
+            raise UserError(f"The setting EASEL_SKUS can't be used: SKU {number}: {error}") from None
+    return Offers(packs=packs, plans=plans)
+
+
+def _read(number: int, fields: Mapping[str, Any], packs: dict[int, int], plans: dict[int, Quota]) -> None:
+    """Raises: BadInput."""
+    known = {name for row in MEMBER_LIMITS.values() for name in row.options} | {"credits"}
+    if unknown := sorted(fields.keys() - known):
+        raise BadInput(f"{', '.join(unknown)} isn't a field of a SKU. Use some of {', '.join(sorted(known))}.")
+    if fields.get("credits") is not None:
+        packs[number] = credits_mc(f"{fields['credits']}", low=0.001)
+    else:
+        plans[number] = Quota.from_options(fields, None)
 
 
 class Shop:
     """Turns purchases into credits and quotas."""
 
-    def __init__(self, store: Store, quotas: Quotas, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, quotas: Quotas, offers: Offers, clock: Clock) -> None:
         self._store, self._quotas, self._clock = store, quotas, clock
-        self._packs = {number: sku.credits for number, sku in settings.skus.items() if sku.credits is not None}
-        self._plans: Mapping[int, Quota] = plans_of(settings)
+        self._packs, self._plans = offers.packs, offers.plans
 
     @property
     def open(self) -> bool:
@@ -75,11 +88,10 @@ class Shop:
         if not purchase.user_id:
             log.warning("the entitlement %d is nobody's: it was not credited", purchase.id)
             return False
-        amount_mc = round(self._packs[purchase.sku_id] * 1000)
         change = CreditChange(
             user_id=purchase.user_id,
             guild_id=EVERYWHERE,
-            amount_mc=amount_mc,
+            amount_mc=self._packs[purchase.sku_id],
             reason="bought on Discord",
             key=f"entitlement:{purchase.id}",
             now_ms=self._clock.now_ms(),

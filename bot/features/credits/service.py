@@ -6,7 +6,6 @@ Kept in memory once read, for every command asks; one process owns the database,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from bot.config import Settings
 from bot.features.audit.service import Audit
@@ -14,9 +13,10 @@ from bot.features.audit.store import AuditEntry
 from bot.features.credits import acts
 from bot.features.credits import store as quota_store
 from bot.features.credits.acts import Author
+from bot.features.credits.records import QuotaChange, ServerQuotas, Subscription
 from bot.ledger import accounts
-from bot.ledger.records import Balance, CreditChange, Entry, Quota, QuotaChange, ServerQuotas, Subscription
-from bot.ledger.terms import Terms, default_quota, default_terms, most_generous, overlaid, terms_of
+from bot.ledger.limits import Budget, Quota, Terms, default_quota, default_terms, most_generous, terms_of
+from bot.ledger.records import Balance, CreditChange, Entry
 from bot.orders.actor import Actor
 from bot.store.clock import Clock
 from bot.store.store import Store
@@ -79,23 +79,28 @@ class Quotas:
     def __init__(
         self, store: Store, audit: Audit, settings: Settings, clock: Clock, plans: Mapping[int, Quota] | None = None
     ) -> None:
-        self._store, self._audit, self._settings, self._clock = store, audit, settings, clock
+        self._store, self._audit, self._clock = store, audit, clock
         self._plans = plans or {}
-        self._plain = default_terms(settings)
+        self._default = default_quota(settings)
         self._servers: dict[int, ServerQuotas] = {}
         self._subscriptions: list[Subscription] | None = None
+
+    @property
+    def default(self) -> Quota:
+        """What holds where a server has set nothing."""
+        return self._default
 
     async def terms(self, asker: Actor) -> Terms:
         """What somebody may do here and now."""
         server = await self.server(asker.guild_id)
         if not (server.roles or server.people or self._plans):
-            return replace(self._plain, server_cap_mc=server.cap_mc)
-        base = overlaid(default_quota(self._settings), server.roles.get(asker.guild_id, Quota()))
+            return terms_of(self._default, server.cap_mc)
+        base = self._default.overlaid(server.roles.get(asker.guild_id, Quota()))
         roles = [server.roles[role] for role in sorted(asker.role_ids) if role in server.roles]
         quota = most_generous(base, [*roles, *await self._bought(asker)])
         own, until_ms = server.people.get(asker.user_id, (Quota(), None))
         if until_ms is None or until_ms > self._clock.now_ms():
-            quota = overlaid(quota, own)
+            quota = quota.overlaid(own)
         return terms_of(quota, server.cap_mc)
 
     async def server(self, guild_id: int) -> ServerQuotas:
@@ -110,9 +115,9 @@ class Quotas:
         self.forget(by.guild_id)
         self._audit.publish(entry)
 
-    async def set_budget(self, by: Actor, cap_mc: int | None, gifts_mc: int | None) -> None:
-        """Set what the whole server may spend a day, and a member may give away a day; None = no cap, no gifts."""
-        entry = await self._store.write(acts.set_budget, self._author(by), cap_mc, gifts_mc)
+    async def set_budget(self, by: Actor, budget: Budget) -> None:
+        """Set what the whole server can spend a day, and what a member can give away a day."""
+        entry = await self._store.write(acts.set_budget, self._author(by), budget)
         self.forget(by.guild_id)
         self._audit.publish(entry)
 

@@ -1,5 +1,6 @@
-"""What servers allow, by role and by person, as they set it; what it comes to is decided in `bot.ledger.terms`.
+"""What servers allow, by role and by member, as they set it; what it comes to is decided in `bot.ledger.limits`.
 
+Limits of the first versions have columns; those that came later are in the column `more`, as JSON by their names.
 Every function runs inside the caller's transaction.
 """
 
@@ -7,25 +8,39 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import fields
+from collections.abc import Mapping
+from typing import Any
 
-from bot.ledger.records import Quota, QuotaChange, ServerQuotas, Subscription
+from bot.features.credits.records import QuotaChange, ServerQuotas, Subscription
+from bot.ledger.limits import Budget, Quota
 from bot.store import users
 
-COLUMNS = tuple({"allowance_mc": "allowance"}.get(field.name, field.name) for field in fields(Quota))
+QUOTA_COLUMNS = {
+    "allowance_mc": "allowance",
+    "period": "period",
+    "max_queued": "max_queued",
+    "max_running": "max_running",
+    "max_pixels": "max_pixels",
+    "max_steps": "max_steps",
+    "models": "models",
+    "loras": "loras",
+    "weight": "weight",
+    "relax": "relax",
+}
+LISTS = ("models", "loras")  # columns that hold JSON
+BUDGET_COLUMNS = {"server_mc_a_day": "cap", "gifts_mc_a_day": "gifts"}
 
 
 def load(db: sqlite3.Connection, guild_id: int) -> ServerQuotas:
-    """All of a server's quotas."""
+    """All that a server has set."""
     rows = db.execute(
         "SELECT q.*, u.discord_id FROM quota q LEFT JOIN user u ON u.id = q.user_id WHERE guild_id = ?", (guild_id,)
     ).fetchall()
-    budget = db.execute("SELECT cap, gifts FROM guild_budget WHERE guild_id = ?", (guild_id,)).fetchone()
+    budget = db.execute("SELECT * FROM guild_budget WHERE guild_id = ?", (guild_id,)).fetchone()
     return ServerQuotas(
         roles={row["role_id"]: _quota_of(row) for row in rows if row["role_id"] is not None},
         people={row["discord_id"]: (_quota_of(row), row["until"]) for row in rows if row["discord_id"] is not None},
-        cap_mc=budget["cap"] if budget else None,
-        gifts_mc=budget["gifts"] if budget else None,
+        budget=Budget.from_json(_stored(budget, BUDGET_COLUMNS)) if budget else Budget(),
     )
 
 
@@ -38,43 +53,38 @@ def set_quota(db: sqlite3.Connection, guild_id: int, change: QuotaChange, now_ms
     key = (guild_id, role or 0, member or 0)
     db.execute("DELETE FROM quota WHERE guild_id = ? AND ifnull(role_id, 0) = ? AND ifnull(user_id, 0) = ?", key)
     if change.quota is not None:
-        _insert(db, (guild_id, role, member, change.until_ms), change.quota)
+        target = {"guild_id": guild_id, "role_id": role, "user_id": member, "until": change.until_ms}
+        _insert(db, "quota", target | _columns(change.quota.to_json(), QUOTA_COLUMNS))
 
 
-def set_budget(db: sqlite3.Connection, guild_id: int, cap_mc: int | None, gifts_mc: int | None, now_ms: int) -> None:
-    """Set what a whole server may spend, and what a member may give away, a day; None = no cap, no gifts."""
+def set_budget(db: sqlite3.Connection, guild_id: int, budget: Budget, now_ms: int) -> None:
+    """Replace what holds for a whole server."""
     users.ensure_guild(db, guild_id, now_ms)
-    db.execute("INSERT OR REPLACE INTO guild_budget VALUES (?, ?, ?)", (guild_id, cap_mc, gifts_mc))
+    _insert(db, "guild_budget", {"guild_id": guild_id} | _columns(budget.to_json(), BUDGET_COLUMNS))
 
 
-def _insert(db: sqlite3.Connection, target: tuple[int, int | None, int | None, int | None], quota: Quota) -> None:
-    """`target`: server, role, surrogate id of the member, end."""
-    values = [getattr(quota, field.name) for field in fields(Quota)]
-    values = [json.dumps(sorted(each)) if isinstance(each, frozenset) else each for each in values]
-    names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
-    db.execute(
-        f"INSERT INTO quota (guild_id, role_id, user_id, until, {names}) VALUES (?, ?, ?, ?, {marks})",
-        (*target, *values),
-    )
+def _insert(db: sqlite3.Connection, table: str, values: Mapping[str, Any]) -> None:
+    marks = ", ".join("?" * len(values))
+    db.execute(f"INSERT OR REPLACE INTO {table} ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
+
+
+def _columns(stored: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    """Values of limits by column."""
+    own = {column: stored.get(key) for key, column in columns.items()}
+    lists = {column: json.dumps(own[column]) for column in LISTS if own.get(column) is not None}
+    return own | lists | {"more": json.dumps({key: value for key, value in stored.items() if key not in columns})}
+
+
+def _stored(row: sqlite3.Row, columns: Mapping[str, str]) -> dict[str, Any]:
+    """The other way round; what isn't set is left out."""
+    own = {key: row[column] for key, column in columns.items() if row[column] is not None}
+    lists = {key: json.loads(own[key]) for key in LISTS if key in own}
+    more: dict[str, Any] = json.loads(row["more"])
+    return own | lists | more
 
 
 def _quota_of(row: sqlite3.Row) -> Quota:
-    return Quota(
-        allowance_mc=row["allowance"],
-        period=row["period"],
-        max_queued=row["max_queued"],
-        max_running=row["max_running"],
-        max_pixels=row["max_pixels"],
-        max_steps=row["max_steps"],
-        models=_names(row["models"]),
-        loras=_names(row["loras"]),
-        weight=row["weight"],
-        relax=None if row["relax"] is None else bool(row["relax"]),
-    )
-
-
-def _names(text: str | None) -> frozenset[str] | None:
-    return None if text is None else frozenset(json.loads(text))
+    return Quota.from_json(_stored(row, QUOTA_COLUMNS))
 
 
 # ---------------------------------------------------------------- bought with Discord

@@ -6,69 +6,40 @@ from collections.abc import Sequence
 
 from discord.ui import Item, LayoutView, Separator, TextDisplay
 
-from bot.delivery.layouts import credits_text
+from bot.features.credits.records import ServerQuotas
 from bot.kit.components import ACCENT, view
-from bot.ledger.records import Balance, Entry, Quota, ServerQuotas
-from bot.ledger.terms import Terms, overlaid
+from bot.ledger.amounts import credits_text
+from bot.ledger.limits import SERVER_LIMITS, Quota, Terms, quota_of
+from bot.ledger.records import Balance, Entry
 from bot.prompt.text import shown
 
-FALLBACK = "The roles, or else what holds for everyone, count again."
+FALLBACK = "Their roles, or else the limits for everyone, apply again."
 ROOM = 3300  # characters; a message holds 4,000
 BAR = 12
 NOTHING = "Nothing yet. Try **/imagine** a red boat."
 REASONS = {
-    "price": "set aside for",
-    "pictures": "pictures of",
-    "refund": "given back for",
-    "expired": "free credits that were left over",
+    "price": "reserved for",
+    "pictures": "images of",
+    "refund": "refunded for",
+    "expired": "unused free credits",
     "gift": "a gift",
 }
 
 
 def quota_text(quota: Quota, until_ms: int | None = None) -> str:
-    """What a quota says, in a line."""
-    parts = [
-        None if quota.allowance_mc is None else f"{credits_text(quota.allowance_mc)} a {quota.period}",
-        None if quota.max_running is None else f"{quota.max_running} painted at once",
-        None if quota.max_queued is None else f"{quota.max_queued} on their way",
-        None if quota.max_pixels is None else f"up to {quota.max_pixels:,} pixels",
-        None if quota.max_steps is None else f"up to {quota.max_steps} steps",
-        None if quota.models is None else _list_text("models", quota.models),
-        None if quota.loras is None else _list_text("LoRAs", quota.loras),
-        None if quota.weight is None else f"weight {quota.weight:g}",
-        None if quota.relax is None else f"relax lane {'on' if quota.relax else 'off'}",
-    ]
-    text = " · ".join(part for part in parts if part) or "nothing set"
+    """What a quota sets, in a line."""
+    text = " · ".join(quota.texts()) or "nothing set"
     return text + (f" · until <t:{until_ms // 1000}:f>" if until_ms else "")
 
 
 def terms_text(terms: Terms) -> str:
-    """What somebody may do, in a line."""
-    return quota_text(
-        Quota(
-            allowance_mc=terms.allowance_mc,
-            period=terms.period,
-            max_running=terms.max_running,
-            max_queued=terms.max_queued,
-            max_pixels=terms.max_pixels,
-            max_steps=terms.max_steps,
-            models=terms.models,
-            loras=terms.loras,
-            weight=terms.weight,
-            relax=terms.relax,
-        )
-    )
-
-
-def _list_text(what: str, names: frozenset[str]) -> str:
-    if not names:
-        return f"no {what}"
-    return f"all {what}" if "*" in names else f"{what} " + ", ".join(shown(name, 80) for name in sorted(names))
+    """What a member is allowed, in a line."""
+    return quota_text(quota_of(terms))
 
 
 def server_text(server: ServerQuotas, default: Quota, guild_id: int, now_ms: int) -> str:
-    """Everything that a server set, the newest ends first to be cut."""
-    everyone = overlaid(default, server.roles.get(guild_id, Quota()))
+    """Everything that a server has set; what is too long is cut at the end."""
+    everyone = default.overlaid(server.roles.get(guild_id, Quota()))
     lines = [f"**Everyone**: {quota_text(everyone)}"]
     lines += [f"<@&{role}>: {quota_text(quota)}" for role, quota in server.roles.items() if role != guild_id]
     lines += [
@@ -76,34 +47,37 @@ def server_text(server: ServerQuotas, default: Quota, guild_id: int, now_ms: int
         for person, (quota, until_ms) in server.people.items()
         if until_ms is None or until_ms > now_ms
     ]
-    lines += [budget_text(server), "-# Of several roles the most generous counts, field by field; a person's own wins."]
+    lines += [
+        budget_text(server),
+        "-# Members with several roles get the most generous value of each limit; a member's own quota wins.",
+    ]
     text = "\n".join(lines)
     return text if len(text) <= ROOM else text[:ROOM].rsplit("\n", 1)[0] + "\n-# … and more"
 
 
 def budget_text(server: ServerQuotas) -> str:
-    cap = f"**The whole server** may spend {credits_text(server.cap_mc)} a day" if server.cap_mc else "No cap a day"
-    gifts = f"/gift: up to {credits_text(server.gifts_mc)} a day" if server.gifts_mc else "/gift is off"
-    return f"{cap} · {gifts}"
+    """What holds for the whole server, in a line."""
+    values = server.budget.values
+    return " · ".join(row.text(values.get(name, 0)) for name, row in SERVER_LIMITS.items())
 
 
 # ---------------------------------------------------------------- /credits
-def credits_view(balance: Balance, terms: Terms, entries: Sequence[Entry], costs: str, on_their_way: int) -> LayoutView:
-    """One's own account: what is left, what things cost, what happened last."""
+def credits_view(balance: Balance, terms: Terms, entries: Sequence[Entry], costs: str, active: int) -> LayoutView:
+    """A member's account: what is left, what things cost, what happened last."""
     parts: list[Item[LayoutView]] = [
-        TextDisplay(_left(balance, terms, on_their_way)),
+        TextDisplay(_left(balance, terms, active)),
         Separator(),
         TextDisplay(f"**What things cost**\n{costs}"),
     ]
     parts += [
         Separator(),
-        TextDisplay("\n".join(["**Lately**", *(map(entry_line, entries) if entries else [NOTHING])])),
+        TextDisplay("\n".join(["**Recent**", *(map(entry_line, entries) if entries else [NOTHING])])),
     ]
-    parts += [Separator(), TextDisplay(f"-# Here you may have: {terms_text(terms)}")]
+    parts += [Separator(), TextDisplay(f"-# Your limits here: {terms_text(terms)}")]
     return view(parts, ACCENT)
 
 
-def _left(balance: Balance, terms: Terms, on_their_way: int) -> str:
+def _left(balance: Balance, terms: Terms, active: int) -> str:
     lines = [f"## {credits_text(balance.free_mc + balance.paid_mc)}"]
     if terms.allowance_mc:
         share = min(1.0, balance.free_mc / terms.allowance_mc)
@@ -111,17 +85,17 @@ def _left(balance: Balance, terms: Terms, on_their_way: int) -> str:
         free = f"{credits_text(balance.free_mc).split()[0]} of {credits_text(terms.allowance_mc)}"
         lines.append(f"{bar} {free} free this {terms.period}, new ones <t:{balance.renews_at_ms // 1000}:R>")
     if balance.paid_mc:
-        lines.append(f"{credits_text(balance.paid_mc)} that stay, used after the free ones")
-    if on_their_way:
-        jobs = "1 job" if on_their_way == 1 else f"{on_their_way} jobs"
-        lines.append(f"{credits_text(balance.reserved_mc)} set aside for {jobs} on the way")
+        lines.append(f"{credits_text(balance.paid_mc)} that don't expire, used after the free ones")
+    if active:
+        jobs = "1 active job" if active == 1 else f"{active} active jobs"
+        lines.append(f"{credits_text(balance.reserved_mc)} reserved for {jobs}")
     if terms.relax:
-        lines.append("Without credits you go on in the relax lane: free, and slower.")
+        lines.append("Once you run out, your jobs go to the relax lane: free, but slower.")
     return "\n".join(lines)
 
 
 def entry_line(entry: Entry) -> str:
-    """A line of somebody's account."""
+    """A line of a member's account."""
     amount = credits_text(abs(entry.amount_mc)).split()[0]
     what = REASONS.get(entry.reason, shown(entry.reason, 100))
     job = f" job #{entry.job_id}" if entry.job_id else ""

@@ -21,7 +21,7 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.components import notice
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, load_image
-from bot.ledger.terms import Terms
+from bot.ledger.limits import Terms
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Orders, Reply, Rules
 from bot.orders.uploads import check_size, read_upload

@@ -1,0 +1,24 @@
+"""Credits in words, and as people type them. Amounts are millicredits."""
+
+from __future__ import annotations
+
+from bot.errors import BadInput
+from bot.prompt.text import quoted
+
+MAX_CREDITS = 1_000_000
+
+
+def credits_text(amount_mc: int) -> str:
+    """Millicredits as people read them: "4 credits", "0.5 credits"; thousandths only where there is nothing else."""
+    told_mc = amount_mc // 10 * 10 or amount_mc  # rounded down, or 0.999 would be told as enough for 1
+    amount = f"{told_mc / 1000:.3f}".rstrip("0").rstrip(".")
+    return f"{amount} credit" if amount == "1" else f"{amount} credits"
+
+
+def credits_mc(text: str, low: float = 0.0) -> int:
+    """Credits as typed, in millicredits. Raises: BadInput."""
+    plain = text.strip()
+    number = float(plain) if plain.isascii() and plain.replace(".", "", 1).isdigit() and len(plain) < 12 else -1.0
+    if not low <= number <= MAX_CREDITS:
+        raise BadInput(f"{quoted(text)} isn't a valid number of credits. Use {low:g} to {MAX_CREDITS:,}.")
+    return round(number * 1000)

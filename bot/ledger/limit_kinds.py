@@ -1,0 +1,360 @@
+"""What kinds of limits there are: how one is typed, read, checked, said, stored and compared. Pure.
+
+A limit is a descriptor: on a quota it gives its value or None (not said there), on terms its value. See `limits.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
+
+from bot.config import Settings
+from bot.errors import BadInput
+from bot.ledger.amounts import MAX_CREDITS, credits_mc, credits_text
+from bot.prompt.text import quoted, shown
+
+T = TypeVar("T")
+Period = Literal["day", "month"]
+DAYS: dict[Period, int] = {"day": 30, "month": 1}  # how many periods a month has, for comparing allowances
+ALL = frozenset({"*"})
+YES, NO = ("on", "yes", "true"), ("off", "no", "false")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """Free credits: so many millicredits each period (UTC)."""
+
+    amount_mc: int
+    period: Period = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a slash command: its text (at most 100 characters), type and range (of a text: its length)."""
+
+    text: str
+    kind: type[int] | type[float] | type[str] | type[bool]
+    low: float = 0
+    high: float = 0
+
+
+class Known(Protocol):
+    """The models and LoRAs that can be named."""
+
+    def models(self, names: list[str]) -> frozenset[str]:
+        """Their keys. Raises: BadInput."""
+        ...
+
+    def loras(self, names: list[str]) -> frozenset[str]:
+        """Their keys. Raises: BadInput."""
+        ...
+
+
+class Values(Protocol):
+    """Quotas and terms: the values of some limits by name."""
+
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+
+
+class Said(Values, Protocol):
+    """Values that may be missing."""
+
+    @property
+    def partial(self) -> Literal[True]: ...
+
+
+class Limit(Generic[T]):
+    """One limit.
+
+    Attributes:
+        name: of the attribute. label: of its line in the admins' panel, at most 45 characters.
+        hint: what stands in that line while it's empty.
+        options: of /admin quota, by name; subscriptions' fields have the same names.
+        default: what holds where a server has set nothing.
+        enforced: the module that holds members to it.
+    """
+
+    name: str = ""
+    hint = ""
+
+    def __init__(self, label: str, about: str, *, default: Callable[[Settings], T], enforced: str) -> None:
+        self.label, self.about, self.default, self.enforced = label, about, default, enforced
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, holder: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, holder: Said, owner: type) -> T | None: ...
+    @overload
+    def __get__(self, holder: Values, owner: type) -> T: ...
+    def __get__(self, holder: Values | None, owner: type) -> Any:
+        return self if holder is None else holder.values.get(self.name)
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        raise NotImplementedError
+
+    def from_options(self, given: Mapping[str, Any], known: Known | None) -> T | None:
+        """The value among options that were given, None = none of them. Raises: BadInput."""
+        value = given.get(self.name)
+        return None if value is None else self.parse(value, known)
+
+    def parse(self, given: Any, known: Known | None = None) -> T:
+        """What was typed, or a value of JSON; names are taken as they are where `known` is None. Raises: BadInput."""
+        raise NotImplementedError
+
+    def typed(self, value: T) -> str:
+        """The value as it could be typed."""
+        return f"{value}"
+
+    def text(self, value: T) -> str:
+        """The value in a few words of a list."""
+        raise NotImplementedError
+
+    def better(self, one: T, other: T) -> T:
+        """The more generous one."""
+        numbers: Any = (one, other)  # and switches
+        better: T = max(numbers)
+        return better
+
+    def to_json(self, value: T) -> dict[str, Any]:
+        """How it's stored, and noted in the audit log."""
+        return {self.name: value}
+
+    def from_json(self, stored: Mapping[str, Any]) -> T | None:
+        value: T | None = stored.get(self.name)
+        return value
+
+
+class Count(Limit[int]):
+    """A whole number within a range; `text` has a place for it."""
+
+    def __init__(self, label: str, about: str, low: int, high: int, words: str, **rest: Any) -> None:
+        super().__init__(label, about, **rest)
+        self.low, self.high, self.words, self.hint = low, high, words, f"{low:,} to {high:,}; empty: not set here"
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        return {self.name: Option(self.about, int, self.low, self.high)}
+
+    def parse(self, given: Any, known: Known | None = None) -> int:
+        text = f"{given}".strip()
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and self.low <= int(text) <= self.high):
+            raise BadInput(f"{self.label} can't be {quoted(text)}. Use {self.low:,} to {self.high:,}.")
+        return int(text)
+
+    def text(self, value: int) -> str:
+        return self.words.format(value)
+
+
+class Pixels(Count):
+    """Width times height, typed as `1536x1536` or as the product."""
+
+    def __init__(self, label: str, about: str, low: int, high: int, words: str, **rest: Any) -> None:
+        super().__init__(label, about, low, high, words, **rest)
+        self.hint = "such as 1536x1536; empty: not set here"
+
+    def parse(self, given: Any, known: Known | None = None) -> int:
+        wide, times, high = f"{given}".lower().partition("x")
+        if not times:
+            return super().parse(given)
+        sides = [side.strip() for side in (wide, high)]
+        if not all(side.isascii() and side.isdigit() and len(side) < 5 and 64 <= int(side) <= 8192 for side in sides):
+            raise BadInput(f"{quoted(f'{given}')} isn't a valid size. Use sides of 64 to 8,192, such as 1536x1536.")
+        return super().parse(int(sides[0]) * int(sides[1]))
+
+
+class Factor(Limit[float]):
+    """A number within a range, 1 = normal."""
+
+    def __init__(self, label: str, about: str, low: float, high: float, words: str, **rest: Any) -> None:
+        super().__init__(label, about, **rest)
+        self.low, self.high, self.words = low, high, words
+        self.hint = f"{low:g} to {high:g}; 1 is normal; empty: not set here"
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        return {self.name: Option(self.about, float, self.low, self.high)}
+
+    def parse(self, given: Any, known: Known | None = None) -> float:
+        text = f"{given}".strip()
+        number = float(text) if text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 25 else -1.0
+        if not self.low <= number <= self.high:
+            raise BadInput(f"{self.label} can't be {quoted(text)}. Use {self.low:g} to {self.high:g}; 1 is normal.")
+        return number
+
+    def typed(self, value: float) -> str:
+        return f"{value:g}"
+
+    def text(self, value: float) -> str:
+        return self.words.format(value)
+
+
+class Switch(Limit[bool]):
+    """On or off."""
+
+    hint = "on or off; empty: not set here"
+
+    def __init__(self, label: str, about: str, what: str, **rest: Any) -> None:
+        super().__init__(label, about, **rest)
+        self.what = what
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        return {self.name: Option(self.about, bool)}
+
+    def parse(self, given: Any, known: Known | None = None) -> bool:
+        word = f"{given}".strip().lower()
+        if word not in YES + NO:
+            raise BadInput(f"{self.label} can't be {quoted(f'{given}')}. Use on or off.")
+        return word in YES
+
+    def typed(self, value: bool) -> str:
+        return "on" if value else "off"
+
+    def text(self, value: bool) -> str:
+        return f"{self.what} {self.typed(value)}"
+
+    def from_json(self, stored: Mapping[str, Any]) -> bool | None:
+        value = stored.get(self.name)
+        return None if value is None else bool(value)
+
+
+class Names(Limit[frozenset[str]]):
+    """A list of names; `*` = all. `find` looks them up; `empty` says whether none at all is a choice."""
+
+    def __init__(
+        self,
+        label: str,
+        about: str,
+        what: str,
+        find: Callable[[Known, list[str]], frozenset[str]],
+        *,
+        empty: bool = False,
+        **rest: Any,
+    ) -> None:
+        super().__init__(label, about, **rest)
+        self.what, self.find, self.empty = what, find, empty
+        self.hint = f"names, * for all{', none for none' if empty else ''}; empty: not set here"
+
+    @overload  # type: ignore[override]  # terms have None for all
+    def __get__(self, holder: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, holder: Values, owner: type) -> frozenset[str] | None: ...
+    def __get__(self, holder: Values | None, owner: type) -> Any:
+        return self if holder is None else holder.values.get(self.name)
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        return {self.name: Option(self.about, str, 0, 1000)}
+
+    def parse(self, given: Any, known: Known | None = None) -> frozenset[str]:
+        if not isinstance(given, str):
+            return frozenset(f"{name}" for name in given)
+        if self.empty and given.strip().casefold() == "none":
+            return frozenset()
+        names = [name.strip() for name in given.split(",") if name.strip()]
+        if not names:
+            raise BadInput(f"Name at least one of the {self.what}, or * for all.")
+        return frozenset(names) if known is None else self.find(known, names)
+
+    def typed(self, value: frozenset[str]) -> str:
+        return ", ".join(sorted(value)) or "none"
+
+    def text(self, value: frozenset[str]) -> str:
+        if not value:
+            return f"no {self.what}"
+        return f"all {self.what}" if value >= ALL else f"{self.what} " + ", ".join(shown(n, 80) for n in sorted(value))
+
+    def better(self, one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+        return one | other
+
+    def to_json(self, value: frozenset[str]) -> dict[str, Any]:
+        return {self.name: sorted(value)}
+
+    def from_json(self, stored: Mapping[str, Any]) -> frozenset[str] | None:
+        value = stored.get(self.name)
+        return None if value is None else frozenset(value)
+
+
+class FreeCredits(Limit[Allowance]):
+    """Free credits by the day or by the month; two options, one line of the panel."""
+
+    hint = "such as 100 a day, or 500 a month; empty: not set here"
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        return {
+            "credits_a_day": Option(f"{self.about} a day", int, 0, MAX_CREDITS),
+            "credits_a_month": Option(f"Instead: {self.about[0].lower()}{self.about[1:]} a month", int, 0, MAX_CREDITS),
+        }
+
+    def from_options(self, given: Mapping[str, Any], known: Known | None) -> Allowance | None:
+        day, month = given.get("credits_a_day"), given.get("credits_a_month")
+        if day is not None and month is not None:
+            raise BadInput("Free credits are either a day or a month. Use credits_a_day or credits_a_month, not both.")
+        if day is not None:
+            return Allowance(amount_mc=credits_mc(f"{day}"), period="day")
+        return None if month is None else Allowance(amount_mc=credits_mc(f"{month}"), period="month")
+
+    def parse(self, given: Any, known: Known | None = None) -> Allowance:
+        words = f"{given}".lower().split()
+        periods: dict[str, Period] = {"day": "day", "month": "month"}
+        period = periods.get(words[-1].rstrip("s")) if len(words) > 1 else "day"
+        if not words or period is None:
+            raise BadInput(f"{quoted(f'{given}')} isn't a valid allowance. Try 100 a day, or 500 a month.")
+        return Allowance(amount_mc=credits_mc(words[0]), period=period)
+
+    def typed(self, value: Allowance) -> str:
+        return f"{value.amount_mc / 1000:g} a {value.period}"
+
+    def text(self, value: Allowance) -> str:
+        return f"{credits_text(value.amount_mc)} a {value.period}"
+
+    def better(self, one: Allowance, other: Allowance) -> Allowance:
+        """Worth what it gives in a month."""
+        return max(one, other, key=lambda each: each.amount_mc * DAYS[each.period])
+
+    def to_json(self, value: Allowance) -> dict[str, Any]:
+        return {"allowance_mc": value.amount_mc, "period": value.period}
+
+    def from_json(self, stored: Mapping[str, Any]) -> Allowance | None:
+        amount_mc = stored.get("allowance_mc")
+        return None if amount_mc is None else Allowance(amount_mc=amount_mc, period=stored["period"])
+
+
+class CreditsADay(Limit[int]):
+    """Millicredits a day (UTC), typed as credits; 0 = none, as `words` without it say."""
+
+    def __init__(self, label: str, about: str, option: str, stored: str, words: tuple[str, str], **rest: Any) -> None:
+        super().__init__(label, about, **rest)
+        self.option, self.stored, self.words = option, stored, words
+        self.hint = f"empty: {words[1]}"
+
+    @property
+    def options(self) -> Mapping[str, Option]:
+        return {self.option: Option(self.about, int, 0, MAX_CREDITS)}
+
+    def from_options(self, given: Mapping[str, Any], known: Known | None) -> int | None:
+        value = given.get(self.option)
+        return None if value is None else self.parse(value)
+
+    def parse(self, given: Any, known: Known | None = None) -> int:
+        return credits_mc(f"{given}")
+
+    def typed(self, value: int) -> str:
+        return f"{value / 1000:g}" if value else ""
+
+    def text(self, value: int) -> str:
+        return self.words[0].format(credits_text(value)) if value else self.words[1]
+
+    def to_json(self, value: int) -> dict[str, Any]:
+        return {self.stored: value or None}
+
+    def from_json(self, stored: Mapping[str, Any]) -> int | None:
+        value: int | None = stored.get(self.stored)
+        return value
