@@ -117,7 +117,7 @@ class ServerLimits:
 
     __slots__ = ()
 
-    cap_mc = CreditsADay(
+    cap = CreditsADay(
         "Credits that everyone together can spend a day",
         "Credits that all members together can spend a day; 0 = no cap",
         "server_credits_a_day",
@@ -126,7 +126,7 @@ class ServerLimits:
         default=lambda _: 0,
         enforced="bot.jobs.lifecycle",
     )
-    gifts_mc = CreditsADay(
+    gifts = CreditsADay(
         "Credits a member can /gift a day",
         "Credits a member can give away a day with /gift; 0 = /gift is off",
         "gifts_a_day",

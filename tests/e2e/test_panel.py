@@ -14,7 +14,7 @@ from tests.e2e.screen import paint, parts, press, words
 
 PAGES = {
     name: str(number)
-    for number, name in enumerate(("Overview", "Quotas", "People", "Channels", "Words", "Pause", "Defaults"))
+    for number, name in enumerate(("Overview", "Quotas", "People", "Channels", "Words", "Pause", "Defaults", "Limits"))
 }
 
 

@@ -44,6 +44,8 @@ def install(client: Client, group: app_commands.Group) -> None:
         panel.add(page.TAB, page.parts)
         page.install(client, panel)
 
+    panel_quotas.install_limits(client, panel, quotas=studio.quotas, names=LoadedNames(studio.backend.models))
+
     @group.command(name="panel")
     @guarded
     async def panel_(interaction: Interaction) -> None:

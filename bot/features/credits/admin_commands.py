@@ -28,16 +28,6 @@ from bot.prompt.text import quoted
 from bot.store.clock import Clock
 
 Member: TypeAlias = discord.User | discord.Member
-LIMIT_OPTIONS = {
-    name: option for row in (*MEMBER_LIMITS.values(), *SERVER_LIMITS.values()) for name, option in row.options.items()
-}
-OPTIONS = {
-    "role": "Who it's for; members with several roles get the most generous value of each limit",
-    "user": "Instead: one member, whatever their roles say",
-    "until": "With user: when it ends, such as 12h, 7d or 2027-01-31; leave out for never",
-    **{name: option.text for name, option in LIMIT_OPTIONS.items()},
-    "clear": "Forget what was set for this role or member, or for the server",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +73,30 @@ def _quota(group: app_commands.Group, quotas: Quotas, names: LoadedNames, clock:
         await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     quota.__signature__ = inspect.Signature(list(_parameters()))  # type: ignore[attr-defined]  # what discord.py reads
-    command: app_commands.Command[Any, ..., Any] = group.command()(app_commands.describe(**OPTIONS)(guarded(quota)))
+    command: app_commands.Command[Any, ..., Any] = group.command()(
+        app_commands.describe(**_descriptions())(guarded(quota))
+    )
 
     @command.autocomplete("models")
     async def model_names(_interaction: Interaction, typed: str) -> list[Choice[str]]:
         """The list so far with one more model."""
         return [Choice(name=name[:100], value=name[:100]) for name in names.matching(typed)[:25]]
+
+
+def _limit_options() -> dict[str, Option]:
+    """An option or two for each row of the table."""
+    rows = (*MEMBER_LIMITS.values(), *SERVER_LIMITS.values())
+    return {name: option for row in rows for name, option in row.options.items()}
+
+
+def _descriptions() -> dict[str, str]:
+    return {
+        "role": "Who it's for; members with several roles get the most generous value of each limit",
+        "user": "Instead: one member, whatever their roles say",
+        "until": "With user: when it ends, such as 12h, 7d or 2027-01-31; leave out for never",
+        **{name: option.text for name, option in _limit_options().items()},
+        "clear": "Forget what was set for this role or member, or for the server",
+    }
 
 
 def _parameters() -> Iterator[inspect.Parameter]:
@@ -97,7 +105,7 @@ def _parameters() -> Iterator[inspect.Parameter]:
     yield _parameter("role", discord.Role | None, None)
     yield _parameter("user", discord.User | None, None)
     yield _parameter("until", Range[str, 0, 20], "")
-    for name, option in LIMIT_OPTIONS.items():
+    for name, option in _limit_options().items():
         yield _parameter(name, _annotation(option) | None, None)
     yield _parameter("clear", bool, False)
 

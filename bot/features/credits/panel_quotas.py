@@ -26,6 +26,15 @@ from bot.orders.actor import Actor
 from bot.store.clock import Clock
 
 TAB = Tab("Quotas", "🎟️", "Limits for everyone, for a role, and for the whole server.")
+LIMITS = Tab("Limits", "🎚️", "Every limit of a role, LoRAs too: choose those to change.")
+SHORT_FORM = {
+    "credits": ("Free credits", "such as 100 a day, or 500 a month; empty: not set here", ("allowance",)),
+    "jobs": ("Jobs: running at once, queued or running", "3, 10", ("max_running", "max_queued")),
+    "most": ("Largest image, most steps", "1536x1536, 60", ("max_pixels", "max_steps")),
+    "models": ("Models", "names, or * for all", ("models",)),
+    "queue": ("Weight in the queue, relax lane", "1, on", ("weight", "relax")),
+}
+"""By a line's id: its label, its hint, and the limits in it."""
 SERVER = 0  # the number of the form for the whole server; of the others it is the role's id
 FORM_LINES = 5  # Discord's
 LINE_LENGTH = 300
@@ -55,8 +64,9 @@ def install(client: Client, panel: Panel, *, quotas: Quotas, names: LoadedNames,
             form = _form("The whole server", Action.QUOTA, SERVER, list(SERVER_LIMITS.values()), server.budget)
             await interaction.response.send_modal(form)
         else:
-            quota = server.roles.get(number, Quota())
-            await panel.show_parts(interaction, TAB, _role_parts(number, by.guild_id, quota))
+            title = "What everyone can do" if number == by.guild_id else "What this role can do"
+            form = _short_form(title, number, server.roles.get(number, Quota()))
+            await interaction.response.send_modal(form)
 
     panel.add(TAB, parts)
     client.on_button(Action.QUOTA)(open_)
@@ -65,8 +75,42 @@ def install(client: Client, panel: Panel, *, quotas: Quotas, names: LoadedNames,
     async def role(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
         await open_(interaction, int(values[0]))
 
+    @client.on_modal(Action.QUOTA)
+    async def answered(interaction: Interaction, number: int) -> None:
+        by, answers = check_admin(interaction), modals.answers(interaction)
+        if number == SERVER:
+            typed = _typed(answers, SERVER_LIMITS)
+            await quotas.set_budget(by, (await quotas.server(by.guild_id)).budget.changed(typed, names))
+        else:
+            await _change(quotas, names, by, number, _typed(_apart(answers), MEMBER_LIMITS))
+        await panel.show(interaction, TAB, "Changed.")
+
+
+def install_limits(client: Client, panel: Panel, *, quotas: Quotas, names: LoadedNames) -> None:
+    """Add the page for every limit there is: of a role, those that are chosen.
+
+    The role's id is the number of its select and form; 0 is that of the list of roles.
+    """
+
+    async def parts(interaction: Interaction) -> list[Any]:
+        return [
+            row_of(Select.role(SelectId(Action.LIMIT, 0), "Change a role's limits …")),
+            buttons(button(Action.LIMIT, interaction.guild_id or 0, "Everyone …")),
+        ]
+
+    panel.add(LIMITS, parts)
+
+    @client.on_button(Action.LIMIT)
+    async def everyone(interaction: Interaction, role_id: int) -> None:
+        by = check_admin(interaction)
+        quota = (await quotas.server(by.guild_id)).roles.get(role_id, Quota())
+        await panel.show_parts(interaction, LIMITS, _role_parts(role_id, by.guild_id, quota))
+
     @client.on_select(Action.LIMIT)
     async def limits(interaction: Interaction, role_id: int, values: tuple[str, ...]) -> None:
+        if role_id == 0:
+            await everyone(interaction, int(values[0]))
+            return
         by = check_admin(interaction)
         rows = [MEMBER_LIMITS[name] for name in values if name in MEMBER_LIMITS][:FORM_LINES]
         if not rows:
@@ -77,15 +121,9 @@ def install(client: Client, panel: Panel, *, quotas: Quotas, names: LoadedNames,
 
     @client.on_modal(Action.LIMIT)
     async def answered(interaction: Interaction, role_id: int) -> None:
-        by, typed = check_admin(interaction), _typed(interaction, MEMBER_LIMITS)
+        by, typed = check_admin(interaction), _typed(modals.answers(interaction), MEMBER_LIMITS)
         quota = await _change(quotas, names, by, role_id, typed)
-        await panel.show_parts(interaction, TAB, _role_parts(role_id, by.guild_id, quota), "Changed.")
-
-    @client.on_modal(Action.QUOTA)
-    async def answered_server(interaction: Interaction, _number: int) -> None:
-        by, typed = check_admin(interaction), _typed(interaction, SERVER_LIMITS)
-        await quotas.set_budget(by, (await quotas.server(by.guild_id)).budget.changed(typed, names))
-        await panel.show(interaction, TAB, "Changed.")
+        await panel.show_parts(interaction, LIMITS, _role_parts(role_id, by.guild_id, quota), "Changed.")
 
 
 async def _change(quotas: Quotas, names: LoadedNames, by: Actor, role_id: int, typed: Mapping[str, str]) -> Quota:
@@ -97,9 +135,9 @@ async def _change(quotas: Quotas, names: LoadedNames, by: Actor, role_id: int, t
     return quota
 
 
-def _typed(interaction: Interaction, rows: Mapping[str, Limit[Any]]) -> dict[str, str]:
+def _typed(answers: Mapping[str, str], rows: Mapping[str, Limit[Any]]) -> dict[str, str]:
     """A form's lines by the limits' names. Raises: BadInput."""
-    typed = {name: text for name, text in modals.answers(interaction).items() if name in rows}
+    typed = {name: text for name, text in answers.items() if name in rows}
     if not typed:
         raise BadInput("This form is from another version of Easel. Open the panel again with /admin panel.")
     return typed
@@ -118,6 +156,27 @@ def _role_parts(role_id: int, guild_id: int, quota: Quota) -> list[Any]:
         notes=now,
     )
     return [TextDisplay(f"**{whose}**: {views.quota_text(quota)}"), row_of(select)]
+
+
+def _short_form(title: str, role_id: int, now: Quota) -> modals.Form:
+    """The usual limits of a role in five lines, filled in; two limits of a line are apart by a comma."""
+    typed = {
+        line_: ["" if name not in now.values else MEMBER_LIMITS[name].typed(now.values[name]) for name in pair]
+        for line_, (_, _, pair) in SHORT_FORM.items()
+    }
+    texts = {line_: ", ".join(pair) if any(pair[1:]) else pair[0] for line_, pair in typed.items()}
+    lines = [line(line_, label, texts[line_], LINE_LENGTH, hint=hint) for line_, (label, hint, _) in SHORT_FORM.items()]
+    return ask(title, Action.QUOTA, role_id, *lines)
+
+
+def _apart(answers: Mapping[str, str]) -> dict[str, str]:
+    """What the short form says, limit by limit."""
+    found: dict[str, str] = {}
+    for line_, (_, _, pair) in SHORT_FORM.items():
+        text = answers.get(line_, "")
+        texts = text.replace(";", ",").split(",", 1) if len(pair) > 1 else [text]
+        found |= dict(zip(pair, [*texts, ""], strict=False))
+    return found
 
 
 def _form(title: str, action: Action, number: int, rows: Sequence[Limit[Any]], now: Quota | Budget) -> modals.Form:

@@ -53,9 +53,9 @@ class ServerQuotas:
     @property
     def cap_mc(self) -> int | None:
         """Most that the server may spend a day; None = no cap."""
-        return self.budget.cap_mc or None
+        return self.budget.cap or None
 
     @property
     def gifts_mc(self) -> int | None:
         """Most that a member may give away a day; None = gifts are off."""
-        return self.budget.gifts_mc or None
+        return self.budget.gifts or None

@@ -42,7 +42,7 @@ async def grant_in_panel(studio: Stage) -> str:
 
 async def budget_in_panel(studio: Stage) -> str:
     message = await open_panel(studio, "Quotas")
-    return said(await fill(studio, message, "Whole server …", cap_mc="1000", gifts_mc="5"))
+    return said(await fill(studio, message, "Whole server …", cap="1000", gifts="5"))
 
 
 def unwritable(*_: Any, **__: Any) -> None:

@@ -32,7 +32,7 @@ async def roles(studio: Stage) -> Any:
 
 
 async def test_everyones_limits_are_chosen_changed_and_cleared(studio: Stage) -> None:
-    message, everyone = await open_panel(studio, "Quotas"), studio.guild.id
+    message, everyone = await open_panel(studio, "Limits"), studio.guild.id
     await press(studio, message, "Everyone …", "Ada")
     assert "**Everyone**: nothing set" in words(message)
     await set_limits(
@@ -62,19 +62,18 @@ async def test_everyones_limits_are_chosen_changed_and_cleared(studio: Stage) ->
 
 
 async def test_a_roles_limits_and_the_whole_servers(studio: Stage) -> None:
-    message, role = await open_panel(studio, "Quotas"), studio.guild.create_role("Painters")
-    await choose(studio, message, "s1:aqu:0", role)
+    message, role = await open_panel(studio, "Limits"), studio.guild.create_role("Painters")
+    await choose(studio, message, "s1:ali:0", role)
     assert f"<@&{role.id}>" in words(message)
     await studio.restart()
     await set_limits(studio, message, role.id, allowance="500 a month", models="mini", weight="2")
     now = (await roles(studio))[role.id]
     assert (now.allowance.amount_mc, now.allowance.period, now.models) == (500_000, "month", frozenset({"mini"}))
-    await open_panel(studio, "Quotas")
     message = await open_panel(studio, "Quotas")
-    await fill(studio, message, "Whole server …", cap_mc="1000", gifts_mc="")
+    await fill(studio, message, "Whole server …", cap="1000", gifts="")
     server = await studio.app.quotas.server(studio.guild.id)
     assert (server.cap_mc, server.gifts_mc) == (1_000_000, None)
-    await fill(studio, message, "Whole server …", cap_mc="", gifts_mc="0.5")
+    await fill(studio, message, "Whole server …", cap="", gifts="0.5")
     server = await studio.app.quotas.server(studio.guild.id)
     assert (server.cap_mc, server.gifts_mc) == (None, 500)
 
@@ -94,7 +93,7 @@ async def test_a_roles_limits_and_the_whole_servers(studio: Stage) -> None:
     ],
 )
 async def test_a_limit_that_cannot_be_is_refused(studio: Stage, name: str, value: str, says: str) -> None:
-    message = await open_panel(studio, "Quotas")
+    message = await open_panel(studio, "Limits")
     await press(studio, message, "Everyone …", "Ada")
     done = await set_limits(studio, message, studio.guild.id, **{name: value})
     assert says in (done.response or done.followups[-1]).content
@@ -102,10 +101,24 @@ async def test_a_limit_that_cannot_be_is_refused(studio: Stage, name: str, value
 
 
 async def test_every_limit_can_be_chosen_and_its_form_says_what_holds(studio: Stage) -> None:
-    message, everyone = await open_panel(studio, "Quotas"), studio.guild.id
+    message, everyone = await open_panel(studio, "Limits"), studio.guild.id
     whole = default_quota(studio.settings)
     for name, row in MEMBER_LIMITS.items():
         await press(studio, message, "Everyone …", "Ada")
         await set_limits(studio, message, everyone, **{name: row.typed(whole.values[name])})
-        message = await open_panel(studio, "Quotas")
+        message = await open_panel(studio, "Limits")
     assert (await roles(studio))[everyone] == whole
+
+
+async def test_the_short_form_holds_the_usual_limits_and_keeps_the_others(studio: Stage) -> None:
+    message, everyone = await open_panel(studio, "Limits"), studio.guild.id
+    await press(studio, message, "Everyone …", "Ada")
+    await set_limits(studio, message, everyone, loras="none")
+    message = await open_panel(studio, "Quotas")
+    await fill(studio, message, "Everyone …", credits="20 a day", jobs="2, 5", most="512x512, 30", queue=", off")
+    assert "20 credits a day" in words(message)
+    opened = await press(studio, message, "Everyone …", "Ada")
+    said = filled(opened)
+    assert said == {"credits": "20 a day", "jobs": "2, 5", "most": "262144, 30", "models": None, "queue": ", off"}
+    await studio.members["Ada"].submit_modal(opened, dict.fromkeys(said, ""))
+    assert (await roles(studio))[everyone] == Quota(loras=frozenset())
