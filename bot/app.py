@@ -57,29 +57,12 @@ from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
 from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
-from bot.studio import Studio
 from engine import Engine, ImageGate
 from engine.backend import Backend
 from engine.vision.options import VisionOptions
 
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0
-TOPICS = (
-    imagine,
-    history,
-    buttons,
-    edit_commands,
-    controlnet,
-    edit_buttons,
-    describe,
-    compare,
-    region,
-    settings_commands,
-    style_commands,
-    models,
-    gallery_buttons,
-    admin,
-)
 FLUSH_S = 5.0  # what deliveries that are due get at the end
 
 
@@ -155,13 +138,12 @@ class App:
         self._face()
         self._hooks()
         self._editor = EditorServer(
-            DiscordEditorService(self.client),
+            DiscordEditorService(self.client, self),
             host=settings.web_host,
             port=settings.web_port,
             address=settings.web_address,
         )
-        for commands in TOPICS:
-            commands.install(self.client)
+        self._install()
         credits.install(
             self.client,
             credits=self.credits,
@@ -207,29 +189,24 @@ class App:
             self.key_values,
         )
         client.find_image = self.jobs.image
-        client.studio = Studio(
-            settings=settings,
-            backend=self.backend,
-            store=store,
-            key_values=self.key_values,
-            files=self.files,
-            jobs=self.jobs,
-            privacy=self.privacy,
-            upkeep=self.maintenance,
-            choosing=self.region_selection,
-            wishes=self.preferences,
-            audit=self.audit,
-            audit_channel=self.audit_channel,
-            moderation=self.moderation,
-            stars=self.stars,
-            gallery=self.gallery,
-            credits=self.credits,
-            quotas=self.quotas,
-            layouts=self.layouts,
-            messages=self.messages,
-            submission=self.submission,
-            clock=clock,
-        )
+
+    def _install(self) -> None:
+        """Let every feature add its commands and buttons; each takes the services it names."""
+        client = self.client
+        imagine.install(client, self)
+        history.install(client, self)
+        buttons.install(client, self)
+        edit_commands.install(client, self)
+        controlnet.install(client, self)
+        edit_buttons.install(client, self)
+        describe.install(client, self)
+        compare.install(client, self)
+        region.install(client, self)
+        settings_commands.install(client, self)
+        style_commands.install(client, self)
+        models.install(client, self)
+        gallery_buttons.install(client, self)
+        admin.install(client, self)
 
     def _hooks(self) -> None:
         """What happens before every command, and when Discord tells of something."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import discord
 from discord import app_commands
@@ -22,9 +22,6 @@ from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action, ButtonId, SelectId
 from bot.kit.double_clicks import DoubleClicks
 from bot.kit.select import Select
-
-if TYPE_CHECKING:
-    from bot.studio import Studio
 
 log = logging.getLogger(__name__)
 Interaction = discord.Interaction["Client"]
@@ -66,7 +63,6 @@ class Client(discord.AutoShardedClient):
         upload_limits: bytes by server id, as interactions tell them.
     """
 
-    studio: Studio
     find_image: Callable[[int], Awaitable[tuple[Job, StoredImage]]]
     command_sync: CommandSync | None = None
     count_refusals: Callable[[int, str], Awaitable[None]] | None = None

@@ -1,7 +1,7 @@
 """/admin: what those who run a server may see and change. One module a topic; each adds its subcommands to the group.
 
-A topic offers `install(client, group)`. Its commands are written `@group.command()` above `@guarded`, for Discord's
-own permissions of commands can be changed by a server and are checked again.
+A topic offers `install(client, group, app)`. Its commands are written `@group.command()` above `@guarded`: a server can
+change Discord's own permissions of commands, so they are checked again.
 """
 
 from __future__ import annotations
@@ -13,23 +13,38 @@ from discord import app_commands
 
 from bot.features.admin import panel
 from bot.features.audit import admin_commands as audit_admin
+from bot.features.audit.audit_channel import AuditChannel
+from bot.features.audit.service import Audit
 from bot.features.credits import admin_commands as credits_admin
 from bot.features.credits.names import LoadedNames
+from bot.features.credits.service import Credits, Quotas
 from bot.features.moderation import admin_commands as moderation_admin
+from bot.features.moderation.service import Moderation
+from bot.features.settings.service import PreferenceService
 from bot.features.stats import admin_commands as stats_admin
+from bot.jobs.service import Jobs
 from bot.kit.client import Client
+from bot.store.clock import Clock
+from bot.store.store import Store
+from engine.backend import Backend
 
 
-class Topic(Protocol):
-    """A module of this package."""
+class Services(Protocol):
+    """What this module works with."""
 
-    def install(self, client: Client, group: app_commands.Group) -> None: ...
+    audit: Audit
+    audit_channel: AuditChannel
+    backend: Backend
+    clock: Clock
+    credits: Credits
+    jobs: Jobs
+    moderation: Moderation
+    preferences: PreferenceService
+    quotas: Quotas
+    store: Store
 
 
-TOPICS: tuple[Topic, ...] = (panel, moderation_admin, audit_admin, stats_admin)
-
-
-def install(client: Client) -> None:
+def install(client: Client, app: Services) -> None:
     """Add the group with every topic's subcommands to the client."""
     group = app_commands.Group(
         name="admin",
@@ -37,10 +52,11 @@ def install(client: Client) -> None:
         guild_only=True,
         default_permissions=discord.Permissions(manage_guild=True),
     )
-    for topic in TOPICS:
-        topic.install(client, group)
-    studio = client.studio
-    names = LoadedNames(studio.backend.models)
-    credits_admin.install(client, group, credits=studio.credits, quotas=studio.quotas, names=names, clock=studio.clock)
+    panel.install(client, group, app)
+    moderation_admin.install(client, group, app)
+    audit_admin.install(client, group, app)
+    stats_admin.install(client, group, app)
+    names = LoadedNames(app.backend.models)
+    credits_admin.install(client, group, credits=app.credits, quotas=app.quotas, names=names, clock=app.clock)
     if group.commands:  # Discord knows no empty group
         client.tree.add_command(group)

@@ -1,50 +1,75 @@
 """/admin panel: everything of /admin in one message, page by page.
 
-A page is a module with `TAB`, `parts(interaction)` and `install(client, panel)`. Its buttons, lists and forms are found
-by their ids, so the message works after a restart; each press asks again whether this person may administer.
+A page is a module with `TAB`, `parts(app, interaction)` and `install(client, panel, app)`. Its buttons, lists and forms
+are found by their ids, so the message works after a restart; each press asks again whether this member may administer.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from discord import app_commands
 
+from bot.features.audit.service import Audit
 from bot.features.credits import panel_members, panel_quotas
 from bot.features.credits.names import LoadedNames
+from bot.features.credits.service import Credits, Quotas
 from bot.features.moderation import panel_channels, panel_pause, panel_words
+from bot.features.moderation.service import Moderation
 from bot.features.settings import panel_defaults
+from bot.features.settings.service import PreferenceService
 from bot.features.stats import panel_overview
+from bot.jobs.service import Jobs
 from bot.kit.admin_panel import Panel
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
+from bot.store.clock import Clock
+from bot.store.store import Store
+from engine.backend import Backend
 
-PAGES = (panel_channels, panel_words, panel_pause, panel_defaults)
+
+class Services(Protocol):
+    """What this module works with."""
+
+    audit: Audit
+    backend: Backend
+    clock: Clock
+    credits: Credits
+    jobs: Jobs
+    moderation: Moderation
+    preferences: PreferenceService
+    quotas: Quotas
+    store: Store
 
 
-def install(client: Client, group: app_commands.Group) -> None:
+def install(client: Client, group: app_commands.Group, app: Services) -> None:
     """Add the subcommand, and every page's buttons, lists and forms to the client."""
-    panel, studio = Panel(), client.studio
-    panel.add(panel_overview.TAB, panel_overview.parts)
-    panel_overview.install(client, panel)
-    panel_quotas.install(
-        client, panel, quotas=studio.quotas, names=LoadedNames(studio.backend.models), clock=studio.clock
-    )
+    panel = Panel()
+    panel.add(panel_overview.TAB, lambda interaction: panel_overview.parts(app, interaction))
+    panel_overview.install(client, panel, app)
+    panel_quotas.install(client, panel, quotas=app.quotas, names=LoadedNames(app.backend.models), clock=app.clock)
     panel_members.install(
         client,
         panel,
         panel_members.Services(
-            credits=studio.credits,
-            quotas=studio.quotas,
-            moderation=studio.moderation,
-            jobs=studio.jobs,
-            clock=studio.clock,
+            credits=app.credits,
+            quotas=app.quotas,
+            moderation=app.moderation,
+            jobs=app.jobs,
+            clock=app.clock,
         ),
     )
-    for page in PAGES:
-        panel.add(page.TAB, page.parts)
-        page.install(client, panel)
+    panel.add(panel_channels.TAB, lambda interaction: panel_channels.parts(app, interaction))
+    panel_channels.install(client, panel, app)
+    panel.add(panel_words.TAB, lambda interaction: panel_words.parts(app, interaction))
+    panel_words.install(client, panel, app)
+    panel.add(panel_pause.TAB, lambda interaction: panel_pause.parts(app, interaction))
+    panel_pause.install(client, panel, app)
+    panel.add(panel_defaults.TAB, lambda interaction: panel_defaults.parts(app, interaction))
+    panel_defaults.install(client, panel, app)
 
-    panel_quotas.install_limits(client, panel, quotas=studio.quotas, names=LoadedNames(studio.backend.models))
+    panel_quotas.install_limits(client, panel, quotas=app.quotas, names=LoadedNames(app.backend.models))
 
     @group.command(name="panel")
     @guarded

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import discord
 from discord import app_commands
 
 from bot.errors import BadInput
 from bot.features.compare import service as comparing
+from bot.features.generate.submission import Submission
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
@@ -21,7 +22,13 @@ from engine.tasks.img2img import Img2Img
 Parameter = Literal["steps", "guidance", "scheduler", "seed", "model", "strength"]
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    submission: Submission
+
+
+def install(client: Client, app: Services) -> None:
     """Add the command to the client's tree."""
 
     @client.tree.command()
@@ -51,8 +58,8 @@ def install(client: Client) -> None:
             raise BadInput("For a second parameter give both y and y_values, or neither.")
         xs, ys = comparing.values(x, x_values), comparing.values(y, y_values or "") if y else []
         drafts = comparing.spread(_one(prompt), x, xs, y, ys)
-        secret = await interaction.client.studio.submission.wants_private(interaction, private)
-        await _place(interaction, drafts, image, x, y, len(xs), secret)
+        secret = await app.submission.wants_private(interaction, private)
+        await _place(app, interaction, drafts, image, x, y, len(xs), secret)
 
 
 def _one(line: str) -> Draft:
@@ -64,6 +71,7 @@ def _one(line: str) -> Draft:
 
 
 async def _place(
+    app: Services,
     interaction: Interaction,
     asked: list[Draft],
     image: discord.Attachment | None,
@@ -73,17 +81,15 @@ async def _place(
     private: bool,
 ) -> None:
     """Make the drafts whole, all with one seed, and place them as one job."""
-    asked = await interaction.client.studio.submission.with_defaults(interaction, asked, from_picture=image is not None)
+    asked = await app.submission.with_defaults(interaction, asked, from_picture=image is not None)
     asker, what = actor_of(interaction), WORDS
     if image is not None:
         check_size(image.size)
         check_permissions(interaction, private)
         await acknowledge(interaction, private=private)
-        what = Img2Img(
-            prompt="", init_image=await interaction.client.studio.submission.stored_input(interaction, image)
-        )
-    specs = await interaction.client.studio.submission.orders.resolve_all(asker, asked, what)
+        what = Img2Img(prompt="", init_image=await app.submission.stored_input(interaction, image))
+    specs = await app.submission.orders.resolve_all(asker, asked, what)
     if asked[0].seed is None:
         specs = tuple(spec.evolve(seed=specs[0].seed) for spec in specs)
     job = comparing.joined(specs, x, y, columns)
-    await interaction.client.studio.submission.submit_or_confirm(interaction, Order(specs=(job,), private=private))
+    await app.submission.submit_or_confirm(interaction, Order(specs=(job,), private=private))

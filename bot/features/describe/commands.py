@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from dataclasses import replace
+from typing import Protocol
 
 import discord
 from discord import app_commands
@@ -17,6 +18,8 @@ from bot.features.describe import views as describe_views
 from bot.features.describe.saved_drafts import Offer
 from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
+from bot.features.generate.submission import Submission
+from bot.jobs.files import ImageFiles
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
@@ -24,6 +27,8 @@ from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, reject_double_click
 from bot.orders.service import Order
 from bot.prompt.parser import Draft
+from bot.store.store import Store
+from engine.backend import Backend
 
 PAUSE_MS = 5_000  # between two descriptions for one person: they are free, and a captioner works for a second or two
 NOTHING_SAID = (
@@ -32,23 +37,30 @@ NOTHING_SAID = (
 )
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    files: ImageFiles
+    store: Store
+    submission: Submission
+
+
+def install(client: Client, app: Services) -> None:
     """Add the commands and their buttons to the client."""
-    _install_commands(client)
+    _install_commands(app, client)
     for at, action in enumerate(describe_views.OFFERS):
-        _install_offer(client, at, action)
+        _install_offer(app, client, at, action)
 
     @client.on_button(Action.RERUN)
     async def run_again(interaction: Interaction, number: int) -> None:
-        offer = await _offer(interaction, number)
+        offer = await _offer(app, interaction, number)
         reject_double_click(interaction, Action.RERUN, number)
-        specs = await interaction.client.studio.submission.orders.resolve_all(actor_of(interaction), offer.drafts[:1])
-        await interaction.client.studio.submission.submit_or_confirm(
-            interaction, Order(specs=specs, private=offer.private)
-        )
+        specs = await app.submission.orders.resolve_all(actor_of(interaction), offer.drafts[:1])
+        await app.submission.submit_or_confirm(interaction, Order(specs=specs, private=offer.private))
 
 
-def _install_commands(client: Client) -> None:
+def _install_commands(app: Services, client: Client) -> None:
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(
@@ -64,35 +76,35 @@ def _install_commands(client: Client) -> None:
         private: bool = False,
     ) -> None:
         """Four prompts that might make a picture like this one."""
-        found = await image_lookup.from_options(interaction, image, source)
-        await _describe(interaction, found, shown_to_all=not private)
+        found = await image_lookup.from_options(app, interaction, image, source)
+        await _describe(app, interaction, found, shown_to_all=not private)
 
-    describe.autocomplete("source")(image_lookup.own_pictures)
+    describe.autocomplete("source")(image_lookup.own_pictures(app))
 
     @client.tree.context_menu(name="Describe")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @shows_errors
     async def describe_it(interaction: discord.Interaction[Client], message: discord.Message) -> None:
-        await _describe(interaction, await image_lookup.in_message(interaction, message), shown_to_all=False)
+        await _describe(app, interaction, await image_lookup.in_message(app, interaction, message), shown_to_all=False)
 
     @client.tree.context_menu(name="Read parameters")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @shows_errors
     async def read_parameters(interaction: discord.Interaction[Client], message: discord.Message) -> None:
-        await _read(interaction, await image_lookup.in_message(interaction, message))
+        await _read(app, interaction, await image_lookup.in_message(app, interaction, message))
 
 
-def _install_offer(client: Client, at: int, action: Action) -> None:
+def _install_offer(app: Services, client: Client, at: int, action: Action) -> None:
     """The button and the form of one offered draft."""
 
     @client.on_button(action)
     async def pressed(interaction: Interaction, number: int) -> None:
-        draft = await _draft(interaction, number, at)
+        draft = await _draft(app, interaction, number, at)
         await interaction.response.send_modal(modals.offer(ButtonId(action, number), draft))
 
     @client.on_modal(action)
     async def answered(interaction: Interaction, number: int) -> None:
-        offer, draft = await _offer(interaction, number), await _draft(interaction, number, at)
+        offer, draft = await _offer(app, interaction, number), await _draft(app, interaction, number, at)
         said = modals.answers(interaction)
         kept = replace(
             draft,
@@ -108,43 +120,41 @@ def _install_offer(client: Client, at: int, action: Action) -> None:
             kept = replace(kept, variations=None, num_images=None)
         kept = replace(kept, negative_prompt=said.get("negative"))
         private = True if offer.private else None
-        await interaction.client.studio.submission.imagine(interaction, modals.line(said), kept, private=private)
+        await app.submission.imagine(interaction, modals.line(said), kept, private=private)
 
 
 # ---------------------------------------------------------------- what is there
-async def _describe(interaction: Interaction, found: FoundImage, *, shown_to_all: bool) -> None:
+async def _describe(app: Services, interaction: Interaction, found: FoundImage, *, shown_to_all: bool) -> None:
     """Show up to four prompts; they cost nothing."""
     found.check_single()
-    studio = interaction.client.studio
     if not interaction.client.clicks.is_first(f"describe:{interaction.user.id}", PAUSE_MS):
         raise BadInput("One description at a time. Try again in a few seconds.")
     secret = _secret(found) or not shown_to_all
     check_permissions(interaction, secret)
     await acknowledge(interaction, private=secret)
-    await interaction.client.studio.submission.check_here(interaction)
-    image = await image_lookup.picture(interaction, found)
-    prompts = (await studio.backend.describe(image))[: len(describe_views.OFFERS)]
+    await app.submission.check_here(interaction)
+    image = await image_lookup.picture(app, interaction, found)
+    prompts = (await app.backend.describe(image))[: len(describe_views.OFFERS)]
     if not prompts:
         raise BadInput("The model finds no words for this picture. Try another one.")
     # the words are plain ones: a brace or a dash in them asks for nothing
     drafts = tuple(Draft(prompt=prompt) for prompt in prompts)
-    await _keep(interaction, found, drafts)
+    await _keep(app, interaction, found, drafts)
     await _answer(interaction, describe_views.described(interaction.id, prompts), image)
 
 
-async def _read(interaction: Interaction, found: FoundImage) -> None:
+async def _read(app: Services, interaction: Interaction, found: FoundImage) -> None:
     """Show what the file says, to the one who asks."""
     await acknowledge(interaction, private=True)
     if len(found.images) > 1:
         found = replace(found, images=found.images[:1])  # they differ in their seeds only
-    data = await image_lookup.data(interaction, found)
+    data = await image_lookup.data(app, interaction, found)
     said = await asyncio.to_thread(image_metadata.read, data)
     if said is None:
         raise NotFound(NOTHING_SAID)
-    image = await image_lookup.picture(interaction, found)
-    studio = interaction.client.studio
-    again = reproduce.of(said, studio.backend.models(), await interaction.client.studio.submission.terms(interaction))
-    await _keep(interaction, found, (again.draft,))
+    image = await image_lookup.picture(app, interaction, found)
+    again = reproduce.of(said, app.backend.models(), await app.submission.terms(interaction))
+    await _keep(app, interaction, found, (again.draft,))
     await _answer(interaction, describe_views.parameters(interaction.id, said, again.changes), image)
 
 
@@ -159,22 +169,20 @@ def _secret(found: FoundImage) -> bool:
     return found.job is not None and found.job.private
 
 
-async def _keep(interaction: Interaction, found: FoundImage, drafts: tuple[Draft, ...]) -> None:
+async def _keep(app: Services, interaction: Interaction, found: FoundImage, drafts: tuple[Draft, ...]) -> None:
     offer = Offer(
         user_id=interaction.user.id, guild_id=interaction.guild_id or 0, private=_secret(found), drafts=drafts
     )
-    await saved_drafts.keep(interaction.client.studio.store, interaction.id, offer)
+    await saved_drafts.keep(app.store, interaction.id, offer)
 
 
-async def _offer(interaction: Interaction, number: int) -> Offer:
-    return await saved_drafts.find(
-        interaction.client.studio.store, number, interaction.user.id, interaction.guild_id or 0
-    )
+async def _offer(app: Services, interaction: Interaction, number: int) -> Offer:
+    return await saved_drafts.find(app.store, number, interaction.user.id, interaction.guild_id or 0)
 
 
-async def _draft(interaction: Interaction, number: int, at: int) -> Draft:
+async def _draft(app: Services, interaction: Interaction, number: int, at: int) -> Draft:
     """One of the drafts that were offered. Raises: NotFound."""
-    drafts = (await _offer(interaction, number)).drafts
+    drafts = (await _offer(app, interaction, number)).drafts
     if at >= len(drafts):
         raise NotFound("There is no such prompt. Describe the picture again to get fresh buttons.")
     return drafts[at]

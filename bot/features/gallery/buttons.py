@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from bot.delivery.job_messages import JobMessages
+from bot.features.gallery.poster import Gallery
+from bot.features.gallery.service import Stars
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import check_visible
+from bot.store.store import Store
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    gallery: Gallery
+    messages: JobMessages
+    stars: Stars
+    store: Store
+
+
+def install(client: Client, app: Services) -> None:
     """Register the button."""
 
     @client.on_button(Action.STAR)
     async def star(interaction: Interaction, job_id: int) -> None:
-        studio = interaction.client.studio
-        job = await studio.store.job(job_id)
+        job = await app.store.job(job_id)
         check_visible(interaction, job)
-        images = await studio.store.images(job_id)
-        count = await studio.stars.toggle(job, images, interaction.user.id)
+        images = await app.store.images(job_id)
+        count = await app.stars.toggle(job, images, interaction.user.id)
         shown = interaction.message.attachments if interaction.message else []
         if shown:  # the picture stays as it is: only the number changes
-            view = interaction.client.studio.messages.finished(job, images, shown[0].filename, count)
+            view = app.messages.finished(job, images, shown[0].filename, count)
             await interaction.response.edit_message(view=view)
         else:
             await interaction.response.defer()
-        await interaction.client.studio.gallery.consider(job, images, count)
+        await app.gallery.consider(job, images, count)

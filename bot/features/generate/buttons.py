@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import io
+from typing import Protocol
 
 import discord
 
 from bot.delivery import image_tools
+from bot.delivery.layouts import Layouts
 from bot.errors import BadInput, NotYours
+from bot.features.audit.service import Audit
+from bot.features.gallery.poster import Gallery
 from bot.features.generate import edits
+from bot.features.generate.submission import Submission
+from bot.features.settings.service import PreferenceService
+from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, JobKind, StoredImage
+from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
@@ -19,52 +27,66 @@ from bot.orders.service import new_seed
 from bot.prompt.parser import GRID, Draft, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import block
+from bot.store.store import Store
+from engine.backend import Backend
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    audit: Audit
+    backend: Backend
+    files: ImageFiles
+    gallery: Gallery
+    jobs: Jobs
+    layouts: Layouts
+    preferences: PreferenceService
+    store: Store
+    submission: Submission
+
+
+def install(client: Client, app: Services) -> None:
     """Register every press and form."""
-    _install_variations(client)
-    _install_recipes(client)
-    _install_ends(client)
-    _install_questions(client)
+    _install_variations(app, client)
+    _install_recipes(app, client)
+    _install_ends(app, client)
+    _install_questions(app, client)
 
 
-def _install_variations(client: Client) -> None:
+def _install_variations(app: Services, client: Client) -> None:
     @client.on_button(Action.PICK)
     async def pick(interaction: Interaction, image_id: int) -> None:
         job, image = await load_image(interaction, image_id)
         await acknowledge(interaction, private=job.private)
-        data = await interaction.client.studio.files.read(image.path)
+        data = await app.files.read(image.path)
         upload = await asyncio.to_thread(_file, image, data, interaction.filesize_limit)
-        view = interaction.client.studio.layouts.single(job, image, upload.filename, copy=True)
+        view = app.layouts.single(job, image, upload.filename, copy=True)
         await interaction.edit_original_response(view=view, attachments=[upload])
 
     @client.on_button(Action.VARY)
     async def vary(interaction: Interaction, image_id: int) -> None:
-        await _vary(interaction, Action.VARY, image_id)
+        await _vary(app, interaction, Action.VARY, image_id)
 
     @client.on_button(Action.VARY_STRONG)
     async def vary_strong(interaction: Interaction, image_id: int) -> None:
-        await _vary(interaction, Action.VARY_STRONG, image_id)
+        await _vary(app, interaction, Action.VARY_STRONG, image_id)
 
     @client.on_modal(Action.VARY)
     async def varied(interaction: Interaction, image_id: int) -> None:
-        await _vary_changed(interaction, Action.VARY, image_id)
+        await _vary_changed(app, interaction, Action.VARY, image_id)
 
     @client.on_modal(Action.VARY_STRONG)
     async def varied_strong(interaction: Interaction, image_id: int) -> None:
-        await _vary_changed(interaction, Action.VARY_STRONG, image_id)
+        await _vary_changed(app, interaction, Action.VARY_STRONG, image_id)
 
 
-def _install_recipes(client: Client) -> None:
+def _install_recipes(app: Services, client: Client) -> None:
     @client.on_button(Action.REROLL)
     async def reroll(interaction: Interaction, image_id: int) -> None:
         job, image = await load_image(interaction, image_id)
         reject_double_click(interaction, Action.REROLL, image_id)
         spec = job.spec_of(image).evolve(num_images=GRID) if job.spec.compare else job.spec
-        await interaction.client.studio.submission.resubmit(
-            interaction, _rerolled(spec), *_origin(job, image), private=job.private
-        )
+        await app.submission.resubmit(interaction, _rerolled(spec), *_origin(job, image), private=job.private)
 
     @client.on_button(Action.REMIX)
     async def remix(interaction: Interaction, image_id: int) -> None:
@@ -74,26 +96,24 @@ def _install_recipes(client: Client) -> None:
     @client.on_modal(Action.REMIX)
     async def remixed(interaction: Interaction, image_id: int) -> None:
         job, image = await load_image(interaction, image_id)
-        spec = await _changed(interaction, job.spec_of(image), GRID if job.spec.compare else job.spec.num_images)
-        await interaction.client.studio.submission.resubmit(
-            interaction, spec, *_origin(job, image), private=job.private
-        )
+        spec = await _changed(app, interaction, job.spec_of(image), GRID if job.spec.compare else job.spec.num_images)
+        await app.submission.resubmit(interaction, spec, *_origin(job, image), private=job.private)
 
     @client.on_button(Action.SEED)
     async def seed(interaction: Interaction, image_id: int) -> None:
         job, _ = await load_image(interaction, image_id)
-        await interaction.response.send_message(await _seeds(interaction, job), ephemeral=True)
+        await interaction.response.send_message(await _seeds(app, interaction, job), ephemeral=True)
 
 
-def _install_ends(client: Client) -> None:
+def _install_ends(app: Services, client: Client) -> None:
     @client.on_button(Action.DELETE)
     async def delete(interaction: Interaction, image_id: int) -> None:
         job, _ = await load_image(interaction, image_id)
         admin = is_moderator(interaction)
         await interaction.response.defer()
-        await interaction.client.studio.jobs.delete(job.id, interaction.user.id, admin=admin)
-        await _note(interaction, job, "job.delete")
-        await interaction.client.studio.gallery.tidy()
+        await app.jobs.delete(job.id, interaction.user.id, admin=admin)
+        await _note(app, interaction, job, "job.delete")
+        await app.gallery.tidy()
         await interaction.delete_original_response()
         await interaction.followup.send("Deleted, with its files.", ephemeral=True)
 
@@ -107,60 +127,56 @@ def _install_ends(client: Client) -> None:
 
     @client.on_button(Action.CANCEL)
     async def cancel(interaction: Interaction, job_id: int) -> None:
-        job = await _job(interaction, job_id)
+        job = await _job(app, interaction, job_id)
         admin = is_moderator(interaction)
         await interaction.response.defer()
-        ended = await interaction.client.studio.jobs.cancel(job_id, interaction.user.id, admin=admin)
+        ended = await app.jobs.cancel(job_id, interaction.user.id, admin=admin)
         if ended.state != "cancelled":
             raise BadInput("This job has ended already.")
-        await _note(interaction, job, "job.cancel")
+        await _note(app, interaction, job, "job.cancel")
         await interaction.followup.send("Cancelled. Nothing was charged.", ephemeral=True)
 
 
-def _install_questions(client: Client) -> None:
+def _install_questions(app: Services, client: Client) -> None:
     @client.on_button(Action.AGAIN)
     async def again(interaction: Interaction, job_id: int) -> None:
-        job = await _job(interaction, job_id)
+        job = await _job(app, interaction, job_id)
         reject_double_click(interaction, Action.AGAIN, job_id)
-        await interaction.client.studio.submission.resubmit(
-            interaction, job.spec, job.kind, job.parent_image_id, private=job.private
-        )
+        await app.submission.resubmit(interaction, job.spec, job.kind, job.parent_image_id, private=job.private)
 
     @client.on_button(Action.BATCH)
     async def batch(interaction: Interaction, number: int) -> None:
-        await interaction.client.studio.submission.confirm(interaction, number)
+        await app.submission.confirm(interaction, number)
 
     @client.on_button(Action.DISMISS)
     async def dismiss(interaction: Interaction, number: int) -> None:
-        await interaction.client.studio.submission.dismiss(interaction, number)
+        await app.submission.dismiss(interaction, number)
 
 
-async def _note(interaction: Interaction, job: Job, action: str) -> None:
+async def _note(app: Services, interaction: Interaction, job: Job, action: str) -> None:
     """What an admin did to somebody else's job goes into the audit log."""
     if interaction.user.id != job.user_id:
         details = {"owner": job.user_id}
-        await interaction.client.studio.audit.record(
-            job.guild_id, interaction.user.id, action, f"job:{job.id}", details
-        )
+        await app.audit.record(job.guild_id, interaction.user.id, action, f"job:{job.id}", details)
 
 
-async def _vary(interaction: Interaction, action: Action, image_id: int) -> None:
+async def _vary(app: Services, interaction: Interaction, action: Action, image_id: int) -> None:
     job, image = await load_image(interaction, image_id)
-    wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
+    wishes = await app.preferences.preferences(interaction.user.id)
     if wishes.remix and not edits.is_repainted(job):
         await interaction.response.send_modal(modals.remix(image_id, job.spec_of(image), action))
         return
     reject_double_click(interaction, action, image_id)
-    await edits.vary_own(interaction, job, image, action)
+    await edits.vary_own(app, interaction, job, image, action)
 
 
-async def _vary_changed(interaction: Interaction, action: Action, image_id: int) -> None:
+async def _vary_changed(app: Services, interaction: Interaction, action: Action, image_id: int) -> None:
     """A variation whose words or numbers were changed in the form first."""
     job, image = await load_image(interaction, image_id)
-    wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
-    spec = await _changed(interaction, job.spec_of(image), 4)
+    wishes = await app.preferences.preferences(interaction.user.id)
+    spec = await _changed(app, interaction, job.spec_of(image), 4)
     near = edits.neighbours(spec, wishes, action)
-    await interaction.client.studio.submission.resubmit(interaction, near, "vary", image.id, private=job.private)
+    await app.submission.resubmit(interaction, near, "vary", image.id, private=job.private)
 
 
 def _origin(job: Job, image: StoredImage) -> tuple[JobKind, int | None]:
@@ -176,7 +192,7 @@ def _rerolled(spec: Spec) -> Spec:
     return spec.evolve(seed=new_seed())
 
 
-async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spec:
+async def _changed(app: Services, interaction: Interaction, spec: Spec, num_images: int) -> Spec:
     """The form's answers laid over the image's own spec. Raises: BadInput naming the field."""
     said = modals.answers(interaction)
     base = Draft(
@@ -195,19 +211,19 @@ async def _changed(interaction: Interaction, spec: Spec, num_images: int) -> Spe
         raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
     if len(asked) > 1:
         raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
-    asked = await interaction.client.studio.wishes.style_only(asked, interaction.guild_id or 0)
-    specs = await interaction.client.studio.submission.orders.resolve_all(actor_of(interaction), asked, spec.request)
+    asked = await app.preferences.style_only(asked, interaction.guild_id or 0)
+    specs = await app.submission.orders.resolve_all(actor_of(interaction), asked, spec.request)
     return specs[0].evolve(note=spec.note)
 
 
-async def _seeds(interaction: Interaction, job: Job) -> str:
-    layouts = interaction.client.studio.layouts
-    images = await interaction.client.studio.store.images(job.id)
+async def _seeds(app: Services, interaction: Interaction, job: Job) -> str:
+    layouts = app.layouts
+    images = await app.store.images(job.id)
     lines = [f"Picture {image.ordinal + 1}: seed **{image.seed}**" for image in images]
     if job.spec.is_edit:
         how = "An edit is made again from its picture: **Remix** under it, with the same words and seed."
         return "\n".join([*lines, how])
-    dressed = await interaction.client.studio.wishes.changes_something(interaction.user.id, interaction.guild_id or 0)
+    dressed = await app.preferences.changes_something(interaction.user.id, interaction.guild_id or 0)
     end = " --plain" if dressed else ""  # or one's settings would be laid over what has them already
     paste = layouts.paste_line(job.spec) + end
     one = layouts.paste_line(job.spec_of(images[0])) + end if len(images) > 1 else ""
@@ -215,8 +231,8 @@ async def _seeds(interaction: Interaction, job: Job) -> str:
     return text + (f"\nPicture 1 alone\n{block(one, 700)}" if one else "")
 
 
-async def _job(interaction: Interaction, job_id: int) -> Job:
-    job = await interaction.client.studio.store.job(job_id)
+async def _job(app: Services, interaction: Interaction, job_id: int) -> Job:
+    job = await app.store.job(job_id)
     check_visible(interaction, job)
     return job
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
+from bot.features.generate.submission import Submission
+from bot.features.settings.service import PreferenceService
 from bot.features.settings.styles import read_names
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
@@ -16,6 +18,7 @@ from bot.orders.service import Order
 from bot.orders.uploads import check_size
 from bot.prompt.parser import Draft, parse
 from engine.api import schedulers
+from engine.backend import Backend
 from engine.tasks.img2img import Img2Img
 from engine.tasks.txt2img import MAX_SEED, MAX_STEPS
 
@@ -37,7 +40,15 @@ OPTIONS = {
 }
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    preferences: PreferenceService
+    submission: Submission
+
+
+def install(client: Client, app: Services) -> None:
     """Add the command to the client's tree."""
 
     @client.tree.command()
@@ -72,14 +83,14 @@ def install(client: Client) -> None:
             style=read_names(style) if style else None,
         )
         if image is None:
-            await interaction.client.studio.submission.imagine(interaction, prompt, options, private=private)
+            await app.submission.imagine(interaction, prompt, options, private=private)
         else:
-            await _from_picture(interaction, prompt, options, image, private)
+            await _from_picture(app, interaction, prompt, options, image, private)
 
-    _complete(imagine)
+    _complete(app, imagine)
 
 
-def _complete(imagine: app_commands.Command[Any, ..., Any]) -> None:
+def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> None:
     """What is offered while an option is typed."""
 
     @imagine.autocomplete("aspect")
@@ -92,32 +103,33 @@ def _complete(imagine: app_commands.Command[Any, ..., Any]) -> None:
 
     @imagine.autocomplete("model")
     async def model_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return _choices(typed, [(info.key, info.key) for info in interaction.client.studio.backend.models()])
+        return _choices(typed, [(info.key, info.key) for info in app.backend.models()])
 
     @imagine.autocomplete("style")
     async def style_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        known = await interaction.client.studio.wishes.styles(interaction.guild_id or 0)
+        known = await app.preferences.styles(interaction.guild_id or 0)
         head, comma, last = typed.rpartition(",")
         names = [f"{head}{comma}{style.name}" for style in known if style.name not in head.split(",")]
         return _choices(f"{head}{comma}{last.strip()}", [(name, name) for name in names])
 
 
 async def _from_picture(
-    interaction: Interaction, line: str, options: Draft, attachment: discord.Attachment, said: bool | None
+    app: Services,
+    interaction: Interaction,
+    line: str,
+    options: Draft,
+    attachment: discord.Attachment,
+    said: bool | None,
 ) -> None:
     """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
-    asked = await interaction.client.studio.submission.with_defaults(
-        interaction, parse(line, options), from_picture=True
-    )
-    private = await interaction.client.studio.submission.wants_private(interaction, said)
+    asked = await app.submission.with_defaults(interaction, parse(line, options), from_picture=True)
+    private = await app.submission.wants_private(interaction, said)
     check_permissions(interaction, private)
     check_size(attachment.size)
     await acknowledge(interaction, private=private or len(asked) > 1)
-    repaint = Img2Img(
-        prompt="", init_image=await interaction.client.studio.submission.stored_input(interaction, attachment)
-    )
-    specs = await interaction.client.studio.submission.orders.resolve_all(actor_of(interaction), asked, repaint)
-    await interaction.client.studio.submission.submit_or_confirm(interaction, Order(specs=specs, private=private))
+    repaint = Img2Img(prompt="", init_image=await app.submission.stored_input(interaction, attachment))
+    specs = await app.submission.orders.resolve_all(actor_of(interaction), asked, repaint)
+    await app.submission.submit_or_confirm(interaction, Order(specs=specs, private=private))
 
 
 def _ratio(text: str | None) -> tuple[float, float] | None:

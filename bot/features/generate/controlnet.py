@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
@@ -10,14 +12,29 @@ from bot.errors import BadInput
 from bot.features.generate import edits, image_lookup
 from bot.features.generate.edit_commands import PICTURE, PRIVATE, SOURCE
 from bot.features.generate.image_lookup import CHOICES
+from bot.features.generate.submission import Submission
+from bot.features.settings.service import PreferenceService
+from bot.jobs.files import ImageFiles
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.orders import drafts
+from bot.store.store import Store
 from engine.api.model_info import ModelInfo
+from engine.backend import Backend
 from engine.tasks.control import MAX_CONTROL_SCALE, Control
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    files: ImageFiles
+    preferences: PreferenceService
+    store: Store
+    submission: Submission
+
+
+def install(client: Client, app: Services) -> None:
     """Add the command to the client."""
 
     @client.tree.command()
@@ -45,8 +62,8 @@ def install(client: Client) -> None:
         """Paint words along a picture's outlines, depths or poses."""
         said = edits.read(prompt)
         name = (kind or "").strip()
-        drafts.following(name, interaction.client.studio.backend.models())  # before the picture is fetched
-        picture = await edits.given(interaction, image, source, private=private)
+        drafts.following(name, app.backend.models())  # before the picture is fetched
+        picture = await edits.given(app, interaction, image, source, private=private)
         what = Control(
             prompt="",
             control_image=picture.picture,
@@ -54,18 +71,18 @@ def install(client: Client) -> None:
             controlnet_conditioning_scale=round(strength, 4),
             prepared=prepared,
         )
-        await edits.control(interaction, picture, what, said)
+        await edits.control(app, interaction, picture, what, said)
 
-    control.autocomplete("source")(image_lookup.own_pictures)
+    control.autocomplete("source")(image_lookup.own_pictures(app))
 
     @control.autocomplete("kind")
     async def kinds(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return _choices(_meant(interaction), typed.strip().casefold())
+        return _choices(_meant(app, interaction), typed.strip().casefold())
 
 
-def _meant(interaction: Interaction) -> list[ModelInfo]:
+def _meant(app: Services, interaction: Interaction) -> list[ModelInfo]:
     """The model that the prompt names so far, else all."""
-    models = interaction.client.studio.backend.models()
+    models = app.backend.models()
     try:
         name = edits.read(getattr(interaction.namespace, "prompt", None)).model
         return [drafts.find_model(models, name)] if name else [*models]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Literal, Protocol
 
 import discord
 from discord import app_commands
@@ -13,6 +13,9 @@ from bot.errors import BadInput, NotFound, UserError
 from bot.features.generate import edits, image_lookup
 from bot.features.generate.edits import Source
 from bot.features.generate.image_lookup import FoundImage
+from bot.features.generate.submission import Submission
+from bot.features.settings.service import PreferenceService
+from bot.jobs.files import ImageFiles
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
@@ -22,7 +25,9 @@ from bot.orders.geometry import MAX_ZOOM, Direction
 from bot.orders.uploads import check_size
 from bot.prompt.flags import read_number, read_ratio, read_strength
 from bot.prompt.parser import plain
+from bot.store.store import Store
 from engine.api.errors import EngineError
+from engine.backend import Backend
 from engine.tasks.blend import MAX_BLENDED
 from engine.tasks.pictures import StoredPicture
 from engine.tasks.upscale import Mode
@@ -34,17 +39,27 @@ SOURCE = "Instead of an image: a message's link, or a job's number such as 12.3"
 PRIVATE = "Only you see it"
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    files: ImageFiles
+    preferences: PreferenceService
+    store: Store
+    submission: Submission
+
+
+def install(client: Client, app: Services) -> None:
     """Add the commands, the menus and their forms to the client."""
-    _install_vary(client)
-    _install_upscale(client)
-    _install_outpaint(client)
-    _install_blend(client)
-    _install_menus(client)
-    _install_forms(client)
+    _install_vary(app, client)
+    _install_upscale(app, client)
+    _install_outpaint(app, client)
+    _install_blend(app, client)
+    _install_menus(app, client)
+    _install_forms(app, client)
 
 
-def _install_vary(client: Client) -> None:
+def _install_vary(app: Services, client: Client) -> None:
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(
@@ -65,19 +80,19 @@ def _install_vary(client: Client) -> None:
     ) -> None:
         """Four pictures like a picture."""
         said, share = edits.read(prompt), _strength(strength)
-        found = await image_lookup.from_options(interaction, image, source)
-        if await _varied(interaction, found, strength, prompt, private):
+        found = await image_lookup.from_options(app, interaction, image, source)
+        if await _varied(app, interaction, found, strength, prompt, private):
             return
-        await edits.vary(interaction, await edits.of_found(interaction, found, private=private), share, said)
+        await edits.vary(app, interaction, await edits.of_found(app, interaction, found, private=private), share, said)
 
-    vary.autocomplete("source")(image_lookup.own_pictures)
+    vary.autocomplete("source")(image_lookup.own_pictures(app))
 
     @vary.autocomplete("strength")
     async def strengths(interaction: Interaction, typed: str) -> list[Choice[str]]:
         return [Choice(name=name.capitalize(), value=name) for name in NAMED if name.startswith(typed.casefold())]
 
 
-def _install_upscale(client: Client) -> None:
+def _install_upscale(app: Services, client: Client) -> None:
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(
@@ -100,13 +115,13 @@ def _install_upscale(client: Client) -> None:
     ) -> None:
         """Make a picture larger."""
         said = edits.read(prompt)
-        picture = await edits.given(interaction, image, source, private=private)
-        await edits.upscale(interaction, picture, scale, mode, said)
+        picture = await edits.given(app, interaction, image, source, private=private)
+        await edits.upscale(app, interaction, picture, scale, mode, said)
 
-    upscale.autocomplete("source")(image_lookup.own_pictures)
+    upscale.autocomplete("source")(image_lookup.own_pictures(app))
 
 
-def _install_outpaint(client: Client) -> None:
+def _install_outpaint(app: Services, client: Client) -> None:
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(
@@ -133,16 +148,16 @@ def _install_outpaint(client: Client) -> None:
         said = edits.read(prompt, ar=read_ratio(ratio) if ratio else None)
         if direction and (zoom or said.aspect_ratio):
             raise BadInput("Give a direction, or a zoom and a ratio; not both.")
-        picture = await edits.given(interaction, image, source, private=private)
+        picture = await edits.given(app, interaction, image, source, private=private)
         if direction:
-            await edits.pan(interaction, picture, direction, said)
+            await edits.pan(app, interaction, picture, direction, said)
         else:
-            await edits.zoom(interaction, picture, zoom or (1.0 if said.aspect_ratio else DEFAULT_ZOOM), said)
+            await edits.zoom(app, interaction, picture, zoom or (1.0 if said.aspect_ratio else DEFAULT_ZOOM), said)
 
-    outpaint.autocomplete("source")(image_lookup.own_pictures)
+    outpaint.autocomplete("source")(image_lookup.own_pictures(app))
 
 
-def _install_blend(client: Client) -> None:
+def _install_blend(app: Services, client: Client) -> None:
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(
@@ -169,74 +184,76 @@ def _install_blend(client: Client) -> None:
         for file in files:
             check_size(file.size)
         shares = _weights(weights, len(files))
-        await edits.blend(interaction, files, shares, edits.read(prompt), private)
+        await edits.blend(app, interaction, files, shares, edits.read(prompt), private)
 
 
 # ---------------------------------------------------------------- menus
-def _install_menus(client: Client) -> None:
+def _install_menus(app: Services, client: Client) -> None:
     @client.tree.context_menu(name="Vary")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @shows_errors
     async def vary(interaction: discord.Interaction[Client], message: discord.Message) -> None:
-        found = await image_lookup.in_message(interaction, message)
+        found = await image_lookup.in_message(app, interaction, message)
         press = _press(interaction, found, Action.MENU_VARY, Action.MENU_VARY_FILE)
         await interaction.response.send_modal(modals.vary(press, _prompt(found)))
-        await _keep(interaction, found)
+        await _keep(app, interaction, found)
 
     @client.tree.context_menu(name="Upscale")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @shows_errors
     async def upscale(interaction: discord.Interaction[Client], message: discord.Message) -> None:
-        found = await image_lookup.in_message(interaction, message)
+        found = await image_lookup.in_message(app, interaction, message)
         press = _press(interaction, found, Action.MENU_UPSCALE, Action.MENU_UPSCALE_FILE)
         await interaction.response.send_modal(modals.upscale(press, _prompt(found)))
-        await _keep(interaction, found)
+        await _keep(app, interaction, found)
 
 
-def _install_forms(client: Client) -> None:
+def _install_forms(app: Services, client: Client) -> None:
     @client.on_modal(Action.MENU_VARY)
     async def vary(interaction: Interaction, image_id: int) -> None:
         job, image = await load_image(interaction, image_id)
         said = modals.answers(interaction)
         words = None if said.get("prompt") == plain(job.spec.prompt) else said.get("prompt")
-        if not await _varied(interaction, FoundImage(job=job, images=(image,)), said.get("strength", ""), words, None):
-            await _vary(interaction, await edits.of_image(interaction, job, image))
+        if not await _varied(
+            app, interaction, FoundImage(job=job, images=(image,)), said.get("strength", ""), words, None
+        ):
+            await _vary(app, interaction, await edits.of_image(app, interaction, job, image))
 
     @client.on_modal(Action.MENU_VARY_FILE)
     async def vary_file(interaction: Interaction, number: int) -> None:
-        await _vary(interaction, await _kept(interaction, number))
+        await _vary(app, interaction, await _kept(app, interaction, number))
 
     @client.on_modal(Action.MENU_UPSCALE)
     async def upscale(interaction: Interaction, image_id: int) -> None:
-        await _upscale(interaction, await _own(interaction, image_id))
+        await _upscale(app, interaction, await _own(app, interaction, image_id))
 
     @client.on_modal(Action.MENU_UPSCALE_FILE)
     async def upscale_file(interaction: Interaction, number: int) -> None:
-        await _upscale(interaction, await _kept(interaction, number))
+        await _upscale(app, interaction, await _kept(app, interaction, number))
 
 
 async def _varied(
-    interaction: Interaction, found: FoundImage, strength: str, words: str | None, private: bool | None
+    app: Services, interaction: Interaction, found: FoundImage, strength: str, words: str | None, private: bool | None
 ) -> bool:
     """Whether it was one of ours with nothing new said, varied as its own buttons do."""
     action, image = NAMED.get(strength), found.image
     if words or action is None or image is None or found.job is None:
         return False
-    await edits.vary_own(interaction, found.job, image, action, private=private)
+    await edits.vary_own(app, interaction, found.job, image, action, private=private)
     return True
 
 
-async def _vary(interaction: Interaction, source: Source) -> None:
+async def _vary(app: Services, interaction: Interaction, source: Source) -> None:
     said = modals.answers(interaction)
     strength = _strength(said.get("strength") or "subtle")
-    await edits.vary(interaction, source, strength, edits.read(said.get("prompt")))
+    await edits.vary(app, interaction, source, strength, edits.read(said.get("prompt")))
 
 
-async def _upscale(interaction: Interaction, source: Source) -> None:
+async def _upscale(app: Services, interaction: Interaction, source: Source) -> None:
     said = modals.answers(interaction)
     mode: Mode = "creative" if said.get("mode") == "creative" else "faithful"
     scale = 4 if said.get("scale") == "4" else 2
-    await edits.upscale(interaction, source, scale, mode, edits.read(said.get("prompt")))
+    await edits.upscale(app, interaction, source, scale, mode, edits.read(said.get("prompt")))
 
 
 def _press(interaction: Interaction, found: FoundImage, own: Action, file: Action) -> ButtonId:
@@ -249,36 +266,36 @@ def _prompt(found: FoundImage) -> str:
     return found.job.spec.prompt if found.job else ""
 
 
-async def _keep(interaction: Interaction, found: FoundImage) -> None:
+async def _keep(app: Services, interaction: Interaction, found: FoundImage) -> None:
     """Fetch an upload while its person fills in the form: later the message may be out of our sight."""
     if found.attachment is None:
         return
     try:
-        source = await edits.of_upload(interaction, found.attachment)
+        source = await edits.of_upload(app, interaction, found.attachment)
     except (UserError, EngineError) as refusal:
         await answer(interaction, refusal)
         return
     picture, words = source.picture, {"words": source.words, "without": source.without}
     note = json.dumps([interaction.user.id, {"sha256": picture.sha256, "size": picture.size, **words}])
-    await interaction.client.studio.store.remember(f"menu:{interaction.id}", note)
+    await app.store.remember(f"menu:{interaction.id}", note)
 
 
-async def _kept(interaction: Interaction, number: int) -> Source:
+async def _kept(app: Services, interaction: Interaction, number: int) -> Source:
     """The upload that a form is about. Raises: NotFound, MissingPermission."""
-    note = await interaction.client.studio.store.recall(f"menu:{number}")
+    note = await app.store.recall(f"menu:{number}")
     owner, kept = json.loads(note) if note else (0, {})
     if owner != interaction.user.id:
         raise NotFound("That picture is not here (any more). Use the message's menu again.")
-    private = await interaction.client.studio.submission.wants_private(interaction, None)
+    private = await app.submission.wants_private(interaction, None)
     check_permissions(interaction, private)
     await acknowledge(interaction, private=private)
     picture = StoredPicture(sha256=kept["sha256"], size=tuple(kept["size"]))
     return Source(picture=picture, words=kept["words"], without=kept["without"], private=private)
 
 
-async def _own(interaction: Interaction, image_id: int) -> Source:
+async def _own(app: Services, interaction: Interaction, image_id: int) -> Source:
     job, image = await load_image(interaction, image_id)
-    return await edits.of_image(interaction, job, image)
+    return await edits.of_image(app, interaction, job, image)
 
 
 # ---------------------------------------------------------------- values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import discord
 
@@ -12,7 +13,10 @@ from bot.errors import BadInput
 from bot.features.describe import image_metadata
 from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
+from bot.features.generate.submission import Submission
+from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import Preferences
+from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, JobKind, StoredImage
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
@@ -24,6 +28,8 @@ from bot.orders.uploads import check_size
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import visible
+from bot.store.store import Store
+from engine.backend import Backend
 from engine.tasks.blend import Blend
 from engine.tasks.control import Control
 from engine.tasks.img2img import Img2Img
@@ -34,6 +40,16 @@ from engine.tasks.upscale import Mode, Upscale
 
 NOTHING = Draft()
 STRENGTHS = {Action.VARY: 0.35, Action.VARY_STRONG: 0.65}  # share of the steps that are painted anew
+
+
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    files: ImageFiles
+    preferences: PreferenceService
+    store: Store
+    submission: Submission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +70,18 @@ class Source:
     private: bool = False
 
 
-async def of_image(interaction: Interaction, job: Job, image: StoredImage, *, private: bool | None = None) -> Source:
+async def of_image(
+    app: Services, interaction: Interaction, job: Job, image: StoredImage, *, private: bool | None = None
+) -> Source:
     """One of our pictures as a source; acknowledges. Raises: NotFound, MissingPermission."""
-    private = job.private or await interaction.client.studio.submission.wants_private(interaction, private)
+    private = job.private or await app.submission.wants_private(interaction, private)
     check_permissions(interaction, private)
     await acknowledge(interaction, private=private)
-    picture = await interaction.client.studio.submission.stored_input(interaction, image.id)
+    picture = await app.submission.stored_input(interaction, image.id)
     return Source(picture=picture, spec=job.spec_of(image), parent=image.id, private=private)
 
 
-async def of_found(interaction: Interaction, found: FoundImage, *, private: bool | None) -> Source:
+async def of_found(app: Services, interaction: Interaction, found: FoundImage, *, private: bool | None) -> Source:
     """What a command's options or a menu pointed at as a source; acknowledges.
 
     Raises: NotFound, BadInput, MissingPermission.
@@ -72,18 +90,18 @@ async def of_found(interaction: Interaction, found: FoundImage, *, private: bool
         image = found.image
         assert image is not None
         assert found.job is not None
-        return await of_image(interaction, found.job, image, private=private)
-    private = await interaction.client.studio.submission.wants_private(interaction, private)
+        return await of_image(app, interaction, found.job, image, private=private)
+    private = await app.submission.wants_private(interaction, private)
     check_permissions(interaction, private)
     await acknowledge(interaction, private=private)
-    return replace(await of_upload(interaction, found.attachment), private=private)
+    return replace(await of_upload(app, interaction, found.attachment), private=private)
 
 
-async def of_upload(interaction: Interaction, file: discord.Attachment) -> Source:
+async def of_upload(app: Services, interaction: Interaction, file: discord.Attachment) -> Source:
     """An upload as a source, with the words that its file tells. Raises: BadInput, Refused."""
     check_size(file.size)
     data = await file.read()
-    picture = await interaction.client.studio.submission.stored_file(interaction, data)
+    picture = await app.submission.stored_file(interaction, data)
     said = await asyncio.to_thread(image_metadata.read, data)
     words, without = (said.prompt, said.negative_prompt) if said else ("", "")
     return Source(
@@ -94,13 +112,21 @@ async def of_upload(interaction: Interaction, file: discord.Attachment) -> Sourc
 
 
 async def given(
-    interaction: Interaction, image: discord.Attachment | None, source: str | None, *, private: bool | None
+    app: Services,
+    interaction: Interaction,
+    image: discord.Attachment | None,
+    source: str | None,
+    *,
+    private: bool | None,
 ) -> Source:
     """The picture of a command's options as a source; acknowledges. Raises: as `of_found`."""
-    return await of_found(interaction, await image_lookup.from_options(interaction, image, source), private=private)
+    return await of_found(
+        app, interaction, await image_lookup.from_options(app, interaction, image, source), private=private
+    )
 
 
 async def blend(
+    app: Services,
     interaction: Interaction,
     files: Sequence[discord.Attachment],
     weights: tuple[float, ...],
@@ -108,20 +134,20 @@ async def blend(
     private: bool | None,
 ) -> None:
     """Four pictures that are something of each. Raises: UserError."""
-    private = await interaction.client.studio.submission.wants_private(interaction, private)
+    private = await app.submission.wants_private(interaction, private)
     check_permissions(interaction, private)
     await acknowledge(interaction, private=private)
-    kept = [await interaction.client.studio.submission.stored_input(interaction, file) for file in files]
-    specs = await _planned(interaction, said, Blend(images=kept, weights=weights))
-    await interaction.client.studio.submission.submit_or_confirm(
-        interaction, Order(specs=specs, kind=Blend.task, private=private)
-    )
+    kept = [await app.submission.stored_input(interaction, file) for file in files]
+    specs = await _planned(app, interaction, said, Blend(images=kept, weights=weights))
+    await app.submission.submit_or_confirm(interaction, Order(specs=specs, kind=Blend.task, private=private))
 
 
-async def control(interaction: Interaction, source: Source, what: Control, said: Draft = NOTHING) -> None:
+async def control(
+    app: Services, interaction: Interaction, source: Source, what: Control, said: Draft = NOTHING
+) -> None:
     """Four pictures of words, along what a ControlNet reads in this one. Raises: UserError."""
-    draft = draft_of(interaction.client, source, type(what), said)
-    fitting = {info.key for info in drafts.following(what.controlnet, interaction.client.studio.backend.models())}
+    draft = draft_of(app, interaction.client, source, type(what), said)
+    fitting = {info.key for info in drafts.following(what.controlnet, app.backend.models())}
     if said.model is None and draft.model not in fitting:  # then it is not the picture's model that follows it
         draft = replace(
             draft,
@@ -130,8 +156,8 @@ async def control(interaction: Interaction, source: Source, what: Control, said:
             guidance_scale=said.guidance_scale,
             scheduler=said.scheduler,
         )
-    specs = await _planned(interaction, draft, what)
-    await interaction.client.studio.submission.submit_or_confirm(
+    specs = await _planned(app, interaction, draft, what)
+    await app.submission.submit_or_confirm(
         interaction, Order(specs=specs, kind=what.task, parent=source.parent, private=source.private)
     )
 
@@ -144,14 +170,14 @@ def read(line: str | None, ar: tuple[float, float] | None = None) -> Draft:
     return asked[0]
 
 
-def draft_of(client: Client, source: Source, what: type[Txt2Img], said: Draft) -> Draft:
+def draft_of(app: Services, client: Client, source: Source, what: type[Txt2Img], said: Draft) -> Draft:
     """The words and values that the picture was painted with, what was `said` laid over them."""
     spec = source.spec
     if spec is None:
         told = Draft(prompt=source.words, negative_prompt=source.without or None)
         return said if said.prompt else merge(told, said)
     base = Draft(prompt=spec.prompt, negative_prompt=spec.negative_prompt)
-    model = next((info for info in client.studio.backend.models() if info.key == spec.model), None)
+    model = next((info for info in app.backend.models() if info.key == spec.model), None)
     if said.model in (None, spec.model) and model is not None and what.suits(model):
         base = replace(
             base,
@@ -163,33 +189,39 @@ def draft_of(client: Client, source: Source, what: type[Txt2Img], said: Draft) -
     return merge(base, said)
 
 
-async def start(interaction: Interaction, source: Source, draft: Draft, what: Txt2Img, kind: JobKind = "") -> None:
+async def start(
+    app: Services, interaction: Interaction, source: Source, draft: Draft, what: Txt2Img, kind: JobKind = ""
+) -> None:
     """Place the order; its `kind` is the task's name unless it says otherwise. Raises: UserError."""
-    specs = await interaction.client.studio.submission.orders.resolve_all(actor_of(interaction), [draft], what)
+    specs = await app.submission.orders.resolve_all(actor_of(interaction), [draft], what)
     order = Order(specs=specs, kind=kind or what.task, parent=source.parent, private=source.private)
-    await interaction.client.studio.submission.submit_or_confirm(interaction, order)
+    await app.submission.submit_or_confirm(interaction, order)
 
 
-async def _planned(interaction: Interaction, draft: Draft, what: Txt2Img) -> tuple[Spec, ...]:
+async def _planned(app: Services, interaction: Interaction, draft: Draft, what: Txt2Img) -> tuple[Spec, ...]:
     """The draft made whole, in the styles it names; settings are for what is painted from words. Raises: BadInput."""
-    styled = await interaction.client.studio.wishes.style_only([draft], interaction.guild_id or 0)
+    styled = await app.preferences.style_only([draft], interaction.guild_id or 0)
     asker = actor_of(interaction)
-    return await interaction.client.studio.submission.orders.resolve_all(asker, styled, what)
+    return await app.submission.orders.resolve_all(asker, styled, what)
 
 
 async def vary_own(
-    interaction: Interaction, job: Job, image: StoredImage, action: Action, *, private: bool | None = None
+    app: Services,
+    interaction: Interaction,
+    job: Job,
+    image: StoredImage,
+    action: Action,
+    *,
+    private: bool | None = None,
 ) -> None:
     """Neighbours of our picture: by its noise where that says what it is, else by its pixels. Raises: UserError."""
     if is_repainted(job):
-        source = await of_image(interaction, job, image, private=private)
-        await vary(interaction, source, STRENGTHS[action])
+        source = await of_image(app, interaction, job, image, private=private)
+        await vary(app, interaction, source, STRENGTHS[action])
         return
-    wishes = await interaction.client.studio.wishes.preferences(interaction.user.id)
+    wishes = await app.preferences.preferences(interaction.user.id)
     near = neighbours(job.spec_of(image), wishes, action)
-    await interaction.client.studio.submission.resubmit(
-        interaction, near, "vary", image.id, private=bool(private) or job.private
-    )
+    await app.submission.resubmit(interaction, near, "vary", image.id, private=bool(private) or job.private)
 
 
 def neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:
@@ -198,38 +230,45 @@ def neighbours(spec: Spec, wishes: Preferences, action: Action) -> Spec:
     return spec.evolve(variations=(*spec.variations, (new_seed(), percent / 100)), num_images=4)
 
 
-async def vary(interaction: Interaction, source: Source, strength: float, said: Draft = NOTHING) -> None:
+async def vary(app: Services, interaction: Interaction, source: Source, strength: float, said: Draft = NOTHING) -> None:
     """Four pictures near this one, by its pixels. Raises: UserError."""
     what = Img2Img(prompt="", init_image=source.picture)
-    draft = draft_of(interaction.client, source, type(what), said)
-    await start(interaction, source, replace(draft, strength=draft.strength or strength), what, "vary")
+    draft = draft_of(app, interaction.client, source, type(what), said)
+    await start(app, interaction, source, replace(draft, strength=draft.strength or strength), what, "vary")
 
 
 async def upscale(
-    interaction: Interaction, source: Source, scale: int = 2, mode: Mode = "faithful", said: Draft = NOTHING
+    app: Services,
+    interaction: Interaction,
+    source: Source,
+    scale: int = 2,
+    mode: Mode = "faithful",
+    said: Draft = NOTHING,
 ) -> None:
     """One larger picture. Raises: UserError."""
     _check_sizeless(said)
     what = Upscale(init_image=source.picture, scale=scale, mode=mode)
-    draft = draft_of(interaction.client, source, type(what), said)
-    await start(interaction, source, replace(draft, num_images=said.num_images or 1), what)
+    draft = draft_of(app, interaction.client, source, type(what), said)
+    await start(app, interaction, source, replace(draft, num_images=said.num_images or 1), what)
 
 
-async def pan(interaction: Interaction, source: Source, direction: Direction, said: Draft = NOTHING) -> None:
+async def pan(
+    app: Services, interaction: Interaction, source: Source, direction: Direction, said: Draft = NOTHING
+) -> None:
     """Four pictures that go on at one side. Raises: UserError."""
     _check_sizeless(said)
-    draft = draft_of(interaction.client, source, Outpaint, said)
-    await start(interaction, source, draft, geometry.pan(source.picture, direction))
+    draft = draft_of(app, interaction.client, source, Outpaint, said)
+    await start(app, interaction, source, draft, geometry.pan(source.picture, direction))
 
 
-async def zoom(interaction: Interaction, source: Source, factor: float, said: Draft = NOTHING) -> None:
+async def zoom(app: Services, interaction: Interaction, source: Source, factor: float, said: Draft = NOTHING) -> None:
     """Four pictures of what is around this one, in the proportion `said.ar` if any. Raises: UserError."""
     ratio = said.aspect_ratio[0] / said.aspect_ratio[1] if said.aspect_ratio else None
     said = replace(said, aspect_ratio=None)
     _check_sizeless(said)
     edit, (width, height) = geometry.zoom(source.picture, factor, ratio)
-    draft = replace(draft_of(interaction.client, source, Outpaint, said), width=width, height=height)
-    await start(interaction, source, draft, edit)
+    draft = replace(draft_of(app, interaction.client, source, Outpaint, said), width=width, height=height)
+    await start(app, interaction, source, draft, edit)
 
 
 def _check_sizeless(said: Draft) -> None:

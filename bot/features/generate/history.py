@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import io
+from typing import Protocol
 
 import discord
 from discord import app_commands
 
 from bot.delivery import image_tools, layouts
+from bot.delivery.job_messages import JobMessages
+from bot.delivery.layouts import Layouts
 from bot.errors import NotFound, Refused
+from bot.features.generate.submission import Submission
+from bot.features.moderation.service import Moderation
 from bot.features.moderation.views import pause_line
+from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, StoredImage
+from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, check_permissions, check_shown, check_visible
 from bot.orders import drafts
+from bot.store.store import Store
 from engine import mini
+from engine.backend import Backend
 
 PAGE = 4  # jobs of one history page: 4 x (section + text + thumbnail + row + button) stays far under 40 components
 MAX_JOBS_SHOWN = 8
@@ -39,7 +48,20 @@ HELP = """**/imagine** paints four pictures of your words. Under them:
 You pay only for pictures you get."""
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    files: ImageFiles
+    jobs: Jobs
+    layouts: Layouts
+    messages: JobMessages
+    moderation: Moderation
+    store: Store
+    submission: Submission
+
+
+def install(client: Client, app: Services) -> None:
     """Add the commands and their buttons to the client."""
 
     @client.tree.command()
@@ -47,34 +69,34 @@ def install(client: Client) -> None:
     @shows_errors
     async def show(interaction: Interaction, job: app_commands.Range[int, 1]) -> None:
         """Post a job again, with working buttons."""
-        await _show(interaction, job)
+        await _show(app, interaction, job)
 
     @client.tree.command()
     @shows_errors
     async def history(interaction: Interaction) -> None:
         """What you made here, newest first."""
         await acknowledge(interaction, private=True)
-        await _history(interaction, None)
+        await _history(app, interaction, None)
 
     @client.tree.command()
     @shows_errors
     async def queue(interaction: Interaction) -> None:
         """Your jobs on their way, with place, time and Cancel."""
         await acknowledge(interaction, private=True)
-        await _queue(interaction)
+        await _queue(app, interaction)
 
     @client.tree.command()
     @shows_errors
     async def info(interaction: Interaction) -> None:
         """Your credits, what things cost, and what is running."""
         await acknowledge(interaction, private=True)
-        await interaction.edit_original_response(view=notice(await _info(interaction)))
+        await interaction.edit_original_response(view=notice(await _info(app, interaction)))
 
     @client.tree.command(name="help")
     @shows_errors
     async def help_(interaction: Interaction) -> None:
         """How to use Easel."""
-        keys = [info.key for info in interaction.client.studio.backend.models()]
+        keys = [info.key for info in app.backend.models()]
         lines = [HELP, f"-# Models here: {', '.join(f'`{key}`' for key in keys)}"]
         lines += [f"-# Mini knows these {kind}: {', '.join(words)}" for kind, words in _vocabulary(keys).items()]
         view = notice("\n".join(lines))
@@ -82,12 +104,12 @@ def install(client: Client) -> None:
 
     @client.on_button(Action.SHOW)
     async def shown_again(interaction: Interaction, job_id: int) -> None:
-        await _show(interaction, job_id)
+        await _show(app, interaction, job_id)
 
     @client.on_button(Action.OLDER)
     async def older(interaction: Interaction, before: int) -> None:
         await interaction.response.defer()
-        await _history(interaction, before)
+        await _history(app, interaction, before)
 
 
 def _vocabulary(keys: list[str]) -> dict[str, tuple[str, ...]]:
@@ -96,44 +118,44 @@ def _vocabulary(keys: list[str]) -> dict[str, tuple[str, ...]]:
     return {kind: words for kind, words in known.items() if kind in ("things", "colours", "scenes", "styles")}
 
 
-async def _show(interaction: Interaction, job_id: int) -> None:
-    studio = interaction.client.studio
-    job = await studio.store.job(job_id)
+async def _show(app: Services, interaction: Interaction, job_id: int) -> None:
+    job = await app.store.job(job_id)
     check_visible(interaction, job)
-    images = await studio.store.images(job_id)
+    images = await app.store.images(job_id)
     if not images:
         raise NotFound(f"Job {job_id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
     check_shown(interaction, images)
     check_permissions(interaction, job.private)
     await acknowledge(interaction, private=job.private)
-    await interaction.client.studio.submission.check_here(interaction)
-    view, upload = await interaction.client.studio.messages.result(job, images)
+    await app.submission.check_here(interaction)
+    view, upload = await app.messages.result(job, images)
     file = discord.File(io.BytesIO(upload.data), filename=upload.name)
     await interaction.edit_original_response(view=view, attachments=[file])
 
 
-async def _history(interaction: Interaction, before: int | None) -> None:
-    studio = interaction.client.studio
-    jobs = await studio.store.history(interaction.user.id, interaction.guild_id or 0, before, PAGE + 1)
+async def _history(app: Services, interaction: Interaction, before: int | None) -> None:
+    jobs = await app.store.history(interaction.user.id, interaction.guild_id or 0, before, PAGE + 1)
     if not jobs:
         text = "Nothing older." if before else "You have not made anything here yet. Try **/imagine** a red boat."
         await interaction.edit_original_response(view=notice(text), attachments=[])
         return
     rows, files = [], []
     for job in jobs[:PAGE]:
-        images = await studio.store.images(job.id)
-        file = await _thumbnail(interaction, job, images)
+        images = await app.store.images(job.id)
+        file = await _thumbnail(app, interaction, job, images)
         rows.append((job, file.filename if file else None))
         files += [file] if file else []
     more = jobs[PAGE - 1].id if len(jobs) > PAGE else None
-    await interaction.edit_original_response(view=studio.layouts.history(rows, more), attachments=files)
+    await interaction.edit_original_response(view=app.layouts.history(rows, more), attachments=files)
 
 
-async def _thumbnail(interaction: Interaction, job: Job, images: list[StoredImage]) -> discord.File | None:
+async def _thumbnail(
+    app: Services, interaction: Interaction, job: Job, images: list[StoredImage]
+) -> discord.File | None:
     """The job's grid, small; None when it has no pictures, their files are gone, or they are not for this channel."""
     try:
         check_shown(interaction, images)
-        blobs = [await interaction.client.studio.files.read(image.path) for image in images[:4]]
+        blobs = [await app.files.read(image.path) for image in images[:4]]
     except (NotFound, Refused):
         return None
     if not blobs:
@@ -144,25 +166,24 @@ async def _thumbnail(interaction: Interaction, job: Job, images: list[StoredImag
     return discord.File(io.BytesIO(data), filename=f"job-{job.id}.webp")
 
 
-async def _queue(interaction: Interaction) -> None:
-    studio, delivery = interaction.client.studio, interaction.client.studio.messages
-    jobs = await studio.store.active(interaction.user.id, interaction.guild_id or 0)
+async def _queue(app: Services, interaction: Interaction) -> None:
+    delivery = app.messages
+    jobs = await app.store.active(interaction.user.id, interaction.guild_id or 0)
     rows = []
     for job in jobs[:MAX_JOBS_SHOWN]:
         state = delivery.painting(job.id)
         if job.state == "queued":
-            state.position = await studio.store.position(job.id)
+            state.position = await app.store.position(job.id)
         rows.append((job, state))
-    view = studio.layouts.queue(rows) if rows else notice("Nothing of yours is waiting or being painted.")
+    view = app.layouts.queue(rows) if rows else notice("Nothing of yours is waiting or being painted.")
     await interaction.edit_original_response(view=view)
 
 
-async def _info(interaction: Interaction) -> str:
-    studio = interaction.client.studio
-    guild_id, terms = interaction.guild_id or 0, await interaction.client.studio.submission.terms(interaction)
-    balance = await studio.jobs.balance(interaction.user.id, guild_id, terms)
-    mine = await studio.store.active(interaction.user.id, guild_id)
-    info = studio.backend.models()[0]
+async def _info(app: Services, interaction: Interaction) -> str:
+    guild_id, terms = interaction.guild_id or 0, await app.submission.terms(interaction)
+    balance = await app.jobs.balance(interaction.user.id, guild_id, terms)
+    mine = await app.store.active(interaction.user.id, guild_id)
+    info = app.backend.models()[0]
     grid_text = layouts.credits_text(4 * drafts.PICTURE_MC)
     lines = [
         f"You have **{layouts.credits_text(balance.free_mc + balance.paid_mc)}**"
@@ -171,7 +192,7 @@ async def _info(interaction: Interaction) -> str:
         f"they renew <t:{balance.renews_at_ms // 1000}:R>.",
         f"A grid at {info.width}x{info.height} and {info.num_inference_steps} steps costs {grid_text}; "
         "the price grows with pixels and steps. You pay only for pictures you get.",
-        f"Of yours on their way: {len(mine)}. In the whole queue: {await studio.store.queue_length()}.",
+        f"Of yours on their way: {len(mine)}. In the whole queue: {await app.store.queue_length()}.",
     ]
-    lines += [f"**{pause_line(pause)}**" for pause in await studio.moderation.pauses(guild_id)]
+    lines += [f"**{pause_line(pause)}**" for pause in await app.moderation.pauses(guild_id)]
     return "\n".join(lines)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import discord
 from discord.app_commands import Choice
@@ -18,12 +18,15 @@ from PIL import Image
 
 from bot.delivery import image_tools
 from bot.errors import BadInput, NotFound
+from bot.features.generate.submission import Submission
+from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, StoredImage
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import check_shown, check_visible
 from bot.orders.uploads import check_size, read_upload
 from bot.prompt.text import visible
+from bot.store.store import Store
 
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
@@ -33,6 +36,14 @@ UNREADABLE = (
     "I cannot see a picture in that message. Use **Apps** in its own menu instead (right-click it, or press and hold), "
     "or attach the picture."
 )
+
+
+class Services(Protocol):
+    """What this module works with."""
+
+    files: ImageFiles
+    store: Store
+    submission: Submission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,79 +73,87 @@ class FoundImage:
         return self.images[0] if self.images else None
 
 
-async def in_message(interaction: Interaction, message: discord.Message) -> FoundImage:
+async def in_message(app: Services, interaction: Interaction, message: discord.Message) -> FoundImage:
     """The picture that a message shows. Raises: NotFound, BadInput."""
     me = interaction.client.user
     ours = me is not None and message.author.id == me.id
     if ours and (ids := list(_image_ids(message.components))):
-        return await _stored(interaction, ids)
+        return await _stored(app, interaction, ids)
     forwarded = (each for snapshot in message.message_snapshots for each in snapshot.attachments)
     if attachment := first_picture([*message.attachments, *forwarded]):
         return FoundImage(attachment=attachment)
     raise NotFound("There is no picture in that message that I can read. Use this on a PNG, JPEG or WebP.")
 
 
-async def in_text(interaction: Interaction, text: str) -> FoundImage:
+async def in_text(app: Services, interaction: Interaction, text: str) -> FoundImage:
     """The picture that a text names: a message's link in this server, or one's own job (`12`, or `12.3` for its third).
 
     Raises: NotFound, BadInput.
     """
     text = text.strip()
     if link := LINK.fullmatch(text):
-        return await in_message(interaction, await _linked(interaction, *link.groups()))
+        return await in_message(app, interaction, await _linked(interaction, *link.groups()))
     if own := OWN_JOB.fullmatch(text):
-        return await _of_job(interaction, int(own[1]), int(own[2]) if own[2] else None)
+        return await _of_job(app, interaction, int(own[1]), int(own[2]) if own[2] else None)
     raise BadInput(
         "That names no picture. Use a message's link (its menu has **Copy Message Link**), or a job's number as "
         "**/history** shows it: 12, or 12.3 for its third picture."
     )
 
 
-async def from_options(interaction: Interaction, image: discord.Attachment | None, source: str | None) -> FoundImage:
+async def from_options(
+    app: Services, interaction: Interaction, image: discord.Attachment | None, source: str | None
+) -> FoundImage:
     """The picture of a command that takes an attachment or a text that names one. Raises: NotFound, BadInput."""
     if image is not None:
         check_size(image.size)
         return FoundImage(attachment=image)
     if source:
-        return await in_text(interaction, source)
+        return await in_text(app, interaction, source)
     raise BadInput("Attach a picture, or name one: a message's link, or a job's number such as 12.3.")
 
 
-async def own_pictures(interaction: Interaction, typed: str) -> list[Choice[str]]:
-    """One's newest pictures here, to choose from while typing the option `source`."""
-    store = interaction.client.studio.store
-    jobs = await store.history(interaction.user.id, interaction.guild_id or 0, limit=JOBS_OFFERED)
-    wanted, found = typed.strip().lstrip("#").casefold(), []
-    for job in (job for job in jobs if job.state == "done"):
-        numbers = (
-            [f"{job.id}.{n}" for n in range(1, job.spec.num_images + 1)] if job.spec.num_images > 1 else [f"{job.id}"]
-        )
-        what = visible(job.spec.prompt) or job.kind
-        found += [
-            Choice(name=f"#{number} · {what}"[:100], value=number)
-            for number in numbers
-            if number.startswith(wanted) or wanted in what.casefold()
-        ]
-    return found[:CHOICES]
+def own_pictures(app: Services) -> Callable[[Interaction, str], Coroutine[Any, Any, list[Choice[str]]]]:
+    """Return the autocomplete of the option `source`: a member's newest images here."""
+
+    async def complete(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        store = app.store
+        jobs = await store.history(interaction.user.id, interaction.guild_id or 0, limit=JOBS_OFFERED)
+        wanted, found = typed.strip().lstrip("#").casefold(), []
+        for job in (job for job in jobs if job.state == "done"):
+            numbers = (
+                [f"{job.id}.{n}" for n in range(1, job.spec.num_images + 1)]
+                if job.spec.num_images > 1
+                else [f"{job.id}"]
+            )
+            what = visible(job.spec.prompt) or job.kind
+            found += [
+                Choice(name=f"#{number} · {what}"[:100], value=number)
+                for number in numbers
+                if number.startswith(wanted) or wanted in what.casefold()
+            ]
+        return found[:CHOICES]
+
+    return complete
 
 
-async def data(interaction: Interaction, found: FoundImage) -> bytes:
+async def data(app: Services, interaction: Interaction, found: FoundImage) -> bytes:
     """The file as it is, metadata and all. Raises: NotFound, BadInput."""
     if found.attachment is not None:
         check_size(found.attachment.size)
         return await found.attachment.read()
     image = found.image
     assert image is not None
-    return await interaction.client.studio.files.read(image.path)
+    return await app.files.read(image.path)
 
 
-async def picture(interaction: Interaction, found: FoundImage) -> Image.Image:
+async def picture(app: Services, interaction: Interaction, found: FoundImage) -> Image.Image:
     """The picture as RGB, checked like every upload. Raises: NotFound, BadInput, Refused."""
-    raw = await data(interaction, found)
+    raw = await data(app, interaction, found)
     if found.attachment is None:
         return await asyncio.to_thread(image_tools.opened, raw)
     image = await asyncio.to_thread(read_upload, raw)
-    await interaction.client.studio.submission.check_upload(interaction, image)
+    await app.submission.check_upload(interaction, image)
     return image
 
 
@@ -165,8 +184,8 @@ def _flat(components: Iterable[Any]) -> Iterator[Any]:
             yield accessory
 
 
-async def _stored(interaction: Interaction, ids: list[int]) -> FoundImage:
-    found = [await interaction.client.studio.store.job_of_image(image_id) for image_id in ids]
+async def _stored(app: Services, interaction: Interaction, ids: list[int]) -> FoundImage:
+    found = [await app.store.job_of_image(image_id) for image_id in ids]
     job = found[0][0]
     images = tuple(image for owner, image in found if owner.id == job.id)
     check_visible(interaction, job)
@@ -174,9 +193,9 @@ async def _stored(interaction: Interaction, ids: list[int]) -> FoundImage:
     return FoundImage(job=job, images=images)
 
 
-async def _of_job(interaction: Interaction, job_id: int, number: int | None) -> FoundImage:
+async def _of_job(app: Services, interaction: Interaction, job_id: int, number: int | None) -> FoundImage:
     """A job's pictures; number 1.. picks one. Raises: NotFound, BadInput."""
-    store = interaction.client.studio.store
+    store = app.store
     job = await store.job(job_id)
     check_visible(interaction, job)
     images = await store.images(job_id)

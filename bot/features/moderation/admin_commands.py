@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import discord
 from discord import app_commands
@@ -12,6 +12,7 @@ from discord.app_commands import Choice, Range
 from bot.errors import BadInput, NotYours
 from bot.features.moderation import views
 from bot.features.moderation.confusables import plain
+from bot.features.moderation.service import Moderation
 from bot.features.moderation.store import EVERYWHERE, Rules, WordAction
 from bot.features.moderation.views import WORD_ACTIONS
 from bot.kit.checks import check_admin, guarded
@@ -20,20 +21,28 @@ from bot.kit.components import notice
 from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.prompt.text import quoted, shown
+from bot.store.clock import Clock
 
 MAX_CHANNELS = 50
 WHERE = "In every server; for those who run this bot"
 
 
-def install(client: Client, group: app_commands.Group) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    clock: Clock
+    moderation: Moderation
+
+
+def install(client: Client, group: app_commands.Group, app: Services) -> None:
     """Add the subcommands to /admin."""
-    _people(group)
-    _words(group)
-    _channels(group)
-    _pauses(group)
+    _people(app, group)
+    _words(app, group)
+    _channels(app, group)
+    _pauses(app, group)
 
 
-def _people(group: app_commands.Group) -> None:
+def _people(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         user="Who; without, the list of those who are banned",
@@ -50,16 +59,16 @@ def _people(group: app_commands.Group) -> None:
         everywhere: bool = False,
     ) -> None:
         """Keep somebody from using Easel, for a time or for good."""
-        studio, by = interaction.client.studio, check_admin(interaction)
+        by = check_admin(interaction)
         place = EVERYWHERE if everywhere else by.guild_id
         if user is None:
-            bans = await studio.moderation.bans(place)
+            bans = await app.moderation.bans(place)
             title = "Banned everywhere" if everywhere else "Banned here"
             await _show(interaction, views.listing(title, map(views.ban_line, bans), "Nobody."))
             return
         check_not_admin(user, by)
-        until_ms = ends_at_ms(until, studio.clock.now_ms())
-        banned = await studio.moderation.ban(by, place, user.id, reason, until_ms)
+        until_ms = ends_at_ms(until, app.clock.now_ms())
+        banned = await app.moderation.ban(by, place, user.id, reason, until_ms)
         await _say(interaction, f"Banned{' everywhere' if everywhere else ''}: {views.ban_line(banned)}")
 
     @group.command()
@@ -68,7 +77,7 @@ def _people(group: app_commands.Group) -> None:
     async def unban(interaction: discord.Interaction[Client], user: discord.User, everywhere: bool = False) -> None:
         """Let somebody use Easel again."""
         by = check_admin(interaction)
-        await interaction.client.studio.moderation.unban(by, EVERYWHERE if everywhere else by.guild_id, user.id)
+        await app.moderation.unban(by, EVERYWHERE if everywhere else by.guild_id, user.id)
         await _say(interaction, f"<@{user.id}> may use Easel again{' everywhere' if everywhere else ''}.")
 
 
@@ -79,7 +88,7 @@ def check_not_admin(user: discord.abc.Snowflake, by: Actor) -> None:
 
 
 # ------------------------------------------------------------------ words
-def _words(group: app_commands.Group) -> None:
+def _words(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         action="What to do with the list",
@@ -102,33 +111,33 @@ def _words(group: app_commands.Group) -> None:
         by = check_admin(interaction)
         place = EVERYWHERE if everywhere else by.guild_id
         if tell is not None:
-            await _tell(interaction, by, tell)
+            await _tell(app, interaction, by, tell)
         elif action == "list":
-            await _list(interaction, place, word)
+            await _list(app, interaction, place, word)
         elif not word.strip():
             raise BadInput(f"Say which word to {action}.")
         elif action == "test":
-            await _test(interaction, by, word)
+            await _test(app, interaction, by, word)
         else:
-            await _change(interaction, by, place, action, word, rule)
+            await _change(app, interaction, by, place, action, word, rule)
 
 
-async def _tell(interaction: Interaction, by: Actor, tell: bool) -> None:
-    moderation = interaction.client.studio.moderation
+async def _tell(app: Services, interaction: Interaction, by: Actor, tell: bool) -> None:
+    moderation = app.moderation
     await moderation.set_rules(by, replace(await moderation.rules(by.guild_id), tell_word=tell))
     await _say(interaction, f"Refusals {'name the word' if tell else 'do not name the word'} from now on.")
 
 
-async def _list(interaction: Interaction, place: int, part: str) -> None:
-    moderation = interaction.client.studio.moderation
+async def _list(app: Services, interaction: Interaction, place: int, part: str) -> None:
+    moderation = app.moderation
     listed = [*await moderation.words(place), *(await moderation.words(EVERYWHERE) if place else ())]
     listed = [each for each in listed if plain(part) in each.word]
     empty = "None. `/admin words action:add word:…` adds one."
     await _show(interaction, views.listing("Blocked words", map(views.word_line, listed), empty))
 
 
-async def _test(interaction: Interaction, by: Actor, text: str) -> None:
-    moderation = interaction.client.studio.moderation
+async def _test(app: Services, interaction: Interaction, by: Actor, text: str) -> None:
+    moderation = app.moderation
     hits = await moderation.hits(by.guild_id, text)
     lines = [views.word_line(hit.word) for hit in hits]
     if moderation.forbidden(text):
@@ -136,8 +145,10 @@ async def _test(interaction: Interaction, by: Actor, text: str) -> None:
     await _show(interaction, views.listing("Rules that hit", lines, "None: this prompt is fine."))
 
 
-async def _change(interaction: Interaction, by: Actor, place: int, action: str, word: str, rule: str) -> None:
-    moderation = interaction.client.studio.moderation
+async def _change(
+    app: Services, interaction: Interaction, by: Actor, place: int, action: str, word: str, rule: str
+) -> None:
+    moderation = app.moderation
     if rule not in WORD_ACTIONS:
         raise BadInput(f"There is no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
     chosen: WordAction = "age" if rule == "age" else "flag" if rule == "flag" else "block"
@@ -149,7 +160,7 @@ async def _change(interaction: Interaction, by: Actor, place: int, action: str, 
 
 
 # ------------------------------------------------------------------ channels
-def _channels(group: app_commands.Group) -> None:
+def _channels(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         allow="Easel may paint in this channel, and only in those allowed so far",
@@ -174,7 +185,7 @@ def _channels(group: app_commands.Group) -> None:
         clear: Literal["allowed", "gallery", "audit"] | None = None,
     ) -> None:
         """Where Easel paints, and where it posts stars and audit entries."""
-        moderation, by = interaction.client.studio.moderation, check_admin(interaction)
+        moderation, by = app.moderation, check_admin(interaction)
         _check_server(by)
         for channel in (gallery, audit):
             check_postable(channel)
@@ -226,7 +237,7 @@ def check_postable(channel: discord.TextChannel | None) -> None:
 
 
 # ------------------------------------------------------------------ pauses
-def _pauses(group: app_commands.Group) -> None:
+def _pauses(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         mode="off: work · notice: work and tell · drain: take no new jobs · pause: also start none that wait",
@@ -241,7 +252,7 @@ def _pauses(group: app_commands.Group) -> None:
         everywhere: bool = False,
     ) -> None:
         """Stop taking jobs, or tell everybody something."""
-        moderation, by = interaction.client.studio.moderation, check_admin(interaction)
+        moderation, by = app.moderation, check_admin(interaction)
         if mode == "notice" and not sentence.strip():
             raise BadInput("Say what everybody is to read, as the sentence.")
         if mode is not None:

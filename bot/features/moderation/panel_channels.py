@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import discord
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
 from bot.features.moderation.admin_commands import check_postable
+from bot.features.moderation.service import Moderation
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
@@ -24,47 +25,53 @@ ALLOWED, GALLERY, AUDIT = 0, 1, 2  # numbers of the lists
 AGE_ONLY, SPOILER, STARS = 0, 1, 2  # numbers of the buttons
 
 
-def install(client: Client, panel: Panel) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    moderation: Moderation
+
+
+def install(client: Client, panel: Panel, app: Services) -> None:
     @client.on_select(Action.CHANNEL)
     async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         ids = [int(value) for value in values]
         if number == ALLOWED:
-            await _change(panel, interaction, allowed=frozenset(ids))
+            await _change(app, panel, interaction, allowed=frozenset(ids))
             return
         if ids and interaction.guild is not None:
             channel = interaction.guild.get_channel(ids[0])
             check_postable(channel if isinstance(channel, discord.TextChannel) else None)
         name = "gallery_channel" if number == GALLERY else "audit_channel"
-        await _change(panel, interaction, **{name: ids[0] if ids else None})
+        await _change(app, panel, interaction, **{name: ids[0] if ids else None})
 
     @client.on_button(Action.CHANNEL)
     async def pressed(interaction: Interaction, number: int) -> None:
         by = check_admin(interaction)
-        rules = await interaction.client.studio.moderation.rules(by.guild_id)
+        rules = await app.moderation.rules(by.guild_id)
         if number == STARS:
             field = line("stars", "Stars that bring a picture there", str(rules.stars), 4, needed=True)
             await interaction.response.send_modal(ask("Gallery", Action.CHANNEL, STARS, field))
         elif number == SPOILER:
-            await _change(panel, interaction, spoiler=not rules.spoiler)
+            await _change(app, panel, interaction, spoiler=not rules.spoiler)
         else:
-            await _change(panel, interaction, age_only=not rules.age_only)
+            await _change(app, panel, interaction, age_only=not rules.age_only)
 
     @client.on_modal(Action.CHANNEL)
     async def stars(interaction: Interaction, _number: int) -> None:
         said = modals.answers(interaction).get("stars", "").strip()
         if not (said.isascii() and said.isdigit() and 1 <= int(said) <= 1000):
             raise BadInput(f"{quoted(said)} stars cannot be asked for. Use 1 to 1000.")
-        await _change(panel, interaction, stars=int(said))
+        await _change(app, panel, interaction, stars=int(said))
 
 
-async def _change(panel: Panel, interaction: Interaction, **changes: Any) -> None:
-    by, moderation = check_admin(interaction), interaction.client.studio.moderation
+async def _change(app: Services, panel: Panel, interaction: Interaction, **changes: Any) -> None:
+    by, moderation = check_admin(interaction), app.moderation
     await moderation.set_rules(by, replace(await moderation.rules(by.guild_id), **changes))
     await panel.show(interaction, TAB, "Changed.")
 
 
-async def parts(interaction: Interaction) -> list[Any]:
-    rules = await interaction.client.studio.moderation.rules(interaction.guild_id or 0)
+async def parts(app: Services, interaction: Interaction) -> list[Any]:
+    rules = await app.moderation.rules(interaction.guild_id or 0)
     allowed = sorted(rules.allowed)
     more = f" Of {len(allowed)} listed, {MAX_OPTIONS} are shown: use /admin channels." if len(allowed) > 25 else ""
     return [

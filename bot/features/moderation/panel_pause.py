@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
 from bot.features.moderation import views
+from bot.features.moderation.service import Moderation
 from bot.features.moderation.store import PauseMode
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
@@ -21,12 +22,18 @@ MODES: tuple[PauseMode, ...] = ("notice", "drain", "pause")  # by the number of 
 GO_ON = 3
 
 
-def install(client: Client, panel: Panel) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    moderation: Moderation
+
+
+def install(client: Client, panel: Panel, app: Services) -> None:
     @client.on_button(Action.PAUSE)
     async def pressed(interaction: Interaction, number: int) -> None:
         by = check_admin(interaction)
         if number >= GO_ON:
-            await interaction.client.studio.moderation.pause(by, by.guild_id, None, "")
+            await app.moderation.pause(by, by.guild_id, None, "")
             await panel.show(interaction, TAB, "Easel works as usual here.")
             return
         sentence = text("sentence", "What members read", needed=MODES[number] == "notice")
@@ -37,12 +44,12 @@ def install(client: Client, panel: Panel) -> None:
         by, said = check_admin(interaction), modals.answers(interaction).get("sentence", "")
         if number >= GO_ON:
             raise BadInput("This form is from another version of Easel.")
-        await interaction.client.studio.moderation.pause(by, by.guild_id, MODES[number], said)
+        await app.moderation.pause(by, by.guild_id, MODES[number], said)
         await panel.show(interaction, TAB, "Changed.")
 
 
-async def parts(interaction: Interaction) -> list[Any]:
-    pauses = await interaction.client.studio.moderation.pauses(interaction.guild_id or 0)
+async def parts(app: Services, interaction: Interaction) -> list[Any]:
+    pauses = await app.moderation.pauses(interaction.guild_id or 0)
     own = any(pause.guild_id == interaction.guild_id for pause in pauses)
     words = "\n".join(views.pause_line(pause) for pause in pauses) or "Easel works as usual here."
     row = [button(Action.PAUSE, number, f"{mode.capitalize()} …") for number, mode in enumerate(MODES)]

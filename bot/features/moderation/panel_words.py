@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
 from bot.features.moderation import views
+from bot.features.moderation.service import Moderation
 from bot.features.moderation.store import EVERYWHERE, WordAction
 from bot.features.moderation.views import WORD_ACTIONS
 from bot.kit import modals
@@ -25,10 +26,16 @@ ADD, TEST, TELL = 0, 1, 2  # numbers of the buttons and forms
 MOST_SHOWN = 40
 
 
-def install(client: Client, panel: Panel) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    moderation: Moderation
+
+
+def install(client: Client, panel: Panel, app: Services) -> None:
     @client.on_button(Action.WORD)
     async def pressed(interaction: Interaction, number: int) -> None:
-        by, moderation = check_admin(interaction), interaction.client.studio.moderation
+        by, moderation = check_admin(interaction), app.moderation
         if number == ADD:
             word = line("word", "The word; * stands for any letters", "", 100, needed=True)
             rule = line("rule", f"Rule: {', '.join(WORD_ACTIONS)}", "block", 10, needed=True)
@@ -43,12 +50,12 @@ def install(client: Client, panel: Panel) -> None:
 
     @client.on_modal(Action.WORD)
     async def answered(interaction: Interaction, number: int) -> None:
-        note = await (_add(interaction) if number == ADD else _test(interaction))
+        note = await (_add(app, interaction) if number == ADD else _test(app, interaction))
         await panel.show(interaction, TAB, note)
 
     @client.on_select(Action.WORD)
     async def remove(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
-        by, moderation = check_admin(interaction), interaction.client.studio.moderation
+        by, moderation = check_admin(interaction), app.moderation
         listed = {str(word.id): word.word for word in await moderation.words(by.guild_id)}
         if values[0] not in listed:
             raise BadInput("This word is not on the list any more.")
@@ -56,18 +63,18 @@ def install(client: Client, panel: Panel) -> None:
         await panel.show(interaction, TAB, f"Removed: {shown(kept, 200)}.")
 
 
-async def _add(interaction: Interaction) -> str:
+async def _add(app: Services, interaction: Interaction) -> str:
     by, said = check_admin(interaction), modals.answers(interaction)
     rule = said.get("rule", "").strip().lower()
     if rule not in WORD_ACTIONS:
         raise BadInput(f"There is no rule {quoted(rule)}. Use {', '.join(WORD_ACTIONS)}.")
     action = cast(WordAction, rule)
-    kept = await interaction.client.studio.moderation.add_word(by, by.guild_id, said.get("word", ""), action)
+    kept = await app.moderation.add_word(by, by.guild_id, said.get("word", ""), action)
     return f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[rule]}."
 
 
-async def _test(interaction: Interaction) -> str:
-    by, moderation = check_admin(interaction), interaction.client.studio.moderation
+async def _test(app: Services, interaction: Interaction) -> str:
+    by, moderation = check_admin(interaction), app.moderation
     prompt = modals.answers(interaction).get("prompt", "")
     lines = [views.word_line(hit.word) for hit in await moderation.hits(by.guild_id, prompt)]
     if moderation.forbidden(prompt):
@@ -75,8 +82,8 @@ async def _test(interaction: Interaction) -> str:
     return f"Of {shown(prompt, 300)} hit: " + ("\n".join(lines[:10]) if lines else "no rule; this prompt is fine.")
 
 
-async def parts(interaction: Interaction) -> list[Any]:
-    moderation, guild_id = interaction.client.studio.moderation, interaction.guild_id or 0
+async def parts(app: Services, interaction: Interaction) -> list[Any]:
+    moderation, guild_id = app.moderation, interaction.guild_id or 0
     own, everywhere = await moderation.words(guild_id), await moderation.words(EVERYWHERE)
     rules = await moderation.rules(guild_id)
     lines = [views.word_line(word)[:200] for word in (*own, *everywhere)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from dataclasses import dataclass, replace
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 import discord
@@ -16,10 +17,15 @@ from bot.delivery import image_tools
 from bot.errors import BadInput
 from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
+from bot.features.generate.submission import Submission
 from bot.features.region import inpaint as inpainting
 from bot.features.region import masks as region_masks
 from bot.features.region import views as region_views
+from bot.features.region.selection import RegionSelection
 from bot.features.region.store import EditorPass, NewRegion, Region
+from bot.features.settings.service import PreferenceService
+from bot.jobs.files import ImageFiles
+from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
@@ -27,12 +33,26 @@ from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, check_visible
 from bot.orders.uploads import check_size, read_layers, read_upload
 from bot.prompt.parser import Draft, parse, plain
+from bot.store.store import Store
+from engine.backend import Backend
 
 SEGMENT = "segment"  # among the engine's abilities
 SHOWN_PX = 768  # of a picture whose region is chosen
 READ_S = 1.5  # for a picture that must be seen before answering, which Discord wants within 3 s
 _shown: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 """One redrawing of a region's cells at a time, so that the last one shows the newest choice."""
+
+
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    files: ImageFiles
+    jobs: Jobs
+    preferences: PreferenceService
+    region_selection: RegionSelection
+    store: Store
+    submission: Submission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +79,14 @@ class Marked:
                 check_size(file.size)
 
 
-def install(client: Client) -> None:
+def install(client: Client, app: Services) -> None:
     """Add the commands and their buttons to the client."""
-    _install_commands(client)
-    _install_presses(client)
-    _install_forms(client)
+    _install_commands(app, client)
+    _install_presses(app, client)
+    _install_forms(app, client)
 
 
-def _install_commands(client: Client) -> None:
+def _install_commands(app: Services, client: Client) -> None:
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(
@@ -97,72 +117,72 @@ def _install_commands(client: Client) -> None:
         marked = Marked(mask=mask, painted=painted, region=region, what=what)
         marked.check()
         parse(prompt, Draft(strength=strength))
-        hidden = await interaction.client.studio.submission.wants_private(interaction, private)
+        hidden = await app.submission.wants_private(interaction, private)
         check_permissions(interaction, hidden)
-        found = await image_lookup.from_options(interaction, image, source)
-        await _inpaint(interaction, found, marked, prompt, strength, hidden)
+        found = await image_lookup.from_options(app, interaction, image, source)
+        await _inpaint(app, interaction, found, marked, prompt, strength, hidden)
 
-    inpaint.autocomplete("source")(image_lookup.own_pictures)
+    inpaint.autocomplete("source")(image_lookup.own_pictures(app))
 
     @client.tree.context_menu(name="Edit region")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @shows_errors
     async def edit_region(interaction: discord.Interaction[Client], message: discord.Message) -> None:
-        await _choose(interaction, await image_lookup.in_message(interaction, message))
+        await _choose(app, interaction, await image_lookup.in_message(app, interaction, message))
 
 
-def _install_presses(client: Client) -> None:
+def _install_presses(app: Services, client: Client) -> None:
     @client.on_button(Action.REGION)
     async def region(interaction: Interaction, image_id: int) -> None:
-        job, image = await interaction.client.studio.store.job_of_image(image_id)
+        job, image = await app.store.job_of_image(image_id)
         check_visible(interaction, job)
-        await _choose(interaction, FoundImage(job=job, images=(image,)))
+        await _choose(app, interaction, FoundImage(job=job, images=(image,)))
 
     @client.on_button(Action.WAYS)
     async def ways(interaction: Interaction, region_id: int) -> None:
-        region = await _mine(interaction, region_id)
+        region = await _mine(app, interaction, region_id)
         await interaction.response.defer()
-        await _show_ways(interaction, region)
+        await _show_ways(app, interaction, region)
 
     @client.on_button(Action.CELLS)
     async def cells(interaction: Interaction, region_id: int) -> None:
-        region = await _mine(interaction, region_id)
+        region = await _mine(app, interaction, region_id)
         await interaction.response.defer()
         if _shows_cells(interaction):
             other = next(side for side in region_masks.SIDES if side != region.side)
-            await interaction.client.studio.choosing.divide(region_id, other, interaction.user.id)
-        await _show_cells(interaction, region_id)
+            await app.region_selection.divide(region_id, other, interaction.user.id)
+        await _show_cells(app, interaction, region_id)
 
     @client.on_button(Action.CELL)
     async def cell(interaction: Interaction, number: int) -> None:
         region_id, cell = region_views.cell_of(number)
-        await _mine(interaction, region_id)
+        await _mine(app, interaction, region_id)
         await interaction.response.defer()
-        await interaction.client.studio.choosing.press(region_id, cell, interaction.user.id)
-        await _show_cells(interaction, region_id)
+        await app.region_selection.press(region_id, cell, interaction.user.id)
+        await _show_cells(app, interaction, region_id)
 
     @client.on_button(Action.CELLS_DONE)
     async def cells_done(interaction: Interaction, region_id: int) -> None:
-        region = await _mine(interaction, region_id)
+        region = await _mine(app, interaction, region_id)
         region_masks.from_cells(region.cells, region.side, (15, 15))  # the same sentences, before the form
         await interaction.response.send_modal(region_views.cells_form(region))
 
     @client.on_button(Action.PAINTED)
     async def painted(interaction: Interaction, region_id: int) -> None:
-        await interaction.response.send_modal(region_views.painted_form(await _mine(interaction, region_id)))
+        await interaction.response.send_modal(region_views.painted_form(await _mine(app, interaction, region_id)))
 
     @client.on_button(Action.WORDS)
     async def words(interaction: Interaction, region_id: int) -> None:
-        region = await _mine(interaction, region_id)
-        await interaction.response.send_modal(region_views.words_form(region, _can_segment(interaction)))
+        region = await _mine(app, interaction, region_id)
+        await interaction.response.send_modal(region_views.words_form(region, _can_segment(app, interaction)))
 
 
-def _install_forms(client: Client) -> None:
+def _install_forms(app: Services, client: Client) -> None:
     @client.on_modal(Action.CELLS_DONE)
     async def cells_done(interaction: Interaction, region_id: int) -> None:
-        region = await _begun(interaction, region_id)
+        region = await _begun(app, interaction, region_id)
         mask = await asyncio.to_thread(region_masks.from_cells, region.cells, region.side, region.size)
-        await _place(interaction, region, mask, modals.answers(interaction).get("prompt", ""))
+        await _place(app, interaction, region, mask, modals.answers(interaction).get("prompt", ""))
 
     @client.on_modal(Action.PAINTED)
     async def painted(interaction: Interaction, region_id: int) -> None:
@@ -170,48 +190,54 @@ def _install_forms(client: Client) -> None:
         if not files:
             raise BadInput("Upload the picture with the part scribbled over, in any colour.")
         check_size(files[0].size)
-        region = await _begun(interaction, region_id)
-        original = await inpainting.picture(interaction.client, region)
+        region = await _begun(app, interaction, region_id)
+        original = await inpainting.picture(app, interaction.client, region)
         mask = await asyncio.to_thread(_from_painted, await files[0].read(), original)
-        await _place(interaction, region, mask, modals.answers(interaction).get("prompt", ""))
+        await _place(app, interaction, region, mask, modals.answers(interaction).get("prompt", ""))
 
     @client.on_modal(Action.WORDS)
     async def words(interaction: Interaction, region_id: int) -> None:
         said = modals.answers(interaction)
-        region = await _begun(interaction, region_id)
-        mask = await _from_text(interaction, region, said.get("where", ""))
-        await _place(interaction, region, mask, said.get("prompt", ""))
+        region = await _begun(app, interaction, region_id)
+        mask = await _from_text(app, interaction, region, said.get("where", ""))
+        await _place(app, interaction, region, mask, said.get("prompt", ""))
 
 
 # ---------------------------------------------------------------- from a command
 async def _inpaint(
-    interaction: Interaction, found: FoundImage, marked: Marked, line: str, strength: float | None, private: bool
+    app: Services,
+    interaction: Interaction,
+    found: FoundImage,
+    marked: Marked,
+    line: str,
+    strength: float | None,
+    private: bool,
 ) -> None:
     """With a region: queue the job. Without one: ask for it, on a message only its person sees."""
     hole = None if marked.any else await _hole(found)
     asks = not marked.any and hole is None
     private = private or (found.job is not None and found.job.private)
     await acknowledge(interaction, private=private or asks)
-    new = await _new(interaction, found, line, private)
+    new = await _new(app, interaction, found, line, private)
     if asks:
         kept = replace(new, prompt=line if strength is None else f"{line} --strength {strength:g}")
-        await _show_ways(interaction, await interaction.client.studio.choosing.begin(kept))
+        await _show_ways(app, interaction, await app.region_selection.begin(kept))
         return
-    mask = region_masks.checked(hole) if hole else await _mask(interaction, new, marked)
-    await _place(interaction, new, mask, line, strength)
+    mask = region_masks.checked(hole) if hole else await _mask(app, interaction, new, marked)
+    await _place(app, interaction, new, mask, line, strength)
 
 
-async def _mask(interaction: Interaction, new: NewRegion, marked: Marked) -> Image.Image:
+async def _mask(app: Services, interaction: Interaction, new: NewRegion, marked: Marked) -> Image.Image:
     """What a command's options mark. Raises: BadInput, InvalidRequest."""
     size = new.width, new.height
     if marked.mask is not None:
         return await asyncio.to_thread(_from_file, await marked.mask.read(), size)
     if marked.region:
         return await asyncio.to_thread(region_masks.from_words, marked.region, size)
-    original = await inpainting.picture(interaction.client, new)
+    original = await inpainting.picture(app, interaction.client, new)
     if marked.painted is not None:
         return await asyncio.to_thread(_from_painted, await marked.painted.read(), original)
-    return region_masks.checked(await interaction.client.studio.backend.segment(original, marked.what or ""))
+    return region_masks.checked(await app.backend.segment(original, marked.what or ""))
 
 
 def _from_file(data: bytes, size: region_masks.Size) -> Image.Image:
@@ -236,22 +262,20 @@ async def _hole(found: FoundImage) -> Image.Image | None:
 
 
 # ---------------------------------------------------------------- choosing
-async def _choose(interaction: Interaction, found: FoundImage) -> None:
+async def _choose(app: Services, interaction: Interaction, found: FoundImage) -> None:
     """Show the ways of choosing a region of a picture, to the person who asked only."""
     _ = found.image  # a whole grid is refused before anything is shown
     await acknowledge(interaction, private=True)
     prompt = plain(found.job.spec.prompt) if found.job else ""
-    private = (found.job is not None and found.job.private) or await interaction.client.studio.submission.wants_private(
-        interaction, None
-    )
-    new = await _new(interaction, found, prompt, private)
-    await _show_ways(interaction, await interaction.client.studio.choosing.begin(new))
+    private = (found.job is not None and found.job.private) or await app.submission.wants_private(interaction, None)
+    new = await _new(app, interaction, found, prompt, private)
+    await _show_ways(app, interaction, await app.region_selection.begin(new))
 
 
-async def _new(interaction: Interaction, found: FoundImage, line: str, private: bool) -> NewRegion:
+async def _new(app: Services, interaction: Interaction, found: FoundImage, line: str, private: bool) -> NewRegion:
     """The picture, kept, with who wants to change it and where. Raises: NotFound, BadInput."""
     named = found.attachment or (found.image.id if found.image else 0)
-    picture = await interaction.client.studio.submission.stored_input(interaction, named)
+    picture = await app.submission.stored_input(interaction, named)
     return NewRegion(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id or 0,
@@ -265,7 +289,7 @@ async def _new(interaction: Interaction, found: FoundImage, line: str, private: 
     )
 
 
-async def _show_ways(interaction: Interaction, region: Region) -> None:
+async def _show_ways(app: Services, interaction: Interaction, region: Region) -> None:
     new = EditorPass(
         region=region,
         interaction_id=interaction.id,
@@ -273,26 +297,26 @@ async def _show_ways(interaction: Interaction, region: Region) -> None:
         reply_token=interaction.token if region.private else None,
         message_id=interaction.extras.get("message_id") or (interaction.message.id if interaction.message else None),
     )
-    link = await interaction.client.studio.choosing.link(new)
-    picture = await inpainting.picture(interaction.client, region)
+    link = await app.region_selection.link(new)
+    picture = await inpainting.picture(app, interaction.client, region)
     file = await asyncio.to_thread(lambda: _webp(image_tools.within(picture, SHOWN_PX), f"region-{region.id}"))
     await interaction.edit_original_response(view=region_views.ways(region, file.filename, link), attachments=[file])
 
 
-async def _show_cells(interaction: Interaction, region_id: int) -> None:
+async def _show_cells(app: Services, interaction: Interaction, region_id: int) -> None:
     lock = _shown.setdefault(region_id, asyncio.Lock())
     async with lock:
-        region = await _mine(interaction, region_id)
-        picture = await inpainting.picture(interaction.client, region)
+        region = await _mine(app, interaction, region_id)
+        picture = await inpainting.picture(app, interaction.client, region)
         sheet = await asyncio.to_thread(region_masks.with_cells, picture, region.side, region.cells)
         name = f"cells-{region.id}-{region.side}-{sum(1 << cell for cell in region.cells)}"
         file = await asyncio.to_thread(_webp, sheet, name)
         await interaction.edit_original_response(view=region_views.cells(region, file.filename), attachments=[file])
 
 
-async def _mine(interaction: Interaction, region_id: int) -> Region:
+async def _mine(app: Services, interaction: Interaction, region_id: int) -> Region:
     """Raises: NotFound, NotYours."""
-    return await interaction.client.studio.choosing.get(region_id, interaction.user.id)
+    return await app.region_selection.get(region_id, interaction.user.id)
 
 
 def _shows_cells(interaction: Interaction) -> bool:
@@ -306,31 +330,36 @@ def _webp(image: Image.Image, name: str) -> discord.File:
 
 
 # ---------------------------------------------------------------- from a form
-async def _begun(interaction: Interaction, region_id: int) -> Region:
+async def _begun(app: Services, interaction: Interaction, region_id: int) -> Region:
     """The region of a form, acknowledged where its result will be shown. Raises: NotFound, NotYours."""
-    region = await _mine(interaction, region_id)
+    region = await _mine(app, interaction, region_id)
     check_permissions(interaction, region.private)
     await acknowledge(interaction, private=region.private)
     return region
 
 
-async def _from_text(interaction: Interaction, region: Region, text: str) -> Image.Image:
+async def _from_text(app: Services, interaction: Interaction, region: Region, text: str) -> Image.Image:
     """A place in words; or a thing that the engine looks for, where it can. Raises: BadInput, InvalidRequest."""
     try:
         return region_masks.from_words(text, region.size)
     except BadInput:
-        if not _can_segment(interaction) or "," in text:
+        if not _can_segment(app, interaction) or "," in text:
             raise
-    picture = await inpainting.picture(interaction.client, region)
-    return region_masks.checked(await interaction.client.studio.backend.segment(picture, text))
+    picture = await inpainting.picture(app, interaction.client, region)
+    return region_masks.checked(await app.backend.segment(picture, text))
 
 
-def _can_segment(interaction: Interaction) -> bool:
-    return SEGMENT in interaction.client.studio.backend.abilities()
+def _can_segment(app: Services, interaction: Interaction) -> bool:
+    return SEGMENT in app.backend.abilities()
 
 
 async def _place(
-    interaction: Interaction, region: NewRegion, mask: Image.Image, line: str, strength: float | None = None
+    app: Services,
+    interaction: Interaction,
+    region: NewRegion,
+    mask: Image.Image,
+    line: str,
+    strength: float | None = None,
 ) -> None:
-    order = await inpainting.order(interaction.client, actor_of(interaction), region, mask, line, strength)
-    await interaction.client.studio.submission.submit_or_confirm(interaction, order)
+    order = await inpainting.order(app, interaction.client, actor_of(interaction), region, mask, line, strength)
+    await app.submission.submit_or_confirm(interaction, order)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 import discord
 
 from bot.delivery import image_tools, layouts
+from bot.delivery.job_messages import JobMessages
 from bot.errors import BadInput, MissingPermission, NotFound
+from bot.features.credits.service import Quotas
+from bot.features.moderation.service import Moderation
 from bot.features.region import inpaint as inpainting
 from bot.features.region import masks as region_masks
 from bot.features.region.editor_server import EditorPage, PriceChanged
+from bot.features.region.selection import RegionSelection
 from bot.features.region.store import EditorPass, Region
 from bot.jobs.records import NewJob
 from bot.kit.client import Client
@@ -24,25 +29,34 @@ SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enoug
 ONE_JOB = "The editor paints one job. Take out the choices in braces and --repeat."
 
 
+class Services(inpainting.Services, Protocol):
+    """What the editor works with."""
+
+    messages: JobMessages
+    moderation: Moderation
+    quotas: Quotas
+    region_selection: RegionSelection
+
+
 class DiscordEditorService:
     """The desk of one bot; see `bot.features.region.editor_server.Desk`."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, app: Services) -> None:
+        self._client, self._app = client, app
 
     async def open(self, token: str) -> EditorPage | None:
-        found = await self._client.studio.choosing.look(token)
+        found = await self._app.region_selection.look(token)
         return EditorPage(prompt=found.region.prompt) if found else None
 
     async def picture(self, token: str) -> bytes | None:
-        found = await self._client.studio.choosing.look(token)
+        found = await self._app.region_selection.look(token)
         if found is None:
             return None
-        picture = await inpainting.picture(self._client, found.region)
+        picture = await inpainting.picture(self._app, self._client, found.region)
         return await asyncio.to_thread(lambda: image_tools.webp(image_tools.within(picture, SHOWN_PX)))
 
     async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
-        choosing = self._client.studio.choosing
+        choosing = self._app.region_selection
         found = await choosing.use(token)
         if found is None:
             return None
@@ -60,14 +74,14 @@ class DiscordEditorService:
         asker = await actor_of(self._client, region)
         check_size(len(data))
         mask = await asyncio.to_thread(lambda: region_masks.from_editor(read_layers(data), region.size))
-        order = await inpainting.order(self._client, asker, region, mask, line, None)
+        order = await inpainting.order(self._app, self._client, asker, region, mask, line, None)
         if len(order.specs) > 1:
             raise BadInput(ONE_JOB)
         spec = order.specs[0]
-        price = self._client.studio.submission.orders.price_mc(spec)
+        price = self._app.submission.orders.price_mc(spec)
         if price > UNASKED_MC and not agreed:
             raise PriceChanged(f"This costs {layouts.credits_text(price)}. Press Paint once more to agree.")
-        await self._client.studio.moderation.check(asker, [spec.prompt], [spec.negative_prompt])
+        await self._app.moderation.check(asker, [spec.prompt], [spec.negative_prompt])
         message = None if region.private else await self._message(region)
         try:
             await self._submit(asker, found, order, message)
@@ -77,8 +91,8 @@ class DiscordEditorService:
             raise
 
     async def _submit(self, asker: Actor, found: EditorPass, order: Order, message: discord.Message | None) -> None:
-        region, studio = found.region, self._client.studio
-        job = await studio.jobs.submit(
+        region = found.region
+        job = await self._app.jobs.submit(
             NewJob(
                 interaction_id=found.interaction_id,  # nothing else was queued by the message that held the link
                 guild_id=region.guild_id,
@@ -86,7 +100,7 @@ class DiscordEditorService:
                 user_id=region.user_id,
                 kind=order.kind,
                 spec=order.specs[0],
-                price_mc=self._client.studio.submission.orders.price_mc(order.specs[0]),
+                price_mc=self._app.submission.orders.price_mc(order.specs[0]),
                 application_id=found.application_id,
                 reply_token=found.reply_token or "",
                 parent_image_id=order.parent,
@@ -94,9 +108,9 @@ class DiscordEditorService:
                 message_id=message.id if message else found.message_id,
                 aged=asker.nsfw,
             ),
-            await studio.quotas.terms(asker),
+            await self._app.quotas.terms(asker),
         )
-        await self._client.studio.messages.announce(job, await studio.store.position(job.id) or 0)
+        await self._app.messages.announce(job, await self._app.store.position(job.id) or 0)
 
     async def _message(self, region: Region) -> discord.Message:
         """The message that will show the job; there is no interaction to answer."""
@@ -111,7 +125,7 @@ class DiscordEditorService:
 
 async def actor_of(client: Client, region: Region) -> Actor:
     """Who sends a mask, as they are now: the link may be an hour old. Raises: NotFound, MissingPermission."""
-    operator = region.user_id in client.studio.settings.operators
+    operator = client.is_operator(region.user_id)
     if not region.guild_id:
         return Actor(user_id=region.user_id, guild_id=0, channel_id=region.channel_id, is_operator=operator)
     guild = client.get_guild(region.guild_id)

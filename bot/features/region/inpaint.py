@@ -5,28 +5,46 @@ from __future__ import annotations
 import asyncio
 import io
 from dataclasses import replace
+from typing import Protocol
 
 from PIL import Image
 
 from bot.errors import NotFound
+from bot.features.generate.submission import Submission
 from bot.features.region import masks as region_masks
 from bot.features.region.store import NewRegion
+from bot.features.settings.service import PreferenceService
+from bot.jobs.files import ImageFiles
+from bot.jobs.service import Jobs
 from bot.kit.client import Client
 from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.orders.service import Order
 from bot.prompt.parser import Draft, parse
+from bot.store.store import Store
+from engine.backend import Backend
 from engine.tasks.inpaint import Inpaint
 from engine.tasks.pictures import StoredPicture
 
 
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    files: ImageFiles
+    jobs: Jobs
+    preferences: PreferenceService
+    store: Store
+    submission: Submission
+
+
 async def order(
-    client: Client, asker: Actor, region: NewRegion, mask: Image.Image, line: str, strength: float | None
+    app: Services, client: Client, asker: Actor, region: NewRegion, mask: Image.Image, line: str, strength: float | None
 ) -> Order:
     """What is to be queued: the masked part of a stored picture, painted as a prompt line says. Raises: UserError."""
-    options = replace(await _kept(client, region), strength=strength)
-    asked = await client.studio.wishes.style_only(parse(line, options), region.guild_id)
-    info = drafts.find_model(client.studio.backend.models(), asked[0].model)
+    options = replace(await _kept(app, client, region), strength=strength)
+    asked = await app.preferences.style_only(parse(line, options), region.guild_id)
+    info = drafts.find_model(app.backend.models(), asked[0].model)
     manner = await asyncio.to_thread(region_masks.manner, mask, info.width * info.height)
     box = mask.getbbox()
     assert box is not None, "a checked mask holds something"
@@ -34,29 +52,28 @@ async def order(
     what = Inpaint(
         prompt="",
         init_image=StoredPicture(sha256=region.source, size=size),
-        mask=StoredPicture(sha256=await client.studio.jobs.store_input(mask, region.user_id), size=size, box=box),
+        mask=StoredPicture(sha256=await app.jobs.store_input(mask, region.user_id), size=size, box=box),
         fill=manner.fill,
         only_masked=manner.only_masked,
         feather_px=manner.feather_px,
         padding_px=manner.padding_px,
     )
-    specs = await client.studio.submission.orders.resolve_all(asker, asked, what)
+    specs = await app.submission.orders.resolve_all(asker, asked, what)
     return Order(specs=specs, kind=what.task, parent=region.parent_image_id, private=region.private)
 
 
-async def picture(client: Client, region: NewRegion) -> Image.Image:
+async def picture(app: Services, client: Client, region: NewRegion) -> Image.Image:
     """The picture whose region is chosen. Raises: NotFound."""
-    studio = client.studio
-    data = await studio.files.read((await studio.store.input_image(region.source)).file.path)
+    data = await app.files.read((await app.store.input_image(region.source)).file.path)
     return await asyncio.to_thread(_opened, data)
 
 
-async def _kept(client: Client, region: NewRegion) -> Draft:
+async def _kept(app: Services, client: Client, region: NewRegion) -> Draft:
     """What a picture of ours was made with stays, unless the line says otherwise."""
     if region.parent_image_id is None:
         return Draft()
     try:
-        job, _ = await client.studio.store.job_of_image(region.parent_image_id)
+        job, _ = await app.store.job_of_image(region.parent_image_id)
     except NotFound:  # deleted in the meantime; its copy is still ours
         return Draft()
     return Draft(model=job.spec.model, negative_prompt=job.spec.negative_prompt or None)

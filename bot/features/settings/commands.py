@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 from contextlib import aclosing
 from datetime import UTC, datetime
+from typing import Protocol
 
 import discord
 from discord import app_commands
 
 from bot.errors import NotYours
+from bot.features.credits.service import Quotas
+from bot.features.gallery.poster import Gallery
+from bot.features.privacy.service import Privacy
 from bot.features.privacy.zip_archive import Archive
 from bot.features.settings import views as settings_views
+from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import Preferences
 from bot.features.settings.views import FIELDS, Setting
 from bot.kit import modals
@@ -20,6 +25,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
+from engine.backend import Backend
 
 MAX_PARTS = 10  # files of one export; more would be a flood
 SAVE_IT = "Everything this bot keeps about you. Only you see this message; save the file before it goes away."
@@ -36,7 +42,17 @@ DELETE_TEXT = (
 )
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    gallery: Gallery
+    preferences: PreferenceService
+    privacy: Privacy
+    quotas: Quotas
+
+
+def install(client: Client, app: Services) -> None:
     """Add the commands and their buttons to the client."""
 
     @client.tree.command(name="settings")
@@ -44,37 +60,39 @@ def install(client: Client) -> None:
     @shows_errors
     async def settings_(interaction: Interaction) -> None:
         """How you like your pictures: model, size, variations, privacy."""
-        mine = await interaction.client.studio.wishes.preferences(interaction.user.id)
-        await interaction.response.send_message(view=_panel(interaction, mine), ephemeral=True)
+        mine = await app.preferences.preferences(interaction.user.id)
+        await interaction.response.send_message(view=_panel(app, interaction, mine), ephemeral=True)
 
     @client.on_select(Action.SETTING)
     async def set_by_list(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         setting = settings_views.setting_of(number, settings_views.LISTS)
-        await _change(interaction, **{FIELDS[setting]: settings_views.value_of(setting, values[0])})
+        await _change(app, interaction, **{FIELDS[setting]: settings_views.value_of(setting, values[0])})
 
     @client.on_button(Action.SETTING)
     async def set_by_button(interaction: Interaction, number: int) -> None:
-        setting, wishes = settings_views.setting_of(number, settings_views.BUTTONS), interaction.client.studio.wishes
+        setting, wishes = settings_views.setting_of(number, settings_views.BUTTONS), app.preferences
         mine = await wishes.preferences(interaction.user.id)
         if setting is Setting.SUFFIX:
             await interaction.response.send_modal(settings_views.suffix_form(mine))
         elif setting is Setting.RESET:
-            await _change(interaction, **{name: getattr(Preferences(), name) for name in (*FIELDS.values(), "suffix")})
+            await _change(
+                app, interaction, **{name: getattr(Preferences(), name) for name in (*FIELDS.values(), "suffix")}
+            )
         else:
-            await _change(interaction, **{FIELDS[setting]: not getattr(mine, FIELDS[setting])})
+            await _change(app, interaction, **{FIELDS[setting]: not getattr(mine, FIELDS[setting])})
 
     @client.on_modal(Action.SETTING)
     async def suffix_given(interaction: Interaction, number: int) -> None:
-        await _change(interaction, suffix=modals.answers(interaction).get("suffix", ""))
+        await _change(app, interaction, suffix=modals.answers(interaction).get("suffix", ""))
 
-    client.tree.add_command(_privacy())
+    client.tree.add_command(_privacy(app))
 
     @client.on_button(Action.LEAVE)
     async def leave(interaction: Interaction, number: int) -> None:
-        await _leave(interaction, number)
+        await _leave(app, interaction, number)
 
 
-def _privacy() -> app_commands.Group:
+def _privacy(app: Services) -> app_commands.Group:
     group = app_commands.Group(
         name="privacy",
         description="What this bot keeps about you: get it, or delete it.",
@@ -86,8 +104,7 @@ def _privacy() -> app_commands.Group:
     async def export(interaction: Interaction) -> None:
         """Everything this bot keeps about you, as ZIP files: JSON and your pictures."""
         await interaction.response.defer(thinking=True, ephemeral=True)
-        studio = interaction.client.studio
-        archive = await studio.privacy.export(interaction.user.id, interaction.filesize_limit)
+        archive = await app.privacy.export(interaction.user.id, interaction.filesize_limit)
         await _send(interaction, archive)
 
     @group.command()
@@ -101,15 +118,15 @@ def _privacy() -> app_commands.Group:
     return group
 
 
-def _panel(interaction: Interaction, mine: Preferences) -> discord.ui.LayoutView:
-    return settings_views.panel(mine, [info.key for info in interaction.client.studio.backend.models()])
+def _panel(app: Services, interaction: Interaction, mine: Preferences) -> discord.ui.LayoutView:
+    return settings_views.panel(mine, [info.key for info in app.backend.models()])
 
 
-async def _change(interaction: Interaction, **changes: object) -> None:
+async def _change(app: Services, interaction: Interaction, **changes: object) -> None:
     """Keep what was changed, and show the panel as it is now."""
-    wishes = interaction.client.studio.wishes
+    wishes = app.preferences
     mine = await wishes.prefer(interaction.user.id, interaction.guild_id or 0, **changes)
-    await interaction.response.edit_message(view=_panel(interaction, mine))
+    await interaction.response.edit_message(view=_panel(app, interaction, mine))
 
 
 async def _send(interaction: Interaction, archive: Archive) -> None:
@@ -139,17 +156,16 @@ def _incomplete(number: int, archive: Archive) -> str:
     )
 
 
-async def _leave(interaction: Interaction, number: int) -> None:
+async def _leave(app: Services, interaction: Interaction, number: int) -> None:
     if number == KEEP:
         await interaction.response.edit_message(view=notice("Nothing was deleted."))
         return
     if number != interaction.user.id:
         raise NotYours("Only the person themselves can delete their data: /privacy delete.")
     await interaction.response.edit_message(view=notice("Deleting …"))
-    studio = interaction.client.studio
-    await interaction.client.studio.gallery.withdraw(interaction.user.id)
-    gone = await studio.privacy.forget(interaction.user.id)
-    studio.wishes.forget(interaction.user.id)
-    studio.quotas.forget()  # it keeps people's quotas in memory
+    await app.gallery.withdraw(interaction.user.id)
+    gone = await app.privacy.forget(interaction.user.id)
+    app.preferences.forget(interaction.user.id)
+    app.quotas.forget()  # it keeps people's quotas in memory
     text = f"Everything about you was deleted (jobs: {gone.jobs}, files: {gone.files}). You are welcome back any time."
     await interaction.edit_original_response(view=notice(text))

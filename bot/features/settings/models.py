@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from discord import app_commands
 
 from bot.delivery import layouts
@@ -11,7 +13,9 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
+from bot.store.store import Store
 from engine.api.model_info import ModelInfo
+from engine.backend import Backend
 from engine.tasks.registry import TASKS
 
 MOST_CHARS = 3600  # of one message's 4,000
@@ -23,7 +27,14 @@ KNOWN = {
 }
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    store: Store
+
+
+def install(client: Client, app: Services) -> None:
     """Add the command to the client."""
 
     @client.tree.command()
@@ -31,9 +42,8 @@ def install(client: Client) -> None:
     @shows_errors
     async def models(interaction: Interaction) -> None:
         """The models here: what each can do, its limits and its licence."""
-        studio = interaction.client.studio
-        notes = KNOWN | await studio.store.read(preference_store.model_notes)
-        described = [_described(info, notes.get(info.key, ModelNote())) for info in studio.backend.models()]
+        notes = KNOWN | await app.store.read(preference_store.model_notes)
+        described = [_described(info, notes.get(info.key, ModelNote())) for info in app.backend.models()]
         await interaction.response.send_message(view=notice(_fitting(described)), ephemeral=True)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
+from bot.features.audit.service import Audit
+from bot.features.moderation.service import Moderation
 from bot.features.settings.default_views import OWN, described
+from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import ServerDefaults
 from bot.features.settings.views import AS_IT_IS, SHAPES
 from bot.features.stats.admin_commands import change_defaults
@@ -19,25 +22,39 @@ from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
 from bot.prompt.text import quoted
+from bot.store.clock import Clock
+from bot.store.store import Store
+from engine.backend import Backend
 
 TAB = Tab("Defaults", "🎨", "What /imagine does here with what was not said.")
 MODEL, SHAPE, STYLES = 0, 1, 2  # numbers of the lists
 MAX_STYLES_SET = 5
 
 
-def install(client: Client, panel: Panel) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    audit: Audit
+    backend: Backend
+    clock: Clock
+    moderation: Moderation
+    preferences: PreferenceService
+    store: Store
+
+
+def install(client: Client, panel: Panel, app: Services) -> None:
     @client.on_select(Action.DEFAULT)
     async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         if number == STYLES:
-            await _change(panel, interaction, {"styles": tuple(value for value in values if value != AS_IT_IS)})
+            await _change(app, panel, interaction, {"styles": tuple(value for value in values if value != AS_IT_IS)})
         else:
             value = None if values[0] == AS_IT_IS else values[0]
-            await _change(panel, interaction, {"model" if number == MODEL else "shape": value})
+            await _change(app, panel, interaction, {"model" if number == MODEL else "shape": value})
 
     @client.on_button(Action.DEFAULT)
     async def edit(interaction: Interaction, _number: int) -> None:
         check_admin(interaction)
-        now = await interaction.client.studio.wishes.defaults(interaction.guild_id or 0)
+        now = await app.preferences.defaults(interaction.guild_id or 0)
         await interaction.response.send_modal(_form(now))
 
     @client.on_modal(Action.DEFAULT)
@@ -49,11 +66,11 @@ def install(client: Client, panel: Panel) -> None:
             "scheduler": said.get("scheduler", "").strip() or None,
             "negative": said.get("negative", "").strip(),
         }
-        await _change(panel, interaction, changes)
+        await _change(app, panel, interaction, changes)
 
 
-async def _change(panel: Panel, interaction: Interaction, changes: dict[str, Any]) -> None:
-    await change_defaults(interaction, changes)
+async def _change(app: Services, panel: Panel, interaction: Interaction, changes: dict[str, Any]) -> None:
+    await change_defaults(app, interaction, changes)
     await panel.show(interaction, TAB, "Changed.")
 
 
@@ -79,10 +96,10 @@ def _number_of(said: str, name: str, kind: type[int] | type[float]) -> Any:
     return kind(plain)
 
 
-async def parts(interaction: Interaction) -> list[Any]:
-    studio, guild_id = interaction.client.studio, interaction.guild_id or 0
-    now, styles = await studio.wishes.defaults(guild_id), await studio.wishes.styles(guild_id)
-    models = [info.key for info in studio.backend.models()]
+async def parts(app: Services, interaction: Interaction) -> list[Any]:
+    guild_id = interaction.guild_id or 0
+    now, styles = await app.preferences.defaults(guild_id), await app.preferences.styles(guild_id)
+    models = [info.key for info in app.backend.models()]
     found = [
         TextDisplay(described(now).split("\n", 1)[1]),
         _list(MODEL, "Model", models, now.model),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from typing import Protocol
 
 import discord
 from discord import app_commands
@@ -11,18 +12,31 @@ from discord.app_commands import Choice, Range
 
 from bot.delivery import image_tools
 from bot.errors import BadInput, NotFound
+from bot.features.audit.service import Audit
 from bot.features.settings import styles
+from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import Style
 from bot.features.settings.style_views import PAGE, gallery
+from bot.jobs.files import ImageFiles
 from bot.kit.checks import guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
+from bot.store.store import Store
 
 
-def install(client: Client) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    audit: Audit
+    files: ImageFiles
+    preferences: PreferenceService
+    store: Store
+
+
+def install(client: Client, app: Services) -> None:
     """Add the commands and their buttons to the client."""
     group = app_commands.Group(name="style", description="This server's styles for /imagine.", guild_only=True)
 
@@ -31,18 +45,18 @@ def install(client: Client) -> None:
     async def list_(interaction: Interaction) -> None:
         """The styles of this server, with an example of each that has one."""
         await interaction.response.defer(thinking=True, ephemeral=True)
-        await _show(interaction, 0)
+        await _show(app, interaction, 0)
 
-    _changing(group)
+    _changing(app, group)
     client.tree.add_command(group)
 
     @client.on_button(Action.STYLES)
     async def page(interaction: Interaction, number: int) -> None:
         await interaction.response.defer()
-        await _show(interaction, number)
+        await _show(app, interaction, number)
 
 
-def _changing(group: app_commands.Group) -> None:
+def _changing(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         name="Small letters, digits and dashes, such as ink-drawing; an existing one is changed",
@@ -59,34 +73,34 @@ def _changing(group: app_commands.Group) -> None:
         example: Range[int, 1] | None = None,
     ) -> None:
         """Add a style, or change one (for those who manage this server)."""
-        await _add(interaction, styles.make(name, template, negative or "", example))
+        await _add(app, interaction, styles.make(name, template, negative or "", example))
 
     @group.command()
     @app_commands.describe(name="Which one")
     @guarded
     async def remove(interaction: Interaction, name: str) -> None:
         """Remove a style (for those who manage this server)."""
-        studio, guild_id = interaction.client.studio, interaction.guild_id or 0
-        await studio.wishes.drop_style(guild_id, name)
-        await studio.audit.record(guild_id, interaction.user.id, "style.remove", f"style:{name.lower()}")
+        guild_id = interaction.guild_id or 0
+        await app.preferences.drop_style(guild_id, name)
+        await app.audit.record(guild_id, interaction.user.id, "style.remove", f"style:{name.lower()}")
         await interaction.response.send_message(f"The style `{name.lower()}` is gone.", ephemeral=True)
 
     @remove.autocomplete("name")
     async def names(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        known = await interaction.client.studio.wishes.styles(interaction.guild_id or 0)
+        known = await app.preferences.styles(interaction.guild_id or 0)
         found = [style.name for style in known if typed.casefold().strip() in style.name]
         return [Choice(name=name, value=name) for name in found[:25]]
 
 
-async def _add(interaction: Interaction, style: Style) -> None:
-    studio, guild_id = interaction.client.studio, interaction.guild_id or 0
-    if style.example_job is not None and await _example(interaction, style) is None:
+async def _add(app: Services, interaction: Interaction, style: Style) -> None:
+    guild_id = interaction.guild_id or 0
+    if style.example_job is not None and await _example(app, interaction, style) is None:
         raise BadInput(
             f"Job {style.example_job} cannot be the example: use a public job of this server with a picture."
         )
-    new = await studio.wishes.save_style(guild_id, style)
+    new = await app.preferences.save_style(guild_id, style)
     details = {"template": style.template, "negative": style.negative}
-    await studio.audit.record(guild_id, interaction.user.id, "style.add", f"style:{style.name}", details)
+    await app.audit.record(guild_id, interaction.user.id, "style.add", f"style:{style.name}", details)
     text = (
         f"The style **{style.name}** was {'added' if new else 'changed'}: {shown(style.template, 1000)}\n"
         f"-# Use it with the option `style` of **/imagine**, or `--style {style.name}` in the prompt."
@@ -94,25 +108,24 @@ async def _add(interaction: Interaction, style: Style) -> None:
     await interaction.response.send_message(view=notice(text), ephemeral=True)
 
 
-async def _show(interaction: Interaction, number: int) -> None:
-    known = await interaction.client.studio.wishes.styles(interaction.guild_id or 0)
+async def _show(app: Services, interaction: Interaction, number: int) -> None:
+    known = await app.preferences.styles(interaction.guild_id or 0)
     page = known[number * PAGE : (number + 1) * PAGE]
-    files = {style.name: file for style in page if (file := await _example(interaction, style))}
+    files = {style.name: file for style in page if (file := await _example(app, interaction, style))}
     view = gallery(page, set(files), number, len(known))
     await interaction.edit_original_response(view=view, attachments=list(files.values()))
 
 
-async def _example(interaction: Interaction, style: Style) -> discord.File | None:
+async def _example(app: Services, interaction: Interaction, style: Style) -> discord.File | None:
     """The picture that shows a style; None when it has none (any more), or not for everybody's eyes."""
     if style.example_job is None:
         return None
-    studio = interaction.client.studio
     try:
-        job = await studio.store.job(style.example_job)
-        images = await studio.store.images(style.example_job)
+        job = await app.store.job(style.example_job)
+        images = await app.store.images(style.example_job)
         if job.guild_id != interaction.guild_id or job.private or not images:
             return None
-        data = await studio.files.read(images[0].path)
+        data = await app.files.read(images[0].path)
     except NotFound:
         return None
     small = await asyncio.to_thread(lambda: image_tools.thumbnail(image_tools.opened(data)))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import io
-from typing import Any
+from typing import Any, Protocol
 
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.errors import BadInput, NotYours
+from bot.features.audit.service import Audit
+from bot.features.moderation.service import Moderation
 from bot.features.settings import store as preference_store
 from bot.features.settings.default_views import described
+from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import ModelNote
 from bot.features.settings.styles import read_names
 from bot.features.stats import charts
@@ -28,6 +31,9 @@ from bot.kit.custom_ids import Action
 from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.prompt.text import shown
+from bot.store.clock import Clock
+from bot.store.store import Store
+from engine.backend import Backend
 from engine.tasks.txt2img import MAX_STEPS
 
 NOTHING = "none"  # what one says to take a default back
@@ -35,11 +41,22 @@ MAX_DAYS = 90
 ANNOUNCEMENT_CHARS = 2000
 
 
-def install(client: Client, group: app_commands.Group) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    audit: Audit
+    backend: Backend
+    clock: Clock
+    moderation: Moderation
+    preferences: PreferenceService
+    store: Store
+
+
+def install(client: Client, group: app_commands.Group, app: Services) -> None:
     """Add the subcommands to /admin, and their buttons to the client."""
-    _stats(group)
-    _defaults(group)
-    _models(group)
+    _stats(app, group)
+    _defaults(app, group)
+    _models(app, group)
 
     @group.command()
     @app_commands.describe(text="What every server is to read; it is shown to you first")
@@ -47,12 +64,12 @@ def install(client: Client, group: app_commands.Group) -> None:
     async def announce(interaction: Interaction, text: Range[str, 1, ANNOUNCEMENT_CHARS]) -> None:
         """Tell every server something (for those who run this bot)."""
         check_operator(interaction)
-        await ask_to_announce(interaction, text)
+        await ask_to_announce(app, interaction, text)
 
     @client.on_button(Action.ANNOUNCE)
     async def announced(interaction: Interaction, number: int) -> None:
         check_operator(interaction)
-        await announce_button(interaction, number)
+        await announce_button(app, interaction, number)
 
 
 def check_operator(interaction: Interaction) -> Actor:
@@ -64,7 +81,7 @@ def check_operator(interaction: Interaction) -> Actor:
 
 
 # ------------------------------------------------------------------ stats
-def _stats(group: app_commands.Group) -> None:
+def _stats(app: Services, group: app_commands.Group) -> None:
     @group.command(name="stats")
     @app_commands.describe(
         days="How many days, today included", everywhere="Of every server; for those who run this bot"
@@ -75,12 +92,12 @@ def _stats(group: app_commands.Group) -> None:
         if everywhere:
             check_operator(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        await show_stats(interaction, days, everywhere=everywhere)
+        await show_stats(app, interaction, days, everywhere=everywhere)
 
 
-async def show_stats(interaction: Interaction, days: int, *, everywhere: bool = False) -> None:
+async def show_stats(app: Services, interaction: Interaction, days: int, *, everywhere: bool = False) -> None:
     """Answer with the chart and the table."""
-    found = await figures_of(interaction, days, None if everywhere else interaction.guild_id)
+    found = await figures_of(app, interaction, days, None if everywhere else interaction.guild_id)
     picture = await asyncio.to_thread(charts.stats, found)
     files = [
         discord.File(io.BytesIO(picture), filename="stats.png"),
@@ -89,13 +106,12 @@ async def show_stats(interaction: Interaction, days: int, *, everywhere: bool = 
     await interaction.edit_original_response(view=stats_view(found, everywhere=everywhere), attachments=files)
 
 
-async def figures_of(interaction: Interaction, days: int, guild_id: int | None) -> Figures:
-    studio = interaction.client.studio
-    return await studio.store.read(statistics.figures, guild_id, days, studio.clock.now_ms())
+async def figures_of(app: Services, interaction: Interaction, days: int, guild_id: int | None) -> Figures:
+    return await app.store.read(statistics.figures, guild_id, days, app.clock.now_ms())
 
 
 # ------------------------------------------------------------------ defaults
-def _defaults(group: app_commands.Group) -> None:
+def _defaults(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         model="The model; none = the bot's own",
@@ -124,23 +140,23 @@ def _defaults(group: app_commands.Group) -> None:
         changes |= {} if guidance is None else {"guidance": None if guidance < 0 else guidance}
         changes |= {} if negative is None else {"negative": _unless_none(negative) or ""}
         changes |= {} if styles is None else {"styles": read_names(styles)}
-        text = await change_defaults(interaction, changes)
+        text = await change_defaults(app, interaction, changes)
         await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     @defaults.autocomplete("model")
     async def model_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        keys = [info.key for info in interaction.client.studio.backend.models()]
+        keys = [info.key for info in app.backend.models()]
         return [Choice(name=key, value=key) for key in [*keys, NOTHING] if typed.casefold() in key.casefold()][:25]
 
 
-async def change_defaults(interaction: Interaction, changes: dict[str, Any]) -> str:
+async def change_defaults(app: Services, interaction: Interaction, changes: dict[str, Any]) -> str:
     """Keep what was changed, noted in the log; what holds now, in words. Raises: BadInput."""
-    studio, by = interaction.client.studio, check_admin(interaction)
+    by = check_admin(interaction)
     if not changes:
-        return described(await studio.wishes.defaults(by.guild_id))
-    now = await studio.wishes.set_defaults(by.guild_id, **changes)
+        return described(await app.preferences.defaults(by.guild_id))
+    now = await app.preferences.set_defaults(by.guild_id, **changes)
     details = {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
-    await studio.audit.record(by.guild_id, by.user_id, "defaults.set", "", details)
+    await app.audit.record(by.guild_id, by.user_id, "defaults.set", "", details)
     return f"Changed: {', '.join(sorted(changes)).replace('shape', 'size')}.\n{described(now)}"
 
 
@@ -149,7 +165,7 @@ def _unless_none(text: str) -> str | None:
 
 
 # ------------------------------------------------------------------ models
-def _models(group: app_commands.Group) -> None:
+def _models(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         model="Which one",
@@ -164,21 +180,21 @@ def _models(group: app_commands.Group) -> None:
         about: Range[str, 0, 500] | None = None,
     ) -> None:
         """Say what /models shows of a model (for those who run this bot)."""
-        by, studio = check_operator(interaction), interaction.client.studio
-        key = drafts.find_model(studio.backend.models(), model).key
+        by = check_operator(interaction)
+        key = drafts.find_model(app.backend.models(), model).key
         if licence is None and about is None:
             raise BadInput("Say the licence, or what the model is about. `/models` shows what is there.")
-        old = (await studio.store.read(preference_store.model_notes)).get(key, ModelNote())
+        old = (await app.store.read(preference_store.model_notes)).get(key, ModelNote())
         note = ModelNote(
             licence=old.licence if licence is None else licence, about=old.about if about is None else about
         )
-        await studio.store.write(preference_store.note_model, key, note)
+        await app.store.write(preference_store.note_model, key, note)
         details = {"licence": note.licence, "about": note.about}
-        await studio.audit.record(0, by.user_id, "model.describe", f"model:{key}", details)
+        await app.audit.record(0, by.user_id, "model.describe", f"model:{key}", details)
         text = f"**/models** now says of **{shown(key)}**: {shown(note.licence) or 'no licence'} · {shown(note.about)}"
         await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     @models.autocomplete("model")
     async def names(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        keys = [info.key for info in interaction.client.studio.backend.models()]
+        keys = [info.key for info in app.backend.models()]
         return [Choice(name=key, value=key) for key in keys if typed.casefold() in key.casefold()][:25]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from discord.ui import TextDisplay
 
+from bot.features.audit.service import Audit
 from bot.features.moderation import views
+from bot.features.moderation.service import Moderation
+from bot.features.settings.service import PreferenceService
 from bot.features.stats import service as stats
 from bot.features.stats.admin_commands import MAX_DAYS, figures_of, show_stats
 from bot.jobs import lifecycle
@@ -15,25 +18,39 @@ from bot.kit.admin_panel_view import Tab, button, buttons
 from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
+from bot.store.clock import Clock
+from bot.store.store import Store
+from engine.backend import Backend
 
 TAB = Tab("Overview", "📊", "How it stands here, today and over time.")
 PERIODS = (7, 30, MAX_DAYS)  # days
 
 
-def install(client: Client, panel: Panel) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    audit: Audit
+    backend: Backend
+    clock: Clock
+    moderation: Moderation
+    preferences: PreferenceService
+    store: Store
+
+
+def install(client: Client, panel: Panel, app: Services) -> None:
     @client.on_button(Action.FIGURES)
     async def figures(interaction: Interaction, days: int) -> None:
         check_admin(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        await show_stats(interaction, min(max(1, days), MAX_DAYS))
+        await show_stats(app, interaction, min(max(1, days), MAX_DAYS))
 
 
-async def parts(interaction: Interaction) -> list[Any]:
-    studio, guild_id = interaction.client.studio, interaction.guild_id or 0
-    today = (await figures_of(interaction, 1, guild_id)).total
-    active = await studio.store.read(lifecycle.active_in, guild_id)
+async def parts(app: Services, interaction: Interaction) -> list[Any]:
+    guild_id = interaction.guild_id or 0
+    today = (await figures_of(app, interaction, 1, guild_id)).total
+    active = await app.store.read(lifecycle.active_in, guild_id)
     painting = sum(job.state == "running" for job in active)
-    pauses = [views.pause_line(each) for each in await studio.moderation.pauses(guild_id)]
+    pauses = [views.pause_line(each) for each in await app.moderation.pauses(guild_id)]
     wait, run = stats.seconds(today.wait_ms) or "–", stats.seconds(today.render_ms) or "–"
     lines = [
         *(pauses or ["Easel works as usual here."]),
@@ -41,7 +58,7 @@ async def parts(interaction: Interaction) -> list[Any]:
         f"refusals {today.refusals}",
         f"**Medians** waiting {wait} s · painting {run} s",
         f"**Now** being painted {painting} · waiting {len(active) - painting} · "
-        f"waiting in all servers {await studio.store.queue_length()}",
+        f"waiting in all servers {await app.store.queue_length()}",
     ]
     periods = [button(Action.FIGURES, days, f"Last {days} days") for days in PERIODS]
     return [TextDisplay("\n".join(lines)), buttons(*periods, button(Action.PANEL, 0, "Refresh"))]
