@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.mini import words
+from engine.mini import neighbours, words
 
 MODEL_DIR: Path = Path(__file__).parent / "model"
 ADAPTERS_DIR: Path = Path(__file__).parent / "adapters"  # one adapter a folder, in diffusers' own formats
@@ -33,13 +33,10 @@ def unknown_words(prompt: str) -> tuple[str, ...]:
 
 
 def hint(prompt: str) -> str | None:
-    """Return a sentence for the user about words Mini does not know, or None if it knows them all."""
+    """Return one line about words Mini does not know, with three prompts that it does, or None if it knows them all."""
     strangers = unknown_words(prompt)
     if not strangers:
         return None
     named = " or ".join(f"'{word[:MAX_WORD_CHARS]}'" for word in strangers[:MAX_WORDS_NAMED])
-    things, scenes, styles = (", ".join(vocabulary()[kind]) for kind in ("things", "scenes", "styles"))
-    return (
-        f"Mini does not know {named}. It knows {things}; the scenes {scenes}; the styles {styles}; "
-        f"and {len(words.COLOURS)} colours."
-    )
+    offers = ", ".join(f"“{offer}”" for offer in neighbours.instead_of(strangers, prompt))
+    return f"Mini does not know {named}. It can paint: {offers}."

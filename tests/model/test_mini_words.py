@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from engine.mini import MODEL_DIR, hint, unknown_words, vocabulary
+from engine.mini.neighbours import ALWAYS, INSTEAD, instead_of
 from engine.mini.train.captions import caption
 from engine.mini.train.scenes import Diet, sample_scene
+from engine.mini.words import KNOWN
 
 
 def test_the_world_has_the_promised_size() -> None:
@@ -38,19 +40,42 @@ def test_unknown_words(prompt: str, strangers: tuple[str, ...]) -> None:
     assert unknown_words(prompt) == strangers
 
 
-def test_a_hint_names_strangers_and_things() -> None:
-    text = hint("a dragon")
-    assert text is not None
-    assert text.startswith("Mini does not know 'dragon'.")
-    assert "robot" in text
-    assert "underwater" in text
+def test_a_hint_names_strangers_and_offers_three_prompts() -> None:
+    assert hint("a dragon") == (
+        "Mini does not know 'dragon'. It can paint: “a blue bird”, “a castle in the mountains”, “a boat on the sea”."
+    )
     assert hint("a red circle") is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "offer"),
+    [
+        ("an astronaut", "“a rocket in space”"),
+        ("my dog", "“an orange cat”"),
+        ("two dogs", "“an orange cat”"),
+        ("a green lizardfolk and a puppy", "“a green cat”"),
+        ("a whale, cyberpunk", "“an orange fish, neon”"),
+        ("xylophone", "“a boat on the sea”"),
+    ],
+)
+def test_a_hint_offers_what_is_nearest_in_meaning(prompt: str, offer: str) -> None:
+    assert offer in (hint(prompt) or "")
+
+
+def test_every_offer_is_made_of_words_that_mini_knows() -> None:
+    offers = [*INSTEAD, *ALWAYS, *(offer for words in INSTEAD.values() for offer in instead_of(words.split(), ""))]
+    assert {word for offer in offers for word in unknown_words(offer)} == set()
+
+
+def test_no_offer_stands_in_for_a_word_that_mini_knows() -> None:
+    assert {word for words in INSTEAD.values() for word in words.split()} & KNOWN == set()
 
 
 def test_a_hint_stays_short_and_harmless() -> None:
     text = hint(" ".join(f"word{i}{'x' * 500}" for i in range(50)) + " @everyone **bold** <@1>")
     assert text is not None
-    assert len(text) < 600
+    assert len(text) < 300
+    assert "\n" not in text
     assert not set(text) & set("@*<>`")
 
 
