@@ -67,6 +67,7 @@ def pack(pipeline: StableDiffusionPipeline, ranker: Path, checker: Path | None, 
         (fresh / "checker").mkdir()
         shutil.copy(checker / "model.safetensors", fresh / "checker")
     _forget_paths(fresh)
+    _unpack_in_single(fresh / "text_encoder" / "config.json")
     if size_mib(fresh) > LIMIT_MIB:
         raise ValueError(f"the model folder has {size_mib(fresh):.1f} MiB, the limit is {LIMIT_MIB}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -90,3 +91,8 @@ def _forget_paths(folder: Path) -> None:
         config = json.loads(path.read_text())
         if isinstance(config, dict) and config.pop("_name_or_path", None):
             path.write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _unpack_in_single(path: Path) -> None:
+    """Have transformers read the text encoder in float32, as diffusers reads the rest, so that they fit each other."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
