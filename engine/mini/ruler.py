@@ -1,0 +1,113 @@
+"""python -m engine.mini.ruler: paint single and counted things before white, measure them by pixels, print a table."""
+
+import argparse
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from engine.mini import MODEL_DIR
+from engine.mini.evaluate import load, paint
+from engine.mini.judge import wilson
+from engine.mini.silhouettes import Verdict, edge_width, own_pieces, pieces, together, verdict
+from engine.mini.train.captions import with_article
+from engine.mini.train.render import render
+from engine.mini.train.scenes import ROWS, Scene, Thing
+from engine.mini.words import COLOURS, NUMBERS, THINGS, plural
+
+VISIBLE = tuple(colour for colour in COLOURS if colour != "white")
+COLOURS_EACH = 4  # of every thing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A prompt and the equal things, one to four, that answer it."""
+
+    kind: str
+    colour: str
+    count: int = 1
+
+    @property
+    def prompt(self) -> str:
+        """Ask for it before white: a default backdrop is not a question of shape."""
+        one, many = f"{self.colour} {self.kind}", f"{self.colour} {plural(self.kind)}"
+        things = with_article(one) if self.count == 1 else f"{NUMBERS[self.count][0]} {many}"
+        return f"{things} on a white background"
+
+    def truth(self, seed: int) -> Image.Image:
+        """Return the renderer's own answer."""
+        xs, radius = ROWS.get(self.count, (0.5,)), {1: 0.24, 2: 0.2, 3: 0.14, 4: 0.105}[self.count]
+        things = tuple(Thing(kind=self.kind, colour=self.colour, x=x, radius=radius) for x in xs)
+        return render(Scene(style="flat", scene="plain", background="white", things=things), seed, 256)
+
+
+def questions(count: int | None = None) -> list[Question]:
+    """Return the same questions each time: every thing in four colours, or as many things of a count in one each."""
+    dice = random.Random(f"ruler {count}")
+    colours = {kind: dice.sample(VISIBLE, COLOURS_EACH if count is None else 1) for kind in THINGS}
+    return [Question(kind=kind, colour=colour, count=count or 1) for kind in THINGS for colour in colours[kind]]
+
+
+def counted(picture: Image.Image, question: Question) -> int:
+    """Count the things of a picture by their pieces."""
+    return len(together(pieces(picture), question.kind, question.colour))
+
+
+def single_table(asked: Sequence[Question], pictures: Sequence[Image.Image]) -> list[str]:
+    """Return the lines about single things."""
+    found = [verdict(picture, q.kind, q.colour) for picture, q in zip(pictures, asked, strict=True)]
+    lines = [
+        _line("one piece", [v.pieces == 1 for v in found]),
+        _line("one piece, IoU >= 0.72", [v.pieces == 1 and v.overlap >= 0.72 for v in found]),
+        _line("its outline, too", [v.pieces == 1 and v.shaped for v in found]),
+        _line("colour", [v.colour for v in found]),
+        _line("right in all", [v.right for v in found]),
+    ]
+    return [*lines, _weakest(asked, found)]
+
+
+def _line(name: str, passed: Sequence[bool]) -> str:
+    low, high = wilson(sum(passed), len(passed))
+    return f"| {name} | {len(passed)} | {np.mean(passed):.2f} | {low:.2f}-{high:.2f} |"
+
+
+def _weakest(asked: Sequence[Question], found: Sequence[Verdict]) -> str:
+    rates = {kind: np.mean([v.right for q, v in zip(asked, found, strict=True) if q.kind == kind]) for kind in THINGS}
+    names = [f"{kind} {rate:.2f}" for kind, rate in sorted(rates.items(), key=lambda item: item[1]) if rate < 0.75]
+    return f"under 0.75: {', '.join(names) or 'none'}"
+
+
+def edge_ratio(pictures: Sequence[Image.Image], truths: Sequence[Image.Image]) -> float:
+    """Return how much wider painted edges are than the renderer's: medians of rims, in pixels."""
+    painted, true = (np.median([edge_width(picture) for picture in some]) for some in (pictures, truths))
+    return float((painted + 1) / (true + 1))  # a perfectly sharp rim has no pixels between
+
+
+def main() -> None:
+    """Paint, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=MODEL_DIR)
+    parser.add_argument("--renderer", action="store_true", help="judge the renderer's own pictures, which bound it")
+    chosen = parser.parse_args()
+    torch.set_num_threads(2)
+    pipeline = None if chosen.renderer else load(chosen.model)
+    print("| what | pictures | rate | 95 % interval |\n|---|---|---|---|")
+    for count in (None, 2, 3, 4):
+        asked = questions(count)
+        truths = [question.truth(seed) for seed, question in enumerate(asked)]
+        pictures = truths if pipeline is None else paint(pipeline, [question.prompt for question in asked])
+        if count is None:
+            print("\n".join(single_table(asked, pictures)))
+            print(f"edges {edge_ratio(pictures, truths):.2f} times as wide as the renderer's", flush=True)
+            continue
+        single = [q for q in asked if own_pieces(q.kind, q.colour) == 1]
+        right = [counted(p, q) == count for p, q in zip(pictures, asked, strict=True) if q in single]
+        print(_line(NUMBERS[count][0], right), flush=True)
+
+
+if __name__ == "__main__":
+    main()

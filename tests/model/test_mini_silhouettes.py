@@ -1,0 +1,81 @@
+"""The judge by pixels passes the renderer's own pictures and fails malformed ones: it is not kind."""
+
+import random
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+from engine.mini.silhouettes import edge_width, has_colour, pieces, verdict
+from engine.mini.train.render import render
+from engine.mini.train.scenes import Scene, Thing
+from engine.mini.words import COLOURS, THINGS
+
+WHITE = (250, 250, 248)
+
+
+def drawing(kind: str, colour: str, seed: int = 1, radius: float = 0.24, x: float = 0.5) -> Image.Image:
+    thing = Thing(kind=kind, colour=colour, radius=radius, x=x)
+    return render(Scene(style="flat", scene="plain", background="white", things=(thing,)), seed, 256)
+
+
+def doubled(kind: str, colour: str) -> Image.Image:
+    left, right = (np.asarray(drawing(kind, colour, radius=0.2, x=x)) for x in (0.25, 0.75))
+    return Image.fromarray(np.minimum(left, right))
+
+
+def potato(colour: str) -> Image.Image:
+    """A lump of the right colour and about the right size."""
+    picture = Image.new("RGB", (256, 256), WHITE)
+    ImageDraw.Draw(picture).polygon(
+        [(80, 110), (120, 75), (175, 85), (192, 130), (160, 178), (100, 172), (72, 148)], fill=COLOURS[colour]
+    )
+    return picture.filter(ImageFilter.GaussianBlur(4))
+
+
+@pytest.mark.parametrize("kind", THINGS)
+def test_the_renderer_passes_its_own_judge(kind: str) -> None:
+    dice = random.Random(kind)
+    colour = dice.choice([colour for colour in COLOURS if colour != "white"])
+    found = verdict(drawing(kind, colour, dice.randrange(99), dice.uniform(0.2, 0.3)), kind, colour)
+    assert found.right, found
+
+
+@pytest.mark.parametrize("kind", ["cat", "star", "house", "rocket", "fish", "boat"])
+def test_two_where_one_was_asked_fail(kind: str) -> None:
+    assert not verdict(doubled(kind, "red"), kind, "red").right
+
+
+@pytest.mark.parametrize("kind", [kind for kind in THINGS if kind not in ("circle", "apple")])
+def test_a_potato_fails(kind: str) -> None:
+    """Circles and apples are lumps themselves."""
+    assert not verdict(potato("green"), kind, "green").shaped
+
+
+def test_another_colour_fails() -> None:
+    picture = drawing("cat", "blue")
+    assert has_colour(picture, pieces(picture)[0], "cat", "blue")
+    assert not verdict(picture, "cat", "purple").right
+    assert not verdict(picture, "cat", "red").right
+
+
+def test_no_thing_passes_for_another() -> None:
+    kinds = ("cat", "star", "house", "fish", "rocket", "car", "tree", "umbrella")
+    mistaken = [
+        (kind, other)
+        for kind in kinds
+        for other in kinds
+        if kind != other and verdict(drawing(kind, "red"), other, "red").shaped
+    ]
+    assert mistaken == []
+
+
+def test_nothing_is_not_a_thing() -> None:
+    assert verdict(Image.new("RGB", (256, 256), WHITE), "cat", "red").pieces == 0
+
+
+@pytest.mark.parametrize("kind", ["cat", "house", "star"])
+def test_a_blurred_edge_is_wider(kind: str) -> None:
+    sharp = drawing(kind, "red")
+    soft = sharp.filter(ImageFilter.GaussianBlur(1.5))
+    assert edge_width(soft) > 1.3 * edge_width(sharp)
