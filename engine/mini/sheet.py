@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from engine.mini import MODEL_DIR
+from engine.mini import MODEL_DIR, forty_eight
 from engine.mini.evaluate import load, paint
 
 COLUMNS, GAP_PX = 6, 8
@@ -47,9 +47,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--model", type=Path, default=MODEL_DIR)
+    parser.add_argument("--all", action="store_true", help="the 48 prompts by which a person judges")
     chosen = parser.parse_args()
     torch.set_num_threads(2)
-    sheet(paint(load(chosen.model), PROMPTS)).save(chosen.file, quality=QUALITY)
+    sheet(paint(load(chosen.model), forty_eight.PROMPTS if chosen.all else PROMPTS)).save(chosen.file, quality=QUALITY)
 
 
 if __name__ == "__main__":

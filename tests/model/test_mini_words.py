@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from engine.mini import MODEL_DIR, hint, unknown_words, vocabulary
+from engine.mini import MODEL_DIR, forty_eight, hint, unknown_words, vocabulary
 from engine.mini.neighbours import ALWAYS, INSTEAD, instead_of
 from engine.mini.train.captions import caption
 from engine.mini.train.scenes import Diet, sample_scene
@@ -77,6 +77,11 @@ def test_a_hint_stays_short_and_harmless() -> None:
     assert len(text) < 300
     assert "\n" not in text
     assert not set(text) & set("@*<>`")
+
+
+def test_the_fixed_sheet_asks_for_what_mini_knows() -> None:
+    assert len(set(forty_eight.PROMPTS)) == 48
+    assert {word for prompt in forty_eight.PROMPTS for word in unknown_words(prompt)} == set()
 
 
 def test_importing_mini_does_not_import_torch() -> None:
