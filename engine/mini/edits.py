@@ -19,8 +19,8 @@ from engine.mini import MODEL_DIR
 from engine.mini.judge import Reading, read, wilson
 from engine.mini.measure import centre, foreground
 from engine.mini.train.captions import with_article
-from engine.mini.train.checker import Checker, load_checker
 from engine.mini.train.config import FINE_PX
+from engine.mini.train.networks.checker import Checker, load_checker
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Scene, Thing
 from engine.mini.words import COLOURS, THINGS

@@ -20,13 +20,13 @@ from engine.mini import MODEL_DIR
 from engine.mini.judge import fulfils, read, shrunk, wilson
 from engine.mini.prompts import PHRASINGS, Case, held_out_cases
 from engine.mini.train.captions import caption
-from engine.mini.train.checker import Checker, load_checker
-from engine.mini.train.clip import altered, embed_pictures, embed_text
 from engine.mini.train.data import to_tensor
+from engine.mini.train.networks.checker import Checker, load_checker
+from engine.mini.train.networks.clip import altered, embed_pictures, embed_text
+from engine.mini.train.networks.vae import psnr, random_pictures
 from engine.mini.train.pack import DEFAULTS
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Diet, sample_scene
-from engine.mini.train.vae import psnr, random_pictures
 
 SEEDS = 4
 STEPS, GUIDANCE = DEFAULTS["num_inference_steps"], DEFAULTS["guidance_scale"]

@@ -11,9 +11,9 @@ from torch.nn.functional import avg_pool2d
 
 from engine.mini.measure import Mask, centre
 from engine.mini.prompts import Case
-from engine.mini.train.checker import Checker, cells_of
 from engine.mini.train.config import PICTURE_PX
 from engine.mini.train.data import to_tensor
+from engine.mini.train.networks.checker import Checker, cells_of
 from engine.mini.words import COLOURS, SCENES, STYLES, THINGS
 
 BATCH = 64

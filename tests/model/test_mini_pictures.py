@@ -15,7 +15,7 @@ from PIL import Image
 
 from engine.mini import ADAPTERS_DIR
 from engine.mini.measure import dominant_colour, foreground, roundness
-from engine.mini.train.vae import psnr, random_pictures
+from engine.mini.train.networks.vae import psnr, random_pictures
 
 Paint = Callable[..., list[Image.Image]]
 

@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from engine.mini import MODEL_DIR
 from engine.mini.judge import Reading, wilson
-from engine.mini.train.checker import NOTHING, UNSURE, centre_map, label
 from engine.mini.train.config import FINE_PX, PICTURE_PX, RECIPES, StageConfig
 from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import SHARES, TIMES, add_noise, loss_weight, stratified_timesteps
-from engine.mini.train.layout import LOGITS, layout_loss, targets
 from engine.mini.train.loop import Loop, Rng
+from engine.mini.train.networks.checker import NOTHING, UNSURE, centre_map, label
+from engine.mini.train.networks.layout import LOGITS, layout_loss, targets
+from engine.mini.train.networks.unet import UnetLoss, describe
+from engine.mini.train.networks.vae import FinerLoss, new_vae, psnr, random_pictures, refined, whiten
 from engine.mini.train.scenes import Scene, Thing
 from engine.mini.train.stages import Job, denoiser
-from engine.mini.train.unet import UnetLoss, describe
-from engine.mini.train.vae import FinerLoss, new_vae, psnr, random_pictures, refined, whiten
 from engine.mini.words import THINGS
 
 CONFIG = StageConfig(samples=160, batch=8, learning_rate=0.05, warmup_steps=2)

@@ -9,7 +9,7 @@ import pytest
 from engine.mini.measure import centre, dominant_colour, foreground, roundness
 from engine.mini.prompts import PHRASINGS, UNCOLOURED, held_out_cases
 from engine.mini.train.captions import caption
-from engine.mini.train.clip import altered
+from engine.mini.train.networks.clip import altered
 from engine.mini.train.render import render
 from engine.mini.train.scenes import (
     USUAL,

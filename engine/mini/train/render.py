@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from engine.mini.train.pen import RGB, Pen, darker, lighter, mix
 from engine.mini.train.scenes import Scene, Thing
-from engine.mini.train.shapes import SHAPES
+from engine.mini.train.world.pen import RGB, Pen, darker, lighter, mix
+from engine.mini.train.world.shapes import SHAPES
 from engine.mini.words import COLOURS
 
 Floats = NDArray[np.float32]

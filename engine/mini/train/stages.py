@@ -12,17 +12,17 @@ from diffusers import AutoencoderKL
 from torch import nn
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
-from engine.mini.train import adapters
-from engine.mini.train.checker import train_checker
-from engine.mini.train.clip import new_clip, train_clip
 from engine.mini.train.config import RECIPES, Recipe
 from engine.mini.train.data import LatentDataset, write_shards
-from engine.mini.train.layout import LayoutHeads
 from engine.mini.train.loop import join_workers
+from engine.mini.train.networks import adapters
+from engine.mini.train.networks.checker import train_checker
+from engine.mini.train.networks.clip import new_clip, train_clip
+from engine.mini.train.networks.layout import LayoutHeads
+from engine.mini.train.networks.unet import UnetLoss, new_unet, train_unet
+from engine.mini.train.networks.vae import new_vae, train_finer, train_vae
 from engine.mini.train.pack import assemble, pack
 from engine.mini.train.tokenizer import train_tokenizer
-from engine.mini.train.unet import UnetLoss, new_unet, train_unet
-from engine.mini.train.vae import new_vae, train_finer, train_vae
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from engine.mini.train.captions import caption
 from engine.mini.train.config import PICTURE_PX, StageConfig
 from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import add_noise, loss_weight, stratified_timesteps
-from engine.mini.train.layout import Taps, layout_loss, targets
 from engine.mini.train.loop import Loop, Rng
+from engine.mini.train.networks.layout import Taps, layout_loss, targets
 from engine.mini.train.scenes import Scene
 from engine.mini.train.tokenizer import tokenize
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from engine.mini.train.captions import OPPOSITE, caption
-from engine.mini.train.checker import CELLS, NOTHING, UNSURE, label
 from engine.mini.train.config import CAPTION_TOKENS, PICTURE_PX, StageConfig
 from engine.mini.train.data import to_tensor
 from engine.mini.train.loop import Loop, Rng
+from engine.mini.train.networks.checker import CELLS, NOTHING, UNSURE, label
 from engine.mini.train.render import render
 from engine.mini.train.scenes import PLACE_AT, Diet, Scene, Thing, training_scene
 from engine.mini.words import COLOURS, SCENES, STYLES, THINGS

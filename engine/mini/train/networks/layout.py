@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
-from engine.mini.train.checker import CELLS, NOTHING, label
-from engine.mini.train.clip import PATCHES, patch_labels
+from engine.mini.train.networks.checker import CELLS, NOTHING, label
+from engine.mini.train.networks.clip import PATCHES, patch_labels
 from engine.mini.train.scenes import Scene
 from engine.mini.words import COLOURS
 

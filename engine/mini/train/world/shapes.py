@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from engine.mini.train.pen import RGB, Pen, Point, arc, darker, lighter, luminance, mix, rectangle
+from engine.mini.train.world.pen import RGB, Pen, Point, arc, darker, lighter, luminance, mix, rectangle
 
 PI = math.pi
 WOOD: RGB = (128, 84, 52)

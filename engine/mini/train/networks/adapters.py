@@ -26,12 +26,12 @@ from engine.mini.train.config import FINE_PX, StageConfig
 from engine.mini.train.data import encode, to_tensor
 from engine.mini.train.diffusion import add_noise, stratified_timesteps, velocity_loss
 from engine.mini.train.loop import Loop, Rng
-from engine.mini.train.pen import RGB, Pen, darker, rectangle
+from engine.mini.train.networks.unet import CAPTION_DROPOUT
 from engine.mini.train.render import render
 from engine.mini.train.scenes import USUAL, Diet, Scene, training_scene
-from engine.mini.train.shapes import SHAPES
 from engine.mini.train.tokenizer import tokenize
-from engine.mini.train.unet import CAPTION_DROPOUT
+from engine.mini.train.world.pen import RGB, Pen, darker, rectangle
+from engine.mini.train.world.shapes import SHAPES
 
 STYLE_PICTURES, SUBJECT_PICTURES, WORD_PICTURES, EDGE_PICTURES = 200, 20, 100, 2000
 LORA_RANK = 8

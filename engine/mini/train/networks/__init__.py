@@ -1,0 +1,1 @@
+"""What is trained: each network with its loss and its training stage."""

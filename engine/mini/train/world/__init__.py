@@ -1,0 +1,1 @@
+"""How the toy world is drawn: the pen and the things."""
