@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from engine.mini import MODEL_DIR
 from engine.mini.judge import Reading, wilson
+from engine.mini.train import precision
 from engine.mini.train.config import FINE_PX, PICTURE_PX, RECIPES, StageConfig
 from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import SHARES, TIMES, add_noise, loss_weight, stratified_timesteps
@@ -179,3 +180,11 @@ def test_intervals_hold_the_rate() -> None:
     low, high = wilson(9, 10)
     assert 0.55 < low < 0.9 < high < 1
     assert wilson(0, 10)[0] == 0
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_processor_without_bfloat16_trains_in_float32(able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: able)
+    with precision.mixed("cpu"):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == (torch.bfloat16 if able else torch.float32)

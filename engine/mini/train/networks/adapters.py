@@ -27,6 +27,7 @@ from engine.mini.train.data import encode, to_tensor
 from engine.mini.train.diffusion import add_noise, stratified_timesteps, velocity_loss
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.networks.unet import CAPTION_DROPOUT
+from engine.mini.train.precision import mixed
 from engine.mini.train.render import render
 from engine.mini.train.scenes import USUAL, Diet, Scene, training_scene
 from engine.mini.train.tokenizer import tokenize
@@ -84,7 +85,7 @@ def adapter_loss(mini: Mini, examples: Examples, predict: Predict) -> Callable[[
         noisy, velocity = add_noise(clean, torch.randn(clean.shape, generator=rng.torch), timesteps)
         texts = [examples.describe(rng.choice, examples.scenes[i]) for i in chosen]
         texts = ["" if rng.choice.random() < CAPTION_DROPOUT else text for text in texts]
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed("cpu"):
             predicted = predict(noisy, timesteps, texts, chosen)
         return velocity_loss(predicted, velocity, timesteps)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from engine.mini.train.config import StageConfig
 from engine.mini.train.data import to_tensor
 from engine.mini.train.loop import Loop, Rng
+from engine.mini.train.precision import mixed
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Diet, Scene, sample_scene
 from engine.mini.words import COLOURS, SCENES, STYLES, THINGS
@@ -105,7 +106,7 @@ def checker_loss(checker: Checker, device: str, batch: int, rng: Rng) -> Tensor:
     scenes = [sample_scene(rng.choice, DIET) for _ in range(batch)]
     pictures = _worn(to_tensor([render(scene, rng.choice.getrandbits(32)) for scene in scenes]), rng)
     kinds, colours, whole = (torch.stack(part).to(device) for part in zip(*map(label, scenes), strict=True))
-    with torch.autocast(device, torch.bfloat16):
+    with mixed(device):
         kind_logits, colour_logits, whole_logits, centre_logits = checker(pictures.to(device))
     dots = torch.stack([centre_map(scene) for scene in scenes]).to(device)
     parts = whole_logits.float().split([len(SCENES), len(STYLES), len(COLOURS)], 1)

@@ -21,6 +21,7 @@ from engine.mini.train.config import CAPTION_TOKENS, PICTURE_PX, StageConfig
 from engine.mini.train.data import to_tensor
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.networks.checker import CELLS, NOTHING, UNSURE, label
+from engine.mini.train.precision import mixed
 from engine.mini.train.render import render
 from engine.mini.train.scenes import PLACE_AT, Diet, Scene, Thing, training_scene
 from engine.mini.words import COLOURS, SCENES, STYLES, THINGS
@@ -161,7 +162,7 @@ class ClipLoss:
         pictures = to_tensor([render(scene, rng.choice.getrandbits(32)) for scene in scenes]).to(self._device)
         clip, model = self._model.clip, self._model
         kinds, colours, whole = (torch.stack(p).to(self._device) for p in zip(*map(patch_labels, scenes), strict=True))
-        with torch.autocast(self._device, torch.bfloat16):
+        with mixed(self._device):
             seen = clip.vision_model(pixel_values=pictures)
             images = F.normalize(clip.visual_projection(seen.pooler_output).float(), dim=-1)
             texts = embed_text(clip, self._tokenizer, captions + negatives)

@@ -20,6 +20,7 @@ from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import add_noise, loss_weight, stratified_timesteps
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.networks.layout import Taps, layout_loss, targets
+from engine.mini.train.precision import mixed
 from engine.mini.train.scenes import Scene
 from engine.mini.train.tokenizer import tokenize
 
@@ -81,7 +82,7 @@ class UnetLoss:
         captions = [describe(rng, scene, int(timestep)) for scene, timestep in zip(scenes, timesteps, strict=True)]
         tokens = tokenize(self._tokenizer, captions).to(self._device)
         noisy, velocity = add_noise(clean, torch.randn(clean.shape, generator=rng.torch), timesteps)
-        with torch.autocast(self._device, torch.bfloat16):
+        with mixed(self._device):
             hidden = self._network["text_encoder"](tokens).last_hidden_state
             inputs = noisy.to(self._device, memory_format=torch.channels_last)
             predicted = self._network["unet"](inputs, timesteps.to(self._device), hidden, return_dict=False)[0]

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from engine.mini.train.config import PICTURE_PX, StageConfig
 from engine.mini.train.data import encode, to_tensor
 from engine.mini.train.loop import Loop, Rng
+from engine.mini.train.precision import mixed
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Diet, training_scene
 
@@ -94,7 +95,7 @@ class VaeLoss:
         """Encode, decode, compare."""
         pictures = random_pictures(batch, rng.choice, PICTURE_PX)
         pictures = pictures.to(self._device, memory_format=torch.channels_last)
-        with torch.autocast(self._device, torch.bfloat16):
+        with mixed(self._device):
             posterior = self._vae.encode(pictures).latent_dist
             noise = torch.randn(posterior.mean.shape, generator=rng.torch).to(self._device)
             output = self._vae.decode(posterior.mean + noise * posterior.std).sample.float()
@@ -115,7 +116,7 @@ class FinerLoss:
         pictures = random_pictures(batch, rng.choice, self.fine.config.sample_size)
         pictures = pictures.to(self._device, memory_format=torch.channels_last)
         coarse = F.adaptive_avg_pool2d(pictures, self._coarse.config.sample_size)
-        with torch.autocast(self._device, torch.bfloat16):
+        with mixed(self._device):
             wanted = self._coarse.encode(coarse).latent_dist
             found = self.fine.encode(pictures).latent_dist
             noise = torch.randn(wanted.mean.shape, generator=rng.torch)
