@@ -115,7 +115,7 @@ async def test_without_a_seed_all_pictures_share_a_new_one(studio: Stage) -> Non
         ({"x": "scheduler", "x_values": "euler, eulr"}, "Did you mean euler"),
         ({"x": "seed", "x_values": "1, 2", "prompt": "a {red, blue} boat"}, "one prompt"),
         ({"x": "seed", "x_values": "1, 2", "prompt": "a boat --best 8"}, "--best"),
-        ({"x": "seed", "x_values": "1, 2", "prompt": "--seed 2"}, "describe the picture"),
+        ({"x": "seed", "x_values": "1, 2", "prompt": "--seed 2"}, "Describe a picture"),
     ],
 )
 async def test_what_cannot_be_compared_gets_a_sentence(studio: Stage, options: dict[str, Any], says: str) -> None:

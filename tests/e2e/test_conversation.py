@@ -197,7 +197,7 @@ async def test_not_now_starts_nothing(studio: Stage) -> None:
         ("a boat --scheduler eulr", "Did you mean euler"),
         ("{a,b,c,d} {a,b,c,d} {a,b}", "32"),
         ("a boat --size 9000x9000", "9000x9000"),
-        ("--seed 3", "describe the picture"),
+        ("--seed 3", "Describe a picture"),
     ],
 )
 async def test_bad_input_gets_a_sentence_and_costs_nothing(studio: Stage, prompt: str, says: str) -> None:

@@ -105,7 +105,7 @@ async def test_of_many_posts_at_once_one_starts_a_job(studio: Stage) -> None:
         (marked()[:60], "a flag", "damaged"),
         (marked(), "a flag --foo", "--foo"),
         (marked(), "{a, b} flag", "one job"),
-        (marked(), "", "describe the picture"),
+        (marked(), "", "Describe a picture"),
     ],
 )
 async def test_a_refused_mask_costs_nothing_and_leaves_the_link_good(
