@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from conftest import clip_tokenizer
 from PIL import Image
 from transformers import (
     BlipConfig,
@@ -25,6 +24,7 @@ from transformers import (
 from engine import Engine, ImageReady, InvalidRequest, ModelUnloadable, Preview, Txt2Img, Verdict, mini
 from engine.api.safety import UNCHECKED
 from engine.vision.options import VisionOptions
+from tests.engine.conftest import clip_tokenizer
 
 SIDE = 32
 VISION = {"hidden_size": 32, "intermediate_size": 37, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import conftest
 from original_layout import save_original
 
 from engine import Engine, Txt2Img
+from tests.engine import conftest
 
 
 async def painted(model: Path) -> bytes:

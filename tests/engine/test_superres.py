@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import clip_config, clip_tokenizer, euler, vae
 from PIL import Image
 from transformers import CLIPTextModel
 
 from engine import Engine, ImageReady, InvalidRequest, ModelUnloadable, Progress, Txt2Img, Upscale
 from engine.upscale import superres
+from tests.engine.conftest import clip_config, clip_tokenizer, euler, vae
 
 SIZE = (40, 24)
 
