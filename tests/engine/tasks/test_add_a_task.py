@@ -24,7 +24,7 @@ from engine.fake import MINI, FakeEngine
 from engine.tasks import registry, wire
 from engine.tasks.pictures import StoredPicture
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MOST_FILES = 5  # that a new task may touch
 
 
