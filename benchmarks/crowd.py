@@ -116,8 +116,6 @@ class Silent:
         self.tally.delivered += 1
         return None
 
-    def remember_limit(self, guild_id: int, limit: int) -> None: ...
-
     async def close(self) -> None: ...
 
 
@@ -128,7 +126,7 @@ async def ask(app: App, members: int, each: int, tally: Tally, abreast: int = 1)
     async def one(user_id: int) -> None:
         for _ in range(each // abreast):
             caller = Caller(app.client, user_id, tally, (time.perf_counter(), time.process_time()))
-            await app.client.check_person(caller)  # type: ignore[arg-type]  # as the tree does
+            await app.client.run_checks(caller)  # type: ignore[arg-type]  # as the tree does
             await command.callback(caller, prompt="a red boat", private=False)
             caller.ended()
 
@@ -140,7 +138,7 @@ async def opened(settings: Settings, tally: Tally) -> App:
     app = App(settings, FakeEngine(), shard_count=1)
     await app.__aenter__()
     silent: Any = Silent(tally)
-    app.client.delivery = app._dispatcher._listener = app._outbox._courier = silent
+    app.messages = app.submission._messages = app.dispatcher._listener = app.outbox._courier = silent
     return app
 
 
@@ -162,7 +160,7 @@ async def measure(members: int, each: int, abreast: int, folder: Path) -> None:
         await app.start()
         await ask(app, 100, 10, tally)  # warm: caches, statements, the arenas of as many jobs as may wait
         await settled(app)
-        silent: Any = app.client.delivery
+        silent: Any = app.messages
         tally = silent.tally = Tally()
         before = resident_mib()
         await ask(app, members, each, tally, abreast)

@@ -262,7 +262,7 @@ async def test_what_does_not_fit_is_refused_before_anything_runs(
     engine = Engine(str(folders["sd1"]), models={"flux": str(folders["flux"])}, controlnets=guides)
     for changes, why in (
         ({"controlnet": "edges-xl"}, "has no ControlNet 'edges-xl'. It has: lines, depth, pooled"),
-        ({"model": "flux"}, "flux cannot follow a ControlNet"),
+        ({"model": "flux"}, "flux can.t follow a ControlNet"),
     ):
         with pytest.raises(InvalidRequest, match=why):
             engine.submit(ask(**changes))
