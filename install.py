@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 LOCK = "requirements.lock"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+OLD_NAME = "easel"  # how this project was called among Python's packages; its leftovers would be in the way
 SECTIONS = {"run": ("easel",), "demo": ("easel", "demo"), "test": ("easel", "demo", "test")}
 TORCH = "torch"  # the section of PyPI's build and of the CUDA libraries it needs on Linux
 CUDA_PACKAGES = re.compile(r"torch|triton|cuda-|nvidia-")
@@ -132,6 +133,11 @@ class Environment:
             file.write_text(requirements, encoding="utf-8")
             return self.pip("--no-deps", "--require-hashes", "--requirement", str(file))
 
+    def drop(self, package: str) -> None:
+        """Uninstall a package if it is there."""
+        command = [str(self.python), "-m", "pip", "uninstall", "--quiet", "--yes", package]
+        subprocess.run(command, capture_output=True)  # it says so when there was nothing to do
+
     def torch(self) -> str:
         """Return the installed version of PyTorch, "" if there is none."""
         ask = "import importlib.metadata as m; print(next((d.version for d in m.distributions(name='torch')), ''))"
@@ -148,7 +154,7 @@ def install_torch(environment: Environment, section: str, *, cpu: bool) -> None:
             f"PyTorch {version}, CPU build: 0.8 GB on disk. (With an NVIDIA card: install.py --torch cuda)", flush=True
         )
         # one try, for where this index is not reached; "+cpu" is a name that PyPI cannot hold
-        quick = ("--retries", "0", "--timeout", "15", "--extra-index-url", CPU_INDEX)
+        quick = ("--retries", "0", "--timeout", "15", "--index-url", CPU_INDEX)
         if environment.pip("--no-deps", *quick, f"torch=={version}+cpu"):
             return
         print("PyTorch's own index was not reached; taking PyPI's build: 5.4 GB on Linux.", flush=True)
@@ -163,6 +169,7 @@ def install(what: str, folder: Path, *, torch: str, project: bool) -> None:
     install_torch(environment, locked[TORCH], cpu=wants_cpu_build(torch, sys.platform, card=has_nvidia_card()))
     ready = environment.pip_locked("".join(locked[name] for name in SECTIONS[what]))
     if project:
+        environment.drop(OLD_NAME)
         ready = ready and environment.pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     if not ready:
         raise SystemExit(FAILED)

@@ -27,7 +27,11 @@ NO_TOKEN = (
     "EASEL_TOKEN is empty. Make a bot at https://discord.com/developers/applications, copy the token from its page "
     "'Bot' and put EASEL_TOKEN=... into the file .env here. To try Easel without a token: easel demo"
 )
-NO_SIMCORD = "The demo needs the simulated Discord, which is not installed. Install it with: python3 install.py demo"
+DISTRIBUTION = "easel-bot"  # its name among Python's packages; "easel" is somebody else's
+NO_SIMCORD = (
+    "The demo needs the simulated Discord, which is not installed. In Easel's folder, install it with: "
+    "python3 install.py demo (or into an environment of your own: pip install '.[demo]')"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _version() -> str:
     try:
-        return version("easel")
+        return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "(from a checkout, not installed)"
 

@@ -1,7 +1,13 @@
 """The installer: which build of PyTorch a machine gets, and a lock that covers what pyproject.toml asks for."""
 
+import ast
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -76,3 +82,60 @@ def test_the_cuda_libraries_come_with_pypis_torch_only() -> None:
         if each.name == "torch"
     )
     assert not [name for name in pins("easel", "demo", "test") if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+# ---------------------------------------------------------------- the package
+def imported(folder: Path) -> set[str]:
+    """Top-level modules that the code in a folder imports, wherever in a file."""
+    found: set[str] = set()
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", ["bot", "engine"])
+def test_whatever_is_imported_is_declared(package: str) -> None:
+    asked = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["demo"]
+    declared = {re.sub(r"[._]", "-", Requirement(each).name.lower()) for each in asked}
+    known = packages_distributions()
+    modules = imported(ROOT / package) - set(sys.stdlib_module_names) - {"bot", "engine", "migrations"}
+    names = {module: {re.sub(r"[._]", "-", name.lower()) for name in known.get(module, [module])} for module in modules}
+    assert {module for module, providers in names.items() if not providers & declared} == set()
+
+
+def test_the_package_has_a_name_of_its_own() -> None:
+    """On PyPI, `easel` is another project: nothing may tell people to install it."""
+    assert PROJECT["project"]["name"] == "easel-bot"
+    pages = [*ROOT.glob("docs/*.md"), ROOT / "README.md", *ROOT.glob("bot/**/*.py"), ROOT / "Dockerfile"]
+    advice = re.compile(r"pip install '?\"?easel(\[|\b(?!-bot))")
+    assert [page.name for page in pages if advice.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_no_package_is_taken_from_two_indexes() -> None:
+    for file in ("install.py", "Dockerfile", "pyproject.toml"):
+        assert "extra-index-url" not in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_a_second_build_forgets_deleted_modules(tmp_path: Path) -> None:
+    tree = tmp_path / "easel"
+    for package in ("bot", "engine", "migrations"):
+        (tree / package).mkdir(parents=True)
+        (tree / package / "__init__.py").touch()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    (tree / "bot" / "old.py").touch()
+    first = wheel(tree, tmp_path / "first")
+    (tree / "bot" / "old.py").unlink()
+    assert first - wheel(tree, tmp_path / "second") == {"bot/old.py"}
+
+
+def wheel(tree: Path, out: Path) -> set[str]:
+    """Build a tree's wheel as `pip install` does; the names of its files."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", str(out), str(tree)], check=True)
+    with zipfile.ZipFile(next(out.glob("easel_bot-*.whl"))) as file:
+        return set(file.namelist())
