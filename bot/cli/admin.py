@@ -12,6 +12,7 @@ import zipfile
 from bot.config import Settings
 from bot.errors import BadInput, NotFound
 from bot.features.audit import store as audit_store
+from bot.features.audit.acts import Author
 from bot.features.audit.service import EASEL, EXPORT_MAX, to_csv
 from bot.features.audit.store import AuditEntry, AuditQuery
 from bot.features.credits import acts as credit_acts
@@ -52,8 +53,8 @@ def _grant(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
         user_id=args.user, guild_id=args.guild, amount_mc=amount_mc, reason=reason, key=key, now_ms=now_ms
     )
     with writing(settings.database_path) as db:
-        granted = credit_acts.grant(db, EASEL, change, {"amount_mc": amount_mc, "reason": reason, "by": BY})
-    if granted is None:
+        granted, _ = credit_acts.grant(db, _author(args, now_ms), change, reason)
+    if not granted:
         print(f"The key {args.key} was used already; nothing was granted again.")
         return
     print(f"Granted {args.credits:g} credits to {args.user} {_where(args.guild)}.")
@@ -133,6 +134,10 @@ def _export(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
                 missing += 1
     gone = f"; {missing} pictures are gone from the disk" if missing else ""
     print(f"Wrote {len(entries) - missing} files to {args.out}{gone}.")
+
+
+def _author(args: argparse.Namespace, now_ms: int) -> Author:
+    return Author(actor_id=EASEL, guild_id=args.guild, now_ms=now_ms, through=BY)
 
 
 def _where(guild_id: int) -> str:

@@ -1,4 +1,7 @@
-"""The audit log: what was done to a community, by whom. Every admin act goes through `record`. Knows no Discord."""
+"""The audit log: what was done to a community, by whom. Every act of people in charge goes through `perform`.
+
+Knows no Discord.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,18 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from bot.features.audit import store as audit_store
+from bot.features.audit.acts import Act, Author
 from bot.features.audit.store import AuditEntry, AuditQuery
+from bot.orders.actor import Actor
 from bot.prompt.text import visible
 from bot.store.clock import Clock
 from bot.store.store import Store
 
+P = ParamSpec("P")
+T = TypeVar("T")
 EASEL = 0  # the actor of what nobody in particular did
 EXPORT_MAX = 10_000  # entries of one file: about 2 MiB
 COLUMNS = ("id", "time", "server", "actor", "action", "target", "details")
@@ -27,26 +34,35 @@ class Audit:
         self._store, self._clock = store, clock
         self.listeners: list[Callable[[AuditEntry], None]] = []
 
+    async def perform(self, act: Act[P, T], by: Actor, guild_id: int, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Carry out an act, its rows in the same transaction, and tell the listeners.
+
+        `guild_id` is where it counts; 0 = everywhere. Raises: what the act raises; then nothing was changed.
+        """
+        author = Author(actor_id=by.user_id, guild_id=guild_id, now_ms=self._clock.now_ms())
+        result, entries = await self._store.write(lambda db: act(db, author, *args, **kwargs))
+        for entry in entries:
+            self._publish(entry)
+        return result
+
     async def record(
         self, guild_id: int, actor_id: int, action: str, target: str = "", details: Mapping[str, Any] | None = None
     ) -> AuditEntry:
-        """Note an act.
+        """Note an event.
 
         Args:
-            guild_id: the server; 0 = everywhere. actor_id: who did it (Discord id); 0 = Easel.
-            action: `topic.verb`, such as `ban.set` or `quota.grant`; members' own acts start with `prompt.`,
-                `image.`, `upload.`, `appeal.` or `member.`, and are erased with the member.
+            guild_id: the server; 0 = everywhere. actor_id: who caused it (Discord id); 0 = Easel.
+            action: members' own, which start with `prompt.`, `image.`, `upload.`, `appeal.` or `member.`, are erased
+                with the member.
             target: `user:<id>`, `role:<id>`, `job:<id>`, `channel:<id>`, `word:<word>`, or empty.
             details: small JSON values; long texts are cut.
         """
-        kept = {key: value[:500] if isinstance(value, str) else value for key, value in (details or {}).items()}
         now_ms = self._clock.now_ms()
-        entry = await self._store.write(audit_store.add, guild_id, actor_id, action, target, kept, now_ms)
-        self.publish(entry)
+        entry = await self._store.write(audit_store.add, guild_id, actor_id, action, target, details or {}, now_ms)
+        self._publish(entry)
         return entry
 
-    def publish(self, entry: AuditEntry) -> None:
-        """Tell the listeners of an entry that an act wrote in its own transaction, once that is on disk."""
+    def _publish(self, entry: AuditEntry) -> None:
         for listener in self.listeners:
             listener(entry)
 

@@ -14,6 +14,8 @@ from typing import Any
 BY_MEMBERS = ("prompt.*", "image.*", "upload.*", "appeal.*", "member.*")
 """What members did themselves: erased with them, while what admins decided about them stays."""
 
+MAX_TEXT = 500  # characters of one detail
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
@@ -49,7 +51,9 @@ def add(
     details: Mapping[str, Any],
     now_ms: int,
 ) -> AuditEntry:
-    packed = json.dumps(dict(details), separators=(",", ":"), default=str, ensure_ascii=False)
+    """Append a row; long texts among its details are cut."""
+    kept = {key: value[:MAX_TEXT] if isinstance(value, str) else value for key, value in details.items()}
+    packed = json.dumps(kept, separators=(",", ":"), default=str, ensure_ascii=False)
     row = db.execute(
         "INSERT INTO audit (at, guild_id, actor_id, action, target, details) VALUES (?, ?, ?, ?, ?, ?) RETURNING *",
         (now_ms, guild_id, actor_id, action, _writable(target)[:200], _writable(packed)),

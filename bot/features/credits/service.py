@@ -9,10 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bot.config import Settings
 from bot.features.audit.service import Audit
-from bot.features.audit.store import AuditEntry
 from bot.features.credits import acts
 from bot.features.credits import store as quota_store
-from bot.features.credits.acts import Author
 from bot.features.credits.records import QuotaChange, ServerQuotas, Subscription
 from bot.ledger import accounts
 from bot.ledger.limits import Budget, Quota, Terms, default_quota, default_terms, most_generous, terms_of
@@ -44,19 +42,17 @@ class Credits:
         `note` is for the audit log. `key` is the interaction's id.
         """
         change = self._change(by, user_id, amount_mc, "granted by an admin", key)
-        details = {"amount_mc": amount_mc, "reason": note}
-        self._publish(await self._store.write(acts.grant, by.user_id, change, details))
+        await self._audit.perform(acts.grant, by, by.guild_id, change, note)
 
     async def take(self, by: Actor, user_id: int, amount_mc: int, note: str, key: str) -> None:
         """Take credits that don't expire back; the same `key` counts once. Raises: BadInput."""
         change = self._change(by, user_id, amount_mc, "taken by an admin", key)
-        details = {"amount_mc": -amount_mc, "reason": note}
-        self._publish(await self._store.write(acts.take, by.user_id, change, details))
+        await self._audit.perform(acts.take, by, by.guild_id, change, note)
 
     async def gift(self, by: Actor, user_id: int, amount_mc: int, cap_mc: int, key: str) -> None:
         """Move a member's credits to another, at most `cap_mc` a day. Raises: BadInput, NotEnoughCredits."""
         change = self._change(by, user_id, amount_mc, "gift", key)
-        self._publish(await self._store.write(acts.gift, by.user_id, change, cap_mc))
+        await self._audit.perform(acts.gift, by, by.guild_id, change, cap_mc)
 
     def _change(self, by: Actor, user_id: int, amount_mc: int, reason: str, key: str) -> CreditChange:
         return CreditChange(
@@ -67,10 +63,6 @@ class Credits:
             key=key,
             now_ms=self._clock.now_ms(),
         )
-
-    def _publish(self, entry: AuditEntry | None) -> None:
-        if entry is not None:
-            self._audit.publish(entry)
 
 
 class Quotas:
@@ -111,18 +103,13 @@ class Quotas:
 
     async def set_quota(self, by: Actor, change: QuotaChange) -> None:
         """Set or forget what a role or a member is allowed. The everyone role's id is the server's."""
-        entry = await self._store.write(acts.set_quota, self._author(by), change)
+        await self._audit.perform(acts.set_quota, by, by.guild_id, change)
         self.forget(by.guild_id)
-        self._audit.publish(entry)
 
     async def set_budget(self, by: Actor, budget: Budget) -> None:
         """Set what the whole server can spend a day, and what a member can give away a day."""
-        entry = await self._store.write(acts.set_budget, self._author(by), budget)
+        await self._audit.perform(acts.set_budget, by, by.guild_id, budget)
         self.forget(by.guild_id)
-        self._audit.publish(entry)
-
-    def _author(self, by: Actor) -> Author:
-        return Author(actor_id=by.user_id, guild_id=by.guild_id, now_ms=self._clock.now_ms())
 
     def forget(self, guild_id: int | None = None) -> None:
         """Read again next time: after an erasure, say."""
