@@ -10,9 +10,6 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
-
 from bot.cli.parsers import EDITS, add_admin, add_edit
 from bot.config import Settings
 from bot.errors import UserError
@@ -113,20 +110,8 @@ def _imagine_options(command: argparse.ArgumentParser) -> None:
 
 
 # ---------------------------------------------------------------- what each subcommand starts
-def settings_from_environment(**given: object) -> Settings:
-    """The settings; `given` wins over the environment and `.env`. Raises: UserError naming the key that is wrong."""
-    try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = "EASEL_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise UserError(f"The setting {key} cannot be used: {first['msg']}. See .env.example.") from None
-    except SettingsError as error:
-        raise UserError(f"The settings cannot be read: {error}. Lists and tables are written as JSON.") from None
-
-
 def _run(_args: argparse.Namespace) -> None:
-    settings = settings_from_environment()
+    settings = Settings.load()
     _need_token(settings)
     from bot import app
 
@@ -134,7 +119,7 @@ def _run(_args: argparse.Namespace) -> None:
 
 
 def _sync(_args: argparse.Namespace) -> None:
-    settings = settings_from_environment()
+    settings = Settings.load()
     _need_token(settings)
     from bot import app
 
@@ -149,7 +134,7 @@ def _need_token(settings: Settings) -> None:
 def _demo(args: argparse.Namespace) -> None:
     if importlib.util.find_spec("simcord") is None:
         raise UserError(NO_SIMCORD)
-    settings = settings_from_environment(data_dir=args.data)
+    settings = Settings.load(data_dir=args.data)
     from bot.demo import simulation
 
     simulation.run(settings, port=args.port, open_browser=not args.no_browser)
@@ -158,13 +143,13 @@ def _demo(args: argparse.Namespace) -> None:
 def _imagine(args: argparse.Namespace) -> int:
     from bot.cli import generate as cli_generate
 
-    return cli_generate.run(args, settings_from_environment())
+    return cli_generate.run(args, Settings.load())
 
 
 def _edit(args: argparse.Namespace) -> int:
     from bot.cli import edit as cli_edit
 
-    return cli_edit.run(args, settings_from_environment())
+    return cli_edit.run(args, Settings.load())
 
 
 def _migrate(_args: argparse.Namespace) -> None:
@@ -173,7 +158,7 @@ def _migrate(_args: argparse.Namespace) -> None:
     from bot.store.clock import SystemClock
     from bot.store.store import Store
 
-    settings = settings_from_environment()
+    settings = Settings.load()
 
     async def open_and_close() -> None:
         async with Store.open(settings.database_path, SystemClock()):
@@ -185,13 +170,13 @@ def _migrate(_args: argparse.Namespace) -> None:
 def _admin(args: argparse.Namespace) -> int:
     from bot.cli import admin as cli_admin
 
-    return cli_admin.run(args, settings_from_environment())
+    return cli_admin.run(args, Settings.load())
 
 
 def _doctor(args: argparse.Namespace) -> int:
     from bot.cli import doctor
 
-    settings = settings_from_environment()
+    settings = Settings.load()
     return doctor.health(settings) if args.health else doctor.run(settings)
 
 

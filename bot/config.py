@@ -2,16 +2,66 @@
 
 from __future__ import annotations
 
+import difflib
+import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.errors import BadInput
 from engine.vision.options import UNSAFE_LABELS
 
+PREFIX, ENV_FILE, ENCODING = "EASEL_", ".env", "utf-8-sig"  # Windows' editors begin a file with a byte order mark
 ADDRESS = re.compile(r"(auto|https?://[^\s/?#]+(/[^\s?#]*)?)?")
+MAX_ID = 2**63  # Discord's ids are positive and fit into a signed 64-bit number
+
+
+# ---------------------------------------------------------------- how values are written
+def _list(value: object) -> object:
+    """Words with commas between them, or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return _json(value, list, "with commas between")
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _ids(value: object) -> object:
+    """Discord ids, as `_list` reads them. Raises: ValueError."""
+    found = _list(value)
+    parts = re.split(r"[\s,]+", ",".join(map(str, found))) if isinstance(found, list | tuple) else [str(found)]
+    for part in filter(None, parts):
+        if not (part.isascii() and part.isdigit() and 0 < int(part) < MAX_ID):
+            raise ValueError(f"'{part}' is no Discord id; write such as 123456789012345678, 234567890123456789")
+    return tuple(int(part) for part in parts if part)
+
+
+def _table(value: object) -> object:
+    """A JSON object."""
+    return _json(value, dict, 'as JSON, such as {"name": "value"}') if isinstance(value, str) else value
+
+
+def _json(text: str, kind: type, how: str) -> object:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError as error:
+        raise ValueError(f"write it {how} ({error})") from None
+    if not isinstance(value, kind):
+        raise ValueError(f"write it {how}")
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
 
 
 def _address(text: str) -> str:
@@ -21,45 +71,62 @@ def _address(text: str) -> str:
     return text
 
 
+Ids = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ids)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+Source = Annotated[str, AfterValidator(os.path.expanduser)]  # of a model: a file, a folder, or a name
+Sources = Annotated[dict[str, Source], NoDecode, BeforeValidator(_table)]
+Table = Annotated[dict[int, dict[str, Any]], NoDecode, BeforeValidator(_table)]
+
+
+# ---------------------------------------------------------------- the settings
 class Settings(BaseSettings):
     """Every setting has a default that works; each can be set as `EASEL_<NAME>` or in `.env`."""
 
-    model_config = SettingsConfigDict(env_prefix="EASEL_", env_file=".env", env_file_encoding="utf-8", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, env_file_encoding=ENCODING, env_ignore_empty=True, extra="ignore"
+    )
 
     token: SecretStr = Field(SecretStr(""), description="The bot's token, from Discord's developer portal.")
-    data_dir: Path = Field(Path("easel-data"), description="Folder of the database and the pictures.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged.")
+    data_dir: Folder = Field(Path("easel-data"), description="Folder of the database and the pictures.")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
+        "INFO", description="How much is logged."
+    )
 
-    model: str = Field("mini", description="Default model: `mini`, a diffusers folder, hub id or .safetensors file.")
-    models: dict[str, str] = Field({}, description='More models by name, as JSON: {"sdxl": "/models/sdxl"}.')
-    loras: dict[str, str] = Field({}, description='LoRAs by name, as JSON: {"waves": "/models/waves.safetensors"}.')
-    embeddings: dict[str, str] = Field(
+    model: Source = Field("mini", description="Default model: `mini`, a diffusers folder, hub id or .safetensors file.")
+    models: Sources = Field({}, description='More models by name, as JSON: {"sdxl": "/models/sdxl"}.')
+    loras: Sources = Field({}, description='LoRAs by name, as JSON: {"waves": "/models/waves.safetensors"}.')
+    embeddings: Sources = Field(
         {}, description='Textual inversions by their word, as JSON: {"dawn": "/models/dawn.safetensors"}.'
     )
-    ip_adapters: dict[str, str] = Field(
+    ip_adapters: Sources = Field(
         {}, description='IP-Adapters by model, as JSON: {"sdxl": "/models/ip-adapter_sdxl.safetensors"}.'
     )
-    controlnets: dict[str, str] = Field(
-        {}, description='ControlNets by name, as JSON: {"edges-sd15": "/models/canny"}.'
+    controlnets: Sources = Field({}, description='ControlNets by name, as JSON: {"edges-sd15": "/models/canny"}.')
+    device: Annotated[str, BeforeValidator(_lower)] = Field(
+        "auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."
     )
-    device: str = Field("auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`.")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="Precision of the denoiser.")
-    mode: Literal["exact", "fast"] = Field("exact", description="`exact`: the same seed gives the same bytes, always.")
+    dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_lower)] = Field(
+        "auto", description="Precision of the denoiser."
+    )
+    mode: Annotated[Literal["exact", "fast"], BeforeValidator(_lower)] = Field(
+        "exact", description="`exact`: the same seed gives the same bytes, always."
+    )
     threads: int = Field(0, ge=0, description="CPU threads of the engine; 0 = chosen for the machine.")
     max_rows: int = Field(8, ge=1, le=64, description="Most rows of one batched denoiser call.")
     memory_mib: int = Field(0, ge=0, description="Memory for models, in MiB; 0 = chosen for the device.")
 
-    upscaler: str = Field(
+    upscaler: Source = Field(
         "", description="Model for faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id."
     )
-    captioner: str = Field("", description="Model that describes pictures: a folder or hub id, such as a BLIP.")
-    segmenter: str = Field(
+    captioner: Source = Field("", description="Model that describes pictures: a folder or hub id, such as a BLIP.")
+    segmenter: Source = Field(
         "", description="Model that finds things in pictures by their name: a CLIPSeg's folder or hub id."
     )
-    ranker: str = Field("", description="CLIP that chooses the best of many pictures: a folder or hub id.")
-    safety: str = Field("off", description="`off`, or the folder or hub id of the model that judges pictures.")
-    unsafe_labels: tuple[str, ...] = Field(
-        UNSAFE_LABELS, description="Labels of an image classifier that are not shown, as JSON."
+    ranker: Source = Field("", description="CLIP that chooses the best of many pictures: a folder or hub id.")
+    safety: Source = Field("off", description="`off`, or the folder or hub id of the model that judges pictures.")
+    unsafe_labels: Words = Field(
+        UNSAFE_LABELS, description="Labels of an image classifier that are not shown, with commas between them."
     )
 
     credits_a_day: int = Field(100, ge=0, description="Free credits a member gets a day (UTC) in each server.")
@@ -81,10 +148,8 @@ class Settings(BaseSettings):
     min_free_mib: int = Field(1024, ge=0, description="No new jobs when the disk has less than this left.")
     retention_days: int = Field(0, ge=0, description="Days after which pictures and prompts are deleted; 0 = never.")
     shutdown_grace_s: float = Field(20.0, ge=0, description="Seconds that running jobs get to finish on SIGTERM.")
-    skus: dict[int, dict[str, Any]] = Field(
-        {}, description="What is sold on Discord, as JSON by SKU id; empty = nothing."
-    )
-    operators: tuple[int, ...] = Field((), description="Discord ids of those who run this bot, as JSON: [123, 456].")
+    skus: Table = Field({}, description="What is sold on Discord, as JSON by SKU id; empty = nothing.")
+    operators: Ids = Field((), description="Discord ids of those who run this bot, with commas between them.")
     sync_commands: bool = Field(True, description="Publish slash commands at start when they changed.")
 
     @property
@@ -94,3 +159,32 @@ class Settings(BaseSettings):
     @property
     def images_dir(self) -> Path:
         return self.data_dir / "images"
+
+    @classmethod
+    def load(cls, **given: object) -> Settings:
+        """Read the environment and `.env`; `given` wins over both. Raises: BadInput, naming what can't be used."""
+        try:
+            return cls(**given)  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise BadInput("\n".join(_complaints(error))) from None
+        except UnicodeDecodeError:
+            raise BadInput(f"The file {ENV_FILE} is no UTF-8 text. Save it again as UTF-8.") from None
+
+
+def unknown_keys() -> dict[str, str]:
+    """The `EASEL_` keys in the environment and `.env` that are no settings, each with the nearest one, or ""."""
+    known = [name.upper() for name in Settings.model_fields]
+    given = {*os.environ, *dotenv_values(ENV_FILE, encoding=ENCODING)}
+    names = {key: key[len(PREFIX) :].upper() for key in sorted(given) if key.upper().startswith(PREFIX)}
+    nearest = {key: difflib.get_close_matches(name, known, 1) for key, name in names.items() if name not in known}
+    return {key: PREFIX + found[0] if found else "" for key, found in nearest.items()}
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    """A sentence for each setting that can't be used; a secret's value is never in it."""
+    said: dict[str, str] = {}
+    for found in error.errors():
+        key = f"{PREFIX}{str(found['loc'][0]).upper()}"
+        what = found["msg"].removeprefix("Value error, ")
+        said.setdefault(key, f"The setting {key} can't be used: {what}. See docs/configuration.md.")
+    return list(said.values())

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from bot.config import Settings
+from bot.config import Settings, unknown_keys
 from engine import mini
 
 Verdict = Literal["ok", "note", "bad"]
@@ -58,6 +58,7 @@ def heartbeat_path(settings: Settings) -> Path:
 def checks(settings: Settings) -> Iterator[Check]:
     """Every finding, in the order in which they would stop a start."""
     looks: tuple[Callable[[Settings], Check], ...] = (
+        _keys,
         _python,
         _torch,
         _graphics,
@@ -72,6 +73,17 @@ def checks(settings: Settings) -> Iterator[Check]:
     )
     for look in looks:
         yield look(settings)
+
+
+def _keys(_settings: Settings) -> Check:
+    """A note only: where containers are linked, their manager makes such keys too (EASEL_PORT=tcp://...)."""
+    strange = unknown_keys()
+    if not strange:
+        return Check("settings", "ok", "every EASEL_ key is known.")
+    said = [
+        f"{key} is no setting{f', did you mean {nearest}?' if nearest else '.'}" for key, nearest in strange.items()
+    ]
+    return Check("settings", "note", " ".join(said))
 
 
 def _python(_settings: Settings) -> Check:

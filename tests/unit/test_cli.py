@@ -31,7 +31,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     monkeypatch.setenv("EASEL_MAX_STEPS", "10")
     monkeypatch.setenv("EASEL_MODELS", "sdxl=/models/sdxl")
     assert main(["doctor"]) == 2
-    assert "models" in capsys.readouterr().err
+    assert "EASEL_MODELS" in capsys.readouterr().err
 
 
 def test_a_missing_demo_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,6 +86,13 @@ def test_doctor_finds_what_would_stop_a_start(tmp_path: Path) -> None:
     assert verdicts(token="a.b.c")["token"] == "ok"
     (tmp_path / "file").touch()
     assert verdicts(data_dir=tmp_path / "file")["data"] == "bad"
+
+
+def test_doctor_names_unknown_keys(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("EASEL_MODLES", "{}")
+    monkeypatch.setenv("EASEL_MIN_FREE_MIB", "0")
+    assert main(["doctor"]) == 0
+    assert "note  settings: EASEL_MODLES is no setting, did you mean EASEL_MODELS?" in capsys.readouterr().out
 
 
 def test_doctors_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,8 @@ def defaults() -> dict[str, str]:
     found = {}
     for name, setting in Settings.model_fields.items():
         value = setting.default
-        plain = json.dumps(value) if isinstance(value, (bool, dict, tuple)) else str(value)
+        plain = json.dumps(value) if isinstance(value, (bool, dict)) else str(value)
+        plain = ", ".join(value) if isinstance(value, tuple) else plain
         found[f"EASEL_{name.upper()}"] = "" if name == "token" else plain
     return found
 

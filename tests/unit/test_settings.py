@@ -1,0 +1,112 @@
+"""Settings as people write them: plain lists, any case, `~`, and a sentence for what can't be used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bot.config import Settings, unknown_keys
+from bot.errors import BadInput
+
+
+@pytest.fixture(autouse=True)
+def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for key in [key for key in os.environ if key.startswith("EASEL_")]:
+        monkeypatch.delenv(key)
+
+
+def read(key: str, value: str, how: str) -> object:
+    """What a setting is when it's written into `.env`, or set in the environment."""
+    if how == ".env":
+        Path(".env").write_text(f"{key}={value}\n", encoding="utf-8")
+    else:
+        os.environ[key] = value
+    return getattr(Settings.load(), key.removeprefix("EASEL_").lower())
+
+
+@pytest.mark.parametrize("how", [".env", "environment"])
+@pytest.mark.parametrize(
+    ("key", "value", "means"),
+    [
+        ("EASEL_OPERATORS", "123", (123,)),
+        ("EASEL_OPERATORS", "123,456", (123, 456)),
+        ("EASEL_OPERATORS", "123, 456", (123, 456)),
+        ("EASEL_OPERATORS", "123 456", (123, 456)),
+        ("EASEL_OPERATORS", "[123, 456]", (123, 456)),
+        ("EASEL_OPERATORS", '["123"]', (123,)),
+        ("EASEL_OPERATORS", "", ()),
+        ("EASEL_UNSAFE_LABELS", "nsfw, not safe", ("nsfw", "not safe")),
+        ("EASEL_UNSAFE_LABELS", '["nsfw"]', ("nsfw",)),
+        ("EASEL_LOG_LEVEL", "debug", "DEBUG"),
+        ("EASEL_DTYPE", "Float16", "float16"),
+        ("EASEL_MODE", "FAST", "fast"),
+        ("EASEL_DEVICE", "CUDA:1", "cuda:1"),
+        ("EASEL_MAX_STEPS", "", 60),
+        ("EASEL_RELAX", "yes", True),
+        ("EASEL_DATA_DIR", "~/easel", Path.home() / "easel"),
+        ("EASEL_MODEL", "~/sdxl", str(Path.home() / "sdxl")),
+        ("EASEL_CAPTIONER", "~/blip", str(Path.home() / "blip")),
+        ("EASEL_MODELS", '{"a": "~/a", "b": "owner/b"}', {"a": str(Path.home() / "a"), "b": "owner/b"}),
+        ("EASEL_LORAS", '{"a": "~/a"}', {"a": str(Path.home() / "a")}),
+        ("EASEL_MODELS", "", {}),
+        ("EASEL_SKUS", '{"5": {"credits": 1}}', {5: {"credits": 1}}),
+    ],
+)
+def test_values_are_read_as_people_write_them(key: str, value: str, means: object, how: str) -> None:
+    try:
+        assert read(key, value, how) == means
+    finally:
+        os.environ.pop(key, None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("EASEL_OPERATORS", "ann", "'ann' is no Discord id; write such as 123456789012345678, 2"),
+        ("EASEL_OPERATORS", "[1, 2", "write it with commas between"),
+        ("EASEL_OPERATORS", "-5", "'-5' is no Discord id"),
+        ("EASEL_OPERATORS", "1" * 30, "is no Discord id"),
+        ("EASEL_MODELS", "sdxl=/models/sdxl", 'write it as JSON, such as {"name": "value"}'),
+        ("EASEL_MODELS", "[1]", 'write it as JSON, such as {"name": "value"}'),
+        ("EASEL_LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("EASEL_MAX_STEPS", "many", "valid integer"),
+        ("EASEL_MAX_STEPS", "0", "greater than or equal to 1"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_key(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(key, value)
+    with pytest.raises(BadInput, match=f"The setting {key} can't be used") as refused:
+        Settings.load()
+    assert says in str(refused.value)
+
+
+def test_every_wrong_setting_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EASEL_MAX_STEPS", "many")
+    monkeypatch.setenv("EASEL_WEB_PORT", "99999")
+    with pytest.raises(BadInput) as refused:
+        Settings.load()
+    assert {"EASEL_MAX_STEPS", "EASEL_WEB_PORT"} <= set(str(refused.value).split())
+
+
+def test_windows_files_are_read() -> None:
+    Path(".env").write_bytes(b"\xef\xbb\xbfEASEL_MAX_STEPS=20\r\n")
+    assert Settings.load().max_steps == 20
+    Path(".env").write_bytes("EASEL_MAX_STEPS=20\r\n".encode("utf-16"))
+    with pytest.raises(BadInput, match="UTF-8"):
+        Settings.load()
+
+
+def test_unknown_keys_are_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("EASEL_MODLES={}\nEASEL_MODEL=mini\nHF_TOKEN=x\n")
+    monkeypatch.setenv("EASEL_CREDITS_PER_DAY", "20")
+    monkeypatch.setenv("EASEL_XYZZY", "1")
+    assert unknown_keys() == {
+        "EASEL_CREDITS_PER_DAY": "EASEL_CREDITS_A_DAY",
+        "EASEL_MODLES": "EASEL_MODELS",
+        "EASEL_XYZZY": "",
+    }
