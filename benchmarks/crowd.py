@@ -34,7 +34,7 @@ import discord
 
 from bot.app import App
 from bot.config import Settings
-from bot.jobs.records import Job, StoredImage
+from bot.jobs.records import Job, OutboxEntry, StoredImage
 from engine.fake import FakeEngine
 
 GUILD, CHANNEL, APPLICATION = 1_000, 2_000, 3_000
@@ -112,7 +112,7 @@ class Silent:
 
     async def on_event(self, job: Job, event: object) -> None: ...
 
-    async def deliver(self, job: Job, images: Sequence[StoredImage], kind: str, nonce: str) -> int | None:
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
         self.tally.delivered += 1
         return None
 

@@ -64,6 +64,11 @@ from engine.vision.options import VisionOptions
 log = logging.getLogger(__name__)
 HEARTBEAT_S = 15.0
 FLUSH_S = 5.0  # what deliveries that are due get at the end
+TOKEN_REFUSED = (
+    "Discord refuses the token. Make a new one on the page 'Bot' of your application at "
+    "https://discord.com/developers/applications and put it into .env as EASEL_TOKEN. Whatever was asked for is kept."
+)
+DEVICE_LOST = "The graphics device failed. Start Easel again: every job waits in its queue."
 
 
 def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
@@ -119,7 +124,8 @@ class App:
         self._shard_count, self._always_sync = shard_count, always_sync
         self._stack = AsyncExitStack()
         self._started = AsyncExitStack()
-        self.on_lost: Callable[[], None] = lambda: None
+        self.failure = ""  # why this process can't go on; "" = it can
+        self.on_failure: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Self:
         """Open the database and wire everything. Raises: StoreError."""
@@ -164,6 +170,7 @@ class App:
         sift = ImageFilter(self.moderation, self.audit, self.files).sift
         self.dispatcher = Dispatcher(store, self.backend, self.files, self.messages, settings, clock, sift=sift)
         self.outbox = Outbox(store, self.messages, clock)
+        self.outbox.on_refused = lambda: self.fail(TOKEN_REFUSED)
         self.privacy = Privacy(store, self.files, self.dispatcher, clock)
         self.maintenance = Maintenance(store, self.privacy, clock, settings.retention_days)
 
@@ -274,8 +281,13 @@ class App:
         while not self.engine_lost:
             (self.settings.data_dir / "heartbeat").touch()
             await asyncio.sleep(HEARTBEAT_S)
-        log.critical("the device failed; the process must be started again")
-        self.on_lost()
+        self.fail(DEVICE_LOST)
+
+    def fail(self, sentence: str) -> None:
+        """Give up this process, for the reason that `sentence` tells whoever runs it; nothing that is owed is lost."""
+        log.critical(sentence)
+        self.failure = self.failure or sentence
+        self.on_failure()
 
 
 def run(settings: Settings) -> None:
@@ -300,15 +312,15 @@ async def _serve(settings: Settings) -> None:
         await _login(app.client, settings)
         connection = asyncio.create_task(app.client.connect(), name="discord")
         await _first(asyncio.create_task(app.client.wait_until_ready()), connection)
-        app.on_lost = stopping.set
+        app.on_failure = stopping.set
         await app.start()
         log.info("ready as %s in %d servers", app.client.user, len(app.client.guilds))
         try:
             await _first(asyncio.create_task(stopping.wait()), connection)
         finally:
             await app.stop()
-        if app.engine_lost:
-            raise SystemExit("The graphics device failed. Start Easel again: every job waits in its queue.")
+        if app.failure:
+            raise SystemExit(app.failure)
 
 
 async def _login(client: Client, settings: Settings) -> None:
@@ -316,10 +328,7 @@ async def _login(client: Client, settings: Settings) -> None:
     try:
         await client.login(settings.token.get_secret_value().strip())
     except discord.LoginFailure:
-        raise UserError(
-            "Discord refuses the token. Make a new one on the page 'Bot' of your application at "
-            "https://discord.com/developers/applications and put it into .env as EASEL_TOKEN."
-        ) from None
+        raise UserError(TOKEN_REFUSED) from None
 
 
 async def _first(wanted: asyncio.Task[object], connection: asyncio.Task[None]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from bot.errors import UserError
+
 GAP_PX = 4
 GRID_CELL_PX = 256  # smaller pictures are hard to choose from on a large screen
 GROUND, BLANK, INK = (24, 25, 28), (43, 45, 49), (236, 237, 240)
@@ -16,6 +18,13 @@ LETTERS, MIN_LETTERS_PX = 56, 14  # in a message a sheet is shown about 550 pixe
 PREVIEW_CELL_PX = 192
 THUMBNAIL_PX = 128
 WEBP_QUALITIES = (95, 88, 75, 60)
+MIN_SIDE_PX = 128  # a picture is not made smaller than this to fit a limit: nobody could see what is on it
+
+
+class DoesNotFit(UserError):
+    """A picture can't be made as small as a limit asks."""
+
+    code = "too_large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,7 @@ def fit(image: Image.Image, name: str, limit_bytes: int, stored: bytes | None = 
     """The picture as a file of at most `limit_bytes`: PNG, else WebP of falling quality, else smaller.
 
     `stored` is the picture's own PNG, sent as it is when it fits, because its metadata carries the recipe.
+    Raises: DoesNotFit.
     """
     data = stored if stored is not None else _encoded(image, "PNG", 0)
     if len(data) <= limit_bytes:
@@ -132,6 +142,8 @@ def fit(image: Image.Image, name: str, limit_bytes: int, stored: bytes | None = 
             data = _encoded(image, "WEBP", quality)
             if len(data) <= limit_bytes:
                 return Upload(f"{name}.webp", data)
+        if max(image.size) // 2 < MIN_SIDE_PX:
+            raise DoesNotFit(f"No recognizable version of this picture fits into {limit_bytes:,} bytes.")
         image = image.resize((max(1, image.width // 2), max(1, image.height // 2)), Image.Resampling.LANCZOS)
 
 

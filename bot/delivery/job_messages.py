@@ -6,23 +6,28 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 
 import discord
 
 from bot.delivery import image_tools
+from bot.delivery.answers import Next
 from bot.delivery.comparison_sheet import labels
+from bot.delivery.contents import Contents, without_words
 from bot.delivery.edit_rate import EditRateLimiter
 from bot.delivery.image_tools import Upload
 from bot.delivery.layouts import Layouts, Painting
-from bot.delivery.transport import MessageTransport, TooLarge
+from bot.delivery.transport import MessageTransport
 from bot.jobs.files import ImageFiles
-from bot.jobs.records import Job, StoredImage
+from bot.jobs.protocols import TryLater, Undeliverable
+from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.kit.client import Client
 from bot.store.clock import Clock
 from engine.api.events import Event, Preview, Progress, Queued, Started, Terminal
 
 log = logging.getLogger(__name__)
 DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024  # Discord's limit without boosts
+PATIENCE = 3  # tries that wait for Discord, 7 s in all, before another way is taken; then the person is told, once
 
 
 class _Live:
@@ -52,6 +57,7 @@ class JobMessages:
         self._quiet = quiet  # people who want no pictures while painting
         self._stars = stars  # how many a picture has; None where it can have none
         self._live: dict[int, _Live] = {}
+        self._wordless: set[int] = set()  # jobs on their way whose prompt a filter of Discord's blocks
         self._pace = EditRateLimiter()
 
     def painting(self, job_id: int) -> Painting:
@@ -61,7 +67,7 @@ class JobMessages:
 
     async def announce(self, job: Job, position: int) -> None:
         """Show a fresh job's place in the queue; what follows comes with the events."""
-        await self._post(job).progress(self._layouts.waiting(job, Painting(position=position)), None)
+        await self._progress(job, Painting(position=position), None)
 
     async def on_event(self, job: Job, event: Event) -> None:
         """Take in one engine event; the message follows when its pace allows."""
@@ -75,20 +81,32 @@ class JobMessages:
         if live.task is None:
             live.task = asyncio.create_task(self._follow(live), name=f"progress of job {job.id}")
 
-    async def deliver(self, job: Job, images: Sequence[StoredImage], kind: str, nonce: str) -> int | None:
-        """Show a job's end in its message. Idempotent: it edits. Raises: TryLater, Undeliverable."""
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
+        """Show a job's end in its message. Idempotent: it edits. Raises: TryLater, Undeliverable, TokenRefused."""
         await self._settle(job.id)
-        limit = self._limit_bytes(job.guild_id)
-        while True:
-            view, upload = await self._final_view(job, images, kind, limit)
-            try:
-                return await self._post(job).final(view, upload, nonce, f"<@{job.user_id}>, this took a while.")
-            except TooLarge as refused:
-                limit = refused.limit_bytes
+        contents = await self._result(job, images) if images else self._ended(job)
+        post, greeting = self._post(job), f"<@{job.user_id}>, this took a while."
+        try:
+            return await post.final(contents, owed.nonce, greeting, patient=owed.attempts < PATIENCE)
+        except TryLater:
+            if images and owed.attempts == PATIENCE:
+                await post.progress(self._layouts.delayed(job), None)
+            raise
+        except Undeliverable:
+            if images:
+                await self._say_undeliverable(post, job, owed.nonce)
+            raise
+
+    async def _say_undeliverable(self, post: MessageTransport, job: Job, nonce: str) -> None:
+        """Tell the person, without the file that may be what Discord refuses; there may be no way for words either."""
+        with suppress(TryLater, Undeliverable):
+            await post.final(Contents(job, lambda job, _: self._layouts.undelivered(job)), f"{nonce}!")
 
     async def result(self, job: Job, images: Sequence[StoredImage]) -> tuple[discord.ui.LayoutView, Upload]:
         """A finished job's message and its file."""
-        return await self._result(job, images, self._limit_bytes(job.guild_id))
+        view, upload = await (await self._result(job, images)).make()
+        assert upload is not None
+        return view, upload
 
     async def close(self) -> None:
         """Stop showing progress."""
@@ -113,11 +131,19 @@ class JobMessages:
             spec, previews = job.spec, dict(state.previews)
             aspect, columns = spec.width / spec.height, len(spec.compare.columns) if spec.compare else 2
             upload = await asyncio.to_thread(image_tools.preview_grid, previews, spec.draws, aspect, columns)
-        view = self._layouts.waiting(job, state, upload.name if upload else None)
-        await self._post(job).progress(view, upload)
+        await self._progress(job, state, upload)
+
+    async def _progress(self, job: Job, state: Painting, upload: Upload | None) -> None:
+        shown = without_words(job) if job.id in self._wordless else job
+        view = self._layouts.waiting(shown, state, upload.name if upload else None)
+        asks = await self._post(job).progress(view, upload)
+        if asks is Next.WORDLESS and job.id not in self._wordless:
+            self._wordless.add(job.id)
+            await self._progress(job, state, upload)
 
     async def _settle(self, job_id: int) -> None:
         """End a job's progress edits; one that is on the wire finishes first."""
+        self._wordless.discard(job_id)
         live = self._live.pop(job_id, None)
         self._pace.forget(job_id)
         if live is None or live.task is None:
@@ -127,24 +153,19 @@ class JobMessages:
         with suppress(asyncio.CancelledError):
             await live.task
 
-    async def _final_view(
-        self, job: Job, images: Sequence[StoredImage], kind: str, limit: int
-    ) -> tuple[discord.ui.LayoutView, Upload | None]:
-        if kind != "result" or not images:
-            sentence = job.error_text or "The job was cancelled."
-            return self._layouts.ended(job, sentence), None
-        return await self._result(job, images, limit)
+    def _ended(self, job: Job) -> Contents:
+        sentence = job.error_text or "The job was cancelled."
+        return Contents(job, lambda job, _: self._layouts.ended(job, sentence))
 
-    async def _result(
-        self, job: Job, images: Sequence[StoredImage], limit: int
-    ) -> tuple[discord.ui.LayoutView, Upload]:
-        upload = await self._upload(job, images, limit)
-        stars = await self._stars(job, images) if self._stars else None
-        return self.finished(job, images, upload.name, stars), upload
-
-    async def _upload(self, job: Job, images: Sequence[StoredImage], limit: int) -> Upload:
+    async def _result(self, job: Job, images: Sequence[StoredImage]) -> Contents:
         blobs = [await self._files.read(image.path) for image in images]
-        return await asyncio.to_thread(_picture, job, images, blobs, limit)
+        stars = await self._stars(job, images) if self._stars else None
+
+        def view(job: Job, upload: Upload | None) -> discord.ui.LayoutView:
+            assert upload is not None
+            return self.finished(job, images, upload.name, stars)
+
+        return Contents(job, view, partial(_picture, job, images, blobs), self._limit_bytes(job.guild_id))
 
     def finished(
         self, job: Job, images: Sequence[StoredImage], filename: str, stars: int | None
@@ -154,7 +175,8 @@ class JobMessages:
 
     async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
         """What the gallery shows of a job, and its file."""
-        upload = await self._upload(job, images, self._limit_bytes(job.guild_id))
+        blobs = [await self._files.read(image.path) for image in images]
+        upload = await asyncio.to_thread(_picture, job, images, blobs, self._limit_bytes(job.guild_id))
         return self._layouts.poster(job, upload.name, stars), upload
 
     def _post(self, job: Job) -> MessageTransport:

@@ -142,6 +142,17 @@ class Layouts:
         text = f"{self.headline(job)}\n{sentence}\n-# Nothing was charged."
         return _view([TextDisplay(text), _row(Button(ButtonId(Action.AGAIN, job.id), "Try again", emoji="🔄"))], BROKEN)
 
+    def delayed(self, job: Job) -> LayoutView:
+        """A job whose pictures are there but can't be posted yet."""
+        text = "Your pictures are ready, but Discord isn't taking them right now. Easel keeps trying."
+        return _view([TextDisplay(f"{self.headline(job)}\n{text}")], ACCENT)
+
+    def undelivered(self, job: Job) -> LayoutView:
+        """A job whose pictures can't be posted at all: how to get them. It quotes nothing that a filter may block."""
+        text = f"The pictures of job {job.id} are ready, but Discord doesn't let me post them here."
+        show = Button(ButtonId(Action.SHOW, job.id), "Show")
+        return _view([TextDisplay(f"{text}\n-# They wait in **/history**. Nothing was charged."), _row(show)], BROKEN)
+
     def history(self, rows: Sequence[tuple[Job, str | None]], older_than: int | None) -> LayoutView:
         """A page of jobs, each with its thumbnail's file name (None when it has no picture)."""
         parts: list[discord.ui.Item[LayoutView]] = []

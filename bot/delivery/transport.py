@@ -1,111 +1,150 @@
-"""Where a job's message is reached: its interaction token, its channel, a new message, or a direct message."""
+"""How a job's person is reached: its interaction's token, its channel, a new message, or a direct message."""
 
 from __future__ import annotations
 
+import asyncio
 import io
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import discord
 from discord.ui import LayoutView
 
+from bot.delivery.answers import FAILURES, Next, after, retry_after_s
 from bot.delivery.image_tools import Upload
-from bot.jobs.protocols import TryLater, Undeliverable
+from bot.jobs.protocols import TokenRefused, TryLater, Undeliverable
 from bot.jobs.records import Job
 from bot.kit.components import NOBODY
 
-TOKEN_GONE = {50027, 10015, 10062}  # invalid, unknown or expired webhook token: all mean "too late"
-MESSAGE_GONE = {10003, 10008, 50001, 50013}  # unknown channel or message, no access, no permission
-TOO_LARGE = {40005}
+log = logging.getLogger(__name__)
+WAY_S = 120.0  # one request: discord.py repeats it for 25 s by itself, and 25 MiB may go over a slow line
+
+
+class Message(Protocol):
+    """What is delivered: see `bot.delivery.contents.Contents`."""
+
+    async def make(self) -> tuple[LayoutView, Upload | None]: ...
+    async def shrink(self) -> bool: ...
+    def hide_words(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
-class TooLarge(Exception):
-    """Discord refused the file's size."""
+class Way:
+    """One way to a person. `send` returns the id of the message that it edited or made."""
 
-    limit_bytes: int
+    name: str
+    send: Callable[[LayoutView, Upload | None], Awaitable[int]]
+    by_token: bool = False
+
+
+class _Closed(Exception):
+    """This way leads nowhere (any more)."""
 
 
 class MessageTransport:
-    """Edit the message of one job, wherever that is still possible."""
+    """The message of one job, wherever it can still be reached."""
 
     def __init__(self, client: discord.Client, job: Job, now_ms: int) -> None:
         self._client, self._job, self._now_ms = client, job, now_ms
-        self.message_id = job.message_id
 
-    async def progress(self, view: LayoutView, upload: Upload | None) -> None:
-        """Show progress. A failure is of no matter: the next edit or the final one comes anyway."""
-        try:
-            if not await self._by_token(view, upload):
-                await self._by_channel(view, upload)
-        except (discord.HTTPException, OSError):
-            return
+    async def progress(self, view: LayoutView, upload: Upload | None) -> Next | None:
+        """Show progress in the message that is there already.
 
-    async def final(self, view: LayoutView, upload: Upload | None, nonce: str, greeting: str) -> int | None:
-        """Deliver, trying the token, the channel, a new message and a direct message, in that order.
-
-        Returns the id of the message that now holds the result. Raises: TryLater, Undeliverable, TooLarge.
+        A failure is of no matter, for the next edit or the final one comes anyway. Returns what the last request's
+        failure asks for; None when it worked.
         """
-        try:
-            if await self._by_token(view, upload):
-                return self.message_id
-            if await self._by_channel(view, upload):
-                return self.message_id
-            return await self._anew(view, upload, nonce, greeting)
-        except discord.HTTPException as error:
-            raise _temporary(error, upload) from error
-        except OSError as error:
-            raise TryLater(5) from error
-
-    async def _by_token(self, view: LayoutView, upload: Upload | None) -> bool:
-        job = self._job
-        if not job.reply_token or self._now_ms >= job.reply_until_ms:
-            return False
-        if job.message_id is None and job.part > 0:  # only an interaction's first job has its answer
-            return False
-        # a crash may have come before the message's id was noted
-        message_id = cast(int, job.message_id or "@original")
-        webhook = discord.Webhook.partial(job.application_id, job.reply_token, client=self._client)
-        try:
-            message = await webhook.edit_message(
-                message_id, view=view, attachments=_files(upload), allowed_mentions=NOBODY
-            )
-        except discord.HTTPException as error:
-            if error.code in TOKEN_GONE | MESSAGE_GONE or error.status in (401, 404):
-                return False
-            raise
-        self.message_id = message.id
-        return True
-
-    async def _by_channel(self, view: LayoutView, upload: Upload | None) -> bool:
-        job = self._job
-        if job.private or not job.message_id:  # an ephemeral message is reached by its token only
-            return False
-        channel = self._client.get_partial_messageable(job.channel_id)
-        try:
-            message = channel.get_partial_message(job.message_id)
-            await message.edit(view=view, attachments=_files(upload), allowed_mentions=NOBODY)
-        except discord.HTTPException as error:
-            if error.code in MESSAGE_GONE or error.status in (403, 404):
-                return False
-            raise
-        return True
-
-    async def _anew(self, view: LayoutView, upload: Upload | None, nonce: str, greeting: str) -> int:
-        """A new message in the channel (never for a private job), else a direct message."""
-        job = self._job
-        if not job.private:
-            channel = self._client.get_partial_messageable(job.channel_id)
+        asks: Next | None = None
+        for way in self._edits():
             try:
-                return await self._send(channel, view, upload, nonce, greeting)
-            except discord.HTTPException as error:
-                if error.code not in MESSAGE_GONE and error.status not in (403, 404):
+                await way.send(view, upload)
+            except FAILURES as error:
+                asks = after(error, by_token=way.by_token)
+                if asks is not Next.OTHER_WAY:
+                    return asks
+            else:
+                return None
+        return asks
+
+    async def final(self, message: Message, nonce: str, greeting: str = "", *, patient: bool = True) -> int:
+        """Deliver: edit by token, edit in the channel, send anew, send directly, whichever works first.
+
+        A patient delivery waits where Discord is out of order; one that waited long enough takes the next way. `nonce`
+        (at most 25 characters) keeps a repeated new message from appearing twice. Returns the message's id.
+        Raises: TryLater, Undeliverable, TokenRefused.
+        """
+        busy: TryLater | None = None
+        for way in (*self._edits(), *self._new_messages(nonce, greeting)):
+            try:
+                return await self._along(way, message)
+            except _Closed as closed:
+                log.info("job %d is not delivered by %s: %s", self._job.id, way.name, closed)
+            except TryLater as later:
+                if patient:
                     raise
-        try:
-            user = await self._client.fetch_user(job.user_id)
+                busy = busy or later
+        if busy is not None:
+            raise busy
+        raise Undeliverable("its message, its channel and the direct messages are closed to the bot")
+
+    async def _along(self, way: Way, message: Message) -> int:
+        """Deliver by one way, as small and wordless as Discord asks. Raises: _Closed, TryLater, TokenRefused."""
+        while True:
+            view, upload = await message.make()
+            try:
+                async with asyncio.timeout(WAY_S):
+                    return await way.send(view, upload)
+            except FAILURES as error:
+                match after(error, by_token=way.by_token):
+                    case Next.LATER:
+                        raise TryLater(retry_after_s(error)) from error
+                    case Next.STOP:
+                        raise TokenRefused from error
+                    case Next.SMALLER if await message.shrink():
+                        continue
+                    case Next.WORDLESS if message.hide_words():
+                        continue
+                raise _Closed(error) from error
+
+    def _edits(self) -> Iterator[Way]:
+        """The ways that keep everything in one message; repeating them changes nothing."""
+        job = self._job
+        first = job.part == 0  # only an interaction's first job has its answer; its id may not have been noted yet
+        if job.reply_token and self._now_ms < job.reply_until_ms and (job.message_id or first):
+            yield Way("token", self._edit_by_token, by_token=True)
+        if job.message_id and not job.private:  # an ephemeral message is reached by its token only
+            yield Way("channel", self._edit_in_channel)
+
+    def _new_messages(self, nonce: str, greeting: str) -> Iterator[Way]:
+        async def anew(view: LayoutView, upload: Upload | None) -> int:
+            channel = self._client.get_partial_messageable(self._job.channel_id)
+            return await self._send(channel, view, upload, nonce, greeting)
+
+        async def directly(view: LayoutView, upload: Upload | None) -> int:
+            user = await self._client.fetch_user(self._job.user_id)
             return await self._send(await user.create_dm(), view, upload, nonce, "")
-        except (discord.Forbidden, discord.NotFound) as error:
-            raise Undeliverable("the channel and the direct messages are closed to the bot") from error
+
+        if not self._job.private:
+            yield Way("new message", anew)
+        yield Way("direct message", directly)
+
+    async def _edit_by_token(self, view: LayoutView, upload: Upload | None) -> int:
+        job = self._job
+        webhook = discord.Webhook.partial(job.application_id, job.reply_token or "", client=self._client)
+        message = await webhook.edit_message(
+            cast(int, job.message_id or "@original"),
+            view=view,
+            attachments=_files(upload),
+            allowed_mentions=NOBODY,
+        )
+        return message.id
+
+    async def _edit_in_channel(self, view: LayoutView, upload: Upload | None) -> int:
+        channel = self._client.get_partial_messageable(self._job.channel_id)
+        message = channel.get_partial_message(cast(int, self._job.message_id))
+        await message.edit(view=view, attachments=_files(upload), allowed_mentions=NOBODY)
+        return message.id
 
     async def _send(self, channel: Any, view: LayoutView, upload: Upload | None, nonce: str, greeting: str) -> int:
         if greeting:
@@ -113,14 +152,6 @@ class MessageTransport:
         mentions = discord.AllowedMentions(users=[discord.Object(self._job.user_id)])
         message = await channel.send(view=view, files=_files(upload), nonce=nonce, allowed_mentions=mentions)
         return int(message.id)
-
-
-def _temporary(error: discord.HTTPException, upload: Upload | None) -> Exception:
-    if upload is not None and (error.status == 413 or error.code in TOO_LARGE):
-        return TooLarge(len(upload.data) // 2)
-    if error.status in (400, 401):
-        return Undeliverable(f"Discord refuses the message ({error.code})")
-    return TryLater(5)
 
 
 def _files(upload: Upload | None) -> list[discord.File]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Callable
 
 from bot.errors import NotFound
-from bot.jobs.protocols import Courier, TryLater, Undeliverable
+from bot.jobs.protocols import Courier, TokenRefused, TryLater, Undeliverable
 from bot.jobs.records import OutboxEntry
 from bot.store.async_wait import first_of, seconds_until
 from bot.store.clock import Clock
@@ -15,19 +16,25 @@ from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 AT_ONCE = 16  # deliveries under way together
-TRY_S = 120.0  # one try; an upload of 25 MiB on a slow line fits
+TRY_S = 600.0  # one try, which may go through all ways to a person
 BACKOFF_MAX_S = 300.0
 BROKEN_STORE_S = 5.0  # pause when the database refuses, instead of turning in circles
-GIVE_UP_MS = 24 * 3600 * 1000  # then the result waits in the history
+MOST_TRIES = 296  # a day of them at those pauses, counted and not timed: clocks jump. Then it waits in the history
 
 
 class Outbox:
-    """Owns the deliveries: nobody else calls the courier."""
+    """Owns the deliveries: nobody else calls the courier.
+
+    Attributes:
+        on_refused: called once when Discord no longer accepts the bot's token; nothing is tried any more then.
+    """
 
     def __init__(self, store: Store, courier: Courier, clock: Clock) -> None:
         self._store, self._courier, self._clock = store, courier, clock
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None
+        self.on_refused: Callable[[], None] = lambda: None
+        self._refused = False
 
     async def start(self) -> None:
         """Begin with what is owed already. Idempotent."""
@@ -40,7 +47,7 @@ class Outbox:
             return
         try:
             async with asyncio.timeout(grace_s):
-                while self._under_way or await self._store.due_deliveries(1):
+                while self._under_way or (not self._refused and await self._store.due_deliveries(1)):
                     await first_of(self._store.owed.wait(), *self._under_way.values(), timeout_s=0.05)
         except TimeoutError:
             log.info("deliveries wait for the next start")
@@ -63,7 +70,7 @@ class Outbox:
 
     async def _begin_due(self) -> None:
         busy = set(self._under_way)  # noted before the look, in which what is delivered meanwhile still seems owed
-        room = AT_ONCE - len(busy)
+        room = 0 if self._refused else AT_ONCE - len(busy)
         due = await self._store.due_deliveries(AT_ONCE * 2) if room > 0 else []
         for owed in [owed for owed in due if owed.id not in busy][:room]:
             self._begin(owed)
@@ -92,6 +99,8 @@ class Outbox:
                 message_id = await self._deliver(owed)
         except TryLater as later:
             await self._again(owed, later.after_s)
+        except TokenRefused:
+            self._refuse()
         except Undeliverable as error:
             log.warning("job %d cannot be delivered: %s", owed.job_id, error)
             await self._store.delivery_failed(owed.id, retry_at_ms=None)
@@ -106,12 +115,17 @@ class Outbox:
     async def _deliver(self, owed: OutboxEntry) -> int | None:
         job = await self._store.job(owed.job_id)
         images = await self._store.images(owed.job_id) if owed.kind == "result" else []
-        return await self._courier.deliver(job, images, owed.kind, owed.nonce)
+        return await self._courier.deliver(owed, job, images)
+
+    def _refuse(self) -> None:
+        """Stop delivering: with this token nothing will ever arrive, and nothing that is owed may be given up."""
+        if not self._refused:
+            self._refused = True
+            self.on_refused()
 
     async def _again(self, owed: OutboxEntry, after_s: float | None) -> None:
-        now_ms = self._clock.now_ms()
-        if now_ms - owed.created_at > GIVE_UP_MS:
-            log.warning("job %d was not delivered within a day; it waits in the history", owed.job_id)
+        if owed.attempts >= MOST_TRIES:
+            log.warning("job %d was not delivered in %d tries; it waits in the history", owed.job_id, owed.attempts)
             return await self._store.delivery_failed(owed.id, retry_at_ms=None)
-        delay_s = min(2.0**owed.attempts, BACKOFF_MAX_S) if after_s is None else after_s
-        await self._store.delivery_failed(owed.id, retry_at_ms=now_ms + int(delay_s * 1000))
+        delay_s = min(2.0 ** min(owed.attempts, 10) if after_s is None else after_s, BACKOFF_MAX_S)
+        await self._store.delivery_failed(owed.id, retry_at_ms=self._clock.now_ms() + int(delay_s * 1000))

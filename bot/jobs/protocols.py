@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bot.jobs.records import DeliveryKind, Job, StoredImage
+from bot.jobs.records import Job, OutboxEntry, StoredImage
 from engine.api.events import Event
 
 
@@ -19,6 +19,10 @@ class TryLater(Exception):
 
 class Undeliverable(Exception):
     """No try will ever work (channel gone, bot removed). The pictures wait in the history, the price is refunded."""
+
+
+class TokenRefused(Exception):
+    """Discord no longer accepts the bot's token: nothing can be delivered, and everything stays owed."""
 
 
 class Listener(Protocol):
@@ -35,10 +39,11 @@ class Listener(Protocol):
 
 
 class Courier(Protocol):
-    async def deliver(self, job: Job, images: Sequence[StoredImage], kind: DeliveryKind, nonce: str) -> int | None:
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
         """Edit the job's message into its final form; the message's id.
 
-        May be called again with the same nonce after a crash: must then change nothing a person sees. `images` is empty
-        unless `kind` is `result`. Raises: TryLater, Undeliverable.
+        May be called again with the same entry after a crash: must then change nothing a person sees. `images` is empty
+        unless a result is owed. Who can't be reached at all, or only later, is told so where that is possible.
+        Raises: TryLater, Undeliverable, TokenRefused.
         """
         ...

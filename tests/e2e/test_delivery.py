@@ -8,11 +8,16 @@ from typing import Any
 import discord
 import pytest
 
+from bot.delivery.contents import HIDDEN_WORDS
+from bot.delivery.job_messages import PATIENCE
 from bot.demo.simulation import Stage
 from bot.jobs.protocols import TryLater
+from bot.jobs.records import Job, OutboxEntry
+from bot.kit.components import notice
 from tests.e2e.screen import buttons, paint, press, words
 
 WEBHOOK = "/webhooks/*/*/messages/*"
+CHANNEL = "/channels/*/messages/*"
 
 
 async def slash(studio: Stage, prompt: str = "a red boat", **options: Any) -> Any:
@@ -23,6 +28,136 @@ async def slash(studio: Stage, prompt: str = "a red boat", **options: Any) -> An
 
 def grids(studio: Stage) -> list[Any]:
     return [message for message in studio.channel.history() if message.attachments]
+
+
+async def painted(studio: Stage) -> Job:
+    """Wait until Ann's newest job is painted; it."""
+    while True:
+        job = (await studio.app.store.history(studio.members["Ann"].id, studio.guild.id))[0]
+        if job.state not in ("queued", "running"):
+            return job
+        await asyncio.sleep(0.01)
+
+
+async def deliver(studio: Stage, job: Job, attempts: int) -> int | None:
+    """Deliver a result as the outbox does after so many failed tries; its own pauses would take seconds."""
+    owed = OutboxEntry(id=1, job_id=job.id, kind="result", nonce="nonce", attempts=attempts, created_at=0)
+    return await studio.app.messages.deliver(owed, job, await studio.app.store.images(job.id))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, 50027), (404, 10015), (404, 10008), (403, 50001), (400, 50035), (429, 30046)]
+)
+async def test_a_closed_token_leads_to_an_edit_in_the_channel(studio: Stage, status: int, code: int) -> None:
+    studio.env.inject_error("PATCH", WEBHOOK, status=status, code=code, times=None)
+    result = await slash(studio)
+    await studio.idle()
+    assert [message.id for message in grids(studio)] == [result.response.id]
+
+
+async def test_an_archived_thread_is_posted_in_anew(studio: Stage) -> None:
+    for path in (WEBHOOK, CHANNEL):
+        studio.env.inject_error("PATCH", path, status=400, code=50083, times=None)
+    await slash(studio)
+    await studio.idle()
+    assert len(grids(studio)) == 1
+    assert (await painted(studio)).charged_mc == 4000
+
+
+async def test_words_that_a_filter_blocks_are_left_out_and_the_pictures_arrive(studio: Stage) -> None:
+    studio.env.inject_error("PATCH", WEBHOOK, status=400, code=200000, times=None)
+    result = await slash(studio, "a red boat --no waves")
+    await studio.idle()
+    assert [message.id for message in grids(studio)] == [result.response.id]
+    assert HIDDEN_WORDS in words(result.response)
+    assert "red boat" not in str(result.response.components)
+    assert "waves" not in str(result.response.components)
+
+
+async def test_a_message_that_always_fails_is_left_for_the_next_way(studio: Stage) -> None:
+    await studio.app.outbox.stop()
+    studio.env.inject_error("PATCH", WEBHOOK, status=500, times=None)
+    studio.env.inject_error("PATCH", CHANNEL, status=503, times=None)
+    await slash(studio)
+    job = await painted(studio)
+    with pytest.raises(TryLater):
+        await deliver(studio, job, attempts=PATIENCE - 1)
+    assert grids(studio) == []
+    await deliver(studio, job, attempts=PATIENCE)
+    assert len(grids(studio)) == 1
+    studio.env.backend.faults.clear()
+    await studio.app.outbox.start()
+    await studio.idle()
+
+
+def refuse_once(studio: Stage, status: int, code: int = 0) -> None:
+    """Let each way to Ann fail one time."""
+    for method, path in (
+        *(("PATCH", WEBHOOK), ("PATCH", CHANNEL)),
+        *(("POST", f"/channels/{studio.channel.id}/messages"), ("GET", "/users/*")),
+    ):
+        studio.env.inject_error(method, path, status=status, code=code, times=1)
+
+
+async def test_who_waits_for_discord_is_told_so_once(studio: Stage) -> None:
+    await studio.app.outbox.stop()
+    result = await slash(studio)
+    job = await painted(studio)
+    told = []
+    for attempts in range(PATIENCE + 2):
+        refuse_once(studio, 500)
+        with pytest.raises(TryLater):
+            await deliver(studio, job, attempts)
+        told.append("Easel keeps trying" in words(result.response))
+        if told[-1]:
+            await (
+                studio.bot.get_partial_messageable(studio.channel.id)
+                .get_partial_message(result.response.id)
+                .edit(view=notice("seen"))
+            )
+        studio.env.backend.faults.clear()
+    assert told == [attempts == PATIENCE for attempts in range(PATIENCE + 2)]
+    await studio.app.outbox.start()
+    await studio.idle()
+    assert [message.id for message in grids(studio)] == [result.response.id]
+
+
+async def test_who_cannot_be_sent_the_pictures_is_told_where_they_are(studio: Stage) -> None:
+    await studio.app.outbox.stop()
+    result = await slash(studio)
+    await painted(studio)
+    refuse_once(studio, 400, 50035)
+    await studio.app.outbox.start()
+    await studio.idle()
+    assert "doesn't let me post them here" in words(result.response)
+    shown = await press(studio, result.response, "Show")
+    assert shown.response.attachments
+
+
+async def test_a_file_that_is_always_too_large_ends_in_a_sentence(studio: Stage) -> None:
+    for method, path in (("PATCH", WEBHOOK), ("PATCH", CHANNEL), ("POST", "/channels/*/messages")):
+        studio.env.inject_error(method, path, status=413, code=40005, times=None)
+    await slash(studio)
+    await studio.idle()
+    job = await painted(studio)
+    assert (job.state, job.error_code, job.charged_mc) == ("failed", "undeliverable", 0)
+    studio.env.backend.faults.clear()
+    assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5) == 7, "no worker thread is caught in a loop"
+
+
+async def test_a_revoked_bot_token_stops_the_process_and_loses_nothing(studio: Stage) -> None:
+    stopped = asyncio.Event()
+    studio.app.on_failure = stopped.set
+    studio.env.inject_error("PATCH", WEBHOOK, status=401, code=50027, times=None)
+    studio.env.inject_error("PATCH", CHANNEL, status=401, times=None)
+    result = await slash(studio)
+    await asyncio.wait_for(stopped.wait(), 10)
+    assert "EASEL_TOKEN" in studio.app.failure
+    assert (await painted(studio)).state == "rendered"
+    studio.env.backend.faults.clear()
+    await studio.restart()
+    await studio.idle()
+    assert [message.id for message in grids(studio)] == [result.response.id]
 
 
 async def test_after_the_token_expired_the_same_message_is_edited(studio: Stage) -> None:
@@ -65,12 +200,9 @@ async def test_an_outage_is_waited_out(studio: Stage) -> None:
     studio.env.inject_error("PATCH", WEBHOOK, status=500, times=None)
     studio.env.inject_error("PATCH", "/channels/*/messages/*", status=500, times=None)
     job_message = await slash(studio)
-    job = (await studio.app.store.history(studio.members["Ann"].id, studio.guild.id))[0]
-    while (await studio.app.store.job(job.id)).state != "rendered":  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    images = await studio.app.store.images(job.id)
+    job = await painted(studio)
     with pytest.raises(TryLater):
-        await studio.app.messages.deliver(await studio.app.store.job(job.id), images, "result", "nonce")
+        await deliver(studio, job, attempts=0)
     studio.env.backend.faults.clear()
     await studio.restart()  # the outbox tries at once again; waiting would take its back-off
     await studio.idle()

@@ -15,7 +15,7 @@ from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import Outbox
 from bot.jobs.protocols import Courier, Listener
-from bot.jobs.records import DeliveryKind, Job, NewJob, StoredImage
+from bot.jobs.records import Job, NewJob, OutboxEntry, StoredImage
 from bot.jobs.service import Jobs
 from bot.store.clock import Clock
 from bot.store.store import Store
@@ -79,11 +79,11 @@ class Postman:
     nonces: list[str] = field(default_factory=list)
     answers: list[Exception] = field(default_factory=list)
 
-    async def deliver(self, job: Job, images: Sequence[StoredImage], kind: DeliveryKind, nonce: str) -> int | None:
-        self.nonces.append(nonce)
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
+        self.nonces.append(owed.nonce)
         if self.answers:
             raise self.answers.pop(0)
-        self.sent.append((job.id, kind, len(images)))
+        self.sent.append((job.id, owed.kind, len(images)))
         return 900 + job.id
 
 

@@ -1,0 +1,61 @@
+"""What a job's last message holds, cut down step by step where Discord refuses it. Knows no requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from discord.ui import LayoutView
+
+from bot.delivery.image_tools import DoesNotFit, Upload
+from bot.jobs.records import Job
+
+HIDDEN_WORDS = "Discord's filter blocks this prompt here, so it isn't shown."
+
+
+class Contents:
+    """A message and its file.
+
+    Args:
+        view: makes the message for a job and its file, a fresh one for each try.
+        picture: makes the file, of at most so many bytes; runs in a worker thread. None = a message without a file.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        view: Callable[[Job, Upload | None], LayoutView],
+        picture: Callable[[int], Upload] | None = None,
+        limit_bytes: int = 0,
+    ) -> None:
+        self._job, self._view, self._picture, self._limit_bytes = job, view, picture, limit_bytes
+        self._upload: Upload | None = None
+
+    async def make(self) -> tuple[LayoutView, Upload | None]:
+        """The message as it should be tried now. Raises: DoesNotFit."""
+        if self._picture is not None and self._upload is None:
+            self._upload = await asyncio.to_thread(self._picture, self._limit_bytes)
+        return self._view(self._job, self._upload), self._upload
+
+    async def shrink(self) -> bool:
+        """Halve the file; False when it can't be any smaller."""
+        if self._picture is None or self._upload is None:
+            return False
+        try:
+            self._upload = await asyncio.to_thread(self._picture, len(self._upload.data) // 2)
+        except DoesNotFit:
+            return False
+        return True
+
+    def hide_words(self) -> bool:
+        """Leave the prompt out; False when it is left out already."""
+        if not self._job.spec.prompt and not self._job.spec.negative_prompt:
+            return False
+        self._job = without_words(self._job)
+        return True
+
+
+def without_words(job: Job) -> Job:
+    """The job as a message shows it that must not quote its prompt."""
+    return replace(job, spec=job.spec.evolve(prompt="", negative_prompt="", note=HIDDEN_WORDS))

@@ -1,0 +1,33 @@
+"""Files that have to fit a limit, whatever the limit is."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from bot.delivery.image_tools import MIN_SIDE_PX, DoesNotFit, fit
+
+SIZES = st.integers(1, 400)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SIZES, SIZES, st.integers(0, 60_000))
+def test_a_picture_fits_or_is_given_up(width: int, height: int, limit: int) -> None:
+    noise = Image.effect_noise((width, height), 90).convert("RGB")
+    try:
+        upload = fit(noise, "x", limit)
+    except DoesNotFit:
+        return
+    assert len(upload.data) <= limit
+    with Image.open(io.BytesIO(upload.data)) as fitted:
+        assert max(fitted.size) >= min(MIN_SIDE_PX, max(width, height))
+
+
+@pytest.mark.parametrize("side", [1, 64, 127, 128, 2048])
+def test_no_limit_is_too_small_to_be_answered(side: int) -> None:
+    with pytest.raises(DoesNotFit):
+        fit(Image.new("RGB", (side, side)), "x", 20)
