@@ -19,6 +19,8 @@ from engine.api.errors import EngineError
 REFUSED, INTERRUPTED = 2, 130  # exit codes: asked wrongly; ended by Ctrl-C
 # The engine's libraries print advice and progress bars of their own, which are not for people who want a picture.
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+# diffusers writes to standard error itself, and at WARNING it repeats the end of a prompt that is too long.
+PRIVATE = {"DIFFUSERS_VERBOSITY": "error"}
 DEMO_DIR = Path("easel-demo")
 NO_TOKEN = (
     "EASEL_TOKEN is empty. Make a bot at https://discord.com/developers/applications, copy the token from its page "
@@ -35,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
+    os.environ.update(PRIVATE)
     parser = build_parser()
     args, extra = parser.parse_known_args(argv)
     if extra and args.command not in ("imagine", *EDITS):  # there they may be flags of the prompt line

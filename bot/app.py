@@ -292,15 +292,19 @@ class App:
 
 def run(settings: Settings) -> None:
     """Serve Discord until SIGTERM or Ctrl-C."""
-    logging_setup.start(settings.log_level)
+    _start_logging(settings)
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(settings))
 
 
 def sync(settings: Settings) -> None:
     """Publish the slash commands now, changed or not."""
-    logging_setup.start(settings.log_level)
+    _start_logging(settings)
     asyncio.run(_sync(settings))
+
+
+def _start_logging(settings: Settings) -> None:
+    logging_setup.start(settings.log_level, settings.log_format, [settings.token.get_secret_value().strip()])
 
 
 async def _serve(settings: Settings) -> None:

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = Field(
         "INFO", description="How much is logged."
     )
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = Field(
+        "text", description="`text`, or `json`: one object a line, for programs that collect logs."
+    )
 
     model: Source = Field("mini", description="Default model: `mini`, a diffusers folder, hub id or .safetensors file.")
     models: Sources = Field({}, description='More models by name, as JSON: {"sdxl": "/models/sdxl"}.')

@@ -24,6 +24,7 @@ from bot.kit.double_clicks import DoubleClicks
 from bot.kit.select import Select
 
 log = logging.getLogger(__name__)
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # Easel doesn't talk: nobody need install either
 Interaction = discord.Interaction["Client"]
 Handler = Callable[[Interaction, int], Awaitable[None]]
 ImageHandler = Callable[[Interaction, Job, StoredImage], Awaitable[None]]
