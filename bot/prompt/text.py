@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-_INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u2800\u3164\uffa0")
+INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u2800\u3164\uffa0")
 _JOINERS = frozenset("\u200c\u200d")  # emoji sequences and several scripts need them
 _MARKS_IN_A_ROW = 4  # enough for Vietnamese and Hebrew; more only paints over the neighbouring lines
 
@@ -27,7 +27,7 @@ def visible(text: str) -> str:
 
 
 def _hidden(char: str, category: str) -> bool:
-    return (category in ("Cc", "Cf", "Cs") and char not in _JOINERS) or char in _INVISIBLE
+    return (category in ("Cc", "Cf", "Cs") and char not in _JOINERS) or char in INVISIBLE
 
 
 def is_blank(text: str) -> bool:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from engine.tasks import lora_tags
+
 ROUND, SQUARE = 1.1, 1 / 1.1
 MAX_WEIGHT = 10.0
 _TOKEN = re.compile(r"\\[()\[\]\\]|\(|\[|:\s*([+-]?[.\d]+)\s*\)|\)|\]|\bBREAK\b|[^\\()\[\]:B]+|.", re.DOTALL)
@@ -91,3 +93,13 @@ def is_plain(pieces: tuple[Piece, ...]) -> bool:
 def plain_text(prompt: str) -> str:
     """The prompt without weights and escapes; a prompt that has none comes back unchanged."""
     return "".join(piece.text or " " for piece in parse(prompt))
+
+
+def encoder_texts(prompt: str) -> tuple[str, ...]:
+    """All that a text encoder may be given for a prompt: its words without tags, those without weights, and as pieces.
+
+    A new syntax that is taken out of prompts, or put into them, belongs here as well: words are blocked by these texts.
+    """
+    words = lora_tags.without(prompt)
+    pieces = [piece.text or " " for piece in parse(words)]
+    return tuple(dict.fromkeys((words, "".join(pieces), " ".join(pieces))))

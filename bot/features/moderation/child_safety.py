@@ -1,7 +1,7 @@
 """The one rule nobody can switch off: no sexual pictures of minors. Pure.
 
 It reads the prompt (not what is to be left out) and refuses when words for minors meet sexual ones, and some words
-alone. It errs on the side of refusing; what it cannot see is said in docs/moderation.md.
+alone; plurals are found by themselves. It errs on the side of refusing. What it cannot see is in docs/moderation.md.
 """
 
 from __future__ import annotations
@@ -9,34 +9,34 @@ from __future__ import annotations
 import re
 
 from bot.features.moderation.confusables import plain
-from bot.features.moderation.word_filter import Matcher
+from bot.features.moderation.word_filter import Matcher, readings
 
 ADULT = 18  # years
 
 _ALONE = """
-    loli lolis lolicon shota shotas shotacon toddlercon jailbait pedo pedos pedophile* paedophile* pedophilia
+    loli lolicon shota shotacon toddlercon jailbait pedo pedophile* paedophile* pedophilia
     paedophilia childporn kiddieporn csam
 """
 _MINOR = """
-    child children childlike kid kids kiddo toddler toddlers baby babies infant infants newborn preschooler*
-    preteen preteens tween tweens teen teens teenage teenaged teenager teenagers adolescent* underage underaged
-    minor minors schoolgirl schoolgirls schoolboy schoolboys schoolchild* pupil pupils kindergarten* kindergartner*
-    lolita lolitas boy boys youngster* juvenile* prepubescent prepuberty prepubertal pubescent puberty
+    child children childlike kid kiddo toddler baby infant newborn preschooler*
+    preteen tween teen teenage teenaged teenager adolescent* underage underaged
+    minor schoolgirl schoolboy schoolchild* pupil kindergarten* kindergartner*
+    lolita boy youngster* juvenile* prepubescent prepuberty prepubertal pubescent puberty
 """
 _MINOR_PHRASES = (
-    "little girl", "little girls", "young girl", "young girls", "small girl", "small girls", "tiny girl",
+    "little girl", "young girl", "small girl", "tiny girl",
     "little boy", "young boy", "little sister", "little brother", "little daughter", "young daughter", "little son",
     "elementary school", "primary school", "grade school", "middle school", "high school", "grade schooler",
     "middle schooler", "high schooler", "junior high", "girl scout", "boy scout", "school uniform", "school girl",
     "school boy", "under age", "pre teen", "not yet 18", "under 18", "under eighteen",
 )  # fmt: skip
 _SEXUAL = """
-    nude nudes nudity naked nakedness nsfw sex sexy sexual sexually sexualised sexualized sexualize sexualise porn
-    porno pornograph* pornstar hentai erotic* erotica lewd lewds topless bottomless lingerie undressed undressing
+    nude nudity naked nakedness nsfw sex sexy sexual sexually sexualised sexualized sexualize sexualise porn
+    porno pornograph* pornstar hentai erotic* erotica lewd topless bottomless lingerie undressed undressing
     unclothed stripping striptease stripper orgasm* masturbat* blowjob* handjob* fellatio cunnilingus cum cumming
-    cumshot* creampie* penis* vagina* vulva* pussy pussies clitoris genital* genitals* nipple nipples breasts
-    boob boobs tits titties buttocks anus anal dildo* vibrator* fetish* bdsm bondage upskirt pantyshot ahegao
-    seductive* seducing horny aroused lustful intercourse gangbang* orgy orgies rape raped raping incest* xxx r18
+    cumshot* creampie* penis* vagina* vulva* pussy clitoris genital* genitals* nipple breasts
+    boob tits titties buttocks anus anal dildo* vibrator* fetish* bdsm bondage upskirt pantyshot ahegao
+    seductive* seducing horny aroused lustful intercourse gangbang* orgy rape raped raping incest* xxx r18
     rule34 ecchi oppai futa futanari milf
 """
 _SEXUAL_PHRASES = (
@@ -68,7 +68,11 @@ def forbidden(prompt: str) -> bool:
 
 def says_minor_age(prompt: str) -> bool:
     """Whether an age under 18 is named: "12yo", "twelve-year-old", "aged 12"."""
-    tokens = _TOKEN.findall(plain(prompt))
+    return any(map(_names_minor_age, readings(prompt)))
+
+
+def _names_minor_age(text: str) -> bool:
+    tokens = _TOKEN.findall(plain(text))
     padded = ["", *tokens, "", ""]
     return any(
         0 < _number(now) < ADULT and (before in _BEFORE_AGE or (after in _AFTER_AGE and _is_age(after, then)))

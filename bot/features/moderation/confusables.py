@@ -1,46 +1,103 @@
-"""Letters as the eye reads them: one plain letter for each of its look-alikes, and what digits and signs stand for.
+"""Characters as the eye reads them: Unicode's look-alikes (UTS 39, `confusables.txt`), and what that table leaves out.
 
-A table of our own, much smaller than Unicode's (UTS 39): what people use to write round a filter. Pure.
+A character may be read in several ways ("Η" is h in Greek capitals, its small letter looks like n), so a text is read
+as `Glyph`s; `plain` takes the first reading of each. Pure; linear time.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
+from importlib import resources
+from typing import NamedTuple
 
-_TWINS = {  # after casefolding; other letters that look like the key in one of their cases
-    "a": "аαɑᴀæ", "b": "вьβʙƅƀ", "c": "сϲᴄⅽƈ", "d": "ԁɗđðᴅ", "e": "еєεɛэᴇə", "f": "ƒғꜰ", "g": "ɡցɢǥ",
-    "h": "нһհʜħ", "i": "іιıɩɪї", "j": "јʝϳᴊ", "k": "кκқᴋ", "l": "ӏʟłⅼ", "m": "мᴍⅿ", "n": "пηոɴи",
-    "o": "оοσөօᴏøθ", "p": "рρᴘþ", "q": "ԛɋգ", "r": "гʀᴦя", "s": "ѕꜱʂ", "t": "тτᴛŧ", "u": "υսцᴜʋ",
-    "v": "ѵνᴠ", "w": "ԝωшᴡщ", "x": "хχ×ⅹ", "y": "уүγʏ", "z": "ᴢʐƶ",
+from bot.prompt.text import INVISIBLE
+
+_TWINS = {  # looks that people use and Unicode doesn't list: other scripts, turned letters
+    "a": "æɐɒ", "c": "ƈ", "e": "єɛэəǝ", "f": "ғ", "h": "ɥ", "i": "ї", "k": "ʞ", "m": "ɯ", "n": "пи", "q": "ɋ",
+    "r": "яɹ", "t": "ʇ", "u": "ц", "w": "ωщʍ", "y": "ʎ",
 }  # fmt: skip
-TWIN = {ord(twin): letter for letter, twins in _TWINS.items() for twin in twins}
+_SMALL_CAPITALS = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True))
 _ALPHABETS = (0x1F150, 0x1F170, 0x1F1E6)  # circled and squared letters, regional indicators: NFKC leaves them
 
 STANDS_FOR = {
     "0": "o", "1": "il", "2": "z", "3": "e", "4": "a", "5": "s", "6": "gb", "7": "t", "8": "b", "9": "g",
     "@": "a", "$": "s", "€": "e", "£": "l", "¡": "i", "!": "il", "|": "il", "+": "t",
 }  # fmt: skip
-"""Besides itself. The signs are letters only inside a word; see `bot.features.moderation.word_filter`."""
+"""Besides itself. When a digit or sign is a letter at all: see `bot.features.moderation.word_filter`."""
+
+
+class Glyph(NamedTuple):
+    """One character of a text: all single characters it may be read as, or nothing if it is `optional`."""
+
+    letters: str
+    optional: bool = False
+
+
+def glyphs(text: str) -> list[Glyph]:
+    """Read a text without case, width, marks and invisible characters."""
+    return [glyph for char in unicodedata.normalize("NFKC", text) for glyph in _read(char)]
 
 
 def plain(text: str) -> str:
-    """Case, width, marks, invisible characters and look-alikes taken away. Linear time."""
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(_letters(folded))
+    """The likeliest reading of a text."""
+    return "".join(glyph.letters[0] for glyph in glyphs(text) if not glyph.optional)
 
 
-def _letters(folded: str) -> Iterator[str]:
-    for char in folded:
-        code = ord(char)
-        if code in TWIN:
-            yield TWIN[code]
-        elif code >= _ALPHABETS[0] and (letter := _enclosed(code)):
-            yield letter
+@lru_cache(maxsize=8192)
+def _read(char: str) -> tuple[Glyph, ...]:
+    if char in INVISIBLE:
+        return ()
+    if (code := ord(char)) >= _ALPHABETS[0] and (letter := _enclosed(code)):
+        return (Glyph(letter),)
+    folded = "".join(_without_marks(unicodedata.normalize("NFKD", char.casefold())))
+    if len(folded) != 1:
+        return tuple(Glyph(_twin(each)) for each in folded)
+    looks = [_UNICODE[each] for each in (folded, char, folded.upper()) if each in _UNICODE]
+    first = "".join(look[0] for look in looks)
+    letters = dict.fromkeys(_twin(folded) + first + ("i" if "l" in first else ""))  # I and l are one shape in the table
+    more = looks[0][1:] if looks else ""
+    return (Glyph("".join(letters)), *(Glyph(letter, optional=True) for letter in more))
+
+
+def _without_marks(text: str) -> Iterator[str]:
+    for char in text:
+        if char.isdecimal():
+            yield str(unicodedata.decimal(char))
         elif unicodedata.category(char) not in ("Mn", "Me", "Cf"):
             yield char
+
+
+def _twin(folded: str) -> str:
+    """The plain letter that stands for a character in words and texts alike; the character itself if it has none.
+
+    Letters of scripts written from right to left stay: each of their words would look like a few l and o.
+    """
+    if folded.isascii():
+        return folded
+    if folded in _OWN:
+        return _OWN[folded]
+    look = _UNICODE.get(folded) or _UNICODE.get(folded.upper(), "")
+    return look if len(look) == 1 and unicodedata.bidirectional(folded) not in ("R", "AL", "AN") else folded
 
 
 def _enclosed(code: int) -> str:
     start = next((start for start in _ALPHABETS if start <= code < start + 26), None)
     return chr(ord("a") + code - start) if start is not None else ""
+
+
+def _unicodes() -> dict[str, str]:
+    """Character to the small ASCII letters that it looks like, from Unicode's table."""
+    table = resources.files(__package__).joinpath("confusables.txt").read_text("utf-8")
+    lines = [line.split(";") for line in table.splitlines() if line and not line.startswith("#")]
+    found = {}
+    for source, target, _ in lines:
+        shape = "".join(chr(int(code, 16)) for code in target.split())
+        letters = "".join(_without_marks(unicodedata.normalize("NFKD", shape.casefold())))
+        found[chr(int(source, 16))] = "m" if letters == "rn" else letters  # Unicode takes m itself for rn
+    return found
+
+
+_OWN = {twin: letter for letter, twins in _TWINS.items() for twin in twins} | _SMALL_CAPITALS
+_UNICODE = _unicodes()
