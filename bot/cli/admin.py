@@ -16,6 +16,7 @@ from bot.features.audit.acts import Author
 from bot.features.audit.service import EASEL, EXPORT_MAX, to_csv
 from bot.features.audit.store import AuditEntry, AuditQuery
 from bot.features.credits import acts as credit_acts
+from bot.features.moderation import acts as moderation_acts
 from bot.features.moderation import store as moderation_store
 from bot.features.moderation.store import Ban
 from bot.features.privacy import personal_data
@@ -68,22 +69,12 @@ def _ban(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
         lines = [f"{ban.user_id}  {_until(ban)}  {visible(ban.reason)}" for ban in found]
         print("\n".join(lines) or f"Nobody is banned {_where(args.guild)}.")
         return
-    ban = Ban(
-        guild_id=args.guild,
-        user_id=args.user,
-        reason=visible(args.reason)[:500],
-        until_ms=ends_at_ms(args.until, now_ms),
-        actor_id=EASEL,
-    )
+    until_ms, by = ends_at_ms(args.until, now_ms), _author(args, now_ms)
     with writing(settings.database_path) as db:
         if args.lift:
-            if not moderation_store.lift_ban(db, args.guild, args.user):
-                raise NotFound(f"{args.user} is not banned {_where(args.guild)}.")
+            moderation_acts.unban(db, by, args.user)
         else:
-            moderation_store.set_ban(db, ban, now_ms)
-        details = {"by": BY} if args.lift else {"reason": ban.reason, "until_ms": ban.until_ms, "by": BY}
-        action = "ban.lift" if args.lift else "ban.set"
-        audit_store.add(db, args.guild, EASEL, action, f"user:{args.user}", details, now_ms)
+            moderation_acts.ban(db, by, args.user, args.reason, until_ms, settings.operators)
     print(f"{args.user} {'may come back' if args.lift else 'is banned'} {_where(args.guild)}.")
 
 

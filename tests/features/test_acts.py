@@ -21,7 +21,8 @@ from bot.demo.simulation import Stage
 from bot.features.audit import store as audit_store
 from bot.features.audit.acts import ACTS
 from bot.features.audit.store import AuditQuery
-from tests.e2e.screen import words
+from tests.e2e.screen import press, words
+from tests.e2e.test_moderation import _forged, with_audit_channel
 from tests.e2e.test_panel import choose, fill, open_panel
 
 Step = Callable[[Stage], Awaitable[Any]]
@@ -56,13 +57,33 @@ def command(name: str, *given: Step, who: str = "Ada", **options: Any) -> Way:
 
 
 def panel(page: str, *given: Step, button: str, member: str = "", **answers: str) -> Way:
-    """A button of a page of the panel, with its form."""
+    """A button of a page of the panel, with its form if it has one."""
 
     async def act(studio: Stage) -> str:
         message = await open_panel(studio, page)
         if member:
             await choose(studio, message, "s1:ape:0", studio.members[member])
-        return said(await fill(studio, message, button, **answers))
+        pressing = fill(studio, message, button, **answers) if answers else press(studio, message, button, "Ada")
+        return said(await pressing)
+
+    return Way(act, given)
+
+
+def panel_list(page: str, *given: Step, number: str, value: Step) -> Way:
+    """A choice in a list of a page of the panel."""
+
+    async def act(studio: Stage) -> str:
+        message = await open_panel(studio, page)
+        return said(await choose(studio, message, f"s1:{number}", await value(studio)))
+
+    return Way(act, given)
+
+
+def button(custom_id: str, *given: Step, who: str = "Ada") -> Way:
+    """A button under a message."""
+
+    async def act(studio: Stage) -> str:
+        return said(await _forged(studio, who, f"v1:{custom_id}"))
 
     return Way(act, given)
 
@@ -102,6 +123,73 @@ WAYS: dict[str, dict[str, Way]] = {
         "command": command("admin quota", server_credits_a_day=5),
         "panel": panel("Quotas", button="Whole server …", cap="1000", gifts="5"),
     },
+}
+
+
+async def a_channel(studio: Stage) -> Any:
+    return studio.guild.create_text_channel("pictures")
+
+
+async def the_word(studio: Stage) -> str:
+    (word,) = await studio.app.moderation.words(studio.guild.id)
+    return str(word.id)
+
+
+async def refused(studio: Stage) -> None:
+    """Ann may appeal: appeal 1."""
+    await with_audit_channel(studio)
+    await LISTED(studio)
+    assert "blocked" in await command("imagine", who="Ann", prompt="a peg").act(studio)
+
+
+BANNED = command("admin ban", user="Ben").act
+LISTED = command("admin words", action="add", word="peg").act
+DRAINED = command("admin pause", mode="drain").act
+APPEALED = button("ap:1", refused, who="Ann").act
+
+WAYS |= {
+    "ban.set": {
+        "command": command("admin ban", user="Ann", reason="spam"),
+        "panel": panel("People", member="Ann", button="Ban …", until="7d", reason="spam"),
+        "command line": command_line("ban", "Ann", "--reason", "spam"),
+    },
+    "ban.lift": {
+        "command": command("admin unban", BANNED, user="Ben"),
+        "panel": panel("People", BANNED, member="Ben", button="Unban"),
+        "command line": command_line("ban", "Ben", "--lift", given=(command_line("ban", "Ben").act,)),
+    },
+    "word.add": {
+        "command": command("admin words", action="add", word="peg"),
+        "panel": panel("Words", button="Add …", word="peg", rule="block"),
+    },
+    "word.remove": {
+        "command": command("admin words", LISTED, action="remove", word="peg"),
+        "panel": panel_list("Words", LISTED, number="awo:0", value=the_word),
+    },
+    "rules.set": {
+        "channels": command("admin channels", age_only=True),
+        "words": command("admin words", tell=False),
+        "panel's words": panel("Words", button="Refusals name the word: on"),
+        "panel's age switch": panel("Channels", button="Age-restricted only: off"),
+        "panel's image filter": panel("Channels", button="Flagged as spoilers: off"),
+        "panel's stars": panel("Channels", button="Stars …", stars="5"),
+        "panel's channels": panel_list("Channels", number="ach:0", value=a_channel),
+        "panel's gallery": panel_list("Channels", number="ach:1", value=a_channel),
+    },
+    **{
+        f"pause.{mode}": {
+            "command": command("admin pause", mode=mode, sentence="Back at noon."),
+            "panel": panel("Pause", button=f"{mode.capitalize()} …", sentence="Back at noon."),
+        }
+        for mode in ("pause", "drain", "notice")
+    },
+    "pause.off": {
+        "command": command("admin pause", DRAINED, mode="off"),
+        "panel": panel("Pause", DRAINED, button="Go on"),
+    },
+    "appeal.open": {"button": button("ap:1", refused, who="Ann")},
+    "appeal.approve": {"button": button("ay:1", refused, APPEALED)},
+    "appeal.deny": {"button": button("an:1", refused, APPEALED)},
 }
 
 

@@ -23,6 +23,7 @@ from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
+from bot.kit.interactions import actor_of
 from bot.orders.actor import Actor
 from bot.store.store import Store
 
@@ -56,7 +57,7 @@ def install(client: Client, group: app_commands.Group, app: Services) -> None:
     @client.on_button(Action.APPEAL)
     async def appeal(interaction: Interaction, appeal_id: int) -> None:
         await interaction.response.defer()
-        asked = await app.moderation.appeal(appeal_id, interaction.user.id)
+        asked = await app.moderation.appeal(actor_of(interaction), appeal_id)
         await app.audit_channel.appeal(asked)
         view = notice("Your appeal was sent to the admins of this server. You will get a direct message.")
         await interaction.edit_original_response(view=view)

@@ -123,8 +123,7 @@ def _words(app: Services, group: app_commands.Group) -> None:
 
 
 async def _tell(app: Services, interaction: Interaction, by: Actor, tell: bool) -> None:
-    moderation = app.moderation
-    await moderation.set_rules(by, replace(await moderation.rules(by.guild_id), tell_word=tell))
+    await app.moderation.change_rules(by, lambda rules: replace(rules, tell_word=tell))
     await _say(interaction, f"Refusals {'name the word' if tell else 'do not name the word'} from now on.")
 
 
@@ -189,13 +188,15 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         _check_server(by)
         for channel in (gallery, audit):
             check_postable(channel)
-        old = await moderation.rules(by.guild_id)
         said: dict[str, Any] = {"age_only": age_only, "stars": stars, "spoiler": spoiler}
         said |= {"gallery_channel": gallery.id if gallery else None, "audit_channel": audit.id if audit else None}
-        new = replace(_cleared(old, clear), **{name: value for name, value in said.items() if value is not None})
-        new = replace(new, allowed=_allowed(new.allowed, allow, disallow))
-        if new != old:
-            await moderation.set_rules(by, new)
+
+        def change(rules: Rules) -> Rules:
+            new = replace(_cleared(rules, clear), **{name: value for name, value in said.items() if value is not None})
+            return replace(new, allowed=_allowed(new.allowed, allow, disallow))
+
+        old = await moderation.rules(by.guild_id)
+        new = await moderation.change_rules(by, change) if change(old) != old else old
         text = views.rules_text(new, await moderation.pauses(by.guild_id))
         await _say(interaction, f"Changed. Now:\n{text}" if new != old else text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from discord.ui import TextDisplay
 from bot.errors import BadInput
 from bot.features.moderation.admin_commands import check_postable
 from bot.features.moderation.service import Moderation
+from bot.features.moderation.store import Rules
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
@@ -36,37 +38,36 @@ def install(client: Client, panel: Panel, app: Services) -> None:
     async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         ids = [int(value) for value in values]
         if number == ALLOWED:
-            await _change(app, panel, interaction, allowed=frozenset(ids))
+            await _change(app, panel, interaction, lambda rules: replace(rules, allowed=frozenset(ids)))
             return
         if ids and interaction.guild is not None:
             channel = interaction.guild.get_channel(ids[0])
             check_postable(channel if isinstance(channel, discord.TextChannel) else None)
-        name = "gallery_channel" if number == GALLERY else "audit_channel"
-        await _change(app, panel, interaction, **{name: ids[0] if ids else None})
+        new: dict[str, Any] = {"gallery_channel" if number == GALLERY else "audit_channel": ids[0] if ids else None}
+        await _change(app, panel, interaction, lambda rules: replace(rules, **new))
 
     @client.on_button(Action.CHANNEL)
     async def pressed(interaction: Interaction, number: int) -> None:
         by = check_admin(interaction)
-        rules = await app.moderation.rules(by.guild_id)
         if number == STARS:
+            rules = await app.moderation.rules(by.guild_id)
             field = line("stars", "Stars that bring a picture there", str(rules.stars), 4, needed=True)
             await interaction.response.send_modal(ask("Gallery", Action.CHANNEL, STARS, field))
         elif number == SPOILER:
-            await _change(app, panel, interaction, spoiler=not rules.spoiler)
+            await _change(app, panel, interaction, lambda rules: replace(rules, spoiler=not rules.spoiler))
         else:
-            await _change(app, panel, interaction, age_only=not rules.age_only)
+            await _change(app, panel, interaction, lambda rules: replace(rules, age_only=not rules.age_only))
 
     @client.on_modal(Action.CHANNEL)
     async def stars(interaction: Interaction, _number: int) -> None:
         said = modals.answers(interaction).get("stars", "").strip()
         if not (said.isascii() and said.isdigit() and 1 <= int(said) <= 1000):
             raise BadInput(f"{quoted(said)} stars cannot be asked for. Use 1 to 1000.")
-        await _change(app, panel, interaction, stars=int(said))
+        await _change(app, panel, interaction, lambda rules: replace(rules, stars=int(said)))
 
 
-async def _change(app: Services, panel: Panel, interaction: Interaction, **changes: Any) -> None:
-    by, moderation = check_admin(interaction), app.moderation
-    await moderation.set_rules(by, replace(await moderation.rules(by.guild_id), **changes))
+async def _change(app: Services, panel: Panel, interaction: Interaction, change: Callable[[Rules], Rules]) -> None:
+    await app.moderation.change_rules(check_admin(interaction), change)
     await panel.show(interaction, TAB, "Changed.")
 
 

@@ -44,8 +44,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
             prompt = text("prompt", "A prompt to test", "", 4000, needed=True)
             await interaction.response.send_modal(ask("Which rule hits?", Action.WORD, TEST, prompt))
         else:
-            rules = await moderation.rules(by.guild_id)
-            await moderation.set_rules(by, replace(rules, tell_word=not rules.tell_word))
+            await moderation.change_rules(by, lambda rules: replace(rules, tell_word=not rules.tell_word))
             await panel.show(interaction, TAB, "Changed.")
 
     @client.on_modal(Action.WORD)

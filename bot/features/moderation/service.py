@@ -5,29 +5,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from PIL import Image
 
 from bot.config import Settings
-from bot.errors import BadInput, Banned, Busy, NotFound, NotYours, Refused
+from bot.errors import Banned, Busy, NotYours, Refused
+from bot.features.audit.acts import Act
 from bot.features.audit.service import Audit
-from bot.features.moderation import child_safety
+from bot.features.moderation import acts, child_safety
 from bot.features.moderation import store as rows
 from bot.features.moderation.store import EVERYWHERE, Appeal, Ban, BlockedWord, Pause, PauseMode, Rules, WordAction
-from bot.features.moderation.word_filter import Matcher, pattern
+from bot.features.moderation.word_filter import Matcher
 from bot.orders.actor import Actor
-from bot.prompt.text import quoted, shown, visible
+from bot.prompt.text import quoted, shown
 from bot.store.clock import Clock
 from bot.store.store import Store
 from bot.store.ttl_cache import TTLCache
 from engine.backend import Backend
 
+P = ParamSpec("P")
 T = TypeVar("T")
-MAX_WORDS = 1000  # of one list
-MAX_WILD = 100  # of them with `*`: each may be looked for at every letter of a prompt
-MAX_APPEALS = 3  # of one person, waiting for a decision
 LONG = 300  # characters of a prompt; below, a look takes about a millisecond
 REASON = 300  # characters shown of what an admin wrote
 FORBIDDEN = (
@@ -52,6 +51,7 @@ class Moderation:
         self._settings, self._backend = settings, backend
         self._recent = TTLCache(clock)
         self._lists: dict[int, tuple[Sequence[BlockedWord], Matcher]] = {}
+        self._list_changes = 0
 
     # ------------------------------------------------------------ before anything
     async def check_person(self, user_id: int, guild_id: int) -> None:
@@ -125,31 +125,27 @@ class Moderation:
 
     async def add_word(self, by: Actor, guild_id: int, word: str, action: WordAction) -> str:
         """List a word; the form in which it is kept. Raises: BadInput, NotYours."""
-        self._check_operator(by, guild_id)
-        kept = pattern(word)
-        listed = [each.word for each in await self._store.read(rows.words, (guild_id,)) if each.word != kept]
-        if len(listed) >= MAX_WORDS or ("*" in kept and sum("*" in each for each in listed) >= MAX_WILD):
-            raise BadInput(f"A list holds at most {MAX_WORDS} words, {MAX_WILD} of them with *. Remove some first.")
-        await self._store.write(rows.add_word, guild_id, kept, action, by.user_id, self._clock.now_ms())
-        self._lists.pop(guild_id, None)
-        await self._audit.record(guild_id, by.user_id, "word.add", f"word:{kept}", {"action": action})
-        return kept
+        return await self._change_list(acts.add_word, by, guild_id, word, action)
 
     async def remove_word(self, by: Actor, guild_id: int, word: str) -> str:
-        """Raises: NotFound, NotYours, BadInput."""
-        self._check_operator(by, guild_id)
-        kept = pattern(word)
-        if not await self._store.write(rows.remove_word, guild_id, kept):
-            raise NotFound(f"{quoted(kept)} is not on the list. `/admin words action:list` shows what is.")
+        """Take a word off the list; the form in which it was kept. Raises: NotFound, NotYours, BadInput."""
+        return await self._change_list(acts.remove_word, by, guild_id, word)
+
+    async def _change_list(self, act: Act[P, T], by: Actor, guild_id: int, *args: P.args, **kwargs: P.kwargs) -> T:
+        done = await self._perform(act, by, guild_id, *args, **kwargs)
         self._lists.pop(guild_id, None)
-        await self._audit.record(guild_id, by.user_id, "word.remove", f"word:{kept}")
-        return kept
+        self._list_changes += 1
+        return done
 
     async def _list(self, guild_id: int) -> tuple[Sequence[BlockedWord], Matcher]:
-        if guild_id not in self._lists:
-            listed = await self._store.read(rows.words, (guild_id,))
-            self._lists[guild_id] = listed, Matcher(each.word for each in listed)
-        return self._lists[guild_id]
+        if (known := self._lists.get(guild_id)) is not None:
+            return known
+        changes = self._list_changes
+        listed = await self._store.read(rows.words, (guild_id,))
+        found = listed, Matcher(each.word for each in listed)
+        if changes == self._list_changes:  # else the list was read before a change and would stay old
+            self._lists[guild_id] = found
+        return found
 
     async def _check_words(self, asker: Actor, text: str, rules: Rules, final: bool) -> None:
         hits = await self.hits(asker.guild_id, text)
@@ -180,17 +176,9 @@ class Moderation:
         await self._audit.record(asker.guild_id, asker.user_id, action, f"user:{asker.user_id}", details)
 
     # ------------------------------------------------------------ appeals
-    async def appeal(self, appeal_id: int, user_id: int) -> Appeal:
+    async def appeal(self, by: Actor, appeal_id: int) -> Appeal:
         """Send a refusal to those who decide; once. Raises: NotFound, NotYours, BadInput."""
-        appeal = await self._appeal(appeal_id)
-        if appeal.user_id != user_id:
-            raise NotYours("Only the person whose prompt was refused can appeal.")
-        if await self._store.read(rows.open_appeals, appeal.guild_id, user_id) >= MAX_APPEALS:
-            raise BadInput(f"{MAX_APPEALS} of your appeals wait for a decision already. Try again after that.")
-        if not await self._store.write(rows.move_appeal, appeal_id, "refused", "open", None):
-            raise BadInput("You appealed already.")
-        await self._audit.record(appeal.guild_id, user_id, "appeal.open", f"user:{user_id}", {"rule": appeal.rule})
-        return replace(appeal, state="open")
+        return await self._audit.perform(acts.open_appeal, by, by.guild_id, appeal_id)
 
     async def withdraw(self, appeal: Appeal) -> None:
         """Take back an appeal that could not be shown to anybody."""
@@ -198,47 +186,16 @@ class Moderation:
 
     async def decide(self, by: Actor, appeal_id: int, *, approve: bool) -> Appeal:
         """Let one prompt pass for one person, or not; the appeal as decided. Raises: NotFound, BadInput."""
-        appeal = await self._appeal(appeal_id)
-        if appeal.guild_id != by.guild_id:
-            raise NotFound("There is no such appeal here.")
-        to: rows.AppealState = "approved" if approve else "denied"
-        if not await self._store.write(rows.move_appeal, appeal_id, "open", to, by.user_id):
-            raise BadInput(f"This appeal was {(await self._appeal(appeal_id)).state} already.")
-        action = "appeal.approve" if approve else "appeal.deny"
-        await self._audit.record(by.guild_id, by.user_id, action, f"user:{appeal.user_id}", {"rule": appeal.rule})
-        return replace(appeal, state=to, actor_id=by.user_id)
-
-    async def _appeal(self, appeal_id: int) -> Appeal:
-        appeal = await self._store.read(rows.appeal, appeal_id)
-        if appeal is None:
-            raise NotFound("This appeal is gone; its person deleted their data.")
-        return appeal
+        return await self._audit.perform(acts.decide, by, by.guild_id, appeal_id, approve)
 
     # ------------------------------------------------------------ bans, rules, pauses
     async def ban(self, by: Actor, guild_id: int, user_id: int, reason: str, until_ms: int | None) -> Ban:
         """Keep somebody out, for good or until a time (epoch ms). Raises: NotYours, BadInput."""
-        self._check_operator(by, guild_id)
-        if user_id == by.user_id:
-            raise BadInput("You cannot ban yourself.")
-        if user_id in self._settings.operators:
-            raise NotYours("Those who run this bot cannot be banned from it.")
-        ban = Ban(
-            guild_id=guild_id, user_id=user_id, reason=visible(reason)[:500], until_ms=until_ms, actor_id=by.user_id
-        )
-        await self._store.write(rows.set_ban, ban, self._clock.now_ms())
-        self._recent.clear()
-        details = {"reason": reason, "until_ms": until_ms}
-        await self._audit.record(guild_id, by.user_id, "ban.set", f"user:{user_id}", details)
-        return ban
+        return await self._perform(acts.ban, by, guild_id, user_id, reason, until_ms, self._settings.operators)
 
     async def unban(self, by: Actor, guild_id: int, user_id: int) -> None:
-        """Raises: NotFound, NotYours."""
-        self._check_operator(by, guild_id)
-        if not await self._store.write(rows.lift_ban, guild_id, user_id):
-            where = "everywhere" if guild_id == EVERYWHERE else "here"
-            raise NotFound(f"This person is not banned {where}. `/admin ban` lists who is.")
-        self._recent.clear()
-        await self._audit.record(guild_id, by.user_id, "ban.lift", f"user:{user_id}")
+        """Let somebody back in. Raises: NotFound, NotYours."""
+        await self._perform(acts.unban, by, guild_id, user_id)
 
     async def bans(self, guild_id: int) -> list[Ban]:
         """Those that hold now, the newest first."""
@@ -247,15 +204,9 @@ class Moderation:
     async def rules(self, guild_id: int) -> Rules:
         return await self._recent.get(("rules", guild_id), lambda: self._store.read(rows.rules, guild_id))
 
-    async def set_rules(self, by: Actor, new: Rules) -> None:
-        """Change the rules of the server one is in."""
-        old = await self.rules(by.guild_id)
-        await self._store.write(rows.set_rules, by.guild_id, new)
-        self._recent.clear()
-        changed = {
-            name: _plain(getattr(new, name)) for name in Rules.__slots__ if getattr(new, name) != getattr(old, name)
-        }
-        await self._audit.record(by.guild_id, by.user_id, "rules.set", "", changed)
+    async def change_rules(self, by: Actor, change: Callable[[Rules], Rules]) -> Rules:
+        """Change the rules of the server one is in; those that hold now. Raises: what `change` raises."""
+        return await self._perform(acts.change_rules, by, by.guild_id, change)
 
     async def pauses(self, guild_id: int) -> list[Pause]:
         """What holds in a server, that of everywhere first."""
@@ -263,20 +214,19 @@ class Moderation:
 
     async def pause(self, by: Actor, guild_id: int, mode: PauseMode | None, sentence: str) -> None:
         """Stop, drain, tell, or go on (None); kept through restarts. Raises: NotYours, BadInput."""
-        self._check_operator(by, guild_id)
         if mode is None:
-            if not await self._store.write(rows.lift_pause, guild_id):
-                raise BadInput("Nothing is paused.")
+            await self._perform(acts.resume, by, guild_id)
             self._store.queued.set()
         else:
-            pause = Pause(guild_id=guild_id, mode=mode, sentence=visible(sentence)[:500])
-            await self._store.write(rows.set_pause, pause, by.user_id, self._clock.now_ms())
-        self._recent.clear()
-        await self._audit.record(guild_id, by.user_id, f"pause.{mode or 'off'}", "", {"sentence": sentence})
+            await self._perform(acts.pause, by, guild_id, mode, sentence)
 
-    def _check_operator(self, by: Actor, guild_id: int) -> None:
+    async def _perform(self, act: Act[P, T], by: Actor, guild_id: int, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Carry out an act and forget what it may have changed. Raises: NotYours, what the act raises."""
         if guild_id == EVERYWHERE and not by.is_operator:
             raise NotYours("Only those who run this bot can decide for every server.")
+        done = await self._audit.perform(act, by, guild_id, *args, **kwargs)
+        self._recent.clear()
+        return done
 
 
 async def _aside(look: Callable[[str], T], text: str) -> T:
@@ -312,7 +262,3 @@ def word_sentence(word: BlockedWord, tell: bool) -> str:
     what = f"The word {quoted(word.word)}" if tell else "A word of this prompt"
     rule = "may only be used in age-restricted channels" if word.action == "age" else "is blocked here"
     return f"{what} {rule}. Choose other words; nothing was charged."
-
-
-def _plain(value: object) -> object:
-    return sorted(value) if isinstance(value, frozenset) else value
