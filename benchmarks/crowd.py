@@ -143,7 +143,7 @@ async def opened(settings: Settings, tally: Tally) -> App:
 
 
 async def settled(app: App) -> None:
-    while await app.store.pending():  # noqa: ASYNC110  (the database is the only one who knows)
+    while await app.jobs.pending():  # noqa: ASYNC110  (the database is the only one who knows)
         await asyncio.sleep(0.05)
 
 

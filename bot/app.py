@@ -49,6 +49,7 @@ from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import Outbox
 from bot.jobs.service import Jobs
+from bot.jobs.store import JobStore
 from bot.kit.client import Client
 from bot.kit.command_sync import CommandSync
 from bot.kit.double_clicks import DoubleClicks
@@ -132,12 +133,12 @@ class App:
         settings, clock = self.settings, self.clock
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.store = await self._stack.enter_async_context(Store.open(settings.database_path, clock))
-        self.key_values = KeyValues(self.store)
+        self.key_values, self.job_store = KeyValues(self.store), JobStore(self.store, clock)
         self.client = Client(
             DoubleClicks(clock), lambda member: member in settings.operators, shard_count=self._shard_count
         )
         self.audit = Audit(self.store, clock)
-        self.moderation = Moderation(self.store, self.audit, clock, settings, self.backend)
+        self.moderation = Moderation(self.store, self.audit, clock, settings, self.backend, self.job_store.queued)
         self.stars = Stars(self.store, self.moderation)
         self.preferences = PreferenceService(self.store, clock, self.backend.models)
         self._work()
@@ -167,11 +168,20 @@ class App:
         self.messages = JobMessages(
             self.client, self.layouts, self.files, clock, self.preferences.quiet, self.stars.count
         )
-        sift = ImageFilter(self.moderation, self.audit, self.files).sift
-        self.dispatcher = Dispatcher(store, self.backend, self.files, self.messages, settings, clock, sift=sift)
-        self.outbox = Outbox(store, self.messages, clock)
+        image_filter = ImageFilter(self.moderation, self.audit, self.files)
+        self.dispatcher = Dispatcher(
+            self.job_store,
+            self.backend,
+            self.files,
+            self.messages,
+            settings,
+            clock,
+            filter_flagged=image_filter.filter_flagged,
+        )
+        self.outbox = Outbox(self.job_store, self.messages, clock)
         self.outbox.on_refused = lambda: self.fail(TOKEN_REFUSED)
-        self.privacy = Privacy(store, self.files, self.dispatcher, clock)
+        self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
+        self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
         self.maintenance = Maintenance(store, self.privacy, clock, settings.retention_days)
 
     def _face(self) -> None:
@@ -180,13 +190,12 @@ class App:
         offers = offers_of(settings)
         self.quotas = Quotas(store, self.audit, settings, clock, offers.plans)
         self.credits = Credits(store, self.audit, settings, clock)
-        self.jobs = Jobs(store, self.files, self.dispatcher, settings)
         self.gallery = Gallery(client, self.stars, self.messages)
         self.audit_channel = AuditChannel(client, self.audit, self.moderation)
         self.purchases = Purchases(client, Shop(store, self.quotas, offers, clock))
         self.region_selection = RegionSelection(store, clock)
         self.submission = Submission(
-            Orders(self.jobs, self.moderation, self.backend.models, self.quotas.terms),
+            Orders(self.jobs, self.moderation, self.backend.models, self.quotas.terms, self.credits.balance),
             self.jobs,
             self.files,
             self.preferences,

@@ -19,7 +19,7 @@ from bot.delivery.image_tools import Upload
 from bot.delivery.layouts import Layouts, Painting
 from bot.delivery.transport import MessageTransport
 from bot.jobs.files import ImageFiles
-from bot.jobs.protocols import TryLater, Undeliverable
+from bot.jobs.outbox import TryLater, Undeliverable
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.kit.client import Client
 from bot.store.clock import Clock

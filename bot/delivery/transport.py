@@ -14,7 +14,7 @@ from discord.ui import LayoutView
 
 from bot.delivery.answers import FAILURES, Next, after, retry_after_s
 from bot.delivery.image_tools import Upload
-from bot.jobs.protocols import TokenRefused, TryLater, Undeliverable
+from bot.jobs.outbox import TokenRefused, TryLater, Undeliverable
 from bot.jobs.records import Job
 from bot.kit.components import NOBODY
 

@@ -49,7 +49,7 @@ class Stage:
 
     async def idle(self) -> None:
         """Return once every job has ended and everything owed is delivered."""
-        while await self.app.store.pending():  # noqa: ASYNC110  (the database is the only one who knows)
+        while await self.app.jobs.pending():  # noqa: ASYNC110  (the database is the only one who knows)
             await asyncio.sleep(POLL_S)
 
     async def restart(self) -> None:
@@ -141,16 +141,16 @@ def _people(
 
 async def _repost(running: Stage) -> None:
     """Show the newest jobs of earlier runs again: the simulated Discord forgets them, Easel does not."""
-    store, delivery = running.app.store, running.app.messages
+    jobs_of, delivery = running.app.jobs, running.app.messages
     jobs = [
         job
         for member in running.members.values()
-        for job in await store.history(member.id, GUILD_ID, limit=REPOSTED)
+        for job in await jobs_of.history(member.id, GUILD_ID, limit=REPOSTED)
         if job.state == "done" and not job.private
     ]
     channel = running.bot.get_partial_messageable(running.channel.id)
     for job in sorted(jobs, key=lambda job: job.id)[-REPOSTED:]:
-        if images := await store.images(job.id):
+        if images := await jobs_of.images(job.id):
             view, upload = await delivery.result(job, images)
             await channel.send(view=view, file=discord.File(io.BytesIO(upload.data), filename=upload.name))
 

@@ -6,7 +6,6 @@ import secrets
 import sqlite3
 
 from bot.jobs.records import DeliveryKind, OutboxEntry
-from bot.jobs.rows import delivery_of
 from bot.ledger import transfers
 
 OPEN = "delivered_at IS NULL AND dead = 0"
@@ -22,7 +21,7 @@ def due(db: sqlite3.Connection, now_ms: int, limit: int) -> list[OutboxEntry]:
     rows = db.execute(
         f"SELECT * FROM delivery WHERE {OPEN} AND not_before <= ? ORDER BY not_before, id LIMIT ?", (now_ms, limit)
     )
-    return [delivery_of(row) for row in rows]
+    return [OutboxEntry.from_row(row) for row in rows]
 
 
 def next_ms(db: sqlite3.Connection) -> int | None:

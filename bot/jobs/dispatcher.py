@@ -16,16 +16,14 @@ from functools import partial
 
 from bot.config import Settings
 from bot.errors import UserError
-from bot.features.moderation.image_filter import ALL_WITHHELD, withhold
-from bot.jobs.event_relay import Relay
+from bot.jobs.event_relay import Listener, Relay
 from bot.jobs.files import ImageFiles
-from bot.jobs.protocols import Listener
 from bot.jobs.records import Job, NewImage
 from bot.jobs.run import Outcome, Run
+from bot.jobs.store import JobStore
 from bot.store.async_wait import first_of, seconds_until
 from bot.store.clock import Clock
 from bot.store.errors import NotRunning
-from bot.store.store import Store
 from engine.api.errors import EngineClosed, QueueFull
 from engine.api.events import Cancelled, Failed
 from engine.backend import Backend
@@ -33,7 +31,16 @@ from engine.backend import Backend
 log = logging.getLogger(__name__)
 RETRY_DELAYS_S = (0.0, 5.0, 30.0)  # before attempt 1, 2, 3; a fourth start never happens
 ENGINE_AWAY_S = 1.0  # pause when the engine takes nothing, so that jobs do not turn in circles
+ALL_WITHHELD = "The safety check withheld every picture of this job. Try other words."
 CANCEL_S = 5.0  # what an engine gets to reach a step boundary at shutdown
+
+ImageFilter = Callable[[Job, Sequence[NewImage]], Awaitable[tuple[NewImage, ...]]]
+"""Which of a job's pictures may be delivered."""
+
+
+async def withhold(_job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...]:
+    """Return the pictures nobody objects to: what holds without any rules."""
+    return tuple(image for image in images if not image.flagged)
 
 
 class Dispatcher:
@@ -41,19 +48,19 @@ class Dispatcher:
 
     def __init__(
         self,
-        store: Store,
+        store: JobStore,
         backend: Backend,
         files: ImageFiles,
         listener: Listener,
         settings: Settings,
         clock: Clock,
         boot_id: str | None = None,
-        sift: Callable[[Job, Sequence[NewImage]], Awaitable[tuple[NewImage, ...]]] = withhold,
+        filter_flagged: ImageFilter = withhold,
     ) -> None:
         self._store, self._backend, self._files, self._listener = store, backend, files, listener
         self._settings, self._clock = settings, clock
         self.boot_id = boot_id or secrets.token_hex(8)
-        self._sift = sift  # which pictures may be delivered
+        self._filter_flagged = filter_flagged
         self.stopping = False
         self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
         self._loop: asyncio.Task[None] | None = None
@@ -166,7 +173,7 @@ class Dispatcher:
 
     async def _finish(self, job: Job, images: Sequence[NewImage]) -> None:
         """Owe what may be delivered, unless that is nothing."""
-        kept = await self._sift(job, images)
+        kept = await self._filter_flagged(job, images)
         if kept:
             await self._store.rendered(job.id, self.boot_id, kept, withheld=len(images) - len(kept))
         else:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Protocol
 
-from bot.jobs.protocols import Listener
 from bot.jobs.records import Job
 from engine.api.events import Event
 
 log = logging.getLogger(__name__)
 LAST_CALL_S = 10.0  # what a listener's last call gets before the job's delivery goes ahead without it
+
+
+class Listener(Protocol):
+    async def on_event(self, job: Job, event: Event) -> None:
+        """Show what the engine says about a running job.
+
+        Called for one job one at a time and in order; while a call runs, a newer event of the same kind (and image)
+        replaces the waiting one. The last event is the terminal one of this attempt: a `Failed` with a retryable error
+        may be followed by `Queued` again. Terminal events are for tidying up: show nothing on them, the courier does.
+        No other call for a job is running when its delivery is tried, so a late progress edit cannot cover the result.
+        Exceptions are logged and ignored; a last call that takes over 10 s is cancelled.
+        """
+        ...
 
 
 class Relay:

@@ -6,8 +6,7 @@ import json
 import sqlite3
 
 from bot.errors import NotFound
-from bot.jobs.records import InputImage, Job, NewImage, StoredImage
-from bot.jobs.rows import JOB, image_of, input_of, job_of
+from bot.jobs.records import SELECT_JOB, InputImage, Job, NewImage, StoredImage
 from bot.prompt.spec import Spec
 from bot.store import users
 
@@ -42,7 +41,7 @@ def add(db: sqlite3.Connection, job_id: int, new: NewImage, now_ms: int) -> None
 
 def of_job(db: sqlite3.Connection, job_id: int) -> list[StoredImage]:
     rows = db.execute("SELECT * FROM image WHERE job_id = ? ORDER BY role DESC, ordinal", (job_id,))
-    return [image_of(row) for row in rows]
+    return [StoredImage.from_row(row) for row in rows]
 
 
 def with_job(db: sqlite3.Connection, image_id: int) -> tuple[Job, StoredImage]:
@@ -50,7 +49,9 @@ def with_job(db: sqlite3.Connection, image_id: int) -> tuple[Job, StoredImage]:
     image = db.execute("SELECT * FROM image WHERE id = ?", (image_id,)).fetchone()
     if image is None:
         raise NotFound("This picture was deleted. Ask for a new one with /imagine.")
-    return job_of(db.execute(f"{JOB} WHERE j.id = ?", (image["job_id"],)).fetchone()), image_of(image)
+    return Job.from_row(
+        db.execute(f"{SELECT_JOB} WHERE j.id = ?", (image["job_id"],)).fetchone()
+    ), StoredImage.from_row(image)
 
 
 def forget(db: sqlite3.Connection, job_id: int) -> list[str]:
@@ -77,7 +78,7 @@ def input_image(db: sqlite3.Connection, sha256: str) -> InputImage:
     row = db.execute("SELECT * FROM input_image WHERE sha256 = ?", (bytes.fromhex(sha256),)).fetchone()
     if row is None:
         raise NotFound("The picture to start from was deleted. Attach it again.")
-    return input_of(row)
+    return InputImage.from_row(row)
 
 
 def use_inputs(db: sqlite3.Connection, job_id: int, spec: Spec) -> None:

@@ -12,8 +12,7 @@ from dataclasses import replace
 from bot.errors import Busy, NotEnoughCredits, NotFound, TooManyJobs
 from bot.jobs import deliveries, queue
 from bot.jobs import images as image_rows
-from bot.jobs.records import REPLY_TOKEN_MS, DeliveryKind, Job, NewImage, NewJob, Recovered
-from bot.jobs.rows import JOB, job_of
+from bot.jobs.records import REPLY_TOKEN_MS, SELECT_JOB, DeliveryKind, Job, NewImage, NewJob, Recovered
 from bot.ledger import allowance, transfers
 from bot.ledger.records import Limits
 from bot.prompt.spec import SPEC_VERSION
@@ -37,8 +36,8 @@ def enqueue_all(
 
 def _known(db: sqlite3.Connection, new: NewJob) -> Job | None:
     key = (new.interaction_id, new.part)
-    row = db.execute(f"{JOB} WHERE j.interaction_id = ? AND j.part = ? AND j.deleted_at IS NULL", key).fetchone()
-    return None if row is None else job_of(row)
+    row = db.execute(f"{SELECT_JOB} WHERE j.interaction_id = ? AND j.part = ? AND j.deleted_at IS NULL", key).fetchone()
+    return None if row is None else Job.from_row(row)
 
 
 def _enqueue(db: sqlite3.Connection, new: NewJob, allowance_mc: int, limits: Limits, now_ms: int) -> Job:
@@ -130,10 +129,10 @@ def _insert(db: sqlite3.Connection, new: NewJob, person: int, limits: Limits, no
 
 def get(db: sqlite3.Connection, job_id: int) -> Job:
     """Raises: NotFound."""
-    row = db.execute(f"{JOB} WHERE j.id = ? AND j.deleted_at IS NULL", (job_id,)).fetchone()
+    row = db.execute(f"{SELECT_JOB} WHERE j.id = ? AND j.deleted_at IS NULL", (job_id,)).fetchone()
     if row is None:
         raise NotFound("There is no such job, or it was deleted. Your own ones are in /history.")
-    return job_of(row)
+    return Job.from_row(row)
 
 
 def bind_message(db: sqlite3.Connection, job_id: int, message_id: int) -> None:
@@ -142,10 +141,10 @@ def bind_message(db: sqlite3.Connection, job_id: int, message_id: int) -> None:
 
 def _held(db: sqlite3.Connection, job_id: int, boot_id: str) -> Job:
     """The job, if this process runs it: the fence before every finishing change. Raises: NotRunning."""
-    row = db.execute(f"{JOB} WHERE j.id = ? AND j.state = 'running' AND j.lease_owner = ?", (job_id, boot_id))
+    row = db.execute(f"{SELECT_JOB} WHERE j.id = ? AND j.state = 'running' AND j.lease_owner = ?", (job_id, boot_id))
     if (found := row.fetchone()) is None:
         raise NotRunning(f"job {job_id} is not run by this process (any more)")
-    return job_of(found)
+    return Job.from_row(found)
 
 
 def requeue(db: sqlite3.Connection, job_id: int, boot_id: str, count_attempt: bool, not_before_ms: int) -> Job:
@@ -236,27 +235,27 @@ def delete(db: sqlite3.Connection, job_id: int, now_ms: int) -> list[str]:
 
 def history(db: sqlite3.Connection, user_id: int, guild_id: int, before_id: int | None, limit: int) -> list[Job]:
     rows = db.execute(
-        f"{JOB} WHERE u.discord_id = ? AND j.guild_id = ? AND j.deleted_at IS NULL AND (? IS NULL OR j.id < ?)"
+        f"{SELECT_JOB} WHERE u.discord_id = ? AND j.guild_id = ? AND j.deleted_at IS NULL AND (? IS NULL OR j.id < ?)"
         " ORDER BY j.id DESC LIMIT ?",
         (user_id, guild_id, before_id, before_id, limit),
     )
-    return [job_of(row) for row in rows]
+    return [Job.from_row(row) for row in rows]
 
 
 def active_in(db: sqlite3.Connection, guild_id: int | None) -> list[Job]:
     """Everybody's active jobs in a server (None = in all), in the order they will be served."""
     rows = db.execute(
-        f"{JOB} WHERE (? IS NULL OR j.guild_id = ?) AND j.state IN ('queued', 'running')"
+        f"{SELECT_JOB} WHERE (? IS NULL OR j.guild_id = ?) AND j.state IN ('queued', 'running')"
         " ORDER BY j.state = 'queued', j.vtime, j.id",
         (guild_id, guild_id),
     )
-    return [job_of(row) for row in rows]
+    return [Job.from_row(row) for row in rows]
 
 
 def active(db: sqlite3.Connection, user_id: int, guild_id: int) -> list[Job]:
     rows = db.execute(
-        f"{JOB} WHERE u.discord_id = ? AND j.guild_id = ? AND j.state IN ('queued', 'running')"
+        f"{SELECT_JOB} WHERE u.discord_id = ? AND j.guild_id = ? AND j.state IN ('queued', 'running')"
         " ORDER BY j.state = 'queued', j.vtime, j.id",
         (user_id, guild_id),
     )
-    return [job_of(row) for row in rows]
+    return [Job.from_row(row) for row in rows]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from bot.errors import NotFound
-from bot.jobs.protocols import Courier, TokenRefused, TryLater, Undeliverable
-from bot.jobs.records import OutboxEntry
+from bot.jobs.records import Job, OutboxEntry, StoredImage
+from bot.jobs.store import JobStore
 from bot.store.async_wait import first_of, seconds_until
 from bot.store.clock import Clock
-from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 AT_ONCE = 16  # deliveries under way together
@@ -22,6 +22,33 @@ BROKEN_STORE_S = 5.0  # pause when the database refuses, instead of turning in c
 MOST_TRIES = 296  # a day of them at those pauses, counted and not timed: clocks jump. Then it waits in the history
 
 
+class TryLater(Exception):
+    """The delivery may work after `after_s` seconds (rate limit, outage); None = the outbox chooses."""
+
+    def __init__(self, after_s: float | None = None) -> None:
+        super().__init__(f"try again in {after_s} s" if after_s is not None else "try again later")
+        self.after_s = after_s
+
+
+class Undeliverable(Exception):
+    """No try will ever work (channel gone, bot removed). The pictures wait in the history, the price is refunded."""
+
+
+class TokenRefused(Exception):
+    """Discord no longer accepts the bot's token: nothing can be delivered, and everything stays owed."""
+
+
+class Courier(Protocol):
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
+        """Edit the job's message into its final form; the message's id.
+
+        May be called again with the same entry after a crash: must then change nothing a person sees. `images` is empty
+        unless a result is owed. Who can't be reached at all, or only later, is told so where that is possible.
+        Raises: TryLater, Undeliverable, TokenRefused.
+        """
+        ...
+
+
 class Outbox:
     """Owns the deliveries: nobody else calls the courier.
 
@@ -29,7 +56,7 @@ class Outbox:
         on_refused: called once when Discord no longer accepts the bot's token; nothing is tried any more then.
     """
 
-    def __init__(self, store: Store, courier: Courier, clock: Clock) -> None:
+    def __init__(self, store: JobStore, courier: Courier, clock: Clock) -> None:
         self._store, self._courier, self._clock = store, courier, clock
         self._under_way: dict[int, asyncio.Task[None]] = {}
         self._loop: asyncio.Task[None] | None = None

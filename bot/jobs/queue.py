@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from bot.jobs.records import Job, Lane
-from bot.jobs.rows import JOB, job_of
+from bot.jobs.records import SELECT_JOB, Job, Lane
 from bot.prompt.spec import Spec
 
 WORK_UNIT = 64 * 64  # pixel-steps of one unit of virtual time: small, so that weights are not lost in rounding
@@ -45,7 +44,7 @@ def claim(db: sqlite3.Connection, boot_id: str, limit: int, now_ms: int) -> list
             (boot_id, now_ms, row["id"]),
         )
         db.execute("UPDATE queue_clock SET vtime = max(vtime, ?)", (row["vtime"],))
-        claimed.append(job_of(db.execute(f"{JOB} WHERE j.id = ?", (row["id"],)).fetchone()))
+        claimed.append(Job.from_row(db.execute(f"{SELECT_JOB} WHERE j.id = ?", (row["id"],)).fetchone()))
     return claimed
 
 

@@ -1,10 +1,15 @@
-"""What the store takes and gives: frozen records. Knows no SQL and no Discord; ids named so are Discord snowflakes."""
+"""What the store takes and gives: frozen records, and how rows become them. Knows no Discord.
+
+Ids named so are Discord snowflakes.
+"""
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from bot.prompt.spec import Spec
 
@@ -23,6 +28,10 @@ DeliveryKind = Literal["result", "error", "cancelled"]
 Lane = Literal["fast", "relax"]
 ACTIVE: frozenset[JobState] = frozenset({"queued", "running"})
 
+SELECT_JOB = (
+    "SELECT j.*, ifnull(u.discord_id, 0) AS discord_user, p.job_id AS parent_job"
+    " FROM job j JOIN user u ON u.id = j.user_id LEFT JOIN image p ON p.id = j.parent_image_id"
+)
 REPLY_TOKEN_MS = 880_000  # Discord's interaction token lives 15 min; 20 s are kept for the request itself
 
 
@@ -100,6 +109,39 @@ class Job:
         own = self.spec.cells[image.ordinal] if self.spec.compare else self.spec
         return own.with_seed(image.seed)
 
+    @classmethod
+    def from_row(cls, row: sqlite3.Row) -> Self:
+        return cls(
+            id=row["id"],
+            interaction_id=row["interaction_id"],
+            part=row["part"],
+            guild_id=row["guild_id"],
+            channel_id=row["channel_id"],
+            user_id=row["discord_user"],
+            kind=row["kind"],
+            state=row["state"],
+            lane=row["lane"],
+            weight=row["weight"],
+            spec=Spec.from_json(json.loads(row["spec"])),
+            price_mc=row["quote"],
+            charged_mc=row["charged"],
+            attempts=row["attempts"],
+            parent_image_id=row["parent_image_id"],
+            private=bool(row["private"]),
+            application_id=row["application_id"],
+            reply_token=row["reply_token"],
+            reply_until_ms=row["reply_until"],
+            message_id=row["message_id"],
+            created_at=row["created_at"],
+            started_at=row["started_at"],
+            finished_at=row["finished_at"],
+            error_code=row["error_code"],
+            error_text=row["error_text"],
+            parent_job_id=row["parent_job"],
+            aged=bool(row["aged"]),
+            withheld=row["withheld"],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
@@ -144,6 +186,24 @@ class StoredImage:
     recipe: Mapping[str, Any]
     flagged: bool = False
 
+    @classmethod
+    def from_row(cls, row: sqlite3.Row) -> Self:
+        return cls(
+            id=row["id"],
+            job_id=row["job_id"],
+            ordinal=row["ordinal"],
+            seed=row["seed"],
+            role=row["role"],
+            path=row["rel_path"],
+            width=row["width"],
+            height=row["height"],
+            bytes=row["bytes"],
+            sha256=row["sha256"].hex(),
+            mime=row["mime"],
+            recipe=json.loads(row["recipe"]),
+            flagged=bool(row["flagged"]),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputImage:
@@ -152,6 +212,11 @@ class InputImage:
     file: StoredFile
     width: int
     height: int
+
+    @classmethod
+    def from_row(cls, row: sqlite3.Row) -> Self:
+        file = StoredFile(path=row["rel_path"], sha256=row["sha256"].hex(), bytes=row["bytes"])
+        return cls(file=file, width=row["width"], height=row["height"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +229,17 @@ class OutboxEntry:
     nonce: str
     attempts: int
     created_at: int
+
+    @classmethod
+    def from_row(cls, row: sqlite3.Row) -> Self:
+        return cls(
+            id=row["id"],
+            job_id=row["job_id"],
+            kind=row["kind"],
+            nonce=row["nonce"],
+            attempts=row["attempts"],
+            created_at=row["created_at"],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

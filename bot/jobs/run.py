@@ -13,7 +13,7 @@ from bot.jobs import fanout
 from bot.jobs.event_relay import Relay
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, NewImage
-from bot.store.store import Store
+from bot.jobs.store import JobStore
 from engine.api.errors import EngineError
 from engine.api.events import Cancelled, Failed, Finished, ImageReady, Started
 from engine.api.metadata import encode_png
@@ -48,7 +48,7 @@ class Run:
         if self.ticket is not None:
             self.ticket.cancel()
 
-    async def go(self, store: Store, backend: Backend, files: ImageFiles) -> Outcome:
+    async def go(self, store: JobStore, backend: Backend, files: ImageFiles) -> Outcome:
         """Run to the end, whatever it is; no listener is being called any more afterwards. Raises: OSError."""
         try:
             end = await self._follow(store, backend, files)
@@ -62,7 +62,7 @@ class Run:
         kept = await asyncio.gather(*self.saves, return_exceptions=True)
         await files.delete(image.file.path for image in kept if isinstance(image, NewImage))
 
-    async def _follow(self, store: Store, backend: Backend, files: ImageFiles) -> Finished | Failed | Cancelled:
+    async def _follow(self, store: JobStore, backend: Backend, files: ImageFiles) -> Finished | Failed | Cancelled:
         try:
             inputs = await _inputs(self.job, store, files)
             requests = [cell.request.loaded(inputs) for cell in self.job.spec.cells]
@@ -82,7 +82,7 @@ class Run:
         return Cancelled()  # a ticket that ends without a word
 
 
-async def _inputs(job: Job, store: Store, files: ImageFiles) -> dict[str, Image.Image]:
+async def _inputs(job: Job, store: JobStore, files: ImageFiles) -> dict[str, Image.Image]:
     """The pictures that a job starts from, by their sha256. Raises: NotFound."""
     found = {}
     for sha256 in job.spec.inputs:

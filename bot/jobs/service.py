@@ -13,15 +13,14 @@ from bot.errors import Busy, NotYours
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import InputImage, Job, NewJob, StoredImage
+from bot.jobs.store import JobStore
 from bot.ledger.limits import Terms, default_terms
-from bot.ledger.records import Balance
-from bot.store.store import Store
 
 
 class Jobs:
     """Everything somebody may do with jobs; each refusal is a `UserError` with a sentence."""
 
-    def __init__(self, store: Store, files: ImageFiles, dispatcher: Dispatcher, settings: Settings) -> None:
+    def __init__(self, store: JobStore, files: ImageFiles, dispatcher: Dispatcher, settings: Settings) -> None:
         self._store, self._files, self._dispatcher = store, files, dispatcher
         self._settings = settings
 
@@ -65,11 +64,6 @@ class Jobs:
         await self._dispatcher.abort(job_id)
         await self._files.delete(paths)
 
-    async def balance(self, user_id: int, guild_id: int, terms: Terms | None = None) -> Balance:
-        """Somebody's credits on their terms (None: the settings' own)."""
-        terms = terms or default_terms(self._settings)
-        return await self._store.balance(user_id, guild_id, terms.allowance_mc, terms.period)
-
     async def store_input(self, image: Image.Image, user_id: int = 0) -> str:
         """Keep a picture to start from; its sha256, for `Spec.init_image`. It must have been checked already.
 
@@ -90,6 +84,14 @@ class Jobs:
     async def images(self, job_id: int) -> list[StoredImage]:
         """Return a job's images in order."""
         return await self._store.images(job_id)
+
+    async def active_in(self, guild_id: int | None) -> list[Job]:
+        """Return everybody's active jobs in a server (None = in all), in the order they will be served."""
+        return await self._store.active_in(guild_id)
+
+    async def pending(self) -> int:
+        """Return how many jobs have not ended plus deliveries that are owed: 0 = nothing more happens by itself."""
+        return await self._store.pending()
 
     async def history(self, user_id: int, guild_id: int, before_id: int | None = None, limit: int = 10) -> list[Job]:
         """Return a member's jobs in a server, newest first, those before `before_id`."""

@@ -75,9 +75,10 @@ class Orders:
         rules: Rules,
         models: Callable[[], Sequence[ModelInfo]],
         terms: Callable[[Actor], Awaitable[Terms]],
+        balance: Callable[[int, int, Terms], Awaitable[Balance]],
     ) -> None:
         self._jobs, self._rules, self._models = jobs, rules, models
-        self.terms = terms
+        self.terms, self._balance = terms, balance
 
     async def resolve_all(
         self,
@@ -106,7 +107,7 @@ class Orders:
     async def quote(self, actor: Actor, order: Order) -> Quote:
         """Return what an order costs, for asking first."""
         terms = await self.terms(actor)
-        balance: Balance = await self._jobs.balance(actor.user_id, actor.guild_id, terms)
+        balance = await self._balance(actor.user_id, actor.guild_id, terms)
         return Quote(price_mc=self.price_mc(*order.specs), left_mc=balance.free_mc + balance.paid_mc, terms=terms)
 
     async def check_payable(self, actor: Actor, order: Order) -> None:

@@ -1,4 +1,4 @@
-"""Small facts by key, and the views that must stay empty."""
+"""Small facts by key."""
 
 from __future__ import annotations
 
@@ -41,13 +41,3 @@ def _drop(db: sqlite3.Connection, which: str, before_ms: int) -> int:
     """An interaction's id tells its time."""
     asked_ms = "(CAST(substr(key, instr(key, ':') + 1) AS INTEGER) >> 22) + ?"
     return db.execute(f"DELETE FROM note WHERE {which} AND {asked_ms} < ?", (DISCORD_EPOCH_MS, before_ms)).rowcount
-
-
-def problems(db: sqlite3.Connection) -> list[str]:
-    """One line for each row of each `bad_*` view."""
-    views = db.execute("SELECT name FROM sqlite_schema WHERE type = 'view' AND name GLOB 'bad_*' ORDER BY name")
-    return [
-        f"{view['name']}: {dict(row)}"
-        for view in views.fetchall()
-        for row in db.execute(f"SELECT * FROM {view['name']} LIMIT 20")
-    ]

@@ -141,3 +141,13 @@ def immediate(db: sqlite3.Connection) -> Iterator[None]:
             db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+
+
+def problems(db: sqlite3.Connection) -> list[str]:
+    """One line for each row of each `bad_*` view."""
+    views = db.execute("SELECT name FROM sqlite_schema WHERE type = 'view' AND name GLOB 'bad_*' ORDER BY name")
+    return [
+        f"{view['name']}: {dict(row)}"
+        for view in views.fetchall()
+        for row in db.execute(f"SELECT * FROM {view['name']} LIMIT 20")
+    ]

@@ -266,17 +266,17 @@ class Place:
         return {number: await self.job(number) for number in self.numbers(above)}
 
     async def job(self, number: int) -> Facts:
-        store = self.stage.app.store
-        job, images = await store.job(number), await store.images(number)
+        store = self.stage.app.jobs
+        job, images = await store.get(number), await store.images(number)
         pictures = {sha256: await self._picture(sha256) for sha256 in job.spec.inputs}
         return _job_facts(job, images, pictures)
 
     async def message_id(self, number: int) -> int:
         """Of the message that shows a job."""
-        return (await self.stage.app.store.job(number)).message_id or 0
+        return (await self.stage.app.jobs.get(number)).message_id or 0
 
     async def _picture(self, sha256: str) -> Image.Image:
-        stored = await self.stage.app.store.input_image(sha256)
+        stored = await self.stage.app.jobs.input_image(sha256)
         return opened(await self.stage.app.files.read(stored.file.path))
 
     def state(self) -> Facts:
@@ -290,11 +290,11 @@ class Place:
 
     async def balances(self) -> Facts:
         """Everybody's credits."""
-        jobs, quotas = self.stage.app.jobs, self.stage.app.quotas
+        credits, quotas = self.stage.app.credits, self.stage.app.quotas
         found = {}
         for name, member in self.stage.members.items():
             asker = _asker(member.id, self.channels["easel"].id)
-            balance = await jobs.balance(member.id, GUILD_ID, await quotas.terms(asker))
+            balance = await credits.balance(member.id, GUILD_ID, await quotas.terms(asker))
             found[name] = {"free": balance.free_mc, "paid": balance.paid_mc, "reserved": balance.reserved_mc}
         return found
 

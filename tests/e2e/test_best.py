@@ -14,7 +14,7 @@ async def test_the_best_four_are_shown_best_first_and_all_are_paid_for(studio: S
     message = await paint(studio, f"a red boat --best {MANY} --seed {SEED}")
     assert list(buttons(message))[:5] == ["U1", "U2", "U3", "U4", "🔄"]
     assert "best 8" in words(message)
-    balance = await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id)
+    balance = await studio.app.credits.balance(studio.members["Ann"].id, studio.guild.id)
     assert balance.free_mc == studio.settings.credits_a_day * 1000 - MANY * 1000
 
 
@@ -27,7 +27,7 @@ async def test_a_kept_pictures_line_and_neighbours_start_from_its_own_seed(studi
     info = studio.engine.models()[0]
     assert picture(studio, alone).tobytes() == fake.paint(BEST[1], info.width, info.height).tobytes()
     neighbours = (await press(studio, message, "V2")).response
-    job, _ = await studio.app.store.job_of_image(int(buttons(neighbours)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(neighbours)["U1"].split(":")[2]))
     assert (job.spec.seed, job.spec.best_of) == (BEST[1], None)
 
 

@@ -56,7 +56,7 @@ async def test_each_picture_is_its_own(studio: Stage) -> None:
         assert flag in text
     assert "×" not in text
     neighbours = (await press(studio, alone, "Vary (Subtle)", "Ben")).response
-    job, _ = await studio.app.store.job_of_image(int(buttons(neighbours)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(neighbours)["U1"].split(":")[2]))
     assert (job.spec.num_inference_steps, job.spec.guidance_scale, job.spec.compare) == (3, 5, None)
     again = (await press(studio, alone, "🔄")).response
     assert list(buttons(again))[:4] == ["U1", "U2", "U3", "U4"]
@@ -69,7 +69,7 @@ async def test_a_large_grid_says_its_price_first_and_costs_by_what_each_takes(st
     done = await press(studio, asked.response, "Paint it")
     assert [label for label in buttons(asked.response) if label.startswith("U")] == [f"U{n}" for n in range(1, 11)]
     assert done.acknowledged
-    job = await studio.app.store.job(1)
+    job = await studio.app.jobs.get(1)
     assert job.charged_mc == 15_000
 
 
@@ -77,11 +77,11 @@ async def test_models_of_other_sizes_and_defaults_stand_side_by_side(studio: Sta
     studio.make_engine = lambda: FakeEngine((MINI, BIG))
     await studio.restart()
     result = await compare(studio, x="model", x_values="mini, big")
-    job = await studio.app.store.job(1)
+    job = await studio.app.jobs.get(1)
     own = [(spec.model, spec.width, spec.num_inference_steps, spec.scheduler, spec.seed) for spec in job.spec.cells]
     assert own == [("mini", 128, 4, "euler", 7), ("big", 192, 2, "ddim", 7)]
     assert "model mini, big" in words(result.response)
-    images = await studio.app.store.images(1)
+    images = await studio.app.jobs.images(1)
     assert [(image.width, image.seed, image.ordinal) for image in images] == [(128, 7, 0), (192, 7, 1)]
 
 
@@ -90,14 +90,14 @@ async def test_strengths_of_an_uploaded_picture_are_compared(studio: Stage) -> N
     Image.new("RGB", (64, 64), "red").save(out, "PNG")
     result = await compare(studio, x="strength", x_values="0.3, 0.6, 0.9", image=("a.png", out.getvalue()))
     assert list(buttons(result.response))[:3] == ["U1", "U2", "U3"]
-    job = await studio.app.store.job(1)
+    job = await studio.app.jobs.get(1)
     assert [spec.strength for spec in job.spec.cells] == [0.3, 0.6, 0.9]
     assert {spec.init_image for spec in job.spec.cells} == {job.spec.init_image}
 
 
 async def test_without_a_seed_all_pictures_share_a_new_one(studio: Stage) -> None:
     await compare(studio, prompt="a boat", x="guidance", x_values="2, 5")
-    job = await studio.app.store.job(1)
+    job = await studio.app.jobs.get(1)
     assert len({spec.seed for spec in job.spec.cells}) == 1
 
 
@@ -121,16 +121,16 @@ async def test_without_a_seed_all_pictures_share_a_new_one(studio: Stage) -> Non
 async def test_what_cannot_be_compared_gets_a_sentence(studio: Stage, options: dict[str, Any], says: str) -> None:
     result = await compare(studio, **options)
     assert says in said(result)
-    assert await studio.app.store.queue_length() == 0
+    assert await studio.app.jobs.queue_length() == 0
 
 
 async def test_what_failed_costs_nothing_and_can_be_tried_again(studio: Stage) -> None:
     failed = await compare(studio, prompt="!fail --seed 7", x="steps", x_values="2, 3")
     assert "Nothing was charged" in words(failed.response)
-    job = await studio.app.store.job(1)
+    job = await studio.app.jobs.get(1)
     assert job.charged_mc == 0
     await press(studio, failed.response, "Try again")
-    again = await studio.app.store.job(2)
+    again = await studio.app.jobs.get(2)
     assert again.spec == job.spec
 
 
@@ -142,7 +142,7 @@ async def test_a_comparison_is_cancelled_as_a_whole(studio: Stage) -> None:
     )
     await press(studio, result.response, "Cancel")
     assert studio.engine.status().queued == 0
-    assert (await studio.app.store.job(1)).state == "cancelled"
+    assert (await studio.app.jobs.get(1)).state == "cancelled"
 
 
 async def test_its_pictures_are_named_by_their_number(studio: Stage) -> None:

@@ -40,7 +40,7 @@ async def led(settings: Settings) -> AsyncIterator[Stage]:
 
 async def recipe_of(studio: Stage, message: Any) -> metadata.Recipe:
     job = await job_of(studio, message)
-    image = (await studio.app.store.images(job.id))[0]
+    image = (await studio.app.jobs.images(job.id))[0]
     recipe = metadata.decode(await studio.app.files.read(image.path))
     assert recipe is not None
     return recipe
@@ -141,7 +141,7 @@ async def test_read_parameters_tells_of_it(led: Stage) -> None:
 async def test_refusals_are_sentences_and_free(led: Stage, options: dict[str, Any], says: str) -> None:
     result = await asked(led, "control", **{"image": ("house.png", drawing()), "prompt": "a house", **options})
     assert says in said(result).replace("\\", "")
-    assert await led.app.store.queue_length() == 0
+    assert await led.app.jobs.queue_length() == 0
     assert await credits_of(led) == led.settings.credits_a_day * 1000
 
 
@@ -160,7 +160,7 @@ async def test_without_credits_nothing_is_painted(settings: Settings) -> None:
         result = await asked(poor, "control", image=("a.png", png()), prompt="a house")
         assert "credits" in said(result)
         assert await credits_of(poor) == 3000
-        assert await poor.app.store.queue_length() == 0
+        assert await poor.app.jobs.queue_length() == 0
         one = await asked(poor, "control", image=("a.png", png()), prompt="a house --n 1")
         assert (await job_of(poor, one.response)).charged_mc == 3000 - await credits_of(poor)
 

@@ -16,7 +16,7 @@ from tests.e2e.screen import buttons, paint, picture, press, words
 
 
 async def credits_of(studio: Stage, who: str = "Ann") -> int:
-    balance = await studio.app.jobs.balance(studio.members[who].id, studio.guild.id)
+    balance = await studio.app.credits.balance(studio.members[who].id, studio.guild.id)
     return balance.free_mc + balance.paid_mc
 
 
@@ -65,7 +65,7 @@ async def test_v2_makes_four_neighbours_of_the_second_picture(studio: Stage) -> 
     message = await paint(studio, "a red boat --seed 100")
     neighbours = (await press(studio, message, "V2")).response
     assert list(buttons(neighbours))[:4] == ["U1", "U2", "U3", "U4"]
-    job, _ = await studio.app.store.job_of_image(int(buttons(neighbours)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(neighbours)["U1"].split(":")[2]))
     assert job.spec.seed == 101
     assert [strength for _, strength in job.spec.variations] == [0.15]
     assert job.parent_image_id == int(buttons(message)["U2"].split(":")[2])
@@ -95,7 +95,7 @@ async def test_remix_fills_in_everything_and_paints_what_was_changed(studio: Sta
     answer = {**fields, "prompt": "a blue boat", "steps": "3, 2.5"}
     done = await studio.members["Ben"].submit_modal(await press(studio, message, "Remix", "Ben"), answer)
     await studio.idle()
-    job, _ = await studio.app.store.job_of_image(int(buttons(done.response)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(done.response)["U1"].split(":")[2]))
     assert (job.spec.prompt, job.spec.seed, job.spec.num_inference_steps) == ("a blue boat", 7, 3)
     assert job.user_id == studio.members["Ben"].id
 
@@ -213,7 +213,7 @@ async def test_without_credits_one_is_told_when_they_renew(studio: Stage) -> Non
     text = result.followups[-1].content
     assert "costs 960 credits" in text
     assert "midnight UTC" in text
-    assert await studio.app.store.queue_length() == 0
+    assert await studio.app.jobs.queue_length() == 0
 
 
 async def test_a_failed_picture_costs_nothing_and_can_be_tried_again(studio: Stage) -> None:

@@ -11,7 +11,7 @@ import pytest
 from bot.delivery.contents import HIDDEN_WORDS
 from bot.delivery.job_messages import PATIENCE
 from bot.demo.simulation import Stage
-from bot.jobs.protocols import TryLater
+from bot.jobs.outbox import TryLater
 from bot.jobs.records import Job, OutboxEntry
 from bot.kit.components import notice
 from tests.e2e.screen import buttons, paint, press, words
@@ -33,7 +33,7 @@ def grids(studio: Stage) -> list[Any]:
 async def painted(studio: Stage) -> Job:
     """Wait until Ann's newest job is painted; it."""
     while True:
-        job = (await studio.app.store.history(studio.members["Ann"].id, studio.guild.id))[0]
+        job = (await studio.app.jobs.history(studio.members["Ann"].id, studio.guild.id))[0]
         if job.state not in ("queued", "running"):
             return job
         await asyncio.sleep(0.01)
@@ -42,7 +42,7 @@ async def painted(studio: Stage) -> Job:
 async def deliver(studio: Stage, job: Job, attempts: int) -> int | None:
     """Deliver a result as the outbox does after so many failed tries; its own pauses would take seconds."""
     owed = OutboxEntry(id=1, job_id=job.id, kind="result", nonce="nonce", attempts=attempts, created_at=0)
-    return await studio.app.messages.deliver(owed, job, await studio.app.store.images(job.id))
+    return await studio.app.messages.deliver(owed, job, await studio.app.jobs.images(job.id))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ async def test_when_everything_is_closed_nothing_is_charged_and_the_history_has_
     await slash(studio)
     await studio.idle()
     studio.env.backend.faults.clear()
-    balance = await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id)
+    balance = await studio.app.credits.balance(studio.members["Ann"].id, studio.guild.id)
     assert balance.free_mc == studio.settings.credits_a_day * 1000
     page = (await studio.members["Ann"].slash(studio.channel, "history")).response
     assert "a red boat" in words(page)

@@ -34,13 +34,13 @@ def said(result: Any) -> str:
 
 
 async def credits_of(studio: Stage, who: str = "Ann") -> int:
-    balance = await studio.app.jobs.balance(studio.members[who].id, studio.guild.id)
+    balance = await studio.app.credits.balance(studio.members[who].id, studio.guild.id)
     return balance.free_mc + balance.paid_mc
 
 
 async def job_of(studio: Stage, message: Any) -> Job:
     image_id = next(int(each.split(":")[2]) for each in buttons(message).values())
-    return (await studio.app.store.job_of_image(image_id))[0]
+    return (await studio.app.jobs.image(image_id))[0]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_pictures_are_blended_by_weights(studio: Stage) -> None:
 async def test_refusals_are_sentences_and_free(studio: Stage, command: str, options: dict[str, Any], says: str) -> None:
     result = await asked(studio, command, **options)
     assert says in said(result)
-    assert await studio.app.store.queue_length() == 0
+    assert await studio.app.jobs.queue_length() == 0
     assert await credits_of(studio) == studio.settings.credits_a_day * 1000
 
 
@@ -210,7 +210,7 @@ async def test_nobody_answers_a_form_for_somebody_else_or_without_credits(studio
     done = await studio.members["Ann"].submit_modal(shown, {"strength": "subtle", "prompt": "a cat"})
     await studio.idle()
     assert "credits" in said(done)
-    assert await studio.app.store.queue_length() == 0
+    assert await studio.app.jobs.queue_length() == 0
 
 
 async def test_an_upload_that_tells_its_words_keeps_them(studio: Stage) -> None:

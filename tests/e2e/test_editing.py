@@ -38,13 +38,13 @@ async def alone(studio: Stage, who: str = "Ann", prompt: str = "a red boat --see
 
 
 async def credits_of(studio: Stage, who: str = "Ann") -> int:
-    balance = await studio.app.jobs.balance(studio.members[who].id, studio.guild.id)
+    balance = await studio.app.credits.balance(studio.members[who].id, studio.guild.id)
     return balance.free_mc + balance.paid_mc
 
 
 async def job_of(studio: Stage, message: Any) -> Job:
     image_id = next(int(each.split(":")[2]) for each in buttons(message).values())
-    return (await studio.app.store.job_of_image(image_id))[0]
+    return (await studio.app.jobs.image(image_id))[0]
 
 
 async def pressed(studio: Stage, message: Any, label: str, who: str = "Ann") -> Any:
@@ -135,8 +135,8 @@ async def test_an_edited_picture_is_varied_by_its_pixels(studio: Stage) -> None:
     zoomed = await pressed(studio, await alone(studio), "Zoom Out 2x")
     near = await job_of(studio, await pressed(studio, zoomed, "V2"))
     assert (near.spec.task, near.spec.strength, near.spec.prompt) == ("img2img", 0.35, "a red boat")
-    image = (await studio.app.store.images(2))[1]
-    stored = await studio.app.store.input_image(near.spec.init_image)
+    image = (await studio.app.jobs.images(2))[1]
+    stored = await studio.app.jobs.input_image(near.spec.init_image)
     files = studio.app.files
     first, second = [await files.read(path) for path in (image.path, stored.file.path)]
     assert opened(first).tobytes() == opened(second).tobytes()
@@ -257,8 +257,8 @@ async def test_without_credits_nothing_happens_and_nothing_is_charged(studio: St
     await broke(studio, "Ben")
     refused = await press(studio, shown, label, "Ben")
     assert "credits" in said(refused)
-    assert await studio.app.store.queue_length() == 0
-    assert await studio.app.store.history(studio.members["Ben"].id, studio.guild.id) == []
+    assert await studio.app.jobs.queue_length() == 0
+    assert await studio.app.jobs.history(studio.members["Ben"].id, studio.guild.id) == []
 
 
 async def broke(studio: Stage, who: str) -> None:
@@ -304,7 +304,7 @@ async def test_a_double_click_makes_one_job(studio: Stage) -> None:
     await press(studio, shown, "⬆️")
     again = await press(studio, shown, "⬆️")
     assert "pressed twice" in said(again)
-    assert len(await studio.app.store.history(studio.members["Ann"].id, studio.guild.id)) == 2
+    assert len(await studio.app.jobs.history(studio.members["Ann"].id, studio.guild.id)) == 2
 
 
 def said(result: Any) -> str:

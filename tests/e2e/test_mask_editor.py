@@ -91,7 +91,7 @@ async def test_of_many_posts_at_once_one_starts_a_job(studio: Stage) -> None:
     answers = await asyncio.gather(*(post(link, form(marked())) for _ in range(8)))
     await studio.idle()
     assert sorted(status for status, _ in answers) == [200, *[404] * 7]
-    jobs = await studio.app.store.history(studio.members["Ann"].id, studio.guild.id)
+    jobs = await studio.app.jobs.history(studio.members["Ann"].id, studio.guild.id)
     assert [job.kind for job in jobs] == ["inpaint", "imagine"]
 
 
@@ -152,7 +152,7 @@ async def test_a_banned_person_is_refused_on_the_page_too(studio: Stage) -> None
     status, said = await post(link, form(marked()))
     assert status == 422
     assert "rude" in said
-    assert await studio.app.store.queue_length() == 0
+    assert await studio.app.jobs.queue_length() == 0
 
 
 async def test_who_left_the_server_is_refused(studio: Stage) -> None:
@@ -195,7 +195,7 @@ async def test_a_private_pictures_result_stays_private(studio: Stage) -> None:
     assert (await post(link_of(chooser), form(marked())))[0] == 200
     await studio.idle()
     assert len(studio.channel.history(viewer=studio.members["Ben"])) == count
-    jobs = await studio.app.store.history(studio.members["Ann"].id, studio.guild.id)
+    jobs = await studio.app.jobs.history(studio.members["Ann"].id, studio.guild.id)
     assert (jobs[0].private, jobs[0].state) == (True, "done")
     assert chooser.attachments  # its own message became the result
     assert "a flag" in words(chooser)

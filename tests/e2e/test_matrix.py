@@ -98,7 +98,7 @@ async def answers(town: Town, role: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("role", ["member", "banned", "stranger"])
 async def test_commands_that_are_not_for_them(town: Town, role: str) -> None:
-    before = await town.studio.app.store.pending()
+    before = await town.studio.app.jobs.pending()
     heard = await answers(town, role)
     for name, text in heard.items():
         assert BROKEN not in text, name
@@ -108,7 +108,7 @@ async def test_commands_that_are_not_for_them(town: Town, role: str) -> None:
             assert NOT_ADMIN in text, name
         if role == "stranger":
             assert SECRET not in text, name
-    assert await town.studio.app.store.pending() == before
+    assert await town.studio.app.jobs.pending() == before
     assert [each.user_id for each in await town.studio.app.moderation.bans(town.studio.guild.id)] == [
         town.studio.members["Bob"].id
     ]
@@ -154,8 +154,8 @@ async def test_no_button_forged_by_id_shows_another_servers_picture(town: Town) 
             assert SECRET not in text, action
             assert "[picture]" not in text, action
             assert BROKEN not in text, action
-    assert len(await town.studio.app.store.images(1)) == 4
-    assert await town.studio.app.store.history(town.eve.id, town.other.id) == []
+    assert len(await town.studio.app.jobs.images(1)) == 4
+    assert await town.studio.app.jobs.history(town.eve.id, town.other.id) == []
 
 
 async def test_the_banned_get_their_sentence_from_every_button(town: Town) -> None:
@@ -165,22 +165,22 @@ async def test_the_banned_get_their_sentence_from_every_button(town: Town) -> No
 
 async def test_buttons_of_a_deleted_picture_say_so(town: Town) -> None:
     message = await paint(town.studio, f"a {SECRET} too", "Ann")
-    image_id = (await town.studio.app.store.images(2))[0].id
+    image_id = (await town.studio.app.jobs.images(2))[0].id
     await press(town.studio, message, "Delete", "Ann")
     for action in Action:
         for number in (2, image_id):
             text = await forged(town, "member", action, number)
             assert f"{SECRET} too" not in text, action
             assert BROKEN not in text, action
-    assert len(await town.studio.app.store.images(1)) == 4
+    assert len(await town.studio.app.jobs.images(1)) == 4
 
 
 async def test_members_change_nothing_of_others_by_forged_buttons(town: Town) -> None:
     for action in Action:
         text = await forged(town, "member", action, 1)
         assert BROKEN not in text, action
-    assert len(await town.studio.app.store.images(1)) == 4
-    assert (await town.studio.app.store.job(1)).state == "done"
+    assert len(await town.studio.app.jobs.images(1)) == 4
+    assert (await town.studio.app.jobs.get(1)).state == "done"
 
 
 async def test_ids_that_nothing_has_are_answered(town: Town) -> None:

@@ -292,7 +292,7 @@ async def test_a_pause_holds_what_waits_until_it_ends(studio: Stage) -> None:
     await admin(studio, "pause", mode="pause")
     await studio.restart()
     await asyncio.sleep(0.3)
-    assert await studio.app.store.queue_length() >= 2
+    assert await studio.app.jobs.queue_length() >= 2
     assert "takes no new jobs" in await asks_now(studio, "a boat")
     await admin(studio, "pause", mode="off")
     await studio.idle()

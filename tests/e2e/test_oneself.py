@@ -44,7 +44,7 @@ async def prefer(studio: Stage, who: str = "Ann", **changes: Any) -> Preferences
 
 
 async def spec_of(studio: Stage, message: Any) -> Any:
-    job, _ = await studio.app.store.job_of_image(int(buttons(message)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(message)["U1"].split(":")[2]))
     return job.spec
 
 
@@ -108,7 +108,7 @@ async def test_a_private_member_gets_private_variations_of_public_pictures(studi
     await prefer(studio, "Ben", private=True, subtle=25)
     result = await press(studio, grid, "V1", "Ben")
     assert result.response.ephemeral
-    job, _ = await studio.app.store.job_of_image(int(buttons(result.response)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(result.response)["U1"].split(":")[2]))
     assert [strength for _, strength in job.spec.variations] == [0.25]
 
 
@@ -120,7 +120,7 @@ async def test_remix_on_v_opens_the_form_first(studio: Stage) -> None:
     await studio.restart()
     done = await studio.members["Ann"].submit_modal(shown, {"prompt": "a blue boat", "seed": "8"})
     await studio.idle()
-    job, _ = await studio.app.store.job_of_image(int(buttons(done.response)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(done.response)["U1"].split(":")[2]))
     assert (job.kind, job.spec.prompt, len(job.spec.variations)) == ("vary", "a blue boat", 1)
 
 

@@ -18,7 +18,7 @@ def file(width: int = 96, height: int = 64, form: str = "PNG") -> bytes:
 
 
 async def spec_of(studio: Stage, message: object) -> object:
-    job, _ = await studio.app.store.job_of_image(int(buttons(message)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(message)["U1"].split(":")[2]))
     return job.spec
 
 
@@ -59,7 +59,7 @@ async def test_a_bad_attachment_gets_a_sentence_and_costs_nothing(studio: Stage,
     said = [*result.followups, *([result.response] if result.response else [])]
     assert len(said[-1].content) > 20
     assert "ref" not in said[-1].content
-    balance = await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id)
+    balance = await studio.app.credits.balance(studio.members["Ann"].id, studio.guild.id)
     assert balance.free_mc == studio.settings.credits_a_day * 1000
 
 

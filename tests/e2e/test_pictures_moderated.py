@@ -109,7 +109,7 @@ async def test_flagged_previews_are_not_shown(studio: Stage) -> None:
     studio.engine.step_s = 0.1  # type: ignore[attr-defined]
     result = await studio.members["Ann"].slash(studio.channel, "imagine", prompt="a boat !flag")
     seen = []
-    while await studio.app.store.pending():
+    while await studio.app.jobs.pending():
         seen.append(len(result.response.attachments))
         await asyncio.sleep(0.05)
     assert set(seen) == {0}
@@ -184,7 +184,7 @@ async def test_two_at_once_get_one_right_to_post(studio: Stage) -> None:
     await with_gallery(studio, stars=1)
     await paint(studio, "a red boat")
     stars: Stars = studio.app.stars
-    job = await studio.app.store.job(1)
+    job = await studio.app.jobs.get(1)
     rights = await asyncio.gather(*(stars.claim(job, 5) for _ in range(5)))
     assert len([right for right in rights if right is not None]) == 1
 

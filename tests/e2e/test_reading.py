@@ -67,7 +67,7 @@ async def test_an_upload_is_described_in_four_prompts_with_a_button_each(studio:
     assert words(result.response).count("red") == 4
     assert list(buttons(result.response)) == ["1", "2", "3", "4"]
     assert not result.response.ephemeral
-    assert await studio.app.store.queue_length() == 0
+    assert await studio.app.jobs.queue_length() == 0
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -81,7 +81,7 @@ async def test_a_button_opens_the_form_and_the_form_paints(studio: Stage, restar
         await studio.restart()
     done = await studio.members["Ben"].submit_modal(shown, {**fields(shown), "seed": "9"})
     await studio.idle()
-    job, _ = await studio.app.store.job_of_image(int(buttons(done.response)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(done.response)["U1"].split(":")[2]))
     assert (job.spec.prompt, job.spec.seed, job.user_id) == ("a red balloon", 9, studio.members["Ben"].id)
 
 
@@ -129,7 +129,7 @@ async def test_private_pictures_are_described_to_their_owner_only(studio: Stage)
     number = int(buttons(mine.response)["1"].split(":")[2])
     for who, guild in (("Ben", studio.guild.id), ("Ann", 5)):  # a forged press, and one from another server
         with pytest.raises(NotFound):
-            await saved_drafts.find(studio.app.store, number, studio.members[who].id, guild)
+            await saved_drafts.find(studio.app.key_values, number, studio.members[who].id, guild)
 
 
 async def test_a_second_description_waits_a_moment(studio: Stage) -> None:
@@ -173,7 +173,7 @@ async def test_parameters_of_a_strangers_file_are_shown_and_can_be_run(studio: S
     await studio.restart()
     done = await press(studio, result.response, "Run it again")
     await studio.idle()
-    job = await studio.app.store.job(1)
+    job = await studio.app.jobs.get(1)
     spec = job.spec
     assert spec.prompt == "a red boat, @everyone {x}"
     assert (spec.seed, spec.num_images, spec.num_inference_steps, spec.guidance_scale) == (7, 1, 6, 3)
@@ -193,7 +193,7 @@ async def test_parameters_can_be_changed_before_they_are_run(studio: Stage) -> N
     }
     await studio.members["Ann"].submit_modal(shown, {**fields(shown), "steps": "5, 2"})
     await studio.idle()
-    spec = (await studio.app.store.job(1)).spec
+    spec = (await studio.app.jobs.get(1)).spec
     assert (spec.num_inference_steps, spec.guidance_scale, spec.scheduler) == (5, 2, "euler_karras")
 
 

@@ -48,12 +48,12 @@ def said(result: Any) -> str:
 
 
 async def job_of(studio: Stage, message: Any) -> Any:
-    job, _ = await studio.app.store.job_of_image(int(buttons(message)["U1"].split(":")[2]))
+    job, _ = await studio.app.jobs.image(int(buttons(message)["U1"].split(":")[2]))
     return job
 
 
 async def mask_of(studio: Stage, spec: Spec) -> Image.Image:
-    row = await studio.app.store.input_image(spec.request.mask.sha256)
+    row = await studio.app.jobs.input_image(spec.request.mask.sha256)
     return Image.open(io.BytesIO(await studio.app.files.read(row.file.path))).convert("L")
 
 
@@ -62,14 +62,14 @@ async def redrawn(studio: Stage, message: Any) -> tuple[int, int, int, int] | No
     job = await job_of(studio, message)
     assert (job.kind, job.spec.task, job.spec.num_images) == ("inpaint", "inpaint", 4)
     mask = await mask_of(studio, job.spec)
-    source = await studio.app.store.input_image(job.spec.init_image)
+    source = await studio.app.jobs.input_image(job.spec.init_image)
     assert mask.size == (source.width, source.height) == (job.spec.width, job.spec.height)
     assert mask.getbbox() == job.spec.request.mask.box
     return mask.getbbox()
 
 
 async def credits_of(studio: Stage, who: str = "Ann") -> int:
-    balance = await studio.app.jobs.balance(studio.members[who].id, studio.guild.id)
+    balance = await studio.app.credits.balance(studio.members[who].id, studio.guild.id)
     return balance.free_mc + balance.paid_mc
 
 
@@ -169,7 +169,7 @@ async def test_without_a_picture_one_is_asked_for_it(studio: Stage) -> None:
 async def test_without_credits_nothing_is_redrawn(studio: Stage) -> None:
     result = await inpaint(studio, image=("boat.png", png(boat((512, 512)))), region="left", prompt="a boat --steps 60")
     assert "credits" in said(result)
-    assert await studio.app.store.queue_length() == 0
+    assert await studio.app.jobs.queue_length() == 0
 
 
 # ---------------------------------------------------------------- the chooser

@@ -19,7 +19,7 @@ async def test_a_crowd_is_answered_and_leaves_nothing_behind(tmp_path: Path) -> 
     try:
         await ask(app, MEMBERS, EACH, tally, EACH)  # the engine is not started: everything waits
         assert len(tally.acknowledged) == len(tally.answered) == MEMBERS * EACH
-        assert await app.store.queue_length() == MAX_QUEUE
+        assert await app.jobs.queue_length() == MAX_QUEUE
         refused = {words.split(",")[0] for words in tally.words}
         assert refused <= {"The queue is full", "You have 4 jobs waiting or running"}
         assert sum(tally.words.values()) == MEMBERS * EACH - MAX_QUEUE

@@ -50,7 +50,7 @@ async def test_a_failure_costs_nothing_and_says_why(tmp_path: Path, clock: Manua
         assert failed.error_text is not None
         assert failed.error_text.endswith("Nothing was charged.")
         assert bench.post.sent == [(job.id, "error", 0)]
-        assert (await bench.jobs.balance(10, 1)).free_mc == 100_000
+        assert (await bench.balance(10, 1)).free_mc == 100_000
 
 
 async def test_what_was_ready_before_a_failure_is_delivered_and_paid(tmp_path: Path, clock: ManualClock) -> None:
@@ -101,7 +101,7 @@ async def test_a_waiting_job_is_cancelled(tmp_path: Path, clock: ManualClock) ->
         assert (await bench.jobs.cancel(second.id, by=10)).state == "cancelled"
         await bench.idle()
         assert sorted(bench.post.sent) == [(first.id, "result", 4), (second.id, "cancelled", 0)]
-        assert (await bench.jobs.balance(10, 1)).free_mc == 96_000
+        assert (await bench.balance(10, 1)).free_mc == 96_000
 
 
 async def test_a_running_job_is_cancelled_and_its_files_go(tmp_path: Path, clock: ManualClock) -> None:
@@ -137,7 +137,7 @@ async def test_a_job_deleted_while_it_runs_leaves_nothing(tmp_path: Path, clock:
         await bench.jobs.delete(job.id, by=10)
         await bench.nothing_runs()
         assert list((tmp_path / "images").rglob("*.png")) == []
-        assert (await bench.jobs.balance(10, 1)).free_mc == 100_000
+        assert (await bench.balance(10, 1)).free_mc == 100_000
         assert bench.post.sent == []
 
 

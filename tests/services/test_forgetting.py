@@ -21,7 +21,7 @@ from bot.features.privacy.maintenance import LEFT_DAYS, Maintenance
 from bot.features.privacy.service import Privacy
 from bot.features.settings import store as preference_store
 from bot.features.settings.store import Preferences, ServerDefaults, Style
-from bot.store import users
+from bot.store import key_values, users
 from bot.store.clock import ManualClock
 from bot.store.migrations import migrate
 
@@ -37,7 +37,7 @@ def clock() -> ManualClock:
 
 
 def service(bench: Workbench, clock: ManualClock) -> Privacy:
-    return Privacy(bench.store, bench.files, bench.dispatcher, clock)
+    return Privacy(bench.store.db, bench.jobs, bench.files, bench.dispatcher, clock)
 
 
 def found(folder: Path, *needles: bytes) -> list[str]:
@@ -62,7 +62,7 @@ async def busy_life(bench: Workbench, clock: ManualClock) -> bytes:
     await bench.jobs.submit(asked("somebody else's boat", user_id=BEN))
     await bench.idle()
     await store.write(preference_store.prefer, ANN, GUILD, Preferences(suffix=CANARY), clock.now_ms())
-    await store.remember("batch:77", json.dumps([ANN, [{"prompt": CANARY}], "imagine", None, False]))
+    await store.write(key_values.remember, "batch:77", json.dumps([ANN, [{"prompt": CANARY}], "imagine", None, False]))
     await store.write(audit_store.add, GUILD, ANN, "prompt.refused", "", {"prompt": CANARY}, clock.now_ms())
     return await bench.files.read((await store.images(first.id))[0].path)
 
@@ -71,7 +71,7 @@ async def test_after_deletion_no_byte_is_left_in_any_file(tmp_path: Path, clock:
     async with workbench(tmp_path, clock) as bench:
         picture = await busy_life(bench, clock)
         backups = tmp_path / "backups"
-        await bench.store.backup(backups / "before-0099-1.db")
+        await bench.store.db.backup(backups / "before-0099-1.db")
         assert len(found(tmp_path, CANARY.encode(), picture[200:400])) >= 4
         gone = await service(bench, clock).forget(ANN)
         assert gone.jobs == 31
@@ -98,15 +98,15 @@ async def test_coming_back_brings_what_was_left_of_the_day_and_no_more(tmp_path:
         await bench.jobs.submit(asked())
         await bench.idle()
         await service(bench, clock).forget(ANN)
-        assert (await bench.jobs.balance(ANN, GUILD)).free_mc == 96_000
+        assert (await bench.balance(ANN, GUILD)).free_mc == 96_000
         with pytest.raises(NotEnoughCredits):
             await bench.jobs.submit(asked(price_mc=97_000))
         await bench.jobs.submit(asked(price_mc=96_000))
         await bench.idle()
         await service(bench, clock).forget(ANN)
-        assert (await bench.jobs.balance(ANN, GUILD)).free_mc == 0
+        assert (await bench.balance(ANN, GUILD)).free_mc == 0
         clock.advance(86_400)
-        assert (await bench.jobs.balance(ANN, GUILD)).free_mc == 100_000
+        assert (await bench.balance(ANN, GUILD)).free_mc == 100_000
 
 
 async def test_the_export_is_everything(tmp_path: Path, clock: ManualClock) -> None:
@@ -161,7 +161,7 @@ def test_every_table_is_known_to_hold_something_of_a_person_or_nothing(tmp_path:
 
 async def test_a_server_that_left_is_cleaned_after_thirty_days(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
-        upkeep = Maintenance(bench.store, service(bench, clock), clock, retention_days=0)
+        upkeep = Maintenance(bench.store.db, service(bench, clock), clock, retention_days=0)
         await bench.jobs.submit(asked(CANARY))
         await bench.jobs.submit(asked("elsewhere", guild_id=2))
         await bench.idle()
@@ -181,7 +181,7 @@ async def test_a_server_that_left_is_cleaned_after_thirty_days(tmp_path: Path, c
 
 async def test_a_server_that_returns_in_time_finds_everything(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
-        upkeep = Maintenance(bench.store, service(bench, clock), clock, retention_days=0)
+        upkeep = Maintenance(bench.store.db, service(bench, clock), clock, retention_days=0)
         await bench.jobs.submit(asked())
         await bench.idle()
         await bench.store.write(
@@ -196,10 +196,10 @@ async def test_a_server_that_returns_in_time_finds_everything(tmp_path: Path, cl
 
 async def test_pictures_older_than_the_retention_are_forgotten(tmp_path: Path, clock: ManualClock) -> None:
     async with workbench(tmp_path, clock) as bench:
-        upkeep = Maintenance(bench.store, service(bench, clock), clock, retention_days=7)
+        upkeep = Maintenance(bench.store.db, service(bench, clock), clock, retention_days=7)
         await bench.jobs.submit(asked(CANARY))
         await bench.idle()
-        await bench.store.backup(tmp_path / "backups" / f"before-0099-{clock.now_ms()}.db")
+        await bench.store.db.backup(tmp_path / "backups" / f"before-0099-{clock.now_ms()}.db")
         clock.advance(6 * 86_400)
         new = await bench.jobs.submit(asked("a new boat"))
         await bench.idle()
@@ -235,8 +235,13 @@ async def test_questions_that_nobody_answers_are_forgotten_after_a_day(tmp_path:
     async with workbench(tmp_path, clock) as bench:
         old, young = asked(25), asked(23)
         for key in (f"batch:{old}", f"menu:{old}", f"announce:{old}", f"batch:{young}", "commands:7"):
-            await bench.store.remember(key, "[5]")
-        await Maintenance(bench.store, service(bench, clock), clock, 0).once_a_day()
-        kept = [await bench.store.recall(key) for key in (f"batch:{old}", f"menu:{old}", f"announce:{old}")]
+            await bench.store.write(key_values.remember, key, "[5]")
+        await Maintenance(bench.store.db, service(bench, clock), clock, 0).once_a_day()
+        kept = [
+            await bench.store.read(key_values.recall, key) for key in (f"batch:{old}", f"menu:{old}", f"announce:{old}")
+        ]
         assert kept == [None, None, None]
-        assert [await bench.store.recall(key) for key in (f"batch:{young}", "commands:7")] == ["[5]", "[5]"]
+        assert [await bench.store.read(key_values.recall, key) for key in (f"batch:{young}", "commands:7")] == [
+            "[5]",
+            "[5]",
+        ]

@@ -54,7 +54,7 @@ async def test_kill_9_at_random_moments(tmp_path: Path) -> None:
     post = FilePost(tmp_path / "discord.jsonl", dice)
     async with workbench(tmp_path, SystemClock(), post=post, **SETTINGS) as bench:
         await bench.idle(120)
-        balances = [await bench.jobs.balance(user, 1) for user in range(1, 6)]
+        balances = [await bench.balance(user, 1) for user in range(1, 6)]
     jobs = all_jobs(tmp_path / "easel.db")
     check_messages(lines(tmp_path / "acks.jsonl"), jobs, lines(tmp_path / "discord.jsonl"))
     check_files(tmp_path / "images", lines(tmp_path / "discord.jsonl"))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from workbench import Postman, Workbench, asked, until, workbench
 
-from bot.jobs.protocols import TryLater, Undeliverable
+from bot.jobs.outbox import TryLater, Undeliverable
 from bot.jobs.records import Job
 from bot.store.clock import ManualClock
 from engine.api.errors import OutOfMemory
@@ -124,7 +124,7 @@ async def test_the_net_charge_is_what_was_delivered(tmp_path: Path, name: str, p
         await bench.nothing_runs()
         seen = sum(images for _, kind, images in post.sent if kind == "result")
         assert seen == way.delivered
-        balance = await bench.jobs.balance(10, 1)
+        balance = await bench.balance(10, 1)
         assert ALLOWANCE_MC - balance.free_mc == price_mc * way.delivered // pictures
         assert (balance.paid_mc, balance.reserved_mc) == (0, 0)
 
@@ -139,4 +139,4 @@ async def test_the_relax_lane_charges_nothing_whatever_happens(tmp_path: Path, n
         assert (job.lane, job.price_mc) == ("relax", 0)
         await way.step(bench, job, clock)
         await bench.idle()
-        assert (await bench.jobs.balance(10, 1)).paid_mc == 3999
+        assert (await bench.balance(10, 1)).paid_mc == 3999

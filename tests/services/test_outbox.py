@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from workbench import Postman, Workbench, asked, until, workbench
 
-from bot.jobs.outbox import MOST_TRIES
-from bot.jobs.protocols import TokenRefused, TryLater, Undeliverable
+from bot.jobs.outbox import MOST_TRIES, TokenRefused, TryLater, Undeliverable
 from bot.jobs.records import OutboxEntry
 from bot.store.clock import ManualClock
 
@@ -71,7 +70,7 @@ async def test_an_undeliverable_result_is_given_back(tmp_path: Path, clock: Manu
         await bench.idle()
         assert (await bench.store.history(10, 1))[0].error_code == "undeliverable"
         assert len(await bench.store.images(job.id)) == 4
-        assert (await bench.jobs.balance(10, 1)).free_mc == 100_000
+        assert (await bench.balance(10, 1)).free_mc == 100_000
 
 
 async def test_a_pause_that_discord_asks_for_is_at_most_five_minutes(tmp_path: Path, clock: ManualClock) -> None:

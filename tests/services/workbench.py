@@ -12,15 +12,17 @@ from typing import Any
 
 from bot.config import Settings
 from bot.jobs.dispatcher import Dispatcher
+from bot.jobs.event_relay import Listener
 from bot.jobs.files import ImageFiles
-from bot.jobs.outbox import Outbox
-from bot.jobs.protocols import Courier, Listener
+from bot.jobs.outbox import Courier, Outbox
 from bot.jobs.records import Job, NewJob, OutboxEntry, StoredImage
 from bot.jobs.service import Jobs
+from bot.ledger.limits import default_terms
+from bot.ledger.records import Balance
 from bot.store.clock import Clock
-from bot.store.store import Store
 from engine.api.events import Event
 from engine.fake import FakeEngine
+from tests.job_rows import JobRows
 from tests.specs import spec_in
 
 _interactions = itertools.count(1)
@@ -89,12 +91,13 @@ class Postman:
 
 @dataclass
 class Workbench:
-    store: Store
+    store: JobRows
     engine: FakeEngine
     files: ImageFiles
     dispatcher: Dispatcher
     outbox: Outbox
     jobs: Jobs
+    settings: Settings
     ear: Any
     post: Any
 
@@ -113,6 +116,11 @@ class Workbench:
             return word in {name for _, name in self.ear.heard}
 
         await until(it_did)
+
+    async def balance(self, user_id: int, guild_id: int) -> Balance:
+        """Their credits on the plain terms."""
+        terms = default_terms(self.settings)
+        return await self.store.balance(user_id, guild_id, terms.allowance_mc, terms.period)
 
     async def waits(self, job_id: int, attempts: int) -> Job:
         """Wait until the job is back in the queue after that many attempts."""
@@ -150,12 +158,12 @@ async def workbench(
     """A process's worth of services on the data in `folder`."""
     values: dict[str, Any] = {"data_dir": folder, "min_free_mib": 0, "max_queued": 1000} | settings
     chosen = Settings(_env_file=None, **values)
-    async with Store.open(chosen.database_path, clock) as store, engine or FakeEngine() as engine:
+    async with JobRows.open(chosen.database_path, clock) as store, engine or FakeEngine() as engine:
         files, ear, post = ImageFiles(chosen.images_dir), ear or Ear(), post or Postman()
         dispatcher = Dispatcher(store, engine, files, ear, chosen, clock)
         outbox = Outbox(store, post, clock)
         jobs = Jobs(store, files, dispatcher, chosen)
-        bench = Workbench(store, engine, files, dispatcher, outbox, jobs, ear, post)
+        bench = Workbench(store, engine, files, dispatcher, outbox, jobs, chosen, ear, post)
         if start:
             await dispatcher.start()
             await outbox.start()

@@ -11,7 +11,7 @@ import pytest
 
 from bot.jobs.records import NewImage, NewJob, StoredFile
 from bot.store.clock import ManualClock
-from bot.store.store import Store
+from tests.job_rows import JobRows
 from tests.specs import spec_in
 
 _interactions = itertools.count(1)
@@ -23,8 +23,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    async with Store.open(tmp_path / "easel.db", clock) as store:
+async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[JobRows]:
+    async with JobRows.open(tmp_path / "easel.db", clock) as store:
         yield store
         assert await store.problems() == []
 

@@ -13,7 +13,7 @@ from bot.jobs.records import NewImage, NewJob
 from bot.ledger import accounts, allowance
 from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
-from bot.store.store import Store
+from tests.job_rows import JobRows
 from tests.store.ledger_model import change
 
 Asked = Callable[..., NewJob]
@@ -29,11 +29,11 @@ def forget(db: sqlite3.Connection, user_id: int, now_ms: int) -> None:
     db.execute("UPDATE user SET discord_id = NULL WHERE discord_id = ?", (user_id,))
 
 
-async def erase(store: Store, clock: ManualClock, user_id: int = 10) -> None:
+async def erase(store: JobRows, clock: ManualClock, user_id: int = 10) -> None:
     await store.write(forget, user_id, clock.now_ms())
 
 
-async def spend(store: Store, asked: Asked, price_mc: int, amount_mc: int, limits: Limits = MONTH) -> int:
+async def spend(store: JobRows, asked: Asked, price_mc: int, amount_mc: int, limits: Limits = MONTH) -> int:
     """Reserve a price; the free millicredits that are left."""
     await store.enqueue(asked(price_mc=price_mc), amount_mc, limits)
     return (await store.balance(10, 1, amount_mc, limits.period)).free_mc
@@ -50,7 +50,7 @@ def test_a_period_ends_at_midnight_utc(label: str, end: str) -> None:
     assert allowance.ends_ms(label) == datetime.fromisoformat(end).replace(tzinfo=UTC).timestamp() * 1000
 
 
-async def test_a_month_is_granted_once_and_expires(store: Store, asked: Asked, clock: ManualClock) -> None:
+async def test_a_month_is_granted_once_and_expires(store: JobRows, asked: Asked, clock: ManualClock) -> None:
     at(clock, "2026-01-31")
     assert await spend(store, asked, 300, 1000) == 700
     clock.advance(DAY_S)
@@ -63,7 +63,7 @@ async def test_a_month_is_granted_once_and_expires(store: Store, asked: Asked, c
     assert [entry.amount_mc for entry in await store.entries(10, 1) if entry.reason == "expired"] == [-700]
 
 
-async def test_better_terms_add_the_difference_once(store: Store, asked: Asked) -> None:
+async def test_better_terms_add_the_difference_once(store: JobRows, asked: Asked) -> None:
     assert await spend(store, asked, 60, 100) == 40
     assert (await store.balance(10, 1, 300, "month")).free_mc == 240
     assert await spend(store, asked, 1, 300) == 239
@@ -72,7 +72,7 @@ async def test_better_terms_add_the_difference_once(store: Store, asked: Asked) 
     assert (await store.balance(10, 1, 0, "month")).free_mc == 237
 
 
-async def test_changing_between_day_and_month_gives_each_once(store: Store, asked: Asked) -> None:
+async def test_changing_between_day_and_month_gives_each_once(store: JobRows, asked: Asked) -> None:
     day = Limits(period="day")
     assert await spend(store, asked, 1, 100, day) == 99
     assert await spend(store, asked, 1, 1000) == 999
@@ -81,7 +81,7 @@ async def test_changing_between_day_and_month_gives_each_once(store: Store, aske
 
 
 async def test_free_credits_end_with_their_period_even_without_new_ones(
-    store: Store, asked: Asked, clock: ManualClock
+    store: JobRows, asked: Asked, clock: ManualClock
 ) -> None:
     await spend(store, asked, 10, 100, Limits())
     clock.advance(DAY_S)
@@ -92,7 +92,7 @@ async def test_free_credits_end_with_their_period_even_without_new_ones(
 
 @pytest.mark.parametrize("period", ["day", "month"])
 async def test_leaving_and_coming_back_brings_only_what_was_left(
-    store: Store, asked: Asked, clock: ManualClock, pictures: Pictures, period: str
+    store: JobRows, asked: Asked, clock: ManualClock, pictures: Pictures, period: str
 ) -> None:
     limits = Limits(period=period)  # type: ignore[arg-type]
     for _ in range(3):
@@ -109,7 +109,7 @@ async def test_leaving_and_coming_back_brings_only_what_was_left(
 
 
 async def test_what_is_kept_of_the_erased_is_a_hash_until_the_period_ends(
-    store: Store, asked: Asked, clock: ManualClock
+    store: JobRows, asked: Asked, clock: ManualClock
 ) -> None:
     job = await store.enqueue(asked(user_id=8_765_432_109, price_mc=50), 100)
     await store.cancel(job.id)
@@ -121,7 +121,7 @@ async def test_what_is_kept_of_the_erased_is_a_hash_until_the_period_ends(
     assert await store.read(lambda db: db.execute("SELECT * FROM tombstone").fetchall()) == []
 
 
-async def test_credits_that_stay_go_with_their_person(store: Store, clock: ManualClock) -> None:
+async def test_credits_that_stay_go_with_their_person(store: JobRows, clock: ManualClock) -> None:
     await store.give_credits(10, 1, 5000, "granted", "one")
     await store.give_credits(10, 0, 5000, "bought", "two")
     assert (await store.balance(10, 1, 0)).paid_mc == 10_000
@@ -132,15 +132,15 @@ async def test_credits_that_stay_go_with_their_person(store: Store, clock: Manua
 
 
 # ---------------------------------------------------------------- by hand
-async def take(store: Store, clock: ManualClock, amount_mc: int, idem: str) -> None:
+async def take(store: JobRows, clock: ManualClock, amount_mc: int, idem: str) -> None:
     await store.write(accounts.take, change(10, amount_mc, "taken", idem, clock.now_ms()))
 
 
-async def gift(store: Store, clock: ManualClock, amount_mc: int, idem: str, cap_mc: int = 10_000) -> None:
+async def gift(store: JobRows, clock: ManualClock, amount_mc: int, idem: str, cap_mc: int = 10_000) -> None:
     await store.write(accounts.gift, 10, change(BEN, amount_mc, "gift", idem, clock.now_ms()), cap_mc)
 
 
-async def test_taking_counts_once_and_stops_at_zero(store: Store, clock: ManualClock) -> None:
+async def test_taking_counts_once_and_stops_at_zero(store: JobRows, clock: ManualClock) -> None:
     await store.give_credits(10, 1, 5000, "granted", "one")
     for _ in range(2):
         await take(store, clock, 3000, "a")
@@ -151,7 +151,7 @@ async def test_taking_counts_once_and_stops_at_zero(store: Store, clock: ManualC
 
 
 async def test_a_gift_counts_once_within_the_cap_and_from_what_stays(
-    store: Store, clock: ManualClock, asked: Asked
+    store: JobRows, clock: ManualClock, asked: Asked
 ) -> None:
     await store.enqueue(asked(price_mc=1), 100_000)  # free credits are there, and stay
     await store.give_credits(10, 1, 15_000, "granted", "one")
@@ -166,7 +166,7 @@ async def test_a_gift_counts_once_within_the_cap_and_from_what_stays(
         await gift(store, clock, 1, "d")
 
 
-async def test_bought_credits_are_neither_taken_by_a_server_nor_given_away(store: Store, clock: ManualClock) -> None:
+async def test_bought_credits_are_neither_taken_by_a_server_nor_given_away(store: JobRows, clock: ManualClock) -> None:
     await store.give_credits(10, 0, 5000, "bought", "one")
     with pytest.raises(BadInput):
         await take(store, clock, 1, "a")
@@ -176,7 +176,7 @@ async def test_bought_credits_are_neither_taken_by_a_server_nor_given_away(store
 
 # ---------------------------------------------------------------- caps, lanes, weights
 async def test_a_servers_cap_counts_what_is_held_and_what_was_kept(
-    store: Store, asked: Asked, pictures: Pictures, clock: ManualClock
+    store: JobRows, asked: Asked, pictures: Pictures, clock: ManualClock
 ) -> None:
     capped = Limits(server_cap_mc=10_000)
     failed, kept = [await store.enqueue(asked(user_id=n, price_mc=5000), 100_000, capped) for n in (1, 2)]
@@ -193,7 +193,7 @@ async def test_a_servers_cap_counts_what_is_held_and_what_was_kept(
     await store.enqueue(asked(user_id=6, price_mc=10_000), 100_000, capped)
 
 
-async def test_what_cannot_be_paid_is_free_and_slower_where_that_is_allowed(store: Store, asked: Asked) -> None:
+async def test_what_cannot_be_paid_is_free_and_slower_where_that_is_allowed(store: JobRows, asked: Asked) -> None:
     relax = Limits(relax=True)
     paid, free = [await store.enqueue(asked(price_mc=60_000), 100_000, relax) for _ in range(2)]
     assert (paid.lane, paid.price_mc, free.lane, free.price_mc) == ("fast", 60_000, "relax", 0)
@@ -203,7 +203,7 @@ async def test_what_cannot_be_paid_is_free_and_slower_where_that_is_allowed(stor
     assert [job.id for job in await store.claim("boot", 9)] == [paid.id, other.id, later.id, free.id]
 
 
-async def test_only_so_many_jobs_of_one_person_run_at_once(store: Store, asked: Asked, pictures: Pictures) -> None:
+async def test_only_so_many_jobs_of_one_person_run_at_once(store: JobRows, asked: Asked, pictures: Pictures) -> None:
     mine = [await store.enqueue(asked(), 100_000, Limits(max_running=2)) for _ in range(4)]
     theirs = await store.enqueue(asked(user_id=BEN), 100_000, Limits(max_running=2))
     assert {job.id for job in await store.claim("boot", 9)} == {mine[0].id, mine[1].id, theirs.id}
@@ -214,7 +214,7 @@ async def test_only_so_many_jobs_of_one_person_run_at_once(store: Store, asked: 
     assert [job.id for job in await store.claim("boot", 9)] == [mine[2].id]
 
 
-async def test_twice_the_weight_is_served_twice_as_much(store: Store, asked: Asked) -> None:
+async def test_twice_the_weight_is_served_twice_as_much(store: JobRows, asked: Asked) -> None:
     shares = {10: 1.0, BEN: 2.0}
     for user, weight in shares.items():
         for _ in range(40):

@@ -14,8 +14,8 @@ from bot.jobs.records import InputImage, NewImage, NewJob, StoredFile
 from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
 from bot.store.errors import NotRunning
-from bot.store.store import Store
 from engine.tasks.pictures import StoredPicture
+from tests.job_rows import JobRows
 
 Asked = Callable[..., NewJob]
 Pictures = Callable[..., list[NewImage]]
@@ -23,21 +23,21 @@ FREE = 100_000
 DAY_S = 86_400
 
 
-async def test_the_same_interaction_gives_the_same_job(store: Store, asked: Asked) -> None:
+async def test_the_same_interaction_gives_the_same_job(store: JobRows, asked: Asked) -> None:
     new = asked()
     first, again = await asyncio.gather(store.enqueue(new, FREE), store.enqueue(new, FREE))
     assert first == again
     assert (await store.balance(10, 1, FREE)).reserved_mc == 4000
 
 
-async def test_a_job_comes_back_as_it_was_asked_for(store: Store, asked: Asked) -> None:
+async def test_a_job_comes_back_as_it_was_asked_for(store: JobRows, asked: Asked) -> None:
     new = asked(private=True, variations=((5, 0.15),), kind="vary")
     job = await store.enqueue(new, FREE)
     assert (job.spec, job.private, job.kind, job.user_id, job.state) == (new.spec, True, "vary", 10, "queued")
     assert "secret" not in repr(job) + repr(new)
 
 
-async def test_settled_for_what_was_delivered(store: Store, asked: Asked, pictures: Pictures) -> None:
+async def test_settled_for_what_was_delivered(store: JobRows, asked: Asked, pictures: Pictures) -> None:
     job = await store.enqueue(asked(), FREE)
     await store.claim("boot", 1)
     job = await store.rendered(job.id, "boot", pictures(job.id, 3))
@@ -54,7 +54,7 @@ async def test_settled_for_what_was_delivered(store: Store, asked: Asked, pictur
 
 
 @pytest.mark.parametrize("running", [False, True])
-async def test_cancelling_gives_everything_back(store: Store, asked: Asked, running: bool) -> None:
+async def test_cancelling_gives_everything_back(store: JobRows, asked: Asked, running: bool) -> None:
     job = await store.enqueue(asked(), FREE)
     if running:
         await store.claim("boot", 1)
@@ -67,7 +67,7 @@ async def test_cancelling_gives_everything_back(store: Store, asked: Asked, runn
 
 
 async def test_an_undeliverable_result_is_refunded_and_waits_in_the_history(
-    store: Store, asked: Asked, pictures: Pictures
+    store: JobRows, asked: Asked, pictures: Pictures
 ) -> None:
     job = await store.enqueue(asked(), FREE)
     await store.claim("boot", 1)
@@ -81,7 +81,7 @@ async def test_an_undeliverable_result_is_refunded_and_waits_in_the_history(
     assert await store.pending() == 0
 
 
-async def test_a_late_delivery_is_tried_again_in_time(store: Store, asked: Asked, clock: ManualClock) -> None:
+async def test_a_late_delivery_is_tried_again_in_time(store: JobRows, asked: Asked, clock: ManualClock) -> None:
     job = await store.enqueue(asked(), FREE)
     await store.cancel(job.id)
     [owed] = await store.due_deliveries()
@@ -93,7 +93,7 @@ async def test_a_late_delivery_is_tried_again_in_time(store: Store, asked: Asked
     assert (again.nonce, again.attempts) == (owed.nonce, 1)
 
 
-async def test_only_the_process_that_runs_a_job_may_end_it(store: Store, asked: Asked, pictures: Pictures) -> None:
+async def test_only_the_process_that_runs_a_job_may_end_it(store: JobRows, asked: Asked, pictures: Pictures) -> None:
     job = await store.enqueue(asked(), FREE)
     await store.claim("boot", 1)
     with pytest.raises(NotRunning):
@@ -101,7 +101,7 @@ async def test_only_the_process_that_runs_a_job_may_end_it(store: Store, asked: 
     assert await store.images(job.id) == []
 
 
-async def test_a_dead_process_loses_its_jobs_and_three_starts_are_enough(store: Store, asked: Asked) -> None:
+async def test_a_dead_process_loses_its_jobs_and_three_starts_are_enough(store: JobRows, asked: Asked) -> None:
     job = await store.enqueue(asked(), FREE)
     for start in range(3):
         [claimed] = await store.claim(f"boot-{start}", 5)
@@ -112,7 +112,7 @@ async def test_a_dead_process_loses_its_jobs_and_three_starts_are_enough(store: 
     assert (await store.balance(10, 1, FREE)).free_mc == FREE
 
 
-async def test_requeueing_may_not_count_and_may_wait(store: Store, asked: Asked, clock: ManualClock) -> None:
+async def test_requeueing_may_not_count_and_may_wait(store: JobRows, asked: Asked, clock: ManualClock) -> None:
     job = await store.enqueue(asked(), FREE)
     await store.claim("boot", 1)
     assert (await store.requeue(job.id, "boot", count_attempt=False, delay_ms=5000)).attempts == 0
@@ -121,7 +121,7 @@ async def test_requeueing_may_not_count_and_may_wait(store: Store, asked: Asked,
     assert [claimed.id for claimed in await store.claim("boot", 1)] == [job.id]
 
 
-async def test_limits_are_refused_with_sentences(store: Store, asked: Asked) -> None:
+async def test_limits_are_refused_with_sentences(store: JobRows, asked: Asked) -> None:
     for _ in range(2):
         await store.enqueue(asked(price_mc=0), FREE)
     with pytest.raises(TooManyJobs, match="/queue"):
@@ -133,7 +133,7 @@ async def test_limits_are_refused_with_sentences(store: Store, asked: Asked) -> 
     assert await store.queue_length() == 2
 
 
-async def test_several_jobs_are_queued_together_or_not_at_all(store: Store, asked: Asked) -> None:
+async def test_several_jobs_are_queued_together_or_not_at_all(store: JobRows, asked: Asked) -> None:
     new = [asked(price_mc=40_000, interaction_id=5, part=part) for part in range(3)]
     with pytest.raises(NotEnoughCredits):
         await store.enqueue_all(new, FREE, Limits())
@@ -141,7 +141,7 @@ async def test_several_jobs_are_queued_together_or_not_at_all(store: Store, aske
     assert len(await store.enqueue_all(new[:2], FREE, Limits())) == 2
 
 
-async def test_one_person_with_many_jobs_does_not_hold_up_the_others(store: Store, asked: Asked) -> None:
+async def test_one_person_with_many_jobs_does_not_hold_up_the_others(store: JobRows, asked: Asked) -> None:
     many = [(await store.enqueue(asked(user_id=1), FREE)).id for _ in range(5)]
     one = (await store.enqueue(asked(user_id=2), FREE)).id
     relaxed = (await store.enqueue(asked(user_id=3, lane="relax", price_mc=0), FREE)).id
@@ -150,7 +150,7 @@ async def test_one_person_with_many_jobs_does_not_hold_up_the_others(store: Stor
     assert [job.id for job in await store.claim("boot", 10)] == [many[0], one, *many[1:], relaxed]
 
 
-async def test_waiting_jobs_are_served_in_fair_order(store: Store, asked: Asked) -> None:
+async def test_waiting_jobs_are_served_in_fair_order(store: JobRows, asked: Asked) -> None:
     first = [(await store.enqueue(asked(user_id=1), FREE)).id for _ in range(3)]
     [head] = await store.claim("boot", 1)
     second = [(await store.enqueue(asked(user_id=2), FREE)).id for _ in range(3)]
@@ -160,7 +160,7 @@ async def test_waiting_jobs_are_served_in_fair_order(store: Store, asked: Asked)
 
 
 async def test_the_allowance_comes_once_a_day_and_does_not_pile_up(
-    store: Store, asked: Asked, clock: ManualClock
+    store: JobRows, asked: Asked, clock: ManualClock
 ) -> None:
     await store.enqueue(asked(price_mc=30_000), FREE)
     clock.advance(40 * DAY_S)
@@ -173,7 +173,7 @@ async def test_the_allowance_comes_once_a_day_and_does_not_pile_up(
     assert balance.renews_at_ms > clock.now_ms() + 2 * DAY_S * 1000
 
 
-async def test_free_credits_are_spent_before_paid_ones(store: Store, asked: Asked, pictures: Pictures) -> None:
+async def test_free_credits_are_spent_before_paid_ones(store: JobRows, asked: Asked, pictures: Pictures) -> None:
     for _ in range(2):
         await store.give_credits(10, 1, 50_000, "thanks", "order-1")
     job = await store.enqueue(asked(price_mc=120_000), FREE)
@@ -186,14 +186,14 @@ async def test_free_credits_are_spent_before_paid_ones(store: Store, asked: Aske
     assert [entry.amount_mc for entry in await store.entries(10, 1)] == [-60_000, 100_000, 50_000]
 
 
-async def test_servers_do_not_share_credits(store: Store, asked: Asked) -> None:
+async def test_servers_do_not_share_credits(store: JobRows, asked: Asked) -> None:
     await store.enqueue(asked(guild_id=1, price_mc=FREE), FREE)
     await store.enqueue(asked(guild_id=2, price_mc=FREE), FREE)
     assert (await store.balance(10, 3, FREE)).free_mc == FREE
 
 
 async def test_a_deleted_job_is_gone_with_its_prompt(
-    store: Store, asked: Asked, pictures: Pictures, tmp_path: Path
+    store: JobRows, asked: Asked, pictures: Pictures, tmp_path: Path
 ) -> None:
     job = await store.enqueue(asked(prompt="zebra crossing"), FREE)
     await store.claim("boot", 1)
@@ -209,7 +209,7 @@ async def test_a_deleted_job_is_gone_with_its_prompt(
     assert await store.pending() == 0
 
 
-async def test_an_upload_lives_as_long_as_a_job_needs_it(store: Store, asked: Asked, clock: ManualClock) -> None:
+async def test_an_upload_lives_as_long_as_a_job_needs_it(store: JobRows, asked: Asked, clock: ManualClock) -> None:
     sha = "ab" * 32
     upload = InputImage(file=StoredFile(path="inputs/ab.png", sha256=sha, bytes=3), width=8, height=8)
     with pytest.raises(NotFound, match="Attach it again"):
@@ -223,14 +223,14 @@ async def test_an_upload_lives_as_long_as_a_job_needs_it(store: Store, asked: As
     assert await store.delete_job(jobs[1].id) == ["inputs/ab.png"]
 
 
-async def test_history_comes_in_pages_newest_first(store: Store, asked: Asked) -> None:
+async def test_history_comes_in_pages_newest_first(store: JobRows, asked: Asked) -> None:
     ids = [(await store.enqueue(asked(price_mc=0), FREE)).id for _ in range(5)]
     page = await store.history(10, 1, limit=2)
     rest = await store.history(10, 1, before_id=page[-1].id)
     assert [job.id for job in page + rest] == ids[::-1]
 
 
-async def test_expired_reply_tokens_are_forgotten(store: Store, asked: Asked, clock: ManualClock) -> None:
+async def test_expired_reply_tokens_are_forgotten(store: JobRows, asked: Asked, clock: ManualClock) -> None:
     job = await store.enqueue(asked(), FREE)
     await store.recover("boot")
     assert (await store.job(job.id)).reply_token == "secret"
@@ -239,7 +239,7 @@ async def test_expired_reply_tokens_are_forgotten(store: Store, asked: Asked, cl
     assert (await store.job(job.id)).reply_token is None
 
 
-async def test_the_ledger_cannot_be_changed_afterwards(store: Store, asked: Asked, tmp_path: Path) -> None:
+async def test_the_ledger_cannot_be_changed_afterwards(store: JobRows, asked: Asked, tmp_path: Path) -> None:
     await store.enqueue(asked(), FREE)
     with sqlite3.connect(tmp_path / "easel.db") as db:
         for statement in ("UPDATE transfer SET amount = 1", "DELETE FROM transfer"):
@@ -250,7 +250,7 @@ async def test_the_ledger_cannot_be_changed_afterwards(store: Store, asked: Aske
     db.close()
 
 
-async def test_every_picture_of_an_edit_lives_as_long_as_its_job(store: Store, asked: Asked) -> None:
+async def test_every_picture_of_an_edit_lives_as_long_as_its_job(store: JobRows, asked: Asked) -> None:
     source, mask = "ab" * 32, "cd" * 32
     for sha in (source, mask):
         if sha == mask:

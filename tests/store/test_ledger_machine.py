@@ -22,7 +22,7 @@ from bot.jobs.records import NewImage, NewJob, StoredFile
 from bot.ledger import accounts, allowance
 from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
-from bot.store.store import Store
+from tests.job_rows import JobRows
 from tests.specs import spec_of
 from tests.store.ledger_model import Held, Period, Person, change
 
@@ -51,7 +51,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _enter(self) -> None:
         self.stack = AsyncExitStack()
-        opening = Store.open(self.folder / "easel.db", self.clock)
+        opening = JobRows.open(self.folder / "easel.db", self.clock)
         self.store = self.do(self.stack.enter_async_context(opening))
         self.boot = f"boot-{next(self.boots)}"
 

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.store import key_values
 from bot.store.clock import ManualClock
 from bot.store.errors import AlreadyRunning, ChangedMigration, CorruptDatabase, NewerDatabase
 from bot.store.migrations import Migration, migrate, shipped, statements
 from bot.store.store import Store
+from tests.job_rows import JobRows
 
 NEXT = Migration(version=9000, name="9000_next.sql", sql="CREATE TABLE extra (id INTEGER) STRICT;")
 
@@ -90,15 +92,15 @@ async def test_a_second_process_is_refused_with_a_sentence(tmp_path: Path) -> No
         with pytest.raises(AlreadyRunning, match="Another Easel is running"):
             async with Store.open(tmp_path / "easel.db", ManualClock()):
                 pass
-    async with Store.open(tmp_path / "easel.db", ManualClock()) as store:
+    async with JobRows.open(tmp_path / "easel.db", ManualClock()) as store:
         assert await store.pending() == 0
 
 
-async def test_a_backup_is_a_database(store: Store, tmp_path: Path) -> None:
-    await store.remember("key", "value")
-    await store.backup(tmp_path / "copy" / "easel.db")
+async def test_a_backup_is_a_database(store: JobRows, tmp_path: Path) -> None:
+    await store.write(key_values.remember, "key", "value")
+    await store.db.backup(tmp_path / "copy" / "easel.db")
     async with Store.open(tmp_path / "copy" / "easel.db", ManualClock()) as copy:
-        assert await copy.recall("key") == "value"
+        assert await copy.read(key_values.recall, "key") == "value"
 
 
 def add_job(db: sqlite3.Connection, spec: str, kind: str = "imagine") -> None:

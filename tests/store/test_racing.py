@@ -17,14 +17,15 @@ from bot.errors import NotEnoughCredits
 from bot.jobs.lifecycle import enqueue_all
 from bot.jobs.records import NewJob
 from bot.ledger.records import Limits
+from bot.store import key_values
 from bot.store.migrations import immediate, migrate
-from bot.store.store import Store
+from tests.job_rows import JobRows
 from tests.specs import spec_of
 
 Asked = Callable[..., NewJob]
 
 
-async def test_a_thousand_tasks_cannot_overdraw(store: Store, asked: Asked) -> None:
+async def test_a_thousand_tasks_cannot_overdraw(store: JobRows, asked: Asked) -> None:
     limits = Limits(max_queued=2000, max_queue=2000)
     tries = [store.enqueue(asked(price_mc=1000), 7000, limits) for _ in range(1000)]
     results = Counter(type(result).__name__ for result in await asyncio.gather(*tries, return_exceptions=True))
@@ -32,7 +33,7 @@ async def test_a_thousand_tasks_cannot_overdraw(store: Store, asked: Asked) -> N
     assert (await store.balance(10, 1, 7000)).free_mc == 0
 
 
-async def test_a_hundred_people_are_acknowledged_at_once(store: Store, asked: Asked) -> None:
+async def test_a_hundred_people_are_acknowledged_at_once(store: JobRows, asked: Asked) -> None:
     async def one(user_id: int) -> float:
         start = time.perf_counter()
         await store.enqueue(asked(user_id=user_id), 100_000)
@@ -43,32 +44,32 @@ async def test_a_hundred_people_are_acknowledged_at_once(store: Store, asked: As
     assert await store.queue_length() == 100
 
 
-async def test_a_cancelled_caller_does_not_harm_the_writer(store: Store, asked: Asked) -> None:
+async def test_a_cancelled_caller_does_not_harm_the_writer(store: JobRows, asked: Asked) -> None:
     tasks = [asyncio.create_task(store.enqueue(asked(), 100_000)) for _ in range(8)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await store.remember("still", "writing")
-    assert await store.recall("still") == "writing"
+    await store.write(key_values.remember, "still", "writing")
+    assert await store.read(key_values.recall, "still") == "writing"
     assert await store.queue_length() == 8
 
 
-async def test_a_refused_write_does_not_harm_its_neighbours(store: Store, asked: Asked) -> None:
+async def test_a_refused_write_does_not_harm_its_neighbours(store: JobRows, asked: Asked) -> None:
     results = await asyncio.gather(
-        store.enqueue(asked(price_mc=1), 0), store.remember("a", "b"), return_exceptions=True
+        store.enqueue(asked(price_mc=1), 0), store.write(key_values.remember, "a", "b"), return_exceptions=True
     )
     assert isinstance(results[0], NotEnoughCredits)
-    assert await store.recall("a") == "b"
+    assert await store.read(key_values.recall, "a") == "b"
 
 
-async def test_a_full_disk_refuses_and_then_goes_on(store: Store, asked: Asked) -> None:
-    pages = await store._writer.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
-    await store._writer.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
-    tries = [store.remember(f"big {n}", "x" * 20_000) for n in range(3)]
+async def test_a_full_disk_refuses_and_then_goes_on(store: JobRows, asked: Asked) -> None:
+    pages = await store.db._writer.run(lambda db: db.execute("PRAGMA page_count").fetchone()[0])
+    await store.db._writer.run(lambda db: db.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+    tries = [store.write(key_values.remember, f"big {n}", "x" * 20_000) for n in range(3)]
     results = await asyncio.gather(*tries, store.enqueue(asked(price_mc=10**9), 5), return_exceptions=True)
     assert [type(result).__name__ for result in results[:3]] == ["OperationalError"] * 3
-    await store._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchone())
+    await store.db._writer.run(lambda db: db.execute("PRAGMA max_page_count = 1000000").fetchone())
     assert (await store.enqueue(asked(), 100_000)).state == "queued"
 
 
@@ -110,7 +111,7 @@ def test_four_processes_cannot_overdraw(tmp_path: Path, tries: int, allowance_mc
     results.close()
 
 
-async def test_a_thousand_tasks_race_for_one_credit(store: Store, asked: Asked) -> None:
+async def test_a_thousand_tasks_race_for_one_credit(store: JobRows, asked: Asked) -> None:
     limits = Limits(max_queued=2000, max_queue=2000)
     tries = [store.enqueue(asked(price_mc=1000), 1000, limits) for _ in range(1000)]
     results = Counter(type(result).__name__ for result in await asyncio.gather(*tries, return_exceptions=True))
@@ -122,7 +123,7 @@ async def test_everything_acknowledged_is_there_after_closing(
     tmp_path: Path, clock: object, asked: Asked, size: int
 ) -> None:
     path = tmp_path / "other" / "easel.db"
-    async with Store.open(path, clock) as store:  # type: ignore[arg-type]
-        await asyncio.gather(*(store.remember(f"k{n}", "v") for n in range(size)))
-    async with Store.open(path, clock) as store:  # type: ignore[arg-type]
-        assert [await store.recall(f"k{n}") for n in range(size)] == ["v"] * size
+    async with JobRows.open(path, clock) as store:  # type: ignore[arg-type]
+        await asyncio.gather(*(store.write(key_values.remember, f"k{n}", "v") for n in range(size)))
+    async with JobRows.open(path, clock) as store:  # type: ignore[arg-type]
+        assert [await store.read(key_values.recall, f"k{n}") for n in range(size)] == ["v"] * size

@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 
 from bot.errors import NotFound, NotYours
+from bot.features.region import store as region_store
 from bot.features.region.selection import RegionSelection
 from bot.features.region.store import KEPT_MS, TOKEN_MS, EditorPass, NewRegion, Region
 from bot.jobs.records import InputImage, StoredFile
 from bot.store.clock import ManualClock
-from bot.store.store import Store
+from tests.job_rows import JobRows
 
 SHA = "ab" * 32
 
 
 @pytest.fixture
-def choosing(store: Store, clock: ManualClock) -> RegionSelection:
-    found = RegionSelection(store, clock)
+def choosing(store: JobRows, clock: ManualClock) -> RegionSelection:
+    found = RegionSelection(store.db, clock)
     found.address = "https://easel.example"
     return found
 
@@ -128,7 +129,7 @@ async def test_without_an_address_there_is_no_link(choosing: RegionSelection) ->
 
 
 async def test_a_picture_is_kept_as_long_as_a_region_of_it_may_be_chosen(
-    choosing: RegionSelection, store: Store, clock: ManualClock
+    choosing: RegionSelection, store: JobRows, clock: ManualClock
 ) -> None:
     file = StoredFile(path=f"inputs/ab/{SHA}.png", sha256=SHA, bytes=9)
     await store.store_input(InputImage(file=file, width=90, height=60))
@@ -137,6 +138,7 @@ async def test_a_picture_is_kept_as_long_as_a_region_of_it_may_be_chosen(
     await store.recover("boot")
     assert (await store.input_image(SHA)).width == 90
     clock.advance(KEPT_MS / 1000)
+    await store.write(region_store.drop_old, clock.now_ms())
     await store.recover("boot")
     with pytest.raises(NotFound):
         await store.input_image(SHA)

@@ -21,7 +21,7 @@ from bot.ledger import accounts, allowance, transfers
 from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
 from bot.store.errors import NotRunning
-from bot.store.store import Store
+from tests.job_rows import JobRows
 from tests.store.ledger_model import change
 
 Asked = Callable[..., NewJob]
@@ -32,13 +32,13 @@ DAY_S = 86_400
 
 
 # ---------------------------------------------------------------- a life, and what must hold in it
-async def sound(store: Store) -> None:
+async def sound(store: JobRows) -> None:
     """The books balance."""
     if problems := await store.problems():
         raise AssertionError("; ".join(problems))
 
 
-async def net_mc(store: Store, job_id: int) -> int:
+async def net_mc(store: JobRows, job_id: int) -> int:
     """What a job cost in the end, by the transfers alone."""
     query = (
         "SELECT ifnull(sum(CASE WHEN kind = 'settle' THEN amount WHEN reason = 'refund' THEN -amount END), 0)"
@@ -47,12 +47,12 @@ async def net_mc(store: Store, job_id: int) -> int:
     return int(await store.read(lambda db: db.execute(query, (job_id,)).fetchone()[0]))
 
 
-async def has(store: Store, user: int, free: int, paid: int = 0) -> None:
+async def has(store: JobRows, user: int, free: int, paid: int = 0) -> None:
     balance = await store.balance(user, 1, FREE)
     assert (balance.free_mc, balance.paid_mc) == (free, paid), "a balance is off"
 
 
-async def a_busy_day(store: Store, asked: Asked, pictures: Pictures, clock: ManualClock) -> None:
+async def a_busy_day(store: JobRows, asked: Asked, pictures: Pictures, clock: ManualClock) -> None:
     """Raises whatever catches a fault."""
     await _paid_partly_failed_cancelled(store, asked, pictures)
     await _undeliverable(store, asked, pictures)
@@ -62,7 +62,7 @@ async def a_busy_day(store: Store, asked: Asked, pictures: Pictures, clock: Manu
     await _gone_and_back(store, asked, pictures, clock)
 
 
-async def _paid_partly_failed_cancelled(store: Store, asked: Asked, pictures: Pictures) -> None:
+async def _paid_partly_failed_cancelled(store: JobRows, asked: Asked, pictures: Pictures) -> None:
     partly, failed, running, queued = [await store.enqueue(asked(price_mc=4003), FREE) for _ in range(4)]
     await sound(store)
     await store.claim("boot", 3)
@@ -79,7 +79,7 @@ async def _paid_partly_failed_cancelled(store: Store, asked: Asked, pictures: Pi
     await has(store, ANN, FREE - 3002)
 
 
-async def _undeliverable(store: Store, asked: Asked, pictures: Pictures) -> None:
+async def _undeliverable(store: JobRows, asked: Asked, pictures: Pictures) -> None:
     job = await store.enqueue(asked(), FREE)
     await store.claim("boot", 1)
     await store.rendered(job.id, "boot", pictures(job.id))
@@ -89,7 +89,7 @@ async def _undeliverable(store: Store, asked: Asked, pictures: Pictures) -> None
     assert await net_mc(store, job.id) == 0, "an undelivered result was paid"
 
 
-async def _two_processes(store: Store, asked: Asked, pictures: Pictures) -> None:
+async def _two_processes(store: JobRows, asked: Asked, pictures: Pictures) -> None:
     """A process that lost its job must not end it; one that came back must not end it twice."""
     job = await store.enqueue(asked(), FREE)
     await store.claim("boot", 1)
@@ -114,7 +114,7 @@ async def _two_processes(store: Store, asked: Asked, pictures: Pictures) -> None
     await has(store, ANN, FREE - 7002)
 
 
-async def _by_hand(store: Store, asked: Asked, clock: ManualClock) -> None:
+async def _by_hand(store: JobRows, asked: Asked, clock: ManualClock) -> None:
     for _ in range(2):
         await store.give_credits(ANN, 1, 9000, "granted", "one")
         await store.write(accounts.gift, ANN, change(BEN, 2000, "gift", "two", clock.now_ms()), 5000)
@@ -132,7 +132,7 @@ async def _by_hand(store: Store, asked: Asked, clock: ManualClock) -> None:
     await sound(store)
 
 
-async def _another_day(store: Store, asked: Asked, clock: ManualClock) -> None:
+async def _another_day(store: JobRows, asked: Asked, clock: ManualClock) -> None:
     clock.advance(DAY_S)
     for _ in range(2):
         job = await store.enqueue(asked(), FREE)
@@ -145,7 +145,7 @@ async def _another_day(store: Store, asked: Asked, clock: ManualClock) -> None:
     clock.advance(DAY_S)
 
 
-async def _gone_and_back(store: Store, asked: Asked, pictures: Pictures, clock: ManualClock) -> None:
+async def _gone_and_back(store: JobRows, asked: Asked, pictures: Pictures, clock: ManualClock) -> None:
     job = await store.enqueue(asked(price_mc=30_000), FREE)
     await store.claim("next", 1)
     await store.rendered(job.id, "next", pictures(job.id))
@@ -347,7 +347,7 @@ def _inflated(true: Any) -> Callable[..., None]:
 
 async def live(folder: Path, asked: Asked, pictures: Pictures, sql: Iterable[str] = ()) -> None:
     clock = ManualClock()
-    async with Store.open(folder / "easel.db", clock) as store:
+    async with JobRows.open(folder / "easel.db", clock) as store:
         for statement in sql:
             await store.write(lambda db, what=statement: db.execute(what))
         await a_busy_day(store, asked, pictures, clock)

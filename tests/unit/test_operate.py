@@ -14,9 +14,10 @@ import pytest
 from bot.__main__ import main
 from bot.config import Settings
 from bot.features.audit import store as audit_store
+from bot.store import key_values
 from bot.store.clock import SystemClock
 from bot.store.migrations import migrate
-from bot.store.store import Store
+from tests.job_rows import JobRows
 
 ANN = 4_000_000_001
 
@@ -39,10 +40,10 @@ def database(tmp_path: Path) -> Path:
 async def test_granting_beside_a_running_bot_counts_once_by_its_key(
     database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with Store.open(database, SystemClock()) as running:
+    async with JobRows.open(database, SystemClock()) as running:
         assert main(["admin", "grant", str(ANN), "12.5", "--key", "may", "--reason", "prize"]) == 0
         assert main(["admin", "grant", str(ANN), "12.5", "--key", "may"]) == 0
-        await running.remember("the bot", "writes on")
+        await running.write(key_values.remember, "the bot", "writes on")
         assert (await running.balance(ANN, 7, 0)).paid_mc == 12_500
         assert await running.problems() == []
     assert "used already" in capsys.readouterr().out
@@ -58,7 +59,7 @@ async def test_a_grant_that_cannot_be_noted_does_not_happen(
         patch.setattr(audit_store, "add", unwritable)
         assert main(["admin", "grant", str(ANN), "12.5", "--key", "may"]) != 0
     assert "nothing was changed" in capsys.readouterr().err
-    async with Store.open(database, SystemClock()) as store:
+    async with JobRows.open(database, SystemClock()) as store:
         assert (await store.balance(ANN, 7, 0)).paid_mc == 0
 
 

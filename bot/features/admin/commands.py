@@ -25,6 +25,7 @@ from bot.features.stats import admin_commands as stats_admin
 from bot.jobs.service import Jobs
 from bot.kit.client import Client
 from bot.store.clock import Clock
+from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
 from engine.backend import Backend
 
@@ -42,6 +43,7 @@ class Services(Protocol):
     preferences: PreferenceService
     quotas: Quotas
     store: Store
+    key_values: KeyValues
 
 
 def install(client: Client, app: Services) -> None:

@@ -25,6 +25,7 @@ from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.store.clock import Clock
+from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
 from engine.backend import Backend
 
@@ -41,6 +42,7 @@ class Services(Protocol):
     preferences: PreferenceService
     quotas: Quotas
     store: Store
+    key_values: KeyValues
 
 
 def install(client: Client, group: app_commands.Group, app: Services) -> None:

@@ -16,7 +16,6 @@ from bot.features.audit.service import Audit
 from bot.features.audit.store import AuditQuery
 from bot.features.moderation import views
 from bot.features.moderation.service import Moderation
-from bot.jobs import lifecycle as job_rows
 from bot.jobs.records import Job
 from bot.jobs.service import Jobs
 from bot.kit.checks import check_admin, guarded
@@ -25,7 +24,6 @@ from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import actor_of
 from bot.orders.actor import Actor
-from bot.store.store import Store
 
 MAX_JOBS = 10  # shown: each takes three of a message's 40 components
 PAGE = 15  # audit entries of one answer
@@ -40,7 +38,6 @@ class Services(Protocol):
     audit_channel: AuditChannel
     jobs: Jobs
     moderation: Moderation
-    store: Store
 
 
 def install(client: Client, group: app_commands.Group, app: Services) -> None:
@@ -114,13 +111,13 @@ def _jobs(app: Services, group: app_commands.Group) -> None:
 async def _active(
     app: Services, interaction: Interaction, guild_id: int | None, user: discord.abc.User | None
 ) -> list[Job]:
-    found = await app.store.read(job_rows.active_in, guild_id)
+    found = await app.jobs.active_in(guild_id)
     return [job for job in found if user is None or job.user_id == user.id]
 
 
 async def _cancel(app: Services, interaction: Interaction, by: Actor, job_id: int) -> str:
     """Cancel anybody's job of this server (any, for an operator). Raises: NotFound, BadInput."""
-    job = await app.store.job(job_id)
+    job = await app.jobs.get(job_id)
     if job.guild_id != by.guild_id and not by.is_operator:
         raise NotFound(f"There is no job {job_id} in this server.")
     if not job.active:

@@ -20,6 +20,7 @@ from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
 from bot.features.generate.submission import Submission
 from bot.jobs.files import ImageFiles
+from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
@@ -27,7 +28,7 @@ from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, reject_double_click
 from bot.orders.service import Order
 from bot.prompt.parser import Draft
-from bot.store.store import Store
+from bot.store.key_value_store import KeyValues
 from engine.backend import Backend
 
 PAUSE_MS = 5_000  # between two descriptions for one person: they are free, and a captioner works for a second or two
@@ -42,8 +43,9 @@ class Services(Protocol):
 
     backend: Backend
     files: ImageFiles
-    store: Store
     submission: Submission
+    key_values: KeyValues
+    jobs: Jobs
 
 
 def install(client: Client, app: Services) -> None:
@@ -173,11 +175,11 @@ async def _keep(app: Services, interaction: Interaction, found: FoundImage, draf
     offer = Offer(
         user_id=interaction.user.id, guild_id=interaction.guild_id or 0, private=_secret(found), drafts=drafts
     )
-    await saved_drafts.keep(app.store, interaction.id, offer)
+    await saved_drafts.keep(app.key_values, interaction.id, offer)
 
 
 async def _offer(app: Services, interaction: Interaction, number: int) -> Offer:
-    return await saved_drafts.find(app.store, number, interaction.user.id, interaction.guild_id or 0)
+    return await saved_drafts.find(app.key_values, number, interaction.user.id, interaction.guild_id or 0)
 
 
 async def _draft(app: Services, interaction: Interaction, number: int, at: int) -> Draft:

@@ -11,8 +11,8 @@ from typing import Any
 
 from bot.errors import NotFound
 from bot.prompt.parser import Draft
-from bot.store import key_values
-from bot.store.store import Store
+from bot.store.key_value_store import KeyValues
+from bot.store.key_values import OFFER
 
 RENAMED = {
     "ar": "aspect_ratio",
@@ -33,15 +33,15 @@ class Offer:
     drafts: tuple[Draft, ...]
 
 
-async def keep(store: Store, number: int, offer: Offer) -> None:
+async def keep(key_values: KeyValues, number: int, offer: Offer) -> None:
     """Keep an offer under the number of the interaction that made it."""
     value = [offer.user_id, offer.guild_id, offer.private, [asdict(draft) for draft in offer.drafts]]
-    await store.remember(f"{key_values.OFFER}{number}", json.dumps(value))
+    await key_values.remember(f"{OFFER}{number}", json.dumps(value))
 
 
-async def find(store: Store, number: int, user_id: int, guild_id: int) -> Offer:
+async def find(key_values: KeyValues, number: int, user_id: int, guild_id: int) -> Offer:
     """The offer, if this person may take it here. Raises: NotFound."""
-    kept = await store.recall(f"{key_values.OFFER}{number}")
+    kept = await key_values.recall(f"{OFFER}{number}")
     offer = _offer(json.loads(kept)) if kept else None
     if offer is None or offer.guild_id != guild_id or ((offer.private or not guild_id) and offer.user_id != user_id):
         raise NotFound("This is older than a month, or not yours. Look at the picture again to get fresh buttons.")

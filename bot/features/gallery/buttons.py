@@ -7,10 +7,10 @@ from typing import Protocol
 from bot.delivery.job_messages import JobMessages
 from bot.features.gallery.poster import Gallery
 from bot.features.gallery.service import Stars
+from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import check_visible
-from bot.store.store import Store
 
 
 class Services(Protocol):
@@ -19,7 +19,7 @@ class Services(Protocol):
     gallery: Gallery
     messages: JobMessages
     stars: Stars
-    store: Store
+    jobs: Jobs
 
 
 def install(client: Client, app: Services) -> None:
@@ -27,9 +27,9 @@ def install(client: Client, app: Services) -> None:
 
     @client.on_button(Action.STAR)
     async def star(interaction: Interaction, job_id: int) -> None:
-        job = await app.store.job(job_id)
+        job = await app.jobs.get(job_id)
         check_visible(interaction, job)
-        images = await app.store.images(job_id)
+        images = await app.jobs.images(job_id)
         count = await app.stars.toggle(job, images, interaction.user.id)
         shown = interaction.message.attachments if interaction.message else []
         if shown:  # the picture stays as it is: only the number changes

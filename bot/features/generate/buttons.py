@@ -27,7 +27,6 @@ from bot.orders.service import new_seed
 from bot.prompt.parser import GRID, Draft, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import block
-from bot.store.store import Store
 from engine.backend import Backend
 
 
@@ -41,7 +40,6 @@ class Services(Protocol):
     jobs: Jobs
     layouts: Layouts
     preferences: PreferenceService
-    store: Store
     submission: Submission
 
 
@@ -218,7 +216,7 @@ async def _changed(app: Services, interaction: Interaction, spec: Spec, num_imag
 
 async def _seeds(app: Services, interaction: Interaction, job: Job) -> str:
     layouts = app.layouts
-    images = await app.store.images(job.id)
+    images = await app.jobs.images(job.id)
     lines = [f"Picture {image.ordinal + 1}: seed **{image.seed}**" for image in images]
     if job.spec.is_edit:
         how = "An edit is made again from its picture: **Remix** under it, with the same words and seed."
@@ -232,7 +230,7 @@ async def _seeds(app: Services, interaction: Interaction, job: Job) -> str:
 
 
 async def _job(app: Services, interaction: Interaction, job_id: int) -> Job:
-    job = await app.store.job(job_id)
+    job = await app.jobs.get(job_id)
     check_visible(interaction, job)
     return job
 

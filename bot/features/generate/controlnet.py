@@ -15,10 +15,10 @@ from bot.features.generate.image_lookup import CHOICES
 from bot.features.generate.submission import Submission
 from bot.features.settings.service import PreferenceService
 from bot.jobs.files import ImageFiles
+from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.orders import drafts
-from bot.store.store import Store
 from engine.api.model_info import ModelInfo
 from engine.backend import Backend
 from engine.tasks.control import MAX_CONTROL_SCALE, Control
@@ -30,8 +30,8 @@ class Services(Protocol):
     backend: Backend
     files: ImageFiles
     preferences: PreferenceService
-    store: Store
     submission: Submission
+    jobs: Jobs
 
 
 def install(client: Client, app: Services) -> None:

@@ -10,13 +10,13 @@ from bot.features.generate.edits import Source
 from bot.features.generate.submission import Submission
 from bot.features.settings.service import PreferenceService
 from bot.jobs.files import ImageFiles
+from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.client import Client, Handler, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import load_image, reject_double_click
 from bot.orders.geometry import Direction
 from bot.prompt.flags import read_ratio
-from bot.store.store import Store
 from engine.backend import Backend
 
 
@@ -26,8 +26,8 @@ class Services(Protocol):
     backend: Backend
     files: ImageFiles
     preferences: PreferenceService
-    store: Store
     submission: Submission
+    jobs: Jobs
 
 
 def install(client: Client, app: Services) -> None:

@@ -16,6 +16,7 @@ from bot.features.generate.image_lookup import FoundImage
 from bot.features.generate.submission import Submission
 from bot.features.settings.service import PreferenceService
 from bot.jobs.files import ImageFiles
+from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
@@ -25,7 +26,7 @@ from bot.orders.geometry import MAX_ZOOM, Direction
 from bot.orders.uploads import check_size
 from bot.prompt.flags import read_number, read_ratio, read_strength
 from bot.prompt.parser import plain
-from bot.store.store import Store
+from bot.store.key_value_store import KeyValues
 from engine.api.errors import EngineError
 from engine.backend import Backend
 from engine.tasks.blend import MAX_BLENDED
@@ -45,8 +46,9 @@ class Services(Protocol):
     backend: Backend
     files: ImageFiles
     preferences: PreferenceService
-    store: Store
     submission: Submission
+    key_values: KeyValues
+    jobs: Jobs
 
 
 def install(client: Client, app: Services) -> None:
@@ -277,12 +279,12 @@ async def _keep(app: Services, interaction: Interaction, found: FoundImage) -> N
         return
     picture, words = source.picture, {"words": source.words, "without": source.without}
     note = json.dumps([interaction.user.id, {"sha256": picture.sha256, "size": picture.size, **words}])
-    await app.store.remember(f"menu:{interaction.id}", note)
+    await app.key_values.remember(f"menu:{interaction.id}", note)
 
 
 async def _kept(app: Services, interaction: Interaction, number: int) -> Source:
     """The upload that a form is about. Raises: NotFound, MissingPermission."""
-    note = await app.store.recall(f"menu:{number}")
+    note = await app.key_values.recall(f"menu:{number}")
     owner, kept = json.loads(note) if note else (0, {})
     if owner != interaction.user.id:
         raise NotFound("That picture is not here (any more). Use the message's menu again.")

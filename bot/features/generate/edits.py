@@ -18,6 +18,7 @@ from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import Preferences
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, JobKind, StoredImage
+from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
@@ -28,7 +29,6 @@ from bot.orders.uploads import check_size
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import visible
-from bot.store.store import Store
 from engine.backend import Backend
 from engine.tasks.blend import Blend
 from engine.tasks.control import Control
@@ -48,8 +48,8 @@ class Services(Protocol):
     backend: Backend
     files: ImageFiles
     preferences: PreferenceService
-    store: Store
     submission: Submission
+    jobs: Jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from bot.delivery import image_tools, layouts
 from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
 from bot.errors import NotFound, Refused
+from bot.features.credits.service import Credits
 from bot.features.generate.submission import Submission
 from bot.features.moderation.service import Moderation
 from bot.features.moderation.views import pause_line
@@ -25,7 +26,6 @@ from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, check_permissions, check_shown, check_visible
 from bot.orders import drafts
-from bot.store.store import Store
 from engine import mini
 from engine.backend import Backend
 
@@ -57,8 +57,8 @@ class Services(Protocol):
     layouts: Layouts
     messages: JobMessages
     moderation: Moderation
-    store: Store
     submission: Submission
+    credits: Credits
 
 
 def install(client: Client, app: Services) -> None:
@@ -119,9 +119,9 @@ def _vocabulary(keys: list[str]) -> dict[str, tuple[str, ...]]:
 
 
 async def _show(app: Services, interaction: Interaction, job_id: int) -> None:
-    job = await app.store.job(job_id)
+    job = await app.jobs.get(job_id)
     check_visible(interaction, job)
-    images = await app.store.images(job_id)
+    images = await app.jobs.images(job_id)
     if not images:
         raise NotFound(f"Job {job_id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
     check_shown(interaction, images)
@@ -134,14 +134,14 @@ async def _show(app: Services, interaction: Interaction, job_id: int) -> None:
 
 
 async def _history(app: Services, interaction: Interaction, before: int | None) -> None:
-    jobs = await app.store.history(interaction.user.id, interaction.guild_id or 0, before, PAGE + 1)
+    jobs = await app.jobs.history(interaction.user.id, interaction.guild_id or 0, before, PAGE + 1)
     if not jobs:
         text = "Nothing older." if before else "You have not made anything here yet. Try **/imagine** a red boat."
         await interaction.edit_original_response(view=notice(text), attachments=[])
         return
     rows, files = [], []
     for job in jobs[:PAGE]:
-        images = await app.store.images(job.id)
+        images = await app.jobs.images(job.id)
         file = await _thumbnail(app, interaction, job, images)
         rows.append((job, file.filename if file else None))
         files += [file] if file else []
@@ -168,12 +168,12 @@ async def _thumbnail(
 
 async def _queue(app: Services, interaction: Interaction) -> None:
     delivery = app.messages
-    jobs = await app.store.active(interaction.user.id, interaction.guild_id or 0)
+    jobs = await app.jobs.active(interaction.user.id, interaction.guild_id or 0)
     rows = []
     for job in jobs[:MAX_JOBS_SHOWN]:
         state = delivery.painting(job.id)
         if job.state == "queued":
-            state.position = await app.store.position(job.id)
+            state.position = await app.jobs.position(job.id)
         rows.append((job, state))
     view = app.layouts.queue(rows) if rows else notice("Nothing of yours is waiting or being painted.")
     await interaction.edit_original_response(view=view)
@@ -181,8 +181,8 @@ async def _queue(app: Services, interaction: Interaction) -> None:
 
 async def _info(app: Services, interaction: Interaction) -> str:
     guild_id, terms = interaction.guild_id or 0, await app.submission.terms(interaction)
-    balance = await app.jobs.balance(interaction.user.id, guild_id, terms)
-    mine = await app.store.active(interaction.user.id, guild_id)
+    balance = await app.credits.balance(interaction.user.id, guild_id, terms)
+    mine = await app.jobs.active(interaction.user.id, guild_id)
     info = app.backend.models()[0]
     grid_text = layouts.credits_text(4 * drafts.PICTURE_MC)
     lines = [
@@ -192,7 +192,7 @@ async def _info(app: Services, interaction: Interaction) -> str:
         f"they renew <t:{balance.renews_at_ms // 1000}:R>.",
         f"A grid at {info.width}x{info.height} and {info.num_inference_steps} steps costs {grid_text}; "
         "the price grows with pixels and steps. You pay only for pictures you get.",
-        f"Of yours on their way: {len(mine)}. In the whole queue: {await app.store.queue_length()}.",
+        f"Of yours on their way: {len(mine)}. In the whole queue: {await app.jobs.queue_length()}.",
     ]
     lines += [f"**{pause_line(pause)}**" for pause in await app.moderation.pauses(guild_id)]
     return "\n".join(lines)

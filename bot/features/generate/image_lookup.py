@@ -21,12 +21,12 @@ from bot.errors import BadInput, NotFound
 from bot.features.generate.submission import Submission
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, StoredImage
+from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import check_shown, check_visible
 from bot.orders.uploads import check_size, read_upload
 from bot.prompt.text import visible
-from bot.store.store import Store
 
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
@@ -42,8 +42,8 @@ class Services(Protocol):
     """What this module works with."""
 
     files: ImageFiles
-    store: Store
     submission: Submission
+    jobs: Jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +117,7 @@ def own_pictures(app: Services) -> Callable[[Interaction, str], Coroutine[Any, A
     """Return the autocomplete of the option `source`: a member's newest images here."""
 
     async def complete(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        store = app.store
-        jobs = await store.history(interaction.user.id, interaction.guild_id or 0, limit=JOBS_OFFERED)
+        jobs = await app.jobs.history(interaction.user.id, interaction.guild_id or 0, limit=JOBS_OFFERED)
         wanted, found = typed.strip().lstrip("#").casefold(), []
         for job in (job for job in jobs if job.state == "done"):
             numbers = (
@@ -185,7 +184,7 @@ def _flat(components: Iterable[Any]) -> Iterator[Any]:
 
 
 async def _stored(app: Services, interaction: Interaction, ids: list[int]) -> FoundImage:
-    found = [await app.store.job_of_image(image_id) for image_id in ids]
+    found = [await app.jobs.image(image_id) for image_id in ids]
     job = found[0][0]
     images = tuple(image for owner, image in found if owner.id == job.id)
     check_visible(interaction, job)
@@ -195,10 +194,9 @@ async def _stored(app: Services, interaction: Interaction, ids: list[int]) -> Fo
 
 async def _of_job(app: Services, interaction: Interaction, job_id: int, number: int | None) -> FoundImage:
     """A job's pictures; number 1.. picks one. Raises: NotFound, BadInput."""
-    store = app.store
-    job = await store.job(job_id)
+    job = await app.jobs.get(job_id)
     check_visible(interaction, job)
-    images = await store.images(job_id)
+    images = await app.jobs.images(job_id)
     if not images or (number is not None and not 0 < number <= len(images)):
         raise NotFound(f"Job {job_id} has {len(images)} pictures. Look at **/history**.")
     check_shown(interaction, images)

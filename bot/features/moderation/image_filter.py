@@ -6,15 +6,9 @@ from collections.abc import Sequence
 
 from bot.features.audit.service import EASEL, Audit
 from bot.features.moderation.service import Moderation
+from bot.jobs.dispatcher import withhold
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, NewImage
-
-ALL_WITHHELD = "The safety check withheld every picture of this job. Try other words."
-
-
-async def withhold(job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...]:
-    """The pictures nobody objects to: what holds without any rules."""
-    return tuple(image for image in images if not image.flagged)
 
 
 class ImageFilter:
@@ -23,7 +17,7 @@ class ImageFilter:
     def __init__(self, moderation: Moderation, audit: Audit, files: ImageFiles) -> None:
         self._moderation, self._audit, self._files = moderation, audit, files
 
-    async def sift(self, job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...]:
+    async def filter_flagged(self, job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...]:
         """The pictures that may be delivered; the files of the others are gone."""
         flagged = [image for image in images if image.flagged]
         if not flagged:

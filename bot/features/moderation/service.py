@@ -46,9 +46,12 @@ class Hit:
 class Moderation:
     """The rules of every server and of those who run the bot; each refusal is a `UserError` with a sentence."""
 
-    def __init__(self, store: Store, audit: Audit, clock: Clock, settings: Settings, backend: Backend) -> None:
+    def __init__(
+        self, store: Store, audit: Audit, clock: Clock, settings: Settings, backend: Backend, queued: asyncio.Event
+    ) -> None:
+        """`queued` is set when jobs that a pause held may go on."""
         self._store, self._audit, self._clock = store, audit, clock
-        self._settings, self._backend = settings, backend
+        self._settings, self._backend, self._queued = settings, backend, queued
         self._recent = TTLCache(clock)
         self._lists: dict[int, tuple[Sequence[BlockedWord], Matcher]] = {}
         self._list_changes = 0
@@ -216,7 +219,7 @@ class Moderation:
         """Stop, drain, tell, or go on (None); kept through restarts. Raises: NotYours, BadInput."""
         if mode is None:
             await self._perform(acts.resume, by, guild_id)
-            self._store.queued.set()
+            self._queued.set()
         else:
             await self._perform(acts.pause, by, guild_id, mode, sentence)
 

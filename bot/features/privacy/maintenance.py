@@ -32,6 +32,7 @@ class Maintenance:
     async def start(self, guild_ids: frozenset[int]) -> None:
         """Compare the servers that are known with those the bot is in, then look every ten minutes for a new day."""
         await self._store.write(privacy_store.compare_guilds, guild_ids, self._clock.now_ms())
+        await self._store.write(region_store.drop_old, self._clock.now_ms())
         self._task = asyncio.create_task(self._serve(), name="upkeep")
 
     async def stop(self) -> None:
@@ -49,11 +50,11 @@ class Maintenance:
     async def once_a_day(self) -> bool:
         """Do the day's work, if it is not done; whether it was done now."""
         today = self._clock.now_ms() // DAY_MS
-        last = await self._store.recall(LAST)
+        last = await self._store.read(key_values.recall, LAST)
         if last is not None and int(last) >= today:
             return False
         await self._tidy(self._clock.now_ms())
-        await self._store.remember(LAST, str(today))
+        await self._store.write(key_values.remember, LAST, str(today))
         return True
 
     async def _tidy(self, now_ms: int) -> None:

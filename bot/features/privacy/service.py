@@ -18,6 +18,7 @@ from bot.features.privacy.store import Forgotten
 from bot.features.privacy.zip_archive import Archive, Entry
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
+from bot.jobs.service import Jobs
 from bot.store import users
 from bot.store.clock import Clock
 from bot.store.store import Store
@@ -43,8 +44,9 @@ class Farewell:
 class Privacy:
     """Export and erasure."""
 
-    def __init__(self, store: Store, files: ImageFiles, dispatcher: Dispatcher, clock: Clock) -> None:
-        self._store, self._files, self._dispatcher, self._clock = store, files, dispatcher, clock
+    def __init__(self, store: Store, jobs: Jobs, files: ImageFiles, dispatcher: Dispatcher, clock: Clock) -> None:
+        self._store, self._jobs, self._files, self._dispatcher = store, jobs, files, dispatcher
+        self._clock = clock
 
     async def export(self, user_id: int, limit_bytes: int) -> Archive:
         """Everything of a person, as ZIP files of at most `limit_bytes` each. Raises: NotFound."""
@@ -58,9 +60,7 @@ class Privacy:
         """Forget a person: jobs on their way are cancelled first, then every word, picture and file goes."""
         active = await self._store.read(privacy_store.active_jobs, user_id)
         for job_id in active:
-            await self._dispatcher.abort(job_id)
-            await self._store.cancel(job_id)
-            await self._dispatcher.abort(job_id)  # again: it may have been claimed in between
+            await self._jobs.cancel(job_id, user_id)
         await self._dispatcher.ended(active)
         jobs, files = await self._forget_jobs(
             lambda: self._store.write(privacy_store.forget_jobs_of, user_id, self._now())

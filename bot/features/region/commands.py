@@ -33,7 +33,6 @@ from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, check_visible
 from bot.orders.uploads import check_size, read_layers, read_upload
 from bot.prompt.parser import Draft, parse, plain
-from bot.store.store import Store
 from engine.backend import Backend
 
 SEGMENT = "segment"  # among the engine's abilities
@@ -51,7 +50,6 @@ class Services(Protocol):
     jobs: Jobs
     preferences: PreferenceService
     region_selection: RegionSelection
-    store: Store
     submission: Submission
 
 
@@ -134,7 +132,7 @@ def _install_commands(app: Services, client: Client) -> None:
 def _install_presses(app: Services, client: Client) -> None:
     @client.on_button(Action.REGION)
     async def region(interaction: Interaction, image_id: int) -> None:
-        job, image = await app.store.job_of_image(image_id)
+        job, image = await app.jobs.image(image_id)
         check_visible(interaction, job)
         await _choose(app, interaction, FoundImage(job=job, images=(image,)))
 

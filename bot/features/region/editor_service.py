@@ -110,7 +110,7 @@ class DiscordEditorService:
             ),
             await self._app.quotas.terms(asker),
         )
-        await self._app.messages.announce(job, await self._app.store.position(job.id) or 0)
+        await self._app.messages.announce(job, await self._app.jobs.position(job.id) or 0)
 
     async def _message(self, region: Region) -> discord.Message:
         """The message that will show the job; there is no interaction to answer."""

@@ -21,7 +21,6 @@ from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.orders.service import Order
 from bot.prompt.parser import Draft, parse
-from bot.store.store import Store
 from engine.backend import Backend
 from engine.tasks.inpaint import Inpaint
 from engine.tasks.pictures import StoredPicture
@@ -34,7 +33,6 @@ class Services(Protocol):
     files: ImageFiles
     jobs: Jobs
     preferences: PreferenceService
-    store: Store
     submission: Submission
 
 
@@ -64,7 +62,7 @@ async def order(
 
 async def picture(app: Services, client: Client, region: NewRegion) -> Image.Image:
     """The picture whose region is chosen. Raises: NotFound."""
-    data = await app.files.read((await app.store.input_image(region.source)).file.path)
+    data = await app.files.read((await app.jobs.input_image(region.source)).file.path)
     return await asyncio.to_thread(_opened, data)
 
 
@@ -73,7 +71,7 @@ async def _kept(app: Services, client: Client, region: NewRegion) -> Draft:
     if region.parent_image_id is None:
         return Draft()
     try:
-        job, _ = await app.store.job_of_image(region.parent_image_id)
+        job, _ = await app.jobs.image(region.parent_image_id)
     except NotFound:  # deleted in the meantime; its copy is still ours
         return Draft()
     return Draft(model=job.spec.model, negative_prompt=job.spec.negative_prompt or None)

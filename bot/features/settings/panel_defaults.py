@@ -23,6 +23,7 @@ from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
 from bot.prompt.text import quoted
 from bot.store.clock import Clock
+from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
 from engine.backend import Backend
 
@@ -40,6 +41,7 @@ class Services(Protocol):
     moderation: Moderation
     preferences: PreferenceService
     store: Store
+    key_values: KeyValues
 
 
 def install(client: Client, panel: Panel, app: Services) -> None:

@@ -18,13 +18,13 @@ from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import Style
 from bot.features.settings.style_views import PAGE, gallery
 from bot.jobs.files import ImageFiles
+from bot.jobs.service import Jobs
 from bot.kit.checks import guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
-from bot.store.store import Store
 
 
 class Services(Protocol):
@@ -33,7 +33,7 @@ class Services(Protocol):
     audit: Audit
     files: ImageFiles
     preferences: PreferenceService
-    store: Store
+    jobs: Jobs
 
 
 def install(client: Client, app: Services) -> None:
@@ -121,8 +121,8 @@ async def _example(app: Services, interaction: Interaction, style: Style) -> dis
     if style.example_job is None:
         return None
     try:
-        job = await app.store.job(style.example_job)
-        images = await app.store.images(style.example_job)
+        job = await app.jobs.get(style.example_job)
+        images = await app.jobs.images(style.example_job)
         if job.guild_id != interaction.guild_id or job.private or not images:
             return None
         data = await app.files.read(images[0].path)

@@ -32,6 +32,7 @@ from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.prompt.text import shown
 from bot.store.clock import Clock
+from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
 from engine.backend import Backend
 from engine.tasks.txt2img import MAX_STEPS
@@ -50,6 +51,7 @@ class Services(Protocol):
     moderation: Moderation
     preferences: PreferenceService
     store: Store
+    key_values: KeyValues
 
 
 def install(client: Client, group: app_commands.Group, app: Services) -> None:

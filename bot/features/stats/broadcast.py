@@ -16,7 +16,7 @@ from bot.kit.button import Button
 from bot.kit.client import Interaction
 from bot.kit.components import NOBODY, notice
 from bot.kit.custom_ids import Action, ButtonId
-from bot.store.store import Store
+from bot.store.key_value_store import KeyValues
 
 log = logging.getLogger(__name__)
 PACE_S = 1.0  # between servers; Discord allows 50 requests a second to a bot, for everything it does
@@ -27,13 +27,13 @@ class Services(Protocol):
 
     audit: Audit
     moderation: Moderation
-    store: Store
+    key_values: KeyValues
 
 
 async def ask_to_announce(app: Services, interaction: Interaction, text: str) -> None:
     """Show an announcement to its author, with a button that sends it."""
     client = interaction.client
-    await app.store.remember(f"announce:{interaction.id}", json.dumps([interaction.user.id, text]))
+    await app.key_values.remember(f"announce:{interaction.id}", json.dumps([interaction.user.id, text]))
     button = Button(
         ButtonId(Action.ANNOUNCE, interaction.id),
         f"Send to {len(client.guilds)} servers",
@@ -47,12 +47,12 @@ async def ask_to_announce(app: Services, interaction: Interaction, text: str) ->
 async def announce_button(app: Services, interaction: Interaction, number: int) -> None:
     """Send what was asked about; a second press finds nothing. Raises: NotFound, NotYours."""
     key = f"announce:{number}"
-    kept = await app.store.take(key)
+    kept = await app.key_values.take(key)
     if kept is None:
         raise NotFound("This announcement was sent already.")
     author, text = json.loads(kept)
     if author != interaction.user.id:
-        await app.store.remember(key, kept)
+        await app.key_values.remember(key, kept)
         raise NotYours("Only the person who wrote the announcement may send it.")
     await interaction.response.edit_message(view=notice("Sending …"))
     reached = await _send_everywhere(app, interaction, text)

@@ -12,13 +12,14 @@ from bot.features.moderation.service import Moderation
 from bot.features.settings.service import PreferenceService
 from bot.features.stats import service as stats
 from bot.features.stats.admin_commands import MAX_DAYS, figures_of, show_stats
-from bot.jobs import lifecycle
+from bot.jobs.service import Jobs
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, button, buttons
 from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.store.clock import Clock
+from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
 from engine.backend import Backend
 
@@ -35,6 +36,8 @@ class Services(Protocol):
     moderation: Moderation
     preferences: PreferenceService
     store: Store
+    jobs: Jobs
+    key_values: KeyValues
 
 
 def install(client: Client, panel: Panel, app: Services) -> None:
@@ -48,7 +51,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
 async def parts(app: Services, interaction: Interaction) -> list[Any]:
     guild_id = interaction.guild_id or 0
     today = (await figures_of(app, interaction, 1, guild_id)).total
-    active = await app.store.read(lifecycle.active_in, guild_id)
+    active = await app.jobs.active_in(guild_id)
     painting = sum(job.state == "running" for job in active)
     pauses = [views.pause_line(each) for each in await app.moderation.pauses(guild_id)]
     wait, run = stats.seconds(today.wait_ms) or "–", stats.seconds(today.render_ms) or "–"
@@ -58,7 +61,7 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
         f"refusals {today.refusals}",
         f"**Medians** waiting {wait} s · painting {run} s",
         f"**Now** being painted {painting} · waiting {len(active) - painting} · "
-        f"waiting in all servers {await app.store.queue_length()}",
+        f"waiting in all servers {await app.jobs.queue_length()}",
     ]
     periods = [button(Action.FIGURES, days, f"Last {days} days") for days in PERIODS]
     return [TextDisplay("\n".join(lines)), buttons(*periods, button(Action.PANEL, 0, "Refresh"))]

@@ -36,7 +36,7 @@ async def shop(studio: Stage) -> Stage:
 
 async def paid(studio: Stage, guild_id: int | None = None, who: str = "Ann") -> int:
     where = studio.guild.id if guild_id is None else guild_id
-    return (await studio.app.jobs.balance(studio.members[who].id, where)).paid_mc
+    return (await studio.app.credits.balance(studio.members[who].id, where)).paid_mc
 
 
 async def terms(studio: Stage, who: str = "Ann", guild_id: int | None = None) -> Terms:

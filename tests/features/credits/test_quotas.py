@@ -126,7 +126,7 @@ async def test_only_admins_and_operators_set_quotas_and_move_credits(studio: Sta
     calls = (("quota", {}), ("grant", {"user": ben, "amount": 5}), ("take", {"user": ben, "amount": 5}))
     for command, options in calls:
         assert "Manage Server" in await admin(studio, command, "Ann", **options), command
-    assert (await studio.app.jobs.balance(ben.id, studio.guild.id)).paid_mc == 0
+    assert (await studio.app.credits.balance(ben.id, studio.guild.id)).paid_mc == 0
     studio.settings.operators = (studio.members["Ann"].id,)
     assert "Granted" in await admin(studio, "grant", "Ann", user=ben, amount=5)
 
@@ -168,7 +168,7 @@ async def test_without_credits_one_goes_on_relaxed(studio: Stage) -> None:
     relaxed = await paint(studio)
     assert "· relax ·" in words(relaxed)
     assert list(buttons(relaxed))[:4] == ["U1", "U2", "U3", "U4"]
-    balance = await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id, await terms(studio))
+    balance = await studio.app.credits.balance(studio.members["Ann"].id, studio.guild.id, await terms(studio))
     assert balance.free_mc == 1000
 
 
@@ -177,10 +177,10 @@ async def test_what_is_dearer_than_a_grid_is_asked_about_first(studio: Stage) ->
     asked = result.response
     assert "8 credits" in words(asked)
     assert "You have 100 credits" in words(asked)
-    assert await studio.app.store.pending() == 0
+    assert await studio.app.jobs.pending() == 0
     await press(studio, asked, "Paint it")
     assert list(buttons(asked))[:2] == ["U1", "U2"]
-    assert (await studio.app.jobs.balance(studio.members["Ann"].id, studio.guild.id)).free_mc == 92_000
+    assert (await studio.app.credits.balance(studio.members["Ann"].id, studio.guild.id)).free_mc == 92_000
 
 
 async def test_gifts_are_off_until_switched_on_and_capped_a_day(studio: Stage) -> None:
@@ -237,7 +237,7 @@ async def test_a_persons_quota_is_forgotten_with_them(studio: Stage) -> None:
     asked = (await ann.slash(studio.channel, "privacy delete")).response
     await press(studio, asked, next(label for label in buttons(asked) if "elete" in label))
     assert (await terms(studio)).allowance_mc == 100_000
-    balance = await studio.app.jobs.balance(ann.id, studio.guild.id, await terms(studio))
+    balance = await studio.app.credits.balance(ann.id, studio.guild.id, await terms(studio))
     assert (balance.free_mc, balance.paid_mc) == (96_000, 0)
 
 
@@ -248,5 +248,5 @@ async def test_a_member_of_another_server_has_another_account(studio: Stage) -> 
     await admin(studio, "grant", user=studio.members["Ann"], amount=50)
     guest = elsewhere.add_member(studio.env.create_user("Guest"))
     assert "100 of 100 credits free" in said(await guest.slash(channel, "credits"))
-    balance = await studio.app.jobs.balance(studio.members["Ann"].id, elsewhere.id)
+    balance = await studio.app.credits.balance(studio.members["Ann"].id, elsewhere.id)
     assert balance.paid_mc == 0

@@ -1,0 +1,168 @@
+"""One method for each thing that may happen to jobs, their pictures and deliveries. Knows no Discord.
+
+Every method that changes something is one transaction: a job's state, its money and what is owed change together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from bot.jobs import deliveries, lifecycle, queue
+from bot.jobs import images as image_rows
+from bot.jobs.records import InputImage, Job, NewImage, NewJob, OutboxEntry, Recovered, StoredImage
+from bot.ledger.records import Limits
+from bot.store.clock import Clock
+from bot.store.store import Store
+
+UPLOAD_MS = 3_600_000  # an upload that no job used for an hour is forgotten at the next start
+
+
+class JobStore:
+    """Jobs in the database.
+
+    Attributes:
+        queued: set whenever a job may have become ready to run. owed: set whenever a delivery was written. Whoever
+            waits on one clears it first and looks then, so nothing is missed.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self.queued = asyncio.Event()
+        self.owed = asyncio.Event()
+
+    # ------------------------------------------------------------ jobs
+    async def enqueue_all(self, new: Sequence[NewJob], allowance_mc: int, limits: Limits) -> list[Job]:
+        """Grant the period's allowance if due, reserve the prices, queue the jobs: all of them, or none.
+
+        The same interaction gives its jobs again. Raises: NotEnoughCredits, TooManyJobs, Busy, NotFound (parent or
+        input picture gone).
+        """
+        queued = await self._store.write(lifecycle.enqueue_all, tuple(new), allowance_mc, limits, self._clock.now_ms())
+        self.queued.set()
+        return queued
+
+    async def bind_message(self, job_id: int, message_id: int) -> None:
+        """Remember the progress message: delivering means editing it."""
+        await self._store.write(lifecycle.bind_message, job_id, message_id)
+
+    async def claim(self, boot_id: str, limit: int) -> list[Job]:
+        """Take up to `limit` ready jobs, the fairest order first; each claim counts as an attempt."""
+        return await self._store.write(queue.claim, boot_id, limit, self._clock.now_ms())
+
+    async def requeue(self, job_id: int, boot_id: str, *, count_attempt: bool, delay_ms: int = 0) -> Job:
+        """Put a running job back, to be claimed after `delay_ms`. Raises: NotRunning."""
+        not_before = self._clock.now_ms() + delay_ms if delay_ms else 0
+        job = await self._store.write(lifecycle.requeue, job_id, boot_id, count_attempt, not_before)
+        self.queued.set()
+        return job
+
+    async def rendered(self, job_id: int, boot_id: str, new: Sequence[NewImage], withheld: int = 0) -> Job:
+        """Store the pictures, take their share of the price, release the rest, owe the result. Raises: NotRunning."""
+        job = await self._store.write(lifecycle.rendered, job_id, boot_id, tuple(new), self._clock.now_ms(), withheld)
+        self.owed.set()
+        return job
+
+    async def fail(self, job_id: int, boot_id: str, code: str, text: str) -> Job:
+        """End a running job unpaid and owe its person the sentence `text`. Raises: NotRunning."""
+        job = await self._store.write(lifecycle.fail, job_id, boot_id, code, text, self._clock.now_ms())
+        self.owed.set()
+        return job
+
+    async def cancel(self, job_id: int) -> Job:
+        """End a queued or running job unpaid; a job that ended already is returned as it is. Raises: NotFound."""
+        job = await self._store.write(lifecycle.cancel, job_id, self._clock.now_ms())
+        self.owed.set()
+        return job
+
+    async def recover(self, boot_id: str) -> Recovered:
+        """At start: queue again what other processes were running, give up what was started three times.
+
+        Also forgets expired reply tokens and uploads that no job uses.
+        """
+        recovered = await self._store.write(lifecycle.recover, boot_id, self._clock.now_ms())
+        await self._store.write(image_rows.drop_unused_inputs, self._clock.now_ms() - UPLOAD_MS)
+        self.queued.set()
+        self.owed.set()
+        return recovered
+
+    async def delete_job(self, job_id: int) -> list[str]:
+        """Forget a job for its person: cancelled if active, prompt and pictures gone, credits history kept.
+
+        Returns the relative paths of the files to delete now. Raises: NotFound.
+        """
+        return await self._store.write(lifecycle.delete, job_id, self._clock.now_ms())
+
+    async def job(self, job_id: int) -> Job:
+        """Raises: NotFound (also when deleted)."""
+        return await self._store.read(lifecycle.get, job_id)
+
+    async def job_of_image(self, image_id: int) -> tuple[Job, StoredImage]:
+        """Raises: NotFound (also when deleted)."""
+        return await self._store.read(image_rows.with_job, image_id)
+
+    async def history(self, user_id: int, guild_id: int, before_id: int | None = None, limit: int = 10) -> list[Job]:
+        """Somebody's jobs in a server, newest first, those before `before_id`."""
+        return await self._store.read(lifecycle.history, user_id, guild_id, before_id, limit)
+
+    async def active(self, user_id: int, guild_id: int) -> list[Job]:
+        """Somebody's queued and running jobs in a server, in the order they will be served."""
+        return await self._store.read(lifecycle.active, user_id, guild_id)
+
+    async def active_in(self, guild_id: int | None) -> list[Job]:
+        """Everybody's queued and running jobs in a server (None = in all), in the order they will be served."""
+        return await self._store.read(lifecycle.active_in, guild_id)
+
+    # ------------------------------------------------------------ the queue
+    async def queue_length(self) -> int:
+        """Jobs that wait."""
+        return await self._store.read(queue.length)
+
+    async def position(self, job_id: int) -> int | None:
+        """How many jobs will be claimed before this one; None when it does not wait."""
+        return await self._store.read(queue.position, job_id)
+
+    async def next_ready_ms(self) -> int | None:
+        """When the earliest waiting job may be claimed (epoch ms, 0 = now); None when none waits."""
+        return await self._store.read(queue.next_ready_ms)
+
+    async def pending(self) -> int:
+        """Jobs that have not ended plus deliveries that are owed: 0 = nothing more will happen by itself."""
+        return await self._store.read(queue.pending)
+
+    # ------------------------------------------------------------ pictures
+    async def images(self, job_id: int) -> list[StoredImage]:
+        """A job's pictures in order."""
+        return await self._store.read(image_rows.of_job, job_id)
+
+    async def store_input(self, new: InputImage, user_id: int = 0) -> str:
+        """Remember a picture whose file is on disk; its sha256. The same picture twice is one row.
+
+        `user_id`: who uploaded it, so that it is forgotten with them; 0 = nobody in particular.
+        """
+        return await self._store.write(image_rows.store_input, new, user_id, self._clock.now_ms())
+
+    async def input_image(self, sha256: str) -> InputImage:
+        """Raises: NotFound."""
+        return await self._store.read(image_rows.input_image, sha256)
+
+    async def known_paths(self) -> set[str]:
+        """Every file the database refers to, for sweeping what a crash left behind."""
+        return await self._store.read(image_rows.known_paths)
+
+    # ------------------------------------------------------------ deliveries
+    async def due_deliveries(self, limit: int = 20) -> list[OutboxEntry]:
+        """What is owed and may be tried now, oldest first."""
+        return await self._store.read(deliveries.due, self._clock.now_ms(), limit)
+
+    async def next_delivery_ms(self) -> int | None:
+        """When the next owed delivery may be tried (epoch ms); None when nothing is owed."""
+        return await self._store.read(deliveries.next_ms)
+
+    async def delivered(self, delivery_id: int, message_id: int | None) -> None:
+        """The person has it: the job is done, its reply token forgotten. Idempotent."""
+        await self._store.write(deliveries.delivered, delivery_id, message_id, self._clock.now_ms())
+
+    async def delivery_failed(self, delivery_id: int, *, retry_at_ms: int | None) -> None:
+        """Try again at `retry_at_ms`, or never (None): then the result waits in the history and is refunded."""
+        await self._store.write(deliveries.failed, delivery_id, retry_at_ms, self._clock.now_ms())
