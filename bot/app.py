@@ -204,7 +204,7 @@ class App:
             self.audit_channel,
             self.key_values,
         )
-        client.find_image = self.jobs.image
+        client.find_job, client.find_image = self.jobs.get, self.jobs.image
 
     def _install(self) -> None:
         """Let every feature add its commands and buttons; each takes the services it names."""

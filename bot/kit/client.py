@@ -30,6 +30,7 @@ Handler = Callable[[Interaction, int], Awaitable[None]]
 ImageHandler = Callable[[Interaction, Job, StoredImage], Awaitable[None]]
 SelectHandler = Callable[[Interaction, int, tuple[str, ...]], Awaitable[None]]
 Check = Callable[[discord.Interaction[Any]], Awaitable[None]]
+Loader = Callable[[Interaction, int], Awaitable[tuple[Any, ...]]]
 Event = Literal["guild_join", "guild_remove", "entitlement_create", "entitlement_update", "entitlement_delete"]
 AnyHandler = TypeVar("AnyHandler", bound=Callable[..., Awaitable[None]])
 
@@ -57,13 +58,14 @@ class Client(discord.AutoShardedClient):
     """Easel on Discord.
 
     Attributes:
-        find_image: looks an image up by its id, with its job; set by `bot.app` before the client connects.
+        find_job, find_image: look up a job, or an image with its job; set by `bot.app` before the client connects.
         command_sync: publishes the slash commands; set likewise, None = never by itself.
         count_refusals: told of every refusal's server and code; must not raise.
         is_operator: whether a member (their Discord id) runs this bot.
         upload_limits: bytes by server id, as interactions tell them.
     """
 
+    find_job: Callable[[int], Awaitable[Job]]
     find_image: Callable[[int], Awaitable[tuple[Job, StoredImage]]]
     command_sync: CommandSync | None = None
     count_refusals: Callable[[int, str], Awaitable[None]] | None = None
@@ -87,22 +89,23 @@ class Client(discord.AutoShardedClient):
 
     # ------------------------------------------------------------ registering
     def on_button(
-        self, action: Action, *, image: bool = False, once: bool = False
+        self, action: Action, *, job: bool = False, image: bool = False, once: bool = False
     ) -> Callable[[AnyHandler], AnyHandler]:
-        """Register the handler of a button.
+        """Register the handler of a button, which starts only after what the button declares was checked.
 
         Args:
-            image: the button's number is an image: it is looked up, may this member see it here, and the handler gets
-                `(interaction, job, image)` instead of `(interaction, number)`.
-            once: the second press of a double click is refused before the handler starts.
+            job: the button's number is a job that this member may see here; the handler gets `(interaction, job)`
+                instead of `(interaction, number)`.
+            image: likewise an image; the handler gets `(interaction, job, image)`.
+            once: the second press of a double click is refused.
         """
-        return self._register(self._buttons, action, image, once)
+        return self._register(self._buttons, action, _loader(job, image), once)
 
     def on_modal(
-        self, action: Action, *, image: bool = False, once: bool = False
+        self, action: Action, *, job: bool = False, image: bool = False, once: bool = False
     ) -> Callable[[AnyHandler], AnyHandler]:
         """Register the handler of a submitted modal; the arguments are those of `on_button`."""
-        return self._register(self._modals, action, image, once)
+        return self._register(self._modals, action, _loader(job, image), once)
 
     def on_select(self, action: Action) -> Callable[[SelectHandler], SelectHandler]:
         """Register the handler of a select: it gets the number of its id and what was chosen."""
@@ -122,12 +125,12 @@ class Client(discord.AutoShardedClient):
         self._event_listeners.setdefault(event, []).append(listener)
 
     def _register(
-        self, table: dict[Action, Handler], action: Action, image: bool, once: bool
+        self, table: dict[Action, Handler], action: Action, load: Loader, once: bool
     ) -> Callable[[AnyHandler], AnyHandler]:
         def register(handler: AnyHandler) -> AnyHandler:
             @wraps(handler)
             async def checked(interaction: Interaction, number: int) -> None:
-                found = await interactions.load_image(interaction, number) if image else (number,)
+                found = await load(interaction, number)
                 if once:
                     interactions.reject_double_click(interaction, action, number)
                 await handler(interaction, *found)
@@ -200,3 +203,14 @@ class Client(discord.AutoShardedClient):
             await handler(interaction, *what)
         except Exception as error:  # the outer edge: discord.py would only log it, and the member would see nothing
             await error_messages.answer(interaction, error)
+
+
+def _loader(job: bool, image: bool) -> Loader:
+    """Return what turns a button's number into its handler's arguments."""
+
+    async def load(interaction: Interaction, number: int) -> tuple[Any, ...]:
+        if image:
+            return await interactions.load_image(interaction, number)
+        return (await interactions.load_job(interaction, number),) if job else (number,)
+
+    return load

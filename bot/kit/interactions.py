@@ -86,7 +86,14 @@ def check_shown(interaction: Interaction, images: Sequence[StoredImage]) -> None
 def reject_double_click(interaction: Interaction, action: Action, number: int) -> None:
     """A double click is two interactions: the second within 2 s is dropped. Raises: BadInput."""
     if not interaction.client.clicks.is_first(f"{action}:{number}:{interaction.user.id}"):
-        raise BadInput("That was pressed twice; one job was started.")
+        raise BadInput("You pressed that twice. The first press counts.")
+
+
+async def load_job(interaction: Interaction, job_id: int) -> Job:
+    """Return the job behind a button, if this member may see it here. Raises: NotFound."""
+    job = await interaction.client.find_job(job_id)
+    check_visible(interaction, job)
+    return job
 
 
 async def load_image(interaction: Interaction, image_id: int) -> tuple[Job, StoredImage]:

@@ -25,7 +25,7 @@ from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import acknowledge, actor_of, check_permissions, reject_double_click
+from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.orders.service import Order
 from bot.prompt.parser import Draft
 from bot.store.key_value_store import KeyValues
@@ -54,10 +54,9 @@ def install(client: Client, app: Services) -> None:
     for at, action in enumerate(describe_views.OFFERS):
         _install_offer(app, client, at, action)
 
-    @client.on_button(Action.RERUN)
+    @client.on_button(Action.RERUN, once=True)
     async def run_again(interaction: Interaction, number: int) -> None:
         offer = await _offer(app, interaction, number)
-        reject_double_click(interaction, Action.RERUN, number)
         specs = await app.submission.orders.resolve_all(actor_of(interaction), offer.drafts[:1])
         await app.submission.submit_or_confirm(interaction, Order(specs=specs, private=offer.private))
 

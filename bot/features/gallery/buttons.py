@@ -7,10 +7,10 @@ from typing import Protocol
 from bot.delivery.job_messages import JobMessages
 from bot.features.gallery.poster import Gallery
 from bot.features.gallery.service import Stars
+from bot.jobs.records import Job
 from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
-from bot.kit.interactions import check_visible
 
 
 class Services(Protocol):
@@ -25,11 +25,9 @@ class Services(Protocol):
 def install(client: Client, app: Services) -> None:
     """Register the button."""
 
-    @client.on_button(Action.STAR)
-    async def star(interaction: Interaction, job_id: int) -> None:
-        job = await app.jobs.get(job_id)
-        check_visible(interaction, job)
-        images = await app.jobs.images(job_id)
+    @client.on_button(Action.STAR, job=True)
+    async def star(interaction: Interaction, job: Job) -> None:
+        images = await app.jobs.images(job.id)
         count = await app.stars.toggle(job, images, interaction.user.id)
         shown = interaction.message.attachments if interaction.message else []
         if shown:  # the picture stays as it is: only the number changes

@@ -22,7 +22,7 @@ from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
-from bot.kit.interactions import acknowledge, actor_of, check_visible, is_moderator, load_image, reject_double_click
+from bot.kit.interactions import acknowledge, actor_of, is_moderator
 from bot.orders.service import new_seed
 from bot.prompt.parser import GRID, Draft, parse
 from bot.prompt.spec import Spec
@@ -52,61 +52,54 @@ def install(client: Client, app: Services) -> None:
 
 
 def _install_variations(app: Services, client: Client) -> None:
-    @client.on_button(Action.PICK)
-    async def pick(interaction: Interaction, image_id: int) -> None:
-        job, image = await load_image(interaction, image_id)
+    @client.on_button(Action.PICK, image=True)
+    async def pick(interaction: Interaction, job: Job, image: StoredImage) -> None:
         await acknowledge(interaction, private=job.private)
         data = await app.files.read(image.path)
         upload = await asyncio.to_thread(_file, image, data, interaction.filesize_limit)
         view = app.layouts.single(job, image, upload.filename, copy=True)
         await interaction.edit_original_response(view=view, attachments=[upload])
 
-    @client.on_button(Action.VARY)
-    async def vary(interaction: Interaction, image_id: int) -> None:
-        await _vary(app, interaction, Action.VARY, image_id)
+    @client.on_button(Action.VARY, image=True, once=True)
+    async def vary(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await _vary(app, interaction, Action.VARY, job, image)
 
-    @client.on_button(Action.VARY_STRONG)
-    async def vary_strong(interaction: Interaction, image_id: int) -> None:
-        await _vary(app, interaction, Action.VARY_STRONG, image_id)
+    @client.on_button(Action.VARY_STRONG, image=True, once=True)
+    async def vary_strong(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await _vary(app, interaction, Action.VARY_STRONG, job, image)
 
-    @client.on_modal(Action.VARY)
-    async def varied(interaction: Interaction, image_id: int) -> None:
-        await _vary_changed(app, interaction, Action.VARY, image_id)
+    @client.on_modal(Action.VARY, image=True)
+    async def varied(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await _vary_changed(app, interaction, Action.VARY, job, image)
 
-    @client.on_modal(Action.VARY_STRONG)
-    async def varied_strong(interaction: Interaction, image_id: int) -> None:
-        await _vary_changed(app, interaction, Action.VARY_STRONG, image_id)
+    @client.on_modal(Action.VARY_STRONG, image=True)
+    async def varied_strong(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await _vary_changed(app, interaction, Action.VARY_STRONG, job, image)
 
 
 def _install_recipes(app: Services, client: Client) -> None:
-    @client.on_button(Action.REROLL)
-    async def reroll(interaction: Interaction, image_id: int) -> None:
-        job, image = await load_image(interaction, image_id)
-        reject_double_click(interaction, Action.REROLL, image_id)
+    @client.on_button(Action.REROLL, image=True, once=True)
+    async def reroll(interaction: Interaction, job: Job, image: StoredImage) -> None:
         spec = job.spec_of(image).evolve(num_images=GRID) if job.spec.compare else job.spec
         await app.submission.resubmit(interaction, _rerolled(spec), *_origin(job, image), private=job.private)
 
-    @client.on_button(Action.REMIX)
-    async def remix(interaction: Interaction, image_id: int) -> None:
-        job, image = await load_image(interaction, image_id)
-        await interaction.response.send_modal(modals.remix(image_id, job.spec_of(image)))
+    @client.on_button(Action.REMIX, image=True)
+    async def remix(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await interaction.response.send_modal(modals.remix(image.id, job.spec_of(image)))
 
-    @client.on_modal(Action.REMIX)
-    async def remixed(interaction: Interaction, image_id: int) -> None:
-        job, image = await load_image(interaction, image_id)
+    @client.on_modal(Action.REMIX, image=True)
+    async def remixed(interaction: Interaction, job: Job, image: StoredImage) -> None:
         spec = await _changed(app, interaction, job.spec_of(image), GRID if job.spec.compare else job.spec.num_images)
         await app.submission.resubmit(interaction, spec, *_origin(job, image), private=job.private)
 
-    @client.on_button(Action.SEED)
-    async def seed(interaction: Interaction, image_id: int) -> None:
-        job, _ = await load_image(interaction, image_id)
+    @client.on_button(Action.SEED, image=True)
+    async def seed(interaction: Interaction, job: Job, _image: StoredImage) -> None:
         await interaction.response.send_message(await _seeds(app, interaction, job), ephemeral=True)
 
 
 def _install_ends(app: Services, client: Client) -> None:
-    @client.on_button(Action.DELETE)
-    async def delete(interaction: Interaction, image_id: int) -> None:
-        job, _ = await load_image(interaction, image_id)
+    @client.on_button(Action.DELETE, image=True)
+    async def delete(interaction: Interaction, job: Job, _image: StoredImage) -> None:
         admin = is_moderator(interaction)
         await interaction.response.defer()
         await app.jobs.delete(job.id, interaction.user.id, admin=admin)
@@ -115,20 +108,18 @@ def _install_ends(app: Services, client: Client) -> None:
         await interaction.delete_original_response()
         await interaction.followup.send("Deleted, with its files.", ephemeral=True)
 
-    @client.on_button(Action.REMOVE)
-    async def remove(interaction: Interaction, image_id: int) -> None:
-        job, _ = await load_image(interaction, image_id)
+    @client.on_button(Action.REMOVE, image=True)
+    async def remove(interaction: Interaction, job: Job, _image: StoredImage) -> None:
         if interaction.user.id != job.user_id and not is_moderator(interaction):
             raise NotYours("Only the person who asked for this picture, or an admin, may remove it.")
         await interaction.response.defer()
         await interaction.delete_original_response()
 
-    @client.on_button(Action.CANCEL)
-    async def cancel(interaction: Interaction, job_id: int) -> None:
-        job = await _job(app, interaction, job_id)
+    @client.on_button(Action.CANCEL, job=True)
+    async def cancel(interaction: Interaction, job: Job) -> None:
         admin = is_moderator(interaction)
         await interaction.response.defer()
-        ended = await app.jobs.cancel(job_id, interaction.user.id, admin=admin)
+        ended = await app.jobs.cancel(job.id, interaction.user.id, admin=admin)
         if ended.state != "cancelled":
             raise BadInput("This job has ended already.")
         await _note(app, interaction, job, "job.cancel")
@@ -136,10 +127,8 @@ def _install_ends(app: Services, client: Client) -> None:
 
 
 def _install_questions(app: Services, client: Client) -> None:
-    @client.on_button(Action.AGAIN)
-    async def again(interaction: Interaction, job_id: int) -> None:
-        job = await _job(app, interaction, job_id)
-        reject_double_click(interaction, Action.AGAIN, job_id)
+    @client.on_button(Action.AGAIN, job=True, once=True)
+    async def again(interaction: Interaction, job: Job) -> None:
         await app.submission.resubmit(interaction, job.spec, job.kind, job.parent_image_id, private=job.private)
 
     @client.on_button(Action.BATCH)
@@ -158,19 +147,17 @@ async def _note(app: Services, interaction: Interaction, job: Job, action: str) 
         await app.audit.record(job.guild_id, interaction.user.id, action, f"job:{job.id}", details)
 
 
-async def _vary(app: Services, interaction: Interaction, action: Action, image_id: int) -> None:
-    job, image = await load_image(interaction, image_id)
+async def _vary(app: Services, interaction: Interaction, action: Action, job: Job, image: StoredImage) -> None:
+    """A variation; members who remix change its words and numbers in a form first."""
     wishes = await app.preferences.preferences(interaction.user.id)
     if wishes.remix and not edits.is_repainted(job):
-        await interaction.response.send_modal(modals.remix(image_id, job.spec_of(image), action))
+        await interaction.response.send_modal(modals.remix(image.id, job.spec_of(image), action))
         return
-    reject_double_click(interaction, action, image_id)
     await edits.vary_own(app, interaction, job, image, action)
 
 
-async def _vary_changed(app: Services, interaction: Interaction, action: Action, image_id: int) -> None:
+async def _vary_changed(app: Services, interaction: Interaction, action: Action, job: Job, image: StoredImage) -> None:
     """A variation whose words or numbers were changed in the form first."""
-    job, image = await load_image(interaction, image_id)
     wishes = await app.preferences.preferences(interaction.user.id)
     spec = await _changed(app, interaction, job.spec_of(image), 4)
     near = edits.neighbours(spec, wishes, action)
@@ -227,12 +214,6 @@ async def _seeds(app: Services, interaction: Interaction, job: Job) -> str:
     one = layouts.paste_line(job.spec_of(images[0])) + end if len(images) > 1 else ""
     text = "\n".join([*lines, "The same again, to paste behind `/imagine prompt:`", block(paste, 900)])
     return text + (f"\nPicture 1 alone\n{block(one, 700)}" if one else "")
-
-
-async def _job(app: Services, interaction: Interaction, job_id: int) -> Job:
-    job = await app.jobs.get(job_id)
-    check_visible(interaction, job)
-    return job
 
 
 def _file(image: StoredImage, data: bytes, limit_bytes: int) -> discord.File:

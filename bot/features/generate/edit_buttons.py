@@ -6,15 +6,14 @@ from typing import Protocol
 
 from bot.delivery.image_buttons import PANS
 from bot.features.generate import edits
-from bot.features.generate.edits import Source
 from bot.features.generate.submission import Submission
 from bot.features.settings.service import PreferenceService
 from bot.jobs.files import ImageFiles
+from bot.jobs.records import Job, StoredImage
 from bot.jobs.service import Jobs
 from bot.kit import modals
-from bot.kit.client import Client, Handler, Interaction
+from bot.kit.client import Client, ImageHandler, Interaction
 from bot.kit.custom_ids import Action
-from bot.kit.interactions import load_image, reject_double_click
 from bot.orders.geometry import Direction
 from bot.prompt.flags import read_ratio
 from engine.backend import Backend
@@ -33,50 +32,42 @@ class Services(Protocol):
 def install(client: Client, app: Services) -> None:
     """Register every press and form."""
 
-    @client.on_button(Action.UPSCALE)
-    async def upscale(interaction: Interaction, image_id: int) -> None:
-        await edits.upscale(app, interaction, await _source(app, interaction, Action.UPSCALE, image_id))
+    @client.on_button(Action.UPSCALE, image=True, once=True)
+    async def upscale(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await edits.upscale(app, interaction, await edits.of_image(app, interaction, job, image))
 
-    @client.on_button(Action.UPSCALE_CREATIVE)
-    async def upscale_creative(interaction: Interaction, image_id: int) -> None:
-        source = await _source(app, interaction, Action.UPSCALE_CREATIVE, image_id)
+    @client.on_button(Action.UPSCALE_CREATIVE, image=True, once=True)
+    async def upscale_creative(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        source = await edits.of_image(app, interaction, job, image)
         await edits.upscale(app, interaction, source, mode="creative")
 
-    @client.on_button(Action.ZOOM_LITTLE)
-    async def zoom_little(interaction: Interaction, image_id: int) -> None:
-        await edits.zoom(app, interaction, await _source(app, interaction, Action.ZOOM_LITTLE, image_id), 1.5)
+    @client.on_button(Action.ZOOM_LITTLE, image=True, once=True)
+    async def zoom_little(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await edits.zoom(app, interaction, await edits.of_image(app, interaction, job, image), 1.5)
 
-    @client.on_button(Action.ZOOM)
-    async def zoom(interaction: Interaction, image_id: int) -> None:
-        await edits.zoom(app, interaction, await _source(app, interaction, Action.ZOOM, image_id), 2.0)
+    @client.on_button(Action.ZOOM, image=True, once=True)
+    async def zoom(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await edits.zoom(app, interaction, await edits.of_image(app, interaction, job, image), 2.0)
 
-    @client.on_button(Action.ZOOM_CUSTOM)
-    async def zoom_form(interaction: Interaction, image_id: int) -> None:
-        job, _ = await load_image(interaction, image_id)
-        await interaction.response.send_modal(modals.zoom(image_id, job.spec.prompt))
+    @client.on_button(Action.ZOOM_CUSTOM, image=True)
+    async def zoom_form(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await interaction.response.send_modal(modals.zoom(image.id, job.spec.prompt))
 
-    @client.on_modal(Action.ZOOM_CUSTOM)
-    async def zoom_custom(interaction: Interaction, image_id: int) -> None:
+    @client.on_modal(Action.ZOOM_CUSTOM, image=True, once=True)
+    async def zoom_custom(interaction: Interaction, job: Job, image: StoredImage) -> None:
         said = modals.answers(interaction)
         factor = edits.read_zoom(said.get("zoom", "") or "1")
         ratio = said.get("ratio", "").strip()
         words = edits.read(said.get("prompt"), ar=read_ratio(ratio) if ratio else None)
-        source = await _source(app, interaction, Action.ZOOM_CUSTOM, image_id)
+        source = await edits.of_image(app, interaction, job, image)
         await edits.zoom(app, interaction, source, factor, words)
 
     for direction, action in PANS.items():
-        client.on_button(action)(_pan(app, action, direction))
+        client.on_button(action, image=True, once=True)(_pan(app, direction))
 
 
-def _pan(app: Services, action: Action, direction: Direction) -> Handler:
-    async def pan(interaction: Interaction, image_id: int) -> None:
-        await edits.pan(app, interaction, await _source(app, interaction, action, image_id), direction)
+def _pan(app: Services, direction: Direction) -> ImageHandler:
+    async def pan(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await edits.pan(app, interaction, await edits.of_image(app, interaction, job, image), direction)
 
     return pan
-
-
-async def _source(app: Services, interaction: Interaction, action: Action, image_id: int) -> Source:
-    """The picture behind a button, once a double click. Raises: NotFound, BadInput, MissingPermission."""
-    job, image = await load_image(interaction, image_id)
-    reject_double_click(interaction, action, image_id)
-    return await edits.of_image(app, interaction, job, image)

@@ -16,12 +16,13 @@ from bot.features.generate.image_lookup import FoundImage
 from bot.features.generate.submission import Submission
 from bot.features.settings.service import PreferenceService
 from bot.jobs.files import ImageFiles
+from bot.jobs.records import Job, StoredImage
 from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import answer, shows_errors
-from bot.kit.interactions import acknowledge, check_permissions, load_image
+from bot.kit.interactions import acknowledge, check_permissions
 from bot.orders.geometry import MAX_ZOOM, Direction
 from bot.orders.uploads import check_size
 from bot.prompt.flags import read_number, read_ratio, read_strength
@@ -211,9 +212,8 @@ def _install_menus(app: Services, client: Client) -> None:
 
 
 def _install_forms(app: Services, client: Client) -> None:
-    @client.on_modal(Action.MENU_VARY)
-    async def vary(interaction: Interaction, image_id: int) -> None:
-        job, image = await load_image(interaction, image_id)
+    @client.on_modal(Action.MENU_VARY, image=True, once=True)
+    async def vary(interaction: Interaction, job: Job, image: StoredImage) -> None:
         said = modals.answers(interaction)
         words = None if said.get("prompt") == plain(job.spec.prompt) else said.get("prompt")
         if not await _varied(
@@ -221,15 +221,15 @@ def _install_forms(app: Services, client: Client) -> None:
         ):
             await _vary(app, interaction, await edits.of_image(app, interaction, job, image))
 
-    @client.on_modal(Action.MENU_VARY_FILE)
+    @client.on_modal(Action.MENU_VARY_FILE, once=True)
     async def vary_file(interaction: Interaction, number: int) -> None:
         await _vary(app, interaction, await _kept(app, interaction, number))
 
-    @client.on_modal(Action.MENU_UPSCALE)
-    async def upscale(interaction: Interaction, image_id: int) -> None:
-        await _upscale(app, interaction, await _own(app, interaction, image_id))
+    @client.on_modal(Action.MENU_UPSCALE, image=True, once=True)
+    async def upscale(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await _upscale(app, interaction, await edits.of_image(app, interaction, job, image))
 
-    @client.on_modal(Action.MENU_UPSCALE_FILE)
+    @client.on_modal(Action.MENU_UPSCALE_FILE, once=True)
     async def upscale_file(interaction: Interaction, number: int) -> None:
         await _upscale(app, interaction, await _kept(app, interaction, number))
 
@@ -293,11 +293,6 @@ async def _kept(app: Services, interaction: Interaction, number: int) -> Source:
     await acknowledge(interaction, private=private)
     picture = StoredPicture(sha256=kept["sha256"], size=tuple(kept["size"]))
     return Source(picture=picture, words=kept["words"], without=kept["without"], private=private)
-
-
-async def _own(app: Services, interaction: Interaction, image_id: int) -> Source:
-    job, image = await load_image(interaction, image_id)
-    return await edits.of_image(app, interaction, job, image)
 
 
 # ---------------------------------------------------------------- values

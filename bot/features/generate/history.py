@@ -24,7 +24,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import acknowledge, check_permissions, check_shown, check_visible
+from bot.kit.interactions import acknowledge, check_permissions, check_shown, load_job
 from bot.orders import drafts
 from engine import mini
 from engine.backend import Backend
@@ -69,7 +69,7 @@ def install(client: Client, app: Services) -> None:
     @shows_errors
     async def show(interaction: Interaction, job: app_commands.Range[int, 1]) -> None:
         """Post a job again, with working buttons."""
-        await _show(app, interaction, job)
+        await _show(app, interaction, await load_job(interaction, job))
 
     @client.tree.command()
     @shows_errors
@@ -102,9 +102,9 @@ def install(client: Client, app: Services) -> None:
         view = notice("\n".join(lines))
         await interaction.response.send_message(view=view, ephemeral=True)
 
-    @client.on_button(Action.SHOW)
-    async def shown_again(interaction: Interaction, job_id: int) -> None:
-        await _show(app, interaction, job_id)
+    @client.on_button(Action.SHOW, job=True)
+    async def shown_again(interaction: Interaction, job: Job) -> None:
+        await _show(app, interaction, job)
 
     @client.on_button(Action.OLDER)
     async def older(interaction: Interaction, before: int) -> None:
@@ -118,12 +118,10 @@ def _vocabulary(keys: list[str]) -> dict[str, tuple[str, ...]]:
     return {kind: words for kind, words in known.items() if kind in ("things", "colours", "scenes", "styles")}
 
 
-async def _show(app: Services, interaction: Interaction, job_id: int) -> None:
-    job = await app.jobs.get(job_id)
-    check_visible(interaction, job)
-    images = await app.jobs.images(job_id)
+async def _show(app: Services, interaction: Interaction, job: Job) -> None:
+    images = await app.jobs.images(job.id)
     if not images:
-        raise NotFound(f"Job {job_id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
+        raise NotFound(f"Job {job.id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
     check_shown(interaction, images)
     check_permissions(interaction, job.private)
     await acknowledge(interaction, private=job.private)

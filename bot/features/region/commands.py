@@ -25,12 +25,13 @@ from bot.features.region.selection import RegionSelection
 from bot.features.region.store import EditorPass, NewRegion, Region
 from bot.features.settings.service import PreferenceService
 from bot.jobs.files import ImageFiles
+from bot.jobs.records import Job, StoredImage
 from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import acknowledge, actor_of, check_permissions, check_visible
+from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.orders.uploads import check_size, read_layers, read_upload
 from bot.prompt.parser import Draft, parse, plain
 from engine.backend import Backend
@@ -130,10 +131,8 @@ def _install_commands(app: Services, client: Client) -> None:
 
 
 def _install_presses(app: Services, client: Client) -> None:
-    @client.on_button(Action.REGION)
-    async def region(interaction: Interaction, image_id: int) -> None:
-        job, image = await app.jobs.image(image_id)
-        check_visible(interaction, job)
+    @client.on_button(Action.REGION, image=True)
+    async def region(interaction: Interaction, job: Job, image: StoredImage) -> None:
         await _choose(app, interaction, FoundImage(job=job, images=(image,)))
 
     @client.on_button(Action.WAYS)
