@@ -94,7 +94,7 @@ def _resolved(
 # ---------------------------------------------------------------- the machine
 def has_nvidia_card(root: Path = Path("/")) -> bool:
     """Return whether Linux's NVIDIA driver is loaded (also inside WSL 2)."""
-    places = ("proc/driver/nvidia/version", "dev/nvidiactl", "dev/dxg")
+    places = ("proc/driver/nvidia/version", "dev/nvidiactl", "usr/lib/wsl/lib/nvidia-smi")
     return any((root / place).exists() for place in places)
 
 

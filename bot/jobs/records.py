@@ -122,7 +122,7 @@ class Job:
             state=row["state"],
             lane=row["lane"],
             weight=row["weight"],
-            spec=Spec.from_json(json.loads(row["spec"])),
+            spec=Spec.from_text(row["spec"]),
             price_mc=row["quote"],
             charged_mc=row["charged"],
             attempts=row["attempts"],

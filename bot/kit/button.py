@@ -13,16 +13,16 @@ from bot.kit.custom_ids import TEMPLATE, Action, ButtonId
 class ButtonClient(Protocol):
     """The client, as buttons see it."""
 
-    async def pressed(self, interaction: discord.Interaction[Any], press: ButtonId) -> None:
+    async def pressed(self, interaction: discord.Interaction[Any], button: ButtonId) -> None:
         """Carry out a press; reports every error to the person itself."""
         ...
 
 
 class Button(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMPLATE):
-    """A button that asks the client for `press`.
+    """A button whose press the client carries out.
 
     discord.py only logs what a dynamic item's callback raises, and drops the class for the whole bot when a view that
-    mixes it with plain items ends: so messages carry this class only, and errors are handled in `Pressable.pressed`.
+    mixes it with plain items ends: so messages carry this class only, and `ButtonClient.pressed` reports errors.
     """
 
     def __init__(

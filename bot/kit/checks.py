@@ -26,7 +26,7 @@ def check_admin(interaction: Interaction) -> Actor:
 
 
 def guarded(command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]]) -> Any:
-    """A command for admins of the server and operators of the bot; refusals are answered as in `told`."""
+    """A command for admins of the server and operators of the bot; refusals are answered as in `shows_errors`."""
 
     @wraps(command)
     async def checked(interaction: discord.Interaction[Any], *args: P.args, **options: P.kwargs) -> None:

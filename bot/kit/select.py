@@ -1,4 +1,4 @@
-"""The one select class: like `Press`, its state is its id, so it outlives the message's process."""
+"""The one select class: like `Button`, its state is its id, so it outlives the message's process."""
 
 from __future__ import annotations
 

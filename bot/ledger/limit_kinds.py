@@ -5,6 +5,7 @@ A limit is a descriptor: on a quota it gives its value or None (not said there),
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
@@ -65,7 +66,7 @@ class Said(Values, Protocol):
     def partial(self) -> Literal[True]: ...
 
 
-class Limit(Generic[T]):
+class Limit(ABC, Generic[T]):
     """One limit.
 
     Attributes:
@@ -95,25 +96,25 @@ class Limit(Generic[T]):
         return self if holder is None else holder.values.get(self.name)
 
     @property
-    def options(self) -> Mapping[str, Option]:
-        raise NotImplementedError
+    @abstractmethod
+    def options(self) -> Mapping[str, Option]: ...
 
     def from_options(self, given: Mapping[str, Any], known: Known | None) -> T | None:
         """The value among options that were given, None = none of them. Raises: BadInput."""
         value = given.get(self.name)
         return None if value is None else self.parse(value, known)
 
+    @abstractmethod
     def parse(self, given: Any, known: Known | None = None) -> T:
         """What was typed, or a value of JSON; names are taken as they are where `known` is None. Raises: BadInput."""
-        raise NotImplementedError
 
     def typed(self, value: T) -> str:
         """The value as it could be typed."""
         return f"{value}"
 
+    @abstractmethod
     def text(self, value: T) -> str:
         """The value in a few words of a list."""
-        raise NotImplementedError
 
     def better(self, one: T, other: T) -> T:
         """The more generous one."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any, Self, TypeVar
 
 from bot.prompt import old_specs
@@ -150,6 +152,12 @@ class Spec:
         """Plain values: the request's own beside each other, pictures as their sha256."""
         compare = None if self.compare is None else asdict(self.compare)
         return {"version": SPEC_VERSION, **wire.to_json(self.request), "note": self.note, "compare": compare}
+
+    @classmethod
+    @lru_cache(maxsize=256)  # a job's row is read about five times on its way, and a spec never changes
+    def from_text(cls, text: str) -> Self:
+        """The spec of a stored job. Raises: ValueError, TypeError when it is not one."""
+        return cls.from_json(json.loads(text))
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:

@@ -10,19 +10,16 @@ import discord
 from bot.delivery import image_tools, layouts
 from bot.delivery.job_messages import JobMessages
 from bot.errors import BadInput, MissingPermission, NotFound
-from bot.features.credits.service import Quotas
-from bot.features.moderation.service import Moderation
 from bot.features.region import inpaint as inpainting
 from bot.features.region import masks as region_masks
 from bot.features.region.editor_server import EditorPage, PriceChanged
 from bot.features.region.selection import RegionSelection
 from bot.features.region.store import EditorPass, Region
-from bot.jobs.records import NewJob
 from bot.kit.client import Client
 from bot.kit.components import NOBODY, notice
 from bot.kit.interactions import AGE_RESTRICTED
 from bot.orders.actor import Actor
-from bot.orders.service import UNASKED_MC, Order
+from bot.orders.service import UNASKED_MC, Order, Reply
 from bot.orders.uploads import check_size, read_layers
 
 SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
@@ -33,13 +30,11 @@ class Services(inpainting.Services, Protocol):
     """What the editor works with."""
 
     messages: JobMessages
-    moderation: Moderation
-    quotas: Quotas
     region_selection: RegionSelection
 
 
 class DiscordEditorService:
-    """The desk of one bot; see `bot.features.region.editor_server.Desk`."""
+    """What the editor's page asks of one bot; see `bot.features.region.editor_server.EditorService`."""
 
     def __init__(self, client: Client, app: Services) -> None:
         self._client, self._app = client, app
@@ -71,45 +66,32 @@ class DiscordEditorService:
     async def _start(self, found: EditorPass, data: bytes, line: str, agreed: bool) -> None:
         """Queue the job and show it in its channel. Raises: UserError, EngineError; nothing was queued then."""
         region = found.region
-        asker = await actor_of(self._client, region)
+        actor = await actor_of(self._client, region)
         check_size(len(data))
         mask = await asyncio.to_thread(lambda: region_masks.from_editor(read_layers(data), region.size))
-        order = await inpainting.order(self._app, self._client, asker, region, mask, line, None)
+        order = await inpainting.order(self._app, self._client, actor, region, mask, line, None)
         if len(order.specs) > 1:
             raise BadInput(ONE_JOB)
-        spec = order.specs[0]
-        price = self._app.submission.orders.price_mc(spec)
+        price = self._app.submission.orders.price_mc(*order.specs)
         if price > UNASKED_MC and not agreed:
             raise PriceChanged(f"This costs {layouts.credits_text(price)}. Press Paint once more to agree.")
-        await self._app.moderation.check(asker, [spec.prompt], [spec.negative_prompt])
+        await self._app.submission.orders.check_allowed(actor, order)
         message = None if region.private else await self._message(region)
         try:
-            await self._submit(asker, found, order, message)
+            await self._submit(actor, found, order, message)
         except BaseException:
             if message is not None:
                 await message.delete()
             raise
 
-    async def _submit(self, asker: Actor, found: EditorPass, order: Order, message: discord.Message | None) -> None:
-        region = found.region
-        job = await self._app.jobs.submit(
-            NewJob(
-                interaction_id=found.interaction_id,  # nothing else was queued by the message that held the link
-                guild_id=region.guild_id,
-                channel_id=region.channel_id,
-                user_id=region.user_id,
-                kind=order.kind,
-                spec=order.specs[0],
-                price_mc=self._app.submission.orders.price_mc(order.specs[0]),
-                application_id=found.application_id,
-                reply_token=found.reply_token or "",
-                parent_image_id=order.parent,
-                private=order.private,
-                message_id=message.id if message else found.message_id,
-                aged=asker.nsfw,
-            ),
-            await self._app.quotas.terms(asker),
+    async def _submit(self, actor: Actor, found: EditorPass, order: Order, message: discord.Message | None) -> None:
+        reply = Reply(
+            interaction_id=found.interaction_id,  # nothing else was queued by the message that held the link
+            application_id=found.application_id,
+            token=found.reply_token or "",
+            message_id=message.id if message else found.message_id,
         )
+        [job] = await self._app.submission.orders.submit(actor, order, reply)
         await self._app.messages.announce(job, await self._app.jobs.position(job.id) or 0)
 
     async def _message(self, region: Region) -> discord.Message:
