@@ -24,6 +24,7 @@ from engine.api.events import (
     Started,
     Terminal,
 )
+from engine.api.inspection import Forwards, Inspection, LoadedModel
 from engine.api.model_info import ModelInfo
 from engine.api.recipe import Recipe
 from engine.api.safety import ImageGate, Verdict
@@ -54,11 +55,14 @@ __all__ = [
     "Event",
     "Failed",
     "Finished",
+    "Forwards",
     "ImageGate",
     "ImageReady",
     "Img2Img",
     "Inpaint",
+    "Inspection",
     "InvalidRequest",
+    "LoadedModel",
     "ModelInfo",
     "ModelUnloadable",
     "OutOfMemory",

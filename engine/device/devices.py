@@ -51,6 +51,11 @@ def memory_bytes(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
 
 
+def gains_from_rows(device: torch.device) -> bool:
+    """Whether a call of many rows is faster there than many calls, so that padding and waiting for company pay."""
+    return device.type != "cpu"
+
+
 def wait_for(device: Any) -> None:
     """Wait until the device has done what it was asked."""
     if torch.device(device).type == "cuda":

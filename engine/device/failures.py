@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import TypeVar
 
-from engine.api.errors import EngineError, RenderFailed
+from engine.api.errors import EngineError, OutOfMemory, RenderFailed
 from engine.device import devices
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+def attempt(work: Callable[[], T]) -> T | Exception:
+    """What `work` returns, or what it raised. Raises: the device's own errors; nothing on it can be trusted then.
+
+    The edge between the engine and everything it serves: pipelines, modules, files and judges may raise whatever they
+    like, and it must cost the one job (or question, or file) for which they were called.
+    """
+    try:
+        return work()
+    except Exception as error:  # an outer edge, and the only one between one job and the others: see above
+        if devices.is_device_error(error):
+            raise
+        return error
+
+
 def failure(error: Exception, what: str) -> EngineError:
-    """An error as one job's failure; `what` goes into the log. Raises: `error`, when the device itself is gone."""
-    if devices.is_device_error(error):
-        raise error
+    """An error as a job's failure, safe to show; `what` goes into the log."""
     if isinstance(error, EngineError):
         return error
+    if devices.is_out_of_memory(error):
+        return OutOfMemory()
     log.warning(what, exc_info=error)
-    return RenderFailed(reason=(str(error).strip().splitlines() or [type(error).__name__])[0][:200])
+    return RenderFailed(reason=first_line(error))
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, short enough for one sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from transformers import CLIPVisionModelWithProjection
 
 from engine.api.errors import ModelUnloadable
+from engine.device.failures import first_line
 from engine.models import catalog, model_cache
 from engine.models.adapters import Adapter
 from engine.models.controlnets import ControlNet
@@ -71,7 +72,7 @@ def _made(base: Model, wanted: Wanted) -> Model:
             _add_embedding(pipe, word)
         _attach(pipe, loras)
     except _FAILURES as error:
-        raise ModelUnloadable(name=f"{base.key} with {names}", reason=model_cache.first_line(error)) from error
+        raise ModelUnloadable(name=f"{base.key} with {names}", reason=first_line(error)) from error
     nbytes = sum(adapter.path.stat().st_size for adapter in wanted)
     return _variant(base, pipe, nbytes, {adapter.name: _sha256(adapter.name, adapter.path) for adapter in wanted})
 
@@ -121,7 +122,7 @@ def _with_eyes(base: Model, adapter: IpAdapter) -> Model:
     try:
         _load_ip_adapter(pipe, adapter)
     except _FAILURES as error:
-        raise ModelUnloadable(name=f"{base.key} with {adapter.name}", reason=model_cache.first_line(error)) from error
+        raise ModelUnloadable(name=f"{base.key} with {adapter.name}", reason=first_line(error)) from error
     encoder = pipe.image_encoder
     nbytes = adapter.path.stat().st_size + sum(p.numel() * p.element_size() for p in encoder.parameters())
     files = {adapter.name: adapter.path, "image_encoder": adapter.encoder}
@@ -159,9 +160,7 @@ def _with_controlnet(base: Model, controlnet: ControlNet) -> Model:
         )
         pipe = auto.from_pipe(base.pipe, controlnet=net.to(unet.device).eval())
     except _FAILURES as error:
-        raise ModelUnloadable(
-            name=f"{base.key} with {controlnet.name}", reason=model_cache.first_line(error)
-        ) from error
+        raise ModelUnloadable(name=f"{base.key} with {controlnet.name}", reason=first_line(error)) from error
     nbytes = sum(p.numel() * p.element_size() for p in net.parameters())
     return _variant(base, pipe, nbytes, {f"controlnet {controlnet.name}": _sha256(controlnet.name, controlnet.path)})
 

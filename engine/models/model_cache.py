@@ -15,7 +15,9 @@ import torch
 import transformers
 
 from engine.api.errors import ModelUnloadable
+from engine.api.inspection import LoadedModel
 from engine.device import devices
+from engine.device.failures import first_line
 from engine.device.fibers import Kind, Stub
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
@@ -159,6 +161,10 @@ class ModelCache:
     def loaded(self) -> tuple[str, ...]:
         return tuple(self._models)
 
+    def inspect(self) -> tuple[LoadedModel, ...]:
+        """What is in memory."""
+        return tuple(_told(model) for model in self._models.values())
+
     def get(self, key: str, now: float) -> Model:
         """The model, loaded if it was not. Raises: ModelUnloadable."""
         if key not in self._models:
@@ -215,6 +221,16 @@ class ModelCache:
             default_scheduler=scheduler,
             nbytes=nbytes,
         )
+
+
+def _told(model: Model) -> LoadedModel:
+    return LoadedModel(
+        key=model.key,
+        weights_bytes=model.nbytes,
+        images=model.users,
+        adapters=dict(model.adapters),
+        variants=tuple(_told(variant) for variant in model.variants.values()),
+    )
 
 
 def load(source: Source, dtype: torch.dtype) -> Any:
@@ -281,8 +297,3 @@ def _feed(digest: Any, path: Path) -> None:
     with path.open("rb") as file:
         while block := file.read(8 * MIB):
             digest.update(block)
-
-
-def first_line(error: BaseException) -> str:
-    """What a library's error says, short enough for one sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from engine.device.devices import free_cache, wait_for
+from engine.device import devices
 from engine.device.fibers import Call, forward
 from engine.runtime.policy import PAD_GAIN, BatchCurve
 
@@ -74,8 +74,8 @@ class BatchSizes:
         if place not in self._names:
             self._names[place] = _name(call, model_sha256, self._device)
         count = self._pins.get(self._names[place])
-        if count is None and self._device.type == "cpu":
-            return call.rows  # joining gains a CPU little, and padding would cost it as much as real rows
+        if count is None and not devices.gains_from_rows(self._device):
+            return call.rows  # padding would cost as much as real rows
         if count is None:
             count = measure(call, self._max_rows)
             log.info("%s runs with %d rows", self._names[place], count)
@@ -106,7 +106,7 @@ def measure(call: Call, limit: int) -> int:
         try:
             doubled = _seconds(call, rows * 2)
         except torch.OutOfMemoryError:
-            free_cache(call.sample.device)
+            devices.free_cache(call.sample.device)
             break
         if 2 * best / doubled < PAD_GAIN:
             break
@@ -120,6 +120,6 @@ def _seconds(call: Call, rows: int) -> float:
     for _ in range(3):
         started = time.perf_counter()
         forward([call], pad_to=rows)
-        wait_for(call.sample.device)
+        devices.wait_for(call.sample.device)
         times.append(time.perf_counter() - started)
     return min(times[1:])

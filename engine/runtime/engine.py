@@ -18,6 +18,7 @@ from PIL import Image
 from engine.api import safety as picture_safety
 from engine.api.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
 from engine.api.events import Event, Queued
+from engine.api.inspection import Inspection
 from engine.api.model_info import ModelInfo, Upscaler
 from engine.api.safety import Verdict
 from engine.api.tickets import JobTicket
@@ -27,6 +28,7 @@ from engine.models import controlnets as control
 from engine.models import ip_adapters as ip_adapter_files
 from engine.models.adapters import Adapter, Kind
 from engine.models.catalog import Source
+from engine.runtime.commands import Command, Post
 from engine.runtime.jobs import Job
 from engine.runtime.options import Options
 from engine.runtime.policy import LANES, StepTimes
@@ -76,7 +78,7 @@ class Engine:
         mode: Literal["exact", "fast"] = "exact",
         threads: int = 0,
         max_rows: int = 8,
-        memory_mib: int = 0,
+        memory_mib: float = 0,
         data_dir: Path | None = None,
         max_queue: int = 1000,
         sight: VisionOptions = VisionOptions(),  # noqa: B008
@@ -106,10 +108,10 @@ class Engine:
         self._settings |= {"max_rows": max_rows, "memory_mib": memory_mib, "data_dir": data_dir}
         self._max_queue = max_queue
         self._numbers = itertools.count(1)
-        self._commands: queue.SimpleQueue[Callable[[Worker], None]] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._open: dict[int, JobTicket] = {}
         self._asked: set[asyncio.Future[Any]] = set()
-        self._pace = StepTimes()
+        self._step_times = StepTimes()
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -147,7 +149,7 @@ class Engine:
             self._closed = True
             self._loop.call_soon_threadsafe(self._fail_open)
             return
-        self._worker = Worker(self._options(), self._commands, self._pace)
+        self._worker = Worker(self._options(), self._commands, self._step_times)
         self._worker.run()
 
     def _options(self) -> Options:
@@ -235,7 +237,23 @@ class Engine:
         return await self._look(lambda eyes: eyes.judge(image)) if "safety" in self._abilities else picture_safety.FINE
 
     async def _look(self, question: Callable[[VisionModels], T]) -> T:
-        """Ask the models that look at pictures, between two steps of painting. Raises: EngineError."""
+        """Ask the models that look at pictures. Raises: EngineError."""
+
+        def command(post: Post[T]) -> Command:
+            return lambda worker: worker.look(question, post)
+
+        return await self._ask(command)
+
+    async def inspect(self) -> Inspection:
+        """Which models are in memory and how much was run, as it is between two steps. Raises: EngineError."""
+
+        def command(post: Post[Inspection]) -> Command:
+            return lambda worker: worker.inspect(post)
+
+        return await self._ask(command)
+
+    async def _ask(self, command: Callable[[Post[T]], Command]) -> T:
+        """The thread's answer. Raises: EngineError."""
         self._check_alive()
         loop = asyncio.get_running_loop()
         asked: asyncio.Future[T] = loop.create_future()
@@ -246,7 +264,7 @@ class Engine:
 
         self._asked.add(asked)
         asked.add_done_callback(self._asked.discard)
-        self._commands.put(lambda worker: worker.look(question, post))
+        self._commands.put(command(post))
         return await asked
 
     def status(self) -> EngineStatus:

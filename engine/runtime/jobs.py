@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.api.events import Event, ImageReady, Progress, Queued
+from engine.api.events import Cancelled, Event, Failed, Finished, ImageReady, Progress, Queued, Started
 from engine.api.model_info import ModelInfo
 from engine.imaging.tiles import Mosaic
 from engine.runtime.policy import StepTimes
@@ -34,6 +34,16 @@ class ImageRun:
     rows: int = 1
     done: bool = False
 
+    @property
+    def unstarted(self) -> bool:
+        return self.fiber is None and not self.done and not self.job.ended
+
+    def leave(self) -> None:
+        """Let go of its model and its pipeline; a picture of 4096 px has a thousand of them."""
+        if self.model is not None:
+            self.model.release()
+        self.model, self.pipe, self.call, self.fiber = None, None, None, None
+
 
 @dataclass(eq=False)
 class Job:
@@ -48,7 +58,7 @@ class Job:
     post: Callable[[Event], None]
     submitted: float = field(default_factory=time.perf_counter)
     started: float | None = None
-    paintings: list[ImageRun] = field(default_factory=list)
+    images: list[ImageRun] = field(default_factory=list)
     drawn: list[ImageReady] = field(default_factory=list)
     calls_each: int = 0
     calls_done: int = 0
@@ -59,7 +69,7 @@ class Job:
     _progress_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.paintings = [
+        self.images = [
             ImageRun(self, i, part) for i in range(self.request.draws) for part in range(self.request.parts(self.info))
         ]
         self.calls_each = expected_calls(self.request, self.info)
@@ -74,20 +84,26 @@ class Job:
         """Device seconds to go, as far as is known."""
         pixels = self.pixels
         seconds = pace.seconds(paced_as(self.request, self.info), pixels)
-        calls = max(1, self.calls_each * len(self.paintings) - self.calls_done)
+        calls = max(1, self.calls_each * len(self.images) - self.calls_done)
         return calls * (pixels * GUESS_S_PER_PIXEL if seconds is None else seconds)
 
-    def collect(self, painting: ImageRun, picture: Any) -> Any:
+    def collect(self, image: ImageRun, picture: Any) -> Any:
         """Take in a finished part; the image it belongs to, once that is whole."""
-        painting.done = True
-        mosaic = self._mosaics.get(painting.index) or self.request.mosaic(self.info)
+        image.done = True
+        mosaic = self._mosaics.get(image.index) or self.request.mosaic(self.info)
         if mosaic is None:
             return picture
-        self._mosaics[painting.index] = mosaic
-        whole = mosaic.add(painting.part, picture)
+        self._mosaics[image.index] = mosaic
+        whole = mosaic.add(image.part, picture)
         if whole is not None:
-            del self._mosaics[painting.index]
+            del self._mosaics[image.index]
         return whole
+
+    def end(self, event: Finished | Failed | Cancelled) -> None:
+        """Emit the last event, once."""
+        if not self.ended:
+            self.ended = True
+            self.post(event)
 
     def tell_position(self, position: int, eta_s: float | None) -> None:
         """Emit `Queued` if there is news in it."""
@@ -97,9 +113,15 @@ class Job:
         self._told = Queued(position=position, eta_s=eta_s)
         self.post(self._told)
 
+    def tell_started(self) -> None:
+        """Emit `Started`, once."""
+        if self.started is None:
+            self.started = time.perf_counter()
+            self.post(Started())
+
     def tell_progress(self) -> None:
         """Emit `Progress`, not too often, but always the last."""
-        now, total = time.perf_counter(), self.calls_each * len(self.paintings)
+        now, total = time.perf_counter(), self.calls_each * len(self.images)
         if now - self._progress_at >= PROGRESS_INTERVAL_S or self.calls_done >= total:
             self._progress_at = now
             self.post(Progress(step=min(self.calls_done, total), steps=total))

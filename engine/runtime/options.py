@@ -23,7 +23,7 @@ class Options:
     mode: str
     threads: int
     max_rows: int
-    memory_mib: int
+    memory_mib: float
     data_dir: Path | None
     sight: VisionOptions
     adapters: Mapping[Kind, Mapping[str, Adapter]]

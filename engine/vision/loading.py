@@ -13,7 +13,7 @@ import transformers
 from PIL import Image
 
 from engine.api.errors import ModelUnloadable
-from engine.models.model_cache import first_line
+from engine.device.failures import first_line
 
 T = TypeVar("T")
 LOADING = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ from transformers import (
     T5Config,
     T5EncoderModel,
 )
+
+from engine.device import devices
+from engine.runtime import batch_sizes
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -216,6 +220,30 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, build in BUILDERS.items():
         build().save_pretrained(root / name)
     return {name: root / name for name in BUILDERS}
+
+
+def before_unet(monkeypatch: pytest.MonkeyPatch, check: Callable[[torch.Tensor], None]) -> None:
+    """Have every UNet call `check` with its rows first; what that raises comes as if from a driver or a module."""
+    forward = UNet2DConditionModel.forward
+
+    @functools.wraps(forward)  # the engine reads the names of its arguments
+    def checked(self: Any, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        check(sample)
+        return forward(self, sample, *args, **kwargs)
+
+    monkeypatch.setattr(UNet2DConditionModel, "forward", checked)
+
+
+def weights_bytes(path: str | Path) -> int:
+    """Of a file, or of a folder's weights."""
+    files = [Path(path)] if Path(path).is_file() else Path(path).glob("*.safetensors")
+    return sum(file.stat().st_size for file in files)
+
+
+def gain_from_rows(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """As if every device were a GPU, and had been measured and found to gain from calls of so many rows."""
+    monkeypatch.setattr(devices, "gains_from_rows", lambda device: True)
+    monkeypatch.setattr(batch_sizes, "measure", lambda call, limit: rows)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from engine import Engine, Img2Img, InvalidRequest, ModelUnloadable, Txt2Img, mini
+from engine.models.derived_models import shared_copy
+from tests.engine.conftest import unet, weights_bytes
 from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 
 # peft says so of every second LoRA, in diffusers' own loader too
@@ -235,10 +237,14 @@ async def test_variants_share_the_weights_and_go_when_idle(folders: dict[str, Pa
     async with Engine(str(folders["sd1"]), loras=files) as engine:
         for weight in range(1, 12):
             await engine.submit(ask(f"a boat <lora:ink:{weight / 10}>", num_inference_steps=1)).result()
-        assert engine._worker is not None
-        (model,) = engine._worker._residency._models.values()
-        assert len(model.variants) <= 9
-        assert model.users == 0
-        base = {id(p) for p in model.pipe.unet.parameters()}
-        for variant in model.variants.values():
-            assert base <= {id(p) for p in variant.pipe.unet.parameters()}
+        (model,) = (await engine.inspect()).models
+    assert len(model.variants) <= 9
+    assert model.images == 0
+    assert {each.weights_bytes for each in model.variants} == {weights_bytes(files["ink"])}
+
+
+def test_a_variants_module_is_made_of_the_models_own_tensors() -> None:
+    original = unet()
+    copied = shared_copy(original)
+    assert copied is not original
+    assert {id(p) for p in copied.parameters()} == {id(p) for p in original.parameters()}

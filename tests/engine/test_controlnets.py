@@ -17,10 +17,11 @@ from engine.imaging import controlnet_preprocess
 from engine.models import adapters
 from engine.models import controlnets as nets
 from engine.models.catalog import Source
-from engine.runtime import batching
+from engine.runtime import run
 from engine.runtime.policy import BatchCurve
+from tests.engine.conftest import gain_from_rows, weights_bytes
 from tests.engine.test_adapters import lora
-from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, _pin, difference  # noqa: F401  # a fixture
+from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 
 SIZE = {"width": 64, "height": 64}
 FACTS = {"prompt": "a red boat", "seed": 7, "num_inference_steps": 5, "guidance_scale": 5.0, **SIZE}
@@ -161,7 +162,7 @@ async def test_in_company_calls_are_shared_and_differ_by_rounding_only(
 ) -> None:
     joined: dict[str, int] = {}
     mixed: list[bool] = []
-    forward = batching.forward
+    forward = run.forward
 
     def watched(calls: Any, *pad: Any) -> Any:
         joined[calls[0].kind] = max(len(calls), joined.get(calls[0].kind, 0))
@@ -170,7 +171,7 @@ async def test_in_company_calls_are_shared_and_differ_by_rounding_only(
 
     async with Engine(str(folders["sd1"]), controlnets=guides) as engine:
         alone = [(await engine.submit(request).result())[0] for request in COMPANY]
-    monkeypatch.setattr(batching, "forward", watched)
+    monkeypatch.setattr(run, "forward", watched)
     monkeypatch.setattr(BatchCurve, "cap", lambda knee, *_: knee.limit)  # whether joining pays is the clock's verdict
     async with Engine(str(folders["sd1"]), controlnets=guides, mode="fast") as engine:
         tickets = [engine.submit(request, user=str(number)) for number, request in enumerate(COMPANY)]
@@ -183,11 +184,10 @@ async def test_in_company_calls_are_shared_and_differ_by_rounding_only(
 
 
 async def test_exact_mode_gives_the_same_bytes_in_any_company(
-    folders: dict[str, Path], guides: dict[str, str], tmp_path: Path
+    folders: dict[str, Path], guides: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gain_from_rows(monkeypatch, 8)
     async with Engine(str(folders["sd1"]), controlnets=guides, data_dir=tmp_path) as engine:
-        await engine.submit(ask(num_inference_steps=1)).result()
-        _pin(engine, 8)
         alone = (await engine.submit(ask()).result())[0]
         plain = (await engine.submit(words()).result())[0]
         tickets = [engine.submit(request, user=str(number)) for number, request in enumerate([*COMPANY, words()])]
@@ -199,17 +199,17 @@ async def test_exact_mode_gives_the_same_bytes_in_any_company(
 async def test_a_scale_is_not_rounded_to_half_precision(
     folders: dict[str, Path], guides: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, compared = batching.run, []
+    compute, compared = run.compute, []
 
     def twice(calls: Any, *rest: Any) -> Any:
-        results = run(calls, *rest)
+        results = compute(calls, *rest)
         if calls[0].kind == "control":
-            (down, mid), ((down_too, mid_too),) = results[0], batching.forward(calls)
+            (down, mid), ((down_too, mid_too),) = results[0], run.forward(calls)
             pairs = zip([*down, mid], [*down_too, mid_too], strict=True)
             compared.append(all(torch.equal(one, other) for one, other in pairs))
         return results
 
-    monkeypatch.setattr(batching, "run", twice)
+    monkeypatch.setattr(run, "compute", twice)
     async with Engine(str(folders["sd1"]), controlnets=guides, dtype="bfloat16") as engine:
         await engine.submit(ask(controlnet_conditioning_scale=0.7)).result()
     assert compared == [True] * 5, "as the pipeline asked, and as rows of a joined call"
@@ -224,8 +224,8 @@ async def test_a_step_is_told_once_and_a_job_can_be_stopped(folders: dict[str, P
         stopped.cancel()
         ends = [event async for event in stopped]
         (image,) = await neighbour.result()
-        (model,) = engine._worker._residency._models.values()  # type: ignore[union-attr]
-        assert all(each.users == 0 for each in model.tree())
+        (model,) = (await engine.inspect()).models
+        assert all(each.images == 0 for each in model.tree())
     steps = [(event.step, event.steps) for event in events if hasattr(event, "step")]
     assert steps[-1] == (5, 5)
     assert isinstance(ends[-1], Cancelled)
@@ -245,15 +245,15 @@ async def test_the_recipe_tells_all_that_made_it(folders: dict[str, Path], guide
 async def test_weights_count_and_go_when_there_is_no_room(folders: dict[str, Path], guides: dict[str, str]) -> None:
     async with Engine(str(folders["sd1"]), controlnets=guides) as engine:
         await engine.submit(ask()).result()
-        residency = engine._worker._residency  # type: ignore[union-attr]
-        (model,) = residency._models.values()
-        (led,) = model.variants.values()
-        assert model.weight_bytes == model.nbytes + led.nbytes > model.nbytes
-        assert led.pipe.unet is model.pipe.unet
-        residency._budget = model.weight_bytes
-        await engine.submit(ask(controlnet="depth")).result()
-        assert [key for _, key in model.variants] == ["depth"]
-        assert residency.loaded == ("sd1",)
+        (model,) = (await engine.inspect()).models
+    (led,) = model.variants
+    assert 0.9 < led.weights_bytes / weights_bytes(guides["lines"]) < 1, "its UNet is the model's own"
+    room_mib = sum(each.weights_bytes for each in model.tree()) / 2**20
+    async with Engine(str(folders["sd1"]), controlnets=guides, memory_mib=room_mib) as engine:
+        for name in ("lines", "depth"):
+            await engine.submit(ask(controlnet=name)).result()
+            (model,) = (await engine.inspect()).models
+            assert [list(each.adapters) for each in model.tree()] == [[], [f"controlnet {name}"]]
 
 
 async def test_what_does_not_fit_is_refused_before_anything_runs(

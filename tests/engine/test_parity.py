@@ -18,8 +18,8 @@ from PIL import Image
 
 from engine import Engine, Img2Img, Inpaint, Txt2Img
 from engine.api import schedulers
-from engine.runtime import batching
 from engine.tasks import canvas
+from tests.engine.conftest import gain_from_rows
 
 SIZE = {"width": 64, "height": 64}
 RED = Image.new("RGB", (64, 64), "red")
@@ -189,53 +189,47 @@ MIXED = {"sd1": UNET_MIX, "sdxl": UNET_MIX, "sd3": FLOW_MIX, "flux": FLOW_MIX}
 
 @pytest.mark.parametrize("family", MIXED)
 async def test_schedulers_steps_guidance_and_tasks_share_calls_within_rounding(
-    folders: dict[str, Path], family: str, monkeypatch: pytest.MonkeyPatch
+    folders: dict[str, Path], family: str
 ) -> None:
-    joined: list[int] = []
-    forward = batching.forward
-    monkeypatch.setattr(batching, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
     async with Engine(str(folders[family]), mode="fast") as engine:
         tickets = [engine.submit(request, user=str(i)) for i, request in enumerate(MIXED[family])]
         images = [(await t.result())[0] for t in tickets]
-    assert max(joined) > 1, "nothing was joined"
+        assert (await engine.inspect()).forwards["denoise"].most_joined > 1, "nothing was joined"
     for request, image in zip(MIXED[family], images, strict=True):
         assert difference(image, own(folders[family], request)) <= ROUNDING, request
 
 
 @pytest.mark.parametrize("family", ["sd1", "flux"])
 async def test_exact_mode_gives_the_same_bytes_in_any_company(
-    folders: dict[str, Path], family: str, tmp_path: Path
+    folders: dict[str, Path], family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alone, in a crowd, joined late; once with own rows and once with rows padded to a pinned count."""
     request = ask()
     for pinned in (False, True):
+        if pinned:
+            gain_from_rows(monkeypatch, 4)
         async with Engine(str(folders[family]), data_dir=tmp_path) as engine:
-            if pinned:
-                await engine.submit(ask(num_inference_steps=1)).result()
-                _pin(engine, 4)
             alone = (await engine.submit(request).result())[0]
             crowd = [engine.submit(ask(seed=seed, num_images=2), user=str(seed)) for seed in (20, 30)]
             await asyncio.sleep(0.01)
             late = (await engine.submit(request, user="late").result())[0]
             for ticket in crowd:
                 await ticket.result()
+            forwards = (await engine.inspect()).forwards["denoise"]
+        assert (forwards.most_joined > 1) is pinned
         assert late.tobytes() == alone.tobytes()
 
 
-def _pin(engine: Engine, rows: int) -> None:
-    """As if this device had been measured and found to gain from larger batches."""
-    assert engine._worker is not None
-    worker = engine._worker
-    worker._batching = True
-    for name in list(worker._rows._names.values()):
-        worker._rows._pins.put(name, rows)
-
-
-async def test_padded_rows_are_joined_and_split_right(folders: dict[str, Path]) -> None:
+async def test_padded_rows_are_joined_and_split_right(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Engine(str(folders["sd1"])) as engine:
         reference = await engine.submit(ask(num_images=3)).result()
-        _pin(engine, 4)
+    gain_from_rows(monkeypatch, 4)
+    async with Engine(str(folders["sd1"])) as engine:
         padded = await engine.submit(ask(num_images=3)).result()
+        forwards = (await engine.inspect()).forwards["denoise"]
+    assert (forwards.most_joined, forwards.rows) == (2, 4 * forwards.count)
     for before, after in zip(reference, padded, strict=True):
         assert difference(before, after) <= ROUNDING
 

@@ -42,6 +42,7 @@ from engine.api import metadata
 from engine.diffusion.tiling import circular
 from engine.fake import FakeEngine
 from engine.models import catalog
+from tests.engine.conftest import before_unet
 
 
 def ask(**changes: Any) -> Txt2Img:
@@ -172,25 +173,18 @@ async def test_queue_full_and_closed(folders: dict[str, Path]) -> None:
         engine.submit(ask())
 
 
-def _unet(engine: Engine) -> Any:
-    assert engine._worker is not None
-    return engine._worker._residency.get("sd1", 0.0).pipe.unet
-
-
 async def test_out_of_memory_halves_the_batch(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     async with Engine(str(folders["sd1"]), mode="fast") as engine:
         expected = await engine.submit(ask(num_images=4)).result()
-        unet, seen = _unet(engine), []
+        seen = []
 
-        def check(module: Any, args: Any, kwargs: Any) -> None:
-            rows = (args[0] if args else kwargs["sample"]).shape[0]
-            seen.append(rows)
-            if rows > 2:
+        def check(sample: torch.Tensor) -> None:
+            seen.append(len(sample))
+            if len(sample) > 2:
                 raise torch.OutOfMemoryError("full")
 
-        handle = unet.register_forward_pre_hook(check, with_kwargs=True)
+        before_unet(monkeypatch, check)
         images = await engine.submit(ask(num_images=4)).result()
-        handle.remove()
     assert max(seen) > 2
     assert seen[-1] == 2
     for a, b in zip(expected, images, strict=True):
@@ -200,19 +194,38 @@ async def test_out_of_memory_halves_the_batch(folders: dict[str, Path], monkeypa
 @pytest.mark.parametrize(
     ("error", "told"), [(torch.OutOfMemoryError("full"), OutOfMemory), (ValueError("odd"), RenderFailed)]
 )
-async def test_a_job_that_fails_takes_nobody_along(engine: Engine, error: Exception, told: type[EngineError]) -> None:
+async def test_a_job_that_fails_takes_nobody_along(
+    engine: Engine, error: Exception, told: type[EngineError], monkeypatch: pytest.MonkeyPatch
+) -> None:
     good = await one(engine)
 
-    def fail(module: Any, args: Any) -> None:
+    def fail(sample: torch.Tensor) -> None:
         raise error
 
-    handle = _unet(engine).register_forward_pre_hook(fail)
-    bad = engine.submit(ask())
-    assert isinstance([event async for event in bad][-1], Failed)
-    with pytest.raises(told):
-        await bad.result()
-    handle.remove()
+    with monkeypatch.context() as patch:
+        before_unet(patch, fail)
+        bad = engine.submit(ask())
+        assert isinstance([event async for event in bad][-1], Failed)
+        with pytest.raises(told):
+            await bad.result()
     assert await one(engine) == good
+
+
+async def test_a_job_that_never_fits_ends_though_its_images_were_joined(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first image ends it, while the others still are in the halves that were to be tried."""
+
+    def full(sample: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError("full")
+
+    async with Engine(str(folders["sd1"]), mode="fast") as engine:
+        good = await one(engine)
+        with monkeypatch.context() as patch:
+            before_unet(patch, full)
+            with pytest.raises(OutOfMemory):
+                await engine.submit(ask(num_images=4)).result()
+        assert await one(engine) == good
 
 
 async def test_a_busy_user_does_not_block_another(engine: Engine) -> None:

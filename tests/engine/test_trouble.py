@@ -14,8 +14,7 @@ from diffusers import LatentConsistencyModelPipeline, LCMScheduler
 from safetensors.torch import load_file, save_file
 
 from engine import DeviceLost, Engine, Failed, ModelUnloadable, Txt2Img
-from engine.runtime import batching
-from tests.engine.conftest import sd1, unet
+from tests.engine.conftest import before_unet, sd1, unet
 
 
 def ask(**changes: Any) -> Txt2Img:
@@ -68,17 +67,16 @@ def latent_consistency(tmp_path: Path) -> Path:
 
 
 async def test_a_pipeline_of_an_unknown_family_runs_and_is_never_joined(
-    latent_consistency: Path, monkeypatch: pytest.MonkeyPatch
+    latent_consistency: Path,
 ) -> None:
-    joined: list[int] = []
-    forward = batching.forward
-    monkeypatch.setattr(batching, "forward", lambda calls, *pad: joined.append(len(calls)) or forward(calls, *pad))
     async with Engine(str(latent_consistency), mode="fast") as engine:
         assert engine.models()[0].family == "unknown"
         first = await engine.submit(ask()).result()
         crowd = [engine.submit(ask(seed=seed), user=str(seed)) for seed in (7, 8)]
         images = [(await ticket.result())[0] for ticket in crowd]
-    assert max(joined, default=1) == 1
+        forwards = (await engine.inspect()).forwards
+    assert forwards["denoise"].count == 3 * 2
+    assert max(each.most_joined for each in forwards.values()) == 1
     assert images[0].tobytes() == first[0].tobytes() != images[1].tobytes()
 
 
@@ -98,15 +96,16 @@ async def test_a_small_budget_keeps_one_model_at_a_time(folders: dict[str, Path]
 @pytest.mark.parametrize(
     "error", [RuntimeError("CUDA error: an illegal memory access was encountered"), torch.AcceleratorError("gone")]
 )
-async def test_a_lost_device_fails_everything_retryably(folders: dict[str, Path], error: Exception) -> None:
+async def test_a_lost_device_fails_everything_retryably(
+    folders: dict[str, Path], error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Engine(str(folders["sd1"])) as engine:
         await engine.submit(ask()).result()
-        assert engine._worker is not None
 
-        def fail(module: Any, args: Any) -> None:
+        def fail(sample: torch.Tensor) -> None:
             raise error
 
-        engine._worker._residency.get("sd1", 0.0).pipe.unet.register_forward_pre_hook(fail)
+        before_unet(monkeypatch, fail)
         tickets = [engine.submit(ask(seed=seed), user=str(seed)) for seed in (1, 2, 3)]
         for ticket in tickets:
             last = [event async for event in ticket][-1]
@@ -115,6 +114,8 @@ async def test_a_lost_device_fails_everything_retryably(folders: dict[str, Path]
             assert last.error.retryable
         with pytest.raises(DeviceLost):
             engine.submit(ask())
+        with pytest.raises(DeviceLost):
+            await engine.inspect()
 
 
 def test_loading_and_painting_say_nothing_on_the_terminal() -> None:

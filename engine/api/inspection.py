@@ -1,0 +1,61 @@
+"""What an engine tells of its inside: which models it holds and how much was run. Knows no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwards:
+    """Forward passes of one kind of call (`encode`, `control`, `denoise` or `decode`) since the engine started.
+
+    Attributes:
+        rows: of all passes, padding included. most_rows: of one pass. most_joined: images that shared one pass.
+    """
+
+    count: int = 0
+    rows: int = 0
+    most_rows: int = 0
+    most_joined: int = 0
+
+    def plus(self, images: int, rows: int) -> Forwards:
+        """These and one more, which `images` images shared."""
+        return Forwards(
+            count=self.count + 1,
+            rows=self.rows + rows,
+            most_rows=max(self.most_rows, rows),
+            most_joined=max(self.most_joined, images),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model in memory.
+
+    Attributes:
+        weights_bytes: of its own weights, without those it shares with the model that it is a variant of.
+        images: being painted on it or on a variant of it now.
+        adapters: the sha256 of the files that make it a variant, by name.
+        variants: models with adapters that share its weights.
+    """
+
+    key: str
+    weights_bytes: int
+    images: int
+    adapters: Mapping[str, str]
+    variants: tuple[LoadedModel, ...]
+
+    def tree(self) -> Iterator[LoadedModel]:
+        """It and its variants, and theirs."""
+        yield self
+        for variant in self.variants:
+            yield from variant.tree()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """See `Engine.inspect`. `forwards`: by kind of call; a kind that never ran is there too, with zeros."""
+
+    models: tuple[LoadedModel, ...]
+    forwards: Mapping[str, Forwards] = field(default_factory=dict)

@@ -1,0 +1,182 @@
+"""postprocess: what becomes of a call's result: the pipeline's next call, progress, pictures, the end of its job."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from greenlet import GreenletExit
+
+from engine.api.errors import EngineError
+from engine.api.events import Cancelled, Failed, Finished
+from engine.api.recipe import Recipe
+from engine.device.failures import attempt, failure
+from engine.device.fibers import Call
+from engine.diffusion.preview import Throttle
+from engine.runtime import judging
+from engine.runtime.job_queue import JobQueue
+from engine.runtime.jobs import ImageRun, Job, paced_as
+from engine.runtime.policy import StepTimes
+from engine.runtime.run import Outcome
+from engine.runtime.schedule import Batch
+from engine.tasks import resolve
+from engine.vision.vision_models import VisionModels
+
+log = logging.getLogger(__name__)
+FIRST_PREVIEW = 5  # not in the first fifth of the calls: there is nothing but noise
+
+
+class Postprocess:
+    """Carries the images of the queue's jobs from call to call, and ends their jobs.
+
+    Args:
+        step_times: learns how long steps take. facts: what every recipe of this engine says.
+    """
+
+    def __init__(self, queue: JobQueue, step_times: StepTimes, vision: VisionModels, facts: Mapping[str, Any]) -> None:
+        self._queue, self._step_times, self._vision, self._facts = queue, step_times, vision, facts
+        self._throttle = Throttle()
+
+    def attempt(self, job: Job, work: Callable[[], None]) -> None:
+        """Do something for a job; whatever it raises is that one job's failure. Raises: the device's own errors."""
+        raised = attempt(work)
+        if isinstance(raised, Exception):
+            self.end(job, Failed(error=failure(raised, f"job {job.number} failed")))
+
+    # ------------------------------------------------------------------ calls
+    def begin(self, batch: Batch) -> None:
+        """The batch is about to run."""
+        for image in batch.images:
+            if image.call.kind == "denoise" and not image.calls:
+                self.attempt(image.job, partial(_first_step, image))
+
+    def take(self, outcome: Outcome) -> None:
+        """A call has run: charge for it, tell of it, and let its pipeline go on."""
+        job = outcome.image.job
+        if not job.ended:  # by another of its images
+            self.attempt(job, partial(self._take, outcome))
+
+    def _take(self, outcome: Outcome) -> None:
+        image, call = outcome.image, outcome.image.call
+        if outcome.error is not None:
+            return self.advance(image, error=outcome.error)
+        self._account(image, call, outcome)
+        if call.kind == "encode":
+            image.model.encoders.put(call, outcome.result)
+        elif call.kind == "denoise":
+            self._step_done(image, outcome.result)
+        self.advance(image, outcome.result)
+
+    def advance(self, image: ImageRun, value: Any = None, error: Exception | None = None) -> None:
+        """Run the image's pipeline to its next call, or to its end. Raises: whatever the pipeline does."""
+        image.call = None
+        result = image.fiber.throw(error) if error else image.fiber.advance(value)
+        if image.fiber.dead:
+            self._finish(image, result)
+        else:
+            image.call = result
+
+    def _account(self, image: ImageRun, call: Call, outcome: Outcome) -> None:
+        """Charge the user, and learn how long such calls take."""
+        job = image.job
+        self._queue.charge(job, outcome.seconds)
+        if call.kind == "control":
+            image.guided_s = outcome.seconds
+        elif call.kind == "denoise":
+            image.rows = outcome.rows
+            if not (job.request.tiling or job.request.uses_upscaler):
+                step_s = outcome.seconds + image.guided_s
+                self._step_times.observe(paced_as(job.request, job.info), job.pixels, step_s)
+
+    def _step_done(self, image: ImageRun, output: Any) -> None:
+        job = image.job
+        image.calls += 1
+        job.calls_done += 1
+        job.tell_progress()
+        worth_seeing = job.calls_each / FIRST_PREVIEW <= image.calls < job.calls_each
+        if worth_seeing and not job.request.uses_upscaler and self._throttle.open():
+            started = time.perf_counter()
+            self._preview(image, output)
+            self._throttle.spent(time.perf_counter() - started, alone=len(self._queue) == 1)
+
+    def _preview(self, image: ImageRun, output: Any) -> None:
+        call, job = image.call, image.job
+        t = call.time()
+        result = output[0] if isinstance(output, tuple) else output.sample
+        sample = call.sample[:, : result.shape[1]]  # inpainting models see mask and picture in further channels
+        picture = image.model.previewer.paint(sample, t, result, job.request.guidance_scale or 1.0, job.size)
+        job.post(judging.preview(self._vision, image.index, picture))
+
+    # ------------------------------------------------------------------ pictures
+    def _finish(self, image: ImageRun, picture: Any) -> None:
+        job = image.job
+        whole = job.collect(image, picture)
+        if whole is not None:
+            job.tell_started()  # where nothing had to be painted
+            self._ready(image, whole)
+        image.leave()
+        if all(each.done for each in job.images):
+            self._conclude(job)
+
+    def _ready(self, image: ImageRun, picture: Any) -> None:
+        """Tell of a finished picture, or keep it until the best are chosen."""
+        job = image.job
+        recipe = self._recipe(image, resolve.image_seed(job.request, image.index))
+        ready = judging.finished(self._vision, job, image.index, picture, recipe)
+        if job.request.best_of:
+            job.drawn.append(ready)
+        else:
+            job.post(ready)
+
+    def _conclude(self, job: Job) -> None:
+        started = job.started or job.submitted
+        for ready in judging.best(self._vision, job) if job.drawn else ():
+            job.post(ready)
+        self.end(job, Finished(wait_s=started - job.submitted, run_s=time.perf_counter() - started))
+
+    def _recipe(self, image: ImageRun, seed: int) -> Recipe:
+        request, info = image.job.request, image.job.info
+        return Recipe(
+            task=request.task,
+            request=resolve.to_json(request),
+            index=image.index,
+            seed=seed,
+            model=info.upscaler.name if request.uses_upscaler else info.key,
+            model_sha256=image.model.sha256,
+            rows=image.rows,
+            adapters=image.model.adapters,
+            **self._facts,
+        )
+
+    # ------------------------------------------------------------------ ends
+    def end(self, job: Job, event: Finished | Failed | Cancelled) -> None:
+        """End a job, unless it has ended."""
+        if job.ended:
+            return
+        self._queue.leave(job)
+        for image in job.images:
+            unwind(image)
+        job.end(event)
+
+    def fail_all(self, error: EngineError) -> None:
+        """End every job that is open."""
+        for job in list(self._queue.jobs):
+            self.end(job, Failed(error=error))
+
+
+def unwind(image: ImageRun) -> None:
+    """Leave a pipeline in its middle, which can only be done in the thread it was begun in."""
+    if image.fiber and not image.fiber.dead:
+        raised = attempt(partial(image.fiber.throw, GreenletExit))
+        if isinstance(raised, Exception):
+            log.warning("a pipeline could not be left in peace", exc_info=raised)
+    image.leave()
+
+
+def _first_step(image: ImageRun) -> None:
+    job = image.job
+    job.tell_started()
+    job.calls_each = getattr(image.pipe, "_num_timesteps", None) or job.calls_each

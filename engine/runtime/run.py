@@ -1,0 +1,117 @@
+"""run: a batch's calls on the device, whatever that takes: joined, padded, one by one, in halves, in tiles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from engine.api.errors import OutOfMemory
+from engine.api.inspection import Forwards
+from engine.device import devices
+from engine.device.failures import attempt
+from engine.device.fibers import Call, Kind, forward
+from engine.diffusion.tiling import circular, in_tiles
+from engine.models.model_cache import ModelCache
+from engine.runtime.batch_sizes import BatchSizes
+from engine.runtime.jobs import ImageRun
+from engine.runtime.schedule import Batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one image's call came to.
+
+    Attributes:
+        result: what the module returned, for this image's rows. error: what was raised in its place.
+        rows: that were computed together. seconds: the image's part of them.
+    """
+
+    image: ImageRun
+    result: Any = None
+    error: Exception | None = None
+    rows: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs batches, and learns how many rows are worth joining. `forwards` counts what was run, by kind of call."""
+
+    device: torch.device
+    sizes: BatchSizes
+    cache: ModelCache
+    forwards: dict[Kind, Forwards] = field(default_factory=dict)
+
+    def run(self, batch: Batch) -> Iterator[Outcome]:
+        """Every image's outcome, as soon as it is there; what is done about one may end the jobs of the next."""
+        batch = Batch([image for image in batch.images if image.call is not None], batch.pad_to)
+        if not batch.images:
+            return
+        started = time.perf_counter()
+        results = attempt(lambda: compute(batch.calls, batch.pad_to, self.device))
+        if not isinstance(results, Exception):
+            yield from self._share_out(batch, results, time.perf_counter() - started)
+        elif devices.is_out_of_memory(results):
+            del results  # its traceback holds the failed call's tensors
+            yield from self._with_less_memory(batch)
+        elif len(batch.images) == 1:
+            yield Outcome(image=batch.images[0], error=results)
+        else:  # one of them is to blame, and the others must not suffer for it
+            for image in batch.images:
+                yield from self.run(Batch([image]))
+
+    def _share_out(self, batch: Batch, results: Sequence[Any], seconds: float) -> Iterator[Outcome]:
+        call, rows = batch.calls[0], batch.rows
+        self.sizes.observe(call, rows, seconds)
+        self.forwards[call.kind] = self.forwards.get(call.kind, Forwards()).plus(len(batch.images), rows)
+        for image, result in zip(batch.images, results, strict=True):
+            yield Outcome(image=image, result=result, rows=rows, seconds=seconds / len(batch.images))
+
+    def _with_less_memory(self, batch: Batch) -> Iterator[Outcome]:
+        """Half as many images, and never that many rows again; one that fits nowhere has run out of memory."""
+        devices.free_cache(self.device)
+        images, call = batch.images, batch.calls[0]
+        self.sizes.lower(call, batch.rows)
+        if len(images) > 1:
+            half = len(images) // 2
+            yield from self.run(Batch(images[:half]))
+            yield from self.run(Batch(images[half:]))
+        elif batch.pad_to > call.rows:
+            yield from self.run(Batch(images))
+        else:
+            yield self._last_resort(images[0])
+
+    def _last_resort(self, image: ImageRun) -> Outcome:
+        """Drop idle models, decode in tiles, then give up."""
+        self.cache.evict_idle()
+        devices.free_cache(self.device)
+        call, started = image.call, time.perf_counter()
+        result = attempt(lambda: compute_small(call, self.device))
+        if not isinstance(result, Exception):
+            return Outcome(image=image, result=result, rows=call.rows, seconds=time.perf_counter() - started)
+        out_of_memory = devices.is_out_of_memory(result)
+        return Outcome(image=image, error=OutOfMemory() if out_of_memory else result)
+
+
+def compute(calls: Sequence[Call], pad_to: int, device: torch.device) -> list[Any]:
+    """The results of calls of one key, in their order; a single one on a CPU runs just as its pipeline asked."""
+    first = calls[0]
+    alone = len(calls) == 1 and not pad_to and (device.type == "cpu" or first.strange)
+    together: Callable[[], list[Any]] = (lambda: [first.run()]) if alone else (lambda: forward(calls, pad_to))
+    if first.fiber.tiled and first.kind != "encode":
+        with circular(first.module):
+            results = together()
+    else:
+        results = together()
+    devices.wait_for(device)
+    return results
+
+
+def compute_small(call: Call, device: torch.device) -> Any:
+    """The result of one call with as little memory as it can be had: a picture is decoded tile by tile."""
+    with in_tiles(call.module, on=call.kind == "decode"):
+        return call.run() if device.type == "cpu" else forward([call])[0]

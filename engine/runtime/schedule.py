@@ -1,0 +1,106 @@
+"""schedule: which calls run next. Starts images, picks the call whose turn it is, and what can be joined with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from engine.device.fibers import Call
+from engine.runtime.batch_sizes import BatchSizes
+from engine.runtime.job_queue import JobQueue
+from engine.runtime.jobs import ImageRun, Job
+
+READY_SHARE = 2  # times the most rows of a call: so many images are kept ready, so that a call finds its company
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images whose parked calls run as one. `pad_to`: rows that it is filled up to; 0 = as many as there are."""
+
+    images: Sequence[ImageRun]
+    pad_to: int = 0
+
+    @property
+    def calls(self) -> list[Call]:
+        return [image.call for image in self.images]
+
+    @property
+    def rows(self) -> int:
+        """Rows that are computed."""
+        return max(self.pad_to, sum(call.rows for call in self.calls))
+
+
+class Schedule:
+    """Answers `next` from the jobs in the queue.
+
+    Args:
+        start: begins an image; a failure to do so ends its job, and is not told here.
+        joins: whether several jobs are worth keeping ready; a CPU gains little from joined rows.
+    """
+
+    def __init__(
+        self, queue: JobQueue, sizes: BatchSizes, start: Callable[[ImageRun], None], *, joins: bool, max_rows: int
+    ) -> None:
+        self._queue, self._sizes, self._start = queue, sizes, start
+        self._joins, self._max_rows = joins, max_rows
+
+    def next(self) -> Batch | None:
+        """The batch to run now; None when no image waits for a call."""
+        order = self._queue.ranked()
+        lead = self._lead(order)
+        return self._batch(lead, order) if lead is not None else None
+
+    def _lead(self, order: Sequence[Job]) -> ImageRun | None:
+        """The image whose call is next: one that only needs finishing or admitting, else the first in order."""
+        if not self._joins:
+            return self._first(order)
+        self._start_many(order)
+        parked = _parked(order)
+        return next((image for image in parked if image.call.kind != "denoise"), parked[0] if parked else None)
+
+    def _first(self, order: Sequence[Job]) -> ImageRun | None:
+        for job in order:
+            for image in job.images:
+                if image.unstarted:
+                    self._start(image)
+                if image.call is not None:
+                    return image
+        return None
+
+    def _start_many(self, order: Sequence[Job]) -> None:
+        """Have some calls' worth of images ready, and always one of the first job's."""
+        live = 0
+        for job in order:
+            for image in job.images:
+                if live >= READY_SHARE * self._max_rows:
+                    return
+                if image.unstarted:
+                    self._start(image)
+                live += image.call is not None
+
+    def _batch(self, lead: ImageRun, order: Sequence[Job]) -> Batch:
+        call: Call = lead.call
+        if call.kind == "encode" or call.strange:
+            return Batch([lead])
+        cap, pad_to = self._sizes.of(call, lead.model.sha256)
+        if cap <= call.rows:
+            return Batch([lead], pad_to)
+        return Batch(joinable(lead, _parked(order), cap), pad_to)
+
+
+def joinable(lead: ImageRun, parked: Iterable[ImageRun], cap: int) -> list[ImageRun]:
+    """The lead, and those whose calls can be joined with its own, in their order, up to `cap` rows in all."""
+    first: Call = lead.call
+    group, rows, residual = [lead], first.rows, first.residual
+    for image in parked:
+        call: Call = image.call
+        if image is lead or rows + call.rows > cap or (call.kind, call.key) != (first.kind, first.key):
+            continue
+        if None in (residual, call.residual) or residual == call.residual:
+            group.append(image)
+            rows, residual = rows + call.rows, residual or call.residual
+    return group
+
+
+def _parked(order: Iterable[Job]) -> list[ImageRun]:
+    return [image for job in order for image in job.images if image.call is not None]
