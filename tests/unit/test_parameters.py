@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from bot.features.describe.image_metadata import Parameters, containers, infotext, read
-from bot.features.describe.image_metadata.records import MAX_TEXT, MAX_WORDS
+from bot.prompt.image_metadata import Parameters, containers, infotext, read
+from bot.prompt.image_metadata.records import MAX_TEXT, MAX_WORDS
 from engine import Txt2Img, Variation
 from engine.api.metadata import encode_png
 from engine.fake import MINI, paint, recipe_of

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot.features.describe.image_metadata import infotext
+from bot.prompt.image_metadata import infotext
 from engine import Control, Txt2Img, UnknownScheduler, Variation
 from engine.api import metadata, schedulers
 from engine.diffusion.prompts import Piece, is_plain, parse, plain_text

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bot.features.describe import reproduce
-from bot.features.describe.image_metadata import Parameters
 from bot.ledger.limit_kinds import Allowance
 from bot.ledger.limits import Terms
+from bot.prompt.image_metadata import Parameters
 from engine.api.model_info import ModelInfo
 from engine.fake import MINI
 from engine.tasks.txt2img import MAX_SEED

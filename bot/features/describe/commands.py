@@ -13,7 +13,7 @@ from PIL import Image
 
 from bot.delivery import image_tools
 from bot.errors import BadInput, NotFound
-from bot.features.describe import image_metadata, reproduce, saved_drafts
+from bot.features.describe import reproduce, saved_drafts
 from bot.features.describe import views as describe_views
 from bot.features.describe.saved_drafts import Offer
 from bot.features.generate import image_lookup
@@ -27,6 +27,7 @@ from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.orders.service import Order
+from bot.prompt import image_metadata
 from bot.prompt.parser import Draft
 from bot.store.key_value_store import KeyValues
 from engine.backend import Backend

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from bot.errors import BadInput
-from bot.features.describe.image_metadata import Parameters
 from bot.ledger.limits import Terms
 from bot.orders import drafts
+from bot.prompt.image_metadata import Parameters
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.prompt.text import quoted, visible
 from engine.api import schedulers

@@ -8,10 +8,10 @@ from typing import Any
 import discord
 from discord.ui import LayoutView, Section, TextDisplay, Thumbnail
 
-from bot.features.describe.image_metadata import Parameters
 from bot.kit.button import Button
 from bot.kit.components import ACCENT, row, view
 from bot.kit.custom_ids import Action, ButtonId
+from bot.prompt.image_metadata import Parameters
 from bot.prompt.text import shown
 
 OFFERS = (Action.OFFER_1, Action.OFFER_2, Action.OFFER_3, Action.OFFER_4)

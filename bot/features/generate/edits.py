@@ -10,7 +10,6 @@ from typing import Protocol
 import discord
 
 from bot.errors import BadInput
-from bot.features.describe import image_metadata
 from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
 from bot.features.generate.submission import Submission
@@ -22,7 +21,7 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
-from bot.orders import drafts, geometry
+from bot.orders import drafts, geometry, image_metadata
 from bot.orders.geometry import Direction
 from bot.orders.service import Order, new_seed
 from bot.orders.uploads import check_size

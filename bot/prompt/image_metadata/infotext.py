@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from bot.features.describe.image_metadata.records import MAX_OTHERS, MAX_TEXT, Parameters, name, number, whole, words
+from bot.prompt.image_metadata.records import MAX_OTHERS, MAX_TEXT, Parameters, name, number, whole, words
 
 FACTS, NEGATIVE = "Steps: ", "Negative prompt:"
 MAX_FACTS = 64

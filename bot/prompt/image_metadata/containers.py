@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from PIL import Image, UnidentifiedImageError
 
-from bot.features.describe.image_metadata.records import MAX_TEXT
+from bot.prompt.image_metadata.records import MAX_TEXT
 
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_TEXTS = 32

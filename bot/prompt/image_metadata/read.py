@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bot.features.describe.image_metadata import comfy, infotext, tables
-from bot.features.describe.image_metadata.containers import texts
-from bot.features.describe.image_metadata.records import Parameters, json_of
+from bot.prompt.image_metadata import comfy, infotext, tables
+from bot.prompt.image_metadata.containers import texts
+from bot.prompt.image_metadata.records import Parameters, json_of
 
 EASEL, A1111, INVOKE, RAN, DRAWN = "easel", "parameters", "invokeai_metadata", "prompt", "workflow"
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bot.features.describe.image_metadata.records import MAX_OTHERS, Parameters, name, number, whole, words
+from bot.prompt.image_metadata.records import MAX_OTHERS, Parameters, name, number, whole, words
 
 Graph = Mapping[str, Mapping[str, Any]]  # node id -> {"class_type": ..., "inputs": {name: value or [node id, output]}}
 MAX_NODES = 500  # looked at from one sampler

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.features.describe.image_metadata.records import Parameters, name, number, whole, words
+from bot.prompt.image_metadata.records import Parameters, name, number, whole, words
 
 
 def swarm(value: Mapping[str, Any]) -> Parameters | None:
