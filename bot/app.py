@@ -54,6 +54,7 @@ from bot.kit.client import Client
 from bot.kit.command_sync import CommandSync
 from bot.kit.double_clicks import DoubleClicks
 from bot.kit.interactions import is_about_own_data
+from bot.loops import LOOK_S, Watchdog
 from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
 from bot.store.key_value_store import KeyValues
@@ -63,7 +64,6 @@ from engine.backend import Backend
 from engine.vision.options import VisionOptions
 
 log = logging.getLogger(__name__)
-HEARTBEAT_S = 15.0
 FLUSH_S = 5.0  # what deliveries that are due get at the end
 TOKEN_REFUSED = (
     "Discord refuses the token. Make a new one on the page 'Bot' of your application at "
@@ -286,10 +286,12 @@ class App:
         return bool(self.backend.status().facts.get("lost"))
 
     async def _beat(self) -> None:
-        """Touch a file that `easel doctor --health` looks at, as long as there is an engine."""
+        """Keep the loops going and touch the file that `easel doctor --health` looks at, while there is an engine."""
+        watchdog = Watchdog([self.dispatcher.loop, self.outbox.loop, self.maintenance.loop])
         while not self.engine_lost:
+            await watchdog.look()
             (self.settings.data_dir / "heartbeat").touch()
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(LOOK_S)
         self.fail(DEVICE_LOST)
 
     def fail(self, sentence: str) -> None:

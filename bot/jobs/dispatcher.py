@@ -21,6 +21,7 @@ from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, NewImage
 from bot.jobs.run import Outcome, Run
 from bot.jobs.store import JobStore
+from bot.loops import Loop
 from bot.store.async_wait import first_of, seconds_until
 from bot.store.clock import Clock
 from bot.store.errors import NotRunning
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 RETRY_DELAYS_S = (0.0, 5.0, 30.0)  # before attempt 1, 2, 3; a fourth start never happens
 ENGINE_AWAY_S = 1.0  # pause when the engine takes nothing, so that jobs do not turn in circles
 ALL_WITHHELD = "The safety check withheld every picture of this job. Try other words."
+UNREADABLE = "This job was stored in a form that this version of Easel can't read. Ask for it again."
 CANCEL_S = 5.0  # what an engine gets to reach a step boundary at shutdown
 
 ImageFilter = Callable[[Job, Sequence[NewImage]], Awaitable[tuple[NewImage, ...]]]
@@ -63,7 +65,8 @@ class Dispatcher:
         self._filter_flagged = filter_flagged
         self.stopping = False
         self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
-        self._loop: asyncio.Task[None] | None = None
+        self.loop = Loop("dispatcher", self._serve)
+        self._claiming: asyncio.Task[None] | None = None
 
     @property
     def running(self) -> frozenset[int]:
@@ -72,20 +75,20 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Take over what a dead process left, then serve the queue. Idempotent."""
-        if self._loop is not None:
+        if self.loop.wanted:
             return
         recovered = await self._store.recover(self.boot_id)
         if recovered.requeued or recovered.failed:
             log.info("recovered: %d jobs queued again, %d given up", len(recovered.requeued), len(recovered.failed))
         await self._files.sweep(await self._store.known_paths())
-        self._loop = asyncio.create_task(self._serve(), name="dispatcher")
+        self.loop.start()
 
     async def stop(self, grace_s: float = 0.0) -> None:
         """Claim no more, let what is being painted finish for `grace_s`, queue the rest again uncounted."""
         self.stopping = True
-        if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        await self.loop.stop()
+        if self._claiming is not None:
+            await asyncio.wait([self._claiming], timeout=CANCEL_S)
         self._give_up(started=False)  # what waits inside the engine would only slow down what can finish
         await self._wait(grace_s)
         self._give_up(started=True)
@@ -120,19 +123,20 @@ class Dispatcher:
             await asyncio.wait(tasks, timeout=seconds)
 
     async def _serve(self) -> None:
-        while True:
-            self._store.queued.clear()
-            try:
-                await self._fill()
-                idle_s = await self._idle_s()
-                await first_of(self._store.queued.wait(), timeout_s=idle_s)
-            except sqlite3.Error:  # a full disk mends itself when somebody tidies up
-                log.exception("claiming jobs failed")
-                await asyncio.sleep(ENGINE_AWAY_S)
+        self._store.queued.clear()
+        await self._fill()
+        idle_s = await self._idle_s()
+        await first_of(self._store.queued.wait(), timeout_s=idle_s)
 
     async def _fill(self) -> None:
         room = self._settings.max_running - len(self._runs)
-        for job in await self._store.claim(self.boot_id, room) if room > 0 else []:
+        if room > 0:
+            self._claiming = asyncio.create_task(self._claim(room), name="claiming")
+            await asyncio.shield(self._claiming)
+
+    async def _claim(self, room: int) -> None:
+        """Take jobs and carry them: two things of which a shutdown must not leave one undone."""
+        for job in await self._store.claim(self.boot_id, room):
             run = Run(job=job, relay=Relay(self._listener, job))
             task = asyncio.create_task(self._carry(run), name=f"job-{job.id}")
             self._runs[job.id] = run, task
@@ -148,6 +152,9 @@ class Dispatcher:
 
     async def _carry(self, run: Run) -> None:
         """Bring one job to an end, or back into the queue."""
+        if run.job.unreadable:
+            await self._fail(run.job, "unreadable", UNREADABLE)
+            return
         try:
             await self._conclude(run, await run.go(self._store, self._backend, self._files))
         except NotRunning:

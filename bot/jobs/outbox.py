@@ -11,6 +11,7 @@ from typing import Protocol
 from bot.errors import NotFound
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.jobs.store import JobStore
+from bot.loops import Loop
 from bot.store.async_wait import first_of, seconds_until
 from bot.store.clock import Clock
 
@@ -59,18 +60,17 @@ class Outbox:
     def __init__(self, store: JobStore, courier: Courier, clock: Clock) -> None:
         self._store, self._courier, self._clock = store, courier, clock
         self._under_way: dict[int, asyncio.Task[None]] = {}
-        self._loop: asyncio.Task[None] | None = None
+        self.loop = Loop("outbox", self._serve)
         self.on_refused: Callable[[], None] = lambda: None
         self._refused = False
 
     async def start(self) -> None:
         """Begin with what is owed already. Idempotent."""
-        if self._loop is None:
-            self._loop = asyncio.create_task(self._deliver_forever(), name="outbox")
+        self.loop.start()
 
     async def stop(self, grace_s: float = 0.0) -> None:
         """Deliver what is due for up to `grace_s` seconds, then stop; the rest waits for the next start."""
-        if self._loop is None:
+        if not self.loop.wanted:
             return
         try:
             async with asyncio.timeout(grace_s):
@@ -78,22 +78,17 @@ class Outbox:
                     await first_of(self._store.owed.wait(), *self._under_way.values(), timeout_s=0.05)
         except TimeoutError:
             log.info("deliveries wait for the next start")
-        tasks = [self._loop, *self._under_way.values()]
+        await self.loop.stop()
+        tasks = list(self._under_way.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._loop = None
 
-    async def _deliver_forever(self) -> None:
-        while True:
-            self._store.owed.clear()
-            try:
-                await self._begin_due()
-                idle_s = await self._idle_s()
-            except sqlite3.Error:
-                log.exception("looking for deliveries failed")
-                idle_s = BROKEN_STORE_S
-            await first_of(self._store.owed.wait(), *self._under_way.values(), timeout_s=idle_s)
+    async def _serve(self) -> None:
+        self._store.owed.clear()
+        await self._begin_due()
+        idle_s = await self._idle_s()
+        await first_of(self._store.owed.wait(), *self._under_way.values(), timeout_s=idle_s)
 
     async def _begin_due(self) -> None:
         busy = set(self._under_way)  # noted before the look, in which what is delivered meanwhile still seems owed

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from bot.prompt.spec import Spec
+from bot.prompt.spec import Spec, stand_in
+from engine.api.errors import EngineError
 
 JobKind = str
 """What was asked for: `imagine`, `vary`, or the name of the engine's task: see `engine.tasks.registry.TASKS`."""
@@ -99,6 +100,7 @@ class Job:
     aged: bool = False
     withheld: int = 0  # pictures that a safety check kept back
     weight: float = 1.0  # share of the device against others
+    unreadable: bool = False  # `spec` is a stand-in: what is stored is none that this version knows
 
     @property
     def active(self) -> bool:
@@ -111,6 +113,8 @@ class Job:
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> Self:
+        """Never refuses a row: one job that can't be read must not hide its person's others, or stop the queue."""
+        spec = _spec_of(row)
         return cls(
             id=row["id"],
             interaction_id=row["interaction_id"],
@@ -122,7 +126,8 @@ class Job:
             state=row["state"],
             lane=row["lane"],
             weight=row["weight"],
-            spec=Spec.from_text(row["spec"]),
+            spec=spec or stand_in(max(1, row["outputs"])),
+            unreadable=spec is None,
             price_mc=row["quote"],
             charged_mc=row["charged"],
             attempts=row["attempts"],
@@ -141,6 +146,13 @@ class Job:
             aged=bool(row["aged"]),
             withheld=row["withheld"],
         )
+
+
+def _spec_of(row: sqlite3.Row) -> Spec | None:
+    try:
+        return Spec.from_text(row["spec"])
+    except (TypeError, ValueError, LookupError, AttributeError, EngineError):  # a later version's, or a damaged one
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,11 @@ from bot.prompt import old_specs
 from bot.prompt.comparison import Comparison
 from engine.tasks import wire
 from engine.tasks.pictures import StoredPicture
-from engine.tasks.txt2img import Txt2Img, Variation
+from engine.tasks.txt2img import MAX_IMAGES, Txt2Img, Variation
 
 T = TypeVar("T")
+UNKNOWN = "unknown"  # in the place of a model's or a scheduler's name
+COMPLETE = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "seed", "model")
 SPEC_VERSION = 5  # 2: edits, 3: comparisons, 4: ControlNets, 5: the engine's request itself
 
 
@@ -164,7 +166,25 @@ class Spec:
         """The spec that `to_json` wrote, in any version. Raises: TypeError when it is not one."""
         compare = Comparison.from_json(value["compare"]) if value.get("compare") else None
         request = wire.from_json(value) if "version" in value else old_specs.request_of(value)
+        if missing := [name for name in COMPLETE if getattr(request, name) is None]:
+            raise TypeError(f"no spec, but a request without {', '.join(missing)}")
         return cls(request=request, note=value.get("note", ""), compare=compare)
+
+
+def stand_in(num_images: int) -> Spec:
+    """The spec of a job whose own can't be read. Its model is none, so nothing can be painted from it."""
+    request = Txt2Img(
+        prompt="",
+        width=512,
+        height=512,
+        num_inference_steps=1,
+        guidance_scale=1.0,
+        scheduler=UNKNOWN,
+        seed=0,
+        model=UNKNOWN,
+        num_images=min(num_images, MAX_IMAGES),
+    )
+    return Spec(request=request, note="How this was made can't be read by this version of Easel.")
 
 
 def _filled(value: T | None) -> T:

@@ -274,3 +274,15 @@ async def test_jobs_of_two_people_at_once_are_all_delivered(studio: Stage) -> No
     await studio.idle()
     grids = [m for m in studio.channel.history() if m.attachments]
     assert len(grids) == 10
+
+
+async def test_a_job_that_cannot_be_read_hides_no_other_and_is_not_painted_again(studio: Stage) -> None:
+    strange, _ = await paint(studio, "a red boat"), await paint(studio, "a blue boat")
+    await studio.app.store.write(lambda db: db.execute("UPDATE job SET spec = '{\"version\": 99}' WHERE id = 1"))
+    page = (await studio.members["Ann"].slash(studio.channel, "history")).response
+    assert "a blue boat" in words(page)
+    assert "can't be read by this version" in words(
+        (await studio.members["Ann"].slash(studio.channel, "show", job=1)).response
+    )
+    refused = await press(studio, strange, "🔄")
+    assert "There is no model" in refused.response.content

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from workbench import Ear, asked, workbench
+from workbench import Ear, Postman, asked, until, workbench
 
 from bot.config import Settings
 from bot.errors import Busy, NotFound, NotYours
+from bot.jobs.dispatcher import UNREADABLE
+from bot.jobs.outbox import TryLater
 from bot.ledger.limits import Terms, default_terms
 from bot.store.clock import ManualClock
 from engine.api.errors import OutOfMemory, RenderFailed
@@ -178,6 +180,46 @@ async def test_a_bug_in_the_engine_fails_one_job_with_a_reference(tmp_path: Path
         await bench.idle()
         assert "reference" in str((await bench.store.job(bad.id)).error_text)
         assert sorted(bench.post.sent) == [(bad.id, "error", 0), (good.id, "result", 4)]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "{}",
+        '{"version": 99, "task": "hologram"}',
+        '{"task": "inpaint"}',
+        '{"version": 5, "task": "txt2img", "prompt": "a"}',
+        '{"version": 5, "task": "txt2img", "prompt": "a", "num_inference_steps": 9000}',
+        '{"version": 5, "task": "txt2img", "prompt": "a", "variations": 7}',
+    ],
+)
+async def test_a_job_that_cannot_be_read_fails_alone(tmp_path: Path, clock: ManualClock, stored: str) -> None:
+    async with workbench(tmp_path, clock, start=False) as bench:
+        strange, good = await bench.jobs.submit(asked(user_id=10)), await bench.jobs.submit(asked(user_id=11))
+        await bench.store.write(lambda db: db.execute("UPDATE job SET spec = ? WHERE id = ?", (stored, strange.id)))
+        await bench.dispatcher.start()
+        await bench.outbox.start()
+        await bench.idle()
+        assert sorted(bench.post.sent) == [(strange.id, "error", 0), (good.id, "result", 4)]
+        (failed,) = await bench.store.history(10, 1)
+        assert failed.error_text == f"{UNREADABLE} Nothing was charged."
+        assert (await bench.balance(10, 1)).free_mc == 100_000
+        assert bench.dispatcher.loop.running
+
+
+async def test_a_painted_job_that_cannot_be_read_is_delivered(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock, post=Postman(answers=[TryLater(1.0)])) as bench:
+        job = await bench.jobs.submit(asked())
+
+        async def tried() -> bool:
+            return bool(bench.post.nonces) and not await bench.store.due_deliveries()
+
+        await until(tried)
+        await bench.store.write(lambda db: db.execute("UPDATE job SET spec = '{\"version\": 99}'"))
+        clock.advance(1)
+        bench.wake()
+        await bench.idle()
+        assert bench.post.sent == [(job.id, "result", 4)]
 
 
 async def test_a_job_takes_its_owners_weight_and_lane_into_the_engine(tmp_path: Path, clock: ManualClock) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 
 from bot.features.privacy import store as privacy_store
 from bot.features.privacy.service import Privacy
 from bot.features.region import store as region_store
 from bot.ledger import allowance
+from bot.loops import Loop
 from bot.store import key_values
 from bot.store.clock import DAY_MS, Clock
 from bot.store.store import Store
@@ -27,18 +27,16 @@ class Maintenance:
     def __init__(self, store: Store, privacy_service: Privacy, clock: Clock, retention_days: int) -> None:
         self._store, self._privacy, self._clock = store, privacy_service, clock
         self._retention_days = retention_days
-        self._task: asyncio.Task[None] | None = None
+        self.loop = Loop("maintenance", self._serve, longest_s=6 * 3600)
 
     async def start(self, guild_ids: frozenset[int]) -> None:
         """Compare the servers that are known with those the bot is in, then look every ten minutes for a new day."""
         await self._store.write(privacy_store.compare_guilds, guild_ids, self._clock.now_ms())
         await self._store.write(region_store.drop_old, self._clock.now_ms())
-        self._task = asyncio.create_task(self._serve(), name="upkeep")
+        self.loop.start()
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self.loop.stop()
 
     async def guild_left(self, guild_id: int) -> None:
         """A server removed the bot: it is forgotten in `LEFT_DAYS`, unless it returns."""
@@ -74,9 +72,5 @@ class Maintenance:
             await self._store.erase_traces()
 
     async def _serve(self) -> None:
-        while True:
-            try:
-                await self.once_a_day()
-            except (OSError, sqlite3.Error):  # a full disk, say: tomorrow is another day
-                log.exception("the daily upkeep failed; it is tried again")
-            await asyncio.sleep(LOOK_S)
+        await self.once_a_day()
+        await asyncio.sleep(LOOK_S)
