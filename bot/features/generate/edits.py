@@ -21,10 +21,11 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
-from bot.orders import drafts, geometry, image_metadata
+from bot.orders import drafts, geometry
 from bot.orders.geometry import Direction
 from bot.orders.service import Order, new_seed
 from bot.orders.uploads import check_size
+from bot.prompt import image_metadata
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import visible
