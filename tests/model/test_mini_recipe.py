@@ -1,5 +1,7 @@
 """The recipe's mechanism on toy tensors: noise, targets, resuming, packing of numbers into latents."""
 
+import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from engine.mini import MODEL_DIR
 from engine.mini.judge import Reading, wilson
 from engine.mini.train import precision
+from engine.mini.train.captions import caption
 from engine.mini.train.config import FINE_PX, PICTURE_PX, RECIPES, StageConfig
 from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import SHARES, TIMES, add_noise, loss_weight, stratified_timesteps
@@ -110,19 +113,31 @@ def test_every_weight_of_the_noise_predictor_and_of_its_text_encoder_learns(tmp_
     assert idle == []
 
 
-def test_captions_are_partial_above_all_where_the_rest_is_to_be_seen() -> None:
+def test_captions_leave_things_out_only_where_the_noise_shows_them() -> None:
     rng, cat = Rng.of(0, 0, 0), Thing(kind="cat", colour="blue", x=0.75)
     pair = replace(STAR, background="white", things=(*STAR.things, cat))
-    early, late = ([describe(rng, pair, timestep) for _ in range(300)] for timestep in (300, 999))
-    assert 0.05 < early.count("") / 300 < 0.15
-    assert 0.35 < sum(("star" in text) != ("blue" in text) for text in early) / 300 < 0.55
-    assert 0.1 < sum(("star" in text) != ("blue" in text) for text in late) / 300 < 0.26
+    for scene in (pair, replace(pair, place="left")):
+        seen, hidden = ([describe(rng, scene, timestep) for _ in range(300)] for timestep in (300, 700))
+        assert 0.05 < seen.count("") / 300 < 0.15
+        assert 0.35 < sum(("star" in text) != ("blue" in text) for text in seen) / 300 < 0.55
+        assert all("star" in text and "blue" in text for text in hidden if text)
 
 
-def test_a_caption_need_not_say_where_a_thing_is() -> None:
+def test_captions_leave_out_where_a_thing_is_only_where_the_noise_shows_it() -> None:
     rng, corner = Rng.of(0, 0, 0), replace(STAR, background="white", place="top")
-    told = [text for _ in range(300) if (text := describe(rng, corner, 500))]
-    assert 0.5 < sum("top" in text for text in told) / len(told) < 0.8
+    seen, hidden = ([text for _ in range(300) if (text := describe(rng, corner, time))] for time in (300, 700))
+    assert 0.5 < sum("top" in text for text in seen) / len(seen) < 0.8
+    assert all("top" in text for text in hidden)
+
+
+def test_a_thing_with_a_place_keeps_it_in_company(rng: random.Random) -> None:
+    cat = Thing(kind="cat", colour="blue", x=0.5)
+    scene = replace(STAR, background="white", things=(*STAR.things, cat), place="top left")
+    told = [caption(rng, scene) for _ in range(100)]
+    assert all(
+        re.search(r"star (in|at) the top left", text) and "cat" in text.replace("kitten", "cat") for text in told
+    )
+    assert {text.index("star") < text.index("blue") for text in told} == {True, False}
 
 
 def test_equal_things_are_counted_by_their_centres() -> None:

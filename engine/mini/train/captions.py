@@ -18,14 +18,13 @@ from engine.mini.words import (
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 TERSE = 0.8  # of the captions name no usual colour: people write "a cat and a house", too
+PLACED_FIRST = 0.5  # of the captions of a thing with a place name it before its company
 _PREPOSITIONS = frozenset("at in on under with deep".split())  # noqa: SIM905
 
 
 def caption(rng: random.Random, scene: Scene) -> str:
     """Describe a scene in one of many ways. What the caption omits is a default: white, flat, the usual colour."""
     text = _counted(rng, scene) if scene.count else _listed(rng, scene)
-    if scene.place:
-        text += " " + rng.choice(PLACES[scene.place])
     if rng.random() < 0.12:
         text = text.removeprefix("a ").removeprefix("an ")
     return _decorated(rng, _styled(rng, scene.style, _set_in(rng, scene, text)))
@@ -60,14 +59,21 @@ def _counted(rng: random.Random, scene: Scene) -> str:
 
 
 def _listed(rng: random.Random, scene: Scene) -> str:
-    ordered = scene.relation not in (None, "next to")
+    ordered = scene.place or scene.relation not in (None, "next to")
     things = scene.things if ordered else sorted(scene.things, key=lambda thing: thing.x)
-    things = scene.things[:1] if scene.place else things
     wordy = rng.random() > TERSE
     phrases = [with_article(_phrase(rng, thing, coloured=wordy or _must_colour(scene, thing))) for thing in things]
+    if scene.place:
+        return _placed(rng, scene.place, phrases)
     if scene.relation:
         return _related(rng, scene.relation, phrases[0], phrases[1])
     return " and ".join(filter(None, [", ".join(phrases[:-1]), phrases[-1]]))
+
+
+def _placed(rng: random.Random, place: str, phrases: list[str]) -> str:
+    """Say where the first thing is, before or after its company."""
+    first = f"{phrases[0]} {rng.choice(PLACES[place])}"
+    return " and ".join([first, *phrases[1:]] if rng.random() < PLACED_FIRST else [*phrases[1:], first])
 
 
 def _related(rng: random.Random, relation: str, first: str, second: str) -> str:

@@ -96,7 +96,7 @@ class Scene:
     Attributes:
         background: colour of a plain scene, else None.
         relation: how the first thing stands to the second, a key of `words.RELATIONS`.
-        place: where the first thing is, a key of `words.PLACES`; captions then leave the others out.
+        place: where the first thing is, a key of `words.PLACES`.
         count: how many equal things there are, 0 if they are not counted.
     """
 

@@ -25,10 +25,9 @@ from engine.mini.train.scenes import Scene
 from engine.mini.train.tokenizer import tokenize
 
 CAPTION_DROPOUT = 0.1
-PARTIAL_SHARE = 0.5  # of the captions name one thing of several where the others are to be seen,
-PARTIAL_BELOW = 620  # at timesteps below this one,
-PARTIAL_SHARE_BLIND = 0.2  # and fewer above: what is painted into a corner is not alone, nor in the middle
-PLACELESS_SHARE = 0.35  # of the captions do not say where in the picture a thing is
+PARTIAL_SHARE = 0.5  # of the captions name one thing of several where the noise shows the others,
+PLACELESS_SHARE = 0.35  # or do not say where in the picture a thing is
+SHOWN, HIDDEN = 450, 650  # timesteps up to which the noise shows that, and from which it hides it
 LAYOUT_WEIGHT = 0.15
 FOREGROUND_WEIGHT = 4.0  # things cover a fifth of a picture and carry most of its caption
 
@@ -49,14 +48,19 @@ def new_unet(channels: tuple[int, ...]) -> UNet2DConditionModel:
 
 
 def describe(rng: Rng, scene: Scene, timestep: int) -> str:
-    """Caption a scene anew, now and then with less than it shows, or nothing."""
+    """Caption a scene anew, now and then with less than it shows, or nothing.
+
+    What a caption leaves out must be there to be seen: a network that reads "a cat" over nothing but noise, and must
+    guess at a cat in company, learns to add company.
+    """
     if rng.choice.random() < CAPTION_DROPOUT:
         return ""
-    several = not scene.place and len({thing.kind for thing in scene.things}) > 1
-    if several and rng.choice.random() < (PARTIAL_SHARE if timestep < PARTIAL_BELOW else PARTIAL_SHARE_BLIND):
-        scene = replace(scene, things=(rng.choice.choice(scene.things),), relation=None)
-    if scene.place and rng.choice.random() < PLACELESS_SHARE:
-        scene = replace(scene, things=scene.things[:1], place=None)
+    seen = min(1.0, max(0.0, (HIDDEN - timestep) / (HIDDEN - SHOWN)))
+    if len({thing.kind for thing in scene.things}) > 1 and rng.choice.random() < PARTIAL_SHARE * seen:
+        named = scene.things[0] if scene.place else rng.choice.choice(scene.things)
+        scene = replace(scene, things=(named,), relation=None)
+    if scene.place and len(scene.things) == 1 and rng.choice.random() < PLACELESS_SHARE * seen:
+        scene = replace(scene, place=None)
     return caption(rng.choice, scene)
 
 
