@@ -1,5 +1,6 @@
 """The recipe's mechanism on toy tensors: noise, targets, resuming, packing of numbers into latents."""
 
+import copy
 import random
 import re
 from dataclasses import replace
@@ -20,6 +21,7 @@ from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import SHARES, TIMES, add_noise, loss_weight, stratified_timesteps
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.networks.checker import NOTHING, UNSURE, centre_map, label
+from engine.mini.train.networks.crisp import CrispLoss
 from engine.mini.train.networks.layout import LOGITS, layout_loss, targets
 from engine.mini.train.networks.unet import UnetLoss, describe
 from engine.mini.train.networks.vae import FinerLoss, new_vae, psnr, random_pictures, refined, whiten
@@ -185,9 +187,33 @@ def test_a_refined_autoencoder_learns_the_coarse_ones_code() -> None:
     assert all(weight.grad is None for weight in coarse.parameters())
 
 
+def test_a_crisp_decoder_keeps_its_latents() -> None:
+    torch.manual_seed(0)
+    old = new_vae()
+    vae, painted = copy.deepcopy(old), torch.randn(4, 4, 16, 16)
+    loss = CrispLoss(vae, old, painted, "cpu")
+    critic = copy.deepcopy(loss.critic.state_dict())
+    loss(4, Rng.of(0, 0, 0)).backward()
+    assert all(weight.grad is not None and weight.grad.any() for weight in vae.decoder.parameters())
+    assert all(weight.grad is None for weight in [*vae.encoder.parameters(), *vae.quant_conv.parameters()])
+    assert any(not torch.equal(critic[name], weight) for name, weight in loss.critic.state_dict().items())
+
+
+def test_a_critic_learns_to_tell_drawn_pictures_from_blurred_ones() -> None:
+    torch.manual_seed(0)
+    vae = new_vae()
+    loss = CrispLoss(vae, copy.deepcopy(vae), torch.randn(4, 4, 16, 16), "cpu")
+    for step in range(12):
+        loss(2, Rng.of(0, 0, step))
+    drawn = random_pictures(4, Rng.of(1, 0, 0).choice, PICTURE_PX)
+    with torch.inference_mode():
+        blurred = vae.decode(torch.randn(4, 4, 16, 16)).sample
+        assert loss.critic(drawn).mean() > loss.critic(blurred).mean()
+
+
 def test_both_recipes_train_at_least_a_few_steps() -> None:
     for recipe in RECIPES.values():
-        for stage in (recipe.vae, recipe.finer, recipe.clip, recipe.unet, recipe.checker, recipe.adapter):
+        for stage in (recipe.vae, recipe.finer, recipe.crisp, recipe.clip, recipe.unet, recipe.checker, recipe.adapter):
             assert stage.samples // stage.batch > 5 * stage.warmup_steps
 
 

@@ -59,6 +59,7 @@ class Recipe:
     data: DataConfig
     vae: StageConfig
     finer: StageConfig
+    crisp: StageConfig
     clip: StageConfig
     unet: StageConfig
     checker: StageConfig
@@ -72,6 +73,7 @@ RECIPES: dict[str, Recipe] = {
         data=DataConfig(shards=12, basic_shards=6),
         vae=StageConfig(samples=60_000, batch=16, learning_rate=1.6e-3, ema=0.996),
         finer=StageConfig(samples=24_000, batch=16, learning_rate=1e-3, ema=0.99),
+        crisp=StageConfig(samples=36_000, batch=8, learning_rate=4e-4),
         clip=StageConfig(samples=80_000, batch=64, learning_rate=1.0e-3),
         unet=StageConfig(samples=500_000, batch=64, learning_rate=7e-4),
         checker=StageConfig(samples=60_000, batch=32, learning_rate=2e-3, ema=0.99),
@@ -81,6 +83,7 @@ RECIPES: dict[str, Recipe] = {
         data=DataConfig(shards=120, basic_shards=30),
         vae=StageConfig(samples=2_000_000, batch=128, learning_rate=1.6e-3, ema=0.999),
         finer=StageConfig(samples=400_000, batch=128, learning_rate=1e-3, ema=0.998),
+        crisp=StageConfig(samples=400_000, batch=32, learning_rate=4e-4),
         clip=StageConfig(samples=4_000_000, batch=512, learning_rate=1.0e-3),
         unet=StageConfig(samples=20_000_000, batch=1024, learning_rate=1.0e-3, ema=0.999),
         checker=StageConfig(samples=1_000_000, batch=256, learning_rate=2e-3, ema=0.99),

@@ -18,6 +18,7 @@ from engine.mini.train.loop import join_workers
 from engine.mini.train.networks import adapters
 from engine.mini.train.networks.checker import train_checker
 from engine.mini.train.networks.clip import new_clip, train_clip
+from engine.mini.train.networks.crisp import PAINTED, painted_latents, train_crisp
 from engine.mini.train.networks.layout import LayoutHeads
 from engine.mini.train.networks.unet import UnetLoss, new_unet, train_unet
 from engine.mini.train.networks.vae import new_vae, train_finer, train_vae
@@ -129,6 +130,21 @@ def finer_stage(job: Job) -> None:
     train_finer(coarse, recipe.finer, job.out / "finer", job.device, seed=recipe.seed, minutes=job.minutes)
 
 
+def crisp_stage(job: Job) -> None:
+    """Train the decoder that ships for crisp edges, on what the noise predictor paints as well."""
+    recipe, folder = job.recipe, largest_vae(job)
+    pipeline = assemble(job.part("unet"), job.part("text_encoder"), folder, job.part("tokenizer"))
+    painted = painted_latents(pipeline.to(job.device), PAINTED, recipe.seed)
+    vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32)
+    torch.manual_seed(recipe.seed)
+    train_crisp(vae, painted, recipe.crisp, job.out / "crisp", job.device, seed=recipe.seed, minutes=job.minutes)
+
+
+def largest_vae(job: Job) -> Path:
+    """Return the folder of the autoencoder of full-sized pictures, before its edges are made crisp."""
+    return job.out / "finer" if (job.out / "finer").exists() else job.part("vae")
+
+
 def checker_stage(job: Job) -> None:
     """Train the evaluation's own network."""
     train_checker(job.recipe.checker, job.out / "checker", job.device, seed=job.recipe.seed, minutes=job.minutes)
@@ -136,7 +152,7 @@ def checker_stage(job: Job) -> None:
 
 def pack_stage(job: Job) -> None:
     """Write `out/model`, the folder that ships."""
-    vae = job.out / "finer" if (job.out / "finer").exists() else job.part("vae")
+    vae = job.out / "crisp" if (job.out / "crisp").exists() else largest_vae(job)
     pipeline = assemble(job.part("unet"), job.part("text_encoder"), vae, job.part("tokenizer"))
     checker = job.out / "checker"
     if job.start is not None and not checker.exists():
@@ -165,6 +181,7 @@ STAGES: dict[str, Callable[[Job], None]] = {
     "clip": clip_stage,
     "unet": unet_stage,
     "finer": finer_stage,
+    "crisp": crisp_stage,
     "checker": checker_stage,
     "pack": pack_stage,
     "adapters": adapters_stage,

@@ -4,8 +4,8 @@ Everything is trained at 128 pixels, where rendering and encoding are cheap. Wha
 pictures twice as large in the same latents: one level more, the rest copied, then trained to put out the codes of the
 coarse one and to draw its pictures sharper. The noise predictor notices nothing.
 
-No adversarial or perceptual loss: flat shapes need sharp edges, which a loss on gradients gives at once. Afterwards the
-latents are whitened inside the quantization layers, so that `scaling_factor` is 1 and every channel is unit noise.
+Here no loss is adversarial or perceptual: `crisp` sharpens the decoder that ships. Afterwards the latents are whitened
+inside the quantization layers, so that `scaling_factor` is 1 and every channel is unit noise.
 """
 
 import copy
@@ -24,7 +24,7 @@ from engine.mini.train.data import encode, to_tensor
 from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.precision import mixed
 from engine.mini.train.render import render
-from engine.mini.train.scenes import Diet, training_scene
+from engine.mini.train.scenes import Diet, Scene, training_scene
 
 CHANNELS = (16, 32, 64, 64)
 FINE_CHANNELS = (16, *CHANNELS)
@@ -72,10 +72,14 @@ def _one_on(found: re.Match[str]) -> str:
     return f"down_blocks.{int(found[1]) + 1}"
 
 
+def random_scenes(count: int, rng: random.Random) -> list[Scene]:
+    """Sample what training may show."""
+    return [training_scene(rng, Diet()) for _ in range(count)]
+
+
 def random_pictures(count: int, rng: random.Random, size_px: int) -> Tensor:
     """Render pictures: (B, 3, H, W) in -1..1."""
-    scenes = [training_scene(rng, Diet()) for _ in range(count)]
-    return to_tensor([render(scene, rng.getrandbits(32), size_px) for scene in scenes])
+    return to_tensor([render(scene, rng.getrandbits(32), size_px) for scene in random_scenes(count, rng)])
 
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -157,7 +161,7 @@ def train_finer(
 def whiten(vae: AutoencoderKL, seed: int, pictures: int = WHITENING_PICTURES) -> None:
     """Fold a linear map into the 1 x 1 convolutions around the latents that makes their covariance the identity."""
     rng = random.Random(f"whiten {seed}")
-    scenes = [training_scene(rng, Diet()) for _ in range(pictures)]
+    scenes = random_scenes(pictures, rng)
     latents = [encode(vae, [render(scene, i, PICTURE_PX)]) for i, scene in enumerate(scenes)]
     vectors = torch.cat(latents).permute(0, 2, 3, 1).reshape(-1, 4).double()
     mean, covariance = vectors.mean(0), torch.cov(vectors.T)
