@@ -160,6 +160,14 @@ def test_things_stay_inside_the_picture(rng: random.Random) -> None:
     assert all(t.y - t.radius > -0.05 and t.y + t.radius < 1.05 for t in things)
 
 
+def test_a_thing_alone_is_drawn_larger_than_in_company(rng: random.Random) -> None:
+    def radii(kind: str) -> list[float]:
+        scenes = [sample_scene(rng, Diet(kinds={kind: 1.0}, plain_share=1)) for _ in range(200)]
+        return [thing.radius for scene in scenes if not scene.place for thing in scene.things if thing.size == "mid"]
+
+    assert min(radii("single")) > max(radii("pair"))
+
+
 def test_a_hard_negative_differs_from_its_scene(rng: random.Random) -> None:
     for _ in range(300):
         scene = sample_scene(rng, Diet())

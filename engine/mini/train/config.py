@@ -18,7 +18,7 @@ class DataConfig:
     basic_shards: int = 0  # the first shards teach composition: pairs and counts, mostly flat on white
     basic: Diet = field(
         default_factory=lambda: Diet(
-            kinds={"single": 0.15, "pair": 0.48, "counting": 0.27, "corner": 0.1},
+            kinds={"single": 0.38, "pair": 0.32, "counting": 0.22, "corner": 0.08},
             styles={"flat": 0.84, "outline": 0.04, "watercolor": 0.04, "pixel": 0.04, "neon": 0.04},
             plain_share=0.85,
             white=25.0,
@@ -26,7 +26,8 @@ class DataConfig:
     )
     full: Diet = field(
         default_factory=lambda: Diet(
-            kinds={"single": 0.41, "pair": 0.29, "trio": 0.04, "counting": 0.16, "corner": 0.1},
+            kinds={"single": 0.5, "pair": 0.24, "trio": 0.04, "counting": 0.14, "corner": 0.08},
+            styles={"flat": 0.5, "outline": 0.125, "watercolor": 0.125, "pixel": 0.125, "neon": 0.125},
         )
     )
 
@@ -70,7 +71,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "cpu": Recipe(
-        data=DataConfig(shards=12, basic_shards=6),
+        data=DataConfig(shards=12, basic_shards=5),
         vae=StageConfig(samples=60_000, batch=16, learning_rate=1.6e-3, ema=0.996),
         finer=StageConfig(samples=24_000, batch=16, learning_rate=1e-3, ema=0.99),
         crisp=StageConfig(samples=36_000, batch=8, learning_rate=4e-4),

@@ -73,6 +73,7 @@ INVISIBLE: dict[str, tuple[str, ...]] = {
 }
 USUAL_SHARE = 0.4  # of the scenes show everything in its usual colour
 RADIUS = {"small": (0.12, 0.145), "mid": (0.2, 0.25), "big": (0.3, 0.36)}
+SINGLE_RADIUS = {"small": (0.13, 0.16), "mid": (0.25, 0.31), "big": (0.35, 0.41)}  # alone: room for a face
 PAIR_RADIUS = (0.195, 0.23)
 ROWS: dict[int, tuple[float, ...]] = {2: (0.27, 0.73), 3: (0.18, 0.5, 0.82), 4: (0.14, 0.38, 0.62, 0.86)}
 
@@ -236,7 +237,7 @@ def _inside(value: float, radius: float) -> float:
 
 def _single(rng: random.Random, scene: Scene) -> Scene:
     size = rng.choices(("small", "mid", "big"), (0.15, 0.6, 0.25))[0]
-    thing = _resized(rng, _pick_things(rng, scene, 1)[0], size)
+    thing = replace(_pick_things(rng, scene, 1)[0], size=size, radius=rng.uniform(*SINGLE_RADIUS[size]))
     reach = 0.07 if scene.scene in FLOATING_SCENES else 0.25
     x, y = rng.triangular(0.5 - reach, 0.5 + reach, 0.5), _level(rng, scene.scene, thing.kind, thing.radius)
     place = _place(rng, scene.scene) if rng.random() < 0.3 else None
