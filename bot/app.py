@@ -140,7 +140,7 @@ class App:
         self.audit = Audit(self.store, clock)
         self.moderation = Moderation(self.store, self.audit, clock, settings, self.backend, self.job_store.queued)
         self.stars = Stars(self.store, self.moderation)
-        self.preferences = PreferenceService(self.store, clock, self.backend.models)
+        self.preferences = PreferenceService(self.store, self.audit, clock, self.backend.models)
         self._work()
         self._face()
         self._hooks()

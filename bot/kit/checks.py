@@ -25,6 +25,14 @@ def check_admin(interaction: Interaction) -> Actor:
     return asker
 
 
+def check_operator(interaction: Interaction) -> Actor:
+    """Who asks, if they run this bot. Raises: NotYours."""
+    asker = check_admin(interaction)
+    if not asker.is_operator:
+        raise NotYours("Only those who run this bot can do this; they are listed in its setting EASEL_OPERATORS.")
+    return asker
+
+
 def guarded(command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]]) -> Any:
     """A command for admins of the server and operators of the bot; refusals are answered as in `shows_errors`."""
 

@@ -15,6 +15,7 @@ from bot.features.privacy import store as privacy_store
 from bot.features.settings import commands as settings_commands
 from bot.features.settings import store as preference_store
 from bot.features.settings.store import Preferences, ServerDefaults, Style
+from bot.orders.actor import Actor
 from tests.e2e.screen import buttons, paint, parts, press, words
 
 
@@ -182,7 +183,8 @@ async def test_members_may_not_change_styles(studio: Stage) -> None:
 async def test_a_servers_defaults_hold_below_ones_own(studio: Stage) -> None:
     store, guild_id = studio.app.store, studio.guild.id
     await store.write(preference_store.save_style, guild_id, Style(name="ink", template="ink {prompt}"), 0)
-    await studio.app.preferences.set_defaults(guild_id, steps=5, shape="2:3", negative="fog", styles=("ink",))
+    by = Actor(user_id=studio.members["Ada"].id, guild_id=guild_id, channel_id=1, is_admin=True)
+    await studio.app.preferences.set_defaults(by, steps=5, shape="2:3", negative="fog", styles=("ink",))
     spec = await spec_of(studio, await paint(studio, "a cat"))
     assert (spec.prompt, spec.num_inference_steps, spec.negative_prompt) == ("ink a cat", 5, "fog")
     assert spec.height > spec.width
@@ -190,7 +192,7 @@ async def test_a_servers_defaults_hold_below_ones_own(studio: Stage) -> None:
     spec = await spec_of(studio, await paint(studio, "a cat --style none --steps 6"))
     assert (spec.prompt, spec.num_inference_steps, spec.width > spec.height) == ("a cat", 6, True)
     await studio.app.preferences.set_defaults(
-        guild_id, **{name: getattr(ServerDefaults(), name) for name in ("steps", "shape", "negative", "styles")}
+        by, **{name: getattr(ServerDefaults(), name) for name in ("steps", "shape", "negative", "styles")}
     )
     assert (await spec_of(studio, await paint(studio, "a cat", "Ben"))).prompt == "a cat"
 

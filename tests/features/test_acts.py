@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from bot.__main__ import main
-from bot.demo.simulation import Stage
+from bot.config import Settings
+from bot.demo.simulation import FIRST_USER_ID, Stage
 from bot.features.audit import store as audit_store
 from bot.features.audit.acts import ACTS
 from bot.features.audit.store import AuditQuery
@@ -45,7 +46,7 @@ class Way:
     given: tuple[Step, ...] = ()
 
 
-def command(name: str, *given: Step, who: str = "Ada", **options: Any) -> Way:
+def command(name: str, /, *given: Step, who: str = "Ada", **options: Any) -> Way:
     """A slash command; members and roles are named."""
 
     async def act(studio: Stage) -> str:
@@ -193,6 +194,41 @@ WAYS |= {
 }
 
 
+async def of(value: str) -> str:
+    return value
+
+
+INK = command("style add", name="ink", template="ink {prompt}").act
+
+WAYS |= {
+    "defaults.set": {
+        "command": command("admin defaults", steps=7),
+        "panel's list": panel_list("Defaults", number="ade:1", value=lambda _: of("3:2")),
+        "panel's form": panel("Defaults", button="Steps, guidance, scheduler, negative …", steps="7"),
+    },
+    "style.add": {"command": command("style add", name="ink", template="ink {prompt}")},
+    "style.remove": {"command": command("style remove", INK, name="INK")},
+    "model.describe": {"command": command("admin models", model="mini", licence="MIT", about="Boats")},
+}
+
+
+async def asked_to_announce(studio: Stage) -> None:
+    await with_audit_channel(studio)
+    await command("admin announce", text="Tonight at eight").act(studio)
+
+
+async def send_announcement(studio: Stage) -> str:
+    ((number,),) = await studio.app.store.read(
+        lambda db: db.execute("SELECT substr(key, 10) FROM note WHERE key GLOB 'announce:*'").fetchall()
+    )
+    return await button(f"ann:{number}").act(studio)
+
+
+WAYS |= {"announce.send": {"button": Way(send_announcement, (asked_to_announce,))}}
+EVENTS = {"announce.send": ["announce.sent"]}
+"""What is noted after an act because of it."""
+
+
 async def world(studio: Stage) -> list[Any]:
     """Everything in the database, and what is kept of it in memory."""
 
@@ -220,6 +256,12 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path / "data"))
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Ada runs the bot."""
+    return settings.model_copy(update={"operators": (FIRST_USER_ID + 2,)})
+
+
 def test_there_is_a_way_to_every_act() -> None:
     assert set(WAYS) == set(ACTS)
 
@@ -241,6 +283,7 @@ async def test_an_act_that_cannot_be_noted_does_not_happen(
     assert await world(studio) == before
     assert heard == []
     assert "nothing was changed" not in await chosen.act(studio)
-    assert await noted(studio) == [*log, action]
-    assert heard == ([] if way == "command line" else [action])
+    written = [action, *EVENTS.get(action, ())]
+    assert await noted(studio) == [*log, *written]
+    assert heard == ([] if way == "command line" else written)
     assert await world(studio) != before

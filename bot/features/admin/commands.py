@@ -20,6 +20,7 @@ from bot.features.credits.names import LoadedNames
 from bot.features.credits.service import Credits, Quotas
 from bot.features.moderation import admin_commands as moderation_admin
 from bot.features.moderation.service import Moderation
+from bot.features.settings import admin_commands as settings_admin
 from bot.features.settings.service import PreferenceService
 from bot.features.stats import admin_commands as stats_admin
 from bot.jobs.service import Jobs
@@ -58,6 +59,7 @@ def install(client: Client, app: Services) -> None:
     moderation_admin.install(client, group, app)
     audit_admin.install(client, group, app)
     stats_admin.install(client, group, app)
+    settings_admin.install(group, app)
     names = LoadedNames(app.backend.models)
     credits_admin.install(client, group, credits=app.credits, quotas=app.quotas, names=names, clock=app.clock)
     if group.commands:  # Discord knows no empty group

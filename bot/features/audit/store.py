@@ -14,6 +14,7 @@ from typing import Any
 BY_MEMBERS = ("prompt.*", "image.*", "upload.*", "appeal.*", "member.*")
 """What members did themselves: erased with them, while what admins decided about them stays."""
 
+EVERYWHERE = 0  # the server of what counts in all of them
 MAX_TEXT = 500  # characters of one detail
 
 

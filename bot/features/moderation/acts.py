@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from bot.errors import BadInput, NotFound, NotYours
 from bot.features.audit.acts import Author, Note, act
+from bot.features.audit.store import EVERYWHERE
 from bot.features.moderation import store as rows
-from bot.features.moderation.store import EVERYWHERE, Appeal, Ban, Pause, PauseMode, Rules, WordAction
+from bot.features.moderation.store import Appeal, Ban, Pause, PauseMode, Rules, WordAction
 from bot.features.moderation.word_filter import pattern
 from bot.prompt.text import quoted, visible
 

@@ -10,10 +10,11 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.errors import BadInput, NotYours
+from bot.features.audit.store import EVERYWHERE
 from bot.features.moderation import views
 from bot.features.moderation.confusables import plain
 from bot.features.moderation.service import Moderation
-from bot.features.moderation.store import EVERYWHERE, Rules, WordAction
+from bot.features.moderation.store import Rules, WordAction
 from bot.features.moderation.views import WORD_ACTIONS
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction

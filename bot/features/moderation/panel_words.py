@@ -8,9 +8,10 @@ from typing import Any, Protocol, cast
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
+from bot.features.audit.store import EVERYWHERE
 from bot.features.moderation import views
 from bot.features.moderation.service import Moderation
-from bot.features.moderation.store import EVERYWHERE, WordAction
+from bot.features.moderation.store import WordAction
 from bot.features.moderation.views import WORD_ACTIONS
 from bot.kit import modals
 from bot.kit.admin_panel import Panel

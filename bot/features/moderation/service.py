@@ -14,9 +14,10 @@ from bot.config import Settings
 from bot.errors import Banned, Busy, NotYours, Refused
 from bot.features.audit.acts import Act
 from bot.features.audit.service import Audit
+from bot.features.audit.store import EVERYWHERE
 from bot.features.moderation import acts, child_safety
 from bot.features.moderation import store as rows
-from bot.features.moderation.store import EVERYWHERE, Appeal, Ban, BlockedWord, Pause, PauseMode, Rules, WordAction
+from bot.features.moderation.store import Appeal, Ban, BlockedWord, Pause, PauseMode, Rules, WordAction
 from bot.features.moderation.word_filter import Matcher
 from bot.orders.actor import Actor
 from bot.prompt.text import quoted, shown

@@ -13,7 +13,6 @@ from typing import Literal
 WordAction = Literal["block", "age", "flag"]
 PauseMode = Literal["pause", "drain", "notice"]
 AppealState = Literal["refused", "open", "approved", "denied"]
-EVERYWHERE = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

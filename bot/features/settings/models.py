@@ -7,13 +7,12 @@ from typing import Protocol
 from discord import app_commands
 
 from bot.delivery import layouts
-from bot.features.settings import store as preference_store
+from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import ModelNote
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
-from bot.store.store import Store
 from engine.api.model_info import ModelInfo
 from engine.backend import Backend
 from engine.tasks.registry import TASKS
@@ -31,7 +30,7 @@ class Services(Protocol):
     """What this module works with."""
 
     backend: Backend
-    store: Store
+    preferences: PreferenceService
 
 
 def install(client: Client, app: Services) -> None:
@@ -42,7 +41,7 @@ def install(client: Client, app: Services) -> None:
     @shows_errors
     async def models(interaction: Interaction) -> None:
         """The models here: what each can do, its limits and its licence."""
-        notes = KNOWN | await app.store.read(preference_store.model_notes)
+        notes = KNOWN | await app.preferences.model_notes()
         described = [_described(info, notes.get(info.key, ModelNote())) for info in app.backend.models()]
         await interaction.response.send_message(view=notice(_fitting(described)), ephemeral=True)
 

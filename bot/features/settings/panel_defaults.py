@@ -7,13 +7,11 @@ from typing import Any, Protocol
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
-from bot.features.audit.service import Audit
-from bot.features.moderation.service import Moderation
+from bot.features.settings.admin_commands import change_defaults
 from bot.features.settings.default_views import OWN, described
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import ServerDefaults
 from bot.features.settings.views import AS_IT_IS, SHAPES
-from bot.features.stats.admin_commands import change_defaults
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line, text
@@ -22,9 +20,6 @@ from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
 from bot.prompt.text import quoted
-from bot.store.clock import Clock
-from bot.store.key_value_store import KeyValues
-from bot.store.store import Store
 from engine.backend import Backend
 
 TAB = Tab("Defaults", "🎨", "What /imagine does here with what was not said.")
@@ -35,13 +30,8 @@ MAX_STYLES_SET = 5
 class Services(Protocol):
     """What this module works with."""
 
-    audit: Audit
     backend: Backend
-    clock: Clock
-    moderation: Moderation
     preferences: PreferenceService
-    store: Store
-    key_values: KeyValues
 
 
 def install(client: Client, panel: Panel, app: Services) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bot.errors import BadInput
+from bot.features.audit.service import Audit
+from bot.features.audit.store import EVERYWHERE
+from bot.features.settings import acts
 from bot.features.settings import store as preference_store
-from bot.features.settings.store import Preferences, ServerDefaults, Style
-from bot.features.settings.styles import MAX_STYLES, find_styles, read_names
+from bot.features.settings.shapes import check_shape, fields_of
+from bot.features.settings.store import ModelNote, Preferences, ServerDefaults, Style
+from bot.features.settings.styles import find_styles
 from bot.orders import drafts
-from bot.prompt import flags
+from bot.orders.actor import Actor
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.prompt.text import is_blank, visible
 from bot.store.clock import Clock
@@ -24,8 +28,8 @@ MAX_SUFFIX_CHARS = 300
 class PreferenceService:
     """Settings of members (they hold in every server) and defaults of servers. `models`: those one may name."""
 
-    def __init__(self, store: Store, clock: Clock, models: Callable[[], Sequence[ModelInfo]]) -> None:
-        self._store, self._clock, self._models = store, clock, models
+    def __init__(self, store: Store, audit: Audit, clock: Clock, models: Callable[[], Sequence[ModelInfo]]) -> None:
+        self._store, self._audit, self._clock, self._models = store, audit, clock, models
         self.quiet: set[int] = set()  # who wants no pictures while painting; looked at for every preview
 
     async def load(self) -> None:
@@ -39,7 +43,7 @@ class PreferenceService:
         """Change some of a member's settings. Raises: BadInput."""
         wanted = replace(await self.preferences(user_id), **changes)
         wanted = replace(wanted, suffix=_suffix(wanted.suffix))
-        _check_shape(wanted.shape)
+        check_shape(wanted.shape)
         if wanted.model is not None:
             drafts.find_model(self._models(), wanted.model)
         await self._store.write(preference_store.prefer, user_id, guild_id, wanted, self._clock.now_ms())
@@ -53,30 +57,28 @@ class PreferenceService:
     async def defaults(self, guild_id: int) -> ServerDefaults:
         return await self._store.read(preference_store.defaults, guild_id)
 
-    async def set_defaults(self, guild_id: int, **changes: Any) -> ServerDefaults:
-        """Change some of a server's defaults. Raises: BadInput."""
-        wanted = replace(await self.defaults(guild_id), **changes)
-        known = await self.styles(guild_id)
-        find_styles(known, wanted.styles)
-        _check_shape(wanted.shape)
-        drafts.check_defaults(wanted.model, wanted.steps, wanted.guidance, wanted.scheduler, self._models())
-        await self._store.write(preference_store.set_defaults, guild_id, wanted, self._clock.now_ms())
-        return wanted
+    async def set_defaults(self, by: Actor, **changes: Any) -> ServerDefaults:
+        """Change some of a server's defaults; those that hold now. Raises: BadInput."""
+        return await self._audit.perform(acts.set_defaults, by, by.guild_id, changes, self._models())
 
     async def styles(self, guild_id: int) -> list[Style]:
         return await self._store.read(preference_store.styles, guild_id)
 
-    async def save_style(self, guild_id: int, style: Style) -> bool:
-        """Keep a style under its name; whether it is new. Raises: BadInput."""
-        known = await self.styles(guild_id)
-        if len(known) >= MAX_STYLES and style.name not in {each.name for each in known}:
-            raise BadInput(f"This server has {MAX_STYLES} styles, which is the limit. Remove one first.")
-        return await self._store.write(preference_store.save_style, guild_id, style, self._clock.now_ms())
+    async def save_style(self, by: Actor, style: Style) -> bool:
+        """Keep a style of a server under its name; whether it is new. Raises: BadInput."""
+        return await self._audit.perform(acts.save_style, by, by.guild_id, style)
 
-    async def drop_style(self, guild_id: int, name: str) -> None:
-        """Forget a style. Raises: BadInput."""
-        find_styles(await self.styles(guild_id), read_names(name))
-        await self._store.write(preference_store.drop_style, guild_id, name)
+    async def remove_style(self, by: Actor, name: str) -> str:
+        """Forget a style of a server; its name. Raises: BadInput."""
+        return await self._audit.perform(acts.remove_style, by, by.guild_id, name)
+
+    async def model_notes(self) -> dict[str, ModelNote]:
+        """What the operator said of models, by their keys."""
+        return await self._store.read(preference_store.model_notes)
+
+    async def describe_model(self, by: Actor, model: str, licence: str | None, about: str | None) -> ModelNote:
+        """Say what a model (its key) is for and under which licence, None = as before; what is said now."""
+        return await self._audit.perform(acts.describe_model, by, EVERYWHERE, model, licence, about)
 
     async def dress(
         self, asked: Sequence[Draft], user_id: int, guild_id: int, *, from_picture: bool = False
@@ -126,7 +128,7 @@ def with_settings(
         )
     shape = mine.shape or theirs.shape
     if shape and not from_picture and not (draft.aspect_ratio or draft.width or draft.height):
-        draft = replace(draft, **_shape(shape))
+        draft = replace(draft, **fields_of(shape))
     return replace(
         draft,
         model=model,
@@ -150,19 +152,6 @@ def apply_styles(draft: Draft, known: Sequence[Style]) -> Draft:
 
 def _first(names: Sequence[str | None], known: Sequence[str]) -> str | None:
     return next((name for name in names if name in known), None)
-
-
-def _shape(shape: str) -> Mapping[str, Any]:
-    """A stored shape as fields of a draft. Raises: BadInput."""
-    if ":" in shape:
-        return {"aspect_ratio": flags.read_ratio(shape)}
-    width, height = flags.read_size(shape)
-    return {"width": width, "height": height}
-
-
-def _check_shape(shape: str | None) -> None:
-    if shape is not None:
-        _shape(shape)
 
 
 def _suffix(text: str) -> str:

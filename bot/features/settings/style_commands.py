@@ -12,14 +12,13 @@ from discord.app_commands import Choice, Range
 
 from bot.delivery import image_tools
 from bot.errors import BadInput, NotFound
-from bot.features.audit.service import Audit
 from bot.features.settings import styles
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import Style
 from bot.features.settings.style_views import PAGE, gallery
 from bot.jobs.files import ImageFiles
 from bot.jobs.service import Jobs
-from bot.kit.checks import guarded
+from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
@@ -30,7 +29,6 @@ from bot.prompt.text import shown
 class Services(Protocol):
     """What this module works with."""
 
-    audit: Audit
     files: ImageFiles
     preferences: PreferenceService
     jobs: Jobs
@@ -80,10 +78,8 @@ def _changing(app: Services, group: app_commands.Group) -> None:
     @guarded
     async def remove(interaction: Interaction, name: str) -> None:
         """Remove a style (for those who manage this server)."""
-        guild_id = interaction.guild_id or 0
-        await app.preferences.drop_style(guild_id, name)
-        await app.audit.record(guild_id, interaction.user.id, "style.remove", f"style:{name.lower()}")
-        await interaction.response.send_message(f"The style `{name.lower()}` is gone.", ephemeral=True)
+        removed = await app.preferences.remove_style(check_admin(interaction), name)
+        await interaction.response.send_message(f"The style `{removed}` is gone.", ephemeral=True)
 
     @remove.autocomplete("name")
     async def names(interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -93,14 +89,11 @@ def _changing(app: Services, group: app_commands.Group) -> None:
 
 
 async def _add(app: Services, interaction: Interaction, style: Style) -> None:
-    guild_id = interaction.guild_id or 0
     if style.example_job is not None and await _example(app, interaction, style) is None:
         raise BadInput(
             f"Job {style.example_job} cannot be the example: use a public job of this server with a picture."
         )
-    new = await app.preferences.save_style(guild_id, style)
-    details = {"template": style.template, "negative": style.negative}
-    await app.audit.record(guild_id, interaction.user.id, "style.add", f"style:{style.name}", details)
+    new = await app.preferences.save_style(check_admin(interaction), style)
     text = (
         f"The style **{style.name}** was {'added' if new else 'changed'}: {shown(style.template, 1000)}\n"
         f"-# Use it with the option `style` of **/imagine**, or `--style {style.name}` in the prompt."

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sqlite3
 from typing import Protocol
 
 import discord
 
-from bot.errors import NotFound, NotYours
 from bot.features.audit.service import Audit
+from bot.features.audit.store import EVERYWHERE
 from bot.features.moderation.service import Moderation
+from bot.features.stats import acts
 from bot.kit.button import Button
 from bot.kit.client import Interaction
 from bot.kit.components import NOBODY, notice
 from bot.kit.custom_ids import Action, ButtonId
+from bot.kit.interactions import actor_of
 from bot.store.key_value_store import KeyValues
 
 log = logging.getLogger(__name__)
@@ -33,7 +36,7 @@ class Services(Protocol):
 async def ask_to_announce(app: Services, interaction: Interaction, text: str) -> None:
     """Show an announcement to its author, with a button that sends it."""
     client = interaction.client
-    await app.key_values.remember(f"announce:{interaction.id}", json.dumps([interaction.user.id, text]))
+    await app.key_values.remember(f"{acts.PENDING}{interaction.id}", json.dumps([interaction.user.id, text]))
     button = Button(
         ButtonId(Action.ANNOUNCE, interaction.id),
         f"Send to {len(client.guilds)} servers",
@@ -46,23 +49,24 @@ async def ask_to_announce(app: Services, interaction: Interaction, text: str) ->
 
 async def announce_button(app: Services, interaction: Interaction, number: int) -> None:
     """Send what was asked about; a second press finds nothing. Raises: NotFound, NotYours."""
-    key = f"announce:{number}"
-    kept = await app.key_values.take(key)
-    if kept is None:
-        raise NotFound("This announcement was sent already.")
-    author, text = json.loads(kept)
-    if author != interaction.user.id:
-        await app.key_values.remember(key, kept)
-        raise NotYours("Only the person who wrote the announcement may send it.")
-    await interaction.response.edit_message(view=notice("Sending …"))
+    await interaction.response.defer()
+    servers = len(interaction.client.guilds)
+    text = await app.audit.perform(acts.announce, actor_of(interaction), EVERYWHERE, number, servers)
+    await _show(interaction, "Sending …")
     reached = await _send_everywhere(app, interaction, text)
-    total = len(interaction.client.guilds)
-    await app.audit.record(0, interaction.user.id, "announce.send", "", {"text": text, "reached": reached})
-    answer = notice(f"Sent to {reached} of {total} servers. The others have no channel where I may write.")
+    await _show(interaction, f"Sent to {reached} of {servers} servers. The others have no channel where I may write.")
     try:
-        await interaction.edit_original_response(view=answer)
-    except discord.HTTPException as error:  # many servers take longer than the 15 minutes of a reply
-        log.info("announced to %d of %d servers; nobody is left to tell: %s", reached, total, error)
+        await app.audit.record(EVERYWHERE, interaction.user.id, "announce.sent", "", {"reached": reached})
+    except sqlite3.Error:  # what was sent stays sent: it must not look like a failure
+        log.warning("that %d of %d servers were told was not noted", reached, servers, exc_info=True)
+
+
+async def _show(interaction: Interaction, text: str) -> None:
+    """Say how it goes, if the author can still be told: many servers take longer than the 15 minutes of a reply."""
+    try:
+        await interaction.edit_original_response(view=notice(text))
+    except discord.HTTPException as error:
+        log.info("the author of an announcement can't be told: %s (%s)", text, error)
 
 
 async def _send_everywhere(app: Services, interaction: Interaction, text: str) -> int:

@@ -1,0 +1,118 @@
+"""/admin defaults and models: what /imagine does here by itself, and what /models says."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+
+from bot.errors import BadInput
+from bot.features.settings.default_views import described
+from bot.features.settings.service import PreferenceService
+from bot.features.settings.styles import read_names
+from bot.kit.checks import check_admin, check_operator, guarded
+from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
+from bot.orders import drafts
+from bot.prompt.text import shown
+from engine.backend import Backend
+from engine.tasks.txt2img import MAX_STEPS
+
+NOTHING = "none"  # what one says to take a default back
+
+
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    preferences: PreferenceService
+
+
+def install(group: app_commands.Group, app: Services) -> None:
+    """Add the subcommands to /admin."""
+    _defaults(app, group)
+    _models(app, group)
+
+
+# ------------------------------------------------------------------ defaults
+def _defaults(app: Services, group: app_commands.Group) -> None:
+    @group.command()
+    @app_commands.describe(
+        model="The model; none = the bot's own",
+        size="3:2 or 768x512; none = the model's own",
+        steps="Denoising steps of that model; 0 = its own",
+        guidance="Guidance of that model; -1 = its own",
+        scheduler="The noise scheduler; none = the model's own",
+        negative="What every picture leaves out; none = nothing",
+        styles="Styles that hold unless others are named, such as ink,gold; none = none",
+    )
+    @guarded
+    async def defaults(
+        interaction: discord.Interaction[Client],
+        model: str | None = None,
+        size: Range[str, 1, 20] | None = None,
+        steps: Range[int, 0, MAX_STEPS] | None = None,
+        guidance: Range[float, -1, 30] | None = None,
+        scheduler: str | None = None,
+        negative: Range[str, 1, 1000] | None = None,
+        styles: str | None = None,
+    ) -> None:
+        """What /imagine does here with what was not said; without options, what is set."""
+        words = {"model": model, "shape": size, "scheduler": scheduler}
+        changes: dict[str, Any] = {name: _unless_none(text) for name, text in words.items() if text is not None}
+        changes |= {} if steps is None else {"steps": steps or None}
+        changes |= {} if guidance is None else {"guidance": None if guidance < 0 else guidance}
+        changes |= {} if negative is None else {"negative": _unless_none(negative) or ""}
+        changes |= {} if styles is None else {"styles": read_names(styles)}
+        text = await change_defaults(app, interaction, changes)
+        await interaction.response.send_message(view=notice(text), ephemeral=True)
+
+    @defaults.autocomplete("model")
+    async def model_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        keys = [info.key for info in app.backend.models()]
+        return [Choice(name=key, value=key) for key in [*keys, NOTHING] if typed.casefold() in key.casefold()][:25]
+
+
+async def change_defaults(app: Services, interaction: Interaction, changes: dict[str, Any]) -> str:
+    """Keep what was changed; what holds now, in words. Raises: BadInput."""
+    by = check_admin(interaction)
+    if not changes:
+        return described(await app.preferences.defaults(by.guild_id))
+    now = await app.preferences.set_defaults(by, **changes)
+    return f"Changed: {', '.join(sorted(changes)).replace('shape', 'size')}.\n{described(now)}"
+
+
+def _unless_none(text: str) -> str | None:
+    return None if text.strip().casefold() == NOTHING else text.strip()
+
+
+# ------------------------------------------------------------------ models
+def _models(app: Services, group: app_commands.Group) -> None:
+    @group.command()
+    @app_commands.describe(
+        model="Which one",
+        licence="Its licence, as its card says",
+        about="What it is good at, in a sentence or two",
+    )
+    @guarded
+    async def models(
+        interaction: discord.Interaction[Client],
+        model: str,
+        licence: Range[str, 0, 200] | None = None,
+        about: Range[str, 0, 500] | None = None,
+    ) -> None:
+        """Say what /models shows of a model (for those who run this bot)."""
+        by = check_operator(interaction)
+        key = drafts.find_model(app.backend.models(), model).key
+        if licence is None and about is None:
+            raise BadInput("Say the licence, or what the model is about. `/models` shows what is there.")
+        note = await app.preferences.describe_model(by, key, licence, about)
+        text = f"**/models** now says of **{shown(key)}**: {shown(note.licence) or 'no licence'} · {shown(note.about)}"
+        await interaction.response.send_message(view=notice(text), ephemeral=True)
+
+    @models.autocomplete("model")
+    async def names(interaction: Interaction, typed: str) -> list[Choice[str]]:
+        keys = [info.key for info in app.backend.models()]
+        return [Choice(name=key, value=key) for key in keys if typed.casefold() in key.casefold()][:25]
