@@ -17,7 +17,7 @@ from bot.prompt.text import quoted, visible
 from engine.api import schedulers
 from engine.api.errors import InvalidRequest, UnknownScheduler
 from engine.api.model_info import ModelInfo
-from engine.tasks import control, lora_tags
+from engine.tasks import control, guidance, lora_tags
 from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Room, Txt2Img, Variation
 
 WORDS = Txt2Img(prompt="")  # painted from words alone
@@ -59,7 +59,9 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
         tiling=bool(draft.tiling),
         variations=tuple(Variation(seed=seed, strength=share) for seed, share in draft.variations or ()),
     )
-    return Spec(request=request, note=note)
+    guided, strong = draft.guidance_scale is not None, draft.strength is not None
+    unheard = guidance.unheard(request, info, guided=guided, strong=strong)
+    return Spec(request=request, note=" ".join(filter(None, [note, unheard])))
 
 
 def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: Terms) -> ModelInfo:
@@ -205,13 +207,14 @@ def _nearest(wanted: str, known: Sequence[str]) -> str:
 def _scheduler(name: str | None, info: ModelInfo) -> str:
     if name is None:
         return info.scheduler
-    usable = [each.name for each in schedulers.SCHEDULERS if each.flow == info.flow]
     try:
-        found = schedulers.resolve(name)
+        found = info.scheduler_named(name)
     except UnknownScheduler:
+        usable = [each.name for each in info.schedulers]
         raise BadInput(f"There is no scheduler {quoted(name)}. {_nearest(name, usable)}") from None
-    if found.flow != info.flow and found.name != info.scheduler:
-        raise BadInput(f"The model {info.key} can't use the scheduler {found.label}. Use {info.scheduler}.")
+    if found is None:
+        label = schedulers.resolve(name).label
+        raise BadInput(f"The model {info.key} can't use the scheduler {label}. Use {info.scheduler}.")
     return found.name
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FLOW_FAMILIES = frozenset({"sd3", "flux"})
+from engine.api import schedulers
+from engine.api.schedulers import Scheduler
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +31,17 @@ class ModelInfo:
     """What one may ask of a model, known before its weights are loaded.
 
     Attributes:
-        key: the name users type. family: `sd1`, `sdxl`, `sd3`, `flux`, ... or `unknown`.
+        key: the name users type. family: `sd1`, `sdxl`, `sd3`, ... as diffusers calls it, or `unknown`.
         width, height, num_inference_steps, guidance_scale, scheduler: its defaults.
         multiple_px: sides must be multiples of this. max_pixels: more than this is refused.
         tasks: of `txt2img`, `img2img`, `inpaint`, ...; `control` where one of `controlnets` is.
         weighted_prompts: whether `(word:1.3)` has an effect (T5 encoders ignore it).
+        flow: whether it is a rectified-flow model, which only flow schedulers can sample.
+        any_scheduler: whether schedulers of its kind other than its own can sample it.
+        guided_by: the pipeline's parameter that the guidance goes to; "" = it has none.
+        negative_prompts: whether it takes any.
+        references: whether its img2img sees the picture beside the words, so that a strength has no effect.
+        tileable: whether it is made of convolutions, so that circular padding closes the edges.
         ranks: whether a CLIP is there that can tell which of its pictures match a prompt best.
         upscaler: of the engine, whatever the model.
         image_prompts: whether a blend's pictures are read as its words are, by an IP-Adapter.
@@ -53,6 +60,12 @@ class ModelInfo:
     max_pixels: int = 2048 * 2048
     tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"})
     weighted_prompts: bool = True
+    flow: bool = False
+    any_scheduler: bool = True
+    guided_by: str = "guidance_scale"
+    negative_prompts: bool = True
+    references: bool = False
+    tileable: bool = True
     ranks: bool = False
     upscaler: Upscaler = Upscaler()
     image_prompts: bool = False
@@ -61,6 +74,14 @@ class ModelInfo:
     controlnets: tuple[str, ...] = ()
 
     @property
-    def flow(self) -> bool:
-        """Whether it is a rectified-flow model, which only flow schedulers can sample."""
-        return self.family in FLOW_FAMILIES
+    def schedulers(self) -> tuple[Scheduler, ...]:
+        """What it can be sampled with: its own first."""
+        own = schedulers.resolve(self.scheduler)
+        kin = schedulers.SCHEDULERS if self.any_scheduler else ()
+        return own, *(each for each in kin if each.flow == self.flow and each is not own)
+
+    def scheduler_named(self, name: str) -> Scheduler | None:
+        """The scheduler a person means, if it can sample this model. Raises: UnknownScheduler."""
+        found = schedulers.resolve(name)
+        found = schedulers.resolve(self.scheduler) if found is schedulers.OWN else found
+        return found if found in self.schedulers else None

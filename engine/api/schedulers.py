@@ -119,6 +119,7 @@ SCHEDULERS: tuple[Scheduler, ...] = (
         flow=True,
     ),
 )
+OWN = Scheduler(name="own", label="Own", class_name="", aliases=("own scheduler", "default"))
 
 
 def _folded(name: str) -> str:
@@ -126,7 +127,7 @@ def _folded(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower().replace("++", "pp").replace("scheduler", ""))
 
 
-_BY_NAME = {_folded(n): s for s in reversed(SCHEDULERS) for n in (*s.aliases, s.class_name, s.label, s.name)}
+_BY_NAME = {_folded(n): s for s in (OWN, *reversed(SCHEDULERS)) for n in (*s.aliases, s.class_name, s.label, s.name)}
 
 
 def resolve(name: str) -> Scheduler:
@@ -138,10 +139,21 @@ def resolve(name: str) -> Scheduler:
 
 
 def from_config(config: Mapping[str, Any]) -> Scheduler:
-    """The scheduler a model's own `scheduler_config.json` describes; Euler when it is one we have no name for."""
-    kin = [s for s in SCHEDULERS if s.class_name == config.get("_class_name")]
-    if not kin:
-        return _EULER
+    """The scheduler a model's own `scheduler_config.json` describes; `OWN` when it is one we have no name for."""
+    kin = [s for s in SCHEDULERS if s.class_name and s.class_name == config.get("_class_name")]
+    if not kin or (is_flow(config) and not kin[0].flow):
+        return OWN
     karras, algorithm = bool(config.get("use_karras_sigmas")), config.get("algorithm_type", "dpmsolver++")
     exact = [s for s in kin if s.karras == karras and s.config.get("algorithm_type", algorithm) == algorithm]
     return (exact or kin)[0]
+
+
+def is_flow(config: Mapping[str, Any]) -> bool:
+    """Whether a scheduler's config is one of flow matching, where noise and latents are mixed linearly."""
+    flows = config.get("use_flow_sigmas") or config.get("prediction_type") == "flow_prediction"
+    return bool(flows) or "FlowMatch" in str(config.get("_class_name", ""))
+
+
+def can_be_swapped(config: Mapping[str, Any]) -> bool:
+    """Whether another scheduler can be made of a model's own config, which must tell what noise it was trained on."""
+    return "beta_schedule" in config or "FlowMatch" in str(config.get("_class_name", ""))

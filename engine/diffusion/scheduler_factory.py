@@ -11,9 +11,9 @@ import diffusers
 from engine.api import schedulers
 
 
-def build(name: str, own: Any, *, is_default: bool, on_cpu: bool = True) -> Any:
+def build(name: str, own: Any, *, is_own: bool, on_cpu: bool = True) -> Any:
     """A fresh scheduler: a copy of the model's `own`, or another kind with the model's noise settings."""
-    if is_default:
+    if is_own:
         made = copy.deepcopy(own)
     else:
         wanted = schedulers.resolve(name)

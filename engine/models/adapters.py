@@ -15,8 +15,8 @@ from typing import Literal
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo
-from engine.models import families
-from engine.models.catalog import Source, read_json, safetensors_shapes
+from engine.models.catalog import Source, safetensors_shapes
+from engine.models.facts import read_json
 
 log = logging.getLogger(__name__)
 
@@ -127,19 +127,19 @@ def _body_of_embedding(shapes: Shapes) -> Body:
     return Body(clips=(vectors[0][-1],)) if len(shapes) == len(vectors) == 1 else Body()
 
 
-def body_of(model: Source, family_name: str) -> Body:
+def body_of(model: Source, family: str) -> Body:
     """What adapters of a model must fit, from its configs or its tensors' shapes."""
-    family, path = families.by_name(family_name), model.path
-    if family is families.UNKNOWN:
+    path = model.path
+    if family not in _PUBLISHED:
         return Body()
-    attention, width, clips = _PUBLISHED[family.name]
+    attention, width, clips = _PUBLISHED[family]
     if path is None:
         return Body(attention=attention, width=width, clips=clips)
     if path.is_file():
         width = _width_in(safetensors_shapes(path)) or width
-        clips = (width,) if family is families.SD1 else clips  # SD 2.x: 1024
+        clips = (width,) if family == "sd1" else clips  # SD 2.x: 1024
         return Body(attention=attention, width=width, clips=clips)
-    return Body(attention=attention, width=_width_of(path), clips=_clips_of(path) if family.clip_prompts else ())
+    return Body(attention=attention, width=_width_of(path), clips=_clips_of(path) if clips else ())
 
 
 def _width_in(shapes: Shapes) -> int:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from engine import mini
-from engine.api import schedulers
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo, Upscaler
-from engine.models import families
-from engine.models.families import Family
+from engine.models import facts, families
+from engine.models.facts import MAX_AREA, Parts, read_json
 
-INPAINT_CHANNELS = 9  # latents 4, mask 1, the kept picture's latents 4: such a UNet can do nothing else
 OWN_DEFAULTS = "easel.json"
 OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels")
-MAX_AREA = 4  # times the native area: beyond it models repeat themselves
 MAX_HEADER_BYTES = 100 << 20
 
 
@@ -56,17 +51,45 @@ def key_of(location: str) -> str:
 
 def describe(model: Source) -> ModelInfo:
     """Read what the model's own files tell. Raises: ModelUnloadable."""
-    path = model.path
+    path = model.path or _cached_snapshot(model.location)
+    card = families.published(model.location)
     if path is None:
-        path = _cached_snapshot(model.location)
-    if path is None:
-        return _info(model, _guess(model.location))
+        return _undescribed(model, card)
+    folder = path.with_suffix("") if path.is_file() else path
+    parts = facts.read_parts(folder)
+    return _as_owner_says(facts.read(model.key, pipeline_class(model), parts, card), folder)
+
+
+def pipeline_class(model: Source) -> str:
+    """The diffusers class that a model on this disk is loaded as. Raises: ModelUnloadable."""
+    path = model.path or _cached_snapshot(model.location)
+    assert path is not None, "what is not here has no class yet"
     if path.is_file():
-        return _info(model, _family_of_header(model, path))
+        return _class_of_header(model, path)
     index = read_json(path / "model_index.json")
     if not index:
         raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json")
-    return _described(model, path, families.by_pipeline(str(index.get("_class_name", ""))))
+    return str(index.get("_class_name", ""))
+
+
+def is_described(model: Source) -> bool:
+    """Whether there is something to read yet; a hub model that was never downloaded is known by its id only."""
+    return model.path is not None or _cached_snapshot(model.location) is not None
+
+
+def _undescribed(model: Source, card: families.Published | None) -> ModelInfo:
+    """A hub model that was never downloaded: what its card says, or next to nothing."""
+    if card is not None:
+        return facts.read(model.key, card.pipeline, Parts(), card)
+    info = facts.read(model.key, "StableDiffusionPipeline", Parts())
+    return replace(info, family=families.UNKNOWN, tasks=frozenset({"txt2img"}), multiple_px=facts.SAFE_MULTIPLE_PX)
+
+
+def _as_owner_says(info: ModelInfo, folder: Path) -> ModelInfo:
+    """With the defaults of the folder's own `easel.json`."""
+    own = read_json(folder / OWN_DEFAULTS)
+    info = replace(info, **{k: own[k] for k in OWN_KEYS if k in own})
+    return replace(info, max_pixels=own.get("max_pixels", info.width * info.height * MAX_AREA))
 
 
 UPSCALER = "(upscaler)"  # its key among the models; nobody can name one so
@@ -104,61 +127,16 @@ def describe_upscaler(location: str) -> tuple[Source, Upscaler]:
     return found, Upscaler(name=key_of(location), scale=scale, tile_px=_UPSCALERS[kind])
 
 
-def _described(model: Source, folder: Path, family: Family) -> ModelInfo:
-    scheduler = read_json(folder / "scheduler" / "scheduler_config.json")
-    info = _info(model, family, side=_native_side(folder, family))
-    info = replace(info, multiple_px=max(info.multiple_px, _vae_factor(folder) or 1))
-    if scheduler and not family.flow:
-        info = replace(info, scheduler=schedulers.from_config(scheduler).name)
-    if read_json(folder / "unet" / "config.json").get("in_channels") == INPAINT_CHANNELS:
-        info = replace(info, tasks=frozenset({"inpaint", "outpaint"}))
-    own = read_json(folder / OWN_DEFAULTS)
-    info = replace(info, **{k: own[k] for k in OWN_KEYS if k in own})
-    return replace(info, max_pixels=own.get("max_pixels", info.width * info.height * MAX_AREA))
-
-
-def _info(model: Source, family: Family, side: int | None = None) -> ModelInfo:
-    steps, guidance = families.distilled(model.location) or (family.num_inference_steps, family.guidance_scale)
-    side = side or family.side
-    return ModelInfo(
-        key=model.key,
-        family=family.name,
-        width=side,
-        height=side,
-        num_inference_steps=steps,
-        guidance_scale=guidance,
-        scheduler="flow_euler" if family.flow else "euler",
-        multiple_px=family.multiple_px,
-        max_pixels=side * side * MAX_AREA,
-        weighted_prompts=family.clip_prompts,
-    )
-
-
-def _native_side(folder: Path, family: Family) -> int | None:
-    """Denoiser's sample size x the VAE's factor, as the pipelines compute it."""
-    denoiser = read_json(folder / "unet" / "config.json") or read_json(folder / "transformer" / "config.json")
-    sample, factor = 128 if family.packed else denoiser.get("sample_size"), _vae_factor(folder)
-    return sample * factor if isinstance(sample, int) and factor else None
-
-
-def _vae_factor(folder: Path) -> int | None:
-    """Pixels a latent: 2 for every level of the VAE after the first."""
-    levels = read_json(folder / "vae" / "config.json").get("block_out_channels")
-    return int(2 ** (len(levels) - 1)) if levels else None
-
-
-def _family_of_header(model: Source, path: Path) -> Family:
-    """Which family a single file belongs to, by tensor names that only that family has."""
+def _class_of_header(model: Source, path: Path) -> str:
+    """The pipeline class of a single file, by tensor names that only its family has."""
     names = safetensors_names(path)
     if not names:
         raise ModelUnloadable(name=model.key, reason="it is not a safetensors file")
     if any(n.startswith("conditioner.embedders.1.") for n in names):
-        return families.SDXL
+        return "StableDiffusionXLPipeline"
     if any("joint_blocks." in n for n in names):
-        return families.SD3
-    if any("double_blocks." in n for n in names):
-        return families.FLUX
-    return families.SD1
+        return "StableDiffusion3Pipeline"
+    return "FluxPipeline" if any("double_blocks." in n for n in names) else "StableDiffusionPipeline"
 
 
 def safetensors_names(path: Path) -> tuple[str, ...]:
@@ -180,24 +158,9 @@ def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(facts["shape"]) for name, facts in tensors if isinstance(facts, dict) and "shape" in facts}
 
 
-def _guess(location: str) -> Family:
-    """The family of a hub model that was never downloaded, by its name; loading it tells the truth."""
-    name = location.lower()
-    words = (("xl", families.SDXL), ("3-", families.SD3), ("3.5", families.SD3), ("flux", families.FLUX))
-    return next((family for word, family in words if word in name), families.SD1)
-
-
 def _cached_snapshot(repo: str) -> Path | None:
     """The folder of a hub model that was downloaded before."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(repo, "model_index.json")
     return Path(found).parent if isinstance(found, str) else None
-
-
-def read_json(path: Path) -> Mapping[str, Any]:
-    """A JSON object in a file; empty when there is none."""
-    if not path.is_file():
-        return {}
-    value = json.loads(path.read_text(encoding="utf-8"))
-    return value if isinstance(value, dict) else {}

@@ -12,9 +12,9 @@ from typing import Any
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo
-from engine.models import families
 from engine.models.adapters import body_of
-from engine.models.catalog import Source, read_json
+from engine.models.catalog import Source
+from engine.models.facts import read_json
 from engine.tasks import control
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def _layout(config: Mapping[str, Any]) -> tuple[Any, ...]:
 def _unet_of(model: Source, info: ModelInfo) -> Mapping[str, Any]:
     """The UNet's config; the family's published one where there is no folder to read it from."""
     found = read_json(model.path / "unet" / "config.json") if model.path is not None else {}
-    return found or (_PUBLISHED_XL if info.family == families.SDXL.name else _PUBLISHED)
+    return found or (_PUBLISHED_XL if info.family == "sdxl" else _PUBLISHED)
 
 
 def fitted(info: ModelInfo, model: Source, known: Mapping[str, ControlNet]) -> ModelInfo:

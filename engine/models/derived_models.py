@@ -168,10 +168,10 @@ def _with_controlnet(base: Model, controlnet: ControlNet) -> Model:
 def _variant(base: Model, pipe: Any, nbytes: int, adapters: Mapping[str, str]) -> Model:
     return Model(
         key=base.key,
-        family=base.family,
+        info=base.info,
         pipe=pipe,
         sha256=base.sha256,
-        default_scheduler=base.default_scheduler,
+        scheduler=base.scheduler,
         nbytes=nbytes,
         base=base,
         adapters={**base.adapters, **adapters},

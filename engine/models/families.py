@@ -1,97 +1,76 @@
-"""The only facts that differ by model family. Knows no torch."""
+"""What neither a model's files nor its pipeline tell: names, and what model cards recommend. Knows no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+UNKNOWN = "unknown"
+# Short names for what diffusers' Auto classes call by a long one; the others keep theirs.
+NAMES = {"stable-diffusion": "sd1", "stable-diffusion-xl": "sdxl", "stable-diffusion-3": "sd3"}
+# Whose denoisers work row by row, so that calls of different jobs can be joined.
+JOINED = frozenset({"sd1", "sdxl", "sd3", "flux"})
+# Whose model cards recommend fewer steps than their pipeline's default.
+STEPS = {"sd1": 25, "sdxl": 30}
+# Pixels a side where no config is at hand, and the pipeline's code does not tell either.
+SIDES = {"sd1": 512, "sdxl": 1024, "sd3": 1024}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """What a family's model card recommends, and how its prompts work.
+class Published:
+    """A model on the hub, as its card has it: the pipeline's class, pixels a side; None = as its family's."""
 
-    Attributes:
-        prefix: of the diffusers pipeline classes.
-        side: native width and height in pixels, where the config does not tell.
-        multiple_px: sides must be multiples of this (latent grid x patch).
-        clip_prompts: prompts go through CLIP alone, so weights and long prompts can be done on its embeddings.
-        flow: flow matching; keeps its own scheduler. packed: latents are (B, tokens, 4 x channels), 2x2 patches.
-        tileable: made of convolutions, so circular padding closes the edges.
-    """
-
-    name: str
-    prefix: str
-    num_inference_steps: int
-    guidance_scale: float
-    side: int
-    multiple_px: int = 8
-    clip_prompts: bool = False
-    flow: bool = False
-    packed: bool = False
-    tileable: bool = True
+    pipeline: str
+    side: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
 
 
-SD1 = Family(
-    name="sd1",
-    prefix="StableDiffusionPipeline",
-    num_inference_steps=25,
-    guidance_scale=7.5,
-    side=512,
-    clip_prompts=True,
-)
-SDXL = Family(
-    name="sdxl",
-    prefix="StableDiffusionXL",
-    num_inference_steps=30,
-    guidance_scale=5.0,
-    side=1024,
-    clip_prompts=True,
-)
-SD3 = Family(
-    name="sd3",
-    prefix="StableDiffusion3",
-    num_inference_steps=28,
-    guidance_scale=7.0,
-    side=1024,
-    multiple_px=16,
-    flow=True,
-    tileable=False,
-)
-FLUX = Family(
-    name="flux",
-    prefix="FluxPipeline",
-    num_inference_steps=28,
-    guidance_scale=3.5,
-    side=1024,
-    multiple_px=16,
-    flow=True,
-    packed=True,
-    tileable=False,
-)
-UNKNOWN = Family(
-    name="unknown", prefix="", num_inference_steps=30, guidance_scale=5.0, side=1024, multiple_px=16, tileable=False
-)
-FAMILIES = (SD1, SDXL, SD3, FLUX, UNKNOWN)
-
-# Distilled models want few steps and no guidance; their names say so. (steps, guidance_scale) from their model cards.
-DISTILLED: dict[str, tuple[int, float]] = {
-    "turbo": (4, 1.0),
-    "lightning": (4, 1.0),
-    "hyper": (8, 1.0),
-    "lcm": (6, 1.5),
-    "schnell": (4, 0.0),
+_SD, _XL = "StableDiffusionPipeline", "StableDiffusionXLPipeline"
+# By hub id, or by a folder or file of just that name. Distilled models want few steps and no guidance, and no file of
+# theirs says so.
+PUBLISHED: Mapping[str, Published] = {
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": Published(pipeline=_SD),
+    "stabilityai/stable-diffusion-2-1": Published(pipeline=_SD, side=768),
+    "stabilityai/sd-turbo": Published(pipeline=_SD, num_inference_steps=1, guidance_scale=0.0),
+    "stabilityai/stable-diffusion-xl-base-1.0": Published(pipeline=_XL),
+    "stabilityai/sdxl-turbo": Published(pipeline=_XL, side=512, num_inference_steps=1, guidance_scale=0.0),
+    "stabilityai/stable-diffusion-3-medium-diffusers": Published(pipeline="StableDiffusion3Pipeline"),
+    "stabilityai/stable-diffusion-3.5-medium": Published(pipeline="StableDiffusion3Pipeline"),
+    "stabilityai/stable-diffusion-3.5-large": Published(pipeline="StableDiffusion3Pipeline"),
+    "stabilityai/stable-diffusion-3.5-large-turbo": Published(
+        pipeline="StableDiffusion3Pipeline", num_inference_steps=4, guidance_scale=0.0
+    ),
+    "black-forest-labs/FLUX.1-dev": Published(pipeline="FluxPipeline"),
+    "black-forest-labs/FLUX.1-schnell": Published(pipeline="FluxPipeline", num_inference_steps=4, guidance_scale=0.0),
+    "black-forest-labs/FLUX.1-Kontext-dev": Published(pipeline="FluxKontextPipeline", guidance_scale=2.5),
+    "black-forest-labs/FLUX.2-dev": Published(pipeline="Flux2Pipeline"),
+    "black-forest-labs/FLUX.2-klein-4B": Published(
+        pipeline="Flux2KleinPipeline", num_inference_steps=4, guidance_scale=1.0
+    ),
+    "black-forest-labs/FLUX.2-klein-9B": Published(
+        pipeline="Flux2KleinPipeline", num_inference_steps=4, guidance_scale=1.0
+    ),
+    "Tongyi-MAI/Z-Image": Published(pipeline="ZImagePipeline"),
+    "Tongyi-MAI/Z-Image-Turbo": Published(pipeline="ZImagePipeline", num_inference_steps=9, guidance_scale=0.0),
+    "Qwen/Qwen-Image": Published(pipeline="QwenImagePipeline"),
+    "Qwen/Qwen-Image-2512": Published(pipeline="QwenImagePipeline"),
+    "Alpha-VLLM/Lumina-Image-2.0": Published(pipeline="Lumina2Pipeline", num_inference_steps=50),
+    "fal/AuraFlow": Published(pipeline="AuraFlowPipeline"),
+    "lodestones/Chroma1-HD": Published(pipeline="ChromaPipeline"),
+    "PixArt-alpha/PixArt-XL-2-1024-MS": Published(pipeline="PixArtAlphaPipeline", side=1024),
+    "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS": Published(pipeline="PixArtSigmaPipeline", side=1024),
+    "Efficient-Large-Model/Sana_1600M_1024px_diffusers": Published(pipeline="SanaPipeline"),
 }
+_BY_NAME = {hub_id.rpartition("/")[2].casefold(): found for hub_id, found in PUBLISHED.items()}
 
 
-def by_name(name: str) -> Family:
-    return next((f for f in FAMILIES if f.name == name), UNKNOWN)
+def named(name: str) -> str:
+    """What we call a family of diffusers' Auto classes."""
+    return NAMES.get(name, name) or UNKNOWN
 
 
-def by_pipeline(class_name: str) -> Family:
-    """The family of a diffusers pipeline class."""
-    return next(f for f in FAMILIES if class_name.replace("Inpaint", "").startswith(f.prefix))
-
-
-def distilled(source: str) -> tuple[int, float] | None:
-    """Steps and guidance of a distilled model, told by its file's name."""
-    name = source.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].lower()
-    return next((facts for word, facts in DISTILLED.items() if word in name), None)
+def published(location: str) -> Published | None:
+    """What is known of a model of just that hub id, or a folder or file of just its name."""
+    name = location.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return PUBLISHED.get(location) or _BY_NAME.get(name.removesuffix(".safetensors").casefold())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.errors import ModelUnloadable
-from engine.models import adapters, catalog
+from engine.models import adapters, catalog, facts
 from engine.models.catalog import Source
 
 ENCODER = "image_encoder"
@@ -57,7 +57,7 @@ def _encoder(name: str, path: Path, model: Source, shapes: adapters.Shapes) -> P
     found = next((folder for folder in folders if (folder / "config.json").is_file()), None)
     if found is None or not any(found.glob("*.safetensors")):
         raise ModelUnloadable(name=name, reason=f"there is no folder '{ENCODER}' with safetensors beside {path.name}")
-    width = catalog.read_json(found / "config.json").get("projection_dim")
+    width = facts.read_json(found / "config.json").get("projection_dim")
     if _PLAIN in shapes and width is not None and shapes[_PLAIN][-1] != width:
         raise ModelUnloadable(name=name, reason=f"it was not made for the CLIP in '{found}'")
     return found

@@ -14,22 +14,26 @@ import diffusers
 import torch
 import transformers
 
+from engine.api import schedulers
 from engine.api.errors import ModelUnloadable
 from engine.api.inspection import LoadedModel
+from engine.api.model_info import ModelInfo
 from engine.device import devices
 from engine.device.failures import first_line
 from engine.device.fibers import Kind, Stub
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
-from engine.models import families, super_resolution
-from engine.models.catalog import UPSCALER, Source, describe
-from engine.models.families import Family
+from engine.models import signatures, super_resolution
+from engine.models.catalog import UPSCALER, Source, describe, pipeline_class
 
 log = logging.getLogger(__name__)
 
 DENOISERS = ("unet", "transformer", "upscaler")
 MIB = 1 << 20
 SMALL_BYTES = 1 << 30
+UPSCALES = ModelInfo(  # nobody asks an upscaler's facts
+    key=UPSCALER, family="", width=0, height=0, num_inference_steps=1, guidance_scale=0.0, scheduler="own"
+)
 BUDGET_SHARE = 0.8  # of the device's memory; the rest is for activations
 
 
@@ -40,14 +44,15 @@ class Model:
     Attributes:
         users: images that run on it or on a variant of it now.
         base: the model whose weights it shares. variants: those that share its own; see `engine.models.derived_models`.
+        info: its facts, from its own files. scheduler: the name of its own noise scheduler.
         adapters: the sha256 of what changes it, by name.
     """
 
     key: str
-    family: Family
+    info: ModelInfo
     pipe: Any
     sha256: str
-    default_scheduler: str
+    scheduler: str
     nbytes: int
     encoders: EncoderCache = field(default_factory=EncoderCache)
     users: int = 0
@@ -63,7 +68,7 @@ class Model:
         if self.base is not None:
             return self.base.previewer
         if self._previewer is None:
-            self._previewer = Previewer(self.pipe, flow=self.family.flow, packed=self.family.packed)
+            self._previewer = Previewer(self.pipe, flow=self.info.flow, packed=self.info.family == "flux")
         return self._previewer
 
     @property
@@ -114,7 +119,8 @@ class Model:
         return copy.copy(self._pipes[auto_class])
 
     def _adopted(self, auto_class: str) -> Any:
-        auto = getattr(diffusers, auto_class) if auto_class else None
+        known = signatures.of(type(self.pipe).__name__)
+        auto = getattr(diffusers, auto_class) if auto_class and known is not None and known.tasks else None
         pipe = copy.copy(self.pipe if auto is None else auto.from_pipe(self.pipe))
         pipe.set_progress_bar_config(disable=True)
         for name, part in pipe.components.items():
@@ -146,12 +152,12 @@ class ModelCache:
     """Loads models on demand and keeps them under a budget.
 
     Args:
-        sources: every model that may be asked for, by key, with its default scheduler.
+        sources: every model that may be asked for, by key.
         budget_bytes: of weights; a single larger model is still loaded.
     """
 
     def __init__(
-        self, sources: Mapping[str, tuple[Source, str]], device: torch.device, dtype: torch.dtype, budget_bytes: int
+        self, sources: Mapping[str, Source], device: torch.device, dtype: torch.dtype, budget_bytes: int
     ) -> None:
         self._sources, self._device, self._dtype = sources, device, dtype
         self._budget = budget_bytes or int(devices.memory_bytes(device) * BUDGET_SHARE)
@@ -203,7 +209,7 @@ class ModelCache:
         devices.free_cache(self._device)
 
     def _load(self, key: str) -> Model:
-        source, scheduler = self._sources[key]
+        source = self._sources[key]
         try:
             read = super_resolution.load if key == UPSCALER else load
             pipe = read(source, self._dtype).to(self._device)
@@ -215,10 +221,10 @@ class ModelCache:
         nbytes = sum(p.numel() * p.element_size() for m in _modules(pipe) for p in m.parameters())
         return Model(
             key=key,
-            family=families.by_pipeline(type(pipe).__name__),
+            info=UPSCALES if key == UPSCALER else describe(source),
             pipe=pipe,
             sha256=weights_sha256(source),
-            default_scheduler=scheduler,
+            scheduler=schedulers.from_config(getattr(getattr(pipe, "scheduler", None), "config", {})).name,
             nbytes=nbytes,
         )
 
@@ -246,6 +252,8 @@ def load(source: Source, dtype: torch.dtype) -> Any:
         )
     auto: Any = diffusers.AutoPipelineForText2Image
     anything: Any = diffusers.DiffusionPipeline
+    if source.path is not None and "txt2img" not in describe(source).tasks:
+        return anything.from_pretrained(source.location, **kwargs)
     try:
         return auto.from_pretrained(source.location, **kwargs)
     except ValueError as error:
@@ -258,19 +266,11 @@ def _weights_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
 
 
-_SINGLE_FILE = {
-    "sd1": "StableDiffusionPipeline",
-    "sdxl": "StableDiffusionXLPipeline",
-    "sd3": "StableDiffusion3Pipeline",
-    "flux": "FluxPipeline",
-}
-
-
 def _single_file(source: Source, dtype: torch.dtype) -> Any:
     """One file holds weights only. What they belong to is read from a folder of the same name beside it, if there is
     one (`model_index.json`, configs and tokenizers), else from the hub or its cache.
     """
-    pipeline = getattr(diffusers, _SINGLE_FILE[describe(source).family])
+    pipeline = getattr(diffusers, pipeline_class(source))
     kwargs: dict[str, Any] = {"dtype": dtype}
     if source.path is not None and (source.path.with_suffix("") / "model_index.json").is_file():
         kwargs |= {"config": str(source.path.with_suffix("")), "local_files_only": True}

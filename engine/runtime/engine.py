@@ -23,7 +23,7 @@ from engine.api.model_info import ModelInfo, Upscaler
 from engine.api.safety import Verdict
 from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
-from engine.models import adapters, catalog, families
+from engine.models import adapters, catalog
 from engine.models import controlnets as control
 from engine.models import ip_adapters as ip_adapter_files
 from engine.models.adapters import Adapter, Kind
@@ -102,6 +102,7 @@ class Engine:
         self._controlnets = control.read({**control.of_mini(self._sources.values()), **(controlnets or {})})
         self._ip_adapters = ip_adapter_files.read(ip_adapters or {}, self._sources)
         self._models = tuple(self._info(source) for source in self._sources.values())
+        self._undescribed = {key for key, source in self._sources.items() if not catalog.is_described(source)}
         adapters.warn_of_strays(self._models, self._adapters)
         control.warn_of_strays(self._models, self._controlnets)
         self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
@@ -153,9 +154,9 @@ class Engine:
         self._worker.run()
 
     def _options(self) -> Options:
-        sources = {m.key: (self._sources[m.key], m.scheduler) for m in self._models}
+        sources = dict(self._sources)
         if self._upscaler:
-            sources[catalog.UPSCALER] = self._upscaler[0], ""
+            sources[catalog.UPSCALER] = self._upscaler[0]
         return Options(
             sources=sources,
             sight=self._sight,
@@ -182,13 +183,18 @@ class Engine:
             _settle(asked, EngineClosed())
 
     def models(self) -> tuple[ModelInfo, ...]:
+        """What may be asked of each; of one that was downloaded meanwhile, what its files say now."""
+        here = self._undescribed.intersection(self._worker.loaded if self._worker else ())
+        if here:
+            self._undescribed -= here
+            self._models = tuple(self._info(self._sources[m.key]) if m.key in here else m for m in self._models)
         return self._models
 
     def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
         self._admit(weight, lane)
-        info = resolve.find(self._models, request.model)
+        info = resolve.find(self.models(), request.model)
         request = resolve.complete(request, info)
-        if request.tiling and not families.by_name(info.family).tileable:
+        if request.tiling and not info.tileable:
             raise InvalidRequest(f"{info.key} cannot make tiles.", "Leave tiling out, or use an SD 1.x or SDXL model.")
         return self._enqueue(request, info, user, weight, lane)
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.api import schedulers
 from engine.api.model_info import ModelInfo
 from engine.device.fibers import Fiber
 from engine.diffusion import blending, embeddings, noise, prompts, scheduler_factory
@@ -15,7 +16,7 @@ from engine.models import ip_adapters as ip_adapter_files
 from engine.models.catalog import UPSCALER
 from engine.models.model_cache import Model, ModelCache
 from engine.runtime.options import Options
-from engine.tasks import canvas, lora_tags, resolve
+from engine.tasks import canvas, guidance, lora_tags, resolve
 from engine.tasks.txt2img import Txt2Img
 from engine.upscale import superres
 
@@ -42,11 +43,10 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
     if enlargement is not None:
         return superres.begin(enlargement, request, index, model, info)
     pipe = model.pipeline(request.pipeline(info))
-    name = request.scheduler or model.default_scheduler
-    strange = model.family is families.UNKNOWN
-    pipe.__dict__["scheduler"] = scheduler_factory.build(
-        name, model.pipe.scheduler, is_default=name == model.default_scheduler, on_cpu=not strange
-    )
+    strange = model.info.family not in families.JOINED
+    name = request.scheduler or schedulers.OWN.name
+    is_own = name in (model.scheduler, schedulers.OWN.name)
+    pipe.__dict__["scheduler"] = scheduler_factory.build(name, model.pipe.scheduler, is_own=is_own, on_cpu=not strange)
     seed, chain = resolve.image_chain(request, index)
     generator = noise.generator(seed)
     if chain:
@@ -87,18 +87,24 @@ def _words(pipe: Any, model: Model, request: Txt2Img, info: ModelInfo) -> dict[s
     _, taught = lora_tags.used(request, info)
     prompt = lora_tags.tokens_in(lora_tags.without(request.prompt), taught)
     negative = lora_tags.tokens_in(request.negative_prompt, taught)
-    if model.family.clip_prompts:
+    if model.info.weighted_prompts:
         # the pipeline does this to a text by itself, and cannot to our embeddings
         full = [pipe.maybe_convert_prompt(text, pipe.tokenizer) if taught else text for text in (prompt, negative)]
         if embeddings.needs_embedding(pipe, *full):
-            return embeddings.embed(pipe, full[0], full[1], request.clip_skip)
-    # no negative prompt is None, as when one calls the pipeline without: SDXL then puts zeros
-    return {"prompt": prompts.plain_text(prompt), "negative_prompt": prompts.plain_text(negative) or None}
+            named = guidance.arguments(request, model.info, "")
+            return {**named, **embeddings.embed(pipe, full[0], full[1], request.clip_skip)}
+    return {
+        "prompt": prompts.plain_text(prompt),
+        **guidance.arguments(request, model.info, prompts.plain_text(negative)),
+    }
 
 
 def _known_to(pipeline: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Only what the pipeline's call takes: Flux knows no clip_skip, img2img of SD 1.x no width."""
-    return {k: v for k, v in arguments.items() if k in _parameters(pipeline)}
+    """Only what the pipeline's call takes: Flux knows no clip_skip, img2img of SD 1.x no width.
+
+    Nor what nobody said: no negative prompt is the pipeline's own default, which SDXL reads as zeros and Sana as "".
+    """
+    return {k: v for k, v in arguments.items() if v is not None and k in _parameters(pipeline)}
 
 
 @functools.cache

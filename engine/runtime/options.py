@@ -17,7 +17,7 @@ from engine.vision.options import VisionOptions
 class Options:
     """What the engine was built with; see `engine.Engine`."""
 
-    sources: Mapping[str, tuple[Source, str]]
+    sources: Mapping[str, Source]
     device: str
     dtype: str
     mode: str

@@ -70,9 +70,7 @@ class Worker:
         torch.backends.cudnn.deterministic = options.mode == "exact"
         self.facts.update(device=str(device), dtype=str(dtype).removeprefix("torch."), threads=threads)
         self._cache = ModelCache(options.sources, device, dtype, int(options.memory_mib * MIB))
-        self._vision = VisionModels(
-            options.sight, {key: source for key, (source, _) in options.sources.items()}, device
-        )
+        self._vision = VisionModels(options.sight, options.sources, device)
         sizes = BatchSizes(options.mode, options.max_rows, device, PinnedSizes(options.data_dir))
         joins = options.mode == "fast" or devices.gains_from_rows(device)
         self._schedule = Schedule(self._queue, sizes, self._start, joins=joins, max_rows=options.max_rows)

@@ -39,6 +39,9 @@ class Img2Img(Txt2Img):
     def pipeline(self, info: ModelInfo) -> str:
         return "AutoPipelineForImage2Image"
 
+    def effort(self, info: ModelInfo) -> float:
+        return 1.0 if info.references else Txt2Img.effort(self, info)
+
     def arguments(self, info: ModelInfo) -> dict[str, Any]:
         common = Txt2Img.arguments(self, info)
         return {**common, "image": fitted(self.init_image, self.size), "strength": self.strength_run(self.strength)}

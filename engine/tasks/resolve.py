@@ -51,9 +51,10 @@ def complete(request: R, info: ModelInfo) -> R:
 
 def _scheduler(name: str, info: ModelInfo) -> str:
     """Flow-matching models know one scheduler only, so asking for another is told, never ignored."""
-    found = schedulers.resolve(name)
-    if found.flow != info.flow and found.name != info.scheduler:
-        raise InvalidRequest(f"{info.key} can't use the scheduler {found.label}.", f"Use {info.scheduler}, its own.")
+    found = info.scheduler_named(name)
+    if found is None:
+        label = schedulers.resolve(name).label
+        raise InvalidRequest(f"{info.key} can't use the scheduler {label}.", f"Use {info.scheduler}, its own.")
     return found.name
 
 

@@ -214,7 +214,6 @@ class Txt2Img:
         """What it adds to the pipeline's call. Names that the pipeline does not know are left out."""
         return {
             "num_inference_steps": self.num_inference_steps,
-            "guidance_scale": self.guidance_scale,
             "height": self.height,
             "width": self.width,
             "clip_skip": self.clip_skip,

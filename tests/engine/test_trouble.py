@@ -50,7 +50,7 @@ async def test_a_single_file_that_is_no_model_is_refused_with_a_sentence(tmp_pat
 
 @pytest.fixture
 def latent_consistency(tmp_path: Path) -> Path:
-    """A pipeline class of no known family, from the same tiny parts."""
+    """A pipeline whose denoiser reads its guidance, from the same tiny parts."""
     known = sd1()
     odd = LatentConsistencyModelPipeline(
         vae=known.vae,
@@ -66,11 +66,11 @@ def latent_consistency(tmp_path: Path) -> Path:
     return tmp_path / "odd"
 
 
-async def test_a_pipeline_of_an_unknown_family_runs_and_is_never_joined(
+async def test_a_pipeline_that_is_not_proven_to_join_runs_and_is_never_joined(
     latent_consistency: Path,
 ) -> None:
     async with Engine(str(latent_consistency), mode="fast") as engine:
-        assert engine.models()[0].family == "unknown"
+        assert engine.models()[0].family == "lcm"
         first = await engine.submit(ask()).result()
         crowd = [engine.submit(ask(seed=seed), user=str(seed)) for seed in (7, 8)]
         images = [(await ticket.result())[0] for ticket in crowd]

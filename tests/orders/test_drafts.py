@@ -15,12 +15,12 @@ from bot.prompt.spec import Spec
 from engine.api.model_info import ModelInfo
 from engine.tasks.img2img import Img2Img
 from engine.tasks.pictures import StoredPicture
-from engine.tasks.txt2img import MAX_SEED
+from engine.tasks.txt2img import MAX_SEED, Txt2Img
 from tests.specs import spec_of
 
 
 def model(key: str = "mini", side: int = 128, family: str = "sd1", multiple: int = 8, **more: object) -> ModelInfo:
-    scheduler = "flow_euler" if family == "flux" else "euler"
+    flow = family == "flux"
     return ModelInfo(
         key=key,
         family=family,
@@ -28,7 +28,8 @@ def model(key: str = "mini", side: int = 128, family: str = "sd1", multiple: int
         height=side,
         num_inference_steps=20,
         guidance_scale=5.0,
-        scheduler=scheduler,
+        scheduler="flow_euler" if flow else "euler",
+        flow=flow,
         multiple_px=multiple,
         **more,  # type: ignore[arg-type]
     )
@@ -161,3 +162,22 @@ def test_the_best_of_too_few_or_without_a_ranker_is_refused() -> None:
 def test_a_style_outside_of_a_server_is_refused() -> None:
     with pytest.raises(BadInput, match="Styles belong to a server"):
         resolve(Draft(prompt="a boat", style=("ink",)), MODELS, default_terms(Settings(_env_file=None)), 1)
+
+
+def test_what_a_model_does_not_hear_is_said() -> None:
+    klein = model("klein", 1024, "flux2-klein", negative_prompts=False, references=True)
+    bare = model("bare", 1024, "flux", guided_by="")
+    true = model("qwen", 1024, "qwenimage", guided_by="true_cfg_scale")
+    picture = Img2Img(prompt="", init_image=StoredPicture(sha256="0" * 64, size=(1024, 1024)))
+
+    def note(info: ModelInfo, what: Txt2Img = WORDS, **said: object) -> str:
+        draft = Draft(prompt="a boat", model=info.key, **said)  # type: ignore[arg-type]
+        return resolve(draft, (info,), default_terms(SETTINGS), 1, what).note
+
+    assert "takes no negative prompt" in note(klein, negative_prompt="fog")
+    assert "strength has no effect" in note(klein, picture, strength=0.5)
+    assert "takes no guidance" in note(bare, guidance_scale=5.0)
+    assert "At guidance 1 " in note(true, negative_prompt="fog", guidance_scale=1.0)
+    assert "At guidance 1 " in note(model(), negative_prompt="fog", guidance_scale=1.0)
+    for info in (model(), model("flux", 1024, "flux", weighted_prompts=False), true):
+        assert note(info, negative_prompt="fog", guidance_scale=4.0) == ""

@@ -12,7 +12,6 @@ from bot.orders import drafts
 from bot.prompt.image_metadata import Parameters
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.prompt.text import quoted, visible
-from engine.api import schedulers
 from engine.api.errors import UnknownScheduler
 from engine.api.model_info import ModelInfo
 from engine.tasks import lora_tags
@@ -81,14 +80,12 @@ def _model(said: Parameters, models: Sequence[ModelInfo], changes: list[str]) ->
 def _scheduler(said: Parameters, info: ModelInfo, changes: list[str]) -> str | None:
     if not said.sampler:
         return None
-    usable = {each.name: each for each in schedulers.SCHEDULERS if each.flow == info.flow}
     try:
-        found = schedulers.resolve(said.sampler)
-        if found.flow == info.flow or found.name == info.scheduler:
+        if found := info.scheduler_named(said.sampler):
             return found.name
     except UnknownScheduler:
         pass
-    by_label = {name: each for each in usable.values() for name in (each.name, each.label.casefold())}
+    by_label = {name: each for each in info.schedulers for name in (each.name, each.label.casefold())}
     near = get_close_matches(said.sampler[:80].casefold(), by_label, n=1, cutoff=0.5)
     name = by_label[near[0]].name if near else info.scheduler
     changes.append(f"The sampler {quoted(said.sampler)} is not here: {name} is used instead.")

@@ -1,0 +1,175 @@
+"""What diffusers' pipelines take and can do, read from its source: importing them would load torch."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+REQUIRED = object()  # stands for "no default"
+_MAPPING = re.compile(r"_?AUTO_(\w+?)(_DECODER)?_PIPELINES_MAPPING")
+_TASKS = {"TEXT2IMAGE": "txt2img", "IMAGE2IMAGE": "img2img", "INPAINT": "inpaint"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """How a pipeline is called.
+
+    Attributes:
+        takes: its call's parameters with their defaults (`REQUIRED` where there is none).
+        name: of its family in diffusers' Auto classes, such as `stable-diffusion-xl`; "" = it is in none.
+        tasks: the Auto classes that can make one of its kind: `txt2img`, `img2img`, `inpaint`; or `video`, `audio`.
+        sample_size: latents a side when it is told no size, where that is a number in its code.
+        scheduler: the class of noise scheduler that its code names. components: what it is made of, by name.
+    """
+
+    takes: Mapping[str, Any]
+    scheduler: str = ""
+    components: frozenset[str] = frozenset()
+    name: str = ""
+    tasks: frozenset[str] = frozenset()
+    sample_size: int | None = None
+
+    def default(self, name: str) -> Any:
+        """A parameter's default; None where it has none, or is not taken."""
+        found = self.takes.get(name)
+        return None if found is REQUIRED else found
+
+
+@functools.cache
+def of(class_name: str) -> Signature | None:
+    """The signature of a pipeline class; None when diffusers has none of that name."""
+    path = _place(class_name)
+    if path is None:
+        return None
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    body = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_name)
+    methods = {node.name: node for node in body.body if isinstance(node, ast.FunctionDef)}
+    name = next((name for name, classes in _families().items() if class_name in classes), "")
+    return Signature(
+        takes=MappingProxyType(_parameters(methods.get("__call__"))),
+        name=name,
+        tasks=frozenset(task for task, table in _auto().items() if name in table),
+        sample_size=_sample_size(methods.get("__init__")),
+        scheduler=_scheduler(methods.get("__init__")),
+        components=frozenset(_parameters(methods.get("__init__"))),
+    )
+
+
+def class_for(signature: Signature, task: str) -> str:
+    """The pipeline class that diffusers' Auto class of a task makes of one of its kind; "" when there is none."""
+    return _auto().get(task, {}).get(signature.name, "")
+
+
+def _parameters(call: ast.FunctionDef | None) -> dict[str, Any]:
+    if call is None:
+        return {}
+    arguments = [*call.args.posonlyargs, *call.args.args][1:]
+    defaults = [REQUIRED] * (len(arguments) - len(call.args.defaults)) + [_value(each) for each in call.args.defaults]
+    named = {argument.arg: value for argument, value in zip(arguments, defaults, strict=True)}
+    for argument, default in zip(call.args.kwonlyargs, call.args.kw_defaults, strict=True):
+        named[argument.arg] = REQUIRED if default is None else _value(default)
+    return named
+
+
+def _value(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _sample_size(init: ast.FunctionDef | None) -> int | None:
+    for node in ast.walk(init) if init is not None else ():
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+            value = node.value
+            if node.targets[0].attr == "default_sample_size" and isinstance(value, ast.Constant):
+                return int(str(value.value))
+    return None
+
+
+def _scheduler(init: ast.FunctionDef | None) -> str:
+    named = (each for each in (init.args.args if init is not None else ()) if each.arg == "scheduler")
+    return next((ast.unparse(each.annotation) for each in named if each.annotation is not None), "")
+
+
+@functools.cache
+def _root() -> Path:
+    spec = find_spec("diffusers")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def _place(class_name: str) -> Path | None:
+    """The file of a pipeline class, in the folder that the Auto classes import it from, else anywhere."""
+    start = f"class {class_name}("
+    folders = (_root() / "pipelines" / _folders().get(class_name, ""), _root() / "pipelines")
+    files = (path for folder in folders for path in folder.rglob("pipeline_*.py"))
+    return next((path for path in files if start in path.read_text(encoding="utf-8")), None)
+
+
+@functools.cache
+def _auto_source() -> ast.Module:
+    return ast.parse((_root() / "pipelines" / "auto_pipeline.py").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _folders() -> Mapping[str, str]:
+    """The folder of each pipeline class that the Auto classes know."""
+    imports = (node for node in ast.walk(_auto_source()) if isinstance(node, ast.ImportFrom))
+    return {alias.name: node.module for node in imports if node.level == 1 and node.module for alias in node.names}
+
+
+@functools.cache
+def _auto() -> Mapping[str, Mapping[str, str]]:
+    """diffusers' own tables behind its Auto classes: task -> name -> pipeline class."""
+    tables: dict[str, dict[str, str]] = {}
+    for table, pairs in _tables():
+        match = _MAPPING.fullmatch(table)
+        if match and not match[2]:
+            tables.setdefault(_task(match[1]), {}).update(pairs)
+    return tables
+
+
+@functools.cache
+def _families() -> Mapping[str, frozenset[str]]:
+    """Every name in the tables, with the pipeline classes behind it."""
+    found: dict[str, frozenset[str]] = {}
+    for table, pairs in _tables():
+        for name, pipeline in pairs.items() if _MAPPING.fullmatch(table) else ():
+            found[name] = found.get(name, frozenset()) | {pipeline}
+    return found
+
+
+@functools.cache
+def _tables() -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """What is assigned at the top: `TABLE = OrderedDict([(name, Class), ...])` and `TABLE[name] = Class`."""
+    found: list[tuple[str, Mapping[str, str]]] = []
+    for node in ast.walk(_auto_source()):
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Name):
+            found.append((target.id, dict(_pairs(node.value))))  # type: ignore[attr-defined]
+        elif isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            value = node.value  # type: ignore[attr-defined]
+            if isinstance(target.slice, ast.Constant) and isinstance(value, ast.Name):
+                found.append((target.value.id, {str(target.slice.value): value.id}))
+    return tuple(found)
+
+
+def _task(name: str) -> str:
+    return _TASKS.get(name) or ("audio" if name.endswith("AUDIO") else "video")
+
+
+def _pairs(table: ast.expr) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(table):
+        if isinstance(node, ast.Tuple) and len(node.elts) == 2:
+            name, pipeline = node.elts
+            if isinstance(name, ast.Constant) and isinstance(pipeline, ast.Name):
+                yield str(name.value), pipeline.id
