@@ -9,23 +9,20 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bot.cli.parsers import EDITS, add_admin, add_edit
-from bot.config import Settings
-from bot.errors import UserError
-from bot.store.errors import StoreError
-from engine.api.errors import EngineError
+from bot import process
+from bot.process import FAILED, INTERRUPTED, MISCONFIGURED, REFUSED, Stopped
 
-REFUSED, INTERRUPTED = 2, 130  # exit codes: asked wrongly; ended by Ctrl-C
+if TYPE_CHECKING:
+    from bot.config import Settings
+
 # The engine's libraries print advice and progress bars of their own, which are not for people who want a picture.
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 # diffusers writes to standard error itself, and at WARNING it repeats the end of a prompt that is too long.
 PRIVATE = {"DIFFUSERS_VERBOSITY": "error"}
+PRIVATE_FILES = 0o077  # umask: what members wrote and painted is nobody else's on this machine
 DEMO_DIR = Path("easel-demo")
-NO_TOKEN = (
-    "EASEL_TOKEN is empty. Make a bot at https://discord.com/developers/applications, copy the token from its page "
-    "'Bot' and put EASEL_TOKEN=... into the file .env here. To try Easel without a token: easel demo"
-)
 DISTRIBUTION = "easel-bot"  # its name among Python's packages; "easel" is somebody else's
 NO_SIMCORD = (
     "The demo needs the simulated Discord, which is not installed. In Easel's folder, install it with: "
@@ -34,26 +31,50 @@ NO_SIMCORD = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code."""
+    """Run one subcommand; returns the exit code. A signal is obeyed from the first line on."""
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
     os.environ.update(PRIVATE)
+    try:
+        with process.interruptible():
+            return _main(argv)
+    except KeyboardInterrupt as interrupt:
+        return interrupt.code if isinstance(interrupt, Stopped) else INTERRUPTED
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    from bot.cli.parsers import EDITS
+    from bot.errors import UserError
+    from bot.store.errors import StoreError
+    from engine.api.errors import EngineError
+
     parser = build_parser()
     args, extra = parser.parse_known_args(argv)
     if extra and args.command not in ("imagine", *EDITS):  # there they may be flags of the prompt line
         parser.error(f"{args.command} does not know {' '.join(extra)}")
     args.extra = extra
+    if args.command not in ("imagine", *EDITS):
+        os.umask(PRIVATE_FILES)
     try:
         return int(args.start(args) or 0)
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except (UserError, EngineError, StoreError) as error:
         print(f"easel: {error}", file=sys.stderr)
-        return REFUSED
+        return _exit_code(error) if args.command == "run" else REFUSED
+
+
+def _exit_code(error: Exception) -> int:
+    """Whether `easel run` may be started again by itself, or has to wait for a person."""
+    from bot.cli.serve import Disconnected
+    from bot.store.errors import AlreadyRunning, DatabaseLocked, NoSpace
+
+    passing = AlreadyRunning | NoSpace | DatabaseLocked | Disconnected
+    return FAILED if isinstance(error, passing) else MISCONFIGURED
 
 
 def build_parser() -> argparse.ArgumentParser:
     """All subcommands and their options."""
+    from bot.cli.parsers import EDITS, add_admin, add_edit
+
     parser = argparse.ArgumentParser(prog="easel", description="A self-hosted /imagine for Discord.")
     parser.add_argument("--version", action="version", version=f"easel {_version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -113,31 +134,33 @@ def _imagine_options(command: argparse.ArgumentParser) -> None:
 
 
 # ---------------------------------------------------------------- what each subcommand starts
-def _run(_args: argparse.Namespace) -> None:
-    settings = Settings.load()
-    _need_token(settings)
-    from bot import app
+def _run(_args: argparse.Namespace) -> int:
+    settings = _settings()
+    from bot.cli import serve
 
-    app.run(settings)
-
-
-def _sync(_args: argparse.Namespace) -> None:
-    settings = Settings.load()
-    _need_token(settings)
-    from bot import app
-
-    app.sync(settings)
+    return serve.run(settings)
 
 
-def _need_token(settings: Settings) -> None:
-    if not settings.token.get_secret_value().strip():
-        raise UserError(NO_TOKEN)
+def _sync(_args: argparse.Namespace) -> int:
+    settings = _settings()
+    from bot.cli import serve
+
+    return serve.sync(settings)
+
+
+def _settings(**given: object) -> Settings:
+    """Raises: BadInput."""
+    from bot.config import Settings
+
+    return Settings.load(**given)
 
 
 def _demo(args: argparse.Namespace) -> None:
     if importlib.util.find_spec("simcord") is None:
+        from bot.errors import UserError
+
         raise UserError(NO_SIMCORD)
-    settings = Settings.load(data_dir=args.data)
+    settings = _settings(data_dir=args.data)
     from bot.demo import simulation
 
     simulation.run(settings, port=args.port, open_browser=not args.no_browser)
@@ -146,13 +169,13 @@ def _demo(args: argparse.Namespace) -> None:
 def _imagine(args: argparse.Namespace) -> int:
     from bot.cli import generate as cli_generate
 
-    return cli_generate.run(args, Settings.load())
+    return cli_generate.run(args, _settings())
 
 
 def _edit(args: argparse.Namespace) -> int:
     from bot.cli import edit as cli_edit
 
-    return cli_edit.run(args, Settings.load())
+    return cli_edit.run(args, _settings())
 
 
 def _migrate(_args: argparse.Namespace) -> None:
@@ -161,7 +184,7 @@ def _migrate(_args: argparse.Namespace) -> None:
     from bot.store.clock import SystemClock
     from bot.store.store import Store
 
-    settings = Settings.load()
+    settings = _settings()
 
     async def open_and_close() -> None:
         async with Store.open(settings.database_path, SystemClock()):
@@ -173,13 +196,13 @@ def _migrate(_args: argparse.Namespace) -> None:
 def _admin(args: argparse.Namespace) -> int:
     from bot.cli import admin as cli_admin
 
-    return cli_admin.run(args, Settings.load())
+    return cli_admin.run(args, _settings())
 
 
 def _doctor(args: argparse.Namespace) -> int:
     from bot.cli import doctor
 
-    settings = Settings.load()
+    settings = _settings()
     return doctor.health(settings) if args.health else doctor.run(settings)
 
 

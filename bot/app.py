@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import sqlite3
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import discord
 
-from bot import logging_setup
 from bot.config import Settings
 from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
-from bot.errors import UserError
 from bot.features.admin import commands as admin
 from bot.features.audit.audit_channel import AuditChannel
 from bot.features.audit.service import Audit
@@ -131,7 +128,6 @@ class App:
     async def __aenter__(self) -> Self:
         """Open the database and wire everything. Raises: StoreError."""
         settings, clock = self.settings, self.clock
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.store = await self._stack.enter_async_context(Store.open(settings.database_path, clock))
         self.key_values, self.job_store = KeyValues(self.store), JobStore(self.store, clock)
         self.client = Client(
@@ -299,70 +295,3 @@ class App:
         log.critical(sentence)
         self.failure = self.failure or sentence
         self.on_failure()
-
-
-def run(settings: Settings) -> None:
-    """Serve Discord until SIGTERM or Ctrl-C."""
-    _start_logging(settings)
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(settings))
-
-
-def sync(settings: Settings) -> None:
-    """Publish the slash commands now, changed or not."""
-    _start_logging(settings)
-    asyncio.run(_sync(settings))
-
-
-def _start_logging(settings: Settings) -> None:
-    logging_setup.start(settings.log_level, settings.log_format, [settings.token.get_secret_value().strip()])
-
-
-async def _serve(settings: Settings) -> None:
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, stopping, loop)
-    async with App(settings) as app, app.client:
-        await _login(app.client, settings)
-        connection = asyncio.create_task(app.client.connect(), name="discord")
-        await _first(asyncio.create_task(app.client.wait_until_ready()), connection)
-        app.on_failure = stopping.set
-        await app.start()
-        log.info("ready as %s in %d servers", app.client.user, len(app.client.guilds))
-        try:
-            await _first(asyncio.create_task(stopping.wait()), connection)
-        finally:
-            await app.stop()
-        if app.failure:
-            raise SystemExit(app.failure)
-
-
-async def _login(client: Client, settings: Settings) -> None:
-    """Raises: UserError when Discord does not know the token."""
-    try:
-        await client.login(settings.token.get_secret_value().strip())
-    except discord.LoginFailure:
-        raise UserError(TOKEN_REFUSED) from None
-
-
-async def _first(wanted: asyncio.Task[object], connection: asyncio.Task[None]) -> None:
-    """Wait for `wanted`, unless the connection ends before it (a refused token, say): then raise its error."""
-    await asyncio.wait({wanted, connection}, return_when=asyncio.FIRST_COMPLETED)
-    if connection.done():
-        wanted.cancel()
-        connection.result()
-
-
-def _stop(stopping: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
-    """The first signal asks to stop; a second one ends the process at once."""
-    stopping.set()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(number)
-    log.info("stopping; once more to stop at once")
-
-
-async def _sync(settings: Settings) -> None:
-    async with App(settings, always_sync=True) as app, app.client:
-        await _login(app.client, settings)
-        log.info("published %d commands", len(await app.client.tree.sync()))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import hashlib
 import json
 import secrets
@@ -19,6 +18,7 @@ from typing import Any
 
 from PIL import Image
 
+from bot import process
 from bot.app import engine_for
 from bot.config import Settings
 from bot.delivery.image_tools import grid
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 
 def deliver(wish: CliRequest, args: argparse.Namespace, settings: Settings) -> int:
     """Paint it, write the files and tell of them. Raises: UserError, EngineError."""
-    painted = asyncio.run(_paint(wish, _unlimited(settings, args.model)))
+    painted = process.run(lambda _: _paint(wish, _unlimited(settings, args.model)))
     if painted.spec.note:
         print(painted.spec.note, file=sys.stderr)
     paths = _write(painted, args.out or Path(f"easel-{painted.spec.seed}.png"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import signal
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -14,10 +13,12 @@ import discord
 import simcord
 from PIL import Image, ImageDraw
 
+from bot import process
 from bot.app import App, engine_for
 from bot.config import Settings
 from bot.demo.page import LivePage, dress_bot, person, simulated
 from bot.kit.client import Client
+from bot.process import Stopping
 from engine.backend import Backend
 
 GUILD_ID = 4_194_304_000
@@ -25,6 +26,7 @@ CHANNEL = "easel"
 FIRST_USER_ID = 8_388_608_000
 REPOSTED = 6  # jobs of the last run shown again at start
 POLL_S = 0.02
+SPARE_S = 15.0  # beyond what running jobs get, for everything else that is stopped
 
 
 @dataclass(slots=True)
@@ -92,18 +94,16 @@ async def stage(
 
 def run(settings: Settings, *, port: int = 0, open_browser: bool = True) -> None:
     """Serve the demo's page until Ctrl-C."""
-    asyncio.run(_run(settings, port, open_browser))
+    process.run(lambda stopping: _run(settings, stopping, port, open_browser), settings.shutdown_grace_s + SPARE_S)
 
 
-async def _run(settings: Settings, port: int, open_browser: bool) -> None:
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+async def _run(settings: Settings, stopping: Stopping, port: int, open_browser: bool) -> None:
     async with stage(_with_editor(settings)) as running:
         await _repost(running)
         assets = dress_bot(running.env, "Easel", _avatar())
         viewers = list(running.members.values())
         async with LivePage(running.env, running.channel, viewers, port=port, assets=assets) as page:
+            stopping.ready()
             print(
                 f"Easel's demo is at {page.url}",
                 f"Its data is in {settings.data_dir}. Ctrl-C ends it.",

@@ -22,6 +22,7 @@ from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action, ButtonId, SelectId
 from bot.kit.double_clicks import DoubleClicks
 from bot.kit.select import Select
+from bot.kit.shards import PatientClient
 
 log = logging.getLogger(__name__)
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # Easel doesn't talk: nobody need install either
@@ -54,7 +55,7 @@ class Tree(app_commands.CommandTree["Client"]):
         await error_messages.answer(interaction, error)
 
 
-class Client(discord.AutoShardedClient):
+class Client(PatientClient):
     """Easel on Discord.
 
     Attributes:

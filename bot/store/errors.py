@@ -5,12 +5,19 @@ StoreError
 ├── NewerDatabase      the database was written by a later Easel
 ├── ChangedMigration   a migration that ran is not the one that is shipped
 ├── CorruptDatabase    SQLite's own check failed
+├── FolderUnusable     the data folder cannot be written, and a person has to change that
+├── NoSpace            the disk is full
+├── DatabaseLocked     another program works on the database
 ├── NoDatabase         there is none here, or it is older than this Easel (`bot.store.external_connection`)
 ├── NotWritten         a change beside the running bot could not be written (`bot.store.external_connection`)
 └── NotRunning         the job is not (or no longer) run by this process: whatever it made does not count
 """
 
 from __future__ import annotations
+
+import errno
+import sqlite3
+from pathlib import Path
 
 
 class StoreError(Exception):
@@ -31,6 +38,40 @@ class ChangedMigration(StoreError):
 
 class CorruptDatabase(StoreError):
     """The database is damaged."""
+
+
+class FolderUnusable(StoreError):
+    """The data folder cannot be written."""
+
+
+class NoSpace(StoreError):
+    """The disk is full."""
+
+
+class DatabaseLocked(StoreError):
+    """Another program works on the database."""
+
+
+def unusable(folder: Path, error: OSError) -> StoreError:
+    """What a failed write in the data folder means for whoever runs Easel."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"The disk of {folder} is full. Make room, and start Easel again; nothing is lost.")
+    return FolderUnusable(
+        f"The folder {folder} can't be written ({error.strerror or error}). Give it to the user that Easel runs as, or "
+        "choose another one with EASEL_DATA_DIR."
+    )
+
+
+def unopened(path: Path, error: sqlite3.OperationalError) -> StoreError | None:
+    """Why a database can't be opened now, though it may be whole; None for what says nothing of the surroundings."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more precisely what
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return DatabaseLocked(f"Another program has locked {path}. Close it, and start Easel again.")
+    if code == sqlite3.SQLITE_FULL:
+        return unusable(path.parent, OSError(errno.ENOSPC, str(error)))
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
+        return unusable(path.parent, OSError(errno.EACCES, str(error)))
+    return None
 
 
 class NoDatabase(StoreError):

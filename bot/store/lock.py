@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bot.store.errors import AlreadyRunning
+from bot.store.errors import AlreadyRunning, unusable
 
 if sys.platform == "win32":
     import msvcrt
@@ -24,9 +24,12 @@ else:
 
 @contextmanager
 def directory_lock(folder: Path) -> Iterator[None]:
-    """Hold `folder` (made if missing) for this process. Raises: AlreadyRunning."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "easel.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    """Hold `folder` (made if missing) for this process. Raises: AlreadyRunning, FolderUnusable, NoSpace."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds prompts, and what reaches people's messages
+        handle = os.open(folder / "easel.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    except OSError as error:
+        raise unusable(folder, error) from error
     try:
         try:
             _lock(handle)

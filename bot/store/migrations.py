@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from bot.store.errors import ChangedMigration, CorruptDatabase, NewerDatabase
+from bot.store.errors import ChangedMigration, CorruptDatabase, NewerDatabase, unopened, unusable
 
 BOOKKEEPING = """
 CREATE TABLE IF NOT EXISTS migration (
   version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at INTEGER NOT NULL
 ) STRICT"""
+LOCKED_S = 30.0  # how long another program may work on the database before it's refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +37,25 @@ def shipped() -> tuple[Migration, ...]:
     return tuple(Migration(version=int(name[:4]), name=name, sql=sql) for name, sql in named)
 
 
-def migrate(path: Path, now_ms: int, migrations: tuple[Migration, ...] | None = None) -> list[str]:
+def migrate(
+    path: Path, now_ms: int, migrations: tuple[Migration, ...] | None = None, timeout_s: float = LOCKED_S
+) -> list[str]:
     """Check the database, back it up if it will change, apply what is missing; the names of what ran.
 
-    Raises: CorruptDatabase, NewerDatabase, ChangedMigration; nothing was changed then.
+    Raises: CorruptDatabase, NewerDatabase, ChangedMigration, FolderUnusable, NoSpace, DatabaseLocked; nothing was
+    changed then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    steps = shipped() if migrations is None else migrations
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as db:
+    try:
+        return _migrate(path, now_ms, shipped() if migrations is None else migrations, timeout_s)
+    except OSError as error:
+        raise unusable(path.parent, error) from error
+    except sqlite3.OperationalError as error:
+        raise unopened(path, error) or error from error
+
+
+def _migrate(path: Path, now_ms: int, steps: tuple[Migration, ...], timeout_s: float) -> list[str]:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=timeout_s)) as db:
         _check(db, path)
         missing = _missing(steps, _applied(db))
         if missing and _applied(db):
@@ -71,6 +83,8 @@ def read_only_uri(path: Path) -> str:
 def _check(db: sqlite3.Connection, path: Path) -> None:
     try:
         verdict = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError:  # of the surroundings
+        raise
     except sqlite3.DatabaseError as error:
         verdict = str(error)
     if verdict != "ok":

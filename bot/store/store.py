@@ -33,7 +33,7 @@ class Store:
     async def open(cls, path: Path, clock: Clock) -> AsyncIterator[Store]:
         """Lock the data directory, migrate, check, connect.
 
-        Raises: AlreadyRunning, NewerDatabase, ChangedMigration, CorruptDatabase.
+        Raises: StoreError: every kind that says why it cannot be opened.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(directory_lock(path.parent))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+LEAVE_S = 3.0  # a thread that is importing, loading or in a long step is left at the end, and dies with the process
 BUSY_RETRY_S = 30.0  # told when nothing was measured yet
 
 
@@ -171,7 +172,7 @@ class Engine:
         thread, self._thread = self._thread, None
         if thread is not None:
             self._commands.put(lambda worker: worker.close(grace_s))
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(thread.join, grace_s + LEAVE_S)
             await asyncio.sleep(0)  # the last events were posted before the thread ended
         self._fail_open()
 

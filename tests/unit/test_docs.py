@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from bot.__main__ import build_parser
+from bot.cli import serve
 from bot.cli.parsers import EDITS
 from bot.config import Settings
+from bot.process import MISCONFIGURED
 from bot.prompt import flags
 
 ROOT = Path(__file__).parents[2]
@@ -84,3 +86,18 @@ def test_the_container_needs_no_build_extensions() -> None:
     assert "requirements.lock" in dockerfile
     assert "USER 10001:10001" in dockerfile
     assert "HEALTHCHECK" in dockerfile
+
+
+def test_stopping_gets_the_time_it_may_need() -> None:
+    """What a service manager kills earlier would be painted again."""
+    needed_s = Settings.model_fields["shutdown_grace_s"].default + serve.STOPPING_S
+    stops = [
+        *re.findall(r"stop_grace_period: (\d+)s", text("compose.yaml")),
+        *re.findall(r"TimeoutStopSec=(\d+)", text("docs/self-hosting.md")),
+    ]
+    assert len(stops) == 2
+    assert all(int(seconds) > needed_s for seconds in stops)
+
+
+def test_a_service_is_not_started_again_for_what_only_a_person_mends() -> None:
+    assert f"RestartPreventExitStatus={MISCONFIGURED}" in text("docs/self-hosting.md")
