@@ -30,6 +30,7 @@ from bot.features.gallery.service import Stars
 from bot.features.generate import buttons, controlnet, edit_buttons, edit_commands, history
 from bot.features.generate import commands as imagine
 from bot.features.generate.submission import Submission
+from bot.features.jobs.service import ModeratedJobs
 from bot.features.moderation.image_filter import ImageFilter
 from bot.features.moderation.service import Moderation
 from bot.features.privacy.maintenance import Maintenance
@@ -177,6 +178,7 @@ class App:
         self.outbox = Outbox(self.job_store, self.messages, clock)
         self.outbox.on_refused = lambda: self.fail(TOKEN_REFUSED)
         self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
+        self.moderated_jobs = ModeratedJobs(self.jobs, self.audit)
         self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
         self.maintenance = Maintenance(store, self.privacy, clock, settings.retention_days)
 

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from bot.config import Settings
@@ -105,6 +105,23 @@ class Dispatcher:
             run, _ = self._runs[job_id]
             run.cancel()
             await run.relay.hush()
+
+    @asynccontextmanager
+    async def ending(self, job_ids: Collection[int]) -> AsyncIterator[None]:
+        """Hold the jobs' progress back while the block writes their end, then stop painting them.
+
+        When the block fails they go on as if nothing had happened. Jobs that don't run here are passed over.
+        """
+        relays = [self._runs[job_id][0].relay for job_id in job_ids if job_id in self._runs]
+        await asyncio.gather(*(relay.hush() for relay in relays))  # no progress may cover the notice that is owed
+        try:
+            yield
+        except BaseException:
+            for relay in relays:
+                relay.resume()
+            raise
+        for job_id in job_ids:  # also those that were claimed in between
+            await self.abort(job_id)
 
     async def ended(self, job_ids: Iterable[int], timeout_s: float = CANCEL_S) -> None:
         """Return once this process has done with these jobs, their files included."""

@@ -53,6 +53,10 @@ class Relay:
         self._waiting.clear()
         await self._settle()
 
+    def resume(self) -> None:
+        """Tell events again, those from now on."""
+        self._hushed = False
+
     async def close(self, last: Event | None = None) -> None:
         """Hush, then tell the terminal event; returns when that call ended."""
         await self.hush()

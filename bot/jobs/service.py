@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import TypeVar
 
 from PIL import Image
 
@@ -15,6 +16,8 @@ from bot.jobs.files import ImageFiles
 from bot.jobs.records import InputImage, Job, NewJob, StoredImage
 from bot.jobs.store import JobStore
 from bot.ledger.limits import Terms, default_terms
+
+T = TypeVar("T")
 
 
 class Jobs:
@@ -45,24 +48,32 @@ class Jobs:
         if await self._files.free_mib() < self._settings.min_free_mib:
             raise Busy("The disk is almost full, so no new pictures can be made. Tell whoever runs this bot.")
 
-    async def cancel(self, job_id: int, by: int, *, admin: bool = False) -> Job:
-        """End somebody's own waiting or running job (any job, for an admin); one that ended is returned as it is.
+    async def cancel(self, job_id: int, by: int) -> Job:
+        """End a member's own queued or running job; one that has ended is returned as it is.
 
         Raises: NotFound, NotYours.
         """
-        self._check_owner(await self._store.job(job_id), by, admin, "cancel")
-        await self._dispatcher.abort(job_id)  # first: no progress may cover the notice that cancelling owes
-        job = await self._store.cancel(job_id)
-        await self._dispatcher.abort(job_id)  # again: it may have been claimed in between
-        return job
+        self._check_owner(await self._store.job(job_id), by, "cancel")
+        return await self.end([job_id], lambda: self._store.cancel(job_id))
 
-    async def delete(self, job_id: int, by: int, *, admin: bool = False) -> None:
-        """Forget a job and its pictures. Raises: NotFound, NotYours."""
-        self._check_owner(await self._store.job(job_id), by, admin, "delete")
-        await self._dispatcher.abort(job_id)
-        paths = await self._store.delete_job(job_id)
-        await self._dispatcher.abort(job_id)
-        await self._files.delete(paths)
+    async def delete(self, job_id: int, by: int) -> None:
+        """Forget a member's own job and its images. Raises: NotFound, NotYours."""
+        self._check_owner(await self._store.job(job_id), by, "delete")
+        await self.forget(job_id, lambda: self._store.delete_job(job_id))
+
+    async def end(self, job_ids: Collection[int], write: Callable[[], Awaitable[T]]) -> T:
+        """End jobs: `write` does so in the database, then they are no longer painted. When it fails, they go on.
+
+        Returns what `write` returns. Raises: what it raises.
+        """
+        async with self._dispatcher.ending(job_ids):
+            done = await write()
+            self._store.owed.set()
+        return done
+
+    async def forget(self, job_id: int, write: Callable[[], Awaitable[Sequence[str]]]) -> None:
+        """Forget a job, as `end`; `write` returns the paths of the files to delete."""
+        await self._files.delete(await self.end([job_id], write))
 
     async def store_input(self, image: Image.Image, user_id: int = 0) -> str:
         """Keep a picture to start from; its sha256, for `Spec.init_image`. It must have been checked already.
@@ -117,9 +128,11 @@ class Jobs:
         """Remember the progress message: delivering means editing it."""
         await self._store.bind_message(job_id, message_id)
 
-    def _check_owner(self, job: Job, by: int, admin: bool, verb: str) -> None:
-        if job.user_id != by and not admin:
-            raise NotYours(f"Only the person who asked for this picture or an admin may {verb} it.")
+    def _check_owner(self, job: Job, by: int, verb: str) -> None:
+        if job.user_id != by:
+            raise NotYours(
+                f"Only the person who asked for this image, or someone who can **Manage Messages** here, can {verb} it."
+            )
 
 
 def _png(image: Image.Image) -> bytes:

@@ -316,7 +316,7 @@ async def test_an_admin_cancels_anybodys_job_and_it_is_noted(studio: Stage) -> N
     assert "Manage Server" in said(refused)
     done = await studio.members["Ada"].click(shown.response.message, custom_id=ids[0])
     assert "Cancelled job" in said(done)
-    assert "Cancelled 1 jobs" in await admin(studio, "jobs", user=studio.members["Ben"], cancel=0)
+    assert "Cancelled 1 job of" in await admin(studio, "jobs", user=studio.members["Ben"], cancel=0)
     await studio.idle()
     assert await actions(studio) == ["job.cancel", "job.cancel"]
 

@@ -22,7 +22,7 @@ from bot.demo.simulation import FIRST_USER_ID, Stage
 from bot.features.audit import store as audit_store
 from bot.features.audit.acts import ACTS
 from bot.features.audit.store import AuditQuery
-from tests.e2e.screen import press, words
+from tests.e2e.screen import paint, press, words
 from tests.e2e.test_moderation import _forged, with_audit_channel
 from tests.e2e.test_panel import choose, fill, open_panel
 
@@ -191,6 +191,28 @@ WAYS |= {
     "appeal.open": {"button": button("ap:1", refused, who="Ann")},
     "appeal.approve": {"button": button("ay:1", refused, APPEALED)},
     "appeal.deny": {"button": button("an:1", refused, APPEALED)},
+}
+
+
+async def queued(studio: Stage) -> None:
+    """Ann's job 1 waits and isn't begun."""
+    studio.settings.max_running = 0
+    await command("imagine", who="Ann", prompt="a boat").act(studio)
+
+
+async def painted(studio: Stage) -> None:
+    """Ann's image 1."""
+    await paint(studio)
+
+
+WAYS |= {
+    "job.cancel": {
+        "command": command("admin jobs", queued, cancel=1),
+        "command for all": command("admin jobs", queued, user="Ann", cancel=0),
+        "button of the list": button("js:1", queued),
+        "button of the job": button("c:1", queued),
+    },
+    "job.delete": {"button": button("d:1", painted)},
 }
 
 

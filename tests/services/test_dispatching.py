@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ async def test_a_waiting_job_is_cancelled(tmp_path: Path, clock: ManualClock) ->
             (first.id, None),
             (second.id, 0),
         ]
-        with pytest.raises(NotYours, match="admin"):
+        with pytest.raises(NotYours, match="Manage Messages"):
             await bench.jobs.cancel(second.id, by=11)
         assert (await bench.jobs.cancel(second.id, by=10)).state == "cancelled"
         await bench.idle()
@@ -110,13 +111,29 @@ async def test_a_running_job_is_cancelled_and_its_files_go(tmp_path: Path, clock
     async with workbench(tmp_path, clock, engine=FakeEngine(step_s=0.005)) as bench:
         job = await bench.jobs.submit(asked())
         await bench.heard("ImageReady")
-        assert (await bench.jobs.cancel(job.id, by=99, admin=True)).state == "cancelled"
+        assert (await bench.jobs.cancel(job.id, by=10)).state == "cancelled"
         heard = len(bench.ear.heard)
         await bench.idle()
         await bench.nothing_runs()
         assert bench.post.sent == [(job.id, "cancelled", 0)]
         assert [name for _, name in bench.ear.heard[heard:]] in ([], ["Cancelled"]), "no progress over the notice"
         assert list((tmp_path / "images").rglob("*.png")) == []
+
+
+async def test_a_job_whose_end_cannot_be_written_goes_on(tmp_path: Path, clock: ManualClock) -> None:
+    async def unwritable() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async with workbench(tmp_path, clock, engine=FakeEngine(step_s=0.005)) as bench:
+        job = await bench.jobs.submit(asked())
+        await bench.heard("Started")
+        with pytest.raises(sqlite3.OperationalError):
+            await bench.jobs.end([job.id], unwritable)
+        heard = len(bench.ear.heard)
+        await bench.idle()
+        assert bench.post.sent == [(job.id, "result", 4)]
+        assert "Finished" in [name for _, name in bench.ear.heard[heard:]]
+        assert "Progress" in [name for _, name in bench.ear.heard[heard:]], "its progress is shown again"
 
 
 async def test_a_deleted_job_takes_its_files_with_it(tmp_path: Path, clock: ManualClock) -> None:

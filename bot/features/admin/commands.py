@@ -18,6 +18,8 @@ from bot.features.audit.service import Audit
 from bot.features.credits import admin_commands as credits_admin
 from bot.features.credits.names import LoadedNames
 from bot.features.credits.service import Credits, Quotas
+from bot.features.jobs import admin_commands as jobs_admin
+from bot.features.jobs.service import ModeratedJobs
 from bot.features.moderation import admin_commands as moderation_admin
 from bot.features.moderation.service import Moderation
 from bot.features.settings import admin_commands as settings_admin
@@ -40,6 +42,7 @@ class Services(Protocol):
     clock: Clock
     credits: Credits
     jobs: Jobs
+    moderated_jobs: ModeratedJobs
     moderation: Moderation
     preferences: PreferenceService
     quotas: Quotas
@@ -57,6 +60,7 @@ def install(client: Client, app: Services) -> None:
     )
     panel.install(client, group, app)
     moderation_admin.install(client, group, app)
+    jobs_admin.install(client, group, app)
     audit_admin.install(client, group, app)
     stats_admin.install(client, group, app)
     settings_admin.install(group, app)

@@ -1,4 +1,4 @@
-"""/admin jobs and audit: what is going on, and what was done."""
+"""/admin audit, and the buttons of appeals: what was done, by whom."""
 
 from __future__ import annotations
 
@@ -10,22 +10,18 @@ import discord
 from discord import app_commands
 from discord.app_commands import Range
 
-from bot.errors import BadInput, NotFound, NotYours
+from bot.errors import BadInput, NotYours
 from bot.features.audit.audit_channel import AuditChannel
 from bot.features.audit.service import Audit
 from bot.features.audit.store import AuditQuery
 from bot.features.moderation import views
 from bot.features.moderation.service import Moderation
-from bot.jobs.records import Job
-from bot.jobs.service import Jobs
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import actor_of
-from bot.orders.actor import Actor
 
-MAX_JOBS = 10  # shown: each takes three of a message's 40 components
 PAGE = 15  # audit entries of one answer
 MENTION = re.compile(r"<(@!?|@&|#)([0-9]{1,20})>")
 KINDS = {"@": "user", "@!": "user", "@&": "role", "#": "channel"}
@@ -36,20 +32,12 @@ class Services(Protocol):
 
     audit: Audit
     audit_channel: AuditChannel
-    jobs: Jobs
     moderation: Moderation
 
 
 def install(client: Client, group: app_commands.Group, app: Services) -> None:
     """Add the subcommands to /admin, and the buttons to the client."""
-    _jobs(app, group)
     _audit(app, group)
-
-    @client.on_button(Action.STOP)
-    async def stop(interaction: Interaction, job_id: int) -> None:
-        by = check_admin(interaction)
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        await interaction.edit_original_response(view=notice(await _cancel(app, interaction, by, job_id)))
 
     @client.on_button(Action.APPEAL)
     async def appeal(interaction: Interaction, appeal_id: int) -> None:
@@ -75,71 +63,6 @@ async def _decide(app: Services, interaction: Interaction, appeal_id: int, *, ap
     await app.audit_channel.decided(decided)
 
 
-# ------------------------------------------------------------------ jobs
-def _jobs(app: Services, group: app_commands.Group) -> None:
-    @group.command()
-    @app_commands.describe(
-        user="Only this person's",
-        cancel="The number of a job to cancel, or with a user: 0 for all of theirs",
-        everywhere="Of every server; for those who run this bot",
-    )
-    @guarded
-    async def jobs(
-        interaction: discord.Interaction[Client],
-        user: discord.User | None = None,
-        cancel: Range[int, 0] | None = None,
-        everywhere: bool = False,
-    ) -> None:
-        """Anybody's jobs that wait or are being painted, and a way to cancel them."""
-        by = check_admin(interaction)
-        if everywhere and not by.is_operator:
-            raise NotYours("Only those who run this bot see the jobs of every server.")
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        if cancel:
-            text = await _cancel(app, interaction, by, cancel)
-            await interaction.edit_original_response(view=notice(text))
-            return
-        found = await _active(app, interaction, None if everywhere else by.guild_id, user)
-        if cancel == 0:
-            text = await _cancel_all(app, interaction, by, user, found)
-            await interaction.edit_original_response(view=notice(text))
-            return
-        view = views.jobs(found[:MAX_JOBS], len(found) - MAX_JOBS if len(found) > MAX_JOBS else 0)
-        await interaction.edit_original_response(view=view)
-
-
-async def _active(
-    app: Services, interaction: Interaction, guild_id: int | None, user: discord.abc.User | None
-) -> list[Job]:
-    found = await app.jobs.active_in(guild_id)
-    return [job for job in found if user is None or job.user_id == user.id]
-
-
-async def _cancel(app: Services, interaction: Interaction, by: Actor, job_id: int) -> str:
-    """Cancel anybody's job of this server (any, for an operator). Raises: NotFound, BadInput."""
-    job = await app.jobs.get(job_id)
-    if job.guild_id != by.guild_id and not by.is_operator:
-        raise NotFound(f"There is no job {job_id} in this server.")
-    if not job.active:
-        raise BadInput(f"Job {job_id} has ended already.")
-    ended = await app.jobs.cancel(job_id, by.user_id, admin=True)
-    if ended.state != "cancelled":
-        raise BadInput(f"Job {job_id} has ended already.")
-    await app.audit.record(job.guild_id, by.user_id, "job.cancel", f"job:{job_id}", {"owner": job.user_id})
-    return f"Cancelled job {job_id} of <@{job.user_id}>. Nothing was charged."
-
-
-async def _cancel_all(
-    app: Services, interaction: Interaction, by: Actor, user: discord.abc.User | None, found: list[Job]
-) -> str:
-    if user is None:
-        raise BadInput("Say whose jobs to cancel, as the user, or give one job's number.")
-    for job in found:
-        await _cancel(app, interaction, by, job.id)
-    return f"Cancelled {len(found)} jobs of <@{user.id}>. Nothing was charged."
-
-
-# ------------------------------------------------------------------ audit
 def _audit(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(

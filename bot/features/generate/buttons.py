@@ -11,10 +11,10 @@ import discord
 from bot.delivery import image_tools
 from bot.delivery.layouts import Layouts
 from bot.errors import BadInput, NotYours
-from bot.features.audit.service import Audit
 from bot.features.gallery.poster import Gallery
 from bot.features.generate import edits
 from bot.features.generate.submission import Submission
+from bot.features.jobs.service import ModeratedJobs
 from bot.features.settings.service import PreferenceService
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, JobKind, StoredImage
@@ -33,12 +33,12 @@ from engine.backend import Backend
 class Services(Protocol):
     """What this module works with."""
 
-    audit: Audit
     backend: Backend
     files: ImageFiles
     gallery: Gallery
     jobs: Jobs
     layouts: Layouts
+    moderated_jobs: ModeratedJobs
     preferences: PreferenceService
     submission: Submission
 
@@ -100,10 +100,9 @@ def _install_recipes(app: Services, client: Client) -> None:
 def _install_ends(app: Services, client: Client) -> None:
     @client.on_button(Action.DELETE, image=True)
     async def delete(interaction: Interaction, job: Job, _image: StoredImage) -> None:
-        admin = is_moderator(interaction)
+        by, moderator = actor_of(interaction), is_moderator(interaction)
         await interaction.response.defer()
-        await app.jobs.delete(job.id, interaction.user.id, admin=admin)
-        await _note(app, interaction, job, "job.delete")
+        await app.moderated_jobs.delete(by, job.id, moderator=moderator)
         await app.gallery.tidy()
         await interaction.delete_original_response()
         await interaction.followup.send("Deleted, with its files.", ephemeral=True)
@@ -117,12 +116,9 @@ def _install_ends(app: Services, client: Client) -> None:
 
     @client.on_button(Action.CANCEL, job=True)
     async def cancel(interaction: Interaction, job: Job) -> None:
-        admin = is_moderator(interaction)
+        by, moderator = actor_of(interaction), is_moderator(interaction)
         await interaction.response.defer()
-        ended = await app.jobs.cancel(job.id, interaction.user.id, admin=admin)
-        if ended.state != "cancelled":
-            raise BadInput("This job has ended already.")
-        await _note(app, interaction, job, "job.cancel")
+        await app.moderated_jobs.cancel(by, job.id, moderator=moderator)
         await interaction.followup.send("Cancelled. Nothing was charged.", ephemeral=True)
 
 
@@ -138,13 +134,6 @@ def _install_questions(app: Services, client: Client) -> None:
     @client.on_button(Action.DISMISS)
     async def dismiss(interaction: Interaction, number: int) -> None:
         await app.submission.dismiss(interaction, number)
-
-
-async def _note(app: Services, interaction: Interaction, job: Job, action: str) -> None:
-    """What an admin did to somebody else's job goes into the audit log."""
-    if interaction.user.id != job.user_id:
-        details = {"owner": job.user_id}
-        await app.audit.record(job.guild_id, interaction.user.id, action, f"job:{job.id}", details)
 
 
 async def _vary(app: Services, interaction: Interaction, action: Action, job: Job, image: StoredImage) -> None:

@@ -1,4 +1,4 @@
-"""Messages about moderation: lists, the audit log, appeals, anybody's jobs. Pure; all words are shown harmlessly."""
+"""Messages about moderation: lists, the audit log, appeals. Pure; all words are shown harmlessly."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import discord
-from discord.ui import ActionRow, Container, LayoutView, Section, TextDisplay
+from discord.ui import ActionRow, Container, LayoutView, TextDisplay
 
-from bot.delivery.layouts import STATE_WORDS, credits_text
+from bot.delivery.layouts import credits_text
 from bot.features.audit.store import AuditEntry
 from bot.features.moderation.service import REASON
 from bot.features.moderation.store import Appeal, Ban, BlockedWord, Pause, Rules
-from bot.jobs.records import Job
 from bot.kit.button import Button
 from bot.kit.components import ACCENT
 from bot.kit.custom_ids import Action, ButtonId
@@ -115,20 +114,6 @@ def appeal(asked: Appeal) -> LayoutView:
     yes = Button(ButtonId(Action.APPROVE, asked.id), "Approve", emoji="✅")
     no = Button(ButtonId(Action.DENY, asked.id), "Deny", emoji="🚫")
     return view([TextDisplay(text), ActionRow(*cast(tuple[Any, ...], (yes, no)))])
-
-
-def jobs(rows: Sequence[Job], more: int) -> LayoutView:
-    """Anybody's active jobs, each with a button that cancels it. Private prompts stay private."""
-    parts: list[discord.ui.Item[LayoutView]] = []
-    for job in rows:
-        words = "(private)" if job.private else shown(job.spec.prompt, 150) or "(no prompt)"
-        where = f"<#{job.channel_id}>" if job.guild_id else "direct messages"
-        line = f"#{job.id} <@{job.user_id}> in {where}, {STATE_WORDS[job.state]}, <t:{job.created_at // 1000}:R>"
-        cancel = Button(ButtonId(Action.STOP, job.id), "Cancel", emoji="✖️")
-        parts.append(Section(f"{line}\n{words}", accessory=cast(Any, cancel)))
-    if more:
-        parts.append(TextDisplay(f"-# … and {more} more"))
-    return view(parts or [TextDisplay("No job waits or is being painted.")])
 
 
 def view(parts: Sequence[discord.ui.Item[LayoutView]]) -> LayoutView:

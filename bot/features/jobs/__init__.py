@@ -1,0 +1,1 @@
+"""Other members' jobs: seeing, cancelling and deleting them."""

@@ -1,0 +1,29 @@
+"""What moderators do to other members' jobs, each with its row in the audit log. Knows no Discord."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+
+from bot.features.audit.acts import Author, Note, act
+from bot.jobs import lifecycle
+from bot.jobs.records import Job
+
+
+@act("job.cancel")
+def cancel(db: sqlite3.Connection, by: Author, job_ids: Collection[int]) -> tuple[list[Job], list[Note]]:
+    """End those of the jobs that are active, unpaid; they as they ended. The others are passed over."""
+    active = [job.id for job in lifecycle.active_in(db, None) if job.id in job_ids]
+    ended = [lifecycle.cancel(db, job_id, by.now_ms) for job_id in active]
+    return ended, [_note(job) for job in ended]
+
+
+@act("job.delete")
+def delete(db: sqlite3.Connection, by: Author, job_id: int) -> tuple[list[str], list[Note]]:
+    """Forget a job; the paths of the files that nothing refers to any more. Raises: NotFound."""
+    job = lifecycle.get(db, job_id)
+    return lifecycle.delete(db, job_id, by.now_ms), [_note(job)]
+
+
+def _note(job: Job) -> Note:
+    return Note(target=f"job:{job.id}", details={"owner": job.user_id}, guild_id=job.guild_id)

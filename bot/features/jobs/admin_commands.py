@@ -1,0 +1,70 @@
+"""/admin jobs: everybody's active jobs, and cancelling them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import discord
+from discord import app_commands
+from discord.app_commands import Range
+
+from bot.errors import BadInput, NotYours
+from bot.features.jobs.service import ModeratedJobs
+from bot.features.jobs.views import jobs_view
+from bot.jobs.records import Job
+from bot.kit.checks import check_admin, guarded
+from bot.kit.client import Client, Interaction
+from bot.kit.components import notice
+from bot.kit.custom_ids import Action
+
+
+class Services(Protocol):
+    """What this module works with."""
+
+    moderated_jobs: ModeratedJobs
+
+
+def install(client: Client, group: app_commands.Group, app: Services) -> None:
+    """Add the subcommand to /admin, and its buttons to the client."""
+
+    @group.command()
+    @app_commands.describe(
+        user="Only this member's",
+        cancel="The number of a job to cancel, or with a user: 0 for all of theirs",
+        everywhere="Of every server; for those who run this bot",
+    )
+    @guarded
+    async def jobs(
+        interaction: discord.Interaction[Client],
+        user: discord.User | None = None,
+        cancel: Range[int, 0] | None = None,
+        everywhere: bool = False,
+    ) -> None:
+        """See everybody's queued and running jobs, and cancel them."""
+        by = check_admin(interaction)
+        if everywhere and not by.is_operator:
+            raise NotYours("Only those who run this bot can see the jobs of every server.")
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        place, user_id = None if everywhere else by.guild_id, user.id if user else None
+        if cancel is None:
+            view = jobs_view(await app.moderated_jobs.active(place, user_id))
+        elif cancel:
+            view = notice(_cancelled(await app.moderated_jobs.cancel(by, cancel, moderator=True)))
+        elif user_id is None:
+            raise BadInput("To cancel all jobs of a member, choose the user too. Or give the number of one job.")
+        else:
+            ended = await app.moderated_jobs.cancel_all(by, place, user_id)
+            jobs_ = "1 job" if len(ended) == 1 else f"{len(ended)} jobs"
+            view = notice(f"Cancelled {jobs_} of <@{user_id}>. Nothing was charged.")
+        await interaction.edit_original_response(view=view)
+
+    @client.on_button(Action.STOP)
+    async def stop(interaction: Interaction, job_id: int) -> None:
+        by = check_admin(interaction)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        ended = await app.moderated_jobs.cancel(by, job_id, moderator=True)
+        await interaction.edit_original_response(view=notice(_cancelled(ended)))
+
+
+def _cancelled(job: Job) -> str:
+    return f"Cancelled job {job.id} of <@{job.user_id}>. Nothing was charged."

@@ -1,0 +1,61 @@
+"""Cancelling and deleting jobs, one's own or as a moderator: the one path of buttons and of /admin jobs.
+
+Knows no Discord.
+"""
+
+from __future__ import annotations
+
+from bot.errors import BadInput, NotFound
+from bot.features.audit.service import Audit
+from bot.features.jobs import acts
+from bot.jobs.records import Job
+from bot.jobs.service import Jobs
+from bot.orders.actor import Actor
+
+
+class ModeratedJobs:
+    """Ends jobs; what a moderator does to another member's is an act. Members' own jobs are their own affair."""
+
+    def __init__(self, jobs: Jobs, audit: Audit) -> None:
+        self._jobs, self._audit = jobs, audit
+
+    async def active(self, guild_id: int | None, user_id: int | None = None) -> list[Job]:
+        """A server's active jobs (None = of all servers), one member's or everybody's, as they will be served."""
+        return [job for job in await self._jobs.active_in(guild_id) if user_id in (None, job.user_id)]
+
+    async def cancel(self, by: Actor, job_id: int, *, moderator: bool) -> Job:
+        """End an active job: one's own, or as a moderator anybody's of this server (of any, for an operator).
+
+        Raises: NotFound, NotYours, BadInput when it has ended.
+        """
+        job = await self._jobs.get(job_id)
+        if not moderator or job.user_id == by.user_id:
+            ended = [await self._jobs.cancel(job_id, by.user_id)] if job.active else []
+        else:
+            _check_server(by, job)
+            ended = await self._end(by, [job])
+        if not ended or ended[0].state != "cancelled":
+            raise BadInput(f"Job {job_id} has already ended.")
+        return ended[0]
+
+    async def cancel_all(self, by: Actor, guild_id: int | None, user_id: int) -> list[Job]:
+        """End every active job of a member in a server (None = in all): all of them or, when that fails, none."""
+        return await self._end(by, await self.active(guild_id, user_id))
+
+    async def delete(self, by: Actor, job_id: int, *, moderator: bool) -> None:
+        """Forget a job and its images; whose, is as for `cancel`. Raises: NotFound, NotYours."""
+        job = await self._jobs.get(job_id)
+        if not moderator or job.user_id == by.user_id:
+            await self._jobs.delete(job_id, by.user_id)
+        else:
+            _check_server(by, job)
+            await self._jobs.forget(job_id, lambda: self._audit.perform(acts.delete, by, by.guild_id, job_id))
+
+    async def _end(self, by: Actor, jobs: list[Job]) -> list[Job]:
+        ids = [job.id for job in jobs]
+        return await self._jobs.end(ids, lambda: self._audit.perform(acts.cancel, by, by.guild_id, ids))
+
+
+def _check_server(by: Actor, job: Job) -> None:
+    if job.guild_id != by.guild_id and not by.is_operator:
+        raise NotFound(f"There's no job {job.id} in this server.")
