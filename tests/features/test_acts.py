@@ -8,19 +8,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+import bot
 from bot.__main__ import main
 from bot.config import Settings
 from bot.demo.simulation import FIRST_USER_ID, Stage
 from bot.features.audit import store as audit_store
 from bot.features.audit.acts import ACTS
+from bot.features.audit.service import Event
 from bot.features.audit.store import AuditQuery
 from tests.e2e.screen import paint, press, words
 from tests.e2e.test_moderation import _forged, with_audit_channel
@@ -286,6 +289,18 @@ def settings(settings: Settings) -> Settings:
 
 def test_there_is_a_way_to_every_act() -> None:
     assert set(WAYS) == set(ACTS)
+
+
+def test_nothing_else_writes_the_log() -> None:
+    """An act is noted by its mark, an event by `Audit.record`, whose events are listed; there is no third way."""
+    room = Path(audit_store.__file__).parent
+    writers = [
+        path
+        for path in Path(bot.__file__).parent.rglob("*.py")
+        if path.parent != room and re.search(r"\baudit_store\.add\(|INTO audit\b", path.read_text(encoding="utf-8"))
+    ]
+    assert writers == []
+    assert set(ACTS).isdisjoint(get_args(Event))
 
 
 @pytest.mark.usefixtures("_here")

@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from bot.features.audit import store as audit_store
 from bot.features.audit.acts import Act, Author
@@ -22,6 +22,16 @@ from bot.store.store import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Event = Literal[
+    "prompt.refused",
+    "prompt.flagged",
+    "upload.refused",
+    "image.withheld",
+    "image.spoiler",
+    "announce.sent",
+    "audit.export",
+]
+"""What is noted although nothing else changes with it. What changes something is an act, see `acts.py`."""
 EASEL = 0  # the actor of what nobody in particular did
 EXPORT_MAX = 10_000  # entries of one file: about 2 MiB
 COLUMNS = ("id", "time", "server", "actor", "action", "target", "details")
@@ -46,7 +56,7 @@ class Audit:
         return result
 
     async def record(
-        self, guild_id: int, actor_id: int, action: str, target: str = "", details: Mapping[str, Any] | None = None
+        self, guild_id: int, actor_id: int, action: Event, target: str = "", details: Mapping[str, Any] | None = None
     ) -> AuditEntry:
         """Note an event.
 

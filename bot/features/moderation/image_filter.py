@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.features.audit.service import EASEL, Audit
+from bot.features.audit.service import EASEL, Audit, Event
 from bot.features.moderation.service import Moderation
 from bot.jobs.dispatcher import withhold
 from bot.jobs.files import ImageFiles
@@ -25,7 +25,7 @@ class ImageFilter:
         spoilers = job.aged and (await self._moderation.rules(job.guild_id)).spoiler
         reasons = ", ".join(sorted({image.reason for image in flagged if image.reason}))
         details = {"owner": job.user_id, "pictures": len(flagged), "reason": reasons, "prompt": job.spec.prompt}
-        action = "image.spoiler" if spoilers else "image.withheld"
+        action: Event = "image.spoiler" if spoilers else "image.withheld"
         await self._audit.record(job.guild_id, EASEL, action, f"job:{job.id}", details)
         if spoilers:
             return tuple(images)

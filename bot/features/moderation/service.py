@@ -13,7 +13,7 @@ from PIL import Image
 from bot.config import Settings
 from bot.errors import Banned, Busy, NotYours, Refused
 from bot.features.audit.acts import Act
-from bot.features.audit.service import Audit
+from bot.features.audit.service import Audit, Event
 from bot.features.audit.store import EVERYWHERE
 from bot.features.moderation import acts, child_safety
 from bot.features.moderation import store as rows
@@ -175,7 +175,7 @@ class Moderation:
         asked = "You appealed; nobody has decided yet." if appeal.state == "open" else "Your appeal was denied."
         raise Refused(f"{sentence} {asked}")
 
-    async def _note(self, asker: Actor, action: str, text: str, rule: str) -> None:
+    async def _note(self, asker: Actor, action: Event, text: str, rule: str) -> None:
         details = {"rule": rule, "prompt": text, "channel": asker.channel_id}
         await self._audit.record(asker.guild_id, asker.user_id, action, f"user:{asker.user_id}", details)
 
