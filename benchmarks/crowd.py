@@ -34,6 +34,7 @@ import discord
 
 from bot.app import App
 from bot.config import Settings
+from bot.jobs.outbox import Receipt
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from engine.fake import FakeEngine
 
@@ -112,9 +113,9 @@ class Silent:
 
     async def on_event(self, job: Job, event: object) -> None: ...
 
-    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> Receipt:
         self.tally.delivered += 1
-        return None
+        return Receipt(message_id=None)
 
     async def close(self) -> None: ...
 

@@ -18,8 +18,9 @@ from bot.delivery.edit_rate import EditRateLimiter
 from bot.delivery.image_tools import Upload
 from bot.delivery.layouts import Layouts, Painting
 from bot.delivery.transport import MessageTransport
+from bot.errors import NotFound
 from bot.jobs.files import ImageFiles
-from bot.jobs.outbox import TryLater, Undeliverable
+from bot.jobs.outbox import PicturesLost, Receipt, TryLater, Undeliverable
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.kit.client import Client
 from bot.store.clock import Clock
@@ -28,6 +29,8 @@ from engine.api.events import Event, Preview, Progress, Queued, Started, Termina
 log = logging.getLogger(__name__)
 DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024  # Discord's limit without boosts
 PATIENCE = 3  # tries that wait for Discord, 7 s in all, before another way is taken; then the person is told, once
+Whole = Sequence[tuple[StoredImage, bytes]]
+"""Pictures with their files, which are what they were when they were written."""
 
 
 class _Live:
@@ -81,13 +84,21 @@ class JobMessages:
         if live.task is None:
             live.task = asyncio.create_task(self._follow(live), name=f"progress of job {job.id}")
 
-    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
-        """Show a job's end in its message. Idempotent: it edits. Raises: TryLater, Undeliverable, TokenRefused."""
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> Receipt:
+        """Show a job's end in its message. Idempotent: it edits.
+
+        Raises: TryLater, Undeliverable, TokenRefused, PicturesLost.
+        """
         await self._settle(job.id)
-        contents = await self._result(job, images) if images else self._ended(job)
+        whole = await self._whole(images)
+        if images and not whole:
+            raise PicturesLost
+        contents = await self._result(job, images, whole) if images else self._ended(job)
         post, greeting = self._post(job), f"<@{job.user_id}>, this took a while."
         try:
-            return await post.final(contents, owed.nonce, greeting, patient=owed.attempts < PATIENCE)
+            message_id = await post.final(contents, owed.nonce, greeting, patient=owed.attempts < PATIENCE)
+            found = {image.id for image, _ in whole}
+            return Receipt(message_id=message_id, lost=tuple(image.id for image in images if image.id not in found))
         except TryLater:
             if images and owed.attempts == PATIENCE:
                 await post.progress(self._layouts.delayed(job), None)
@@ -103,8 +114,8 @@ class JobMessages:
             await post.final(Contents(job, lambda job, _: self._layouts.undelivered(job)), f"{nonce}!")
 
     async def result(self, job: Job, images: Sequence[StoredImage]) -> tuple[discord.ui.LayoutView, Upload]:
-        """A finished job's message and its file."""
-        view, upload = await (await self._result(job, images)).make()
+        """A finished job's message and its file. Raises: NotFound when no picture's file is left."""
+        view, upload = await (await self._result(job, images, await self._found(images))).make()
         assert upload is not None
         return view, upload
 
@@ -157,27 +168,40 @@ class JobMessages:
         sentence = job.error_text or "The job was cancelled."
         return Contents(job, lambda job, _: self._layouts.ended(job, sentence))
 
-    async def _result(self, job: Job, images: Sequence[StoredImage]) -> Contents:
-        blobs = [await self._files.read(image.path) for image in images]
+    async def _result(self, job: Job, images: Sequence[StoredImage], whole: Whole) -> Contents:
         stars = await self._stars(job, images) if self._stars else None
+        shown, lost = [image for image, _ in whole], len(images) - len(whole)
 
         def view(job: Job, upload: Upload | None) -> discord.ui.LayoutView:
             assert upload is not None
-            return self.finished(job, images, upload.name, stars)
+            return self.finished(job, shown, upload.name, stars, lost)
 
-        return Contents(job, view, partial(_picture, job, images, blobs), self._limit_bytes(job.guild_id))
+        return Contents(job, view, partial(_picture, job, whole), self._limit_bytes(job.guild_id))
 
     def finished(
-        self, job: Job, images: Sequence[StoredImage], filename: str, stars: int | None
+        self, job: Job, images: Sequence[StoredImage], filename: str, stars: int | None, lost: int = 0
     ) -> discord.ui.LayoutView:
-        """A finished job's message around its file, posted already or not."""
-        return self._layouts.grid(job, images, filename, _note(job, len(images), filename), stars)
+        """A finished job's message around its file, posted already or not; without `lost` pictures of it."""
+        return self._layouts.grid(job, images, filename, _note(job, len(images), lost, filename), stars)
 
     async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
-        """What the gallery shows of a job, and its file."""
-        blobs = [await self._files.read(image.path) for image in images]
-        upload = await asyncio.to_thread(_picture, job, images, blobs, self._limit_bytes(job.guild_id))
+        """What the gallery shows of a job, and its file. Raises: NotFound when no picture's file is left."""
+        whole = await self._found(images)
+        upload = await asyncio.to_thread(_picture, job, whole, self._limit_bytes(job.guild_id))
         return self._layouts.poster(job, upload.name, stars), upload
+
+    async def _found(self, images: Sequence[StoredImage]) -> Whole:
+        """The pictures whose files are whole. Raises: NotFound when there is none."""
+        if whole := await self._whole(images):
+            return whole
+        raise NotFound("The files of these pictures are gone from the disk. Ask for new ones with /imagine.")
+
+    async def _whole(self, images: Sequence[StoredImage]) -> Whole:
+        found = []
+        for image in images:
+            with suppress(NotFound):
+                found.append((image, await self._files.read(image.path, image.sha256)))
+        return found
 
     def _post(self, job: Job) -> MessageTransport:
         return MessageTransport(self._client, job, self._clock.now_ms())
@@ -188,11 +212,13 @@ class JobMessages:
         return known or (guild.filesize_limit if guild else DEFAULT_LIMIT_BYTES)
 
 
-def _note(job: Job, delivered: int, filename: str) -> str:
+def _note(job: Job, delivered: int, lost: int, filename: str) -> str:
     """What a member should know of a result besides its pictures."""
-    failed = job.spec.num_images - delivered - job.withheld
+    failed = job.spec.num_images - delivered - lost - job.withheld
     asked = job.spec.num_images
+    unpaid = " and were not charged" if job.state == "rendered" else ""
     notes = [
+        f"The files of {lost} of {asked} pictures are gone from the disk{unpaid}." if lost else "",
         f"{failed} of {asked} pictures failed and were not charged." if failed else "",
         f"The safety check withheld {job.withheld} of {asked} pictures; not charged." if job.withheld else "",
         "Sent as WebP to fit Discord's limit." if filename.endswith(".webp") else "",
@@ -200,14 +226,13 @@ def _note(job: Job, delivered: int, filename: str) -> str:
     return " ".join(filter(None, notes))
 
 
-def _picture(job: Job, images: Sequence[StoredImage], blobs: Sequence[bytes], limit: int) -> Upload:
+def _picture(job: Job, whole: Whole, limit: int) -> Upload:
     """The stored pictures as the one file to send. Runs in a worker thread."""
-    opened, compare = [image_tools.opened(blob) for blob in blobs], job.spec.compare
+    opened, compare = {image.ordinal: image_tools.opened(blob) for image, blob in whole}, job.spec.compare
     if compare is not None:
-        cells = {image.ordinal: picture for image, picture in zip(images, opened, strict=True)}
-        sheet = image_tools.sheet(cells, *labels(compare))
-        return image_tools.fit(sheet, f"easel-{job.id}", limit)
-    return image_tools.fit(image_tools.grid(opened), f"easel-{job.id}", limit, blobs[0] if len(blobs) == 1 else None)
+        return image_tools.fit(image_tools.sheet(opened, *labels(compare)), f"easel-{job.id}", limit)
+    stored = whole[0][1] if len(whole) == 1 else None
+    return image_tools.fit(image_tools.grid([*opened.values()]), f"easel-{job.id}", limit, stored)
 
 
 def _apply(state: Painting, event: Event, now_ms: int) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import io
 import webbrowser
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import discord
@@ -17,6 +17,7 @@ from bot import process
 from bot.app import App, engine_for
 from bot.config import Settings
 from bot.demo.page import LivePage, dress_bot, person, simulated
+from bot.errors import NotFound
 from bot.kit.client import Client
 from bot.process import Stopping
 from engine.backend import Backend
@@ -150,8 +151,8 @@ async def _repost(running: Stage) -> None:
     ]
     channel = running.bot.get_partial_messageable(running.channel.id)
     for job in sorted(jobs, key=lambda job: job.id)[-REPOSTED:]:
-        if images := await jobs_of.images(job.id):
-            view, upload = await delivery.result(job, images)
+        with suppress(NotFound):  # their files were removed
+            view, upload = await delivery.result(job, await jobs_of.images(job.id))
             await channel.send(view=view, file=discord.File(io.BytesIO(upload.data), filename=upload.name))
 
 

@@ -9,6 +9,8 @@ from bot.jobs.records import DeliveryKind, OutboxEntry
 from bot.ledger import transfers
 
 OPEN = "delivered_at IS NULL AND dead = 0"
+UNDELIVERABLE = "The pictures could not be posted. They wait in /history; nothing was charged."
+LOST = "The pictures were painted, but their files are gone from the disk. Ask for them again; nothing was charged."
 
 
 def enqueue_delivery(db: sqlite3.Connection, job_id: int, kind: DeliveryKind, now_ms: int) -> None:
@@ -29,8 +31,13 @@ def next_ms(db: sqlite3.Connection) -> int | None:
     return None if row["at"] is None else int(row["at"])
 
 
-def delivered(db: sqlite3.Connection, delivery_id: int, message_id: int | None, now_ms: int) -> None:
-    """End the delivery and, if it was a result, its job. A delivery that ended already stays as it is."""
+def delivered(
+    db: sqlite3.Connection, delivery_id: int, message_id: int | None, lost: tuple[int, ...], now_ms: int
+) -> None:
+    """End the delivery and, if it was a result, its job. A delivery that ended already stays as it is.
+
+    `lost`: ids of its pictures that nobody got: one pays for those that were delivered.
+    """
     row = db.execute(
         f"UPDATE delivery SET delivered_at = ? WHERE id = ? AND {OPEN} RETURNING job_id", (now_ms, delivery_id)
     ).fetchone()
@@ -41,6 +48,30 @@ def delivered(db: sqlite3.Connection, delivery_id: int, message_id: int | None, 
         " state = iif(state = 'rendered', 'done', state) WHERE id = ?",
         (message_id, row["job_id"]),
     )
+    if lost:
+        _charge_less(db, row["job_id"], lost, now_ms)
+
+
+def _charge_less(db: sqlite3.Connection, job_id: int, lost: tuple[int, ...], now_ms: int) -> None:
+    """Forget pictures that were painted and paid for but can't be delivered, and give back their share."""
+    job = db.execute("SELECT charged FROM job WHERE id = ?", (job_id,)).fetchone()
+    painted = len(db.execute("SELECT 1 FROM image WHERE job_id = ?", (job_id,)).fetchall())
+    db.executemany("DELETE FROM image WHERE id = ? AND job_id = ?", [(image_id, job_id) for image_id in lost])
+    back_mc = job["charged"] - job["charged"] * (painted - len(lost)) // painted
+    db.execute("UPDATE job SET charged = charged - ? WHERE id = ?", (back_mc, job_id))
+    transfers.refund(db, job_id, back_mc, now_ms)
+
+
+def pictures_lost(db: sqlite3.Connection, delivery_id: int, now_ms: int) -> None:
+    """Fail a result of which nothing is left; what is owed now is the sentence that says so."""
+    row = db.execute(
+        f"UPDATE delivery SET kind = 'error', attempts = 0, not_before = 0 WHERE id = ? AND kind = 'result' AND {OPEN}"
+        " RETURNING job_id",
+        (delivery_id,),
+    ).fetchone()
+    if row is not None:
+        db.execute("DELETE FROM image WHERE job_id = ?", (row["job_id"],))
+        _refund(db, row["job_id"], "lost", LOST, now_ms)
 
 
 def failed(db: sqlite3.Connection, delivery_id: int, retry_at_ms: int | None, now_ms: int) -> None:
@@ -61,11 +92,15 @@ def give_up(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
     """
     db.execute(f"UPDATE delivery SET dead = 1 WHERE job_id = ? AND {OPEN}", (job_id,))
     db.execute("UPDATE job SET reply_token = NULL WHERE id = ?", (job_id,))
-    row = db.execute(
-        "UPDATE job SET state = 'failed', charged = 0, error_code = 'undeliverable',"
-        " error_text = 'The pictures could not be posted. They wait in /history; nothing was charged.'"
-        " WHERE id = ? AND state = 'rendered' RETURNING id",
-        (job_id,),
-    ).fetchone()
+    _refund(db, job_id, "undeliverable", UNDELIVERABLE, now_ms)
+
+
+def _refund(db: sqlite3.Connection, job_id: int, code: str, text: str, now_ms: int) -> None:
+    """End a painted job unpaid; one that was delivered, or was never painted, stays as it is."""
+    row = db.execute("SELECT charged FROM job WHERE id = ? AND state = 'rendered'", (job_id,)).fetchone()
     if row is not None:
-        transfers.refund(db, job_id, now_ms)
+        db.execute(
+            "UPDATE job SET state = 'failed', charged = 0, error_code = ?, error_text = ? WHERE id = ?",
+            (code, text, job_id),
+        )
+        transfers.refund(db, job_id, row["charged"], now_ms)

@@ -37,12 +37,18 @@ class ImageFiles:
         """Keep an upload, by its content: the same picture twice is one file."""
         return await asyncio.to_thread(self._write, "inputs/{sha:.2}/{sha}.png", data)
 
-    async def read(self, path: str) -> bytes:
-        """Raises: NotFound when somebody removed the file behind our back."""
+    async def read(self, path: str, sha256: str = "") -> bytes:
+        """A file that is what it was when it was written, where `sha256` says what that is.
+
+        Raises: NotFound when somebody removed or changed it behind our back.
+        """
         try:
-            return await asyncio.to_thread((self.folder / path).read_bytes)
+            data, whole = await asyncio.to_thread(self._read, path, sha256)
         except FileNotFoundError as error:
             raise NotFound("The picture's file is gone from the disk. Ask for a new one with /imagine.") from error
+        if not whole:
+            raise NotFound("The picture's file on the disk is damaged. Ask for a new one with /imagine.")
+        return data
 
     async def delete(self, paths: Iterable[str]) -> None:
         """Remove files; missing ones are fine."""
@@ -73,6 +79,10 @@ class ImageFiles:
             part.unlink(missing_ok=True)
         _sync_folder(target.parent)
         return StoredFile(path=path, sha256=sha, bytes=len(data))
+
+    def _read(self, path: str, sha256: str) -> tuple[bytes, bool]:
+        data = (self.folder / path).read_bytes()
+        return data, not sha256 or hashlib.sha256(data).hexdigest() == sha256
 
     def _delete(self, paths: list[str]) -> None:
         for path in paths:

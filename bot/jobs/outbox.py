@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from bot.errors import NotFound
@@ -39,13 +40,25 @@ class TokenRefused(Exception):
     """Discord no longer accepts the bot's token: nothing can be delivered, and everything stays owed."""
 
 
+class PicturesLost(Exception):
+    """No file of the result is left on the disk, or none that is whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A delivery that arrived: in which message, and without which pictures (ids), whose files are gone."""
+
+    message_id: int | None
+    lost: tuple[int, ...] = ()
+
+
 class Courier(Protocol):
-    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
-        """Edit the job's message into its final form; the message's id.
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> Receipt:
+        """Edit the job's message into its final form.
 
         May be called again with the same entry after a crash: must then change nothing a person sees. `images` is empty
         unless a result is owed. Who can't be reached at all, or only later, is told so where that is possible.
-        Raises: TryLater, Undeliverable, TokenRefused.
+        Raises: TryLater, Undeliverable, TokenRefused, PicturesLost.
         """
         ...
 
@@ -118,7 +131,7 @@ class Outbox:
     async def _try(self, owed: OutboxEntry) -> None:
         try:
             async with asyncio.timeout(TRY_S):
-                message_id = await self._deliver(owed)
+                receipt = await self._deliver(owed)
         except TryLater as later:
             await self._again(owed, later.after_s)
         except TokenRefused:
@@ -126,15 +139,18 @@ class Outbox:
         except Undeliverable as error:
             log.warning("job %d cannot be delivered: %s", owed.job_id, error)
             await self._store.delivery_failed(owed.id, retry_at_ms=None)
+        except PicturesLost:
+            log.error("the files of job %d are gone from the disk or damaged; it is refunded", owed.job_id)
+            await self._store.pictures_lost(owed.id)
         except NotFound:
             log.info("job %d was deleted while it was being delivered", owed.job_id)
         except Exception:  # the outer edge of delivering: a bug or an outage must not lose what is owed
             log.exception("delivering job %d failed", owed.job_id)
             await self._again(owed, None)
         else:
-            await self._store.delivered(owed.id, message_id)
+            await self._store.delivered(owed.id, receipt.message_id, receipt.lost)
 
-    async def _deliver(self, owed: OutboxEntry) -> int | None:
+    async def _deliver(self, owed: OutboxEntry) -> Receipt:
         job = await self._store.job(owed.job_id)
         images = await self._store.images(owed.job_id) if owed.kind == "result" else []
         return await self._courier.deliver(owed, job, images)

@@ -86,7 +86,7 @@ async def _inputs(job: Job, store: JobStore, files: ImageFiles) -> dict[str, Ima
     """The pictures that a job starts from, by their sha256. Raises: NotFound."""
     found = {}
     for sha256 in job.spec.inputs:
-        data = await files.read((await store.input_image(sha256)).file.path)
+        data = await files.read((await store.input_image(sha256)).file.path, sha256)
         found[sha256] = await asyncio.to_thread(_open, data)
     return found
 

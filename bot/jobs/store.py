@@ -159,9 +159,17 @@ class JobStore:
         """When the next owed delivery may be tried (epoch ms); None when nothing is owed."""
         return await self._store.read(deliveries.next_ms)
 
-    async def delivered(self, delivery_id: int, message_id: int | None) -> None:
-        """The person has it: the job is done, its reply token forgotten. Idempotent."""
-        await self._store.write(deliveries.delivered, delivery_id, message_id, self._clock.now_ms())
+    async def delivered(self, delivery_id: int, message_id: int | None, lost: Sequence[int] = ()) -> None:
+        """The person has it: the job is done, its reply token forgotten. Idempotent.
+
+        `lost`: ids of pictures that couldn't be delivered, whose share of the price is given back.
+        """
+        await self._store.write(deliveries.delivered, delivery_id, message_id, tuple(lost), self._clock.now_ms())
+
+    async def pictures_lost(self, delivery_id: int) -> None:
+        """No picture of a result is left: the job fails, is refunded, and its person is told why."""
+        await self._store.write(deliveries.pictures_lost, delivery_id, self._clock.now_ms())
+        self.owed.set()
 
     async def delivery_failed(self, delivery_id: int, *, retry_at_ms: int | None) -> None:
         """Try again at `retry_at_ms`, or never (None): then the result waits in the history and is refunded."""

@@ -66,21 +66,26 @@ def resolve(db: sqlite3.Connection, job_id: int, charge_mc: int, now_ms: int) ->
     assert rest == 0, "a job is never charged more than it reserved"
 
 
-def refund(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
-    """Give back everything a job was charged, to where it came from."""
-    settled = db.execute("SELECT * FROM transfer WHERE job_id = ? AND kind = 'settle'", (job_id,)).fetchall()
-    for row in settled:
+def refund(db: sqlite3.Connection, job_id: int, amount_mc: int, now_ms: int) -> None:
+    """Give back so much of what a job was charged, to where it came from: what was taken last comes back first."""
+    query = "SELECT * FROM transfer WHERE job_id = ? AND kind = 'settle' ORDER BY id DESC"
+    for row in db.execute(query, (job_id,)).fetchall():
+        back = min(amount_mc, row["amount"])
+        if not back:
+            return
         idem = f"refund:{row['id']}"
         step = Transfer(
             idem=idem,
             kind="direct",
             debit=row["credit_id"],
             credit=row["debit_id"],
-            amount=row["amount"],
+            amount=back,
             reason="refund",
             job=job_id,
         )
         post(db, step, now_ms)
+        amount_mc -= back
+    assert amount_mc == 0, "no more is given back than was taken"
 
 
 def give(db: sqlite3.Connection, change: CreditChange) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import discord
@@ -143,6 +144,54 @@ async def test_a_file_that_is_always_too_large_ends_in_a_sentence(studio: Stage)
     assert (job.state, job.error_code, job.charged_mc) == ("failed", "undeliverable", 0)
     studio.env.backend.faults.clear()
     assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5) == 7, "no worker thread is caught in a loop"
+
+
+async def files_of(studio: Stage, job: Job) -> list[Path]:
+    return [studio.settings.images_dir / image.path for image in await studio.app.jobs.images(job.id)]
+
+
+async def test_pictures_whose_files_are_lost_cost_only_themselves(studio: Stage) -> None:
+    await studio.app.outbox.stop()
+    result = await slash(studio)
+    gone, torn, *_ = await files_of(studio, await painted(studio))
+    gone.unlink()
+    torn.write_bytes(torn.read_bytes()[:200])
+    await studio.app.outbox.start()
+    await studio.idle()
+    job = await painted(studio)
+    assert (job.state, job.charged_mc) == ("done", 2000)
+    assert "The files of 2 of 4 pictures are gone from the disk and were not charged" in words(result.response)
+    assert {"U1", "U2"} <= buttons(result.response).keys()
+    assert "U3" not in buttons(result.response)
+    assert (await press(studio, result.response, "U2")).response.attachments
+
+
+async def test_a_result_whose_files_are_all_lost_is_refunded_and_said(studio: Stage) -> None:
+    await studio.app.outbox.stop()
+    result = await slash(studio)
+    for file in await files_of(studio, await painted(studio)):
+        file.unlink()
+    await studio.app.outbox.start()
+    await studio.idle()
+    job = await painted(studio)
+    assert (job.state, job.error_code, job.charged_mc) == ("failed", "lost", 0)
+    assert "their files are gone from the disk" in words(result.response)
+
+
+async def test_what_is_lost_later_is_left_out_when_it_is_shown(studio: Stage) -> None:
+    await slash(studio)
+    await studio.idle()
+    job = await painted(studio)
+    first, *others = await files_of(studio, job)
+    first.write_bytes(b"")
+    shown = (await studio.members["Ann"].slash(studio.channel, "show", job=job.id)).response
+    assert "The files of 1 of 4 pictures are gone" in words(shown)
+    assert len(shown.attachments) == 1
+    for file in others:
+        file.unlink()
+    refused = await studio.members["Ann"].slash(studio.channel, "show", job=job.id)
+    assert "gone from the disk" in refused.followups[-1].content
+    assert (await studio.members["Ann"].slash(studio.channel, "history")).response
 
 
 async def test_a_revoked_bot_token_stops_the_process_and_loses_nothing(studio: Stage) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from workbench import Ear, asked, workbench
 
+from bot.jobs.outbox import Receipt
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.store.clock import SystemClock
 from engine.fake import FakeEngine
@@ -42,13 +43,13 @@ class FilePost:
     def __init__(self, path: Path, dice: random.Random) -> None:
         self._path, self._ledger, self._dice = path, Ledger(path), dice
 
-    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> Receipt:
         await asyncio.sleep(self._dice.uniform(0, 0.01))
         known = job.message_id or job.reply_token  # a token reaches the same first answer before its id is bound
         message = MESSAGE + job.id if known else f"by nonce {owed.nonce}"
         self._ledger.note(job=job.id, message=message, kind=owed.kind, images=[image.sha256 for image in images])
         await asyncio.sleep(self._dice.uniform(0, 0.01))  # killed here: Discord has it, the database does not know
-        return job.message_id or 1
+        return Receipt(message_id=job.message_id or 1)
 
 
 async def main(folder: Path, round_: int) -> None:

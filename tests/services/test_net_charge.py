@@ -82,6 +82,7 @@ class Way:
     prompt: str = "a red boat"
     engine: Callable[[], FakeEngine] = FakeEngine
     answers: tuple[Exception, ...] = ()
+    lost: int = 0
     start: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -102,6 +103,9 @@ WAYS = {
     "crashed three times": Way(0, crashed_three_times, start=False),
     "undeliverable": Way(0, answers=(Undeliverable("channel gone"),)),
     "undeliverable in part": Way(0, prompt="!fail", answers=(Undeliverable("channel gone"),)),
+    "one file lost": Way(3, lost=1),
+    "one file lost of what was painted": Way(2, prompt="!fail", lost=1),
+    "all files lost": Way(0, lost=4),
     "delivered late": Way(4, delivered_late, answers=(TryLater(7.0),)),
 }
 
@@ -111,7 +115,7 @@ WAYS = {
 async def test_the_net_charge_is_what_was_delivered(tmp_path: Path, name: str, price_mc: int) -> None:
     way, clock = WAYS[name], ManualClock()
     pictures = way.settings.get("num_images", 4)
-    engine, post = way.engine(), Postman(answers=list(way.answers))
+    engine, post = way.engine(), Postman(answers=list(way.answers), lost=way.lost)
     async with workbench(tmp_path, clock, engine=engine, post=post, start=False) as bench:
         job = await bench.jobs.submit(asked(way.prompt, price_mc=price_mc, **way.settings))
         if not way.start:

@@ -14,7 +14,7 @@ from bot.config import Settings
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.event_relay import Listener
 from bot.jobs.files import ImageFiles
-from bot.jobs.outbox import Courier, Outbox
+from bot.jobs.outbox import Courier, Outbox, PicturesLost, Receipt
 from bot.jobs.records import Job, NewJob, OutboxEntry, StoredImage
 from bot.jobs.service import Jobs
 from bot.ledger.limits import default_terms
@@ -80,13 +80,16 @@ class Postman:
     sent: list[tuple[int, str, int]] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
     answers: list[Exception] = field(default_factory=list)
+    lost: int = 0  # pictures of each result whose files are gone
 
-    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> int | None:
+    async def deliver(self, owed: OutboxEntry, job: Job, images: Sequence[StoredImage]) -> Receipt:
         self.nonces.append(owed.nonce)
         if self.answers:
             raise self.answers.pop(0)
-        self.sent.append((job.id, owed.kind, len(images)))
-        return 900 + job.id
+        if images and self.lost >= len(images):
+            raise PicturesLost
+        self.sent.append((job.id, owed.kind, len(images[self.lost :])))
+        return Receipt(message_id=900 + job.id, lost=tuple(image.id for image in images[: self.lost]))
 
 
 @dataclass

@@ -231,12 +231,12 @@ def releases_on_requeue(true: Any, db: sqlite3.Connection, job_id: int, *rest: A
     transfers.resolve(db, job_id, 0, 0)
 
 
-def refunds_under_new_keys(true: Any, db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
-    true(db, job_id, now_ms)
+def refunds_under_new_keys(true: Any, db: sqlite3.Connection, job_id: int, amount_mc: int, now_ms: int) -> None:
+    true(db, job_id, amount_mc, now_ms)
     post = transfers.post
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(transfers, "post", lambda d, step, at: post(d, replace(step, idem=step.idem + ":again"), at))
-        true(db, job_id, now_ms)
+        true(db, job_id, amount_mc, now_ms)
 
 
 def grants_beside_the_books(true: Any, db: sqlite3.Connection, user: int, guild: int, *rest: Any) -> None:

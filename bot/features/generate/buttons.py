@@ -55,7 +55,7 @@ def _install_variations(app: Services, client: Client) -> None:
     @client.on_button(Action.PICK, image=True)
     async def pick(interaction: Interaction, job: Job, image: StoredImage) -> None:
         await acknowledge(interaction, private=job.private)
-        data = await app.files.read(image.path)
+        data = await app.files.read(image.path, image.sha256)
         upload = await asyncio.to_thread(_file, image, data, interaction.filesize_limit)
         view = app.layouts.single(job, image, upload.filename, copy=True)
         await interaction.edit_original_response(view=view, attachments=[upload])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from contextlib import suppress
 from typing import Protocol
 
 import discord
@@ -153,9 +154,12 @@ async def _thumbnail(
     """The job's grid, small; None when it has no pictures, their files are gone, or they are not for this channel."""
     try:
         check_shown(interaction, images)
-        blobs = [await app.files.read(image.path) for image in images[:4]]
-    except (NotFound, Refused):
+    except Refused:
         return None
+    blobs = []
+    for image in images[:4]:
+        with suppress(NotFound):
+            blobs.append(await app.files.read(image.path, image.sha256))
     if not blobs:
         return None
     data = await asyncio.to_thread(

@@ -143,7 +143,7 @@ async def data(app: Services, interaction: Interaction, found: FoundImage) -> by
         return await found.attachment.read()
     image = found.image
     assert image is not None
-    return await app.files.read(image.path)
+    return await app.files.read(image.path, image.sha256)
 
 
 async def picture(app: Services, interaction: Interaction, found: FoundImage) -> Image.Image:

@@ -62,7 +62,7 @@ async def order(
 
 async def picture(app: Services, client: Client, region: NewRegion) -> Image.Image:
     """The picture whose region is chosen. Raises: NotFound."""
-    data = await app.files.read((await app.jobs.input_image(region.source)).file.path)
+    data = await app.files.read((await app.jobs.input_image(region.source)).file.path, region.source)
     return await asyncio.to_thread(_opened, data)
 
 

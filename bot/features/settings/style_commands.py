@@ -118,7 +118,7 @@ async def _example(app: Services, interaction: Interaction, style: Style) -> dis
         images = await app.jobs.images(style.example_job)
         if job.guild_id != interaction.guild_id or job.private or not images:
             return None
-        data = await app.files.read(images[0].path)
+        data = await app.files.read(images[0].path, images[0].sha256)
     except NotFound:
         return None
     small = await asyncio.to_thread(lambda: image_tools.thumbnail(image_tools.opened(data)))
