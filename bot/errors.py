@@ -22,7 +22,21 @@ class UserError(Exception):
 
 
 class BadInput(UserError):
+    """An input can't be used as it is.
+
+    Attributes:
+        flag: the flag of a prompt line that is to blame, as typed and without its dashes. meant: the nearest one known.
+        foreign: another program's syntax in the prompt is to blame.
+        without, instead: the line without what is to blame, and with `meant` in its place; the parser sets both.
+    """
+
     code = "bad_input"
+
+    def __init__(self, sentence: str, *, flag: str = "", meant: str = "", foreign: bool = False) -> None:
+        super().__init__(sentence)
+        self.flag, self.meant, self.foreign = flag, meant, foreign
+        self.without: str | None = None
+        self.instead: str | None = None
 
 
 class NotEnoughCredits(UserError):

@@ -22,6 +22,7 @@ from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, M
 
 WORDS = Txt2Img(prompt="")  # painted from words alone
 ENLARGED_MC = 100  # millicredits of a megapixel that nothing was painted into
+CHAOS_MAX, LEAST_CHAOS = 100, 0.1  # at none, four pictures still differ a little
 PICTURE_MC = 1000  # millicredits of one picture at the model's own size and steps
 
 
@@ -57,11 +58,19 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
         best_of=_best_of(draft, info),
         model=info.key,
         tiling=bool(draft.tiling),
-        variations=tuple(Variation(seed=seed, strength=share) for seed, share in draft.variations or ()),
+        variations=_variations(draft, what, random_seed),
     )
     guided, strong = draft.guidance_scale is not None, draft.strength is not None
     unheard = guidance.unheard(request, info, guided=guided, strong=strong)
-    return Spec(request=request, note=" ".join(filter(None, [note, unheard])))
+    return Spec(request=request, note=" ".join(filter(None, (note, unheard, *(draft.notes or ())))))
+
+
+def _variations(draft: Draft, what: Txt2Img, random_seed: int) -> tuple[Variation, ...]:
+    """The steps from the seed's noise. Chaos below 100 keeps the pictures near one another: all begin at one seed."""
+    if draft.variations or draft.chaos is None or draft.chaos == CHAOS_MAX or not what.varies_by_noise:
+        return tuple(Variation(seed=seed, strength=share) for seed, share in draft.variations or ())
+    share = LEAST_CHAOS + (1 - LEAST_CHAOS) * draft.chaos / CHAOS_MAX
+    return (Variation(seed=(random_seed + MAX_SEED // 2) % (MAX_SEED + 1), strength=round(share, 4)),)
 
 
 def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: Terms) -> ModelInfo:
@@ -220,7 +229,8 @@ def _scheduler(name: str | None, info: ModelInfo) -> str:
 
 def _steps(draft: Draft, info: ModelInfo, terms: Terms) -> int:
     if draft.num_inference_steps is None:
-        return min(info.num_inference_steps, terms.max_steps)
+        wanted = round(info.num_inference_steps * (draft.quality or 1.0))
+        return min(max(1, wanted), terms.max_steps)
     if draft.num_inference_steps > terms.max_steps:
         raise BadInput(
             f"{draft.num_inference_steps} steps are too many for this server. Use at most {terms.max_steps}."

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
+from unicodedata import normalize
 
 from bot.errors import BadInput
+from bot.prompt import habits
 from bot.prompt.text import quoted
 from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 
 MIN_SIDE_PX = 64
+RANDOM = -1  # the seed that stands for a new one
 MAX_REPEAT = 16
 MAX_VARY = 16
 MAX_WORD_CHARS = 80
@@ -24,9 +27,11 @@ class Flag:
     """One flag: the Draft field it fills, and how its value is read.
 
     Attributes:
-        takes: `word` (one word; what follows goes on with the prompt), `text` (up to the next flag), `nothing`.
+        takes: `word` (one word; what follows goes on with the prompt), `number` (one word, if it is a number or nothing
+            follows it), `text` (up to the next flag), `nothing`.
         read: from the value to the Draft field; raises BadInput with the range.
         adds: several of the flag add up; otherwise the last one wins.
+        note: what is said of a flag that fills nothing, for it comes from elsewhere.
     """
 
     name: str
@@ -34,6 +39,7 @@ class Flag:
     takes: str
     read: Callable[[str], Any]
     adds: Callable[[Any, Any], Any] | None = None
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -45,10 +51,18 @@ class Values:
     def take(self, flag: Flag, raw: str) -> str:
         """Note a flag's value; returns the words after it, which belong to the prompt. Raises: BadInput."""
         value, rest = _split(flag, raw)
-        self._note(flag, flag.read(value))
+        if flag.note or (flag.name == "style" and value.lower() == "raw"):
+            self._tell(flag.note or habits.RAW)
+        else:
+            self._fill(flag, flag.read(value))
         return rest
 
-    def _note(self, flag: Flag, value: Any) -> None:
+    def _tell(self, note: str) -> None:
+        notes = self.said.setdefault("notes", ())
+        if note not in notes:
+            self.said["notes"] = (*notes, note)
+
+    def _fill(self, flag: Flag, value: Any) -> None:
         if flag.adds and flag.fills in self.said:
             value = flag.adds(self.said[flag.fills], value)
         if flag.fills == "size":
@@ -63,15 +77,27 @@ class Values:
 
 def find(name: str) -> Flag:
     """The flag of a name or alias. Raises: BadInput naming it, with the nearest one that exists."""
-    key = name.lower().replace("_", "-").rstrip("-")
-    key = _ALIASES.get(key, key)
+    key = key_of(name)
     if key in FLAGS:
         return FLAGS[key]
-    if key in _MIDJOURNEY_ONLY:
-        raise BadInput(f"--{key} is a Midjourney flag that Easel doesn't have. Leave it out.")
+    if key in habits.REFUSED:
+        raise BadInput(habits.REFUSED[key], flag=name)
     near = get_close_matches(key[:MAX_WORD_CHARS], [*FLAGS, *_ALIASES], n=1, cutoff=0.55)
-    mend = f"Did you mean --{near[0]}?" if near else f"The flags are {', '.join('--' + known for known in FLAGS)}."
-    raise BadInput(f"There is no flag {quoted('--' + name)}. {mend} For plain dashes write `\\--`.")
+    mend = f"Did you mean --{near[0]}?" if near else "/help lists the flags."
+    sentence = f"There is no flag {quoted('--' + name)}. {mend} For plain dashes write `\\--`."
+    raise BadInput(sentence, flag=name, meant=near[0] if near else "")
+
+
+def key_of(name: str) -> str:
+    """A flag's own name for what was typed: its case, width and alias do not matter."""
+    key = normalize("NFKC", name).lower().replace("_", "-").rstrip("-")
+    return _ALIASES.get(key, key)
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a flag of that name, here or at Midjourney."""
+    key = key_of(name)
+    return key in FLAGS or key in habits.REFUSED
 
 
 def name_end(line: str, at: int) -> int:
@@ -105,13 +131,16 @@ def _split(flag: Flag, raw: str) -> tuple[str, str]:
         return value.strip(), rest
     raw = raw.strip()
     if flag.takes == "nothing":
-        return "", raw
+        return "", raw.removeprefix(",")
     if flag.takes == "text":
         return _unguarded(raw), ""
     word, _, rest = raw.partition(" ")
+    value = normalize("NFKC", word).rstrip(",;")
+    if flag.takes == "number" and rest and read_number(value) is None:
+        return "", raw
     if rest and not any(char.isalpha() for char in rest):
-        raise BadInput(f"--{flag.name} takes one value, not {quoted(raw)}.")
-    return word.rstrip(",;"), rest
+        raise BadInput(f"--{flag.name} takes one value, not {quoted(raw)}.", flag=flag.name)
+    return value, rest
 
 
 def _unguarded(text: str) -> str:
@@ -122,8 +151,8 @@ def _unguarded(text: str) -> str:
 # ---------------------------------------------------------------- values
 def _bad(name: str, takes: str, value: str) -> BadInput:
     if not value:
-        return BadInput(f"--{name} needs a value: {takes}.")
-    return BadInput(f"--{name} takes {takes}, not {quoted(value)}.")
+        return BadInput(f"--{name} needs a value: {takes}.", flag=name)
+    return BadInput(f"--{name} takes {takes}, not {quoted(value)}.", flag=name)
 
 
 def _whole(name: str, low: int, high: int) -> Callable[[str], int]:
@@ -142,9 +171,37 @@ def _digits(value: str) -> int | None:
 
 
 def read_number(value: str) -> float | None:
-    """A plain decimal number; `float` alone would take 'nan', 'inf' and '1e9'."""
+    """A plain decimal number, with a point or a comma; `float` alone would take 'nan', 'inf' and '1e9'."""
+    value = value.replace(",", ".", 1)
     plain = value.isascii() and value.replace(".", "", 1).isdigit() and len(value) <= 16
     return float(value) if plain else None
+
+
+def _seed(value: str) -> int:
+    """A seed; -1 or `random` asks for a new one. Raises: BadInput."""
+    if value.lower() in ("-1", "random", "rand"):
+        return RANDOM
+    return _whole("seed", 0, MAX_SEED)(value)
+
+
+def _chaos(value: str) -> int:
+    return _whole("chaos", 0, 100)(value)
+
+
+def _quality(value: str) -> float:
+    """Midjourney's quality as a share of the model's own steps. Raises: BadInput."""
+    number = read_number(value)
+    if number is None or not 0.1 <= number <= 4:
+        raise _bad("quality", "a number from 0.25 to 4, such as 0.5", value)
+    return round(number, 4)
+
+
+def _image_weight(value: str) -> float:
+    """Midjourney's image weight as a strength: the heavier the picture, the less is repainted. Raises: BadInput."""
+    number = read_number(value)
+    if number is None or number > 3:
+        raise _bad("iw", "a number from 0 to 3, such as 1.5", value)
+    return round(1 / (1 + number), 4)
 
 
 def read_guidance(value: str) -> float:
@@ -230,7 +287,7 @@ FLAGS = {
     for flag in (
         Flag("ar", "aspect_ratio", "word", read_ratio),
         Flag("size", "size", "word", read_size),
-        Flag("seed", "seed", "word", _whole("seed", 0, MAX_SEED)),
+        Flag("seed", "seed", "word", _seed),
         Flag("no", "negative_prompt", "text", _words("no"), lambda old, new: f"{old}, {new}"),
         Flag("steps", "num_inference_steps", "word", _whole("steps", 1, MAX_STEPS)),
         Flag("cfg", "guidance_scale", "word", read_guidance),
@@ -244,6 +301,13 @@ FLAGS = {
         Flag("vary", "variations", "word", _vary, _chain),
         Flag("style", "style", "word", _styles, lambda old, new: (*old, *new)),
         Flag("plain", "plain", "nothing", lambda _value: True),
+        Flag("chaos", "chaos", "word", _chaos),
+        Flag("quality", "quality", "word", _quality),
+        Flag("draft", "quality", "nothing", lambda _value: 0.5),
+        Flag("iw", "strength", "word", _image_weight),
+        Flag("stealth", "private", "nothing", lambda _value: True),
+        Flag("public", "private", "nothing", lambda _value: False),
+        *(Flag(name, "", habit.takes, str, note=habit.note) for name, habit in habits.NOTED.items()),
     )
 }
 _ALIASES = {
@@ -255,27 +319,10 @@ _ALIASES = {
     "r": "repeat",
     "images": "n",
     "best-of": "best",
+    "c": "chaos",
+    "q": "quality",
+    "s": "stylize",
+    "version": "v",
+    "p": "profile",
+    "w": "weird",
 }
-_MIDJOURNEY_ONLY = frozenset(
-    (
-        *(
-            "chaos",
-            "c",
-            "stylize",
-            "s",
-            "weird",
-            "quality",
-            "q",
-            "stop",
-            "iw",
-            "sref",
-            "sw",
-            "cref",
-            "cw",
-            "oref",
-            "ow",
-        ),
-        *("v", "version", "niji", "raw", "fast", "relax", "turbo", "p", "profile", "video", "motion", "draft"),
-        *("ow", "public", "stealth", "uplight", "upbeta"),
-    )
-)

@@ -8,13 +8,15 @@ Linear time by construction: each stage walks the line once, left to right, and 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from random import Random
 
 from bot.errors import BadInput
-from bot.prompt import flags, permutations
+from bot.prompt import flags, foreign, multi_prompt, permutations
 from bot.prompt.spec import Spec
-from bot.prompt.text import is_blank, quoted, visible
+from bot.prompt.text import is_blank, visible
 from engine.api.model_info import ModelInfo
 from engine.tasks.txt2img import MAX_SEED
 
@@ -23,7 +25,7 @@ MAX_PROMPT_CHARS = 4_000  # a text input of Discord
 MAX_NEGATIVE_CHARS = 1_000
 MAX_JOBS = 16
 GRID = 4  # pictures of a job unless it says otherwise
-_MARK = re.compile(r"[\\—–-]")  # where a flag or an escape may begin; one class, so the search cannot backtrack
+_MARK = re.compile(r"[\\—–－-]")  # where a flag or an escape may begin; one class, so the search cannot backtrack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class Draft:
         style: names of the server's styles, the first one innermost; () = none, not even the server's own.
         plain: neither one's settings nor the server's defaults hold.
         variations: chain of (seed, strength). repeat: jobs of the same draft; `parse` has multiplied it out.
+        chaos: 0 to 100, how far the pictures are from each other. quality: a share of the model's own steps.
+        private: whether only the member sees the result. notes: sentences about what was left out.
     """
 
     prompt: str = ""
@@ -55,28 +59,76 @@ class Draft:
     variations: tuple[tuple[int, float], ...] | None = None
     style: tuple[str, ...] | None = None
     plain: bool | None = None
+    chaos: int | None = None
+    quality: float | None = None
+    private: bool | None = None
+    notes: tuple[str, ...] | None = None
 
 
-def parse(line: str, options: Draft | None = None, *, wordless: bool = False) -> list[Draft]:
+def parse(line: str, options: Draft | None = None, *, wordless: bool = False, rng: Random | None = None) -> list[Draft]:
     """The jobs a line asks for, flags laid over the slash command's `options`; at least one, at most MAX_JOBS.
 
-    `wordless` allows a prompt without words, as an edit's may be.
+    `wordless` allows a prompt without words, as an edit's may be. `rng` draws the random choices.
     Raises: BadInput naming the flag or brace that cannot be used, or the count when it is above MAX_JOBS.
     """
-    base = options or Draft()
-    drafts = [_checked(merge(base, draft), wordless) for draft in _variants(line)]
+    rng = rng or Random()
+    try:
+        return _parsed(_fitting(line), options or Draft(), wordless, rng)
+    except BadInput as error:
+        _offer_ways(error, line)
+        raise
+
+
+def _parsed(line: str, options: Draft, wordless: bool, rng: Random) -> list[Draft]:
+    total = permutations.count(line)
+    if total > MAX_JOBS:
+        raise _too_many(total)
+    drafts = [_checked(merge(options, _read(each)), wordless) for each in permutations.expand(line, rng)]
     total = sum(draft.repeat or 1 for draft in drafts)
     if total > MAX_JOBS:
         raise _too_many(total)
-    return [each for draft in drafts for each in _repeated(draft)]
+    if not permutations.has_random(line) or total == len(drafts):
+        return [each for draft in drafts for each in _repeated(draft)]
+    jobs = [list(_repeated(draft)) for draft in drafts]
+    for turn in range(1, max(map(len, jobs))):  # every repeat has its own draw
+        for mine, each in zip(jobs, permutations.expand(line, rng), strict=False):
+            if turn < len(mine):
+                drawn = _checked(merge(options, _read(each)), wordless)
+                mine[turn] = replace(drawn, repeat=None, seed=mine[turn].seed)
+    return [each for mine in jobs for each in mine]
+
+
+def _offer_ways(error: BadInput, line: str) -> None:
+    """Say which lines would work where a flag is to blame."""
+    if error.flag:
+        line = visible(line)
+        error.without = _edited(line, error.flag, "")
+        error.instead = _edited(line, error.flag, error.meant) if error.meant else None
+    elif error.foreign:
+        error.without = foreign.simplified(visible(line))
+
+
+def _edited(line: str, name: str, instead: str) -> str:
+    """The line without the flag `name`, or with another name in its place."""
+    kept: list[str] = []
+    for start, name_end, end in _stretches(line):
+        head, rest = line[start:name_end], line[name_end:end]
+        if name_end == start or flags.key_of(head.lstrip("-—–－")) != flags.key_of(name):
+            kept.append(line[start:end])
+        elif instead:
+            kept.append(f"--{instead}{rest}")
+        elif len(rest.split()) > 1:  # words that a misread flag would have swallowed
+            kept.append(f" {rest.strip()}")
+    return " ".join("".join(kept).split())
 
 
 def count(line: str) -> int:
     """How many jobs a line asks for, without making them. Raises: BadInput as `parse`, except for a high count."""
-    variants = permutations.count(_fitting(line))
+    line = _fitting(line)
+    variants = permutations.count(line)
     if variants > MAX_JOBS:
         return variants
-    return sum(draft.repeat or 1 for draft in _variants(line))
+    return sum(_read(each).repeat or 1 for each in permutations.expand(line, Random(0)))
 
 
 def merge(options: Draft, text: Draft) -> Draft:
@@ -87,15 +139,6 @@ def merge(options: Draft, text: Draft) -> Draft:
     if text.aspect_ratio or text.width or text.height:
         options = replace(options, aspect_ratio=None, width=None, height=None)
     return replace(options, **said)
-
-
-def _variants(line: str) -> Iterator[Draft]:
-    """One draft for each permutation of the line. Raises: BadInput when there are too many."""
-    line = _fitting(line)
-    total = permutations.count(line)
-    if total > MAX_JOBS:
-        raise _too_many(total)
-    return map(_read, permutations.expand(line))
 
 
 def _fitting(line: str) -> str:
@@ -130,6 +173,25 @@ def _read(line: str) -> Draft:
     return Draft(prompt=" ".join(" ".join(words).split()), **values.said)
 
 
+def _stretches(line: str) -> Iterator[tuple[int, int, int]]:
+    """Where each stretch of the line begins, its flag's name ends (at the beginning, if it has none), and it ends.
+
+    No value is read. Stretches lie one behind the other.
+    """
+    start = name_end = at = 0
+    while at < len(line):
+        if _escapes_flag(line, at):
+            at += 1 + _head(line, at + 1)
+        elif head := _flag_head(line, at):
+            yield start, name_end, at
+            start, name_end = at, flags.name_end(line, at + head)
+            at = max(name_end, at + head)
+        else:
+            following = _MARK.search(line, at + 1)
+            at = following.start() if following else len(line)
+    yield start, name_end, len(line)
+
+
 def _scan(line: str) -> Iterator[tuple[flags.Flag | None, str]]:
     """Stretches of the line: (None, prompt words) or (flag, the raw text up to the next flag)."""
     flag: flags.Flag | None = None
@@ -156,15 +218,38 @@ def _scan(line: str) -> Iterator[tuple[flags.Flag | None, str]]:
 
 def _head(line: str, at: int) -> int:
     """Length of the dashes that would begin a flag at `at`: `--x`, `—x`, `–x` (phones turn -- into those), else 0."""
-    dashes = 2 if line.startswith("--", at) else 1 if line[at : at + 1] in ("—", "–") else 0
-    follower = line[at + dashes : at + dashes + 1]
+    dashes = 2 if line.startswith(("--", "－－"), at) else 1 if line[at : at + 1] in ("—", "–") else 0
+    follower = unicodedata.normalize("NFKC", line[at + dashes : at + dashes + 1])
     return dashes if dashes and follower.isascii() and follower.isalpha() else 0
 
 
 def _flag_head(line: str, at: int) -> int:
-    """As `_head`, but 0 inside a word: `well--known` and `1990—today` are words."""
+    """As `_head`, but 0 inside a word (`well--known`, `1990—today`) and where the dash is one of prose."""
     before = line[at - 1 : at] if at else ""
-    return 0 if before.isalnum() or before in ("-", "—", "–") else _head(line, at)
+    if before.isalnum() or before in ("-", "—", "–", "－"):
+        return 0
+    head = _head(line, at)
+    return 0 if head and _is_prose(line, at + head, single=head == 1) else head
+
+
+def _is_prose(line: str, name_at: int, *, single: bool) -> bool:
+    """Whether the dash before `name_at` opens an aside, as in `a cat —no, a tiger— in the rain`.
+
+    An aside is closed by a dash at the end of a word. A single dash begins a flag only before a name that there is.
+    """
+    name_end = flags.name_end(line, name_at)
+    after = line[name_end : name_end + 1]
+    if after == "=":
+        return False
+    if single and (after not in ("", " ") or not flags.is_known(line[name_at:name_end])):
+        return True
+    closing = _MARK.search(line, name_end)
+    if closing is None or closing.group() == "\\" or line[closing.start() - 1].isspace():
+        return False
+    at = closing.start()
+    width = 1 if closing.group() in ("—", "–") else 2 if line.startswith(("--", "－－"), at) else 0
+    beyond = line[at + width : at + width + 1]
+    return width > 0 and not (beyond.isalnum() or beyond in ("-", "=", '"', "“"))
 
 
 def _escapes_flag(line: str, at: int) -> bool:
@@ -194,25 +279,17 @@ def _checked(draft: Draft, wordless: bool) -> Draft:
     ):
         if len(text) > most:
             raise BadInput(f"The {what} has {len(text):,} characters; the limit is {most:,}. Shorten it.")
-    _check_multi_prompt(draft.prompt)
+    foreign.check(draft.prompt)
+    if draft.seed == flags.RANDOM:
+        draft = replace(draft, seed=None)
+    weighed = multi_prompt.read(draft.prompt)
+    if weighed is not None:
+        words, against = weighed
+        if is_blank(words):
+            raise BadInput("Every part of this prompt has a weight below zero. Say what the picture should show.")
+        without = ", ".join(filter(None, (draft.negative_prompt, against)))
+        draft = replace(draft, prompt=words, negative_prompt=without or None)
     return draft
-
-
-def _check_multi_prompt(prompt: str) -> None:
-    """Refuse Midjourney's `a::2 b`; `[from::0.5]` of A1111 and a `std::vector` are left alone. Raises: BadInput."""
-    if "::" not in prompt:
-        return
-    depth = 0
-    for at, char in enumerate(prompt):
-        depth = depth + 1 if char == "[" else max(0, depth - 1) if char == "]" else depth
-        if char == ":" and depth == 0 and prompt.startswith("::", at) and not prompt.startswith(":", at + 2):
-            after = prompt[at + 2 : at + 3]
-            if after in ("", " ", "-") or after.isdigit():
-                word = prompt[:at].rsplit(maxsplit=1)[-1:] or ["word"]
-                raise BadInput(
-                    f"Weights with :: aren't supported. For more or less of something, write "
-                    f"({quoted(word[0], 20)[1:-1]}:1.3)."
-                )
 
 
 # ---------------------------------------------------------------- back to a line
@@ -223,7 +300,9 @@ def echo(spec: Spec, info: ModelInfo | None = None, default_model: str = "", hid
     that are `hidden`.
     """
     parts = [plain(spec.prompt)]
-    parts += [f"--no {plain(flags.unquote_proof(spec.negative_prompt))}"] if spec.negative_prompt else []
+    if negative := spec.negative_prompt:  # with `=`, no dash in it can be one of prose
+        between = "=" if _MARK.search(negative) else " "
+        parts.append(f"--no{between}{plain(flags.unquote_proof(negative))}")
     parts += [f"--vary {seed}:{flags.decimal(strength)}" for seed, strength in spec.variations]
     parts += [f"--{name} {value}" for name, value in _unusual(spec, info, default_model) if name not in hidden]
     parts += ["--tile"] if spec.tiling else []
@@ -253,5 +332,10 @@ def _unusual(spec: Spec, info: ModelInfo | None, default_model: str) -> Iterator
 
 def plain(text: str) -> str:
     """Escape words so that they are read as words: no flag and no permutation begins in them."""
-    pieces = [f"\\{char}" if _flag_head(text, at) else char for at, char in enumerate(text)]
+    pieces = [f"\\{char}" if _reads_as_flag(text, at) else char for at, char in enumerate(text)]
     return permutations.escape("".join(pieces))
+
+
+def _reads_as_flag(text: str, at: int) -> bool:
+    """Whether a flag would begin here, or an escape of one would have begun before."""
+    return _flag_head(text, at) > 0 or (text[at - 1 : at] == "\\" and _head(text, at) > 0)

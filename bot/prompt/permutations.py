@@ -1,15 +1,25 @@
-"""`a {red, blue} boat`: count what a line stands for, then expand it. Pure, linear time."""
+"""`a {red, blue} boat` and `a {red|blue} boat`: every choice in turn, or one at random. Pure, linear time.
+
+A group with a `|` is a random choice, in which commas are plain: `{oak, in autumn|pine}`. It may say how likely its
+options are (`{3::red|1::blue}`) and how many are taken (`{2$$a|b|c}`, `{1-2$$a|b|c}`, `{2$$ and $$a|b|c}`), as the
+extension "dynamic prompts" writes them. Any other group is a permutation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from random import Random
 
 from bot.errors import BadInput
 
 MANY = 1_000_000  # counting stops here
 MAX_DEPTH = 8
-_SPECIAL = "{},"
+_SPECIAL = "{},|"
+_TAKES = re.compile(r"\s*(\d)(?:-(\d))?\$\$(?:([^$]{0,20})\$\$)?")
+_WEIGHT = re.compile(r"\s*(\d{1,4}(?:\.\d{1,4})?)::")
 
 
 @dataclass(slots=True)
@@ -17,6 +27,7 @@ class _Group:
     """`{...}`: choices, each a sequence of texts and groups. The line itself is a group of one choice."""
 
     choices: list[list[str | _Group]] = field(default_factory=lambda: [[]])
+    random: bool = False
 
 
 def count(line: str) -> int:
@@ -24,20 +35,26 @@ def count(line: str) -> int:
     return _size(_tree(line))
 
 
-def expand(line: str) -> Iterator[str]:
+def has_random(line: str) -> bool:
+    """Whether another expansion may give other words. Raises: BadInput on unbalanced braces."""
+    return _any_random(_tree(line))
+
+
+def expand(line: str, rng: Random) -> Iterator[str]:
     """The lines it stands for, the last brace changing fastest. Count first. Raises: BadInput as `count`."""
-    return _lines(_tree(line))
+    return _lines(_tree(line), rng)
 
 
 def escape(text: str) -> str:
     """Write plain text so that `expand` gives back exactly it."""
     pieces: list[str] = []
     for at, char in enumerate(text):
-        needs = char in "{}" or (char == "," and text[at - 1 : at] == "\\")
+        needs = char in "{}" or (char in ",|" and text[at - 1 : at] == "\\")
         pieces.append(f"\\{char}" if needs else char)
     return "".join(pieces)
 
 
+# ---------------------------------------------------------------- reading
 def _tree(line: str) -> _Group:
     stack = [_Group()]
     at = 0
@@ -48,8 +65,10 @@ def _tree(line: str) -> _Group:
             _put(stack[-1], line[at])
         elif char == "{":
             _open(stack)
-        elif char == "}" or (char == "," and len(stack) > 1):
-            _close_or_next(stack, char)
+        elif char == "}":
+            _close(stack)
+        elif char in ",|" and len(stack) > 1:
+            _next(stack[-1], char)
         else:
             _put(stack[-1], char)
         at += 1
@@ -66,41 +85,113 @@ def _open(stack: list[_Group]) -> None:
     stack.append(group)
 
 
-def _close_or_next(stack: list[_Group], char: str) -> None:
-    if char == ",":
-        stack[-1].choices.append([])
-    elif len(stack) == 1:
+def _close(stack: list[_Group]) -> None:
+    if len(stack) == 1:
         raise BadInput("A } has no { before it. Add the {, or write \\} for a plain brace.")
-    else:
-        stack.pop()
+    stack.pop()
+
+
+def _next(group: _Group, char: str) -> None:
+    if char == "," and group.random:
+        _put(group, char)
+        return
+    if char == "|" and not group.random:  # the commas so far were plain
+        group.random = True
+        first, *others = group.choices
+        for other in others:
+            first += [",", *other]
+        group.choices = [first]
+    group.choices.append([])
 
 
 def _put(group: _Group, char: str) -> None:
     group.choices[-1].append(char)
 
 
+# ---------------------------------------------------------------- counting and expanding
 def _size(group: _Group) -> int:
-    total = 0
+    """How many lines a group stands for; of a random one, the most that it may give."""
+    sizes = [_product(choice) for choice in group.choices]
+    if not group.random:
+        return min(MANY, sum(sizes))
+    largest = max(sizes)
+    return min(MANY, largest ** _most_taken(group)) if largest > 1 else 1
+
+
+def _product(choice: Sequence[str | _Group]) -> int:
+    size = 1
+    for part in choice:
+        if isinstance(part, _Group):
+            size = min(MANY, size * _size(part))
+    return size
+
+
+def _most_taken(group: _Group) -> int:
+    said = _TAKES.match(_text(group.choices[0]))
+    return int(said[2] or said[1]) if said else 1
+
+
+def _any_random(group: _Group) -> bool:
+    parts = (part for choice in group.choices for part in choice if isinstance(part, _Group))
+    return group.random or any(map(_any_random, parts))
+
+
+def _lines(group: _Group, rng: Random) -> Iterator[str]:
+    if group.random:
+        yield from _drawn(group, rng)
+        return
     for choice in group.choices:
-        product = 1
-        for part in choice:
-            if isinstance(part, _Group):
-                product = min(MANY, product * _size(part))
-        total += product
-    return min(MANY, total)
+        yield from _joined(choice, rng)
 
 
-def _lines(group: _Group) -> Iterator[str]:
-    for choice in group.choices:
-        yield from _joined(choice)
+def _drawn(group: _Group, rng: Random) -> Iterator[str]:
+    """The options that chance takes, joined; several lines where an option is itself a permutation."""
+    first = _text(group.choices[0])
+    said = _TAKES.match(first)
+    low = high = 1
+    between = ", "
+    if said:
+        low, high = int(said[1]), int(said[2] or said[1])
+        between = said[3] or between
+    skipped = said.end() if said else 0
+    options = [(group.choices[0], skipped), *((choice, 0) for choice in group.choices[1:])]
+    taken: list[list[str]] = []
+    for _ in range(min(rng.randint(min(low, high), max(low, high)), len(options))):
+        weights = [_weight(_text(choice)[skip:])[0] for choice, skip in options]
+        chosen = rng.choices(range(len(options)), weights if sum(weights) > 0 else None)[0]
+        choice, skip = options.pop(chosen)
+        skip += _weight(_text(choice)[skip:])[1]
+        taken.append([line[skip:].strip() for line in _joined(choice, rng)])
+    yield from (between.join(lines) for lines in product(*taken))
 
 
-def _joined(choice: list[str | _Group]) -> list[str]:
+def _weight(option: str) -> tuple[float, int]:
+    """How likely an option is, and how many characters say so."""
+    said = _WEIGHT.match(option)
+    return (float(said[1]), said.end()) if said else (1.0, 0)
+
+
+def _text(choice: Sequence[str | _Group]) -> str:
+    """What stands before the first group of a choice."""
+    text: list[str] = []
+    for part in choice:
+        if isinstance(part, _Group):
+            break
+        text.append(part)
+    return "".join(text)
+
+
+def _joined(choice: list[str | _Group], rng: Random) -> list[str]:
     """Every way through one choice; only called for counts within the cap."""
     lines = [""]
     for part in _merged(choice):
-        ends = [part] if isinstance(part, str) else [line.strip() for line in _lines(part)]
-        lines = [line + end for line in lines for end in ends]
+        if isinstance(part, str):
+            lines = [line + part for line in lines]
+        elif part.random:  # each line has its own draw
+            lines = [line + end.strip() for line in lines for end in _lines(part, rng)]
+        else:
+            ends = [end.strip() for end in _lines(part, rng)]
+            lines = [line + end for line in lines for end in ends]
     return lines
 
 
