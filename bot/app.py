@@ -67,7 +67,7 @@ TOKEN_REFUSED = (
     "Discord refuses the token. Make a new one on the page 'Bot' of your application at "
     "https://discord.com/developers/applications and put it into .env as EASEL_TOKEN. Whatever was asked for is kept."
 )
-DEVICE_LOST = "The graphics device failed. Start Easel again: every job waits in its queue."
+START_AGAIN = "Start Easel again: every job waits in its queue."
 
 
 def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
@@ -279,9 +279,9 @@ class App:
         await self._started.aclose()
 
     @property
-    def engine_lost(self) -> bool:
-        """Whether the device failed: only a new process gets it back."""
-        return bool(self.backend.status().facts.get("lost"))
+    def engine_lost(self) -> str:
+        """Why the engine can paint no more until there is a new process; "" while it can."""
+        return str(self.backend.status().facts.get("lost", ""))
 
     async def _beat(self) -> None:
         """Keep the loops going and touch the file that `easel doctor --health` looks at, while there is an engine."""
@@ -290,7 +290,7 @@ class App:
             await watchdog.look()
             (self.settings.data_dir / "heartbeat").touch()
             await asyncio.sleep(LOOK_S)
-        self.fail(DEVICE_LOST)
+        self.fail(f"{self.engine_lost} {START_AGAIN}")
 
     def fail(self, sentence: str) -> None:
         """Give up this process, for the reason that `sentence` tells whoever runs it; nothing that is owed is lost."""

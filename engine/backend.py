@@ -18,7 +18,7 @@ Ability = Literal["describe", "segment", "rank", "safety", "super_resolution"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
-    """For `/info` and health checks."""
+    """For `/info` and health checks. `facts["lost"]`: a sentence why nothing can be painted until it is built anew."""
 
     device: str = "cpu"
     dtype: str = "float32"

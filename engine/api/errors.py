@@ -8,6 +8,8 @@ EngineError
 ├── QueueFull           too much is waiting already
 ├── OutOfMemory         one image does not fit on the device
 ├── RenderFailed        the pipeline itself raised
+├── InvalidSetup        the engine cannot be set up as it was told to
+├── EngineFault         a mistake of the engine's own
 ├── DeviceLost          the device failed; the engine must be restarted
 └── EngineClosed        the engine is shutting down
 """
@@ -72,6 +74,18 @@ class RenderFailed(EngineError):
     code, retryable = "render_failed", False
 
 
+class InvalidSetup(EngineError):
+    """The engine can't be set up like this: {reason}."""
+
+    code, retryable = "invalid_setup", True  # by whoever runs it; the jobs are fine, and wait for that
+
+
+class EngineFault(EngineError):
+    """The engine made a mistake ({reason}). The job waits and starts again by itself."""
+
+    code, retryable = "engine_fault", True
+
+
 class DeviceLost(EngineError):
     """The graphics device failed. The job waits and starts again by itself."""
 
@@ -82,6 +96,11 @@ class EngineClosed(EngineError):
     """Easel is restarting. The job waits and starts again by itself."""
 
     code, retryable = "engine_closed", True
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, short enough for one sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
 
 
 # What is wrong and how to mend it, where several backends refuse the same thing with InvalidRequest.

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from engine.api.errors import InvalidSetup, first_line
 from engine.device.before_torch import TORCH_WAS_HERE
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -14,8 +15,21 @@ MAX_THREADS = 16  # beyond it memory bandwidth is the limit
 
 
 def choose_device(name: str) -> torch.device:
+    """The device of that name, after a first touch. Raises: InvalidSetup."""
+    device = _named(name)
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # no driver, no such card, a build without it
+        raise InvalidSetup(reason=f"{device} can't be used here ({first_line(error)}); use auto or cpu") from error
+    return device
+
+
+def _named(name: str) -> torch.device:
     if name != "auto":
-        return torch.device(name)
+        try:
+            return torch.device(name)
+        except RuntimeError:
+            raise InvalidSetup(reason=f"'{name}' is no device; use auto, cpu, cuda, cuda:1 or mps") from None
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -67,11 +81,22 @@ def free_cache(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
+# In plain RuntimeErrors: the CPU's allocator, Metal, and cuBLAS when there's no room for its workspace
+_FULL = ("can't allocate memory", "MPS backend out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """The CPU's out of memory is a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether something smaller might have fitted."""
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in said for words in _FULL)
 
 
 def is_device_error(error: BaseException) -> bool:
-    """Whether the device itself is gone, not one job's call. Nothing that runs on it can be trusted afterwards."""
-    return isinstance(error, torch.AcceleratorError) or "CUDA error" in str(error)
+    """Whether the device itself is gone, not one job's call. Nothing that runs on it can be trusted afterwards.
+
+    Told by torch's own class, and by how its macros begin a plain RuntimeError (c10/cuda/CUDAException.h); never by
+    words anywhere in a message, which may be a stranger's prompt or a file's name.
+    """
+    if is_out_of_memory(error) or not isinstance(error, RuntimeError):
+        return False
+    return isinstance(error, torch.AcceleratorError) or str(error).startswith("CUDA error:")

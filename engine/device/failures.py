@@ -6,11 +6,12 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from engine.api.errors import EngineError, OutOfMemory, RenderFailed
+from engine.api.errors import EngineError, ModelUnloadable, OutOfMemory, RenderFailed, first_line
 from engine.device import devices
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+TOO_LARGE = "it doesn't fit into the device's memory"
 
 
 def attempt(work: Callable[[], T]) -> T | Exception:
@@ -37,6 +38,13 @@ def failure(error: Exception, what: str) -> EngineError:
     return RenderFailed(reason=first_line(error))
 
 
-def first_line(error: BaseException) -> str:
-    """What a library's error says, short enough for one sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+def loaded(name: str, load: Callable[[], T]) -> T:
+    """What `load` gives. Raises: ModelUnloadable, whatever was wrong with the files of `name`."""
+    found = attempt(load)
+    if not isinstance(found, Exception):
+        return found
+    if isinstance(found, EngineError):
+        raise found
+    log.warning("cannot load %s", name, exc_info=found)
+    full = devices.is_out_of_memory(found)
+    raise ModelUnloadable(name=name, reason=TOO_LARGE if full else first_line(found)) from found

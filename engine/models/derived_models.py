@@ -15,12 +15,10 @@ from typing import Any
 
 import diffusers
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import CLIPVisionModelWithProjection
 
-from engine.api.errors import ModelUnloadable
-from engine.device.failures import first_line
+from engine.device.failures import loaded
 from engine.models import catalog, model_cache
 from engine.models.adapters import Adapter
 from engine.models.controlnets import ControlNet
@@ -29,7 +27,6 @@ from engine.models.model_cache import Model
 from engine.tasks import lora_tags
 
 MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
-_FAILURES = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError, SafetensorError)
 
 Wanted = Mapping[Adapter, float]
 
@@ -67,12 +64,13 @@ def _made(base: Model, wanted: Wanted) -> Model:
             pipe.__dict__[name] = shared_copy(part, own_words=bool(words))
         elif words and part is not None and name.startswith("tokenizer"):
             pipe.__dict__[name] = copy.deepcopy(part)
-    try:
+
+    def attach() -> None:
         for word in words:
             _add_embedding(pipe, word)
         _attach(pipe, loras)
-    except _FAILURES as error:
-        raise ModelUnloadable(name=f"{base.key} with {names}", reason=first_line(error)) from error
+
+    loaded(f"{base.key} with {names}", attach)
     nbytes = sum(adapter.path.stat().st_size for adapter in wanted)
     return _variant(base, pipe, nbytes, {adapter.name: _sha256(adapter.name, adapter.path) for adapter in wanted})
 
@@ -119,10 +117,7 @@ def with_ip_adapter(base: Model, adapter: IpAdapter, scale: float, now: float) -
 def _with_eyes(base: Model, adapter: IpAdapter) -> Model:
     pipe = copy.copy(base.pipe)
     pipe.__dict__["unet"] = shared_copy(base.pipe.unet)
-    try:
-        _load_ip_adapter(pipe, adapter)
-    except _FAILURES as error:
-        raise ModelUnloadable(name=f"{base.key} with {adapter.name}", reason=first_line(error)) from error
+    loaded(f"{base.key} with {adapter.name}", lambda: _load_ip_adapter(pipe, adapter))
     encoder = pipe.image_encoder
     nbytes = adapter.path.stat().st_size + sum(p.numel() * p.element_size() for p in encoder.parameters())
     files = {adapter.name: adapter.path, "image_encoder": adapter.encoder}
@@ -154,14 +149,15 @@ def with_controlnet(base: Model, controlnet: ControlNet, now: float) -> Model:
 
 def _with_controlnet(base: Model, controlnet: ControlNet) -> Model:
     unet, auto = base.pipe.unet, diffusers.AutoPipelineForText2Image
-    try:
+
+    def attached() -> Any:
         net: Any = diffusers.ControlNetModel.from_pretrained(
             controlnet.path, dtype=unet.dtype, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
         )
-        pipe = auto.from_pipe(base.pipe, controlnet=net.to(unet.device).eval())
-    except _FAILURES as error:
-        raise ModelUnloadable(name=f"{base.key} with {controlnet.name}", reason=first_line(error)) from error
-    nbytes = sum(p.numel() * p.element_size() for p in net.parameters())
+        return auto.from_pipe(base.pipe, controlnet=net.to(unet.device).eval())
+
+    pipe = loaded(f"{base.key} with {controlnet.name}", attached)
+    nbytes = sum(p.numel() * p.element_size() for p in pipe.controlnet.parameters())
     return _variant(base, pipe, nbytes, {f"controlnet {controlnet.name}": _sha256(controlnet.name, controlnet.path)})
 
 

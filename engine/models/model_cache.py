@@ -15,11 +15,10 @@ import torch
 import transformers
 
 from engine.api import schedulers
-from engine.api.errors import ModelUnloadable
 from engine.api.inspection import LoadedModel
 from engine.api.model_info import ModelInfo
 from engine.device import devices
-from engine.device.failures import first_line
+from engine.device.failures import loaded
 from engine.device.fibers import Kind, Stub
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
@@ -43,6 +42,7 @@ class Model:
 
     Attributes:
         users: images that run on it or on a variant of it now.
+        previews: whether it can be shown on the way, as far as is known.
         base: the model whose weights it shares. variants: those that share its own; see `engine.models.derived_models`.
         info: its facts, from its own files. scheduler: the name of its own noise scheduler.
         adapters: the sha256 of what changes it, by name.
@@ -61,15 +61,21 @@ class Model:
     variants: dict[Hashable, Model] = field(default_factory=dict)
     adapters: Mapping[str, str] = field(default_factory=dict)
     _pipes: dict[str, Any] = field(default_factory=dict)
+    previews: bool = True
     _previewer: Previewer | None = None
 
     @property
+    def root(self) -> Model:
+        """The model whose files were read; itself, when it is no variant."""
+        return self if self.base is None else self.base.root
+
+    @property
     def previewer(self) -> Previewer:
-        if self.base is not None:
-            return self.base.previewer
-        if self._previewer is None:
-            self._previewer = Previewer(self.pipe, flow=self.info.flow, packed=self.info.family == "flux")
-        return self._previewer
+        """Shows what it paints. Of a kind that cannot be shown it raises anything, here or at the first picture."""
+        root = self.root
+        if root._previewer is None:
+            root._previewer = Previewer(root.pipe, flow=root.info.flow, packed=root.info.family == "flux")
+        return root._previewer
 
     @property
     def weight_bytes(self) -> int:
@@ -174,7 +180,7 @@ class ModelCache:
     def get(self, key: str, now: float) -> Model:
         """The model, loaded if it was not. Raises: ModelUnloadable."""
         if key not in self._models:
-            self._models[key] = self._load(key)
+            self._models[key] = loaded(key, lambda: self._load(key))
             self.make_room(key)
         self._models[key].last_used = now
         return self._models[key]
@@ -210,12 +216,8 @@ class ModelCache:
 
     def _load(self, key: str) -> Model:
         source = self._sources[key]
-        try:
-            read = super_resolution.load if key == UPSCALER else load
-            pipe = read(source, self._dtype).to(self._device)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
-            log.warning("cannot load %s", key, exc_info=True)
-            raise ModelUnloadable(name=key, reason=first_line(error)) from error
+        read = super_resolution.load if key == UPSCALER else load
+        pipe = read(source, self._dtype).to(self._device)
         if self._dtype == torch.float16 and hasattr(pipe, "vae"):
             pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and upcasting it midway would hit others
         nbytes = sum(p.numel() * p.element_size() for m in _modules(pipe) for p in m.parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -49,7 +50,12 @@ class Stopped:
 
     def __init__(self, error: EngineError) -> None:
         self._error = error
-        self.closed = False
+        self._closed = False
+
+    def serve(self, commands: queue.SimpleQueue[Command]) -> None:
+        """Answer until somebody closes."""
+        while not self._closed:
+            commands.get()(self)
 
     def submit(self, job: Job) -> None:
         job.end(Failed(error=self._error))
@@ -64,4 +70,4 @@ class Stopped:
         post(self._error)
 
     def close(self, grace_s: float) -> None:
-        self.closed = True
+        self._closed = True

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from PIL import Image
 
 from engine.api import safety as picture_safety
-from engine.api.errors import DeviceLost, EngineClosed, EngineError, InvalidRequest, QueueFull
+from engine.api.errors import EngineClosed, EngineError, InvalidRequest, InvalidSetup, QueueFull, first_line
 from engine.api.events import Event, Queued
 from engine.api.inspection import Inspection
 from engine.api.model_info import ModelInfo, Upscaler
@@ -28,7 +28,7 @@ from engine.models import controlnets as control
 from engine.models import ip_adapters as ip_adapter_files
 from engine.models.adapters import Adapter, Kind
 from engine.models.catalog import Source
-from engine.runtime.commands import Command, Post
+from engine.runtime.commands import Command, Post, Stopped
 from engine.runtime.jobs import Job
 from engine.runtime.options import Options
 from engine.runtime.policy import LANES, StepTimes
@@ -45,6 +45,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 LEAVE_S = 3.0  # a thread that is importing, loading or in a long step is left at the end, and dies with the process
+MODES = ("exact", "fast")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 BUSY_RETRY_S = 30.0  # told when nothing was measured yet
 
 
@@ -66,7 +68,8 @@ class Engine:
         ip_adapters: by model: an IP-Adapter with its `image_encoder` folder beside it, for blends by image embeddings.
         controlnets: folders of ControlNets in diffusers' format, by name.
 
-    Raises: ModelUnloadable when a model is not there.
+    Raises: ModelUnloadable when a model is not there; InvalidSetup when a setting cannot be what it is. What only the
+    thread can find out (a device that is not there) fails the jobs, and `status().facts["lost"]` tells it.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Engine:
         threads: int = 0,
         max_rows: int = 8,
         memory_mib: float = 0,
-        data_dir: Path | None = None,
+        data_dir: str | Path | None = None,
         max_queue: int = 1000,
         sight: VisionOptions = VisionOptions(),  # noqa: B008
         upscaler: str = "",
@@ -106,8 +109,10 @@ class Engine:
         self._undescribed = {key for key, source in self._sources.items() if not catalog.is_described(source)}
         adapters.warn_of_strays(self._models, self._adapters)
         control.warn_of_strays(self._models, self._controlnets)
+        _check_setup(mode=mode, dtype=dtype, threads=threads, max_rows=max_rows, memory_mib=memory_mib)
         self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
-        self._settings |= {"max_rows": max_rows, "memory_mib": memory_mib, "data_dir": data_dir}
+        self._settings |= {"max_rows": max_rows, "memory_mib": memory_mib}
+        self._settings |= {"data_dir": Path(data_dir) if data_dir is not None else None}
         self._max_queue = max_queue
         self._numbers = itertools.count(1)
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
@@ -117,6 +122,7 @@ class Engine:
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._unusable: EngineError | None = None
 
     def _info(self, source: Source) -> ModelInfo:
         ranks = bool(self._sight.ranker) or vision_options.own_ranker(source) is not None
@@ -137,22 +143,29 @@ class Engine:
         if self._closed:
             raise EngineClosed()
         if self._thread is None:
-            self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
             self._thread.start()
 
     def _serve(self) -> None:
+        """The thread: paint until closed; when that cannot be, say so to whoever asks."""
         from engine.device import before_torch  # noqa: F401
 
         try:
             from engine.runtime.worker import Worker  # loads torch, in the thread
-        except ImportError:
+        except ImportError as error:
             log.exception("the engine's libraries cannot be loaded")
-            self._closed = True
-            self._loop.call_soon_threadsafe(self._fail_open)
-            return
-        self._worker = Worker(self._options(), self._commands, self._step_times)
-        self._worker.run()
+            reason = f"its libraries can't be loaded ({first_line(error)}); install Easel again"
+            self._unusable = InvalidSetup(reason=reason)
+        else:
+            self._worker = Worker(self._options(), self._commands, self._step_times)
+            self._worker.run()
+        if self._stopped is not None:
+            Stopped(self._stopped).serve(self._commands)
+
+    @property
+    def _stopped(self) -> EngineError | None:
+        """Why nothing can be painted any more."""
+        return self._worker.stopped if self._worker is not None else self._unusable
 
     def _options(self) -> Options:
         sources = dict(self._sources)
@@ -209,8 +222,8 @@ class Engine:
     def _check_alive(self) -> None:
         if self._closed:
             raise EngineClosed()
-        if self._worker is not None and self._worker.facts.get("lost"):
-            raise DeviceLost()
+        if self._stopped is not None:
+            raise self._stopped
 
     def _enqueue(self, request: Txt2Img, info: ModelInfo, user: str, weight: float, lane: str) -> JobTicket:
         number, loop = next(self._numbers), asyncio.get_running_loop()
@@ -277,6 +290,8 @@ class Engine:
     def status(self) -> EngineStatus:
         worker = self._worker
         facts = dict(worker.facts) if worker else {}
+        if self._stopped is not None:
+            facts["lost"] = f"{str(self._stopped).partition('. ')[0].rstrip('.')}."  # jobs are told the rest
         running = worker.running if worker else 0
         return EngineStatus(
             device=facts.pop("device", self._settings["device"]),
@@ -287,6 +302,16 @@ class Engine:
             running=min(running, len(self._open)),
             facts=facts,
         )
+
+
+def _check_setup(*, mode: str, dtype: str, threads: int, max_rows: int, memory_mib: float) -> None:
+    """Raises: InvalidSetup."""
+    if mode not in MODES:
+        raise InvalidSetup(reason=f"the mode '{mode}' is none of {', '.join(MODES)}")
+    if dtype not in DTYPES:
+        raise InvalidSetup(reason=f"the dtype '{dtype}' is none of {', '.join(DTYPES)}")
+    if threads < 0 or max_rows < 1 or memory_mib < 0:
+        raise InvalidSetup(reason="threads and memory_mib can't be negative, and max_rows is at least 1")
 
 
 def _settle(asked: asyncio.Future[Any], answer: object) -> None:

@@ -7,7 +7,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from PIL import Image
+
 from engine.api import schedulers
+from engine.api.errors import RenderFailed
 from engine.api.model_info import ModelInfo
 from engine.device.fibers import Fiber
 from engine.diffusion import blending, embeddings, noise, prompts, scheduler_factory
@@ -68,7 +71,10 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
         if reads_pictures:
             words["ip_adapter_image_embeds"] = blending.embeddings_of(request, pipe)
         region, pictures = request.prepare(info, seed, part)
-        return canvas.finish(region, pipe(**_known_to(type(pipe), {**arguments, **words, **pictures})).images[0])
+        painted = pipe(**_known_to(type(pipe), {**arguments, **words, **pictures})).images[0]
+        if not isinstance(painted, Image.Image):
+            raise RenderFailed(reason=f"it gave a {type(painted).__name__} in place of a picture")
+        return canvas.finish(region, painted if painted.mode == "RGB" else painted.convert("RGB"))
 
     return pipe, Fiber(paint, tiled=request.tiling, strange=strange)
 

@@ -97,12 +97,17 @@ class Postprocess:
         job.calls_done += 1
         job.tell_progress()
         worth_seeing = job.calls_each / FIRST_PREVIEW <= image.calls < job.calls_each
-        if worth_seeing and not job.request.uses_upscaler and self._throttle.open():
+        shown = image.model.root.previews and not job.request.uses_upscaler
+        if worth_seeing and shown and self._throttle.open():
             started = time.perf_counter()
-            self._preview(image, output)
+            raised = attempt(lambda: self._preview(image, output))
+            if isinstance(raised, Exception):  # a picture can be painted though nobody knows how to show it before
+                log.warning("%s has no previews", image.model.key, exc_info=raised)
+                image.model.root.previews = False
             self._throttle.spent(time.perf_counter() - started, alone=len(self._queue) == 1)
 
     def _preview(self, image: ImageRun, output: Any) -> None:
+        """Show it as it would be if this were its last call."""
         call, job = image.call, image.job
         t = call.time()
         result = output[0] if isinstance(output, tuple) else output.sample

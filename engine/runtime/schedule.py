@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from engine.device.failures import attempt
 from engine.device.fibers import Call
 from engine.runtime.batch_sizes import BatchSizes
 from engine.runtime.job_queue import JobQueue
 from engine.runtime.jobs import ImageRun, Job
 
+log = logging.getLogger(__name__)
 READY_SHARE = 2  # times the most rows of a call: so many images are kept ready, so that a call finds its company
 
 
@@ -48,7 +51,13 @@ class Schedule:
         """The batch to run now; None when no image waits for a call."""
         order = self._queue.ranked()
         lead = self._lead(order)
-        return self._batch(lead, order) if lead is not None else None
+        if lead is None:
+            return None
+        batch = attempt(lambda: self._batch(lead, order))
+        if isinstance(batch, Exception):  # when it runs, alone, it is clear whose mistake that is
+            log.warning("a call cannot be joined with others", exc_info=batch)
+            return Batch([lead])
+        return batch
 
     def _lead(self, order: Sequence[Job]) -> ImageRun | None:
         """The image whose call is next: one that only needs finishing or admitting, else the first in order."""

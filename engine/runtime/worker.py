@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 
 import torch
 
-from engine.api.errors import DeviceLost, EngineClosed, EngineError
+from engine.api.errors import DeviceLost, EngineClosed, EngineError, EngineFault, InvalidSetup, first_line
 from engine.api.events import Cancelled, Failed
 from engine.api.inspection import Forwards, Inspection
 from engine.device import devices
@@ -20,7 +20,7 @@ from engine.device.fibers import Kind
 from engine.models.model_cache import MIB, ModelCache
 from engine.runtime import image_setup
 from engine.runtime.batch_sizes import BatchSizes, PinnedSizes
-from engine.runtime.commands import Command, Post, Stopped
+from engine.runtime.commands import Command, Post
 from engine.runtime.job_queue import JobQueue
 from engine.runtime.jobs import ImageRun, Job
 from engine.runtime.options import Options
@@ -43,24 +43,27 @@ class Worker:
         self.facts: dict[str, Any] = {}
         self.loaded: tuple[str, ...] = ()
         self.running = 0
+        self.stopped: EngineError | None = None
         self._asking: list[Post[Any]] = []
         self._queue = JobQueue(step_times)
         self._deadline: float | None = None
 
     # ------------------------------------------------------------------ life
     def run(self) -> None:
-        """Serve until closed."""
+        """Serve until closed. `stopped` is set when something ends it before that."""
+        prepared = False
         try:
             with torch.no_grad():
                 self._prepare()
-                while self._drain():
-                    self._tick()
+                prepared = True
+                while self._round():
+                    pass
             self._post.fail_all(EngineClosed())
             self._cache.clear()
             self.loaded = ()
-        except Exception:  # the thread's outermost edge: only the device itself gets here, or a mistake of ours
+        except Exception as error:  # the thread's outermost edge: a set-up that cannot be, or the device is gone
             log.exception("the engine stopped")
-            self._stop(DeviceLost())
+            self._stop(error, prepared=prepared)
 
     def _prepare(self) -> None:
         options = self._options
@@ -95,16 +98,14 @@ class Worker:
             log.warning("%s", error)  # the first job that needs it is told
         self.loaded = self._cache.loaded
 
-    def _stop(self, error: EngineError) -> None:
-        """Nothing can be painted any more: end what was asked for, and whatever is asked for until somebody closes."""
-        self.facts["lost"], self.running = True, 0
+    def _stop(self, error: Exception, *, prepared: bool) -> None:
+        """Nothing can be painted any more: end what was asked for."""
+        self.stopped = told = error if isinstance(error, EngineError) else _as_told(error, prepared=prepared)
+        self.running, self.loaded = 0, ()
         for job in self._queue.jobs:
-            job.end(Failed(error=error))
+            job.end(Failed(error=told))
         for post in self._asking:
-            post(error)
-        stopped = Stopped(error)
-        while not stopped.closed:
-            self._commands.get()(stopped)
+            post(told)
 
     # ------------------------------------------------------------------ commands
     def _drain(self) -> bool:
@@ -141,6 +142,16 @@ class Worker:
         self._deadline = time.perf_counter() + grace_s
 
     # ------------------------------------------------------------------ one round
+    def _round(self) -> bool:
+        """One round. False when it is time to end."""
+        if not self._drain():
+            return False
+        raised = attempt(self._tick)
+        if isinstance(raised, Exception):  # nobody's job is to blame, so all are asked to come again
+            log.error("the engine made a mistake", exc_info=raised)
+            self._post.fail_all(EngineFault(reason=first_line(raised)))
+        return True
+
     def _tick(self) -> None:
         batch = self._schedule.next()
         self.running = self._queue.running
@@ -164,3 +175,9 @@ class Worker:
         self._cache.make_room()
         image.pipe, image.fiber = image_setup.begin(job.request, image.index, image.part, model, job.info)
         self._post.advance(image)
+
+
+def _as_told(error: Exception, *, prepared: bool) -> EngineError:
+    if not prepared:
+        return InvalidSetup(reason=first_line(error))
+    return DeviceLost() if devices.is_device_error(error) else EngineFault(reason=first_line(error))

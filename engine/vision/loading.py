@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import transformers
 from PIL import Image
-
-from engine.api.errors import ModelUnloadable
-from engine.device.failures import first_line
-
-T = TypeVar("T")
-LOADING = (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +63,3 @@ def config_of(location: str) -> dict[str, Any]:
             return {}
     value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return value if isinstance(value, dict) else {}
-
-
-def loaded(name: str, load: Callable[[], T]) -> T:
-    """What `load` gives. Raises: ModelUnloadable naming the setting `name`."""
-    try:
-        return load()
-    except LOADING as error:
-        raise ModelUnloadable(name=name, reason=first_line(error)) from error

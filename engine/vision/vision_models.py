@@ -11,12 +11,13 @@ from PIL import Image
 from engine.api import safety as picture_safety
 from engine.api.errors import NO_CAPTIONER, NO_RANKER, NO_SEGMENTER, InvalidRequest
 from engine.api.safety import Verdict
+from engine.device.failures import loaded
 from engine.diffusion.prompts import plain_text
 from engine.models.catalog import Source
 from engine.tasks.lora_tags import without
 from engine.vision import captioner, ranker, safety_checker, segmenter
 from engine.vision.captioner import Vocabulary
-from engine.vision.loading import Reader, loaded
+from engine.vision.loading import Reader
 from engine.vision.options import VisionOptions, own_ranker
 from engine.vision.safety_checker import Judge
 
