@@ -90,7 +90,7 @@ class Client(PatientClient):
 
     # ------------------------------------------------------------ registering
     def on_button(
-        self, action: Action, *, job: bool = False, image: bool = False, once: bool = False
+        self, action: Action, *, job: bool = False, image: bool = False, shown: bool = True, once: bool = False
     ) -> Callable[[AnyHandler], AnyHandler]:
         """Register the handler of a button, which starts only after what the button declares was checked.
 
@@ -98,9 +98,10 @@ class Client(PatientClient):
             job: the button's number is a job that this member may see here; the handler gets `(interaction, job)`
                 instead of `(interaction, number)`.
             image: likewise an image; the handler gets `(interaction, job, image)`.
+            shown: False where neither its words nor its pictures will be seen: then it may be one for other channels.
             once: the second press of a double click is refused.
         """
-        return self._register(self._buttons, action, _loader(job, image), once)
+        return self._register(self._buttons, action, _loader(job, image, shown), once)
 
     def on_modal(
         self, action: Action, *, job: bool = False, image: bool = False, once: bool = False
@@ -206,12 +207,12 @@ class Client(PatientClient):
             await error_messages.answer(interaction, error)
 
 
-def _loader(job: bool, image: bool) -> Loader:
+def _loader(job: bool, image: bool, shown: bool = True) -> Loader:
     """Return what turns a button's number into its handler's arguments."""
 
     async def load(interaction: Interaction, number: int) -> tuple[Any, ...]:
         if image:
-            return await interactions.load_image(interaction, number)
-        return (await interactions.load_job(interaction, number),) if job else (number,)
+            return await interactions.load_image(interaction, number, shown=shown)
+        return (await interactions.load_job(interaction, number, shown=shown),) if job else (number,)
 
     return load

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
-from bot.errors import BadInput, MissingPermission, NotFound, Refused
+from bot.errors import BadInput, MissingPermission
 from bot.jobs.records import Job, StoredImage
 from bot.kit.custom_ids import Action, ButtonId
 from bot.orders.actor import Actor
+from bot.orders.visibility import Viewer, check_may_know, check_may_see
 
 if TYPE_CHECKING:
     from bot.kit.client import Interaction
@@ -35,9 +36,14 @@ def actor_of(interaction: Interaction) -> Actor:
         role_ids=frozenset(role.id for role in roles),
         is_admin=inside and interaction.permissions.manage_guild,
         is_operator=interaction.client.is_operator(user.id),
-        nsfw=isinstance(channel, AGE_RESTRICTED) and channel.is_nsfw(),
+        nsfw=is_age_restricted(channel),
         parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
     )
+
+
+def is_age_restricted(channel: object) -> bool:
+    """Return whether Discord lets only adults into a channel."""
+    return isinstance(channel, AGE_RESTRICTED) and channel.is_nsfw()
 
 
 def is_moderator(interaction: Interaction) -> bool:
@@ -68,19 +74,43 @@ def check_permissions(interaction: Interaction, private: bool) -> None:
         raise MissingPermission(f"I can't post images here. Ask an admin to give Easel {wanted} in this channel.")
 
 
-def check_visible(interaction: discord.Interaction[Any], job: Job) -> None:
-    """An image belongs to its server; a private one, or one in direct messages, to its owner. Raises: NotFound."""
-    here = (interaction.guild_id or 0) == job.guild_id
-    mine = interaction.user.id == job.user_id
-    secret = job.private or not job.guild_id
-    if not here or (secret and not mine):
-        raise NotFound("There's no such image here.")
+def viewer_of(interaction: Interaction) -> Viewer:
+    """Return who would see a picture, and where, as the rule of visibility knows it."""
+    return Viewer(actor=actor_of(interaction), reads=reader(interaction.guild, interaction.user))
 
 
-def check_shown(interaction: Interaction, images: Sequence[StoredImage]) -> None:
-    """What a safety check flagged stays in age-restricted channels. Raises: Refused."""
-    if any(image.flagged for image in images) and not actor_of(interaction).nsfw:
-        raise Refused("The safety check flagged this image. It can only be shown in age-restricted channels.")
+def reader(guild: discord.Guild | None, user: discord.abc.User) -> Callable[[int], bool]:
+    """Return what tells whether somebody may read a channel of a server, by its id."""
+
+    def reads(channel_id: int) -> bool:
+        channel = guild.get_channel_or_thread(channel_id) if guild else None
+        return channel is not None and isinstance(user, discord.Member) and can_read(user, channel)
+
+    return reads
+
+
+def can_read(member: discord.Member, channel: discord.abc.GuildChannel | discord.Thread) -> bool:
+    """Return whether a member may read a channel, as far as Discord's cache tells: not who is in a private thread."""
+    try:
+        may = channel.permissions_for(member)
+    except discord.ClientException:  # a thread whose channel isn't known
+        return False
+    if isinstance(channel, discord.Thread) and channel.is_private() and not may.manage_threads:
+        return channel.owner_id == member.id
+    return may.view_channel and may.read_message_history
+
+
+def role_reads(role: discord.Role, channel: discord.abc.GuildChannel | discord.Thread) -> bool:
+    """Return whether a role's members may read a channel by this role alone."""
+    if isinstance(channel, discord.Thread):
+        return not channel.is_private() and channel.parent is not None and role_reads(role, channel.parent)
+    return channel.permissions_for(role).view_channel
+
+
+def check_visible(interaction: Interaction, job: Job, *, shown: bool = True) -> None:
+    """Ask the rule of visibility; `shown`: its words or pictures will be seen here. Raises: NotFound, Refused."""
+    check = check_may_see if shown else check_may_know
+    check(viewer_of(interaction), job)
 
 
 def reject_double_click(interaction: Interaction, action: Action, number: int) -> None:
@@ -89,18 +119,17 @@ def reject_double_click(interaction: Interaction, action: Action, number: int) -
         raise BadInput("You pressed that twice. The first press counts.")
 
 
-async def load_job(interaction: Interaction, job_id: int) -> Job:
-    """Return the job behind a button, if this member may see it here. Raises: NotFound."""
+async def load_job(interaction: Interaction, job_id: int, *, shown: bool = True) -> Job:
+    """Return the job behind a button, if this member may see it here. Raises: as `check_visible`."""
     job = await interaction.client.find_job(job_id)
-    check_visible(interaction, job)
+    check_visible(interaction, job, shown=shown)
     return job
 
 
-async def load_image(interaction: Interaction, image_id: int) -> tuple[Job, StoredImage]:
-    """Return the image behind a button, if this member may see it here. Raises: NotFound, Refused."""
+async def load_image(interaction: Interaction, image_id: int, *, shown: bool = True) -> tuple[Job, StoredImage]:
+    """Return the image behind a button, if this member may see it here. Raises: as `check_visible`."""
     job, image = await interaction.client.find_image(image_id)
-    check_visible(interaction, job)
-    check_shown(interaction, [image])
+    check_visible(interaction, job, shown=shown)
     return job, image
 
 

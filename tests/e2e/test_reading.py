@@ -14,6 +14,8 @@ from PIL import Image, PngImagePlugin
 from bot.demo.simulation import Stage
 from bot.errors import NotFound
 from bot.features.describe import saved_drafts
+from bot.orders.actor import Actor
+from bot.orders.visibility import Viewer
 from bot.store import key_values
 from engine import Txt2Img
 from engine.api.metadata import encode_png
@@ -128,8 +130,9 @@ async def test_private_pictures_are_described_to_their_owner_only(studio: Stage)
     assert mine.response.ephemeral
     number = int(buttons(mine.response)["1"].split(":")[2])
     for who, guild in (("Ben", studio.guild.id), ("Ann", 5)):  # a forged press, and one from another server
+        actor = Actor(user_id=studio.members[who].id, guild_id=guild, channel_id=studio.channel.id)
         with pytest.raises(NotFound):
-            await saved_drafts.find(studio.app.key_values, number, studio.members[who].id, guild)
+            await saved_drafts.find(studio.app.key_values, number, Viewer(actor=actor, reads=lambda _: True))
 
 
 async def test_a_second_description_waits_a_moment(studio: Stage) -> None:

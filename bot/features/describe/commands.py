@@ -25,7 +25,7 @@ from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import acknowledge, actor_of, check_permissions
+from bot.kit.interactions import acknowledge, actor_of, check_permissions, viewer_of
 from bot.orders.service import Order
 from bot.prompt import image_metadata
 from bot.prompt.parser import Draft
@@ -172,14 +172,20 @@ def _secret(found: FoundImage) -> bool:
 
 
 async def _keep(app: Services, interaction: Interaction, found: FoundImage, drafts: tuple[Draft, ...]) -> None:
+    actor = actor_of(interaction)
     offer = Offer(
-        user_id=interaction.user.id, guild_id=interaction.guild_id or 0, private=_secret(found), drafts=drafts
+        user_id=actor.user_id,
+        guild_id=actor.guild_id,
+        channel_id=actor.channel_id,
+        private=_secret(found),
+        aged=actor.nsfw,
+        drafts=drafts,
     )
     await saved_drafts.keep(app.key_values, interaction.id, offer)
 
 
 async def _offer(app: Services, interaction: Interaction, number: int) -> Offer:
-    return await saved_drafts.find(app.key_values, number, interaction.user.id, interaction.guild_id or 0)
+    return await saved_drafts.find(app.key_values, number, viewer_of(interaction))
 
 
 async def _draft(app: Services, interaction: Interaction, number: int, at: int) -> Draft:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from bot.errors import NotFound
+from bot.orders.visibility import Viewer, may_see
 from bot.prompt.parser import Draft
 from bot.store.key_value_store import KeyValues
 from bot.store.key_values import OFFER
@@ -25,32 +26,45 @@ RENAMED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What was offered, to whom and where. `private`: only `user_id` may take it, and sees what comes of it."""
+    """What was offered, to whom and where; whoever may see the picture behind it may take it.
+
+    `private`: only `user_id` may take it, and sees what comes of it.
+    """
 
     user_id: int
     guild_id: int
+    channel_id: int
     private: bool
+    aged: bool
     drafts: tuple[Draft, ...]
 
 
 async def keep(key_values: KeyValues, number: int, offer: Offer) -> None:
     """Keep an offer under the number of the interaction that made it."""
-    value = [offer.user_id, offer.guild_id, offer.private, [asdict(draft) for draft in offer.drafts]]
+    drafts = [asdict(draft) for draft in offer.drafts]
+    value = [offer.user_id, offer.guild_id, offer.private, drafts, offer.channel_id, offer.aged]
     await key_values.remember(f"{OFFER}{number}", json.dumps(value))
 
 
-async def find(key_values: KeyValues, number: int, user_id: int, guild_id: int) -> Offer:
+async def find(key_values: KeyValues, number: int, viewer: Viewer) -> Offer:
     """The offer, if this person may take it here. Raises: NotFound."""
     kept = await key_values.recall(f"{OFFER}{number}")
     offer = _offer(json.loads(kept)) if kept else None
-    if offer is None or offer.guild_id != guild_id or ((offer.private or not guild_id) and offer.user_id != user_id):
+    if offer is None or not may_see(viewer, offer):
         raise NotFound("This is older than a month, or not yours. Look at the picture again to get fresh buttons.")
     return offer
 
 
 def _offer(value: list[Any]) -> Offer:
-    user_id, guild_id, private, drafts = value
-    return Offer(user_id=user_id, guild_id=guild_id, private=private, drafts=tuple(_draft(each) for each in drafts))
+    user_id, guild_id, private, drafts, channel_id, aged = [*value, 0, False][:6]  # older ones end with the drafts
+    return Offer(
+        user_id=user_id,
+        guild_id=guild_id,
+        channel_id=channel_id,
+        private=private,
+        aged=aged,
+        drafts=tuple(_draft(each) for each in drafts),
+    )
 
 
 def _draft(value: dict[str, Any]) -> Draft:

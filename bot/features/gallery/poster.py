@@ -13,6 +13,7 @@ from bot.features.gallery.service import Stars
 from bot.features.gallery.store import GalleryPost
 from bot.jobs.records import Job, StoredImage
 from bot.kit.components import NOBODY
+from bot.kit.interactions import is_age_restricted, role_reads
 
 log = logging.getLogger(__name__)
 UNKNOWN_MESSAGE = 10008
@@ -29,6 +30,9 @@ class Gallery:
         channel_id = await self._stars.claim(job, count)
         if channel_id is None:
             return
+        if not self._may_hang(job, channel_id):
+            await self._stars.drop(job.id)
+            return
         view, upload = await self._delivery.poster(job, images, count)
         file = discord.File(io.BytesIO(upload.data), filename=upload.name)
         try:
@@ -39,6 +43,17 @@ class Gallery:
             await self._stars.drop(job.id)  # so that the next star tries again
             return
         await self._stars.posted(job.id, message.id)
+
+    def _may_hang(self, job: Job, channel_id: int) -> bool:
+        """Whether a gallery shows a picture to nobody who couldn't see it where it was made."""
+        guild = self._client.get_guild(job.guild_id)
+        gallery = guild.get_channel(channel_id) if guild else None
+        made_in = guild.get_channel_or_thread(job.channel_id) if guild else None
+        if guild is None or gallery is None or made_in is None:
+            return False
+        if job.aged and not is_age_restricted(gallery):
+            return False
+        return all(role_reads(role, made_in) for role in guild.roles if role_reads(role, gallery))
 
     async def tidy(self) -> None:
         """Remove posts whose pictures were deleted."""

@@ -98,7 +98,7 @@ def _install_recipes(app: Services, client: Client) -> None:
 
 
 def _install_ends(app: Services, client: Client) -> None:
-    @client.on_button(Action.DELETE, image=True)
+    @client.on_button(Action.DELETE, image=True, shown=False)
     async def delete(interaction: Interaction, job: Job, _image: StoredImage) -> None:
         by, moderator = actor_of(interaction), is_moderator(interaction)
         await interaction.response.defer()
@@ -107,14 +107,14 @@ def _install_ends(app: Services, client: Client) -> None:
         await interaction.delete_original_response()
         await interaction.followup.send("Deleted, with its files.", ephemeral=True)
 
-    @client.on_button(Action.REMOVE, image=True)
+    @client.on_button(Action.REMOVE, image=True, shown=False)
     async def remove(interaction: Interaction, job: Job, _image: StoredImage) -> None:
         if interaction.user.id != job.user_id and not is_moderator(interaction):
             raise NotYours("Only the person who asked for this picture, or an admin, may remove it.")
         await interaction.response.defer()
         await interaction.delete_original_response()
 
-    @client.on_button(Action.CANCEL, job=True)
+    @client.on_button(Action.CANCEL, job=True, shown=False)
     async def cancel(interaction: Interaction, job: Job) -> None:
         by, moderator = actor_of(interaction), is_moderator(interaction)
         await interaction.response.defer()

@@ -25,7 +25,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import acknowledge, check_permissions, check_shown, load_job
+from bot.kit.interactions import acknowledge, check_permissions, check_visible, load_job
 from bot.orders import drafts
 from engine import mini
 from engine.backend import Backend
@@ -123,7 +123,6 @@ async def _show(app: Services, interaction: Interaction, job: Job) -> None:
     images = await app.jobs.images(job.id)
     if not images:
         raise NotFound(f"Job {job.id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
-    check_shown(interaction, images)
     check_permissions(interaction, job.private)
     await acknowledge(interaction, private=job.private)
     await app.submission.check_here(interaction)
@@ -153,7 +152,7 @@ async def _thumbnail(
 ) -> discord.File | None:
     """The job's grid, small; None when it has no pictures, their files are gone, or they are not for this channel."""
     try:
-        check_shown(interaction, images)
+        check_visible(interaction, job)
     except Refused:
         return None
     blobs = []

@@ -17,15 +17,16 @@ from discord.app_commands import Choice
 from PIL import Image
 
 from bot.delivery import image_tools
-from bot.errors import BadInput, NotFound
+from bot.errors import BadInput, NotFound, Refused
 from bot.features.generate.submission import Submission
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, StoredImage
 from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action, ButtonId
-from bot.kit.interactions import check_shown, check_visible
+from bot.kit.interactions import can_read, check_visible, is_age_restricted, viewer_of
 from bot.orders.uploads import check_size, read_upload
+from bot.orders.visibility import may_see
 from bot.prompt.text import visible
 
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
@@ -118,8 +119,9 @@ def own_pictures(app: Services) -> Callable[[Interaction, str], Coroutine[Any, A
 
     async def complete(interaction: Interaction, typed: str) -> list[Choice[str]]:
         jobs = await app.jobs.history(interaction.user.id, interaction.guild_id or 0, limit=JOBS_OFFERED)
+        viewer = viewer_of(interaction)
         wanted, found = typed.strip().lstrip("#").casefold(), []
-        for job in (job for job in jobs if job.state == "done"):
+        for job in (job for job in jobs if job.state == "done" and may_see(viewer, job)):
             numbers = (
                 [f"{job.id}.{n}" for n in range(1, job.spec.num_images + 1)]
                 if job.spec.num_images > 1
@@ -188,7 +190,6 @@ async def _stored(app: Services, interaction: Interaction, ids: list[int]) -> Fo
     job = found[0][0]
     images = tuple(image for owner, image in found if owner.id == job.id)
     check_visible(interaction, job)
-    check_shown(interaction, images)
     return FoundImage(job=job, images=images)
 
 
@@ -199,13 +200,12 @@ async def _of_job(app: Services, interaction: Interaction, job_id: int, number: 
     images = await app.jobs.images(job_id)
     if not images or (number is not None and not 0 < number <= len(images)):
         raise NotFound(f"Job {job_id} has {len(images)} pictures. Look at **/history**.")
-    check_shown(interaction, images)
     return FoundImage(job=job, images=tuple(images if number is None else images[number - 1 : number]))
 
 
 # ---------------------------------------------------------------- links
 async def _linked(interaction: Interaction, guild: str, channel_id: str, message_id: str) -> discord.Message:
-    """The message of a link, if this person can read it too. Raises: NotFound."""
+    """The message of a link, if this person can read it too. Raises: NotFound, Refused."""
     if guild != str(interaction.guild_id or "@me"):
         raise NotFound("That link is not of this server. Use one of a message here.")
     channel: Any = interaction.channel if int(channel_id) == interaction.channel_id else None
@@ -213,6 +213,8 @@ async def _linked(interaction: Interaction, guild: str, channel_id: str, message
         channel = interaction.guild.get_channel_or_thread(int(channel_id))
     if not isinstance(channel, discord.abc.Messageable) or not _readable(interaction, channel):
         raise NotFound("There is no such message that you and I can both read.")
+    if is_age_restricted(channel) and not is_age_restricted(interaction.channel):
+        raise Refused("That message is in an age-restricted channel. It can only be used in one.")
     try:
         message = await channel.fetch_message(int(message_id))
     except (discord.NotFound, discord.Forbidden):
@@ -224,12 +226,7 @@ async def _linked(interaction: Interaction, guild: str, channel_id: str, message
 
 
 def _readable(interaction: Interaction, channel: Any) -> bool:
-    """Whether the person who asks may read a channel; of private threads we cannot know, so only the one here."""
+    """Whether the person who asks may read a channel."""
     if channel.id == interaction.channel_id:
         return True
-    if isinstance(channel, discord.Thread) and channel.is_private():
-        return False
-    if not isinstance(interaction.user, discord.Member):
-        return False
-    may = channel.permissions_for(interaction.user)
-    return bool(may.view_channel and may.read_message_history)
+    return isinstance(interaction.user, discord.Member) and can_read(interaction.user, channel)

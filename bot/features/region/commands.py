@@ -31,7 +31,7 @@ from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import acknowledge, actor_of, check_permissions
+from bot.kit.interactions import acknowledge, actor_of, check_permissions, viewer_of
 from bot.orders.uploads import check_size, read_layers, read_upload
 from bot.prompt.parser import Draft, parse, plain
 from engine.backend import Backend
@@ -312,8 +312,10 @@ async def _show_cells(app: Services, interaction: Interaction, region_id: int) -
 
 
 async def _mine(app: Services, interaction: Interaction, region_id: int) -> Region:
-    """Raises: NotFound, NotYours."""
-    return await app.region_selection.get(region_id, interaction.user.id)
+    """Raises: NotFound, NotYours, Refused."""
+    region = await app.region_selection.get(region_id, interaction.user.id)
+    await inpainting.check_visible(app, viewer_of(interaction), region)
+    return region
 
 
 def _shows_cells(interaction: Interaction) -> bool:

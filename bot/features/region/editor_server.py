@@ -55,7 +55,10 @@ class EditorPage:
 
 
 class EditorService(Protocol):
-    """What happens behind the page. Each method gives None for a token that is unknown, used or too old."""
+    """What happens behind the page. Each method gives None for a token that is unknown, used or too old.
+
+    Each raises a `UserError` when its person may not see the picture any more.
+    """
 
     async def open(self, token: str) -> EditorPage | None: ...
 
@@ -115,7 +118,7 @@ class EditorServer:
         """Whatever fails looks alike from outside."""
         try:
             return await handler(request)
-        except web.HTTPException:
+        except (web.HTTPException, UserError):
             pass
         except Exception:  # the outer edge: aiohttp would answer 500, which tells more than nothing
             log.exception("the mask editor failed")
@@ -142,9 +145,9 @@ class EditorServer:
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
         token = request.match_info["token"]
-        if await self._desk.open(token) is None:  # before a body is read
-            raise web.HTTPNotFound
         try:
+            if await self._desk.open(token) is None:  # before a body is read
+                raise web.HTTPNotFound
             mask, prompt, agreed = await _fields(request)
             if await self._desk.send(token, mask, prompt, agreed=agreed) is None:
                 raise web.HTTPNotFound

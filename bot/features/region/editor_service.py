@@ -10,6 +10,7 @@ import discord
 from bot.delivery import image_tools, layouts
 from bot.delivery.job_messages import JobMessages
 from bot.errors import BadInput, MissingPermission, NotFound
+from bot.features.moderation.service import Moderation
 from bot.features.region import inpaint as inpainting
 from bot.features.region import masks as region_masks
 from bot.features.region.editor_server import EditorPage, PriceChanged
@@ -17,10 +18,11 @@ from bot.features.region.selection import RegionSelection
 from bot.features.region.store import EditorPass, Region
 from bot.kit.client import Client
 from bot.kit.components import NOBODY, notice
-from bot.kit.interactions import AGE_RESTRICTED
+from bot.kit.interactions import can_read, is_age_restricted, reader
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Reply
 from bot.orders.uploads import check_size, read_layers
+from bot.orders.visibility import Viewer
 
 SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
 ONE_JOB = "The editor paints one job. Take out the choices in braces and --repeat."
@@ -30,6 +32,7 @@ class Services(inpainting.Services, Protocol):
     """What the editor works with."""
 
     messages: JobMessages
+    moderation: Moderation
     region_selection: RegionSelection
 
 
@@ -40,11 +43,11 @@ class DiscordEditorService:
         self._client, self._app = client, app
 
     async def open(self, token: str) -> EditorPage | None:
-        found = await self._app.region_selection.look(token)
+        found = await self._look(token)
         return EditorPage(prompt=found.region.prompt) if found else None
 
     async def picture(self, token: str) -> bytes | None:
-        found = await self._app.region_selection.look(token)
+        found = await self._look(token)
         if found is None:
             return None
         picture = await inpainting.picture(self._app, self._client, found.region)
@@ -63,10 +66,24 @@ class DiscordEditorService:
         await choosing.finish(token)
         return True
 
+    async def _look(self, token: str) -> EditorPass | None:
+        """What a link is good for. Raises: UserError when its person may not see the picture any more."""
+        found = await self._app.region_selection.look(token)
+        if found is not None:
+            await self._viewer(found.region)
+        return found
+
+    async def _viewer(self, region: Region) -> Viewer:
+        """Who holds a link, as they are now. Raises: Banned, NotFound, Refused, MissingPermission."""
+        await self._app.moderation.check_person(region.user_id, region.guild_id)
+        viewer = await viewer_of(self._client, region)
+        await inpainting.check_visible(self._app, viewer, region)
+        return viewer
+
     async def _start(self, found: EditorPass, data: bytes, line: str, agreed: bool) -> None:
         """Queue the job and show it in its channel. Raises: UserError, EngineError; nothing was queued then."""
         region = found.region
-        actor = await actor_of(self._client, region)
+        actor = (await self._viewer(region)).actor
         check_size(len(data))
         mask = await asyncio.to_thread(lambda: region_masks.from_editor(read_layers(data), region.size))
         order = await inpainting.order(self._app, self._client, actor, region, mask, line, None)
@@ -105,11 +122,12 @@ class DiscordEditorService:
             ) from None
 
 
-async def actor_of(client: Client, region: Region) -> Actor:
+async def viewer_of(client: Client, region: Region) -> Viewer:
     """Who sends a mask, as they are now: the link may be an hour old. Raises: NotFound, MissingPermission."""
     operator = client.is_operator(region.user_id)
     if not region.guild_id:
-        return Actor(user_id=region.user_id, guild_id=0, channel_id=region.channel_id, is_operator=operator)
+        alone = Actor(user_id=region.user_id, guild_id=0, channel_id=region.channel_id, is_operator=operator)
+        return Viewer(actor=alone, reads=lambda _: False)
     guild = client.get_guild(region.guild_id)
     if guild is None:
         raise NotFound("Easel is not in that server any more.")
@@ -120,13 +138,27 @@ async def actor_of(client: Client, region: Region) -> Actor:
         raise NotFound("You or the channel are not in that server any more.") from None
     except discord.Forbidden:
         raise MissingPermission("I cannot see that channel any more. Ask an admin, or use another one.") from None
-    return Actor(
+    if not (can_read(member, channel) or await _is_in_thread(member, channel)):
+        raise NotFound("You cannot see that channel any more.")
+    actor = Actor(
         user_id=region.user_id,
         guild_id=region.guild_id,
         channel_id=region.channel_id,
         role_ids=frozenset(role.id for role in member.roles),
         is_admin=channel.permissions_for(member).manage_guild,
         is_operator=operator,
-        nsfw=isinstance(channel, AGE_RESTRICTED) and channel.is_nsfw(),
+        nsfw=is_age_restricted(channel),
         parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
     )
+    return Viewer(actor=actor, reads=reader(guild, member))
+
+
+async def _is_in_thread(member: discord.Member, channel: object) -> bool:
+    """Whether somebody was let into a private thread, which Discord's cache doesn't tell."""
+    if not (isinstance(channel, discord.Thread) and channel.is_private()):
+        return False
+    try:
+        await channel.fetch_member(member.id)
+    except discord.NotFound:
+        return False
+    return True

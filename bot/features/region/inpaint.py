@@ -20,6 +20,7 @@ from bot.kit.client import Client
 from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.orders.service import Order
+from bot.orders.visibility import Viewer, check_may_see
 from bot.prompt.parser import Draft, parse
 from engine.backend import Backend
 from engine.tasks.inpaint import Inpaint
@@ -58,6 +59,19 @@ async def order(
     )
     specs = await app.submission.orders.resolve_all(asker, asked, what)
     return Order(specs=specs, kind=what.task, parent=region.parent_image_id, private=region.private)
+
+
+async def check_visible(app: Services, viewer: Viewer, region: NewRegion) -> None:
+    """Whether its person may still see, here, the picture whose region is chosen. Raises: NotFound, Refused."""
+    if region.guild_id != viewer.actor.guild_id:
+        raise NotFound("This was opened in another server. Use **Edit region** on a picture here.")
+    if region.parent_image_id is None:
+        return
+    try:
+        job, _ = await app.jobs.image(region.parent_image_id)
+    except NotFound:  # deleted in the meantime; its copy is its person's
+        return
+    check_may_see(viewer, job)
 
 
 async def picture(app: Services, client: Client, region: NewRegion) -> Image.Image:

@@ -23,6 +23,8 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
+from bot.kit.interactions import viewer_of
+from bot.orders.visibility import may_see
 from bot.prompt.text import shown
 
 
@@ -116,7 +118,7 @@ async def _example(app: Services, interaction: Interaction, style: Style) -> dis
     try:
         job = await app.jobs.get(style.example_job)
         images = await app.jobs.images(style.example_job)
-        if job.guild_id != interaction.guild_id or job.private or not images:
+        if job.private or not images or not may_see(viewer_of(interaction), job):
             return None
         data = await app.files.read(images[0].path, images[0].sha256)
     except NotFound:

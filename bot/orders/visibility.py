@@ -1,0 +1,76 @@
+"""Who may see a picture, and where: the one rule of every number, link, button, form and page. Knows no Discord.
+
+Bans come before it: nobody who is banned gets as far as a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.errors import NotFound, Refused
+from bot.orders.actor import Actor
+
+
+class Picture(Protocol):
+    """What was asked for by somebody, somewhere: a job, with its words and its pictures."""
+
+    @property
+    def user_id(self) -> int: ...
+
+    @property
+    def guild_id(self) -> int: ...
+
+    @property
+    def channel_id(self) -> int: ...
+
+    @property
+    def private(self) -> bool: ...
+
+    @property
+    def aged(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Somebody at the place where a picture would be shown.
+
+    Attributes:
+        reads: whether Discord lets them read a channel of this server (by its id); False where that isn't known.
+    """
+
+    actor: Actor
+    reads: Callable[[int], bool]
+
+
+def may_know(viewer: Viewer, picture: Picture) -> bool:
+    """Whether a picture exists for somebody: of this server, not private, and in a channel that they can read.
+
+    One's own always does, in its server; direct messages are for their person alone.
+    """
+    actor = viewer.actor
+    if picture.guild_id != actor.guild_id:
+        return False
+    if picture.user_id == actor.user_id:
+        return True
+    secret = picture.private or not picture.guild_id
+    return not secret and (picture.channel_id == actor.channel_id or viewer.reads(picture.channel_id))
+
+
+def may_see(viewer: Viewer, picture: Picture) -> bool:
+    """Whether a picture may be shown to somebody, here."""
+    return may_know(viewer, picture) and (viewer.actor.nsfw or not picture.aged)
+
+
+def check_may_know(viewer: Viewer, picture: Picture) -> None:
+    """Raises: NotFound."""
+    if not may_know(viewer, picture):
+        raise NotFound("There's no such image here.")
+
+
+def check_may_see(viewer: Viewer, picture: Picture) -> None:
+    """Raises: NotFound, Refused."""
+    check_may_know(viewer, picture)
+    if not may_see(viewer, picture):
+        raise Refused("This was made in an age-restricted channel. It can only be shown in one.")
