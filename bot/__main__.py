@@ -84,6 +84,8 @@ def build_parser() -> argparse.ArgumentParser:
     for name, help_text in EDITS.items():
         add_edit(_add(commands, name, _edit, help_text), name)
     _add(commands, "migrate", _migrate, "Bring the database up to date.")
+    _backup_options(_add(commands, "backup", _backup, "Write everything into one file, also while the bot runs."))
+    _restore_options(_add(commands, "restore", _restore, "Put a backup back. Stop the bot first."))
     _add(commands, "sync", _sync, "Publish the slash commands now.")
     add_admin(_add(commands, "admin", _admin, "Grant, ban, audit, stats and export, also while the bot runs."))
     doctor = _add(commands, "doctor", _doctor, "Check what Easel needs and say what is missing.")
@@ -131,6 +133,15 @@ def _imagine_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--strength", type=float, help="how much of that picture to repaint, 0.01 to 1")
     command.add_argument("--out", type=Path, help="the PNG to write (default: easel-SEED.png)")
     command.add_argument("--json", action="store_true", help="print seeds, recipes, paths and timings as JSON")
+
+
+def _backup_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--to", type=Path, help="a folder, or a file that ends in .zip (default: EASEL_BACKUP_DIR)")
+
+
+def _restore_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, help="the backup")
+    command.add_argument("--check", action="store_true", help="only read it to its end and say whether it is whole")
 
 
 # ---------------------------------------------------------------- what each subcommand starts
@@ -191,6 +202,18 @@ def _migrate(_args: argparse.Namespace) -> None:
             print(f"The database {settings.database_path} is up to date.")
 
     asyncio.run(open_and_close())
+
+
+def _backup(args: argparse.Namespace) -> int:
+    from bot.cli import backup
+
+    return backup.back_up(args, _settings())
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from bot.cli import backup
+
+    return backup.put_back(args, _settings())
 
 
 def _admin(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import discord
 
+from bot.backup.schedule import BackupSchedule
 from bot.config import Settings
 from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
@@ -180,6 +181,7 @@ class App:
         self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
         self.moderated_jobs = ModeratedJobs(self.jobs, self.audit)
         self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
+        self.backups = BackupSchedule(settings, clock)
         self.maintenance = Maintenance(store, self.privacy, clock, settings.retention_days)
 
     def _face(self) -> None:
@@ -266,6 +268,8 @@ class App:
         started.push_async_callback(self.dispatcher.stop, self.settings.shutdown_grace_s)
         await self.preferences.load()
         await self.purchases.catch_up()
+        self.backups.start()
+        started.push_async_callback(self.backups.stop)
         await self.maintenance.start(frozenset(guild.id for guild in self.client.guilds))
         started.push_async_callback(self.maintenance.stop)
         if self.settings.web_address:

@@ -74,7 +74,7 @@ def _address(text: str) -> str:
 Ids = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ids)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
-Source = Annotated[str, AfterValidator(os.path.expanduser)]  # of a model: a file, a folder, or a name
+Source = Annotated[str, AfterValidator(os.path.expanduser)]  # a file, a folder, or a model's name
 Sources = Annotated[dict[str, Source], NoDecode, BeforeValidator(_table)]
 Table = Annotated[dict[int, dict[str, Any]], NoDecode, BeforeValidator(_table)]
 
@@ -149,6 +149,11 @@ class Settings(BaseSettings):
     web_port: int = Field(8642, ge=0, le=65535, description="Port the mask editor's server listens on; 0 = any.")
 
     min_free_mib: int = Field(1024, ge=0, description="No new jobs when the disk has less than this left.")
+    backup_every_hours: int = Field(
+        0, ge=0, le=24 * 365, description="A backup so many hours after the last; 0 = never."
+    )
+    backup_keep: int = Field(7, ge=1, description="Backups that are kept; older ones are deleted.")
+    backup_dir: Source = Field("", description="Folder of the backups; empty = `backups` in the data folder.")
     retention_days: int = Field(0, ge=0, description="Days after which pictures and prompts are deleted; 0 = never.")
     shutdown_grace_s: float = Field(20.0, ge=0, description="Seconds that running jobs get to finish on SIGTERM.")
     skus: Table = Field({}, description="What is sold on Discord, as JSON by SKU id; empty = nothing.")
@@ -158,6 +163,10 @@ class Settings(BaseSettings):
     @property
     def database_path(self) -> Path:
         return self.data_dir / "easel.db"
+
+    @property
+    def backups_dir(self) -> Path:
+        return Path(self.backup_dir) if self.backup_dir else self.data_dir / "backups"
 
     @property
     def images_dir(self) -> Path:

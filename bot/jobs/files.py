@@ -6,7 +6,6 @@ Nothing here runs on the event loop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import secrets
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from bot.errors import NotFound
 from bot.jobs.records import StoredFile
+from bot.store.lock import sync_folder
 
 TEMPORARY = ".part"
 ORPHAN_AGE_S = 3600.0
@@ -77,7 +77,7 @@ class ImageFiles:
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         return StoredFile(path=path, sha256=sha, bytes=len(data))
 
     def _read(self, path: str, sha256: str) -> tuple[bytes, bool]:
@@ -119,14 +119,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.exists():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name durable; systems that cannot open folders (Windows) do so by themselves."""
-    with contextlib.suppress(PermissionError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync_folder(folder.parent)

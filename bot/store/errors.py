@@ -8,6 +8,7 @@ StoreError
 ├── FolderUnusable     the data folder cannot be written, and a person has to change that
 ├── NoSpace            the disk is full
 ├── DatabaseLocked     another program works on the database
+├── BackupBroken       the file is no whole backup
 ├── NoDatabase         there is none here, or it is older than this Easel (`bot.store.external_connection`)
 ├── NotWritten         a change beside the running bot could not be written (`bot.store.external_connection`)
 └── NotRunning         the job is not (or no longer) run by this process: whatever it made does not count
@@ -72,6 +73,10 @@ def unopened(path: Path, error: sqlite3.OperationalError) -> StoreError | None:
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
         return unusable(path.parent, OSError(errno.EACCES, str(error)))
     return None
+
+
+class BackupBroken(StoreError):
+    """The file is no whole backup: nothing of it is used."""
 
 
 class NoDatabase(StoreError):

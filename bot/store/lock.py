@@ -1,7 +1,11 @@
-"""One process for one data directory: a file lock that the system drops when the process dies."""
+"""One process for one data directory: a file lock that the system drops when the process dies.
+
+Whoever gets the lock first ends what a restore of a backup has begun: no process sees half of one.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -22,6 +26,10 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+RESTORED, REPLACED = "restored-", "replaced-"  # folders, followed by when: what is to be used, what was used before
+OF_DATABASE = ("easel.db-wal", "easel.db-shm")  # they belong to the old file, and must not meet the new one
+
+
 @contextmanager
 def directory_lock(folder: Path) -> Iterator[None]:
     """Hold `folder` (made if missing) for this process. Raises: AlreadyRunning, FolderUnusable, NoSpace."""
@@ -37,6 +45,37 @@ def directory_lock(folder: Path) -> Iterator[None]:
             raise AlreadyRunning(
                 f"Another Easel is running in {folder}. Stop it first, or choose another folder with EASEL_DATA_DIR."
             ) from error
+        for folder_of in sorted(folder.glob(f"{RESTORED}*")):
+            put_back(folder_of)
         yield
     finally:
         os.close(handle)  # closing gives the lock back
+
+
+def put_back(restored: Path) -> Path:
+    """Use the files of `restored` in the folder above it; where the ones before are. Goes on where it was cut off."""
+    folder = restored.parent
+    replaced = folder / restored.name.replace(RESTORED, REPLACED, 1)
+    replaced.mkdir(mode=0o700, exist_ok=True)
+    for fresh in sorted(restored.iterdir()):
+        others = OF_DATABASE if fresh.name == "easel.db" else ()
+        for name in (*others, fresh.name):
+            if (folder / name).exists():
+                os.replace(folder / name, replaced / name)
+        sync_folder(replaced)
+        os.replace(fresh, folder / fresh.name)
+        sync_folder(folder)
+    restored.rmdir()
+    with contextlib.suppress(OSError):  # nothing was there before
+        replaced.rmdir()
+    return replaced
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name durable; systems that cannot open folders (Windows) do so by themselves."""
+    with contextlib.suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

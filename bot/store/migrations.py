@@ -92,10 +92,13 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _restore_hint(path: Path) -> str:
-    backups = sorted((path.parent / "backups").glob("*.db"), key=lambda file: file.stat().st_mtime)
-    if not backups:
+    beside = path.parent / "backups"
+    found = sorted([*beside.glob("*.db"), *beside.glob("easel-*.zip")], key=lambda file: file.stat().st_mtime)
+    if not found:
         return "There is no backup beside it. Restore one of yours, or move the file away to start empty."
-    return f"Restore the newest backup: rm -f {path}-wal {path}-shm && cp {backups[-1]} {path}"
+    if found[-1].suffix == ".zip":
+        return f"Restore the newest backup: easel restore {found[-1]}"
+    return f"Restore the newest backup: rm -f {path}-wal {path}-shm && cp {found[-1]} {path}"
 
 
 def _applied(db: sqlite3.Connection) -> dict[int, tuple[str, str]]:

@@ -1,0 +1,57 @@
+"""`easel backup` and `easel restore`: the data folder into one file, and back."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+import time
+from pathlib import Path
+
+from bot.backup import archive, keeping
+from bot.backup.archive import Contents
+from bot.backup.restore import restore
+from bot.config import Settings
+from bot.errors import BadInput
+from bot.store.clock import SystemClock
+from bot.store.errors import NoDatabase
+
+
+def back_up(args: argparse.Namespace, settings: Settings) -> int:
+    """Write a backup. Raises: StoreError, BadInput."""
+    if not settings.database_path.is_file():
+        raise NoDatabase(f"There is no database at {settings.database_path}. Set EASEL_DATA_DIR to Easel's folder.")
+    target: Path = args.to or settings.backups_dir
+    now_ms = SystemClock().now_ms()
+    try:
+        if target.suffix == ".zip":
+            path, contents = target, archive.write(settings.data_dir, target, now_ms)
+        else:
+            path, contents = keeping.make(settings.data_dir, target, settings.backup_keep, now_ms)
+    except (OSError, sqlite3.Error) as error:
+        raise BadInput(f"The backup could not be written to {target} ({error}). Nothing was changed.") from error
+    print(f"Wrote {path} and read it again: {_summary(contents)}.")
+    if contents.missing:
+        print(f"{len(contents.missing)} pictures are gone from the disk, and are not in it.")
+    return 0
+
+
+def put_back(args: argparse.Namespace, settings: Settings) -> int:
+    """Put a backup back, or only check it. Raises: StoreError, BadInput."""
+    path: Path = args.file
+    if args.check:
+        try:
+            contents = archive.verify(path, settings.data_dir if settings.data_dir.is_dir() else path.parent)
+        except OSError as error:
+            raise BadInput(f"{path} can't be read ({error.strerror or error}).") from error
+        print(f"{path} is whole: {_summary(contents)}.")
+        return 0
+    restored = restore(path, settings.data_dir, SystemClock().now_ms())
+    print(f"{settings.data_dir} is again what it was then: {_summary(restored.contents)}.")
+    if restored.replaced:
+        print(f"What was there before is in {restored.replaced}. Delete that folder once you don't need it any more.")
+    return 0
+
+
+def _summary(contents: Contents) -> str:
+    made = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(contents.made_ms / 1000))
+    return f"the database and {contents.pictures} pictures of {made}, {contents.bytes / 2**20:,.1f} MiB"
