@@ -223,7 +223,7 @@ class Txt2Img:
     def strength_run(self, strength: float) -> float:
         """The strength that runs at least one step; diffusers runs `int(steps * strength)` and fails on none."""
         assert self.num_inference_steps
-        return max(strength, (1 + 1e-6) / self.num_inference_steps) if strength < 1 else 1.0
+        return min(1.0, max(strength, (1 + 1e-6) / self.num_inference_steps))
 
     def guide(self) -> Image.Image | None:
         """What its ControlNet sees: RGB at the size of the request."""

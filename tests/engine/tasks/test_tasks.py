@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import pytest
 from PIL import Image
 
 import engine
@@ -48,3 +49,12 @@ def test_stored_pictures_say_enough_to_price_a_request_and_are_replaced_to_paint
         assert isinstance(loaded.mask, Image.Image)
         assert loaded.mask.mode == "L"
         assert (stored.canvas(info), stored.pixel_steps(info)) == (loaded.canvas(info), loaded.pixel_steps(info))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 150])
+@pytest.mark.parametrize("strength", [1e-9, 0.3, 0.999999, 1.0])
+def test_a_strength_runs_at_least_one_step_and_no_more_than_all(steps: int, strength: float) -> None:
+    """As diffusers counts them; it refuses a strength above 1."""
+    run = engine.Txt2Img(prompt="a", num_inference_steps=steps).strength_run(strength)
+    assert strength <= run <= 1
+    assert 1 <= int(steps * run) <= max(1, int(steps * strength))
