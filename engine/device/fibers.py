@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 from greenlet import getcurrent, greenlet
 from torch.utils import _pytree as pytree
+
+from engine.device.overflow import in_float32, was_too_small
 
 Kind = Literal["encode", "control", "denoise", "decode"]
 PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules of different jobs share a call
@@ -115,6 +117,15 @@ class Call:
         t = float(torch.as_tensor(named["timestep"]).reshape(-1)[0])
         return t * 1000 if "img_ids" in named else t  # Flux divides before the call
 
+    def in_float32(self) -> Call:
+        """The same call, of float32 numbers."""
+
+        def wide(value: Any) -> Any:
+            return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+        kwargs = {name: wide(value) for name, value in self.kwargs.items()}
+        return replace(self, args=tuple(map(wide, self.args)), kwargs=kwargs, _form=None)
+
     def run(self) -> Any:
         """Run it alone, exactly as the pipeline asked."""
         kwargs = {k: v for k, v in self.kwargs.items() if k not in IGNORED.get(self.method, ())}
@@ -169,7 +180,11 @@ class Stub:
 
     def _encode(self, image: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """A VAE's encode is run at once: it is short, happens once a job, and its random sampling must not be torn."""
-        output = self._module.encode(self._as_own(image), *args, **kwargs)
+        own = self._as_own(image)
+        output = self._module.encode(own, *args, **kwargs)
+        if was_too_small(self._module, own, output):
+            with in_float32(self._module):
+                output = self._module.encode(image.float(), *args, **kwargs)
         found = getattr(output, "latent_dist", None)
         if found is not None and found.parameters.dtype != image.dtype:
             output.latent_dist = type(found)(found.parameters.to(image.dtype))  # the denoiser reads what came in

@@ -17,7 +17,7 @@ import transformers
 from engine.api import schedulers
 from engine.api.inspection import LoadedModel
 from engine.api.model_info import ModelInfo
-from engine.device import devices
+from engine.device import devices, overflow
 from engine.device.failures import loaded
 from engine.device.fibers import Kind, Stub
 from engine.diffusion.embeddings import EncoderCache
@@ -132,6 +132,7 @@ class Model:
         for name, part in pipe.components.items():
             if isinstance(part, torch.nn.Module):
                 pipe.__dict__[name] = self._stub(name, part)
+        overflow.refuse(pipe)
         pipe.__dict__["maybe_free_model_hooks"] = lambda: None  # the engine decides what stays in memory
         return pipe
 

@@ -10,6 +10,7 @@ import torch
 import transformers
 from PIL import Image
 
+from engine.device import overflow
 from engine.models.catalog import Source, class_of
 
 SWIN2SR = "Swin2SRForImageSuperResolution"
@@ -37,6 +38,7 @@ class Swin2SR:
         pixels = torch.from_numpy(np.asarray(image, np.float32) / 255).permute(2, 0, 1)[None]
         model = self.upscaler
         result = model(pixel_values=pixels.to(model.device, model.dtype)).reconstruction[0]
+        overflow.check(torch.isfinite(result).all())
         levels = (result.float().clamp(0, 1) * 255).round().to("cpu", torch.uint8)
         return Image.fromarray(levels.permute(1, 2, 0).contiguous().numpy())
 

@@ -14,6 +14,7 @@ from engine.api.inspection import Forwards
 from engine.device import devices
 from engine.device.failures import attempt
 from engine.device.fibers import Call, Kind, forward
+from engine.device.overflow import in_float32, was_too_small
 from engine.diffusion.tiling import circular, in_tiles
 from engine.models.model_cache import ModelCache
 from engine.runtime.batch_sizes import BatchSizes
@@ -68,8 +69,22 @@ class Runner:
         call, rows = batch.calls[0], batch.rows
         self.sizes.observe(call, rows, seconds)
         self.forwards[call.kind] = self.forwards.get(call.kind, Forwards()).plus(len(batch.images), rows)
+        share = seconds / len(batch.images)
         for image, result in zip(batch.images, results, strict=True):
-            yield Outcome(image=image, result=result, rows=rows, seconds=seconds / len(batch.images))
+            if call.kind == "decode" and was_too_small(call.module, image.call.sample, result):
+                yield self._in_float32(image, share)
+            else:
+                yield Outcome(image=image, result=result, rows=rows, seconds=share)
+
+    def _in_float32(self, image: ImageRun, seconds: float) -> Outcome:
+        """A picture that half precision was too small for, decoded once more."""
+        call, started = image.call, time.perf_counter()
+        with in_float32(call.module):
+            result = attempt(lambda: compute([call.in_float32()], 0, self.device))
+        seconds += time.perf_counter() - started
+        if isinstance(result, Exception):
+            return Outcome(image=image, error=result)
+        return Outcome(image=image, result=result[0], rows=call.rows, seconds=seconds)
 
     def _with_less_memory(self, batch: Batch) -> Iterator[Outcome]:
         """Half as many images, and never that many rows again; one that fits nowhere has run out of memory."""
