@@ -34,6 +34,7 @@ from bot.features.generate.submission import Submission
 from bot.features.jobs.service import ModeratedJobs
 from bot.features.moderation.image_filter import ImageFilter
 from bot.features.moderation.service import Moderation
+from bot.features.operations.pulse import Pulse
 from bot.features.privacy.maintenance import Maintenance
 from bot.features.privacy.service import Privacy
 from bot.features.region import commands as region
@@ -288,16 +289,30 @@ class App:
         return str(self.backend.status().facts.get("lost", ""))
 
     async def _beat(self) -> None:
-        """Keep the loops going and touch the file that `easel doctor --health` looks at, while there is an engine."""
+        """Keep the loops going and say how everything is, while there is an engine."""
         watchdog = Watchdog([self.dispatcher.loop, self.outbox.loop, self.maintenance.loop])
+        pulse = Pulse(self.settings.data_dir, {"Discord": self._gateway, "database": self._database, "files": _files})
         while not self.engine_lost:
             await watchdog.look()
-            (self.settings.data_dir / "heartbeat").touch()
+            await pulse.beat()
             await asyncio.sleep(LOOK_S)
         self.fail(f"{self.engine_lost} {START_AGAIN}")
+
+    async def _gateway(self) -> str:
+        away = [number for number, shard in self.client.shards.items() if shard.is_closed()]
+        return "the connection is down; it comes back by itself." if away else ""
+
+    async def _database(self) -> str:
+        await self.store.read(lambda db: db.execute("SELECT 1").fetchone())
+        return ""
 
     def fail(self, sentence: str) -> None:
         """Give up this process, for the reason that `sentence` tells whoever runs it; nothing that is owed is lost."""
         log.critical(sentence)
         self.failure = self.failure or sentence
         self.on_failure()
+
+
+async def _files() -> str:
+    """Whether the threads that read and write pictures are there."""
+    return await asyncio.to_thread(str)

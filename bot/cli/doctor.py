@@ -7,7 +7,6 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +17,6 @@ from bot.config import Settings, unknown_keys
 from engine import mini
 
 Verdict = Literal["ok", "note", "bad"]
-HEARTBEAT_MAX_AGE_S = 60.0  # the bot touches the file every 15 s
 WAL_RESET_FIXED = (3, 51, 3)  # the first SQLite in which two writers cannot lose a WAL reset
 
 
@@ -37,22 +35,6 @@ def run(settings: Settings) -> int:
     for check in found:
         print(f"{check.verdict:<5} {check.what}: {check.sentence}")
     return int(any(check.verdict == "bad" for check in found))
-
-
-def health(settings: Settings) -> int:
-    """Say whether the running bot is alive: 0 if its heartbeat file is young, else 1."""
-    try:
-        age_s = time.time() - heartbeat_path(settings).stat().st_mtime
-    except FileNotFoundError:
-        print("There is no heartbeat: the bot is not running, or still starting.")
-        return 1
-    print(f"The last heartbeat was {age_s:.0f} s ago.")
-    return int(age_s > HEARTBEAT_MAX_AGE_S)
-
-
-def heartbeat_path(settings: Settings) -> Path:
-    """The file a running bot touches every 15 s."""
-    return settings.data_dir / "heartbeat"
 
 
 def checks(settings: Settings) -> Iterator[Check]:

@@ -46,6 +46,12 @@ class FakeDiscord:
         self.asked: Counter[str] = Counter()
         self.identified: list[str] = []
         self._runner: web.AppRunner | None = None
+        self._sockets: list[web.WebSocketResponse] = []
+
+    async def drop(self) -> None:
+        """Close every connection to the gateway."""
+        for socket in self._sockets:
+            await socket.close(code=1001)
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -90,6 +96,7 @@ class FakeDiscord:
     async def _gateway(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        self._sockets.append(socket)
         if self.close_code:
             await socket.close(code=self.close_code)
             return socket

@@ -16,6 +16,7 @@ import pytest
 from fake_discord import FakeDiscord
 from workbench import until
 
+from bot.features.operations import heartbeat
 from bot.store.lock import directory_lock
 
 HERE = Path(__file__).parent
@@ -86,11 +87,28 @@ async def test_it_starts_and_stops_when_asked(world: FakeDiscord, tmp_path: Path
     async with easel(world.url, tmp_path, "run", EASEL_LOG_LEVEL="debug") as bot:
         await bot.says("ready as easel")
         assert world.identified == [TOKEN]
+
+        async def is_well() -> bool:
+            return heartbeat.read(tmp_path / "data")[0]
+
+        await until(is_well, 30)
         bot.signal(signal.SIGTERM)
         assert await bot.ended(30) == 0
     assert TOKEN not in bot.said
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0, "others on the machine may look in"
     assert (tmp_path / "data" / "easel.db").stat().st_mode & 0o077 == 0
+
+
+async def test_its_health_includes_discord(world: FakeDiscord, tmp_path: Path) -> None:
+    async with easel(world.url, tmp_path, "run") as bot:
+        await bot.says("ready as easel")
+        world.close_code = 1001
+        await world.drop()
+
+        async def is_ill() -> bool:
+            return "Discord: the connection is down" in heartbeat.read(tmp_path / "data")[1]
+
+        await until(is_ill, 60)
 
 
 async def test_a_network_that_comes_late_is_waited_for(tmp_path: Path) -> None:

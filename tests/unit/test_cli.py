@@ -1,6 +1,8 @@
 """The easel command: what it refuses, in which words, and with which exit code."""
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from bot.__main__ import main
 from bot.cli import doctor
 from bot.config import Settings
+from bot.features.operations import heartbeat
 
 
 @pytest.fixture(autouse=True)
@@ -104,11 +107,50 @@ def test_doctors_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert "bad   model: /no/such/model is neither" in capsys.readouterr().out
 
 
-def test_health_is_a_young_heartbeat(tmp_path: Path) -> None:
-    settings = Settings(_env_file=None, data_dir=tmp_path)  # type: ignore[call-arg]
-    assert doctor.health(settings) == 1
-    heart = doctor.heartbeat_path(settings)
-    heart.touch()
-    assert doctor.health(settings) == 0
-    os.utime(heart, (time.time() - 120, time.time() - 120))
-    assert doctor.health(settings) == 1
+# ---------------------------------------------------------------- health
+def test_health_is_a_young_heartbeat_without_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert heartbeat.report(tmp_path) == 1
+    heartbeat.write(tmp_path, {}, time.time() - 5)
+    assert heartbeat.report(tmp_path) == 0
+    assert "5 s ago. All is well." in capsys.readouterr().out
+    heartbeat.write(tmp_path, {"Discord": "the connection is down."}, time.time())
+    assert heartbeat.report(tmp_path) == 1
+    assert "Discord: the connection is down." in capsys.readouterr().out
+    for at in (time.time() - 120, time.time() + 3600):
+        heartbeat.write(tmp_path, {}, at)
+        assert heartbeat.report(tmp_path) == 1
+    for broken in ("", "{}", '{"at": "x", "problems": 1}', "\x00"):
+        (tmp_path / heartbeat.NAME).write_text(broken)
+        assert heartbeat.report(tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "EASEL_DATA_DIR=here",
+        "EASEL_DATA_DIR='a b'",
+        'export EASEL_DATA_DIR = "a # b"  # where it is',
+        "easel_data_dir=~/easel # mine",
+        "EASEL_DATA_DIR=a\nEASEL_DATA_DIR=b",
+        "EASEL_DATA_DIR=",
+        "#EASEL_DATA_DIR=no",
+        "",
+    ],
+)
+def test_health_looks_where_the_bot_writes(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text(f"{line}\n")
+    assert Path(heartbeat.data_dir()) == Settings.load().data_dir
+    monkeypatch.setenv("EASEL_DATA_DIR", "/from/the/environment")
+    assert Path(heartbeat.data_dir()) == Settings.load().data_dir
+
+
+def test_asking_for_health_costs_next_to_nothing(tmp_path: Path) -> None:
+    """Containers ask every 30 s: nothing large may be imported, whatever becomes of the rest."""
+    heartbeat.write(tmp_path, {}, time.time())
+    script = (
+        "import sys\nfrom bot.__main__ import main\ncode = main(['doctor', '--health'])\n"
+        "large = {'asyncio', 'argparse', 'pydantic', 'discord', 'PIL', 'torch'} & sys.modules.keys()\n"
+        "assert not large, large\nsys.exit(code)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "EASEL_DATA_DIR": str(tmp_path)}
+    assert subprocess.run([sys.executable, "-c", script], env=env).returncode == 0

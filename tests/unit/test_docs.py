@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.__main__ import build_parser
 from bot.cli import serve
+from bot.cli.main import build_parser
 from bot.cli.parsers import EDITS
 from bot.config import Settings
 from bot.process import MISCONFIGURED

@@ -1,0 +1,233 @@
+"""The `easel` command: reads arguments and settings, starts one thing, turns its errors into a sentence.
+
+Whatever is large is imported by the subcommand that needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot import process
+from bot.process import FAILED, INTERRUPTED, MISCONFIGURED, REFUSED, Stopped
+
+if TYPE_CHECKING:
+    from bot.config import Settings
+
+# The engine's libraries print advice and progress bars of their own, which are not for people who want a picture.
+QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+# diffusers writes to standard error itself, and at WARNING it repeats the end of a prompt that is too long.
+PRIVATE = {"DIFFUSERS_VERBOSITY": "error"}
+PRIVATE_FILES = 0o077  # umask: what members wrote and painted is nobody else's on this machine
+DEMO_DIR = Path("easel-demo")
+DISTRIBUTION = "easel-bot"  # its name among Python's packages; "easel" is somebody else's
+NO_SIMCORD = (
+    "The demo needs the simulated Discord, which is not installed. In Easel's folder, install it with: "
+    "python3 install.py demo (or into an environment of your own: pip install '.[demo]')"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code. A signal is obeyed from here on."""
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    os.environ.update(PRIVATE)
+    try:
+        with process.interruptible():
+            return _main(argv)
+    except KeyboardInterrupt as interrupt:
+        return interrupt.code if isinstance(interrupt, Stopped) else INTERRUPTED
+
+
+def _main(argv: Sequence[str] | None) -> int:
+    from bot.cli.parsers import EDITS
+    from bot.errors import UserError
+    from bot.store.errors import StoreError
+    from engine.api.errors import EngineError
+
+    parser = build_parser()
+    args, extra = parser.parse_known_args(argv)
+    if extra and args.command not in ("imagine", *EDITS):  # there they may be flags of the prompt line
+        parser.error(f"{args.command} does not know {' '.join(extra)}")
+    args.extra = extra
+    if args.command not in ("imagine", *EDITS):
+        os.umask(PRIVATE_FILES)
+    try:
+        return int(args.start(args) or 0)
+    except (UserError, EngineError, StoreError) as error:
+        print(f"easel: {error}", file=sys.stderr)
+        return _exit_code(error) if args.command == "run" else REFUSED
+
+
+def _exit_code(error: Exception) -> int:
+    """Whether `easel run` may be started again by itself, or has to wait for a person."""
+    from bot.cli.serve import Disconnected
+    from bot.store.errors import AlreadyRunning, DatabaseLocked, NoSpace
+
+    passing = AlreadyRunning | NoSpace | DatabaseLocked | Disconnected
+    return FAILED if isinstance(error, passing) else MISCONFIGURED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All subcommands and their options."""
+    from bot.cli.parsers import EDITS, add_admin, add_edit
+
+    parser = argparse.ArgumentParser(prog="easel", description="A self-hosted /imagine for Discord.")
+    parser.add_argument("--version", action="version", version=f"easel {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add(commands, "run", _run, "Start the bot on Discord.")
+    _demo_options(_add(commands, "demo", _demo, "Start the bot in a simulated Discord, in your browser."))
+    _imagine_options(_add(commands, "imagine", _imagine, "Paint a picture into a file, without Discord."))
+    for name, help_text in EDITS.items():
+        add_edit(_add(commands, name, _edit, help_text), name)
+    _add(commands, "migrate", _migrate, "Bring the database up to date.")
+    _backup_options(_add(commands, "backup", _backup, "Write everything into one file, also while the bot runs."))
+    _restore_options(_add(commands, "restore", _restore, "Put a backup back. Stop the bot first."))
+    _add(commands, "sync", _sync, "Publish the slash commands now.")
+    add_admin(_add(commands, "admin", _admin, "Grant, ban, audit, stats and export, also while the bot runs."))
+    doctor = _add(commands, "doctor", _doctor, "Check what Easel needs and say what is missing.")
+    doctor.add_argument("--health", action="store_true", help="only: is the running bot alive? (for containers)")
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "(from a checkout, not installed)"
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    start: Callable[[argparse.Namespace], int | None],
+    help_text: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help_text, description=help_text, allow_abbrev=False)
+    command.set_defaults(start=start)
+    return command
+
+
+def _demo_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, default=0, help="port of the page; 0 = any free one")
+    command.add_argument("--data", type=Path, default=DEMO_DIR, help=f"folder of its data (default: {DEMO_DIR})")
+    command.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def _imagine_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("prompt", nargs="+", help="what to paint; the flags of /imagine work too, such as --ar 3:2")
+    command.add_argument("--negative", help="what must not be in the picture")
+    command.add_argument("--seed", type=int, help="the same seed gives the same picture")
+    command.add_argument("--steps", type=int, help="denoising steps")
+    command.add_argument("--cfg", type=float, help="guidance: how closely to follow the prompt")
+    command.add_argument("--scheduler", help="noise scheduler, such as euler or 'DPM++ 2M Karras'")
+    command.add_argument("--width", type=int, help="pixels")
+    command.add_argument("--height", type=int, help="pixels")
+    command.add_argument("--n", type=int, default=None, help="pictures, 1 to 16; more than one also gives a grid")
+    command.add_argument("--best", type=int, help="paint so many and keep the best --n of them, up to 16")
+    command.add_argument("--model", help="a name from the settings, a folder, a hub id or a .safetensors file")
+    command.add_argument("--image", type=Path, help="a picture to start from")
+    command.add_argument("--strength", type=float, help="how much of that picture to repaint, 0.01 to 1")
+    command.add_argument("--out", type=Path, help="the PNG to write (default: easel-SEED.png)")
+    command.add_argument("--json", action="store_true", help="print seeds, recipes, paths and timings as JSON")
+
+
+def _backup_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--to", type=Path, help="a folder, or a file that ends in .zip (default: EASEL_BACKUP_DIR)")
+
+
+def _restore_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, help="the backup")
+    command.add_argument("--check", action="store_true", help="only read it to its end and say whether it is whole")
+
+
+# ---------------------------------------------------------------- what each subcommand starts
+def _run(_args: argparse.Namespace) -> int:
+    settings = _settings()
+    from bot.cli import serve
+
+    return serve.run(settings)
+
+
+def _sync(_args: argparse.Namespace) -> int:
+    settings = _settings()
+    from bot.cli import serve
+
+    return serve.sync(settings)
+
+
+def _settings(**given: object) -> Settings:
+    """Raises: BadInput."""
+    from bot.config import Settings
+
+    return Settings.load(**given)
+
+
+def _demo(args: argparse.Namespace) -> None:
+    if importlib.util.find_spec("simcord") is None:
+        from bot.errors import UserError
+
+        raise UserError(NO_SIMCORD)
+    settings = _settings(data_dir=args.data)
+    from bot.demo import simulation
+
+    simulation.run(settings, port=args.port, open_browser=not args.no_browser)
+
+
+def _imagine(args: argparse.Namespace) -> int:
+    from bot.cli import generate as cli_generate
+
+    return cli_generate.run(args, _settings())
+
+
+def _edit(args: argparse.Namespace) -> int:
+    from bot.cli import edit as cli_edit
+
+    return cli_edit.run(args, _settings())
+
+
+def _migrate(_args: argparse.Namespace) -> None:
+    import asyncio
+
+    from bot.store.clock import SystemClock
+    from bot.store.store import Store
+
+    settings = _settings()
+
+    async def open_and_close() -> None:
+        async with Store.open(settings.database_path, SystemClock()):
+            print(f"The database {settings.database_path} is up to date.")
+
+    asyncio.run(open_and_close())
+
+
+def _backup(args: argparse.Namespace) -> int:
+    from bot.cli import backup
+
+    return backup.back_up(args, _settings())
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from bot.cli import backup
+
+    return backup.put_back(args, _settings())
+
+
+def _admin(args: argparse.Namespace) -> int:
+    from bot.cli import admin as cli_admin
+
+    return cli_admin.run(args, _settings())
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from bot.cli import doctor
+    from bot.features.operations import heartbeat
+
+    settings = _settings()
+    return heartbeat.report(settings.data_dir) if args.health else doctor.run(settings)

@@ -1,0 +1,47 @@
+"""How a bot is, as it writes it down: what hangs or fails is named, and a full disk does not end the looking."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.features.operations import heartbeat, pulse
+from bot.features.operations.pulse import Pulse
+
+
+async def well() -> str:
+    return ""
+
+
+async def broken() -> str:
+    raise RuntimeError("a secret")
+
+
+async def hanging() -> str:
+    await asyncio.Event().wait()
+    return ""
+
+
+async def test_each_part_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "ANSWER_S", 0.05)
+    parts = {"database": well, "files": hanging, "Discord": broken}
+    beating = Pulse(tmp_path, parts)
+    await beating.beat()
+    assert beating.problems == {"files": "it did not answer within 0 s.", "Discord": "it fails (RuntimeError)."}
+    healthy, said = heartbeat.read(tmp_path)
+    assert not healthy
+    assert "files: it did not answer" in said
+    parts.update(files=well, Discord=well)
+    await beating.beat()
+    assert heartbeat.read(tmp_path)[0]
+
+
+async def test_a_heartbeat_that_cannot_be_written_is_no_end(tmp_path: Path) -> None:
+    (tmp_path / f"{heartbeat.NAME}.new").mkdir()
+    beating = Pulse(tmp_path, {"database": well})
+    await beating.beat()
+    (tmp_path / f"{heartbeat.NAME}.new").rmdir()
+    await beating.beat()
+    assert heartbeat.read(tmp_path)[0]
