@@ -70,15 +70,15 @@ class Runner:
         self.sizes.observe(call, rows, seconds)
         self.forwards[call.kind] = self.forwards.get(call.kind, Forwards()).plus(len(batch.images), rows)
         share = seconds / len(batch.images)
-        for image, result in zip(batch.images, results, strict=True):
-            if call.kind == "decode" and was_too_small(call.module, image.call.sample, result):
-                yield self._in_float32(image, share)
+        for image, own, result in zip(batch.images, batch.calls, results, strict=True):
+            if own.kind == "decode" and was_too_small(own.module, own.sample, result):
+                yield self._in_float32(image, own, share)
             else:
                 yield Outcome(image=image, result=result, rows=rows, seconds=share)
 
-    def _in_float32(self, image: ImageRun, seconds: float) -> Outcome:
+    def _in_float32(self, image: ImageRun, call: Call, seconds: float) -> Outcome:
         """A picture that half precision was too small for, decoded once more."""
-        call, started = image.call, time.perf_counter()
+        started = time.perf_counter()
         with in_float32(call.module):
             result = attempt(lambda: compute([call.in_float32()], 0, self.device))
         seconds += time.perf_counter() - started
