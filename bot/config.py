@@ -140,6 +140,9 @@ class Settings(BaseSettings):
         False, description="Who is out of credits may still paint: free, and behind everybody who pays."
     )
     max_queue: int = Field(500, ge=1, description="Jobs that may wait in all before new ones are refused.")
+    max_server_queue: int = Field(
+        250, ge=1, description="Jobs of one server that may wait before new ones are refused."
+    )
     max_running: int = Field(16, ge=1, le=64, description="Jobs handed to the engine at once.")
 
     web_address: Annotated[str, AfterValidator(_address)] = Field(

@@ -42,7 +42,7 @@ def _known(db: sqlite3.Connection, new: NewJob) -> Job | None:
 
 def _enqueue(db: sqlite3.Connection, new: NewJob, allowance_mc: int, limits: Limits, now_ms: int) -> Job:
     person = users.get_or_create(db, new.user_id, new.guild_id, now_ms)
-    _check_limits(db, person, limits)
+    _check_limits(db, person, new.guild_id, limits)
     _check_sources(db, new)
     if new.price_mc:
         allowance.renew(db, new.user_id, new.guild_id, allowance_mc, limits.period, now_ms)
@@ -77,12 +77,17 @@ def _spent_today(db: sqlite3.Connection, guild_id: int, now_ms: int) -> int:
     return int(row["spent"])
 
 
-def _check_limits(db: sqlite3.Connection, person: int, limits: Limits) -> None:
+def _check_limits(db: sqlite3.Connection, person: int, guild_id: int, limits: Limits) -> None:
     own = "SELECT count(*) AS n FROM job WHERE user_id = ? AND state IN ('queued', 'running')"
     if db.execute(own, (person,)).fetchone()["n"] >= limits.max_queued:
         raise TooManyJobs(
             f"You have {limits.max_queued} jobs waiting or running, which is the limit. "
             "Wait for one to finish, or cancel one in /queue."
+        )
+    if queue.length(db, guild_id) >= limits.max_server_queue:
+        raise Busy(
+            f"This server has {limits.max_server_queue} jobs waiting, which is the limit. Try again in a few minutes; "
+            "nothing was charged."
         )
     if queue.length(db) >= limits.max_queue:
         raise Busy("The queue is full. Try again in a few minutes; nothing was charged.")
@@ -96,7 +101,7 @@ def _check_sources(db: sqlite3.Connection, new: NewJob) -> None:
 
 
 def _insert(db: sqlite3.Connection, new: NewJob, person: int, limits: Limits, now_ms: int) -> int:
-    vtime, cost = queue.tag(db, person, new.spec, new.lane, limits.weight)
+    vtime, cost = queue.tag(db, person, new.guild_id, new.spec, new.lane, limits.weight)
     values = {
         "interaction_id": new.interaction_id,
         "part": new.part,

@@ -1,41 +1,54 @@
-"""The order of waiting jobs: start-time fair queueing across people. Knows no credits.
+"""The order of waiting jobs: start-time fair queueing, first across servers, then across a server's members.
 
-A job gets a start tag when it is queued: the queue's virtual time, or the end of its person's own last active job if
-that is later (Goyal, Vin, Cheng 1996). Jobs are claimed in the order of tags, and a claim moves the virtual time to the
-claimed tag: who queues ten jobs at once waits for himself, not everybody for him.
+A job gets a start tag when it is queued: its server's virtual time, or the end of its person's own last active job
+there if that is later (Goyal, Vin, Cheng 1996). A server's jobs are claimed in the order of their tags: who queues ten
+jobs at once waits for himself, not everybody for him. Servers are queued in the same way, by the work they were given:
+whatever weights a server gives its members, and however many they are, it gets what each other server gets. Knows no
+credits.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 from bot.jobs.records import SELECT_JOB, Job, Lane
 from bot.prompt.spec import Spec
 
 WORK_UNIT = 64 * 64  # pixel-steps of one unit of virtual time: small, so that weights are not lost in rounding
 RELAX_LAG = 4  # a relax job stands behind four jobs of its size: slower, but never starved
+WORK = "max(1, CAST(round(job.cost * job.weight) AS INTEGER))"  # of a job, whatever its weight
+# the start tag of a server's next job
+SERVERS_START = """
+max((SELECT vtime FROM queue_clock), ifnull((SELECT served FROM queue_server s WHERE s.guild_id = job.guild_id), 0))"""
 # may be claimed: nobody has too many running, nothing is paused
 CLAIMABLE = """
 (SELECT count(*) FROM job r WHERE r.user_id = job.user_id AND r.state = 'running') < job.max_running
 AND NOT EXISTS (SELECT 1 FROM pause p WHERE p.mode = 'pause' AND p.guild_id IN (0, job.guild_id))"""
 
 
-def tag(db: sqlite3.Connection, person: int, spec: Spec, lane: Lane, weight: float = 1.0) -> tuple[int, int]:
-    """A new job's (start tag, cost) in virtual time; twice the weight makes it half as long."""
+def tag(
+    db: sqlite3.Connection, person: int, guild_id: int, spec: Spec, lane: Lane, weight: float = 1.0
+) -> tuple[int, int]:
+    """A new job's (start tag, cost) in its server's virtual time; twice the weight makes it half as long."""
     work = sum(cell.width * cell.height * cell.steps_run * cell.draws for cell in spec.cells)
     cost = max(1, round(work / WORK_UNIT / weight))
-    now = int(db.execute("SELECT vtime FROM queue_clock").fetchone()["vtime"])
+    db.execute("INSERT INTO queue_server VALUES (?, 0, 0) ON CONFLICT DO NOTHING", (guild_id,))
+    now = int(db.execute("SELECT vtime FROM queue_server WHERE guild_id = ?", (guild_id,)).fetchone()["vtime"])
     own = db.execute(
-        "SELECT ifnull(max(vtime + cost), 0) AS until FROM job"
-        " WHERE user_id = ? AND state IN ('queued', 'running') AND lane = ?",  # no fast job waits for relaxed ones
-        (person, lane),
+        "SELECT ifnull(max(vtime + cost), 0) AS until FROM job WHERE user_id = ? AND guild_id = ?"
+        " AND state IN ('queued', 'running') AND lane = ?",  # no fast job waits for relaxed ones
+        (person, guild_id, lane),
     ).fetchone()
     lag = RELAX_LAG * cost if lane == "relax" else 0
     return max(now, int(own["until"])) + lag, cost
 
 
 def claim(db: sqlite3.Connection, boot_id: str, limit: int, now_ms: int) -> list[Job]:
-    """Hand the next ready jobs to the process `boot_id`; each claim is an attempt."""
+    """Hand the next ready jobs to the process `boot_id`; each claim is an attempt.
+
+    The jobs' weights are their shares of the device, of which each server has one.
+    """
     claimed: list[Job] = []
     while len(claimed) < limit and (row := _next(db, now_ms)) is not None:
         db.execute(
@@ -43,31 +56,47 @@ def claim(db: sqlite3.Connection, boot_id: str, limit: int, now_ms: int) -> list
             " started_at = ifnull(started_at, ?) WHERE id = ?",
             (boot_id, now_ms, row["id"]),
         )
-        db.execute("UPDATE queue_clock SET vtime = max(vtime, ?)", (row["vtime"],))
+        db.execute("UPDATE queue_clock SET vtime = ?", (row["start"],))
+        db.execute(
+            "UPDATE queue_server SET served = ?, vtime = max(vtime, ?) WHERE guild_id = ?",
+            (row["start"] + row["work"], row["vtime"], row["guild_id"]),
+        )
         claimed.append(Job.from_row(db.execute(f"{SELECT_JOB} WHERE j.id = ?", (row["id"],)).fetchone()))
-    return claimed
+    return [replace(job, weight=job.weight / _weights(db, job.guild_id)) for job in claimed]
 
 
 def _next(db: sqlite3.Connection, now_ms: int) -> sqlite3.Row | None:
-    """The first ready job of somebody who may have another one running."""
+    """The first ready job of somebody who may have another one running, of the server that got least."""
     row: sqlite3.Row | None = db.execute(
-        f"SELECT id, vtime FROM job WHERE state = 'queued' AND not_before <= ? AND {CLAIMABLE}"
-        " ORDER BY vtime, id LIMIT 1",
+        f"SELECT id, vtime, guild_id, {WORK} AS work, {SERVERS_START} AS start FROM job"
+        f" WHERE state = 'queued' AND not_before <= ? AND {CLAIMABLE} ORDER BY start, vtime, id LIMIT 1",
         (now_ms,),
     ).fetchone()
     return row
 
 
-def length(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT count(*) AS n FROM job WHERE state = 'queued'").fetchone()["n"])
+def _weights(db: sqlite3.Connection, guild_id: int) -> float:
+    """What the weights of a server's members with running jobs come to."""
+    members = "SELECT max(weight) AS weight FROM job WHERE guild_id = ? AND state = 'running' GROUP BY user_id"
+    return float(db.execute(f"SELECT sum(weight) AS n FROM ({members})", (guild_id,)).fetchone()["n"])
+
+
+def length(db: sqlite3.Connection, guild_id: int | None = None) -> int:
+    """How many jobs wait, of one server or (None) of all."""
+    query = "SELECT count(*) AS n FROM job WHERE state = 'queued' AND (? IS NULL OR guild_id = ?)"
+    return int(db.execute(query, (guild_id, guild_id)).fetchone()["n"])
 
 
 def position(db: sqlite3.Connection, job_id: int) -> int | None:
     """How many waiting jobs stand before this one; None when it does not wait."""
     row = db.execute(
-        """
-        SELECT (SELECT count(*) FROM job o WHERE o.state = 'queued' AND (o.vtime, o.id) < (j.vtime, j.id)) AS before
-        FROM job j WHERE j.id = ? AND j.state = 'queued'
+        f"""
+        WITH waiting AS (
+          SELECT id, vtime, {SERVERS_START} + ifnull(sum({WORK}) OVER before, 0) AS start FROM job
+          WHERE state = 'queued' WINDOW before AS (
+            PARTITION BY guild_id ORDER BY vtime, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+        SELECT (SELECT count(*) FROM waiting o WHERE (o.start, o.vtime, o.id) < (w.start, w.vtime, w.id)) AS before
+        FROM waiting w WHERE w.id = ?
         """,
         (job_id,),
     ).fetchone()

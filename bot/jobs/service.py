@@ -39,7 +39,7 @@ class Jobs:
         """Queue several jobs, or none of them. Raises: as `submit`."""
         await self.check_open()
         terms = terms or default_terms(self._settings)
-        return await self._store.enqueue_all(new, terms.allowance_mc, terms.limits(self._settings.max_queue))
+        return await self._store.enqueue_all(new, terms.allowance_mc, terms.limits(self._settings))
 
     async def check_open(self) -> None:
         """Raises: Busy while no new jobs are taken."""

@@ -241,11 +241,12 @@ class Terms(_Record, MemberLimits):
     def period(self) -> Period:
         return self.allowance.period
 
-    def limits(self, max_queue: int) -> Limits:
-        """What the store holds new jobs to; `max_queue` is for all members together."""
+    def limits(self, settings: Settings) -> Limits:
+        """What the store holds new jobs to; the settings' limits are for everybody together."""
         return Limits(
             max_queued=self.max_queued,
-            max_queue=max_queue,
+            max_queue=settings.max_queue,
+            max_server_queue=settings.max_server_queue,
             max_running=self.max_running,
             weight=self.weight,
             relax=self.relax,

@@ -52,7 +52,7 @@ class Limits:
 
     Attributes:
         max_queued, max_running: most active jobs of the person, and most of them in the engine.
-        max_queue: most waiting jobs in all.
+        max_queue, max_server_queue: most waiting jobs in all, and of the person's server.
         weight: the person's share of the queue against others.
         relax: what cannot be paid is queued for nothing, in the slow lane.
         period: of the free allowance.
@@ -61,6 +61,7 @@ class Limits:
 
     max_queued: int = 10
     max_queue: int = 500
+    max_server_queue: int = 250
     max_running: int = 64
     weight: float = 1.0
     relax: bool = False

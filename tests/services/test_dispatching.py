@@ -239,7 +239,7 @@ async def test_a_painted_job_that_cannot_be_read_is_delivered(tmp_path: Path, cl
         assert bench.post.sent == [(job.id, "result", 4)]
 
 
-async def test_a_job_takes_its_owners_weight_and_lane_into_the_engine(tmp_path: Path, clock: ManualClock) -> None:
+async def test_a_job_takes_its_owners_share_and_lane_into_the_engine(tmp_path: Path, clock: ManualClock) -> None:
     told: list[tuple[str, float, str]] = []
 
     class Scales(FakeEngine):
@@ -250,9 +250,10 @@ async def test_a_job_takes_its_owners_weight_and_lane_into_the_engine(tmp_path: 
     async with workbench(tmp_path, clock, engine=Scales()) as bench:
         heavy = Terms(**{**default_terms(Settings(data_dir=tmp_path)).values, "weight": 2.5})
         await bench.jobs.submit(asked(user_id=10), heavy)
+        await bench.idle()
         await bench.jobs.submit(asked(user_id=11, lane="relax", price_mc=0))
         await bench.idle()
-        assert told == [("10", 2.5, "fast"), ("11", 1.0, "relax")]
+        assert told == [("10", 1.0, "fast"), ("11", 1.0, "relax")], "alone, each has all that its server has"
 
 
 async def test_shutdown_finishes_what_it_can_and_requeues_the_rest_uncounted(

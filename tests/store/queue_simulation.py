@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from bot.errors import TooManyJobs
+from bot.errors import Busy, TooManyJobs
 from bot.jobs import lifecycle, queue
 from bot.jobs.records import Lane, NewImage, NewJob, StoredFile
 from bot.ledger.records import Limits
@@ -34,6 +34,7 @@ class Arrival:
     weight: float = 1.0
     lane: Lane = "fast"
     size: int = 1  # in grids
+    server: int = 1
 
 
 @contextmanager
@@ -50,8 +51,11 @@ def database() -> Iterator[sqlite3.Connection]:
 class Shop:
     """The queue's functions as the dispatcher calls them, with `slots` jobs in the engine at once."""
 
-    def __init__(self, db: sqlite3.Connection, slots: int, max_running: int = 64) -> None:
-        self._db, self._slots, self._limits = db, slots, Limits(max_queued=100, max_queue=9999, max_running=max_running)
+    def __init__(self, db: sqlite3.Connection, slots: int, max_running: int = 64, max_server_queue: int = 9999) -> None:
+        self._db, self._slots = db, slots
+        self._limits = Limits(
+            max_queued=100, max_queue=9999, max_server_queue=max_server_queue, max_running=max_running
+        )
         self._numbers = itertools.count(1)
         self._asked: dict[int, Arrival] = {}
         self.waits: dict[int, list[float]] = defaultdict(list)
@@ -77,10 +81,10 @@ class Shop:
     def _ask(self, who: Arrival, now_s: float) -> None:
         spec = SPEC.evolve(num_inference_steps=SPEC.num_inference_steps * who.size)
         new = NewJob(
-            interaction_id=next(self._numbers), guild_id=1, channel_id=1, user_id=who.user, spec=spec, price_mc=0,
-            application_id=1, reply_token="", lane=who.lane,
+            interaction_id=next(self._numbers), guild_id=who.server, channel_id=1, user_id=who.user, spec=spec,
+            price_mc=0, application_id=1, reply_token="", lane=who.lane,
         )  # fmt: skip
-        with suppress(TooManyJobs), immediate(self._db):
+        with suppress(Busy, TooManyJobs), immediate(self._db):
             [job] = lifecycle.enqueue_all(
                 self._db, (new,), 0, replace(self._limits, weight=who.weight), int(now_s * 1000)
             )

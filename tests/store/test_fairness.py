@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bot.config import Settings
+from bot.jobs import queue
 from bot.ledger.limits import default_terms
 from tests.store.queue_simulation import SERVICE_S, Arrival, Shop, database, p95, visitors
 
@@ -91,3 +92,60 @@ def test_the_relax_lane_is_slower_and_never_starves(db: sqlite3.Connection) -> N
     served = Counter(shop.served)
     assert served[7] >= 3
     assert served[7] < min(served[user] for user in range(1, 7)) / 2
+
+
+# ------------------------------------------------------------------ servers
+def test_servers_share_first_and_their_members_what_their_server_has(db: sqlite3.Connection) -> None:
+    """One server has twelve members, each with a weight of 100; another one has two with 1: each gets a half."""
+    crowd = [Arrival(0.0, user, weight=100.0, server=1) for user in range(1, 13) for _ in range(20)]
+    few = [Arrival(0.0, user, server=2) for user in (21, 22) for _ in range(60)]
+    shop = Shop(db, slots=2)
+    shop.open(crowd + few, until_s=60 * SERVICE_S)
+    served = Counter(shop.served)
+    mine = sum(served[user] for user in range(1, 13))
+    assert mine == pytest.approx(served[21] + served[22], abs=4)
+    assert served[21] == pytest.approx(served[22], abs=2)
+    assert max(served[user] for user in range(1, 13)) <= min(served[user] for user in range(1, 13)) + 2
+
+
+def test_a_server_that_was_away_saves_nothing_up(db: sqlite3.Connection) -> None:
+    early = [Arrival(0.0, 1, server=1) for _ in range(100)]
+    late = [Arrival(30 * SERVICE_S, 2, server=2) for _ in range(60)]
+    shop = Shop(db, slots=1)
+    shop.open(early + late, until_s=70 * SERVICE_S)
+    assert Counter(shop.served[31:])[2] == pytest.approx(20, abs=1)
+
+
+def test_a_servers_members_have_one_share_of_the_device_together(db: sqlite3.Connection) -> None:
+    """Nobody's weight makes a server's part of the engine larger."""
+    crowd = [Arrival(0.0, user, weight=4.0 if user == 1 else 1.0, server=1) for user in range(1, 5)]
+    shop = Shop(db, slots=0)
+    shop.open([*crowd, Arrival(0.0, 9, server=2)], until_s=0.5)
+    shares = {job.user_id: job.weight for job in queue.claim(db, "boot", 8, 1)}
+    assert shares[9] == 1.0
+    assert shares[1] == pytest.approx(4 * shares[2])
+    assert sum(shares[user] for user in range(1, 5)) == pytest.approx(1.0)
+
+
+def test_the_position_is_the_order_of_claims(db: sqlite3.Connection) -> None:
+    """Also across servers with unequal jobs and weights, as long as everybody may run as many as they like."""
+    asked = [
+        Arrival(0.0, user, weight=1.0 + user % 3, size=1 + number % 3, server=1 + user % 2)
+        for user in range(1, 6)
+        for number in range(4)
+    ]
+    shop = Shop(db, slots=0)
+    shop.open(asked, until_s=0.5)
+    waiting = [row["id"] for row in db.execute("SELECT id FROM job").fetchall()]
+    foretold = sorted(waiting, key=lambda job_id: queue.position(db, job_id) or 0)
+    assert [queue.position(db, job_id) for job_id in foretold] == list(range(len(asked)))
+    claimed = [job.id for job in queue.claim(db, "boot", len(asked), 1)]
+    assert claimed == foretold
+
+
+def test_one_server_cannot_fill_the_queue(db: sqlite3.Connection) -> None:
+    shop = Shop(db, slots=0, max_server_queue=3)
+    shop.open([Arrival(0.0, user, server=1) for user in range(1, 9)], until_s=0.5)
+    assert (queue.length(db), queue.length(db, 1)) == (3, 3)
+    shop.open([Arrival(1.0, 20, server=2)], until_s=2.0)
+    assert (queue.length(db), queue.length(db, 2)) == (4, 1)

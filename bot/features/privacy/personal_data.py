@@ -61,7 +61,7 @@ PERSONAL = (
 
 IMPERSONAL = frozenset(
     {
-        *("migration", "job_edge", "queue_clock"),  # the program's own
+        *("migration", "job_edge", "queue_clock", "queue_server"),  # the program's own
         *(
             "guild",
             "guild_default",

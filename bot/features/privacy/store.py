@@ -133,7 +133,7 @@ def forget_guild(db: sqlite3.Connection, guild_id: int) -> None:
     for table in ("star", "gallery"):
         db.execute(f"DELETE FROM {table} WHERE job_id IN ({jobs_here})", (guild_id,))
     for table in (
-        *("guild_default", "style", "refusal", "region", "quota", "guild_budget", "subscription"),
+        *("guild_default", "style", "refusal", "region", "quota", "guild_budget", "subscription", "queue_server"),
         *("ban", "blocked_word", "moderation", "allowed_channel", "pause", "appeal"),
     ):
         db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))
