@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -17,9 +16,11 @@ from bot.config import Settings
 from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
 from bot.features.admin import commands as admin
+from bot.features.audit import admin_commands as audit_admin
 from bot.features.audit.audit_channel import AuditChannel
 from bot.features.audit.service import Audit
 from bot.features.compare import commands as compare
+from bot.features.credits import admin_commands as credits_admin
 from bot.features.credits import commands as credits
 from bot.features.credits.entitlements import Purchases
 from bot.features.credits.purchases import Shop, offers_of
@@ -31,7 +32,9 @@ from bot.features.gallery.service import Stars
 from bot.features.generate import buttons, controlnet, edit_buttons, edit_commands, history
 from bot.features.generate import commands as imagine
 from bot.features.generate.submission import Submission
+from bot.features.jobs import admin_commands as jobs_admin
 from bot.features.jobs.service import ModeratedJobs
+from bot.features.moderation import admin_commands as moderation_admin
 from bot.features.moderation.image_filter import ImageFilter
 from bot.features.moderation.service import Moderation
 from bot.features.operations.pulse import Pulse
@@ -41,15 +44,18 @@ from bot.features.region import commands as region
 from bot.features.region.editor_server import EditorServer
 from bot.features.region.editor_service import DiscordEditorService
 from bot.features.region.selection import RegionSelection
+from bot.features.settings import admin_commands as settings_admin
 from bot.features.settings import commands as settings_commands
 from bot.features.settings import models, style_commands
 from bot.features.settings.service import PreferenceService
-from bot.features.stats import store as statistics
+from bot.features.stats import admin_commands as stats_admin
+from bot.features.stats.service import Statistics
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import Outbox
 from bot.jobs.service import Jobs
 from bot.jobs.store import JobStore
+from bot.kit.admin_panel import AdminArea
 from bot.kit.client import Client
 from bot.kit.command_sync import CommandSync
 from bot.kit.double_clicks import DoubleClicks
@@ -180,6 +186,7 @@ class App:
         self.outbox = Outbox(self.job_store, self.messages, clock)
         self.outbox.on_refused = lambda: self.fail(TOKEN_REFUSED)
         self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
+        self.statistics = Statistics(store, clock)
         self.moderated_jobs = ModeratedJobs(self.jobs, self.audit)
         self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
         self.backups = BackupSchedule(settings, clock)
@@ -223,24 +230,27 @@ class App:
         style_commands.install(client, self)
         models.install(client, self)
         gallery_buttons.install(client, self)
-        admin.install(client, self)
+        self._install_admin(admin.install(client))
+
+    def _install_admin(self, area: AdminArea) -> None:
+        """Let every feature add its subcommands of /admin and its pages of the panel."""
+        stats_admin.install(self.client, area, self)
+        credits_admin.install(self.client, area, self)
+        moderation_admin.install(self.client, area, self)
+        jobs_admin.install(self.client, area, self)
+        audit_admin.install(self.client, area, self)
+        settings_admin.install(self.client, area, self)
 
     def _hooks(self) -> None:
         """What happens before every command, and when Discord tells of something."""
-        client, store, clock = self.client, self.store, self.clock
+        client = self.client
 
         async def check_banned(interaction: discord.Interaction[Any]) -> None:
             if not is_about_own_data(interaction):  # a ban takes nobody's right to what is kept about them
                 await self.moderation.check_person(interaction.user.id, interaction.guild_id or 0)
 
-        async def count_refusal(guild_id: int, code: str) -> None:
-            try:
-                await store.write(statistics.count_refusal, guild_id, code, clock.now_ms())
-            except sqlite3.Error:  # a full disk, say: a lost count is no reason to trouble anybody
-                log.warning("a refusal was not counted", exc_info=True)
-
         client.add_check(check_banned)
-        client.count_refusals = count_refusal
+        client.count_refusals = self.statistics.count_refusal
         client.listen("guild_remove", lambda guild: self.maintenance.guild_left(guild.id))
         client.listen("guild_join", lambda guild: self.maintenance.guild_joined(guild.id))
         client.listen("entitlement_create", self.purchases.created)

@@ -1,10 +1,12 @@
-"""The panel's pages and how one is shown. Knows nothing of what is on them."""
+"""What features add their admins' parts to: the group /admin and the pages of its panel. Knows no feature."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
+from discord import app_commands
 from discord.ui import LayoutView
 
 from bot.kit.admin_panel_view import Tab, frame
@@ -14,14 +16,15 @@ Parts = Callable[[Interaction], Awaitable[list[Any]]]
 
 
 class Panel:
-    """The pages in their order."""
+    """The pages, in the order of their numbers."""
 
     def __init__(self) -> None:
-        self._pages: list[tuple[Tab, Parts]] = []
+        self._pages: dict[int, tuple[Tab, Parts]] = {}
 
     def add(self, tab: Tab, parts: Parts) -> None:
-        """Add a page at the end."""
-        self._pages.append((tab, parts))
+        """Add a page; `parts` makes what is on it."""
+        assert tab.number not in self._pages, f"two pages have the number {tab.number}"
+        self._pages[tab.number] = tab, parts
 
     async def open(self, interaction: Interaction) -> None:
         """Answer a command with the first page, for the admin's eyes only."""
@@ -29,15 +32,29 @@ class Panel:
 
     async def show(self, interaction: Interaction, page: int | Tab, note: str = "") -> None:
         """Turn the message to a page; `note` says what was changed."""
-        number = page if isinstance(page, int) else [tab for tab, _ in self._pages].index(page)
-        number = number if number < len(self._pages) else 0  # a page of another version
+        number = page if isinstance(page, int) else page.number
         await interaction.response.edit_message(view=await self._view(interaction, number, note))
 
     async def show_parts(self, interaction: Interaction, page: Tab, parts: list[Any], note: str = "") -> None:
-        """Show something else under a page's name: one person, say."""
-        tabs = [tab for tab, _ in self._pages]
-        await interaction.response.edit_message(view=frame(tabs, tabs.index(page), parts, note))
+        """Show something else under a page's name: one member, say."""
+        await interaction.response.edit_message(view=frame(self._tabs(), page, parts, note))
+
+    def _tabs(self) -> list[Tab]:
+        return [self._pages[number][0] for number in sorted(self._pages)]
 
     async def _view(self, interaction: Interaction, number: int, note: str) -> LayoutView:
-        _, parts = self._pages[number]
-        return frame([tab for tab, _ in self._pages], number, await parts(interaction), note)
+        number = number if number in self._pages else min(self._pages)  # a page of another version
+        tab, parts = self._pages[number]
+        return frame(self._tabs(), tab, await parts(interaction), note)
+
+
+@dataclass(frozen=True, slots=True)
+class AdminArea:
+    """What a feature gets when it installs itself.
+
+    A subcommand is written `@area.group.command()` above `@guarded`: a server can change Discord's own permissions of
+    commands, so they are checked again.
+    """
+
+    group: app_commands.Group
+    panel: Panel

@@ -20,21 +20,26 @@ SHORT, LONG = discord.TextStyle.short, discord.TextStyle.paragraph
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """What the list of pages shows of one."""
+    """What the list of pages shows of one.
 
+    Attributes:
+        number: its place in the list. Old messages hold it too, so another page never gets it.
+    """
+
+    number: int
     label: str
     emoji: str
     about: str
 
 
-def frame(tabs: Sequence[Tab], number: int, parts: Sequence[Any], note: str = "") -> LayoutView:
+def frame(tabs: Sequence[Tab], now: Tab, parts: Sequence[Any], note: str = "") -> LayoutView:
     """One page below the list of all; `note` says what was just changed."""
-    pages = [(f"{tab.emoji} {tab.label}", str(n)) for n, tab in enumerate(tabs)]
+    pages = [(f"{tab.emoji} {tab.label}", str(tab.number)) for tab in tabs]
     about = [tab.about for tab in tabs]
     choice = SelectId(Action.PANEL, 0)
     top: list[Any] = [
-        TextDisplay(f"## {tabs[number].emoji} {tabs[number].label}\n{tabs[number].about}"),
-        row_of(Select.text(choice, pages, now=(str(number),), notes=about)),
+        TextDisplay(f"## {now.emoji} {now.label}\n{now.about}"),
+        row_of(Select.text(choice, pages, now=(str(now.number),), notes=about)),
     ]
     end: list[Any] = [Separator(), TextDisplay(f"✅ {note}")] if note else []
     return view([*top, *parts, *end], ACCENT)

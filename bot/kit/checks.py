@@ -1,4 +1,4 @@
-"""The check before everything an admin may do: Discord's own command permissions can be changed by a server."""
+"""The checks before what an admin does: Discord's own command permissions can be changed by a server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import discord
 
-from bot.errors import NotYours
+from bot.errors import BadInput, NotYours
 from bot.kit.client import Interaction
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import actor_of
@@ -31,6 +31,24 @@ def check_operator(interaction: Interaction) -> Actor:
     if not asker.is_operator:
         raise NotYours("Only those who run this bot can do this; they are listed in its setting EASEL_OPERATORS.")
     return asker
+
+
+def check_not_admin(user: discord.abc.Snowflake, by: Actor) -> None:
+    """Raises: NotYours."""
+    if isinstance(user, discord.Member) and user.guild_permissions.manage_guild and not by.is_operator:
+        raise NotYours("Those who manage this server cannot be banned in it. Only those who run this bot can do that.")
+
+
+def check_postable(channel: discord.TextChannel | None) -> None:
+    """Find out now what would fail when there is something to post. Raises: BadInput."""
+    if channel is None:
+        return
+    may = channel.permissions_for(channel.guild.me)
+    if not (may.view_channel and may.send_messages and may.attach_files):
+        raise BadInput(
+            f"I cannot post in <#{channel.id}>. Give Easel **View Channel**, **Send Messages** and **Attach Files** "
+            "there. Nothing was changed."
+        )
 
 
 def guarded(command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]]) -> Any:

@@ -1,70 +1,45 @@
-"""/admin: what those who run a server may see and change. One module a topic; each adds its subcommands to the group.
+"""/admin and /admin panel: the group and the message that features add their subcommands and pages to.
 
-A topic offers `install(client, group, app)`. Its commands are written `@group.command()` above `@guarded`: a server can
-change Discord's own permissions of commands, so they are checked again.
+A page's buttons, lists and forms are found by their ids, so the message works after a restart; each press asks again
+whether this member may administer.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import discord
 from discord import app_commands
 
-from bot.features.admin import panel
-from bot.features.audit import admin_commands as audit_admin
-from bot.features.audit.audit_channel import AuditChannel
-from bot.features.audit.service import Audit
-from bot.features.credits import admin_commands as credits_admin
-from bot.features.credits.names import LoadedNames
-from bot.features.credits.service import Credits, Quotas
-from bot.features.jobs import admin_commands as jobs_admin
-from bot.features.jobs.service import ModeratedJobs
-from bot.features.moderation import admin_commands as moderation_admin
-from bot.features.moderation.service import Moderation
-from bot.features.settings import admin_commands as settings_admin
-from bot.features.settings.service import PreferenceService
-from bot.features.stats import admin_commands as stats_admin
-from bot.jobs.service import Jobs
-from bot.kit.client import Client
-from bot.store.clock import Clock
-from bot.store.key_value_store import KeyValues
-from bot.store.store import Store
-from engine.backend import Backend
+from bot.kit.admin_panel import AdminArea, Panel
+from bot.kit.checks import check_admin, guarded
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action
 
 
-class Services(Protocol):
-    """What this module works with."""
-
-    audit: Audit
-    audit_channel: AuditChannel
-    backend: Backend
-    clock: Clock
-    credits: Credits
-    jobs: Jobs
-    moderated_jobs: ModeratedJobs
-    moderation: Moderation
-    preferences: PreferenceService
-    quotas: Quotas
-    store: Store
-    key_values: KeyValues
-
-
-def install(client: Client, app: Services) -> None:
-    """Add the group with every topic's subcommands to the client."""
+def install(client: Client) -> AdminArea:
+    """Add the group with the panel to the client; what the other features add to."""
     group = app_commands.Group(
         name="admin",
         description="For those who run this server: who may do what.",
         guild_only=True,
         default_permissions=discord.Permissions(manage_guild=True),
     )
-    panel.install(client, group, app)
-    moderation_admin.install(client, group, app)
-    jobs_admin.install(client, group, app)
-    audit_admin.install(client, group, app)
-    stats_admin.install(client, group, app)
-    settings_admin.install(group, app)
-    names = LoadedNames(app.backend.models)
-    credits_admin.install(client, group, credits=app.credits, quotas=app.quotas, names=names, clock=app.clock)
-    if group.commands:  # Discord knows no empty group
-        client.tree.add_command(group)
+    panel = Panel()
+
+    @group.command(name="panel")
+    @guarded
+    async def panel_(interaction: Interaction) -> None:
+        """Run this server's Easel from one message: quotas, people, channels, words, pauses, defaults."""
+        await panel.open(interaction)
+
+    @client.on_select(Action.PANEL)
+    async def turn_to(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
+        check_admin(interaction)
+        await panel.show(interaction, int(values[0]) if values[0].isdecimal() else 0)
+
+    @client.on_button(Action.PANEL)
+    async def show(interaction: Interaction, number: int) -> None:
+        check_admin(interaction)
+        await panel.show(interaction, number)
+
+    client.tree.add_command(group)
+    return AdminArea(group, panel)

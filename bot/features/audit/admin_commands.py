@@ -16,6 +16,7 @@ from bot.features.audit.service import Audit
 from bot.features.audit.store import AuditQuery
 from bot.features.moderation import views
 from bot.features.moderation.service import Moderation
+from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
@@ -35,9 +36,9 @@ class Services(Protocol):
     moderation: Moderation
 
 
-def install(client: Client, group: app_commands.Group, app: Services) -> None:
+def install(client: Client, area: AdminArea, app: Services) -> None:
     """Add the subcommands to /admin, and the buttons to the client."""
-    _audit(app, group)
+    _audit(app, area.group)
 
     @client.on_button(Action.APPEAL)
     async def appeal(interaction: Interaction, appeal_id: int) -> None:

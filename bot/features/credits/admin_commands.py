@@ -5,17 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.errors import BadInput
-from bot.features.credits import views
+from bot.features.credits import panel_members, panel_quotas, views
 from bot.features.credits.names import LoadedNames
 from bot.features.credits.records import QuotaChange
 from bot.features.credits.service import Credits, Quotas
+from bot.features.moderation.service import Moderation
+from bot.jobs.service import Jobs
+from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
@@ -26,6 +29,7 @@ from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.prompt.text import quoted
 from bot.store.clock import Clock
+from engine.backend import Backend
 
 Member: TypeAlias = discord.User | discord.Member
 
@@ -48,13 +52,26 @@ class Asked:
         return f"<@{self.user.id}>" if self.user else "the server"
 
 
-def install(
-    client: Client, group: app_commands.Group, *, credits: Credits, quotas: Quotas, names: LoadedNames, clock: Clock
-) -> None:
-    """Add the subcommands to /admin."""
-    _quota(group, quotas, names, clock)
-    _grant(group, credits)
-    _take(group, credits)
+class Services(Protocol):
+    """What this module works with."""
+
+    backend: Backend
+    clock: Clock
+    credits: Credits
+    jobs: Jobs
+    moderation: Moderation
+    quotas: Quotas
+
+
+def install(client: Client, area: AdminArea, app: Services) -> None:
+    """Add the subcommands of /admin and the pages of its panel."""
+    names = LoadedNames(app.backend.models)
+    _quota(area.group, app.quotas, names, app.clock)
+    _grant(area.group, app.credits)
+    _take(area.group, app.credits)
+    panel_quotas.install(client, area.panel, quotas=app.quotas, names=names, clock=app.clock)
+    panel_quotas.install_limits(client, area.panel, quotas=app.quotas, names=names)
+    panel_members.install(client, area.panel, app)
 
 
 # ---------------------------------------------------------------- quotas

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
 
 import discord
 from discord.ui import TextDisplay
@@ -11,13 +11,12 @@ from discord.ui import TextDisplay
 from bot.features.credits.service import Credits, Quotas
 from bot.features.credits.views import terms_text
 from bot.features.moderation import views
-from bot.features.moderation.admin_commands import check_not_admin
 from bot.features.moderation.service import Moderation
 from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
-from bot.kit.checks import check_admin
+from bot.kit.checks import check_admin, check_not_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
@@ -27,43 +26,39 @@ from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.store.clock import Clock
 
-TAB = Tab("People", "👥", "A member's credits and jobs; grants and bans.")
+TAB = Tab(2, "People", "👥", "A member's credits and jobs; grants and bans.")
 MOST_SHOWN = 15
+Show: TypeAlias = Callable[..., Awaitable[None]]
+"""Turns the message to a member's page: interaction, their id, what was changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class Services(Protocol):
     """What this page works with."""
 
-    credits: Credits
-    quotas: Quotas
-    moderation: Moderation
-    jobs: Jobs
     clock: Clock
+    credits: Credits
+    jobs: Jobs
+    moderation: Moderation
+    quotas: Quotas
 
 
-def install(client: Client, panel: Panel, services: Services) -> None:
+def install(client: Client, panel: Panel, app: Services) -> None:
     """Add the page. The member's id is the number of every button and form."""
-    moderation = services.moderation
 
     async def show(interaction: Interaction, user_id: int, note: str = "") -> None:
-        parts = await _member_parts(services, interaction, user_id)
-        await panel.show_parts(interaction, TAB, parts, note)
-
-    async def parts(interaction: Interaction) -> list[Any]:
-        bans = await moderation.bans(interaction.guild_id or 0)
-        lines = [views.ban_line(ban) for ban in bans[:MOST_SHOWN]]
-        lines += [f"-# … and {len(bans) - MOST_SHOWN} more: /admin ban"] if len(bans) > MOST_SHOWN else []
-        listed = "\n".join(lines) or "No one is banned here."
-        return [_select(), TextDisplay(f"**Banned**\n{listed}")]
-
-    panel.add(TAB, parts)
+        await panel.show_parts(interaction, TAB, await _member_parts(app, interaction, user_id), note)
 
     @client.on_select(Action.PERSON)
     async def chosen(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
         check_admin(interaction)
         await show(interaction, int(values[0]))
 
+    panel.add(TAB, lambda interaction: _parts(app, interaction))
+    _install_grants(client, app, show)
+    _install_bans(client, app, show)
+
+
+def _install_grants(client: Client, app: Services, show: Show) -> None:
     @client.on_button(Action.GRANT)
     async def grant(interaction: Interaction, user_id: int) -> None:
         check_admin(interaction)
@@ -75,9 +70,11 @@ def install(client: Client, panel: Panel, services: Services) -> None:
     async def granted(interaction: Interaction, user_id: int) -> None:
         by, said = check_admin(interaction), modals.answers(interaction)
         amount_mc = credits_mc(said.get("amount", ""), low=0.001)
-        await services.credits.grant(by, user_id, amount_mc, said.get("reason", ""), str(interaction.id))
+        await app.credits.grant(by, user_id, amount_mc, said.get("reason", ""), str(interaction.id))
         await show(interaction, user_id, f"Gave {credits_text(amount_mc)} to <@{user_id}>.")
 
+
+def _install_bans(client: Client, app: Services, show: Show) -> None:
     @client.on_button(Action.BAN)
     async def ban(interaction: Interaction, user_id: int) -> None:
         check_admin(interaction)
@@ -87,21 +84,29 @@ def install(client: Client, panel: Panel, services: Services) -> None:
 
     @client.on_modal(Action.BAN)
     async def banned(interaction: Interaction, user_id: int) -> None:
-        await show(interaction, user_id, await _ban(services, interaction, user_id))
+        await show(interaction, user_id, await _ban(app, interaction, user_id))
 
     @client.on_button(Action.UNBAN)
     async def unban(interaction: Interaction, user_id: int) -> None:
         by = check_admin(interaction)
-        await moderation.unban(by, by.guild_id, user_id)
+        await app.moderation.unban(by, by.guild_id, user_id)
         await show(interaction, user_id, f"<@{user_id}> can use Easel again.")
 
 
-async def _member_parts(services: Services, interaction: Interaction, user_id: int) -> list[Any]:
+async def _parts(app: Services, interaction: Interaction) -> list[Any]:
+    bans = await app.moderation.bans(interaction.guild_id or 0)
+    lines = [views.ban_line(ban) for ban in bans[:MOST_SHOWN]]
+    lines += [f"-# … and {len(bans) - MOST_SHOWN} more: /admin ban"] if len(bans) > MOST_SHOWN else []
+    listed = "\n".join(lines) or "No one is banned here."
+    return [_select(), TextDisplay(f"**Banned**\n{listed}")]
+
+
+async def _member_parts(app: Services, interaction: Interaction, user_id: int) -> list[Any]:
     """One member, under the page's name."""
-    guild_id, terms = interaction.guild_id or 0, await _terms(services.quotas, interaction, user_id)
-    balance = await services.credits.balance(user_id, guild_id, terms)
-    active = await services.jobs.active(user_id, guild_id)
-    ban = next((ban for ban in await services.moderation.bans(guild_id) if ban.user_id == user_id), None)
+    guild_id, terms = interaction.guild_id or 0, await _terms(app.quotas, interaction, user_id)
+    balance = await app.credits.balance(user_id, guild_id, terms)
+    active = await app.jobs.active(user_id, guild_id)
+    ban = next((ban for ban in await app.moderation.bans(guild_id) if ban.user_id == user_id), None)
     lines = [
         f"### <@{user_id}>",
         f"**Credits** {credits_text(balance.free_mc)} free, {credits_text(balance.paid_mc)} granted or bought",
@@ -129,13 +134,13 @@ def _select() -> Any:
     return row_of(Select.person(SelectId(Action.PERSON, 0), "Choose a member"))
 
 
-async def _ban(services: Services, interaction: Interaction, user_id: int) -> str:
+async def _ban(app: Services, interaction: Interaction, user_id: int) -> str:
     """Raises: BadInput, NotYours."""
     by, said = check_admin(interaction), modals.answers(interaction)
     if interaction.guild is not None:
         check_not_admin(await _member(interaction.guild, user_id), by)
-    until_ms = ends_at_ms(said.get("until", ""), services.clock.now_ms())
-    ban = await services.moderation.ban(by, by.guild_id, user_id, said.get("reason", ""), until_ms)
+    until_ms = ends_at_ms(said.get("until", ""), app.clock.now_ms())
+    ban = await app.moderation.ban(by, by.guild_id, user_id, said.get("reason", ""), until_ms)
     return f"Banned: {views.ban_line(ban)}"
 
 

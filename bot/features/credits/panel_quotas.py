@@ -25,8 +25,8 @@ from bot.ledger.limits import MEMBER_LIMITS, SERVER_LIMITS, Budget, Quota
 from bot.orders.actor import Actor
 from bot.store.clock import Clock
 
-TAB = Tab("Quotas", "🎟️", "Limits for everyone, for a role, and for the whole server.")
-LIMITS = Tab("Limits", "🎚️", "Every limit of a role, LoRAs too: choose those to change.")
+TAB = Tab(1, "Quotas", "🎟️", "Limits for everyone, for a role, and for the whole server.")
+LIMITS = Tab(7, "Limits", "🎚️", "Every limit of a role, LoRAs too: choose those to change.")
 SHORT_FORM = {
     "credits": ("Free credits", "such as 100 a day, or 500 a month; empty: not set here", ("allowance",)),
     "jobs": ("Jobs: running at once, queued or running", "3, 10", ("max_running", "max_queued")),

@@ -12,6 +12,7 @@ from bot.errors import BadInput, NotYours
 from bot.features.jobs.service import ModeratedJobs
 from bot.features.jobs.views import jobs_view
 from bot.jobs.records import Job
+from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
@@ -24,10 +25,10 @@ class Services(Protocol):
     moderated_jobs: ModeratedJobs
 
 
-def install(client: Client, group: app_commands.Group, app: Services) -> None:
+def install(client: Client, area: AdminArea, app: Services) -> None:
     """Add the subcommand to /admin, and its buttons to the client."""
 
-    @group.command()
+    @area.group.command()
     @app_commands.describe(
         user="Only this member's",
         cancel="The number of a job to cancel, or with a user: 0 for all of theirs",

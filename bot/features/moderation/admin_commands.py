@@ -9,14 +9,15 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.errors import BadInput, NotYours
+from bot.errors import BadInput
 from bot.features.audit.store import EVERYWHERE
-from bot.features.moderation import views
+from bot.features.moderation import panel_channels, panel_pause, panel_words, views
 from bot.features.moderation.confusables import plain
 from bot.features.moderation.service import Moderation
 from bot.features.moderation.store import Rules, WordAction
 from bot.features.moderation.views import WORD_ACTIONS
-from bot.kit.checks import check_admin, guarded
+from bot.kit.admin_panel import AdminArea
+from bot.kit.checks import check_admin, check_not_admin, check_postable, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.orders.actor import Actor
@@ -35,12 +36,14 @@ class Services(Protocol):
     moderation: Moderation
 
 
-def install(client: Client, group: app_commands.Group, app: Services) -> None:
-    """Add the subcommands to /admin."""
-    _people(app, group)
-    _words(app, group)
-    _channels(app, group)
-    _pauses(app, group)
+def install(client: Client, area: AdminArea, app: Services) -> None:
+    """Add the subcommands of /admin and the pages of its panel."""
+    _people(app, area.group)
+    _words(app, area.group)
+    _channels(app, area.group)
+    _pauses(app, area.group)
+    for page in (panel_channels, panel_words, panel_pause):
+        page.install(client, area.panel, app)
 
 
 def _people(app: Services, group: app_commands.Group) -> None:
@@ -80,12 +83,6 @@ def _people(app: Services, group: app_commands.Group) -> None:
         by = check_admin(interaction)
         await app.moderation.unban(by, EVERYWHERE if everywhere else by.guild_id, user.id)
         await _say(interaction, f"<@{user.id}> may use Easel again{' everywhere' if everywhere else ''}.")
-
-
-def check_not_admin(user: discord.abc.Snowflake, by: Actor) -> None:
-    """Raises: NotYours."""
-    if isinstance(user, discord.Member) and user.guild_permissions.manage_guild and not by.is_operator:
-        raise NotYours("Those who manage this server cannot be banned in it. Only those who run this bot can do that.")
 
 
 # ------------------------------------------------------------------ words
@@ -224,18 +221,6 @@ def _allowed(
 def _check_server(by: Actor) -> None:
     if not by.guild_id:
         raise BadInput("Channels belong to a server. Use this in one.")
-
-
-def check_postable(channel: discord.TextChannel | None) -> None:
-    """Find out now what would fail when there is something to post. Raises: BadInput."""
-    if channel is None:
-        return
-    may = channel.permissions_for(channel.guild.me)
-    if not (may.view_channel and may.send_messages and may.attach_files):
-        raise BadInput(
-            f"I cannot post in <#{channel.id}>. Give Easel **View Channel**, **Send Messages** and **Attach Files** "
-            "there. Nothing was changed."
-        )
 
 
 # ------------------------------------------------------------------ pauses

@@ -10,19 +10,18 @@ import discord
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
-from bot.features.moderation.admin_commands import check_postable
 from bot.features.moderation.service import Moderation
 from bot.features.moderation.store import Rules
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
-from bot.kit.checks import check_admin
+from bot.kit.checks import check_admin, check_postable
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import MAX_OPTIONS, Select, row_of
 from bot.prompt.text import quoted
 
-TAB = Tab("Channels", "#️⃣", "Where Easel paints, and where it posts stars, appeals and the audit log.")
+TAB = Tab(3, "Channels", "#️⃣", "Where Easel paints, and where it posts stars, appeals and the audit log.")
 ALLOWED, GALLERY, AUDIT = 0, 1, 2  # numbers of the lists
 AGE_ONLY, SPOILER, STARS = 0, 1, 2  # numbers of the buttons
 
@@ -34,6 +33,9 @@ class Services(Protocol):
 
 
 def install(client: Client, panel: Panel, app: Services) -> None:
+    """Add the page."""
+    panel.add(TAB, lambda interaction: parts(app, interaction))
+
     @client.on_select(Action.CHANNEL)
     async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         ids = [int(value) for value in values]

@@ -17,7 +17,7 @@ from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 
-TAB = Tab("Pause", "⏸️", "Stop taking jobs, or tell everybody something.")
+TAB = Tab(5, "Pause", "⏸️", "Stop taking jobs, or tell everybody something.")
 MODES: tuple[PauseMode, ...] = ("notice", "drain", "pause")  # by the number of their button
 GO_ON = 3
 
@@ -29,6 +29,9 @@ class Services(Protocol):
 
 
 def install(client: Client, panel: Panel, app: Services) -> None:
+    """Add the page."""
+    panel.add(TAB, lambda interaction: parts(app, interaction))
+
     @client.on_button(Action.PAUSE)
     async def pressed(interaction: Interaction, number: int) -> None:
         by = check_admin(interaction)

@@ -22,7 +22,7 @@ from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import MAX_OPTIONS, Select, row_of
 from bot.prompt.text import quoted, shown
 
-TAB = Tab("Words", "🚫", "Words that prompts must not have here.")
+TAB = Tab(4, "Words", "🚫", "Words that prompts must not have here.")
 ADD, TEST, TELL = 0, 1, 2  # numbers of the buttons and forms
 MOST_SHOWN = 40
 
@@ -34,6 +34,9 @@ class Services(Protocol):
 
 
 def install(client: Client, panel: Panel, app: Services) -> None:
+    """Add the page."""
+    panel.add(TAB, lambda interaction: parts(app, interaction))
+
     @client.on_button(Action.WORD)
     async def pressed(interaction: Interaction, number: int) -> None:
         by, moderation = check_admin(interaction), app.moderation

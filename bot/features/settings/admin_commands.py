@@ -9,13 +9,16 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.errors import BadInput
+from bot.features.settings import panel_defaults
 from bot.features.settings.default_views import described
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.styles import read_names
+from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, check_operator, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.orders import drafts
+from bot.orders.actor import Actor
 from bot.prompt.text import shown
 from engine.backend import Backend
 from engine.tasks.txt2img import MAX_STEPS
@@ -30,10 +33,11 @@ class Services(Protocol):
     preferences: PreferenceService
 
 
-def install(group: app_commands.Group, app: Services) -> None:
-    """Add the subcommands to /admin."""
-    _defaults(app, group)
-    _models(app, group)
+def install(client: Client, area: AdminArea, app: Services) -> None:
+    """Add the subcommands of /admin and the page of its panel."""
+    _defaults(app, area.group)
+    _models(app, area.group)
+    panel_defaults.install(client, area.panel, app)
 
 
 # ------------------------------------------------------------------ defaults
@@ -66,7 +70,7 @@ def _defaults(app: Services, group: app_commands.Group) -> None:
         changes |= {} if guidance is None else {"guidance": None if guidance < 0 else guidance}
         changes |= {} if negative is None else {"negative": _unless_none(negative) or ""}
         changes |= {} if styles is None else {"styles": read_names(styles)}
-        text = await change_defaults(app, interaction, changes)
+        text = await _change(app.preferences, check_admin(interaction), changes)
         await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     @defaults.autocomplete("model")
@@ -75,12 +79,11 @@ def _defaults(app: Services, group: app_commands.Group) -> None:
         return [Choice(name=key, value=key) for key in [*keys, NOTHING] if typed.casefold() in key.casefold()][:25]
 
 
-async def change_defaults(app: Services, interaction: Interaction, changes: dict[str, Any]) -> str:
+async def _change(preferences: PreferenceService, by: Actor, changes: dict[str, Any]) -> str:
     """Keep what was changed; what holds now, in words. Raises: BadInput."""
-    by = check_admin(interaction)
     if not changes:
-        return described(await app.preferences.defaults(by.guild_id))
-    now = await app.preferences.set_defaults(by, **changes)
+        return described(await preferences.defaults(by.guild_id))
+    now = await preferences.set_defaults(by, **changes)
     return f"Changed: {', '.join(sorted(changes)).replace('shape', 'size')}.\n{described(now)}"
 
 

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
-from bot.features.settings.admin_commands import change_defaults
 from bot.features.settings.default_views import OWN, described
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import ServerDefaults
@@ -22,7 +21,7 @@ from bot.kit.select import Select, row_of
 from bot.prompt.text import quoted
 from engine.backend import Backend
 
-TAB = Tab("Defaults", "🎨", "What /imagine does here with what was not said.")
+TAB = Tab(6, "Defaults", "🎨", "What /imagine does here with what was not said.")
 MODEL, SHAPE, STYLES = 0, 1, 2  # numbers of the lists
 MAX_STYLES_SET = 5
 
@@ -35,6 +34,9 @@ class Services(Protocol):
 
 
 def install(client: Client, panel: Panel, app: Services) -> None:
+    """Add the page."""
+    panel.add(TAB, lambda interaction: parts(app, interaction))
+
     @client.on_select(Action.DEFAULT)
     async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         if number == STYLES:
@@ -62,7 +64,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
 
 
 async def _change(app: Services, panel: Panel, interaction: Interaction, changes: dict[str, Any]) -> None:
-    await change_defaults(app, interaction, changes)
+    await app.preferences.set_defaults(check_admin(interaction), **changes)
     await panel.show(interaction, TAB, "Changed.")
 
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 from typing import Protocol
 
-import discord
 from discord import app_commands
 from discord.app_commands import Range
 
 from bot.features.audit.service import Audit
 from bot.features.moderation.service import Moderation
-from bot.features.stats import charts
-from bot.features.stats import service as stats
-from bot.features.stats import store as statistics
+from bot.features.stats import panel_overview
 from bot.features.stats.broadcast import announce_button, ask_to_announce
-from bot.features.stats.store import Figures
-from bot.features.stats.views import stats_view
+from bot.features.stats.service import Statistics
+from bot.features.stats.stats_message import MAX_DAYS, show_stats
+from bot.jobs.service import Jobs
+from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_operator, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
-from bot.store.clock import Clock
 from bot.store.key_value_store import KeyValues
-from bot.store.store import Store
 
-MAX_DAYS = 90
 ANNOUNCEMENT_CHARS = 2000
 
 
@@ -33,17 +27,18 @@ class Services(Protocol):
     """What this module works with."""
 
     audit: Audit
-    clock: Clock
-    moderation: Moderation
-    store: Store
+    jobs: Jobs
     key_values: KeyValues
+    moderation: Moderation
+    statistics: Statistics
 
 
-def install(client: Client, group: app_commands.Group, app: Services) -> None:
-    """Add the subcommands to /admin, and their buttons to the client."""
-    _stats(app, group)
+def install(client: Client, area: AdminArea, app: Services) -> None:
+    """Add the subcommands of /admin with their buttons, and the page of its panel."""
+    _stats(app, area.group)
+    panel_overview.install(client, area.panel, app)
 
-    @group.command()
+    @area.group.command()
     @app_commands.describe(text="What every server is to read; it is shown to you first")
     @guarded
     async def announce(interaction: Interaction, text: Range[str, 1, ANNOUNCEMENT_CHARS]) -> None:
@@ -69,19 +64,4 @@ def _stats(app: Services, group: app_commands.Group) -> None:
         if everywhere:
             check_operator(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        await show_stats(app, interaction, days, everywhere=everywhere)
-
-
-async def show_stats(app: Services, interaction: Interaction, days: int, *, everywhere: bool = False) -> None:
-    """Answer with the chart and the table."""
-    found = await figures_of(app, interaction, days, None if everywhere else interaction.guild_id)
-    picture = await asyncio.to_thread(charts.stats, found)
-    files = [
-        discord.File(io.BytesIO(picture), filename="stats.png"),
-        discord.File(io.BytesIO(stats.to_csv(found)), filename="stats.csv"),
-    ]
-    await interaction.edit_original_response(view=stats_view(found, everywhere=everywhere), attachments=files)
-
-
-async def figures_of(app: Services, interaction: Interaction, days: int, guild_id: int | None) -> Figures:
-    return await app.store.read(statistics.figures, guild_id, days, app.clock.now_ms())
+        await show_stats(app.statistics, interaction, days, everywhere=everywhere)

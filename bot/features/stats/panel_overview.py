@@ -6,51 +6,44 @@ from typing import Any, Protocol
 
 from discord.ui import TextDisplay
 
-from bot.features.audit.service import Audit
 from bot.features.moderation import views
 from bot.features.moderation.service import Moderation
-from bot.features.settings.service import PreferenceService
 from bot.features.stats import service as stats
-from bot.features.stats.admin_commands import MAX_DAYS, figures_of, show_stats
+from bot.features.stats.service import Statistics
+from bot.features.stats.stats_message import MAX_DAYS, show_stats
 from bot.jobs.service import Jobs
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, button, buttons
 from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
-from bot.store.clock import Clock
-from bot.store.key_value_store import KeyValues
-from bot.store.store import Store
-from engine.backend import Backend
 
-TAB = Tab("Overview", "📊", "How it stands here, today and over time.")
+TAB = Tab(0, "Overview", "📊", "How it stands here, today and over time.")
 PERIODS = (7, 30, MAX_DAYS)  # days
 
 
 class Services(Protocol):
     """What this module works with."""
 
-    audit: Audit
-    backend: Backend
-    clock: Clock
-    moderation: Moderation
-    preferences: PreferenceService
-    store: Store
     jobs: Jobs
-    key_values: KeyValues
+    moderation: Moderation
+    statistics: Statistics
 
 
 def install(client: Client, panel: Panel, app: Services) -> None:
+    """Add the page."""
+    panel.add(TAB, lambda interaction: parts(app, interaction))
+
     @client.on_button(Action.FIGURES)
     async def figures(interaction: Interaction, days: int) -> None:
         check_admin(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)
-        await show_stats(app, interaction, min(max(1, days), MAX_DAYS))
+        await show_stats(app.statistics, interaction, min(max(1, days), MAX_DAYS))
 
 
 async def parts(app: Services, interaction: Interaction) -> list[Any]:
     guild_id = interaction.guild_id or 0
-    today = (await figures_of(app, interaction, 1, guild_id)).total
+    today = (await app.statistics.figures(guild_id, 1)).total
     active = await app.jobs.active_in(guild_id)
     painting = sum(job.state == "running" for job in active)
     pauses = [views.pause_line(each) for each in await app.moderation.pauses(guild_id)]

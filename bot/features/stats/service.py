@@ -1,13 +1,19 @@
-"""Figures as files: a table for a spreadsheet, and the words people read for refusal codes. Knows no Discord."""
+"""The figures of servers: counted, read, and as files and words. Knows no Discord."""
 
 from __future__ import annotations
 
 import csv
 import io
+import logging
+import sqlite3
 from datetime import UTC, datetime
 
+from bot.features.stats import store as rows
 from bot.features.stats.store import Figures
-from bot.store.clock import DAY_MS
+from bot.store.clock import DAY_MS, Clock
+from bot.store.store import Store
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("day", "jobs", "pictures", "members", "wait_s", "render_s", "credits", "failed", "refusals")
 REASONS = {
@@ -24,6 +30,24 @@ REASONS = {
     "discord": "Discord did not answer",
     "internal": "error inside Easel",
 }
+
+
+class Statistics:
+    """What happened, by day; it names nobody."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+
+    async def figures(self, guild_id: int | None, days: int) -> Figures:
+        """The last `days`, today (UTC) included, of a server; None = of all."""
+        return await self._store.read(rows.figures, guild_id, days, self._clock.now_ms())
+
+    async def count_refusal(self, guild_id: int, code: str) -> None:
+        """Count a refusal; that it can't be counted is no reason to trouble anybody."""
+        try:
+            await self._store.write(rows.count_refusal, guild_id, code, self._clock.now_ms())
+        except sqlite3.Error:  # a full disk, say
+            log.warning("a refusal was not counted", exc_info=True)
 
 
 def reason(code: str) -> str:
