@@ -38,6 +38,7 @@ from bot.features.moderation import admin_commands as moderation_admin
 from bot.features.moderation.image_filter import ImageFilter
 from bot.features.moderation.service import Moderation
 from bot.features.operations.pulse import Pulse
+from bot.features.privacy import commands as privacy_commands
 from bot.features.privacy.maintenance import Maintenance
 from bot.features.privacy.service import Privacy
 from bot.features.region import commands as region
@@ -227,6 +228,7 @@ class App:
         compare.install(client, self)
         region.install(client, self)
         settings_commands.install(client, self)
+        privacy_commands.install(client, self)
         style_commands.install(client, self)
         models.install(client, self)
         gallery_buttons.install(client, self)

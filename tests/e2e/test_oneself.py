@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from bot.demo.simulation import Stage
+from bot.features.privacy import commands as privacy_commands
 from bot.features.privacy import store as privacy_store
-from bot.features.settings import commands as settings_commands
 from bot.features.settings import store as preference_store
 from bot.features.settings.store import Preferences, ServerDefaults, Style
 from bot.orders.actor import Actor
@@ -221,7 +221,7 @@ async def test_more_than_fits_comes_in_parts_and_says_so(studio: Stage, monkeypa
     privacy_service = studio.app.privacy
     whole = privacy_service.export
     monkeypatch.setattr(privacy_service, "export", lambda user_id, _limit: whole(user_id, 12_000))
-    monkeypatch.setattr(settings_commands, "MAX_PARTS", 2)
+    monkeypatch.setattr(privacy_commands, "MAX_PARTS", 2)
     result = await studio.members["Ann"].slash(studio.channel, "privacy export")
     assert len(result.response.attachments) == 1
     part, more = result.followups
