@@ -15,7 +15,8 @@ from bot.errors import BadInput
 from bot.features.region import masks as region_masks
 from bot.orders import geometry
 from bot.orders.uploads import read_layers, read_upload
-from bot.prompt.flags import read_number, read_ratio
+from bot.prompt.flags import read_ratio
+from bot.prompt.numbers import read_number
 from bot.prompt.parser import Draft
 from engine.api.model_info import ModelInfo
 from engine.tasks.blend import MAX_BLENDED, Blend

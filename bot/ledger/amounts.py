@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.errors import BadInput
+from bot.prompt.numbers import read_number
 from bot.prompt.text import quoted
 
 MAX_CREDITS = 1_000_000
@@ -17,8 +18,7 @@ def credits_text(amount_mc: int) -> str:
 
 def credits_mc(text: str, low: float = 0.0) -> int:
     """Credits as typed, in millicredits. Raises: BadInput."""
-    plain = text.strip()
-    number = float(plain) if plain.isascii() and plain.replace(".", "", 1).isdigit() and len(plain) < 12 else -1.0
-    if not low <= number <= MAX_CREDITS:
+    number = read_number(text)
+    if number is None or not low <= number <= MAX_CREDITS:
         raise BadInput(f"{quoted(text)} isn't a valid number of credits. Use {low:g} to {MAX_CREDITS:,}.")
     return round(number * 1000)

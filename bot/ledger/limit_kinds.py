@@ -5,6 +5,7 @@ A limit is a descriptor: on a quota it gives its value or None (not said there),
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 from bot.config import Settings
 from bot.errors import BadInput
 from bot.ledger.amounts import MAX_CREDITS, credits_mc, credits_text
+from bot.prompt.numbers import read_number, read_whole
 from bot.prompt.text import quoted, shown
 
 T = TypeVar("T")
 Period = Literal["day", "month"]
 DAYS: dict[Period, int] = {"day": 30, "month": 1}  # how many periods a month has, for comparing allowances
 ALL = frozenset({"*"})
+ALLOWANCE = re.compile(r"(?P<amount>[^a-z/]{1,30})(?:credits? *)?(?:(?:a|per|each|/)? *(?:days?|(?P<month>months?)))?")
 YES, NO = ("on", "yes", "true"), ("off", "no", "false")
 
 
@@ -143,10 +146,10 @@ class Count(Limit[int]):
         return {self.name: Option(self.about, int, self.low, self.high)}
 
     def parse(self, given: Any, known: Known | None = None) -> int:
-        text = f"{given}".strip()
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and self.low <= int(text) <= self.high):
-            raise BadInput(f"{self.label} can't be {quoted(text)}. Use {self.low:,} to {self.high:,}.")
-        return int(text)
+        number = read_whole(f"{given}")
+        if number is None or not self.low <= number <= self.high:
+            raise BadInput(f"{self.label} can't be {quoted(f'{given}')}. Use {self.low:,} to {self.high:,}.")
+        return number
 
     def text(self, value: int) -> str:
         return self.words.format(value)
@@ -160,13 +163,13 @@ class Pixels(Count):
         self.hint = "such as 1536x1536; empty: not set here"
 
     def parse(self, given: Any, known: Known | None = None) -> int:
-        wide, times, high = f"{given}".lower().partition("x")
+        wide, times, high = f"{given}".lower().replace("×", "x").partition("x")
         if not times:
             return super().parse(given)
-        sides = [side.strip() for side in (wide, high)]
-        if not all(side.isascii() and side.isdigit() and len(side) < 5 and 64 <= int(side) <= 8192 for side in sides):
+        sides = read_whole(wide), read_whole(high)
+        if not all(side is not None and 64 <= side <= 8192 for side in sides):
             raise BadInput(f"{quoted(f'{given}')} isn't a valid size. Use sides of 64 to 8,192, such as 1536x1536.")
-        return super().parse(int(sides[0]) * int(sides[1]))
+        return super().parse((sides[0] or 0) * (sides[1] or 0))
 
 
 class Factor(Limit[float]):
@@ -182,10 +185,11 @@ class Factor(Limit[float]):
         return {self.name: Option(self.about, float, self.low, self.high)}
 
     def parse(self, given: Any, known: Known | None = None) -> float:
-        text = f"{given}".strip()
-        number = float(text) if text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 25 else -1.0
-        if not self.low <= number <= self.high:
-            raise BadInput(f"{self.label} can't be {quoted(text)}. Use {self.low:g} to {self.high:g}; 1 is normal.")
+        number = read_number(f"{given}")
+        if number is None or not self.low <= number <= self.high:
+            raise BadInput(
+                f"{self.label} can't be {quoted(f'{given}')}. Use {self.low:g} to {self.high:g}; 1 is normal."
+            )
         return number
 
     def typed(self, value: float) -> str:
@@ -303,12 +307,10 @@ class FreeCredits(Limit[Allowance]):
         return None if month is None else Allowance(amount_mc=credits_mc(f"{month}"), period="month")
 
     def parse(self, given: Any, known: Known | None = None) -> Allowance:
-        words = f"{given}".lower().split()
-        periods: dict[str, Period] = {"day": "day", "month": "month"}
-        period = periods.get(words[-1].rstrip("s")) if len(words) > 1 else "day"
-        if not words or period is None:
+        said = ALLOWANCE.fullmatch(f"{given}".strip().lower())
+        if said is None:
             raise BadInput(f"{quoted(f'{given}')} isn't a valid allowance. Try 100 a day, or 500 a month.")
-        return Allowance(amount_mc=credits_mc(words[0]), period=period)
+        return Allowance(amount_mc=credits_mc(said["amount"]), period="month" if said["month"] else "day")
 
     def typed(self, value: Allowance) -> str:
         return f"{value.amount_mc / 1000:g} a {value.period}"

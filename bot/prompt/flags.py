@@ -10,6 +10,7 @@ from unicodedata import normalize
 
 from bot.errors import BadInput
 from bot.prompt import habits
+from bot.prompt.numbers import read_number
 from bot.prompt.text import quoted
 from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
 
@@ -168,13 +169,6 @@ def _whole(name: str, low: int, high: int) -> Callable[[str], int]:
 def _digits(value: str) -> int | None:
     """A plain whole number; `int` alone would take ' ٣', '1_0' and a million digits."""
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 12 else None
-
-
-def read_number(value: str) -> float | None:
-    """A plain decimal number, with a point or a comma; `float` alone would take 'nan', 'inf' and '1e9'."""
-    value = value.replace(",", ".", 1)
-    plain = value.isascii() and value.replace(".", "", 1).isdigit() and len(value) <= 16
-    return float(value) if plain else None
 
 
 def _seed(value: str) -> int:

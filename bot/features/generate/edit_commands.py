@@ -25,7 +25,8 @@ from bot.kit.error_messages import answer, shows_errors
 from bot.kit.interactions import acknowledge, check_permissions
 from bot.orders.geometry import MAX_ZOOM, Direction
 from bot.orders.uploads import check_size
-from bot.prompt.flags import read_number, read_ratio, read_strength
+from bot.prompt.flags import read_ratio, read_strength
+from bot.prompt.numbers import read_number
 from bot.prompt.parser import plain
 from bot.store.key_value_store import KeyValues
 from engine.api.errors import EngineError

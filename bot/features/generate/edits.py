@@ -26,6 +26,7 @@ from bot.orders.geometry import Direction
 from bot.orders.service import Order, new_seed
 from bot.orders.uploads import check_size
 from bot.prompt import image_metadata
+from bot.prompt.numbers import read_number
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import visible
@@ -284,7 +285,7 @@ def is_repainted(job: Job) -> bool:
 
 def read_zoom(text: str) -> float:
     """A zoom as people write it: 1.5, 2x. Raises: BadInput."""
-    number = text.strip().casefold().removesuffix("x").replace(",", ".")
-    if not number.replace(".", "", 1).isascii() or not number.replace(".", "", 1).isdigit() or len(number) > 8:
+    number = read_number(text.strip().casefold().removesuffix("x"))
+    if number is None:
         raise BadInput(f"The zoom is a number from 1 to {geometry.MAX_ZOOM:g}, such as 1.5.")
-    return float(number)
+    return number

@@ -14,7 +14,7 @@ from bot.features.audit.store import EVERYWHERE
 from bot.features.moderation import panel_channels, panel_pause, panel_words, views
 from bot.features.moderation.confusables import plain
 from bot.features.moderation.service import Moderation
-from bot.features.moderation.store import Rules, WordAction
+from bot.features.moderation.store import MAX_STARS, Rules, WordAction
 from bot.features.moderation.views import WORD_ACTIONS
 from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, check_not_admin, check_postable, guarded
@@ -176,7 +176,7 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         disallow: discord.TextChannel | discord.VoiceChannel | discord.ForumChannel | None = None,
         age_only: bool | None = None,
         gallery: discord.TextChannel | None = None,
-        stars: Range[int, 1, 1000] | None = None,
+        stars: Range[int, 1, MAX_STARS] | None = None,
         audit: discord.TextChannel | None = None,
         spoiler: bool | None = None,
         clear: Literal["allowed", "gallery", "audit"] | None = None,

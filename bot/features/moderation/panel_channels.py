@@ -11,7 +11,7 @@ from discord.ui import TextDisplay
 
 from bot.errors import BadInput
 from bot.features.moderation.service import Moderation
-from bot.features.moderation.store import Rules
+from bot.features.moderation.store import MAX_STARS, Rules
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
@@ -19,6 +19,7 @@ from bot.kit.checks import check_admin, check_postable
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import MAX_OPTIONS, Select, row_of
+from bot.prompt.numbers import read_whole
 from bot.prompt.text import quoted
 
 TAB = Tab(3, "Channels", "#️⃣", "Where Easel paints, and where it posts stars, appeals and the audit log.")
@@ -62,10 +63,11 @@ def install(client: Client, panel: Panel, app: Services) -> None:
 
     @client.on_modal(Action.CHANNEL)
     async def stars(interaction: Interaction, _number: int) -> None:
-        said = modals.answers(interaction).get("stars", "").strip()
-        if not (said.isascii() and said.isdigit() and 1 <= int(said) <= 1000):
-            raise BadInput(f"{quoted(said)} stars cannot be asked for. Use 1 to 1000.")
-        await _change(app, panel, interaction, lambda rules: replace(rules, stars=int(said)))
+        said = modals.answers(interaction).get("stars", "")
+        count = read_whole(said)
+        if count is None or not 1 <= count <= MAX_STARS:
+            raise BadInput(f"{quoted(said)} stars cannot be asked for. Use 1 to {MAX_STARS:,}.")
+        await _change(app, panel, interaction, lambda rules: replace(rules, stars=count))
 
 
 async def _change(app: Services, panel: Panel, interaction: Interaction, change: Callable[[Rules], Rules]) -> None:

@@ -12,6 +12,7 @@ from typing import Literal
 
 WordAction = Literal["block", "age", "flag"]
 PauseMode = Literal["pause", "drain", "notice"]
+MAX_STARS = 1000  # that a picture may need for the gallery
 AppealState = Literal["refused", "open", "approved", "denied"]
 
 

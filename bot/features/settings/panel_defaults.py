@@ -18,6 +18,7 @@ from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
+from bot.prompt.numbers import read_number, read_whole
 from bot.prompt.text import quoted
 from engine.backend import Backend
 
@@ -82,12 +83,12 @@ def _form(now: ServerDefaults) -> modals.Form:
 
 def _number_of(said: str, name: str, kind: type[int] | type[float]) -> Any:
     """A number of the form; None when it was left empty. Raises: BadInput."""
-    plain = said.strip()
-    if not plain:
+    if not said.strip():
         return None
-    if not (plain.isascii() and plain.replace(".", "", kind is float).isdigit()):
+    number = read_number(said) if kind is float else read_whole(said)
+    if number is None:
         raise BadInput(f"The {name} cannot be {quoted(said)}. Write a number, or leave it empty.")
-    return kind(plain)
+    return number
 
 
 async def parts(app: Services, interaction: Interaction) -> list[Any]:

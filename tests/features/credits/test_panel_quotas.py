@@ -81,7 +81,7 @@ async def test_a_roles_limits_and_the_whole_servers(studio: Stage) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("allowance", "lots", "isn't a valid number of credits"),
+        ("allowance", "lots", "isn't a valid allowance"),
         ("allowance", "5 a week", "isn't a valid allowance"),
         ("max_running", "0", "Jobs running at once can't be"),
         ("max_pixels", "9x9", "isn't a valid size"),
