@@ -240,7 +240,7 @@ class App:
         credits_admin.install(self.client, area, self)
         moderation_admin.install(self.client, area, self)
         jobs_admin.install(self.client, area, self)
-        audit_admin.install(self.client, area, self)
+        audit_admin.install(area, self)
         settings_admin.install(self.client, area, self)
 
     def _hooks(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import discord
@@ -13,6 +13,7 @@ from bot.kit.button import Button
 ACCENT = discord.Colour(0x5B8DEF)
 DONE = discord.Colour(0x57A773)
 BROKEN = discord.Colour(0xD1603D)
+LIST_CHARS = 3500  # of one list; a message holds 4,000 in all
 NOBODY = discord.AllowedMentions.none()  # words of members never ping anyone
 
 
@@ -38,3 +39,15 @@ def view(parts: Sequence[discord.ui.Item[LayoutView]], colour: discord.Colour) -
 def notice(text: str, *buttons: Button) -> LayoutView:
     """A short answer, with buttons if any."""
     return view([TextDisplay(text), *([row(*buttons)] if buttons else [])], ACCENT)
+
+
+def listing(title: str, lines: Iterable[str], empty: str) -> LayoutView:
+    """A list, cut where a message ends."""
+    shown_lines, room = [f"**{title}**"], LIST_CHARS
+    rest = list(lines) or [empty]
+    while rest and len(rest[0]) < room:
+        room -= len(rest[0]) + 1
+        shown_lines.append(rest.pop(0))
+    if rest:
+        shown_lines.append(f"-# … and {len(rest)} more")
+    return notice("\n".join(shown_lines))

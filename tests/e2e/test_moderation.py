@@ -179,7 +179,7 @@ async def test_an_appeal_is_approved_and_lets_that_prompt_run(studio: Stage) -> 
     channel = await with_audit_channel(studio)
     refusal = await refused(studio)
     await press(studio, refusal, "Appeal")
-    assert "was sent to the admins" in words(refusal)
+    assert "was sent to this server's admins" in words(refusal)
     await studio.restart()
     appeal = await posts(channel, "Appeal")
     assert "@everyone" not in words(read(appeal))

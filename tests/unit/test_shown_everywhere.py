@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.delivery import layouts
 from bot.features.audit.store import AuditEntry
+from bot.features.audit.views import audit_line
 from bot.features.moderation import service as rules
 from bot.features.moderation import views
 from bot.features.moderation.store import Appeal, Ban, BlockedWord, Pause, Rules
@@ -54,10 +55,10 @@ def test_moderations_messages(written: str) -> None:
         views.ban_line(ban),
         views.word_line(word),
         views.pause_line(pause),
-        views.audit_line(entry),
+        audit_line(entry),
         views.rules_text(Rules(), [pause]),
         texts(views.appeal(appeal)),
-        texts(layouts.notice(views.audit_line(entry))),
+        texts(layouts.notice(audit_line(entry))),
         rules.ban_sentence(ban),
         rules.pause_sentence(pause),
         rules.word_sentence(word, tell=True),

@@ -1,1 +1,1 @@
-"""The audit log, its channel, and a look at what is going on."""
+"""The audit log: its acts, its channel, searching it."""

@@ -1,4 +1,4 @@
-"""/admin audit, and the buttons of appeals: what was done, by whom."""
+"""/admin audit: what was done, by whom."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from discord import app_commands
 from discord.app_commands import Range
 
 from bot.errors import BadInput, NotYours
-from bot.features.audit.audit_channel import AuditChannel
 from bot.features.audit.service import Audit
 from bot.features.audit.store import AuditQuery
-from bot.features.moderation import views
-from bot.features.moderation.service import Moderation
+from bot.features.audit.views import audit_line
 from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
-from bot.kit.components import notice
-from bot.kit.custom_ids import Action
-from bot.kit.interactions import actor_of
+from bot.kit.components import listing
 
 PAGE = 15  # audit entries of one answer
 MENTION = re.compile(r"<(@!?|@&|#)([0-9]{1,20})>")
@@ -32,36 +28,11 @@ class Services(Protocol):
     """What this module works with."""
 
     audit: Audit
-    audit_channel: AuditChannel
-    moderation: Moderation
 
 
-def install(client: Client, area: AdminArea, app: Services) -> None:
-    """Add the subcommands to /admin, and the buttons to the client."""
+def install(area: AdminArea, app: Services) -> None:
+    """Add the subcommand to /admin."""
     _audit(app, area.group)
-
-    @client.on_button(Action.APPEAL)
-    async def appeal(interaction: Interaction, appeal_id: int) -> None:
-        await interaction.response.defer()
-        asked = await app.moderation.appeal(actor_of(interaction), appeal_id)
-        await app.audit_channel.appeal(asked)
-        view = notice("Your appeal was sent to the admins of this server. You will get a direct message.")
-        await interaction.edit_original_response(view=view)
-
-    @client.on_button(Action.APPROVE)
-    async def approve(interaction: Interaction, appeal_id: int) -> None:
-        await _decide(app, interaction, appeal_id, approve=True)
-
-    @client.on_button(Action.DENY)
-    async def deny(interaction: Interaction, appeal_id: int) -> None:
-        await _decide(app, interaction, appeal_id, approve=False)
-
-
-async def _decide(app: Services, interaction: Interaction, appeal_id: int, *, approve: bool) -> None:
-    by = check_admin(interaction)
-    decided = await app.moderation.decide(by, appeal_id, approve=approve)
-    await interaction.response.edit_message(view=views.appeal(decided))
-    await app.audit_channel.decided(decided)
 
 
 def _audit(app: Services, group: app_commands.Group) -> None:
@@ -114,10 +85,10 @@ def target_of(text: str) -> str:
 
 async def _page(app: Services, interaction: Interaction, query: AuditQuery) -> None:
     found = await app.audit.search(query, PAGE)
-    lines = list(map(views.audit_line, found))
+    lines = list(map(audit_line, found))
     if len(found) == PAGE:
         lines.append(f"-# Older ones: the same with `before:{found[-1].id}`, or `export:True`.")
-    await interaction.edit_original_response(view=views.listing("Audit", lines, "Nothing fits."))
+    await interaction.edit_original_response(view=listing("Audit", lines, "Nothing fits."))
 
 
 async def _export(app: Services, interaction: Interaction, query: AuditQuery) -> None:

@@ -1,4 +1,4 @@
-"""What Easel posts by itself: audit entries and appeals in the audit channel, decisions as direct messages."""
+"""What Easel posts by itself: audit entries in the audit channel, and what admins tell everybody."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import Any
 
 import discord
 
-from bot.errors import MissingPermission
 from bot.features.audit.service import Audit
 from bot.features.audit.store import AuditEntry
-from bot.features.moderation import views
+from bot.features.audit.views import audit_line
 from bot.features.moderation.service import Moderation, pause_sentence
-from bot.features.moderation.store import Appeal
-from bot.kit.components import NOBODY, notice
-from bot.prompt.text import block
+from bot.kit.components import NOBODY, listing, notice
 
 log = logging.getLogger(__name__)
 AT_ONCE = 10  # entries of one message
@@ -33,29 +30,6 @@ class AuditChannel:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._told: set[tuple[int, int, str]] = set()
         audit.listeners.append(self._heard)
-
-    async def appeal(self, appeal: Appeal) -> None:
-        """Ask those who decide. Raises: MissingPermission."""
-        rules = await self._moderation.rules(appeal.guild_id)
-        try:
-            if rules.audit_channel is None:
-                raise MissingPermission("There is no audit channel any more.")
-            channel = self._client.get_partial_messageable(rules.audit_channel)
-            await channel.send(view=views.appeal(appeal), allowed_mentions=NOBODY)
-        except (discord.HTTPException, MissingPermission) as error:
-            await self._moderation.withdraw(appeal)
-            raise MissingPermission("Your appeal could not be posted. Tell an admin of this server.") from error
-
-    async def decided(self, appeal: Appeal) -> None:
-        """Tell the person, if their direct messages are open."""
-        approved = appeal.state == "approved"
-        text = "Your appeal was approved: you may use this prompt now." if approved else "Your appeal was denied."
-        try:
-            user = await self._client.fetch_user(appeal.user_id)
-            view = notice(f"{text}\n{block(appeal.prompt, 1500)}")
-            await user.send(view=view, allowed_mentions=NOBODY)
-        except discord.HTTPException as error:
-            log.info("a decision could not be told: %s", error)
 
     async def tell(self, interaction: discord.Interaction[Any]) -> None:
         """Show what admins have to say to everybody, once a person and sentence. After the answer itself."""
@@ -91,7 +65,7 @@ class AuditChannel:
                 return
             channel = self._client.get_partial_messageable(rules.audit_channel)
             for start in range(0, len(entries), AT_ONCE):
-                view = views.listing("Audit", map(views.audit_line, entries[start : start + AT_ONCE]), "")
+                view = listing("Audit", map(audit_line, entries[start : start + AT_ONCE]), "")
                 try:
                     await channel.send(view=view, allowed_mentions=NOBODY, silent=True)
                 except discord.HTTPException as error:

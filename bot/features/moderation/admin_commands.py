@@ -11,7 +11,7 @@ from discord.app_commands import Choice, Range
 
 from bot.errors import BadInput
 from bot.features.audit.store import EVERYWHERE
-from bot.features.moderation import panel_channels, panel_pause, panel_words, views
+from bot.features.moderation import appeals, panel_channels, panel_pause, panel_words, views
 from bot.features.moderation.confusables import plain
 from bot.features.moderation.service import Moderation
 from bot.features.moderation.store import MAX_STARS, Rules, WordAction
@@ -19,7 +19,7 @@ from bot.features.moderation.views import WORD_ACTIONS
 from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, check_not_admin, check_postable, guarded
 from bot.kit.client import Client, Interaction
-from bot.kit.components import notice
+from bot.kit.components import listing, notice
 from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.prompt.text import quoted, shown
@@ -42,8 +42,10 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
     _words(app, area.group)
     _channels(app, area.group)
     _pauses(app, area.group)
-    for page in (panel_channels, panel_words, panel_pause):
-        page.install(client, area.panel, app)
+    panel_channels.install(client, area.panel, app)
+    panel_words.install(client, area.panel, app)
+    panel_pause.install(client, area.panel, app)
+    appeals.install(client, app)
 
 
 def _people(app: Services, group: app_commands.Group) -> None:
@@ -68,7 +70,7 @@ def _people(app: Services, group: app_commands.Group) -> None:
         if user is None:
             bans = await app.moderation.bans(place)
             title = "Banned everywhere" if everywhere else "Banned here"
-            await _show(interaction, views.listing(title, map(views.ban_line, bans), "Nobody."))
+            await _show(interaction, listing(title, map(views.ban_line, bans), "Nobody."))
             return
         check_not_admin(user, by)
         until_ms = ends_at_ms(until, app.clock.now_ms())
@@ -130,7 +132,7 @@ async def _list(app: Services, interaction: Interaction, place: int, part: str) 
     listed = [*await moderation.words(place), *(await moderation.words(EVERYWHERE) if place else ())]
     listed = [each for each in listed if plain(part) in each.word]
     empty = "None. `/admin words action:add word:…` adds one."
-    await _show(interaction, views.listing("Blocked words", map(views.word_line, listed), empty))
+    await _show(interaction, listing("Blocked words", map(views.word_line, listed), empty))
 
 
 async def _test(app: Services, interaction: Interaction, by: Actor, text: str) -> None:
@@ -139,7 +141,7 @@ async def _test(app: Services, interaction: Interaction, by: Actor, text: str) -
     lines = [views.word_line(hit.word) for hit in hits]
     if moderation.forbidden(text):
         lines.insert(0, "sexual content with minors · always refused")
-    await _show(interaction, views.listing("Rules that hit", lines, "None: this prompt is fine."))
+    await _show(interaction, listing("Rules that hit", lines, "None: this prompt is fine."))
 
 
 async def _change(
