@@ -22,6 +22,12 @@ PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules o
 SCALES = ("conditioning_scale",)  # a number that only multiplies what comes out, so each job's own rows get it there
 RESIDUALS = ("down_block_additional_residuals", "mid_block_additional_residual")  # of a ControlNet; none is zeros
 SHARED = ("img_ids", "txt_ids")  # no batch dimension
+ROW_LISTS = (
+    "x",
+    "cap_feats",
+)  # a list of one tensor a row in place of one tensor: Z-Image's, whose captions differ in length
+# Whose row lengths decide how far all rows are padded, so only calls of equal lengths give the same bits together.
+LENGTHS = {"Lumina2Transformer2DModel": ("encoder_attention_mask",)}
 IGNORED = {"decode": ("generator",)}  # AutoencoderKL.decode takes and never reads it
 FORBIDDEN = [
     "set_attn_processor",
@@ -83,8 +89,8 @@ class Call:
 
     @property
     def sample(self) -> torch.Tensor:
-        """The rows themselves: latents or token ids, (rows, ...)."""
-        return _first_tensor(self.args, self.kwargs)
+        """The rows themselves: latents or token ids, (rows, ...); of a list of rows the first, (1, ...)."""
+        return _sample_of(self.args, self.kwargs)[0]
 
     @property
     def strange(self) -> bool:
@@ -109,13 +115,6 @@ class Call:
     def residual(self) -> object:
         """What is added to it: calls of one key may be joined when these are equal, or None."""
         return self.form.residual
-
-    def time(self) -> float:
-        """The training timestep of a denoiser call; 0..1 of flow models' own scale becomes 0..1000."""
-        names = _names(self.module, self.method)
-        named = {**dict(zip(names, self.args, strict=False)), **self.kwargs}
-        t = float(torch.as_tensor(named["timestep"]).reshape(-1)[0])
-        return t * 1000 if "img_ids" in named else t  # Flux divides before the call
 
     def in_float32(self) -> Call:
         """The same call, of float32 numbers."""
@@ -198,7 +197,7 @@ class Stub:
         assert isinstance(fiber, Fiber), "stubs work inside fibers only"
         if self._kind == "decode" and args:
             args = (self._as_own(args[0]), *args[1:])
-        rows = _first_tensor(args, kwargs).shape[0]
+        _, rows = _sample_of(args, kwargs)
         call = Call(self._module, method, self._kind, args, kwargs, rows, fiber)
         known = self._cached(call) if self._cached else None
         assert fiber.parent is not None
@@ -235,8 +234,21 @@ def _names(module: torch.nn.Module, method: str) -> tuple[str, ...]:
     return _NAMES[key]
 
 
-def _first_tensor(args: Sequence[Any], kwargs: Mapping[str, Any]) -> torch.Tensor:
-    return next(v for v in (*args, *kwargs.values()) if isinstance(v, torch.Tensor) and v.dim())
+def _sample_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[torch.Tensor, int]:
+    """A call's first tensor, and its rows."""
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, torch.Tensor) and value.dim():
+            return value, value.shape[0]
+        if isinstance(value, list) and value and isinstance(value[0], torch.Tensor):
+            return value[0][None], len(value)
+    raise TypeError("a call without a tensor")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A list of one tensor a row, whose shapes may differ."""
+
+    each: tuple[torch.Tensor, ...]
 
 
 def _form_of(call: Call) -> _Form:
@@ -247,10 +259,13 @@ def _form_of(call: Call) -> _Form:
     residuals = {name: named.pop(name) for name in RESIDUALS if named.get(name) is not None}
     added, structure = pytree.tree_flatten(residuals)
     residual = (structure, *(_signature(leaf, call) for leaf in added)) if added else None
-    sample = call.sample
     for name in PER_ROW_TIME:
         if named.get(name) is not None:
-            named[name] = _rows_of_time(named[name], sample)
+            named[name] = _rows_of_time(named[name], call.sample, call.rows)
+    for name in ROW_LISTS:
+        if isinstance(named.get(name), list) and len(named[name]) == call.rows:
+            named[name] = _Rows(tuple(named[name]))
+    lengths = tuple(call.fiber.digest(named[name]) for name in LENGTHS.get(type(call.module).__name__, ()))
     scale = 1.0
     for name in SCALES:
         if isinstance(named.get(name), float):
@@ -258,18 +273,20 @@ def _form_of(call: Call) -> _Form:
     leaves, spec = pytree.tree_flatten(named)
     signature = tuple(_signature(leaf, call) for leaf in leaves)
     content = tuple((name, call.fiber.digest(tensor)) for name, tensor in shared.items())
-    key = (id(call.module), call.method, call.fiber.tiled, spec, signature, content)
+    key = (id(call.module), call.method, call.fiber.tiled, spec, signature, content, lengths)
     return _Form(leaves, spec, shared, key, scale, added, residual)
 
 
-def _rows_of_time(time: Any, sample: torch.Tensor) -> Any:
+def _rows_of_time(time: Any, sample: torch.Tensor, rows: int) -> Any:
     """The noise level of each row; whole numbers become float32, which the time embedding makes of them anyway."""
     time = torch.as_tensor(time, device=sample.device)
     time = time if time.is_floating_point() else time.to(torch.float32)
-    return time.reshape(-1).expand(sample.shape[0])
+    return time.reshape(-1).expand(rows)
 
 
 def _signature(leaf: Any, call: Call) -> object:
+    if isinstance(leaf, _Rows):
+        return tuple((tuple(row.shape), row.dtype) for row in leaf.each)
     if not isinstance(leaf, torch.Tensor):
         return leaf if isinstance(leaf, int | float | str | bool | None) else repr(leaf)
     if _is_rows(leaf, call.rows):
@@ -278,7 +295,7 @@ def _signature(leaf: Any, call: Call) -> object:
 
 
 def _is_rows(leaf: Any, rows: int) -> bool:
-    return isinstance(leaf, torch.Tensor) and leaf.dim() > 0 and leaf.shape[0] == rows
+    return isinstance(leaf, _Rows) or (isinstance(leaf, torch.Tensor) and leaf.dim() > 0 and leaf.shape[0] == rows)
 
 
 def forward(calls: Sequence[Call], pad_to: int = 0) -> list[Any]:
@@ -310,6 +327,9 @@ def _joined(column: Sequence[Any], calls: Sequence[Call], total: int) -> Any:
     if not _is_rows(column[0], calls[0].rows):
         return column[0]
     missing = total - sum(call.rows for call in calls)
+    if isinstance(column[0], _Rows):
+        rows = [row for rows in column for row in rows.each]
+        return rows + rows[-1:] * missing
     if missing:
         last = column[-1][-1:]
         column = (*column, last.expand(missing, *last.shape[1:]))
@@ -317,11 +337,17 @@ def _joined(column: Sequence[Any], calls: Sequence[Call], total: int) -> Any:
 
 
 def _split(output: Any, calls: Sequence[Call], total: int) -> list[Any]:
+    if isinstance(output, tuple):
+        output = tuple(_Rows(tuple(each)) if isinstance(each, list) and len(each) == total else each for each in output)
     leaves, spec = pytree.tree_flatten(output)
     results, start = [], 0
     for call in calls:
         rows = slice(start, start := start + call.rows)
-        own = [leaf[rows] if _is_rows(leaf, total) else leaf for leaf in leaves]
+        own = [_of_rows(leaf, rows) if _is_rows(leaf, total) else leaf for leaf in leaves]
         scale = call.form.scale
         results.append(pytree.tree_unflatten([leaf * scale for leaf in own] if scale != 1 else own, spec))
     return results
+
+
+def _of_rows(leaf: Any, rows: slice) -> Any:
+    return list(leaf.each[rows]) if isinstance(leaf, _Rows) else leaf[rows]

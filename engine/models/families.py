@@ -9,7 +9,26 @@ UNKNOWN = "unknown"
 # Short names for what diffusers' Auto classes call by a long one; the others keep theirs.
 NAMES = {"stable-diffusion": "sd1", "stable-diffusion-xl": "sdxl", "stable-diffusion-3": "sd3"}
 # Whose denoisers work row by row, so that calls of different jobs can be joined.
-JOINED = frozenset({"sd1", "sdxl", "sd3", "flux"})
+JOINED = frozenset(
+    {
+        "sd1",
+        "sdxl",
+        "sd3",
+        "flux",
+        "flux2",
+        "flux2-klein",
+        "qwenimage",
+        "z-image",
+        "lumina2",
+        "auraflow",
+        "chroma",
+        "pixart-alpha",
+        "pixart-sigma",
+        "sana",
+    }
+)
+# Whose tokens hold a patch's pixels before its channels.
+CHANNELS_LAST = frozenset({"ideogram4"})
 # Whose model cards recommend fewer steps than their pipeline's default.
 STEPS = {"sd1": 25, "sdxl": 30}
 # Pixels a side where no config is at hand, and the pipeline's code does not tell either.

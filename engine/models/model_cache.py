@@ -22,7 +22,7 @@ from engine.device.failures import loaded
 from engine.device.fibers import Kind, Stub
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
-from engine.models import signatures, super_resolution
+from engine.models import families, signatures, super_resolution
 from engine.models.catalog import UPSCALER, Source, describe, pipeline_class
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Model:
         """Shows what it paints. Of a kind that cannot be shown it raises anything, here or at the first picture."""
         root = self.root
         if root._previewer is None:
-            root._previewer = Previewer(root.pipe, flow=root.info.flow, packed=root.info.family == "flux")
+            root._previewer = Previewer(root.pipe, channels_last=root.info.family in families.CHANNELS_LAST)
         return root._previewer
 
     @property

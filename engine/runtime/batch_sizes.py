@@ -51,6 +51,8 @@ class BatchSizes:
         """(most rows to join, rows to pad to; 0 = as many as there are)."""
         if call.kind == "encode":
             return call.rows, 0  # short, and cached by content
+        if self._mode == "fast" and call.kind == "decode" and self._device.type == "cpu":
+            return call.rows, 0  # gains nothing, and convolutions of several large rows round more than all steps do
         if self._mode == "fast":
             return self._knee(call).cap(call.rows), 0
         count = self._pinned(call, model_sha256)

@@ -14,6 +14,7 @@ from engine.api.errors import RenderFailed
 from engine.api.model_info import ModelInfo
 from engine.device.fibers import Fiber
 from engine.diffusion import blending, embeddings, noise, prompts, scheduler_factory
+from engine.diffusion.preview import StepWatch
 from engine.models import derived_models, families
 from engine.models import ip_adapters as ip_adapter_files
 from engine.models.catalog import UPSCALER
@@ -40,11 +41,13 @@ def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, options: Opt
     return derived_models.of(model, wanted | dict.fromkeys((known["embedding"][name] for name in words), 1.0), now)
 
 
-def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
-    """The pipeline copy of part `part` of image `index`, and the fiber that will call it."""
+def begin(
+    request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
+) -> tuple[Any, Fiber, StepWatch | None]:
+    """The pipeline copy of part `part` of image `index`, the fiber that will call it, and what sees its steps."""
     enlargement = request.enlargement(info, part)
     if enlargement is not None:
-        return superres.begin(enlargement, request, index, model, info)
+        return *superres.begin(enlargement, request, index, model, info), None
     pipe = model.pipeline(request.pipeline(info))
     strange = model.info.family not in families.JOINED
     name = request.scheduler or schedulers.OWN.name
@@ -58,6 +61,7 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
     if place is not None:
         pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
         pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
+    watch = StepWatch(pipe.scheduler)
     reads_pictures = request.reads_pictures(info)
     if request.shares and not reads_pictures:
         pipe.__dict__["vae"] = blending.vae_for(request, pipe)
@@ -76,7 +80,7 @@ def begin(request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
             raise RenderFailed(reason=f"it gave a {type(painted).__name__} in place of a picture")
         return canvas.finish(region, painted if painted.mode == "RGB" else painted.convert("RGB"))
 
-    return pipe, Fiber(paint, tiled=request.tiling, strange=strange)
+    return pipe, Fiber(paint, tiled=request.tiling, strange=strange), watch
 
 
 def _within(mode: Any, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from engine.runtime.policy import StepTimes
 from engine.tasks.txt2img import Txt2Img
 
 PROGRESS_INTERVAL_S = 0.05  # every event wakes the event loop; nobody sees more than 20 a second
+MOST_CALLS_A_STEP = 3  # wanted, unwanted, and a perturbed one
 ETA_CHANGE = 0.1  # a new ETA is told when it differs by a tenth
 GUESS_S_PER_PIXEL = 1e-6  # before anything was measured; only the order matters then
 
@@ -29,10 +30,18 @@ class ImageRun:
     call: Any = None
     model: Any = None
     pipe: Any = None
+    watch: Any = None  # sees the steps of its scheduler, where it has one
     calls: int = 0
-    guided_s: float = 0.0  # what a ControlNet took before the next of the denoiser's calls
+    steps: int = 0
+    step_s: float = 0.0  # what the calls of the step that is being made took
     rows: int = 1
     done: bool = False
+
+    @property
+    def steps_made(self) -> int:
+        """Steps of its scheduler; of a pipeline without one, or that goes past it, the denoiser's calls."""
+        seen = self.watch.steps if self.watch is not None else 0
+        return self.calls if not seen and (self.watch is None or self.calls > MOST_CALLS_A_STEP) else seen
 
     @property
     def unstarted(self) -> bool:
@@ -42,7 +51,7 @@ class ImageRun:
         """Let go of its model and its pipeline; a picture of 4096 px has a thousand of them."""
         if self.model is not None:
             self.model.release()
-        self.model, self.pipe, self.call, self.fiber = None, None, None, None
+        self.model, self.pipe, self.watch, self.call, self.fiber = None, None, None, None, None
 
 
 @dataclass(eq=False)

@@ -67,13 +67,15 @@ class Postprocess:
         if call.kind == "encode":
             image.model.encoders.put(call, outcome.result)
         elif call.kind == "denoise":
-            self._step_done(image, outcome.result)
+            image.calls += 1
+            self._ask_for_preview(image)
         self.advance(image, outcome.result)
 
     def advance(self, image: ImageRun, value: Any = None, error: Exception | None = None) -> None:
         """Run the image's pipeline to its next call, or to its end. Raises: whatever the pipeline does."""
         image.call = None
         result = image.fiber.throw(error) if error else image.fiber.advance(value)
+        self._tell_steps(image)
         if image.fiber.dead:
             self._finish(image, result)
         else:
@@ -83,37 +85,43 @@ class Postprocess:
         """Charge the user, and learn how long such calls take."""
         job = image.job
         self._queue.charge(job, outcome.seconds)
-        if call.kind == "control":
-            image.guided_s = outcome.seconds
-        elif call.kind == "denoise":
+        if call.kind in ("control", "denoise"):
+            image.step_s += outcome.seconds
+        if call.kind == "denoise":
             image.rows = outcome.rows
-            if not (job.request.tiling or job.request.uses_upscaler):
-                step_s = outcome.seconds + image.guided_s
-                self._step_times.observe(paced_as(job.request, job.info), job.pixels, step_s)
 
-    def _step_done(self, image: ImageRun, output: Any) -> None:
-        job = image.job
-        image.calls += 1
-        job.calls_done += 1
-        job.tell_progress()
-        worth_seeing = job.calls_each / FIRST_PREVIEW <= image.calls < job.calls_each
-        shown = image.model.root.previews and not job.request.uses_upscaler
-        if worth_seeing and shown and self._throttle.open():
+    def _ask_for_preview(self, image: ImageRun) -> None:
+        """Have the step that this call belongs to tell what it makes of the picture, where that is worth seeing."""
+        job, watch = image.job, image.watch
+        worth_seeing = job.calls_each / FIRST_PREVIEW <= image.steps + 1 < job.calls_each
+        if watch is not None and worth_seeing and image.model.root.previews:
+            watch.wanted = self._throttle.open()
+
+    def _tell_steps(self, image: ImageRun) -> None:
+        """Tell of the steps that were made since, and show what the last one made of the picture."""
+        job, made = image.job, image.steps_made - image.steps
+        if made:
+            if not (job.request.tiling or job.request.uses_upscaler):
+                self._step_times.observe(paced_as(job.request, job.info), job.pixels, image.step_s / made)
+            image.steps, image.step_s = image.steps + made, 0.0
+            job.calls_done += made
+            job.tell_progress()
+        if image.watch is not None and image.watch.clean is not None:
             started = time.perf_counter()
-            raised = attempt(lambda: self._preview(image, output))
+            raised = attempt(lambda: self._preview(image))
             if isinstance(raised, Exception):  # a picture can be painted though nobody knows how to show it before
                 log.warning("%s has no previews", image.model.key, exc_info=raised)
                 image.model.root.previews = False
+            image.watch.clean = None
             self._throttle.spent(time.perf_counter() - started, alone=len(self._queue) == 1)
 
-    def _preview(self, image: ImageRun, output: Any) -> None:
-        """Show it as it would be if this were its last call."""
-        call, job = image.call, image.job
-        t = call.time()
-        result = output[0] if isinstance(output, tuple) else output.sample
-        sample = call.sample[:, : result.shape[1]]  # inpainting models see mask and picture in further channels
-        picture = image.model.previewer.paint(sample, t, result, job.request.guidance_scale or 1.0, job.size)
-        job.post(judging.preview(self._vision, image.index, picture))
+    def _preview(self, image: ImageRun) -> None:
+        """Show what the last step made of it. Raises: whatever a family without previews does."""
+        clean = image.watch.clean
+        if isinstance(clean, Exception):
+            raise clean
+        picture = image.model.previewer.paint(clean, image.job.size)
+        image.job.post(judging.preview(self._vision, image.index, picture))
 
     # ------------------------------------------------------------------ pictures
     def _finish(self, image: ImageRun, picture: Any) -> None:

@@ -173,7 +173,8 @@ class Worker:
         image.model = model
         model.lease()
         self._cache.make_room()
-        image.pipe, image.fiber = image_setup.begin(job.request, image.index, image.part, model, job.info)
+        begun = image_setup.begin(job.request, image.index, image.part, model, job.info)
+        image.pipe, image.fiber, image.watch = begun
         self._post.advance(image)
 
 

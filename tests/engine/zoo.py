@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ CHAT = (
     "{% if add_generation_prompt %}assistant {% endif %}"
 )
 VOCABULARY = 512
+FLUX2 = ("scheduler", "vae", "text_encoder", "tokenizer", "transformer")
 
 
 def tokenizer(longest: int = 512, *, chat: bool = False) -> Any:
@@ -76,6 +77,19 @@ def qwen3(layers: int, model: Any) -> Any:
     return model(config).eval()
 
 
+def deep_vae() -> Any:
+    """Eight pixels a latent, for families that round small sizes up to large ones."""
+    levels = 4
+    return diffusers.AutoencoderKL(
+        block_out_channels=(8,) * levels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        latent_channels=4,
+        norm_num_groups=4,
+        scaling_factor=0.18,
+    ).eval()
+
+
 def pixart() -> Any:
     """Eight channels come out where four go in; its negative prompt must not be None."""
     transformer = diffusers.PixArtTransformer2DModel(
@@ -98,7 +112,7 @@ def pixart() -> Any:
     return diffusers.PixArtSigmaPipeline(
         tokenizer=tokenizer(32),
         text_encoder=t5(),
-        vae=big.vae(),
+        vae=deep_vae(),
         transformer=transformer.eval(),
         scheduler=diffusers.DPMSolverMultistepScheduler(),
     )
@@ -264,9 +278,8 @@ def kandinsky3() -> Any:
     )
 
 
-def flux2_klein() -> Any:
-    """Its latents are normalised by running statistics; no scaling factor."""
-    transformer = diffusers.Flux2Transformer2DModel(
+def flux2_transformer(*, guidance_embeds: bool) -> Any:
+    return diffusers.Flux2Transformer2DModel(
         patch_size=1,
         in_channels=16,
         num_layers=1,
@@ -276,8 +289,13 @@ def flux2_klein() -> Any:
         joint_attention_dim=48,
         timestep_guidance_channels=256,
         axes_dims_rope=[4, 4, 4, 4],
-        guidance_embeds=False,
-    )
+        guidance_embeds=guidance_embeds,
+    ).eval()
+
+
+def flux2_klein() -> Any:
+    """Its latents are normalised by running statistics; no scaling factor."""
+    transformer = flux2_transformer(guidance_embeds=False)
     vae = diffusers.AutoencoderKLFlux2(
         sample_size=32,
         down_block_types=("DownEncoderBlock2D",) * 2,
@@ -299,6 +317,103 @@ def flux2_klein() -> Any:
     )
 
 
+def flux2() -> Any:
+    """FLUX.2 dev: its encoder sees pictures too, and its guidance is distilled."""
+    text = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 31,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "vocab_size": VOCABULARY,
+        "max_position_embeddings": 512,
+        "model_type": "mistral",
+    }
+    seeing = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 14,
+        "model_type": "pixtral",
+    }
+    config = transformers.Mistral3Config(text_config=text, vision_config=seeing, image_token_index=10)
+    klein = flux2_klein()
+    parts = {name: part for name, part in klein.components.items() if name in FLUX2}
+    parts["transformer"] = flux2_transformer(guidance_embeds=True)
+    parts["text_encoder"] = transformers.Mistral3ForConditionalGeneration(config).eval()
+    return diffusers.Flux2Pipeline(**{**parts, "tokenizer": tokenizer(chat=True)})
+
+
+def auraflow() -> Any:
+    transformer = diffusers.AuraFlowTransformer2DModel(
+        sample_size=32,
+        patch_size=2,
+        in_channels=4,
+        num_mmdit_layers=1,
+        num_single_dit_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_projection_dim=32,
+        joint_attention_dim=32,
+        out_channels=4,
+        pos_embed_max_size=1024,
+    )
+    config = transformers.UMT5Config(vocab_size=VOCABULARY, d_model=32, d_kv=8, d_ff=37, num_layers=2, num_heads=4)
+    return diffusers.AuraFlowPipeline(
+        tokenizer=tokenizer(32),
+        text_encoder=transformers.UMT5EncoderModel(config).eval(),
+        vae=big.vae(),
+        transformer=transformer.eval(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=1.73),
+    )
+
+
+def sana() -> Any:
+    """Another autoencoder, and sizes that are rounded to a table's; five levels keep that quick."""
+    levels = 5
+    vae = diffusers.AutoencoderDC(
+        in_channels=3,
+        latent_channels=4,
+        attention_head_dim=2,
+        encoder_block_types=("ResBlock",) * levels,
+        decoder_block_types=("ResBlock",) * levels,
+        encoder_block_out_channels=(8,) * levels,
+        decoder_block_out_channels=(8,) * levels,
+        encoder_qkv_multiscales=((),) * levels,
+        decoder_qkv_multiscales=((),) * levels,
+        encoder_layers_per_block=(1,) * levels,
+        decoder_layers_per_block=[1] * levels,
+        downsample_block_type="conv",
+        upsample_block_type="interpolate",
+        decoder_norm_types="rms_norm",
+        decoder_act_fns="silu",
+        scaling_factor=0.41407,
+    )
+    transformer = diffusers.SanaTransformer2DModel(
+        patch_size=1,
+        in_channels=4,
+        out_channels=4,
+        num_layers=1,
+        num_attention_heads=2,
+        attention_head_dim=4,
+        num_cross_attention_heads=2,
+        cross_attention_head_dim=4,
+        cross_attention_dim=8,
+        caption_channels=8,
+        sample_size=16,
+    )
+    return diffusers.SanaPipeline(
+        tokenizer=tokenizer(300),
+        text_encoder=gemma(),
+        vae=vae.eval(),
+        transformer=transformer.eval(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+    )
+
+
 BUILDERS: dict[str, Callable[[], Any]] = {
     "pixart": pixart,
     "lumina2": lumina2,
@@ -307,12 +422,16 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "chroma": chroma,
     "kandinsky3": kandinsky3,
     "flux2-klein": flux2_klein,
+    "flux2": flux2,
+    "auraflow": auraflow,
+    "sana": sana,
 }
 
 
-def build(root: Path) -> dict[str, Path]:
-    """All of them as folders below `root`."""
-    for name, builder in BUILDERS.items():
+def build(root: Path, names: Iterable[str] = ()) -> dict[str, Path]:
+    """All of them, or those named, as folders below `root`."""
+    chosen = tuple(names) or tuple(BUILDERS)
+    for name in chosen:
         torch.manual_seed(0)
-        builder().save_pretrained(root / name)
-    return {name: root / name for name in BUILDERS}
+        BUILDERS[name]().save_pretrained(root / name)
+    return {name: root / name for name in chosen}
