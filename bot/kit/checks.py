@@ -11,7 +11,7 @@ import discord
 from bot.errors import BadInput, NotYours
 from bot.kit.client import Interaction
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import actor_of
+from bot.kit.interactions import NEEDED, actor_of
 from bot.orders.actor import Actor
 
 P = ParamSpec("P")
@@ -39,16 +39,16 @@ def check_not_admin(user: discord.abc.Snowflake, by: Actor) -> None:
         raise NotYours("Those who manage this server cannot be banned in it. Only those who run this bot can do that.")
 
 
-def check_postable(channel: discord.TextChannel | None) -> None:
-    """Find out now what would fail when there is something to post. Raises: BadInput."""
-    if channel is None:
-        return
-    may = channel.permissions_for(channel.guild.me)
-    if not (may.view_channel and may.send_messages and may.attach_files):
-        raise BadInput(
-            f"I cannot post in <#{channel.id}>. Give Easel **View Channel**, **Send Messages** and **Attach Files** "
-            "there. Nothing was changed."
-        )
+def check_postable(*channels: discord.abc.GuildChannel | None) -> None:
+    """Find out now what would fail when there is something to post. Raises: BadInput, naming the first such channel."""
+    for channel in filter(None, channels):
+        may = channel.permissions_for(channel.guild.me)
+        if isinstance(channel, discord.ForumChannel):
+            may.send_messages &= may.send_messages_in_threads
+        missing = [f"**{label}**" for name, label in NEEDED.items() if not getattr(may, name)]
+        if missing:
+            wanted = " and ".join(missing)
+            raise BadInput(f"I cannot post in <#{channel.id}>. Give Easel {wanted} there. Nothing was changed.")
 
 
 def guarded(command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]]) -> Any:

@@ -148,6 +148,21 @@ async def test_refusals_can_keep_the_word_to_themselves(studio: Stage) -> None:
     assert "blocked here" in refusal
 
 
+async def test_a_word_is_added_and_what_is_told_changed_at_once(studio: Stage) -> None:
+    done = await admin(studio, "words", action="add", word="zzz", tell=False)
+    assert "Added: zzz" in done
+    assert "do not name the word" in done
+    refusal = await asks(studio, "a zzz")
+    assert "blocked here" in refusal
+    assert "zzz" not in refusal
+    tested = await admin(studio, "words", action="test", word="zzz", tell=True)
+    assert "name the word from now on" in tested
+    assert "zzz · refused" in tested
+    assert "'zzz'" in await asks(studio, "a zzz")
+    assert "Say which word" in await admin(studio, "words", action="remove", tell=False)
+    assert "'zzz'" in await asks(studio, "a zzz"), "nothing was changed"
+
+
 async def test_words_count_in_remixes_batches_and_what_is_left_out(studio: Stage) -> None:
     message = await paint(studio, "a red boat")
     asked = await paint(studio, "a {red, peg} boat")
@@ -354,3 +369,17 @@ async def test_an_audit_channel_that_is_closed_to_us_is_refused(studio: Stage) -
         "closed", overwrites={me: discord.PermissionOverwrite(send_messages=False)}
     )
     assert "cannot post" in await admin(studio, "channels", audit=closed)
+
+
+async def test_a_channel_that_is_closed_to_us_cannot_be_allowed(studio: Stage) -> None:
+    me = studio.guild.me
+    assert me is not None
+    locked = studio.guild.create_text_channel(
+        "locked", overwrites={me: discord.PermissionOverwrite(send_messages=False)}
+    )
+    refusal = await admin(studio, "channels", allow=locked)
+    assert (
+        f"cannot post in <#{locked.id}>. Give Easel **Send Messages** and **Attach Files** there. Nothing was changed"
+        in refusal
+    )
+    assert not (await studio.app.moderation.rules(studio.guild.id)).allowed

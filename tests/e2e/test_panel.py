@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import discord
 import pytest
 
 from bot.demo.simulation import Stage
@@ -81,6 +82,14 @@ async def test_channels_are_chosen_from_lists(studio: Stage) -> None:
     await fill(studio, message, "Stars …", stars="5")
     rules = await studio.app.moderation.rules(studio.guild.id)
     assert (rules.allowed, rules.audit_channel, rules.age_only, rules.stars) == ({room.id}, room.id, True, 5)
+    me = studio.guild.me
+    assert me is not None
+    locked = studio.guild.create_text_channel(
+        "locked", overwrites={me: discord.PermissionOverwrite(attach_files=False)}
+    )
+    refused = await choose(studio, message, "s1:ach:0", [room, locked])
+    assert "Attach Files" in refused.response.content
+    assert (await studio.app.moderation.rules(studio.guild.id)).allowed == {room.id}
     await choose(studio, message, "s1:ach:0", [])
     assert not (await studio.app.moderation.rules(studio.guild.id)).allowed
 

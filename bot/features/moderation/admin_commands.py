@@ -110,52 +110,48 @@ def _words(app: Services, group: app_commands.Group) -> None:
         """Words that prompts must not have here."""
         by = check_admin(interaction)
         place = EVERYWHERE if everywhere else by.guild_id
-        if tell is not None:
-            await _tell(app, interaction, by, tell)
-        elif action == "list":
-            await _list(app, interaction, place, word)
-        elif not word.strip():
+        if action != "list" and not word.strip():
             raise BadInput(f"Say which word to {action}.")
-        elif action == "test":
-            await _test(app, interaction, by, word)
-        else:
-            await _change(app, interaction, by, place, action, word, rule)
+        done = [await _change(app, by, place, action, word, rule)] if action in ("add", "remove") else []
+        done += [await _tell(app, by, tell)] if tell is not None else []
+        if done:
+            await _say(interaction, "\n".join(done))
+        if action == "test":
+            await _show(interaction, await _test(app, by, word))
+        elif action == "list" and (word or not done):
+            await _show(interaction, await _list(app, place, word))
 
 
-async def _tell(app: Services, interaction: Interaction, by: Actor, tell: bool) -> None:
+async def _tell(app: Services, by: Actor, tell: bool) -> str:
     await app.moderation.change_rules(by, lambda rules: replace(rules, tell_word=tell))
-    await _say(interaction, f"Refusals {'name the word' if tell else 'do not name the word'} from now on.")
+    return f"Refusals {'name the word' if tell else 'do not name the word'} from now on."
 
 
-async def _list(app: Services, interaction: Interaction, place: int, part: str) -> None:
+async def _list(app: Services, place: int, part: str) -> discord.ui.LayoutView:
     moderation = app.moderation
     listed = [*await moderation.words(place), *(await moderation.words(EVERYWHERE) if place else ())]
     listed = [each for each in listed if plain(part) in each.word]
     empty = "None. `/admin words action:add word:…` adds one."
-    await _show(interaction, listing("Blocked words", map(views.word_line, listed), empty))
+    return listing("Blocked words", map(views.word_line, listed), empty)
 
 
-async def _test(app: Services, interaction: Interaction, by: Actor, text: str) -> None:
+async def _test(app: Services, by: Actor, text: str) -> discord.ui.LayoutView:
     moderation = app.moderation
     hits = await moderation.hits(by.guild_id, text)
     lines = [views.word_line(hit.word) for hit in hits]
     if moderation.forbidden(text):
         lines.insert(0, "sexual content with minors · always refused")
-    await _show(interaction, listing("Rules that hit", lines, "None: this prompt is fine."))
+    return listing("Rules that hit", lines, "None: this prompt is fine.")
 
 
-async def _change(
-    app: Services, interaction: Interaction, by: Actor, place: int, action: str, word: str, rule: str
-) -> None:
-    moderation = app.moderation
+async def _change(app: Services, by: Actor, place: int, action: str, word: str, rule: str) -> str:
     if rule not in WORD_ACTIONS:
         raise BadInput(f"There is no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
     chosen: WordAction = "age" if rule == "age" else "flag" if rule == "flag" else "block"
     if action == "add":
-        kept = await moderation.add_word(by, place, word, chosen)
-        await _say(interaction, f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[chosen]}.")
-    else:
-        await _say(interaction, f"Removed: {shown(await moderation.remove_word(by, place, word), 200)}.")
+        kept = await app.moderation.add_word(by, place, word, chosen)
+        return f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[chosen]}."
+    return f"Removed: {shown(await app.moderation.remove_word(by, place, word), 200)}."
 
 
 # ------------------------------------------------------------------ channels
@@ -186,8 +182,7 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         """Where Easel paints, and where it posts stars and audit entries."""
         moderation, by = app.moderation, check_admin(interaction)
         _check_server(by)
-        for channel in (gallery, audit):
-            check_postable(channel)
+        check_postable(allow, gallery, audit)
         said: dict[str, Any] = {"age_only": age_only, "stars": stars, "spoiler": spoiler}
         said |= {"gallery_channel": gallery.id if gallery else None, "audit_channel": audit.id if audit else None}
 
@@ -256,4 +251,7 @@ async def _say(interaction: Interaction, text: str) -> None:
 
 
 async def _show(interaction: Interaction, view: discord.ui.LayoutView) -> None:
-    await interaction.response.send_message(view=view, ephemeral=True)
+    if interaction.response.is_done():
+        await interaction.followup.send(view=view, ephemeral=True)
+    else:
+        await interaction.response.send_message(view=view, ephemeral=True)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
-import discord
 from discord.ui import TextDisplay
 
 from bot.errors import BadInput
@@ -40,12 +39,12 @@ def install(client: Client, panel: Panel, app: Services) -> None:
     @client.on_select(Action.CHANNEL)
     async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         ids = [int(value) for value in values]
+        if (guild := interaction.guild) is not None:
+            listed = (await app.moderation.rules(guild.id)).allowed if number == ALLOWED else frozenset()
+            check_postable(*(guild.get_channel(each) for each in ids if each not in listed))
         if number == ALLOWED:
             await _change(app, panel, interaction, lambda rules: replace(rules, allowed=frozenset(ids)))
             return
-        if ids and interaction.guild is not None:
-            channel = interaction.guild.get_channel(ids[0])
-            check_postable(channel if isinstance(channel, discord.TextChannel) else None)
         new: dict[str, Any] = {"gallery_channel" if number == GALLERY else "audit_channel": ids[0] if ids else None}
         await _change(app, panel, interaction, lambda rules: replace(rules, **new))
 
