@@ -59,8 +59,10 @@ from bot.jobs.store import JobStore
 from bot.kit.admin_panel import AdminArea
 from bot.kit.client import Client
 from bot.kit.command_sync import CommandSync
+from bot.kit.custom_ids import Action
 from bot.kit.double_clicks import DoubleClicks
 from bot.kit.interactions import is_about_own_data
+from bot.kit.modals import Forms
 from bot.loops import LOOK_S, Watchdog
 from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
@@ -213,6 +215,8 @@ class App:
             self.audit_channel,
             self.key_values,
         )
+        client.forms = Forms(self.key_values)
+        client.on_button(Action.FORM)(client.forms.reopen)
         client.find_job, client.find_image = self.jobs.get, self.jobs.image
 
     def _install(self) -> None:

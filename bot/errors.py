@@ -19,6 +19,7 @@ class UserError(Exception):
     """The request was refused; nothing was charged."""
 
     code = "refused"
+    shows_words = True
 
 
 class BadInput(UserError):
@@ -65,13 +66,19 @@ class MissingPermission(UserError):
 
 class Banned(UserError):
     code = "banned"
+    shows_words = False
 
 
 class Refused(UserError):
-    """`appeal` is the number to appeal with; None when there is no appeal."""
+    """Not allowed.
+
+    Attributes:
+        appeal: the number to appeal with; None when there is no appeal.
+        shows_words: whether the words are shown and kept for a change, as those of any refusal are.
+    """
 
     code = "blocked"
 
-    def __init__(self, sentence: str, *, appeal: int | None = None) -> None:
+    def __init__(self, sentence: str, *, appeal: int | None = None, shows_words: bool = True) -> None:
         super().__init__(sentence)
-        self.appeal = appeal
+        self.appeal, self.shows_words = appeal, shows_words

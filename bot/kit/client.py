@@ -7,6 +7,7 @@ every handler, or when Discord tells of something, is registered the same way.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, Literal, TypeVar, cast
@@ -21,6 +22,7 @@ from bot.kit.button import Button
 from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action, ButtonId, SelectId
 from bot.kit.double_clicks import DoubleClicks
+from bot.kit.modals import Forms
 from bot.kit.select import Select
 from bot.kit.shards import PatientClient
 
@@ -59,6 +61,7 @@ class Client(PatientClient):
     """Easel on Discord.
 
     Attributes:
+        forms: opens forms, and keeps those that were refused; set likewise.
         find_job, find_image: look up a job, or an image with its job; set by `bot.app` before the client connects.
         command_sync: publishes the slash commands; set likewise, None = never by itself.
         count_refusals: told of every refusal's server and code; must not raise.
@@ -66,6 +69,7 @@ class Client(PatientClient):
         upload_limits: bytes by server id, as interactions tell them.
     """
 
+    forms: Forms
     find_job: Callable[[int], Awaitable[Job]]
     find_image: Callable[[int], Awaitable[tuple[Job, StoredImage]]]
     command_sync: CommandSync | None = None
@@ -204,7 +208,19 @@ class Client(PatientClient):
                 raise UserError("This button is from another version of Easel. Use /show to get fresh ones.")
             await handler(interaction, *what)
         except Exception as error:  # the outer edge: discord.py would only log it, and the member would see nothing
-            await error_messages.answer(interaction, error)
+            again = await self._form_again(interaction, error)
+            await error_messages.answer(interaction, error, *again)
+
+    async def _form_again(self, interaction: Interaction, error: Exception) -> list[Button]:
+        """A refused form can be opened again as it was filled in."""
+        if interaction.type is not discord.InteractionType.modal_submit or not isinstance(error, UserError):
+            return []
+        try:
+            button = await self.forms.keep(interaction)
+        except sqlite3.Error:  # the refusal itself matters more
+            log.warning("a refused form was not kept", exc_info=True)
+            return []
+        return [button] if button else []
 
 
 def _loader(job: bool, image: bool, shown: bool = True) -> Loader:

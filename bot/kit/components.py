@@ -51,3 +51,11 @@ def listing(title: str, lines: Iterable[str], empty: str) -> LayoutView:
     if rest:
         shown_lines.append(f"-# … and {len(rest)} more")
     return notice("\n".join(shown_lines))
+
+
+def buttons_view(*buttons: Button) -> discord.ui.View:
+    """Buttons under a message of plain text; up to five."""
+    layout = discord.ui.View(timeout=None)
+    for each in buttons:
+        layout.add_item(cast(Any, each))
+    return layout

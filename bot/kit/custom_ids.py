@@ -76,6 +76,10 @@ class Action(StrEnum):
     APPROVE = "ay"  # number = appeal: let it pass
     DENY = "an"  # number = appeal: do not
     STOP = "js"  # number = job: an admin cancels anybody's
+    FORM = "fo"  # number = refused form: open it again as it was filled in
+    LINE_WITHOUT = "lw"  # number = refused line: paint it without what is to blame
+    LINE_INSTEAD = "li"  # number = refused line: paint it with the flag that was meant
+    LINE_EDIT = "le"  # number = refused line: change it in a form, and that form's answer
     STAR = "st"  # number = job: one vote for the gallery
 
 

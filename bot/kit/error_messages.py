@@ -6,7 +6,7 @@ import inspect
 import logging
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, cast
 
@@ -15,12 +15,15 @@ from discord import app_commands
 
 from bot.errors import BadInput, Refused, UserError
 from bot.kit.button import Button
-from bot.kit.components import notice
+from bot.kit.components import buttons_view
 from bot.kit.custom_ids import Action, ButtonId
+from bot.kit.modals import typed
+from bot.prompt.text import block, is_blank
 from engine.api.errors import EngineError
 
 P = ParamSpec("P")
 log = logging.getLogger(__name__)
+TYPED_CHARS = 1500  # of what was typed, shown again under a refusal
 TOKEN_GONE = (10015, 10062, 50027)
 
 DISCORD_SENTENCES = {
@@ -58,10 +61,12 @@ def sentence(error: BaseException) -> str:
     return f"Something went wrong inside Easel. Nothing was charged; try again. (ref {_logged(error)})"
 
 
-async def answer(interaction: discord.Interaction[Any], error: BaseException) -> None:
-    """Tell the person, and only them, and count it."""
+async def answer(
+    interaction: discord.Interaction[Any], error: BaseException, *buttons: Button, written: str = ""
+) -> None:
+    """Tell the person, and only them, and count it. What they typed is shown again, with buttons to go on if any."""
     try:
-        await _tell(interaction, _said(error))
+        await _tell(interaction, _said(error, written or typed(interaction), buttons))
     except discord.HTTPException as failure:
         if failure.code not in TOKEN_GONE:
             log.warning("a refusal could not be shown: %s", failure)
@@ -92,12 +97,14 @@ def code_of(error: BaseException) -> str:
     return "discord" if isinstance(error, discord.HTTPException) else "internal"
 
 
-def _said(error: BaseException) -> dict[str, Any]:
-    """The refusal, with a way to appeal if there is one."""
+def _said(error: BaseException, written: str, buttons: Sequence[Button]) -> dict[str, Any]:
+    """The refusal, what was typed, and the ways to go on: an appeal if there is one."""
     text = sentence(error)
+    if written and not is_blank(written) and getattr(error, "shows_words", True):
+        text = f"{text}\n{block(written, TYPED_CHARS)}"
     if isinstance(error, Refused) and error.appeal is not None:
-        return {"view": notice(text, Button(ButtonId(Action.APPEAL, error.appeal), "Appeal", emoji="✋"))}
-    return {"content": text}
+        buttons = (*buttons, Button(ButtonId(Action.APPEAL, error.appeal), "Appeal", emoji="✋"))
+    return {"content": text, "view": buttons_view(*buttons)} if buttons else {"content": text}
 
 
 def shows_errors(

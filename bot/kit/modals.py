@@ -1,15 +1,30 @@
-"""Forms. Their answers are routed by the form's id, not by a waiting object, so they survive a restart too."""
+"""Forms. Their answers are routed by the form's id, not by a waiting object, so they survive a restart too.
+
+One whose answers were refused is kept: a press opens it again with everything that was typed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, cast
 
 import discord
 
+from bot.errors import NotFound
+from bot.kit.button import Button
 from bot.kit.custom_ids import Action, ButtonId
 from bot.prompt.parser import Draft, plain
 from bot.prompt.spec import Spec
+from bot.store.key_value_store import KeyValues
+
+if TYPE_CHECKING:
+    from bot.kit.client import Interaction
+
+REMEMBERED = 500  # forms that are open at a time; of older ones only the text is shown again
+TEXT_INPUT, RADIO_GROUP = 4, 21  # Discord's component types
 
 
 class Form(discord.ui.Modal):
@@ -74,6 +89,15 @@ def zoom(image_id: int, prompt: str) -> Form:
     return _form("Custom Zoom", ButtonId(Action.ZOOM_CUSTOM, image_id), fields)
 
 
+def prompt_line(press: ButtonId, text: str) -> Form:
+    """A prompt line as it was typed, flags and all."""
+    style = discord.TextStyle.paragraph
+    field: discord.ui.TextInput[Form] = discord.ui.TextInput(
+        label="Prompt", custom_id="prompt", style=style, default=text[:4000] or None, max_length=4000
+    )
+    return _form("Imagine", press, [field])
+
+
 def vary(press: ButtonId, prompt: str) -> Form:
     """How near the new pictures are to the old one, and what they show."""
     near = _choice("strength", "How near", {"subtle": "Subtle: the same, told again", "strong": "Strong: its idea"})
@@ -131,3 +155,81 @@ def files(interaction: discord.Interaction[Any]) -> list[discord.Attachment]:
     data = cast(dict[str, Any], interaction.data or {})
     given = data.get("resolved", {}).get("attachments", {})
     return [discord.Attachment(data=each, state=interaction._state) for each in given.values()]
+
+
+# ---------------------------------------------------------------- refused forms
+class Forms:
+    """The forms people have open, and those they may open again."""
+
+    def __init__(self, key_values: KeyValues) -> None:
+        self._key_values = key_values
+        self._open: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    async def send(self, interaction: Interaction, form: Form) -> None:
+        """Open a form, and remember what it asks."""
+        await interaction.response.send_modal(form)
+        self._open[form.custom_id] = form.to_dict()
+        self._open.move_to_end(form.custom_id)
+        while len(self._open) > REMEMBERED:
+            self._open.popitem(last=False)
+
+    async def keep(self, interaction: Interaction) -> Button | None:
+        """Keep the answers of a submitted form; the button that opens it again, if the form is known."""
+        custom_id = str(cast(dict[str, Any], interaction.data or {}).get("custom_id", ""))
+        form = self._open.get(custom_id)
+        if form is None:
+            return None
+        filled = _filled(form, answers(interaction))
+        await self._key_values.remember(f"form:{interaction.id}", json.dumps([interaction.user.id, filled]))
+        return Button(ButtonId(Action.FORM, interaction.id), "Edit", emoji="✏️")
+
+    async def reopen(self, interaction: Interaction, number: int) -> None:
+        """Open a kept form. Raises: NotFound."""
+        kept = await self._key_values.recall(f"form:{number}")
+        owner, form = json.loads(kept) if kept else (0, {})
+        if owner != interaction.user.id:
+            raise NotFound("This form is older than a day, or someone else's. Open it anew from the picture's message.")
+        await self.send(interaction, _KeptForm(form))
+
+
+class _KeptForm(Form):
+    """A form from what Discord was sent before."""
+
+    def __init__(self, sent: Mapping[str, Any]) -> None:
+        super().__init__(title=sent["title"], custom_id=sent["custom_id"], timeout=None)
+        self._sent = dict(sent)
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._sent
+
+
+def _filled(form: Mapping[str, Any], answers: Mapping[str, str]) -> dict[str, Any]:
+    """The form with the answers as what it begins with."""
+    filled = deepcopy(dict(form))
+    for item in _items(filled.get("components", ())):
+        answer = answers.get(item.get("custom_id", ""))
+        if answer is None:
+            continue
+        if item.get("type") == TEXT_INPUT:
+            item["value"] = answer
+        elif item.get("type") == RADIO_GROUP:
+            for option in item["options"]:
+                option["default"] = option["value"] == answer
+    return filled
+
+
+def _items(components: Any) -> Iterator[dict[str, Any]]:
+    for item in components:
+        yield item
+        yield from _items(item.get("components", ()))
+        if "component" in item:
+            yield from _items([item["component"]])
+
+
+def typed(interaction: discord.Interaction[Any]) -> str:
+    """The words of a command or form, for showing them again; empty where there are none."""
+    if interaction.type is discord.InteractionType.modal_submit:
+        return answers(interaction).get("prompt", "")
+    if interaction.type is discord.InteractionType.application_command:
+        return str(getattr(interaction.namespace, "prompt", None) or "")
+    return ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-ASKED = "(key GLOB 'batch:*' OR key GLOB 'announce:*' OR key GLOB 'menu:*')"
+QUESTIONS = ("batch", "announce", "menu", "form", "line")
+ASKED = "(" + " OR ".join(f"key GLOB '{kind}:*'" for kind in QUESTIONS) + ")"
 """Questions that wait for an answer: `<what>:<interaction id>`, whose value begins with whose they are."""
 OFFER = "offer:"
 OFFERED = f"key GLOB '{OFFER}*'"

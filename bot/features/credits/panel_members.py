@@ -64,7 +64,7 @@ def _install_grants(client: Client, app: Services, show: Show) -> None:
         check_admin(interaction)
         amount = line("amount", "Credits; they don't expire", "50", 12, needed=True)
         form = ask("Give credits", Action.GRANT, user_id, amount, line("reason", "Reason, for the audit log"))
-        await interaction.response.send_modal(form)
+        await interaction.client.forms.send(interaction, form)
 
     @client.on_modal(Action.GRANT)
     async def granted(interaction: Interaction, user_id: int) -> None:
@@ -80,7 +80,7 @@ def _install_bans(client: Client, app: Services, show: Show) -> None:
         check_admin(interaction)
         until = line("until", "Until", "7d", 20, hint="12h, 7d or 2027-01-31; empty: never ends")
         reason = line("reason", "Reason, shown to them", "", 300)
-        await interaction.response.send_modal(ask("Ban a member", Action.BAN, user_id, until, reason))
+        await interaction.client.forms.send(interaction, ask("Ban a member", Action.BAN, user_id, until, reason))
 
     @client.on_modal(Action.BAN)
     async def banned(interaction: Interaction, user_id: int) -> None:

@@ -62,11 +62,11 @@ def install(client: Client, panel: Panel, *, quotas: Quotas, names: LoadedNames,
         server = await quotas.server(by.guild_id)
         if number == SERVER:
             form = _form("The whole server", Action.QUOTA, SERVER, list(SERVER_LIMITS.values()), server.budget)
-            await interaction.response.send_modal(form)
+            await interaction.client.forms.send(interaction, form)
         else:
             title = "What everyone can do" if number == by.guild_id else "What this role can do"
             form = _short_form(title, number, server.roles.get(number, Quota()))
-            await interaction.response.send_modal(form)
+            await interaction.client.forms.send(interaction, form)
 
     panel.add(TAB, parts)
     client.on_button(Action.QUOTA)(open_)
@@ -117,7 +117,7 @@ def install_limits(client: Client, panel: Panel, *, quotas: Quotas, names: Loade
             raise BadInput("Choose at least one limit.")
         quota = (await quotas.server(by.guild_id)).roles.get(role_id, Quota())
         title = "Everyone's limits" if role_id == by.guild_id else "This role's limits"
-        await interaction.response.send_modal(_form(title, Action.LIMIT, role_id, rows, quota))
+        await interaction.client.forms.send(interaction, _form(title, Action.LIMIT, role_id, rows, quota))
 
     @client.on_modal(Action.LIMIT)
     async def answered(interaction: Interaction, role_id: int) -> None:

@@ -102,7 +102,7 @@ def _install_offer(app: Services, client: Client, at: int, action: Action) -> No
     @client.on_button(action)
     async def pressed(interaction: Interaction, number: int) -> None:
         draft = await _draft(app, interaction, number, at)
-        await interaction.response.send_modal(modals.offer(ButtonId(action, number), draft))
+        await interaction.client.forms.send(interaction, modals.offer(ButtonId(action, number), draft))
 
     @client.on_modal(action)
     async def answered(interaction: Interaction, number: int) -> None:

@@ -6,22 +6,15 @@ The daily upkeep drops old ones.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import NotFound
 from bot.orders.visibility import Viewer, may_see
+from bot.prompt import draft_json
 from bot.prompt.parser import Draft
 from bot.store.key_value_store import KeyValues
 from bot.store.key_values import OFFER
-
-RENAMED = {
-    "ar": "aspect_ratio",
-    "steps": "num_inference_steps",
-    "guidance": "guidance_scale",
-    "tile": "tiling",
-    "vary": "variations",
-}  # fields of drafts that older versions kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +34,7 @@ class Offer:
 
 async def keep(key_values: KeyValues, number: int, offer: Offer) -> None:
     """Keep an offer under the number of the interaction that made it."""
-    drafts = [asdict(draft) for draft in offer.drafts]
+    drafts = [draft_json.to_json(draft) for draft in offer.drafts]
     value = [offer.user_id, offer.guild_id, offer.private, drafts, offer.channel_id, offer.aged]
     await key_values.remember(f"{OFFER}{number}", json.dumps(value))
 
@@ -63,17 +56,5 @@ def _offer(value: list[Any]) -> Offer:
         channel_id=channel_id,
         private=private,
         aged=aged,
-        drafts=tuple(_draft(each) for each in drafts),
+        drafts=tuple(map(draft_json.from_json, drafts)),
     )
-
-
-def _draft(value: dict[str, Any]) -> Draft:
-    """A draft from JSON, also from an older version's, whose further fields are dropped."""
-    value = {RENAMED.get(name, name): part for name, part in value.items()}
-    known = {field.name for field in fields(Draft)}
-    plain: dict[str, Any] = {
-        name: tuple(part) if isinstance(part, list) else part for name, part in value.items() if name in known
-    }
-    if plain.get("variations"):
-        plain["variations"] = tuple((int(seed), float(strength)) for seed, strength in plain["variations"])
-    return Draft(**plain)

@@ -85,7 +85,7 @@ def _install_recipes(app: Services, client: Client) -> None:
 
     @client.on_button(Action.REMIX, image=True)
     async def remix(interaction: Interaction, job: Job, image: StoredImage) -> None:
-        await interaction.response.send_modal(modals.remix(image.id, job.spec_of(image)))
+        await interaction.client.forms.send(interaction, modals.remix(image.id, job.spec_of(image)))
 
     @client.on_modal(Action.REMIX, image=True)
     async def remixed(interaction: Interaction, job: Job, image: StoredImage) -> None:
@@ -140,7 +140,7 @@ async def _vary(app: Services, interaction: Interaction, action: Action, job: Jo
     """A variation; members who remix change its words and numbers in a form first."""
     wishes = await app.preferences.preferences(interaction.user.id)
     if wishes.remix and not edits.is_repainted(job):
-        await interaction.response.send_modal(modals.remix(image.id, job.spec_of(image), action))
+        await interaction.client.forms.send(interaction, modals.remix(image.id, job.spec_of(image), action))
         return
     await edits.vary_own(app, interaction, job, image, action)
 

@@ -8,6 +8,8 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
+from bot.features.generate import refusals
+from bot.features.generate.refusals import Line
 from bot.features.generate.submission import Submission
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.styles import read_names
@@ -17,6 +19,7 @@ from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.orders.service import Order
 from bot.orders.uploads import check_size
 from bot.prompt.parser import Draft, parse
+from bot.store.key_value_store import KeyValues
 from engine.api import schedulers
 from engine.backend import Backend
 from engine.tasks.img2img import Img2Img
@@ -31,7 +34,7 @@ OPTIONS = {
     "steps": "Denoising steps: more take longer and cost more",
     "guidance": "How closely to follow the prompt (1 to 30)",
     "scheduler": "The noise scheduler",
-    "seed": "The same seed and prompt give the same picture",
+    "seed": "The same seed and prompt give the same picture; -1 is a new one",
     "model": "Which model paints",
     "image": "A picture to start from",
     "strength": "How much of that picture to repaint, above 0 up to 1",
@@ -44,6 +47,7 @@ class Services(Protocol):
     """What this module works with."""
 
     backend: Backend
+    key_values: KeyValues
     preferences: PreferenceService
     submission: Submission
 
@@ -63,7 +67,7 @@ def install(client: Client, app: Services) -> None:
         steps: Range[int, 1, MAX_STEPS] | None = None,
         guidance: Range[float, 0, 30] | None = None,
         scheduler: str | None = None,
-        seed: Range[int, 0, MAX_SEED] | None = None,
+        seed: Range[int, -1, MAX_SEED] | None = None,
         model: str | None = None,
         image: discord.Attachment | None = None,
         strength: Range[float, 0, 1] | None = None,
@@ -82,12 +86,17 @@ def install(client: Client, app: Services) -> None:
             strength=strength,
             style=read_names(style) if style else None,
         )
-        if image is None:
-            await app.submission.imagine(interaction, prompt, options, private=private)
+        line = Line(text=prompt, options=options, image=image, private=private)
+        await refusals.try_painting(app, interaction, line, paint)
+
+    async def paint(interaction: Interaction, line: Line) -> None:
+        if line.image is None:
+            await app.submission.imagine(interaction, line.text, line.options, private=line.private)
         else:
-            await _from_picture(app, interaction, prompt, options, image, private)
+            await _from_picture(app, interaction, line, line.image)
 
     _complete(app, imagine)
+    refusals.install(client, app, paint)
 
 
 def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> None:
@@ -113,17 +122,11 @@ def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> No
         return _choices(f"{head}{comma}{last.strip()}", [(name, name) for name in names])
 
 
-async def _from_picture(
-    app: Services,
-    interaction: Interaction,
-    line: str,
-    options: Draft,
-    attachment: discord.Attachment,
-    said: bool | None,
-) -> None:
+async def _from_picture(app: Services, interaction: Interaction, line: Line, attachment: discord.Attachment) -> None:
     """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
-    asked = await app.submission.with_defaults(interaction, parse(line, options), from_picture=True)
-    private = await app.submission.wants_private(interaction, said)
+    drafts = parse(line.text, line.options)
+    asked = await app.submission.with_defaults(interaction, drafts, from_picture=True)
+    private = await app.submission.wants_private(interaction, line.private, drafts)
     check_permissions(interaction, private)
     check_size(attachment.size)
     await acknowledge(interaction, private=private or len(asked) > 1)

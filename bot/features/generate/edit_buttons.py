@@ -51,7 +51,7 @@ def install(client: Client, app: Services) -> None:
 
     @client.on_button(Action.ZOOM_CUSTOM, image=True)
     async def zoom_form(interaction: Interaction, job: Job, image: StoredImage) -> None:
-        await interaction.response.send_modal(modals.zoom(image.id, job.spec.prompt))
+        await interaction.client.forms.send(interaction, modals.zoom(image.id, job.spec.prompt))
 
     @client.on_modal(Action.ZOOM_CUSTOM, image=True, once=True)
     async def zoom_custom(interaction: Interaction, job: Job, image: StoredImage) -> None:

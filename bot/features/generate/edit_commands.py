@@ -199,7 +199,7 @@ def _install_menus(app: Services, client: Client) -> None:
     async def vary(interaction: discord.Interaction[Client], message: discord.Message) -> None:
         found = await image_lookup.in_message(app, interaction, message)
         press = _press(interaction, found, Action.MENU_VARY, Action.MENU_VARY_FILE)
-        await interaction.response.send_modal(modals.vary(press, _prompt(found)))
+        await interaction.client.forms.send(interaction, modals.vary(press, _prompt(found)))
         await _keep(app, interaction, found)
 
     @client.tree.context_menu(name="Upscale")
@@ -208,7 +208,7 @@ def _install_menus(app: Services, client: Client) -> None:
     async def upscale(interaction: discord.Interaction[Client], message: discord.Message) -> None:
         found = await image_lookup.in_message(app, interaction, message)
         press = _press(interaction, found, Action.MENU_UPSCALE, Action.MENU_UPSCALE_FILE)
-        await interaction.response.send_modal(modals.upscale(press, _prompt(found)))
+        await interaction.client.forms.send(interaction, modals.upscale(press, _prompt(found)))
         await _keep(app, interaction, found)
 
 

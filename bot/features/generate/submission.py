@@ -72,9 +72,10 @@ class Submission:
     # ------------------------------------------------------------ before an order
     async def imagine(self, interaction: Interaction, line: str, options: Draft, *, private: bool | None) -> None:
         """Read a prompt line and queue what it asks for; several jobs only after a yes. Raises: UserError."""
-        asked = await self.with_defaults(interaction, parse(line, options))
+        drafts = parse(line, options)
+        asked = await self.with_defaults(interaction, drafts)
         specs = await self.orders.resolve_all(actor_of(interaction), asked)
-        order = Order(specs=specs, private=await self.wants_private(interaction, private))
+        order = Order(specs=specs, private=await self.wants_private(interaction, private, drafts))
         await self.submit_or_confirm(interaction, order)
 
     async def terms(self, interaction: Interaction) -> Terms:
@@ -89,10 +90,11 @@ class Submission:
             asked, interaction.user.id, interaction.guild_id or 0, from_picture=from_picture
         )
 
-    async def wants_private(self, interaction: Interaction, option: bool | None) -> bool:
-        """Whether only this member sees the answer: the option, else their setting."""
-        if option is not None:
-            return option
+    async def wants_private(self, interaction: Interaction, option: bool | None, drafts: Sequence[Draft] = ()) -> bool:
+        """Whether only this member sees the answer: what the line says, else the option, else their setting."""
+        said = [draft.private for draft in drafts if draft.private is not None]
+        if said or option is not None:
+            return any(said) or bool(option and not said)
         return (await self._preferences.preferences(interaction.user.id)).private
 
     async def check_here(self, interaction: Interaction) -> None:

@@ -35,7 +35,7 @@ def install(client: Client, app: Services) -> None:
         await interaction.response.defer()
         await _post(client, app.moderation, await app.moderation.appeal(actor_of(interaction), appeal_id))
         view = notice("Your appeal was sent to this server's admins. You'll get a direct message with their decision.")
-        await interaction.edit_original_response(view=view)
+        await interaction.edit_original_response(content=None, view=view)
 
     @client.on_button(Action.APPROVE)
     async def approve(interaction: Interaction, appeal_id: int) -> None:

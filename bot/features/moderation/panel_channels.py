@@ -54,7 +54,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         if number == STARS:
             rules = await app.moderation.rules(by.guild_id)
             field = line("stars", "Stars that bring a picture there", str(rules.stars), 4, needed=True)
-            await interaction.response.send_modal(ask("Gallery", Action.CHANNEL, STARS, field))
+            await interaction.client.forms.send(interaction, ask("Gallery", Action.CHANNEL, STARS, field))
         elif number == SPOILER:
             await _change(app, panel, interaction, lambda rules: replace(rules, spoiler=not rules.spoiler))
         else:

@@ -40,7 +40,8 @@ def install(client: Client, panel: Panel, app: Services) -> None:
             await panel.show(interaction, TAB, "Easel works as usual here.")
             return
         sentence = text("sentence", "What members read", needed=MODES[number] == "notice")
-        await interaction.response.send_modal(ask(MODES[number].capitalize(), Action.PAUSE, number, sentence))
+        form = ask(MODES[number].capitalize(), Action.PAUSE, number, sentence)
+        await interaction.client.forms.send(interaction, form)
 
     @client.on_modal(Action.PAUSE)
     async def answered(interaction: Interaction, number: int) -> None:

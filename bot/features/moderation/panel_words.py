@@ -43,10 +43,10 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         if number == ADD:
             word = line("word", "The word; * stands for any letters", "", 100, needed=True)
             rule = line("rule", f"Rule: {', '.join(WORD_ACTIONS)}", "block", 10, needed=True)
-            await interaction.response.send_modal(ask("Add a word", Action.WORD, ADD, word, rule))
+            await interaction.client.forms.send(interaction, ask("Add a word", Action.WORD, ADD, word, rule))
         elif number == TEST:
             prompt = text("prompt", "A prompt to test", "", 4000, needed=True)
-            await interaction.response.send_modal(ask("Which rule hits?", Action.WORD, TEST, prompt))
+            await interaction.client.forms.send(interaction, ask("Which rule hits?", Action.WORD, TEST, prompt))
         else:
             await moderation.change_rules(by, lambda rules: replace(rules, tell_word=not rules.tell_word))
             await panel.show(interaction, TAB, "Changed.")

@@ -90,7 +90,7 @@ class Moderation:
         for text in dict.fromkeys(texts):
             if await _aside(child_safety.forbidden, text):
                 await self._note(asker, "prompt.refused", text, "minors")
-                raise Refused(FORBIDDEN)
+                raise Refused(FORBIDDEN, shows_words=False)
         for text in dict.fromkeys((*texts, *without)):
             await self._check_words(asker, text, rules, final)
 

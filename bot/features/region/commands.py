@@ -162,16 +162,18 @@ def _install_presses(app: Services, client: Client) -> None:
     async def cells_done(interaction: Interaction, region_id: int) -> None:
         region = await _mine(app, interaction, region_id)
         region_masks.from_cells(region.cells, region.side, (15, 15))  # the same sentences, before the form
-        await interaction.response.send_modal(region_views.cells_form(region))
+        await interaction.client.forms.send(interaction, region_views.cells_form(region))
 
     @client.on_button(Action.PAINTED)
     async def painted(interaction: Interaction, region_id: int) -> None:
-        await interaction.response.send_modal(region_views.painted_form(await _mine(app, interaction, region_id)))
+        form = region_views.painted_form(await _mine(app, interaction, region_id))
+        await interaction.client.forms.send(interaction, form)
 
     @client.on_button(Action.WORDS)
     async def words(interaction: Interaction, region_id: int) -> None:
         region = await _mine(app, interaction, region_id)
-        await interaction.response.send_modal(region_views.words_form(region, _can_segment(app, interaction)))
+        form = region_views.words_form(region, _can_segment(app, interaction))
+        await interaction.client.forms.send(interaction, form)
 
 
 def _install_forms(app: Services, client: Client) -> None:

@@ -46,7 +46,7 @@ def install(client: Client, app: Services) -> None:
         setting, wishes = settings_views.setting_of(number, settings_views.BUTTONS), app.preferences
         mine = await wishes.preferences(interaction.user.id)
         if setting is Setting.SUFFIX:
-            await interaction.response.send_modal(settings_views.suffix_form(mine))
+            await interaction.client.forms.send(interaction, settings_views.suffix_form(mine))
         elif setting is Setting.RESET:
             await _change(
                 app, interaction, **{name: getattr(Preferences(), name) for name in (*FIELDS.values(), "suffix")}

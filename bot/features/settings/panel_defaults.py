@@ -50,7 +50,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
     async def edit(interaction: Interaction, _number: int) -> None:
         check_admin(interaction)
         now = await app.preferences.defaults(interaction.guild_id or 0)
-        await interaction.response.send_modal(_form(now))
+        await interaction.client.forms.send(interaction, _form(now))
 
     @client.on_modal(Action.DEFAULT)
     async def edited(interaction: Interaction, _number: int) -> None:

@@ -1,0 +1,121 @@
+"""A refused /imagine: what was typed stays, with buttons that paint without what is to blame, or change it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import discord
+
+from bot.errors import NotFound, UserError
+from bot.kit import error_messages, modals
+from bot.kit.button import Button
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action, ButtonId
+from bot.prompt import draft_json
+from bot.prompt.parser import Draft
+from bot.store.key_value_store import KeyValues
+from engine.api.errors import EngineError
+
+
+class Services(Protocol):
+    """What this module works with."""
+
+    key_values: KeyValues
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What was typed into /imagine; `image` is the picture to start from, `private` None = not said."""
+
+    text: str
+    options: Draft
+    image: discord.Attachment | None = None
+    private: bool | None = None
+
+
+Paint = Callable[[Interaction, Line], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refused:
+    """A line that was refused; `ways`: the lines that would work, by the button that takes them."""
+
+    line: Line
+    ways: dict[str, str] = field(default_factory=dict)
+
+
+def install(client: Client, app: Services, paint: Paint) -> None:
+    """Register the buttons under a refusal and the form behind one of them; `paint` is what /imagine does."""
+
+    async def again(interaction: Interaction, number: int, way: str) -> None:
+        refused = await _recall(app, interaction, number)
+        await try_painting(app, interaction, replace(refused.line, text=refused.ways.get(way, "")), paint)
+
+    @client.on_button(Action.LINE_WITHOUT, once=True)
+    async def without(interaction: Interaction, number: int) -> None:
+        await again(interaction, number, "without")
+
+    @client.on_button(Action.LINE_INSTEAD, once=True)
+    async def instead(interaction: Interaction, number: int) -> None:
+        await again(interaction, number, "instead")
+
+    @client.on_button(Action.LINE_EDIT)
+    async def edit(interaction: Interaction, number: int) -> None:
+        refused = await _recall(app, interaction, number)
+        form = modals.prompt_line(ButtonId(Action.LINE_EDIT, number), refused.line.text)
+        await interaction.client.forms.send(interaction, form)
+
+    @client.on_modal(Action.LINE_EDIT, once=True)
+    async def edited(interaction: Interaction, number: int) -> None:
+        refused = await _recall(app, interaction, number)
+        text = modals.answers(interaction).get("prompt", "")
+        await try_painting(app, interaction, replace(refused.line, text=text), paint)
+
+
+async def try_painting(app: Services, interaction: Interaction, line: Line, paint: Paint) -> None:
+    """Paint a line, or say why not and keep it for the buttons below."""
+    try:
+        await paint(interaction, line)
+    except (UserError, EngineError) as refusal:
+        shown = getattr(refusal, "shows_words", True)
+        buttons = await _keep(app, interaction, line, refusal) if shown else ()
+        await error_messages.answer(interaction, refusal, *buttons, written=line.text)
+
+
+async def _keep(app: Services, interaction: Interaction, line: Line, refusal: Exception) -> tuple[Button, ...]:
+    """Keep a line for a day; its buttons."""
+    ways = {name: text for name in ("without", "instead") if (text := getattr(refusal, name, None))}
+    kept = {
+        "text": line.text,
+        "ways": ways,
+        "options": draft_json.to_json(line.options),
+        "private": line.private,
+        "image": line.image.to_dict() if line.image else None,
+    }
+    await app.key_values.remember(f"line:{interaction.id}", json.dumps([interaction.user.id, kept]))
+    number = interaction.id
+    buttons = {
+        "instead": Button(ButtonId(Action.LINE_INSTEAD, number), f"Use --{getattr(refusal, 'meant', '')}"[:80]),
+        "without": Button(ButtonId(Action.LINE_WITHOUT, number), "Paint without it"),
+    }
+    offered = [button for name, button in buttons.items() if name in ways]
+    return (*offered, Button(ButtonId(Action.LINE_EDIT, number), "Edit", emoji="✏️"))
+
+
+async def _recall(app: Services, interaction: Interaction, number: int) -> _Refused:
+    """Raises: NotFound."""
+    found = await app.key_values.recall(f"line:{number}")
+    owner, kept = json.loads(found) if found else (0, {})
+    if owner != interaction.user.id:
+        raise NotFound("This is older than a day, or someone else's. Type the prompt into **/imagine** again.")
+    image: Any = kept["image"]
+    line = Line(
+        text=kept["text"],
+        options=draft_json.from_json(kept["options"]),
+        private=kept["private"],
+        image=discord.Attachment(data=image, state=interaction._state) if image else None,
+    )
+    return _Refused(line=line, ways=kept["ways"])
