@@ -14,7 +14,8 @@ import discord
 
 from bot import logging_setup, process
 from bot.app import FLUSH_S, TOKEN_REFUSED, App
-from bot.config import Settings, unknown_keys
+from bot.cli import doctor
+from bot.config import Settings
 from bot.errors import BadInput, UserError
 from bot.jobs.dispatcher import CANCEL_S
 from bot.kit.client import Client
@@ -41,12 +42,26 @@ def run(settings: Settings) -> int:
     """Serve Discord until SIGTERM or Ctrl-C; the exit code. Raises: UserError, StoreError, EngineError."""
     _check_token(settings)
     _start_logging(settings)
-    for key, nearest in unknown_keys().items():
-        log.warning("%s is no setting%s", key, f"; did you mean {nearest}?" if nearest else "")
+    if (code := _examine(settings)) is not None:
+        return code
     with suppress(Stopped):
         return process.run(lambda stopping: _serve(settings, stopping), settings.shutdown_grace_s + STOPPING_S)
     log.info("stopped before it was ready")
     return 0
+
+
+def _examine(settings: Settings) -> int | None:
+    """Try what `easel doctor` tries on this machine, before Discord counts a log-in; an exit code if it can't go on."""
+    stops = []
+    for check in doctor.checks(settings):
+        if check.verdict == "bad":
+            log.error("%s: %s", check.what, check.sentence)
+            stops += [check] if check.vital else []
+        elif check.verdict == "note":
+            log.info("%s: %s", check.what, check.sentence)
+    if not stops:
+        return None
+    return FAILED if all(check.passing for check in stops) else MISCONFIGURED
 
 
 def sync(settings: Settings) -> int:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import discord
 import pytest
 from fake_discord import FakeDiscord
 from workbench import until
@@ -165,6 +166,67 @@ async def test_a_setting_that_cannot_be_used_is_for_a_person(world: FakeDiscord,
     async with easel(world.url, tmp_path, "run", EASEL_OPERATORS="ann") as bot:
         assert await bot.ended() == 78
     assert "EASEL_OPERATORS" in bot.said
+
+
+async def test_a_device_that_cannot_be_used_is_found_before_logging_in(world: FakeDiscord, tmp_path: Path) -> None:
+    """Discord allows a thousand log-ins a day: a bot that dies after each would use them up."""
+    async with easel(world.url, tmp_path, "run", EASEL_DEVICE="gpu") as bot:
+        assert await bot.ended() == 78
+    assert "EASEL_DEVICE is gpu." in bot.said
+    assert not world.asked
+
+
+async def test_a_model_that_is_not_whole_is_found_before_logging_in(world: FakeDiscord, tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"hello")
+    async with easel(world.url, tmp_path, "run", EASEL_MODEL=str(tmp_path / "x.safetensors")) as bot:
+        assert await bot.ended() == 78
+    assert "x.safetensors" in bot.said
+    assert not world.asked
+
+
+# ---------------------------------------------------------------- the doctor asks Discord
+async def test_the_doctor_asks_discord(world: FakeDiscord, tmp_path: Path) -> None:
+    may = discord.Permissions(view_channel=True, send_messages=True, send_messages_in_threads=True, embed_links=True)
+    everything = discord.Permissions(administrator=True)
+    world.guilds = [
+        {"id": "7", "name": "a", "owner": False, "permissions": str(may.value), "features": []},
+        {"id": "8", "name": "b", "owner": False, "permissions": str(everything.value), "features": []},
+    ]
+    world.application |= {"bot_public": True, "flags": 1 << 18}
+    world.remaining = 3
+    async with easel(world.url, tmp_path, "doctor") as asked:
+        assert await asked.ended() == 0
+    for line in (
+        "ok    Discord: knows the token; the bot is easel",
+        "note  application: Anybody may add the bot to their server.",
+        "note  intents: A privileged intent is on",
+        "note  log-ins: only 3 of 1000 are left",
+        "ok    servers: the bot is in 2.",
+        "note  server 7: the bot lacks Attach Files;",
+    ):
+        assert line in asked.said, asked.said
+    assert "server 8" not in asked.said
+    assert world.identified == [], "asking must not use up a log-in"
+
+
+@pytest.mark.parametrize(
+    ("status", "token", "says"),
+    [(200, "bad.token.here", "refuses the token"), (503, TOKEN, "can't be reached"), (403, TOKEN, "can't be reached")],
+)
+async def test_the_doctor_says_why_discord_does_not_answer(
+    world: FakeDiscord, tmp_path: Path, status: int, token: str, says: str
+) -> None:
+    world.status = status
+    async with easel(world.url, tmp_path, "doctor", EASEL_TOKEN=token) as asked:
+        assert await asked.ended() == 1
+    assert f"bad   Discord: {says}" in asked.said
+
+
+async def test_an_address_for_interactions_is_found(world: FakeDiscord, tmp_path: Path) -> None:
+    world.application["interactions_endpoint_url"] = "https://elsewhere.example"
+    async with easel(world.url, tmp_path, "doctor") as asked:
+        assert await asked.ended() == 1
+    assert "Commands are sent to https://elsewhere.example" in asked.said
 
 
 # ---------------------------------------------------------------- signals

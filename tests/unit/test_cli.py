@@ -67,46 +67,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("easel ")
 
 
-# ---------------------------------------------------------------- doctor
-def verdicts(**given: object) -> dict[str, str]:
-    settings = Settings(_env_file=None, min_free_mib=0, **given)  # type: ignore[arg-type]
-    return {check.what: check.verdict for check in doctor.checks(settings)}
-
-
-def test_a_fresh_checkout_is_fine_but_for_the_token() -> None:
-    found = verdicts()
-    assert "bad" not in found.values()
-    assert found["token"] == "note"
-
-
-def test_doctor_finds_what_would_stop_a_start(tmp_path: Path) -> None:
-    assert verdicts(model=str(tmp_path / "nowhere"))["model"] == "bad"
-    assert verdicts(model="owner/model")["model"] == "note"
-    assert verdicts(models={"x": "/no/such/place"})["model x"] == "bad"
-    assert verdicts(safety="/no/such/judge")["safety"] == "bad"
-    assert verdicts(captioner="owner/model")["captioner"] == "note"
-    assert verdicts(safety="off")["looking"] == "ok"
-    assert verdicts(token="hello")["token"] == "bad"
-    assert verdicts(token="a.b.c")["token"] == "ok"
-    (tmp_path / "file").touch()
-    assert verdicts(data_dir=tmp_path / "file")["data"] == "bad"
-
-
-def test_doctor_names_unknown_keys(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("EASEL_MODLES", "{}")
-    monkeypatch.setenv("EASEL_MIN_FREE_MIB", "0")
-    assert main(["doctor"]) == 0
-    assert "note  settings: EASEL_MODLES is no setting, did you mean EASEL_MODELS?" in capsys.readouterr().out
-
-
-def test_doctors_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("EASEL_MIN_FREE_MIB", "0")
-    assert main(["doctor"]) == 0
-    monkeypatch.setenv("EASEL_MODEL", "/no/such/model")
-    assert main(["doctor"]) == 1
-    assert "bad   model: /no/such/model is neither" in capsys.readouterr().out
-
-
 # ---------------------------------------------------------------- health
 def test_health_is_a_young_heartbeat_without_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert heartbeat.report(tmp_path) == 1

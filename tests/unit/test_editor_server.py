@@ -10,7 +10,7 @@ from aiohttp import ClientSession, FormData
 from pydantic import ValidationError
 from yarl import URL
 
-from bot.cli.doctor import _editor
+from bot.cli.checks import machine
 from bot.config import Settings
 from bot.errors import BadInput, UserError
 from bot.features.region.editor_server import MAX_BODY, EditorPage, EditorServer
@@ -174,4 +174,4 @@ def test_other_addresses_are_refused_at_start(address: str) -> None:
     ("address", "verdict"), [("", "ok"), ("https://example.org", "ok"), ("http://example.org", "note")]
 )
 def test_the_doctor_looks_at_the_address(address: str, verdict: str) -> None:
-    assert _editor(Settings(_env_file=None, web_address=address)).verdict == verdict
+    assert next(iter(machine.web_server(Settings(_env_file=None, web_address=address)))).verdict == verdict

@@ -1,0 +1,1 @@
+"""What the doctor looks at, a subject a module. Each look gives findings and raises nothing."""

@@ -1,0 +1,61 @@
+"""What paints: the device, tried; and every file that is configured, its header and size read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.cli.checks.finding import Check
+from bot.config import Settings
+from engine.api.errors import InvalidSetup
+from engine.models import catalog, whole
+from engine.models.whole import Finding
+
+VISION = ("captioner", "segmenter", "ranker", "safety")
+SMALL_MIB = 512  # of graphics memory that nobody uses: less is hardly enough for Mini
+
+
+def device(settings: Settings) -> Iterator[Check]:
+    """Compute something on it. This loads PyTorch, which takes seconds."""
+    try:
+        from engine.device import before_torch  # noqa: F401
+        from engine.device.probe import probe
+
+        found = probe(settings.device, settings.dtype)
+    except ImportError as error:
+        yield Check("device", "bad", f"PyTorch can't be loaded ({error}). Install Easel again: python3 install.py")
+        return
+    except InvalidSetup as error:
+        yield Check("device", "bad", f"EASEL_DEVICE is {settings.device}. {error}")
+        return
+    memory = f"{found.free_mib:,} of {found.total_mib:,} MiB free" if found.free_mib else f"{found.total_mib:,} MiB"
+    facts = [found.name, memory, found.dtype, found.runtime, f"driver {found.driver}" if found.driver else ""]
+    yield Check("device", "ok", f"{found.device} computes: {', '.join(filter(None, facts))}.")
+    if found.hint:
+        yield Check("device", "note", found.hint)
+    if 0 < found.free_mib < SMALL_MIB:
+        yield Check("device", "note", "Hardly any graphics memory is free: another program uses it.")
+
+
+def files(settings: Settings) -> Iterator[Check]:
+    """Look at every model, LoRA, embedding, ControlNet, IP-Adapter, upscaler, and what looks at pictures."""
+    vision = {name: getattr(settings, name) for name in VISION}
+    default = catalog.key_of(settings.model)
+    findings = whole.look(
+        {default: settings.model, **settings.models},
+        loras=settings.loras,
+        embeddings=settings.embeddings,
+        ip_adapters=settings.ip_adapters,
+        controlnets=settings.controlnets,
+        upscaler=settings.upscaler,
+        vision={name: location for name, location in vision.items() if location not in ("", "off")},
+    )
+    for found in findings:
+        yield _check(found, vital=found.what == f"model {default}")
+
+
+def _check(found: Finding, *, vital: bool) -> Check:
+    if found.problem:
+        return Check(found.what, "bad", f"{found.location}: {found.problem}.", vital=vital)
+    if found.later:
+        return Check(found.what, "note", f"{found.location} is downloaded from the hub when it is first needed.")
+    return Check(found.what, "ok", "Easel Mini, built in." if found.location == "mini" else found.location)

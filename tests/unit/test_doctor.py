@@ -1,0 +1,227 @@
+"""The doctor tries what Easel needs: the device computes, every file is whole, keys and ports are right."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.__main__ import main
+from bot.cli import doctor
+from bot.cli.checks import models
+from bot.cli.checks.finding import Check
+from bot.config import Settings
+from bot.store.lock import directory_lock
+from engine import mini
+from engine.models import whole
+
+MINI = mini.MODEL_DIR
+LORA = next(mini.ADAPTERS_DIR.glob("*/pytorch_lora_weights.safetensors"))
+CONTROLNET = next(mini.ADAPTERS_DIR.glob("*/diffusion_pytorch_model.safetensors")).parent
+EMBEDDING = next(file for file in mini.ADAPTERS_DIR.glob("*/*.safetensors") if file.stem == file.parent.name)
+
+
+@pytest.fixture(autouse=True)
+def _clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No `.env` and no EASEL_ variables of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for key in [key for key in os.environ if key.startswith("EASEL_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("EASEL_MIN_FREE_MIB", "0")
+
+
+def found(**given: Any) -> dict[str, Check]:
+    """The worst finding about each thing."""
+    worst: dict[str, Check] = {}
+    for check in doctor.checks(Settings(_env_file=None, **given)):  # type: ignore[call-arg]
+        order = ("ok", "note", "bad")
+        if check.what not in worst or order.index(check.verdict) > order.index(worst[check.what].verdict):
+            worst[check.what] = check
+    return worst
+
+
+# ---------------------------------------------------------------- the command
+def test_a_fresh_checkout_is_fine_but_for_the_token(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "note  token: EASEL_TOKEN is empty" in said
+    assert "ok    model mini: Easel Mini, built in." in said
+    assert "ok    device: cpu computes: processor" in said or "ok    device: cuda computes" in said
+
+
+def test_its_exit_code_says_whether_something_is_bad(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EASEL_MODEL", "/no/such/model")
+    assert main(["doctor"]) == 1
+    assert "bad   model model: /no/such/model: there is no file, folder or hub id" in capsys.readouterr().out
+
+
+def test_it_names_unknown_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EASEL_MODLES", "{}")
+    check = found()["settings"]
+    assert (check.verdict, check.sentence) == ("note", "EASEL_MODLES is no setting, did you mean EASEL_MODELS?")
+
+
+# ---------------------------------------------------------------- the machine
+@pytest.mark.parametrize("device", ["gpu", "cuda:77", "tpu", "cpu:x"])
+def test_a_device_that_cannot_be_used_is_found(device: str) -> None:
+    check = found(device=device)["device"]
+    assert check.verdict == "bad"
+    assert check.vital
+    assert f"EASEL_DEVICE is {device}." in check.sentence
+
+
+def test_the_device_computes_in_the_precision_that_is_set() -> None:
+    for dtype in ("float32", "bfloat16"):
+        assert dtype in found(device="cpu", dtype=dtype)["device"].sentence
+
+
+def test_a_card_that_is_not_used_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from engine.device import probe
+
+    version = tmp_path / "version"
+    version.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\n")
+    monkeypatch.setattr(probe, "NVIDIA", version)
+    assert probe.driver_version() == "535.183.01"
+    version.write_text("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\n")
+    assert probe.driver_version() == "580.65.06"
+    assert "There is an NVIDIA card, but" in probe.probe("cpu", "auto").hint
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    check = found(data_dir=tmp_path / "file")["data"]
+    assert check.verdict == "bad"
+    assert "EASEL_DATA_DIR" in check.sentence
+
+
+def test_a_second_easel_is_seen(tmp_path: Path) -> None:
+    assert found(data_dir=tmp_path)["other Easel"].verdict == "ok"
+    with directory_lock(tmp_path):
+        assert found(data_dir=tmp_path)["other Easel"].verdict == "note"
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        given = {"data_dir": tmp_path, "web_address": "auto", "web_port": taken.getsockname()[1]}
+        check = found(**given)["web port"]
+        assert (check.verdict, check.passing) == ("bad", True)
+        with directory_lock(tmp_path):
+            assert "web port" not in found(**given), "it is the running bot's"
+    assert "web port" not in found(**given)
+
+
+def test_little_room_and_backups(tmp_path: Path) -> None:
+    assert found(min_free_mib=10**9)["disk"].verdict == "bad"
+    assert found()["backups"].verdict == "note"
+    assert found(backup_every_hours=24)["backups"].verdict == "ok"
+    (tmp_path / "file").touch()
+    assert found(backup_every_hours=24, backup_dir=str(tmp_path / "file"))["backups"].verdict == "bad"
+
+
+def test_a_token_that_is_none() -> None:
+    assert found(token="hello")["token"].verdict == "bad"
+    assert found(token="a.b.c")["token"].verdict == "ok"
+
+
+# ---------------------------------------------------------------- models and their like
+def test_everything_that_comes_along_is_whole() -> None:
+    given = {
+        "models": {"again": str(MINI)},
+        "loras": {"one": str(LORA)},
+        "embeddings": {"two": str(EMBEDDING)},
+        "controlnets": {"three": str(CONTROLNET)},
+        "ranker": str(MINI / "ranker"),
+        "captioner": "owner/model",
+    }
+    verdicts = {check.what: check.verdict for check in models.files(Settings(_env_file=None, **given))}  # type: ignore[arg-type]
+    assert verdicts.pop("captioner") == "note"
+    assert set(verdicts) == {"model mini", "model again", "LoRA one", "embedding two", "ControlNet three", "ranker"}
+    assert set(verdicts.values()) == {"ok"}
+
+
+def test_one_bad_thing_does_not_hide_the_next(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"hello")
+    given = {
+        "loras": {"a": "/no/such", "b": str(tmp_path / "x.safetensors"), "c": str(EMBEDDING), "d": "evil.pt"},
+        "controlnets": {"e": str(tmp_path)},
+        "ip_adapters": {"mini": str(LORA), "nobody": str(LORA)},
+        "upscaler": str(MINI),
+        "safety": "/no/such/judge",
+    }
+    checks = {check.what: check for check in models.files(Settings(_env_file=None, **given))}  # type: ignore[arg-type]
+    bad = {what for what, check in checks.items() if check.verdict == "bad"}
+    expected = {"LoRA a", "LoRA b", "LoRA c", "LoRA d", "ControlNet e", "upscaler", "safety"}
+    assert bad == {*expected, "IP-Adapter of mini", "IP-Adapter of nobody"}
+    assert not any(check.vital for check in checks.values() if check.verdict == "bad")
+
+
+def test_the_default_model_is_vital(tmp_path: Path) -> None:
+    assert found(model=str(tmp_path / "nowhere"))["model nowhere"].vital
+    assert not found(models={"x": str(tmp_path / "nowhere")})["model x"].vital
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return shutil.copytree(MINI, tmp_path / "model")
+
+
+def truncated(model: Path) -> None:
+    file = next(model.glob("unet/*.safetensors"))
+    file.write_bytes(file.read_bytes()[:-1000])
+
+
+def only_the_head(model: Path) -> None:
+    file = next(model.glob("vae/*.safetensors"))
+    file.write_bytes(file.read_bytes()[:4])
+
+
+def pointer(model: Path) -> None:
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 100\n"
+    next(model.glob("vae/*.safetensors")).write_text(text)
+
+
+def pickled(model: Path) -> None:
+    file = next(model.glob("text_encoder/*.safetensors"))
+    file.rename(file.with_suffix(".bin"))
+
+
+def part_missing(model: Path) -> None:
+    shutil.rmtree(model / "unet")
+
+
+def shard_missing(model: Path) -> None:
+    index = {"weight_map": {"a": "diffusion_pytorch_model-00002-of-00002.safetensors"}}
+    (model / "unet" / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def strange_header(model: Path) -> None:
+    next(model.glob("vae/*.safetensors")).write_bytes((2).to_bytes(8, "little") + b"[]")
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (truncated, "is not whole: it has"),
+        (only_the_head, "is no safetensors file, or only its beginning"),
+        (pointer, "git lfs pull"),
+        (pickled, "in text_encoder, there are pickles only"),
+        (part_missing, "its part unet is missing"),
+        (shard_missing, "00002-of-00002.safetensors is missing"),
+        (strange_header, "header of"),
+    ],
+)
+def test_a_model_that_is_not_whole_is_found(model: Path, damage: Any, says: str) -> None:
+    assert whole.of_pipeline(model, json.loads((model / "model_index.json").read_text())) == ""
+    damage(model)
+    check = found(model=str(model))["model model"]
+    assert check.verdict == "bad"
+    assert says in check.sentence
