@@ -133,6 +133,13 @@ class Settings(BaseSettings):
     )
 
     credits_a_day: int = Field(100, ge=0, description="Free credits a member gets a day (UTC) in each server.")
+    max_credits_a_day: int = Field(
+        10_000, ge=0, description="Most free credits a day that a server's admins may allow a member; 0 = no ceiling."
+    )
+    server_credits_a_day: int = Field(0, ge=0, description="Most credits that one server may spend a day; 0 = no cap.")
+    max_weight: float = Field(
+        10.0, ge=0.1, le=100, description="Largest weight in the queue that a server's admins may give."
+    )
     max_pixels: int = Field(1536 * 1536, ge=4096, description="Largest picture a member may ask for, in pixels.")
     max_steps: int = Field(60, ge=1, le=150, description="Most denoising steps a member may ask for.")
     max_queued: int = Field(10, ge=1, description="Jobs one member may have waiting or running.")

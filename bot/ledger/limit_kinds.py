@@ -77,14 +77,23 @@ class Limit(ABC, Generic[T]):
         hint: what stands in that line while it's empty.
         options: of /admin quota, by name; subscriptions' fields have the same names.
         default: what holds where a server has set nothing.
+        ceiling: the most that a server's admins may set, as the settings say; None = no ceiling.
         enforced: the module that holds members to it.
     """
 
     name: str = ""
     hint = ""
 
-    def __init__(self, label: str, about: str, *, default: Callable[[Settings], T], enforced: str) -> None:
-        self.label, self.about, self.default, self.enforced = label, about, default, enforced
+    def __init__(
+        self,
+        label: str,
+        about: str,
+        *,
+        default: Callable[[Settings], T],
+        enforced: str,
+        ceiling: Callable[[Settings], T | None] = lambda _: None,
+    ) -> None:
+        self.label, self.about, self.default, self.enforced, self.ceiling = label, about, default, enforced, ceiling
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -124,6 +133,10 @@ class Limit(ABC, Generic[T]):
         numbers: Any = (one, other)  # and switches
         better: T = max(numbers)
         return better
+
+    def lowered(self, value: T, ceiling: T) -> T:
+        """The value, or its ceiling where it is more generous."""
+        return ceiling if value != ceiling and self.better(value, ceiling) == value else value
 
     def to_json(self, value: T) -> dict[str, Any]:
         """How it's stored, and noted in the audit log."""
@@ -321,6 +334,10 @@ class FreeCredits(Limit[Allowance]):
     def better(self, one: Allowance, other: Allowance) -> Allowance:
         """Worth what it gives in a month."""
         return max(one, other, key=lambda each: each.amount_mc * DAYS[each.period])
+
+    def lowered(self, value: Allowance, ceiling: Allowance) -> Allowance:
+        most_mc = ceiling.amount_mc * DAYS[ceiling.period] // DAYS[value.period]
+        return Allowance(amount_mc=min(value.amount_mc, most_mc), period=value.period)
 
     def to_json(self, value: Allowance) -> dict[str, Any]:
         return {"allowance_mc": value.amount_mc, "period": value.period}

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 from bot.config import Settings
+from bot.errors import BadInput
 from bot.ledger.limit_kinds import (
     ALL,
     Allowance,
@@ -39,6 +40,7 @@ class MemberLimits:
         "Free credits",
         "Free credits",
         default=lambda settings: Allowance(amount_mc=settings.credits_a_day * 1000),
+        ceiling=lambda settings: Allowance(amount_mc=most * 1000) if (most := settings.max_credits_a_day) else None,
         enforced="bot.ledger.allowance",
     )
     max_running = Count(
@@ -48,6 +50,7 @@ class MemberLimits:
         64,
         "{} running at once",
         default=lambda settings: max(1, settings.max_running // OTHERS),  # room for others, whoever floods the queue
+        ceiling=lambda settings: settings.max_running,
         enforced="bot.jobs.queue",
     )
     max_queued = Count(
@@ -66,6 +69,7 @@ class MemberLimits:
         MAX_PIXELS,
         "up to {:,} pixels",
         default=lambda settings: settings.max_pixels,
+        ceiling=lambda settings: settings.max_pixels,
         enforced="bot.orders.drafts",
     )
     max_steps = Count(
@@ -75,6 +79,7 @@ class MemberLimits:
         MAX_STEPS,
         "up to {} steps",
         default=lambda settings: settings.max_steps,
+        ceiling=lambda settings: settings.max_steps,
         enforced="bot.orders.drafts",
     )
     models = Names(
@@ -101,6 +106,7 @@ class MemberLimits:
         100.0,
         "weight {:g}",
         default=lambda _: 1.0,
+        ceiling=lambda settings: settings.max_weight,
         enforced="bot.jobs.queue",
     )
     relax = Switch(
@@ -198,6 +204,26 @@ class _Partial(_Record):
         """`over` where it sets something, else this."""
         return type(self)(**{**self.values, **over.values})
 
+    def within(self, ceilings: Self) -> Self:
+        """The same, with what is above its ceiling lowered to it."""
+        low = {
+            name: self.rows[name].lowered(self.values[name], most)
+            for name, most in ceilings.values.items()
+            if name in self.values
+        }
+        return type(self)(**{**self.values, **low})
+
+    def check_within(self, ceilings: Self) -> None:
+        """Raises: BadInput, naming what is above its ceiling."""
+        lowered = self.within(ceilings)
+        for name, value in lowered.values.items():
+            if value != self.values[name]:
+                row = self.rows[name]
+                raise BadInput(
+                    f"{row.label} can't be {row.typed(self.values[name])}. Those who run this bot allow up to "
+                    f"{row.typed(value)}."
+                )
+
     def changed(self, typed: Mapping[str, str], known: Known) -> Self:
         """With what a form's lines say, by the limits' names; an empty line sets nothing. Raises: BadInput."""
         read = {name: self.rows[name].parse(text, known) if text.strip() else None for name, text in typed.items()}
@@ -258,6 +284,11 @@ class Terms(_Record, MemberLimits):
 def default_quota(settings: Settings) -> Quota:
     """What holds where a server has set nothing; every limit is set."""
     return Quota(**{name: row.default(settings) for name, row in MEMBER_LIMITS.items()})
+
+
+def ceilings(settings: Settings) -> Quota:
+    """The most that a server's admins may set."""
+    return Quota(**{name: row.ceiling(settings) for name, row in MEMBER_LIMITS.items()})
 
 
 def default_terms(settings: Settings) -> Terms:

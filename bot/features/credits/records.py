@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from bot.ledger.limits import Budget, Quota
 
@@ -49,6 +50,16 @@ class ServerQuotas:
     roles: Mapping[int, Quota]
     people: Mapping[int, tuple[Quota, int | None]]
     budget: Budget = field(default_factory=Budget)
+
+    def within(self, ceilings: Quota, cap_mc: int) -> Self:
+        """The same, with what is above its ceiling lowered to it; `cap_mc`: of the whole server, 0 = none."""
+        caps = [cap for cap in (self.budget.cap, cap_mc) if cap]
+        return replace(
+            self,
+            roles={role: quota.within(ceilings) for role, quota in self.roles.items()},
+            people={person: (quota.within(ceilings), until) for person, (quota, until) in self.people.items()},
+            budget=self.budget.overlaid(Budget(cap=min(caps))) if caps else self.budget,
+        )
 
     @property
     def cap_mc(self) -> int | None:

@@ -13,7 +13,7 @@ from bot.features.credits import acts
 from bot.features.credits import store as quota_store
 from bot.features.credits.records import QuotaChange, ServerQuotas, Subscription
 from bot.ledger import accounts
-from bot.ledger.limits import Budget, Quota, Terms, default_quota, default_terms, most_generous, terms_of
+from bot.ledger.limits import Budget, Quota, Terms, ceilings, default_quota, default_terms, most_generous, terms_of
 from bot.ledger.records import Balance, CreditChange, Entry
 from bot.orders.actor import Actor
 from bot.store.clock import Clock
@@ -73,7 +73,8 @@ class Quotas:
     ) -> None:
         self._store, self._audit, self._clock = store, audit, clock
         self._plans = plans or {}
-        self._default = default_quota(settings)
+        self._default, self._ceilings = default_quota(settings), ceilings(settings)
+        self._cap_mc = settings.server_credits_a_day * 1000
         self._servers: dict[int, ServerQuotas] = {}
         self._subscriptions: list[Subscription] | None = None
 
@@ -96,13 +97,19 @@ class Quotas:
         return terms_of(quota, server.cap_mc)
 
     async def server(self, guild_id: int) -> ServerQuotas:
-        """What a server has set."""
+        """What a server has set, as far as those who run the bot allow it."""
         if guild_id not in self._servers:
-            self._servers[guild_id] = await self._store.read(quota_store.load, guild_id)
+            found = await self._store.read(quota_store.load, guild_id)
+            self._servers[guild_id] = found.within(self._ceilings, self._cap_mc)
         return self._servers[guild_id]
 
     async def set_quota(self, by: Actor, change: QuotaChange) -> None:
-        """Set or forget what a role or a member is allowed. The everyone role's id is the server's."""
+        """Set or forget what a role or a member is allowed. The everyone role's id is the server's.
+
+        Raises: BadInput for what is above its ceiling.
+        """
+        if change.quota is not None:
+            change.quota.check_within(self._ceilings)
         await self._audit.perform(acts.set_quota, by, by.guild_id, change)
         self.forget(by.guild_id)
 

@@ -9,7 +9,9 @@ import pytest
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from bot.features.audit.store import AuditQuery
-from bot.features.credits.records import QuotaChange
+from bot.features.credits import store as quota_store
+from bot.features.credits.records import QuotaChange, Subscription
+from bot.ledger.limit_kinds import Allowance
 from bot.ledger.limits import Quota, Terms
 from bot.orders.actor import Actor
 from engine.fake import FakeEngine
@@ -250,3 +252,61 @@ async def test_a_member_of_another_server_has_another_account(studio: Stage) -> 
     assert "100 of 100 credits free" in said(await guest.slash(channel, "credits"))
     balance = await studio.app.credits.balance(studio.members["Ann"].id, elsewhere.id)
     assert balance.paid_mc == 0
+
+
+# ------------------------------------------------------------------ ceilings
+@pytest.mark.parametrize(
+    ("option", "too_much", "allowed"),
+    [
+        ("max_steps", 150, "60"),
+        ("max_pixels", 8192 * 8192, "2359296"),
+        ("max_running", 64, "16"),
+        ("weight", 100.0, "10"),
+        ("credits_a_day", 1_000_000, "10000 a day"),
+        ("credits_a_month", 1_000_000, "300000 a month"),
+    ],
+)
+async def test_no_admin_sets_more_than_those_who_run_the_bot_allow(
+    studio: Stage, option: str, too_much: Any, allowed: str
+) -> None:
+    for target in ({"role": everyone(studio)}, {"user": studio.members["Ann"]}):
+        refusal = await admin(studio, "quota", **target, **{option: too_much})
+        assert f"Those who run this bot allow up to {allowed}." in refusal
+    assert await actions(studio) == []
+
+
+async def test_what_was_set_before_there_was_a_ceiling_counts_up_to_it(studio: Stage) -> None:
+    """As after an upgrade, or when a setting became smaller: the stored quota stays, what it gives does not."""
+    huge = Quota(max_steps=150, weight=100.0, max_running=64, allowance=Allowance(amount_mc=10**9), relax=True)
+    guild_id = studio.guild.id
+    for change in (
+        QuotaChange(role_id=guild_id, quota=huge),
+        QuotaChange(user_id=studio.members["Ben"].id, quota=huge),
+    ):
+        await studio.app.store.write(quota_store.set_quota, guild_id, change, 0)
+    for who in ("Ann", "Ben"):
+        mine = await terms(studio, who)
+        assert (mine.max_steps, mine.weight, mine.max_running, mine.relax) == (60, 10.0, 16, True)
+        assert mine.allowance == Allowance(amount_mc=10_000_000)
+    assert "up to 60 steps" in await admin(studio, "quota", role=everyone(studio))
+    assert "Changed" in await admin(studio, "quota", role=everyone(studio), max_queued=3)
+
+
+@pytest.mark.parametrize(("own", "most", "holds"), [(0, 0, None), (5, 0, 5), (0, 7, 7), (5, 7, 5), (9, 7, 7)])
+async def test_a_server_spends_no_more_than_both_caps_allow(
+    settings: Settings, own: int, most: int, holds: int | None
+) -> None:
+    capped = settings.model_copy(update={"server_credits_a_day": most})
+    async with stage(capped, make_engine=FakeEngine) as studio:
+        await admin(studio, "quota", server_credits_a_day=own)
+        assert (await terms(studio)).server_cap_mc == (holds * 1000 if holds else None)
+
+
+async def test_what_is_sold_may_be_above_the_ceilings(settings: Settings) -> None:
+    """Those who run the bot say both."""
+    sold = settings.model_copy(update={"skus": {5: {"max_steps": 100}}})
+    async with stage(sold, make_engine=FakeEngine) as studio:
+        ann = studio.members["Ann"].id
+        await studio.app.quotas.subscribe(Subscription(id=1, sku_id=5, user_id=ann, guild_id=0, ends_at_ms=None))
+        assert (await terms(studio)).max_steps == 100
+        assert (await terms(studio, "Ben")).max_steps == 60
