@@ -37,7 +37,8 @@ from bot.features.jobs.service import ModeratedJobs
 from bot.features.moderation import admin_commands as moderation_admin
 from bot.features.moderation.image_filter import ImageFilter
 from bot.features.moderation.service import Moderation
-from bot.features.operations.pulse import Pulse
+from bot.features.operations.alerts import Alerts
+from bot.features.operations.watch import Watch, carrier, tell_of_server
 from bot.features.privacy import commands as privacy_commands
 from bot.features.privacy.maintenance import Maintenance
 from bot.features.privacy.service import Privacy
@@ -63,7 +64,6 @@ from bot.kit.custom_ids import Action
 from bot.kit.double_clicks import DoubleClicks
 from bot.kit.interactions import is_about_own_data
 from bot.kit.modals import Forms
-from bot.loops import LOOK_S, Watchdog
 from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
 from bot.store.key_value_store import KeyValues
@@ -192,7 +192,8 @@ class App:
         self.statistics = Statistics(store, clock)
         self.moderated_jobs = ModeratedJobs(self.jobs, self.audit)
         self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
-        self.backups = BackupSchedule(settings, clock)
+        self.alerts = Alerts(carrier(self.client, settings), self.key_values, clock)
+        self.backups = BackupSchedule(settings, clock, lambda why: self.alerts.tell("backup", why))
         self.maintenance = Maintenance(store, self.privacy, clock, settings.retention_days)
 
     def _face(self) -> None:
@@ -259,6 +260,7 @@ class App:
         client.count_refusals = self.statistics.count_refusal
         client.listen("guild_remove", lambda guild: self.maintenance.guild_left(guild.id))
         client.listen("guild_join", lambda guild: self.maintenance.guild_joined(guild.id))
+        client.listen("guild_join", lambda guild: tell_of_server(self.alerts, guild))
         client.listen("entitlement_create", self.purchases.created)
         client.listen("entitlement_update", self.purchases.created)
         client.listen("entitlement_delete", self.purchases.deleted)
@@ -305,30 +307,12 @@ class App:
         return str(self.backend.status().facts.get("lost", ""))
 
     async def _beat(self) -> None:
-        """Keep the loops going and say how everything is, while there is an engine."""
-        watchdog = Watchdog([self.dispatcher.loop, self.outbox.loop, self.maintenance.loop])
-        pulse = Pulse(self.settings.data_dir, {"Discord": self._gateway, "database": self._database, "files": _files})
-        while not self.engine_lost:
-            await watchdog.look()
-            await pulse.beat()
-            await asyncio.sleep(LOOK_S)
-        self.fail(f"{self.engine_lost} {START_AGAIN}")
-
-    async def _gateway(self) -> str:
-        away = [number for number, shard in self.client.shards.items() if shard.is_closed()]
-        return "the connection is down; it comes back by itself." if away else ""
-
-    async def _database(self) -> str:
-        await self.store.read(lambda db: db.execute("SELECT 1").fetchone())
-        return ""
+        loops = [self.dispatcher.loop, self.outbox.loop, self.maintenance.loop]
+        watch = Watch(self.settings, self.client, self.store, self.files, self.alerts, loops)
+        self.fail(f"{await watch.until_lost(lambda: self.engine_lost)} {START_AGAIN}")
 
     def fail(self, sentence: str) -> None:
         """Give up this process, for the reason that `sentence` tells whoever runs it; nothing that is owed is lost."""
         log.critical(sentence)
         self.failure = self.failure or sentence
         self.on_failure()
-
-
-async def _files() -> str:
-    """Whether the threads that read and write pictures are there."""
-    return await asyncio.to_thread(str)

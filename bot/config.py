@@ -168,6 +168,10 @@ class Settings(BaseSettings):
     shutdown_grace_s: float = Field(20.0, ge=0, description="Seconds that running jobs get to finish on SIGTERM.")
     skus: Table = Field({}, description="What is sold on Discord, as JSON by SKU id; empty = nothing.")
     operators: Ids = Field((), description="Discord ids of those who run this bot, with commas between them.")
+    alert_webhook: SecretStr = Field(
+        SecretStr(""),
+        description="Webhook that is told when Easel needs a hand; empty = direct messages to the operators.",
+    )
     sync_commands: bool = Field(True, description="Publish slash commands at start when they changed.")
 
     @property

@@ -21,17 +21,13 @@ LOOK_S = 60.0  # how often the clock is looked at
 AGAIN_S = 3600.0  # after a failure
 
 
-async def _nobody(sentence: str) -> None:
-    """Tell nobody but the log."""
-
-
 class BackupSchedule:
     """Makes a backup whenever one is due; in a thread of its own, so that a large one keeps nobody waiting.
 
     `on_failed` is told why one could not be made; it must not raise.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, on_failed: Callable[[str], Awaitable[None]] = _nobody) -> None:
+    def __init__(self, settings: Settings, clock: Clock, on_failed: Callable[[str], Awaitable[object]]) -> None:
         self._settings, self._clock, self._on_failed = settings, clock, on_failed
         self._stopping = threading.Event()
         self._task: asyncio.Task[None] | None = None

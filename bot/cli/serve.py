@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import discord
+from pydantic import SecretStr
 
 from bot import logging_setup, process
 from bot.app import FLUSH_S, TOKEN_REFUSED, App
@@ -72,7 +73,8 @@ def sync(settings: Settings) -> int:
 
 
 def _start_logging(settings: Settings) -> None:
-    logging_setup.start(settings.log_level, settings.log_format, [settings.token.get_secret_value().strip()])
+    secrets = [value.get_secret_value().strip() for _, value in settings if isinstance(value, SecretStr)]
+    logging_setup.start(settings.log_level, settings.log_format, secrets)
 
 
 def _check_token(settings: Settings) -> None:

@@ -256,10 +256,14 @@ def cut_off(killed: pytest.MonkeyPatch, step: int, backup: Path, folder: Path) -
 
 
 # ---------------------------------------------------------------- by themselves
+async def nobody(sentence: str) -> None:
+    raise AssertionError(sentence)
+
+
 async def test_they_are_made_when_due_and_the_newest_are_kept(data: Path) -> None:
     clock = SystemClock()
     settings = Settings(_env_file=None, data_dir=data, backup_every_hours=24, backup_keep=2)
-    schedule = BackupSchedule(settings, clock)
+    schedule = BackupSchedule(settings, clock, nobody)
     first = await schedule.once()
     assert first is not None
     assert await schedule.once() is None

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from bot.cli import serve
 from bot.cli.main import build_parser
@@ -29,7 +30,7 @@ def defaults() -> dict[str, str]:
         value = setting.default
         plain = json.dumps(value) if isinstance(value, (bool, dict)) else str(value)
         plain = ", ".join(value) if isinstance(value, tuple) else plain
-        found[f"EASEL_{name.upper()}"] = "" if name == "token" else plain
+        found[f"EASEL_{name.upper()}"] = "" if isinstance(value, SecretStr) else plain
     return found
 
 

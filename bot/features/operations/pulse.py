@@ -21,6 +21,7 @@ class Pulse:
     def __init__(self, folder: Path, looks: Mapping[str, Look]) -> None:
         self._folder, self._looks = folder, looks
         self.problems: dict[str, str] = {}
+        self.lasting: dict[str, str] = {}  # those that were there at the look before, too
 
     async def beat(self) -> None:
         """Look at everything once, and write it down."""
@@ -28,9 +29,10 @@ class Pulse:
         found = {part: answer for part, answer in zip(self._looks, answers, strict=True) if answer}
         for part, problem in found.items():
             if part not in self.problems:
-                log.warning("%s: %s", part, problem)
+                log.info("%s: %s", part, problem)
         for part in self.problems.keys() - found.keys():
             log.info("%s: well again", part)
+        self.lasting = {part: problem for part, problem in found.items() if part in self.problems}
         self.problems = found
         try:
             heartbeat.write(self._folder, found, time.time())

@@ -1,0 +1,82 @@
+"""What happens every 15 s for as long as the bot runs: loops go on, parts say how they are, and alerts are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import discord
+
+from bot.config import Settings
+from bot.features.operations.alerts import Alerts, Carrier, DirectMessages, Webhook
+from bot.features.operations.pulse import Look, Pulse
+from bot.jobs.files import ImageFiles
+from bot.loops import LOOK_S, Loop, Watchdog
+from bot.prompt.text import visible
+from bot.store.store import Store
+
+
+class Watch:
+    """Owns the heartbeat."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: discord.Client,
+        store: Store,
+        files: ImageFiles,
+        alerts: Alerts,
+        loops: Sequence[Loop],
+    ) -> None:
+        self._settings, self._client, self._store = settings, client, store
+        self._files, self._alerts = files, alerts
+        self._watchdog = Watchdog(loops)
+        looks: dict[str, Look] = {"Discord": self._gateway, "database": self._database, "files": _threads}
+        self.pulse = Pulse(settings.data_dir, looks)
+
+    async def until_lost(self, lost: Callable[[], str]) -> str:
+        """Look again and again until `lost` says why nothing can be painted any more; its sentence."""
+        while not (sentence := lost()):
+            await self._watchdog.look()
+            await self.pulse.beat()
+            for part, problem in self.pulse.lasting.items():
+                await self._alerts.tell(part, problem)
+            await self._disk()
+            await asyncio.sleep(LOOK_S)
+        await self._alerts.tell("device", sentence)
+        return sentence
+
+    async def _disk(self) -> None:
+        try:
+            free_mib, least_mib = await self._files.free_mib(), self._settings.min_free_mib
+        except OSError:  # the pulse says it
+            return
+        if free_mib < least_mib:
+            rule = f"fewer than EASEL_MIN_FREE_MIB ({least_mib:,}): no new jobs are taken"
+            await self._alerts.tell("disk", f"{free_mib:,} MiB are free, {rule}.")
+
+    async def _gateway(self) -> str:
+        shards = self._client.shards.values() if isinstance(self._client, discord.AutoShardedClient) else ()
+        return "the connection is down; it comes back by itself." if any(each.is_closed() for each in shards) else ""
+
+    async def _database(self) -> str:
+        await self._store.read(lambda db: db.execute("SELECT 1").fetchone())
+        return ""
+
+
+async def _threads() -> str:
+    """Whether the threads that read and write pictures are there."""
+    return await asyncio.to_thread(str)
+
+
+def carrier(client: discord.Client, settings: Settings) -> Carrier | None:
+    """The way to whoever runs the bot, if one is configured."""
+    if url := settings.alert_webhook.get_secret_value().strip():
+        return Webhook(url)
+    return DirectMessages(client, settings.operators) if settings.operators else None
+
+
+async def tell_of_server(alerts: Alerts, guild: discord.Guild) -> None:
+    """Tell whoever runs the bot that a server added it."""
+    name = discord.utils.escape_markdown(visible(guild.name))
+    await alerts.tell("servers", f"{name} ({guild.id}, {guild.member_count or '?'} members) added the bot.")
