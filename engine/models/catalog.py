@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo, Upscaler
-from engine.models import facts, families
+from engine.models import checkpoints, facts, families
+from engine.models.checkpoints import Checkpoint, Shapes
 from engine.models.facts import MAX_AREA, Parts, read_json
 
 OWN_DEFAULTS = "easel.json"
 OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels")
-MAX_HEADER_BYTES = 100 << 20
+WEIGHTS = (".safetensors", ".sft")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,8 @@ class Source:
 
     @property
     def single_file(self) -> bool:
-        return self.location.endswith(".safetensors")
+        """Told by its name, until it is there."""
+        return self.path.is_file() if self.path is not None else self.location.casefold().endswith(WEIGHTS)
 
 
 def source(key: str, location: str) -> Source:
@@ -46,35 +47,37 @@ def source(key: str, location: str) -> Source:
 
 def key_of(location: str) -> str:
     """The name users type for a model that was given no other."""
-    return location.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1].removesuffix(".safetensors") or location
+    name = location.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return next((name[: -len(end)] for end in WEIGHTS if name.casefold().endswith(end)), name) or location
 
 
 def describe(model: Source) -> ModelInfo:
     """Read what the model's own files tell. Raises: ModelUnloadable."""
-    path = model.path or _cached_snapshot(model.location)
+    path = model.path or cached_snapshot(model.location)
     card = families.published(model.location)
     if path is None:
         return _undescribed(model, card)
-    folder = path.with_suffix("") if path.is_file() else path
-    parts = facts.read_parts(folder)
-    return _as_owner_says(facts.read(model.key, pipeline_class(model), parts, card), folder)
-
-
-def pipeline_class(model: Source) -> str:
-    """The diffusers class that a model on this disk is loaded as. Raises: ModelUnloadable."""
-    path = model.path or _cached_snapshot(model.location)
-    assert path is not None, "what is not here has no class yet"
     if path.is_file():
-        return _class_of_header(model, path)
-    index = read_json(path / "model_index.json")
-    if not index:
+        beside, found = path.with_suffix(""), checkpoint(model, path)
+        parts = checkpoints.parts_of(found, facts.read_parts(beside))
+        return _as_owner_says(facts.read(model.key, found.pipeline, parts, card), beside)
+    parts = facts.read_parts(path)
+    if not parts.index:
         raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json")
-    return str(index.get("_class_name", ""))
+    return _as_owner_says(facts.read(model.key, str(parts.index.get("_class_name", "")), parts, card), path)
+
+
+def checkpoint(model: Source, path: Path) -> Checkpoint:
+    """What a single file is. Raises: ModelUnloadable when it is nothing to paint with."""
+    found = checkpoints.recognise(checkpoints.read_header(path))
+    if isinstance(found, str):
+        raise ModelUnloadable(name=model.key, reason=f"it is {found}")
+    return found
 
 
 def is_described(model: Source) -> bool:
     """Whether there is something to read yet; a hub model that was never downloaded is known by its id only."""
-    return model.path is not None or _cached_snapshot(model.location) is not None
+    return model.path is not None or cached_snapshot(model.location) is not None
 
 
 def _undescribed(model: Source, card: families.Published | None) -> ModelInfo:
@@ -127,38 +130,12 @@ def describe_upscaler(location: str) -> tuple[Source, Upscaler]:
     return found, Upscaler(name=key_of(location), scale=scale, tile_px=_UPSCALERS[kind])
 
 
-def _class_of_header(model: Source, path: Path) -> str:
-    """The pipeline class of a single file, by tensor names that only its family has."""
-    names = safetensors_names(path)
-    if not names:
-        raise ModelUnloadable(name=model.key, reason="it is not a safetensors file")
-    if any(n.startswith("conditioner.embedders.1.") for n in names):
-        return "StableDiffusionXLPipeline"
-    if any("joint_blocks." in n for n in names):
-        return "StableDiffusion3Pipeline"
-    return "FluxPipeline" if any("double_blocks." in n for n in names) else "StableDiffusionPipeline"
-
-
-def safetensors_names(path: Path) -> tuple[str, ...]:
-    """The tensor names in a safetensors file's header; empty when it is none."""
-    return tuple(safetensors_shapes(path))
-
-
-def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def safetensors_shapes(path: Path) -> Shapes:
     """The tensors' shapes by name, from a safetensors file's header; empty when it is none."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if not 0 < size < MAX_HEADER_BYTES:
-            return {}
-        try:
-            header = json.loads(file.read(size))
-        except ValueError:
-            return {}
-    tensors = header.items() if isinstance(header, dict) else ()
-    return {name: tuple(facts["shape"]) for name, facts in tensors if isinstance(facts, dict) and "shape" in facts}
+    return checkpoints.read_header(path).shapes
 
 
-def _cached_snapshot(repo: str) -> Path | None:
+def cached_snapshot(repo: str) -> Path | None:
     """The folder of a hub model that was downloaded before."""
     from huggingface_hub import try_to_load_from_cache
 

@@ -22,8 +22,8 @@ from engine.device.failures import loaded
 from engine.device.fibers import Kind, Stub
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
-from engine.models import families, signatures, super_resolution
-from engine.models.catalog import UPSCALER, Source, describe, pipeline_class
+from engine.models import families, signatures, single_file, super_resolution
+from engine.models.catalog import UPSCALER, Source, cached_snapshot, describe
 
 log = logging.getLogger(__name__)
 
@@ -246,13 +246,15 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     """A text-to-image pipeline from safetensors only; code that comes with a model is never run."""
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
-    if source.single_file:
-        return _single_file(source, dtype)
+    if source.path is not None and source.single_file:
+        return single_file.load(source.key, source.path, dtype)
     kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": source.path is not None}
     if dtype == torch.float32 and source.path is not None and _weights_bytes(source.path) < SMALL_BYTES:
         kwargs["low_cpu_mem_usage"] = (
             False  # saving memory patches torch for every thread; not worth it for a small one
         )
+    if source.path is not None and _variant_only(source.path):
+        kwargs["variant"] = "fp16"
     auto: Any = diffusers.AutoPipelineForText2Image
     anything: Any = diffusers.DiffusionPipeline
     if source.path is not None and "txt2img" not in describe(source).tasks:
@@ -269,15 +271,10 @@ def _weights_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
 
 
-def _single_file(source: Source, dtype: torch.dtype) -> Any:
-    """One file holds weights only. What they belong to is read from a folder of the same name beside it, if there is
-    one (`model_index.json`, configs and tokenizers), else from the hub or its cache.
-    """
-    pipeline = getattr(diffusers, pipeline_class(source))
-    kwargs: dict[str, Any] = {"dtype": dtype}
-    if source.path is not None and (source.path.with_suffix("") / "model_index.json").is_file():
-        kwargs |= {"config": str(source.path.with_suffix("")), "local_files_only": True}
-    return pipeline.from_single_file(source.location, **kwargs)
+def _variant_only(folder: Path) -> bool:
+    """Whether some part's weights are there in half precision only, as a download of the variant leaves them."""
+    parts = {file.parent for file in folder.glob("*/*.fp16*.safetensors")}
+    return any(all(".fp16" in file.name for file in part.glob("*.safetensors")) for part in parts)
 
 
 def _modules(pipe: Any) -> list[torch.nn.Module]:
@@ -285,8 +282,11 @@ def _modules(pipe: Any) -> list[torch.nn.Module]:
 
 
 def weights_sha256(source: Source) -> str:
-    """The hash of a single file (as A1111 and Civitai name models), or of a folder's weights in order of their path."""
-    path = source.path
+    """The hash of a single file (as A1111 and Civitai name models), or of a folder's weights in order of their path.
+
+    Of a hub model it is the hash of what was downloaded.
+    """
+    path = source.path or cached_snapshot(source.location)
     if path is None:
         return hashlib.sha256(source.location.encode()).hexdigest()
     files = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))

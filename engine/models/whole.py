@@ -12,6 +12,7 @@ from engine.api.errors import ModelUnloadable
 from engine.models import adapters, catalog, controlnets, ip_adapters
 from engine.models.adapters import Kind
 from engine.models.catalog import Source
+from engine.models.checkpoints import MAX_HEADER_BYTES
 from engine.models.facts import read_json
 
 WEIGHTLESS = ("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "FeatureExtractor", "Extractor")
@@ -142,7 +143,7 @@ def of_file(path: Path) -> str:
         length = int.from_bytes(head, "little")
         if head == LFS[:8]:
             return f"{path.name} is a pointer of Git LFS, not the file itself; fetch it with: git lfs pull"
-        if len(head) < 8 or not 0 < length < catalog.MAX_HEADER_BYTES or 8 + length > size:
+        if len(head) < 8 or not 0 < length < MAX_HEADER_BYTES or 8 + length > size:
             return f"{path.name} is no safetensors file, or only its beginning"
         try:
             header = json.loads(file.read(length))

@@ -1,0 +1,130 @@
+"""Load a model from one file: its weights, the configs it needs, a VAE beside it. Lives in the engine's thread."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from transformers import CLIPTokenizer
+
+from engine.api.errors import ModelUnloadable, first_line
+from engine.device.failures import attempt
+from engine.models import families
+from engine.models.checkpoints import SHIPPED, Checkpoint, parts_of, read_header, recognise
+from engine.models.facts import Parts, read_parts
+
+CLIP_TOKENS = 77
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def load(name: str, path: Path, dtype: torch.dtype) -> Any:
+    """The pipeline in a file. Raises: ModelUnloadable with what the file is; whatever diffusers does."""
+    found = recognise(read_header(path))
+    if isinstance(found, str):
+        raise ModelUnloadable(name=name, reason=f"it is {found}")
+    with tempfile.TemporaryDirectory(prefix="easel-file-") as folder:
+        pipe = _read(name, _as_safetensors(path, Path(folder)), found, path.with_suffix(""), dtype)
+    vae = path.with_name(f"{path.stem}.vae.safetensors")
+    if vae.is_file():
+        pipe.register_modules(vae=_vae(vae, pipe, dtype))
+    return pipe
+
+
+def _as_safetensors(path: Path, folder: Path) -> Path:
+    """The file under a name that ends so: diffusers would take any other for a pickle."""
+    if path.suffix == ".safetensors":
+        return path
+    link = folder / f"{path.stem}.safetensors"
+    link.symlink_to(path.resolve())
+    return link
+
+
+def _read(name: str, path: Path, found: Checkpoint, beside: Path, dtype: torch.dtype) -> Any:
+    parts = parts_of(found, read_parts(beside))
+    if found.transformer:
+        return _around_transformer(name, path, found, beside, dtype)
+    if parts.index:
+        return _with_configs(path, found, parts, beside, dtype)
+    return _with_hubs_configs(name, path, found, dtype)
+
+
+def _with_configs(path: Path, found: Checkpoint, parts: Parts, beside: Path, dtype: torch.dtype) -> Any:
+    """The file holds the weights, and its configs are known."""
+    pipeline: Any = getattr(diffusers, found.pipeline)
+    known: dict[str, Any] = {"local_files_only": True, "dtype": dtype}
+    if (beside / "model_index.json").is_file() and not (found.scheduler or found.unet):
+        return pipeline.from_single_file(str(path), config=str(beside), **known)
+    with tempfile.TemporaryDirectory(prefix="easel-configs-") as folder:
+        _write(parts, beside, Path(folder))
+        return pipeline.from_single_file(str(path), config=folder, **known)
+
+
+def _write(parts: Parts, beside: Path, folder: Path) -> None:
+    """The configs as a diffusers folder, with the tokenizers that lie beside the file, else with CLIP's."""
+    (folder / "model_index.json").write_text(json.dumps(parts.index))
+    for name, config in parts.configs.items():
+        (folder / name).mkdir()
+        file = "scheduler_config.json" if name == "scheduler" else "config.json"
+        (folder / name / file).write_text(json.dumps(config))
+    for name, kind in parts.index.items():
+        if (beside / name).is_dir() and name.startswith("tokenizer"):
+            shutil.copytree(beside / name, folder / name, dirs_exist_ok=True)
+        elif kind == ["transformers", "CLIPTokenizer"]:
+            clip_tokenizer(pad="!" if name.endswith("_2") else END).save_pretrained(folder / name)
+
+
+def clip_tokenizer(pad: str = END) -> Any:
+    """CLIP's own tokenizer, made of its published merges; SDXL's second encoder was trained with another padding."""
+    text = gzip.decompress((SHIPPED / "clip_merges.txt.gz").read_bytes()).decode("utf-8")
+    merges = [(first, second) for first, _, second in (line.partition(" ") for line in text.split("\n"))]
+    letters = _letters()
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges), START, END]
+    made: Any = CLIPTokenizer
+    vocabulary = {word: number for number, word in enumerate(words)}
+    return made(vocab=vocabulary, merges=merges, pad_token=pad, model_max_length=CLIP_TOKENS)
+
+
+def _letters() -> list[str]:
+    """The 256 bytes as letters that can be seen, in the order of GPT-2's tokenizer, which CLIP's follows."""
+    seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    hidden = [byte for byte in range(256) if byte not in seen]
+    return [*map(chr, seen), *(chr(256 + number) for number in range(len(hidden)))]
+
+
+def _around_transformer(name: str, path: Path, found: Checkpoint, beside: Path, dtype: torch.dtype) -> Any:
+    """The file holds a transformer alone; a diffusers folder of the family beside it has the rest."""
+    if not (beside / "model_index.json").is_file():
+        rest = f"put a diffusers folder of {found.what} beside it as '{beside.name}/', for its text encoders and VAE"
+        raise ModelUnloadable(name=name, reason=f"it is {found.what}'s transformer alone; {rest}")
+    config = {"config": str(beside), "subfolder": "transformer", "local_files_only": True}
+    transformer = getattr(diffusers, found.transformer).from_single_file(str(path), dtype=dtype, **config)
+    anything: Any = diffusers.DiffusionPipeline
+    return anything.from_pretrained(
+        beside, transformer=transformer, dtype=dtype, use_safetensors=True, local_files_only=True
+    )
+
+
+def _with_hubs_configs(name: str, path: Path, found: Checkpoint, dtype: torch.dtype) -> Any:
+    """The configs are not here: from the hub, or what it kept in its cache."""
+    pipe = attempt(lambda: getattr(diffusers, found.pipeline).from_single_file(str(path), dtype=dtype))
+    if isinstance(pipe, Exception):
+        ids = [hub_id for hub_id, card in families.PUBLISHED.items() if card.pipeline == found.pipeline]
+        rest = f"put the small files of '{ids[0]}' beside it as '{path.stem}/', or let Easel reach the hub once"
+        raise ModelUnloadable(
+            name=name, reason=f"it is {found.what}, whose configs aren't here ({first_line(pipe)}); {rest}"
+        ) from pipe
+    return pipe
+
+
+def _vae(path: Path, pipe: Any, dtype: torch.dtype) -> Any:
+    """A VAE from a file of its own, shaped as the model's."""
+    with tempfile.TemporaryDirectory(prefix="easel-configs-") as folder:
+        pipe.vae.save_config(folder)
+        made: Any = type(pipe.vae)
+        return made.from_single_file(str(path), config=folder, dtype=dtype, local_files_only=True)
