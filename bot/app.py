@@ -46,6 +46,7 @@ from bot.features.region import commands as region
 from bot.features.region.editor_server import EditorServer
 from bot.features.region.editor_service import DiscordEditorService
 from bot.features.region.selection import RegionSelection
+from bot.features.servers.allow_list import AllowList
 from bot.features.settings import admin_commands as settings_admin
 from bot.features.settings import commands as settings_commands
 from bot.features.settings import models, style_commands
@@ -216,6 +217,7 @@ class App:
             self.audit_channel,
             self.key_values,
         )
+        self.allow_list = AllowList(settings.servers)
         client.forms = Forms(self.key_values)
         client.on_button(Action.FORM)(client.forms.reopen)
         client.find_job, client.find_image = self.jobs.get, self.jobs.image
@@ -256,11 +258,14 @@ class App:
             if not is_about_own_data(interaction):  # a ban takes nobody's right to what is kept about them
                 await self.moderation.check_person(interaction.user.id, interaction.guild_id or 0)
 
+        client.add_check(self.allow_list.check)
         client.add_check(check_banned)
         client.count_refusals = self.statistics.count_refusal
         client.listen("guild_remove", lambda guild: self.maintenance.guild_left(guild.id))
         client.listen("guild_join", lambda guild: self.maintenance.guild_joined(guild.id))
         client.listen("guild_join", lambda guild: tell_of_server(self.alerts, guild))
+        client.listen("guild_join", self.allow_list.joined)
+        client.listen("guild_available", self.allow_list.joined)
         client.listen("entitlement_create", self.purchases.created)
         client.listen("entitlement_update", self.purchases.created)
         client.listen("entitlement_delete", self.purchases.deleted)
@@ -290,6 +295,8 @@ class App:
         self.backups.start()
         started.push_async_callback(self.backups.stop)
         await self.maintenance.start(frozenset(guild.id for guild in self.client.guilds))
+        for guild in [*self.client.guilds]:
+            await self.allow_list.joined(guild)
         started.push_async_callback(self.maintenance.stop)
         if self.settings.web_address:
             started.push_async_callback(self._editor.stop)

@@ -167,6 +167,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(0, ge=0, description="Days after which pictures and prompts are deleted; 0 = never.")
     shutdown_grace_s: float = Field(20.0, ge=0, description="Seconds that running jobs get to finish on SIGTERM.")
     skus: Table = Field({}, description="What is sold on Discord, as JSON by SKU id; empty = nothing.")
+    servers: Ids = Field(
+        (), description="Discord ids of the servers Easel works in; empty = every server that adds it."
+    )
     operators: Ids = Field((), description="Discord ids of those who run this bot, with commas between them.")
     alert_webhook: SecretStr = Field(
         SecretStr(""),

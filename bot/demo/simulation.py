@@ -99,7 +99,7 @@ def run(settings: Settings, *, port: int = 0, open_browser: bool = True) -> None
 
 
 async def _run(settings: Settings, stopping: Stopping, port: int, open_browser: bool) -> None:
-    async with stage(_with_editor(settings)) as running:
+    async with stage(_for_demo(settings)) as running:
         await _repost(running)
         assets = dress_bot(running.env, "Easel", _avatar())
         viewers = list(running.members.values())
@@ -119,9 +119,10 @@ async def _run(settings: Settings, stopping: Stopping, port: int, open_browser: 
             closed.cancel(), stopped.cancel()
 
 
-def _with_editor(settings: Settings) -> Settings:
-    """Browser and bot are on one machine here, so the mask editor is always there."""
-    return settings if settings.web_address else settings.model_copy(update={"web_address": "auto", "web_port": 0})
+def _for_demo(settings: Settings) -> Settings:
+    """The settings without any list of servers, and with the mask editor: browser and bot are on one machine here."""
+    editor = {} if settings.web_address else {"web_address": "auto", "web_port": 0}
+    return settings.model_copy(update={"servers": (), **editor})
 
 
 def _app(settings: Settings, engine: Backend) -> App:

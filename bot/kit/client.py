@@ -34,7 +34,9 @@ ImageHandler = Callable[[Interaction, Job, StoredImage], Awaitable[None]]
 SelectHandler = Callable[[Interaction, int, tuple[str, ...]], Awaitable[None]]
 Check = Callable[[discord.Interaction[Any]], Awaitable[None]]
 Loader = Callable[[Interaction, int], Awaitable[tuple[Any, ...]]]
-Event = Literal["guild_join", "guild_remove", "entitlement_create", "entitlement_update", "entitlement_delete"]
+Event = Literal[
+    "guild_join", "guild_available", "guild_remove", "entitlement_create", "entitlement_update", "entitlement_delete"
+]
 AnyHandler = TypeVar("AnyHandler", bound=Callable[..., Awaitable[None]])
 
 
@@ -154,6 +156,9 @@ class Client(PatientClient):
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         await self._tell("guild_remove", guild)
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        await self._tell("guild_available", guild)
 
     async def on_guild_join(self, guild: discord.Guild) -> None:
         await self._tell("guild_join", guild)

@@ -1,0 +1,1 @@
+"""Where Easel works: which servers, and what holds in direct messages."""
