@@ -52,6 +52,7 @@ from bot.features.settings import commands as settings_commands
 from bot.features.settings import models, style_commands
 from bot.features.settings.service import PreferenceService
 from bot.features.stats import admin_commands as stats_admin
+from bot.features.stats.notices import Notices
 from bot.features.stats.service import Statistics
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
@@ -62,8 +63,7 @@ from bot.kit.admin_panel import AdminArea
 from bot.kit.client import Client
 from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action
-from bot.kit.double_clicks import DoubleClicks
-from bot.kit.interactions import is_about_own_data
+from bot.kit.interactions import DoubleClicks, is_about_own_data
 from bot.kit.modals import Forms
 from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
@@ -204,7 +204,7 @@ class App:
         self.quotas = Quotas(store, self.audit, settings, clock, offers.plans)
         self.credits = Credits(store, self.audit, settings, clock)
         self.gallery = Gallery(client, self.stars, self.messages)
-        self.audit_channel = AuditChannel(client, self.audit, self.moderation)
+        self.audit_channel = AuditChannel(client, self.audit, self.moderation.audit_channel)
         self.purchases = Purchases(client, Shop(store, self.quotas, offers, clock))
         self.region_selection = RegionSelection(store, clock)
         self.submission = Submission(
@@ -214,7 +214,7 @@ class App:
             self.preferences,
             self.moderation,
             self.messages,
-            self.audit_channel,
+            Notices(self.moderation),
             self.key_values,
         )
         self.allow_list = AllowList(settings.servers)

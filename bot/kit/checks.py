@@ -19,18 +19,18 @@ P = ParamSpec("P")
 
 def check_admin(interaction: Interaction) -> Actor:
     """Who asks, if they may administer this server. For buttons and forms too. Raises: NotYours."""
-    asker = actor_of(interaction)
-    if not asker.may_administer:
+    actor = actor_of(interaction)
+    if not actor.may_administer:
         raise NotYours("Only those who may **Manage Server** can do this. Nothing was changed.")
-    return asker
+    return actor
 
 
 def check_operator(interaction: Interaction) -> Actor:
     """Who asks, if they run this bot. Raises: NotYours."""
-    asker = check_admin(interaction)
-    if not asker.is_operator:
+    actor = check_admin(interaction)
+    if not actor.is_operator:
         raise NotYours("Only those who run this bot can do this; they are listed in its setting EASEL_OPERATORS.")
-    return asker
+    return actor
 
 
 def check_not_admin(user: discord.abc.Snowflake, by: Actor) -> None:

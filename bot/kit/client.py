@@ -21,7 +21,7 @@ from bot.kit import error_messages, interactions
 from bot.kit.button import Button
 from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action, ButtonId, SelectId
-from bot.kit.double_clicks import DoubleClicks
+from bot.kit.interactions import DoubleClicks
 from bot.kit.modals import Forms
 from bot.kit.select import Select
 from bot.kit.shards import PatientClient

@@ -12,6 +12,7 @@ from bot.jobs.records import Job, StoredImage
 from bot.kit.custom_ids import Action, ButtonId
 from bot.orders.actor import Actor
 from bot.orders.visibility import Viewer, check_may_know, check_may_see
+from bot.store.clock import Clock
 
 if TYPE_CHECKING:
     from bot.kit.client import Interaction
@@ -21,6 +22,7 @@ NEEDED = {
     "send_messages": "Send Messages",
     "attach_files": "Attach Files",
 }
+DOUBLE_CLICK_MS = 2000
 AGE_RESTRICTED = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.Thread)
 
 
@@ -138,3 +140,22 @@ def is_about_own_data(interaction: discord.Interaction[Any]) -> bool:
     data = cast(dict[str, Any], interaction.data or {})
     button = ButtonId.parse(str(data.get("custom_id", "")))
     return data.get("name") == "privacy" or (button is not None and button.action is Action.LEAVE)
+
+
+class DoubleClicks:
+    """Keys of recent clicks: Discord sends two interactions, and only the first may start something.
+
+    In memory: nobody double-clicks across a restart."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._windows: dict[str, tuple[int, int]] = {}
+
+    def is_first(self, key: str, window_ms: int = DOUBLE_CLICK_MS) -> bool:
+        """Note a click; False if the same one came within its window. `key` names image, action and member."""
+        now_ms = self._clock.now_ms()
+        self._windows = {name: (start, end) for name, (start, end) in self._windows.items() if start <= now_ms < end}
+        if key in self._windows:
+            return False
+        self._windows[key] = now_ms, now_ms + window_ms
+        return True

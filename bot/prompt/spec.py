@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
-from bot.prompt import old_specs
+from bot.prompt import old_specs, request_json
 from bot.prompt.comparison import Comparison
-from engine.tasks import wire
 from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import MAX_IMAGES, Txt2Img, Variation
 
@@ -153,7 +152,7 @@ class Spec:
     def to_json(self) -> dict[str, Any]:
         """Plain values: the request's own beside each other, pictures as their sha256."""
         compare = None if self.compare is None else asdict(self.compare)
-        return {"version": SPEC_VERSION, **wire.to_json(self.request), "note": self.note, "compare": compare}
+        return {"version": SPEC_VERSION, **request_json.to_json(self.request), "note": self.note, "compare": compare}
 
     @classmethod
     @lru_cache(maxsize=256)  # a job's row is read about five times on its way, and a spec never changes
@@ -165,7 +164,7 @@ class Spec:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """The spec that `to_json` wrote, in any version. Raises: TypeError when it is not one."""
         compare = Comparison.from_json(value["compare"]) if value.get("compare") else None
-        request = wire.from_json(value) if "version" in value else old_specs.request_of(value)
+        request = request_json.from_json(value) if "version" in value else old_specs.request_of(value)
         if missing := [name for name in COMPLETE if getattr(request, name) is None]:
             raise TypeError(f"no spec, but a request without {', '.join(missing)}")
         return cls(request=request, note=value.get("note", ""), compare=compare)

@@ -293,8 +293,8 @@ class Place:
         credits, quotas = self.stage.app.credits, self.stage.app.quotas
         found = {}
         for name, member in self.stage.members.items():
-            asker = _asker(member.id, self.channels["easel"].id)
-            balance = await credits.balance(member.id, GUILD_ID, await quotas.terms(asker))
+            actor = _asker(member.id, self.channels["easel"].id)
+            balance = await credits.balance(member.id, GUILD_ID, await quotas.terms(actor))
             found[name] = {"free": balance.free_mc, "paid": balance.paid_mc, "reserved": balance.reserved_mc}
         return found
 

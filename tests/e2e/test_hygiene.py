@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from bot.demo.simulation import Stage
 from bot.kit.custom_ids import Action
 from tests.e2e.screen import buttons, paint, press
-from tests.e2e.test_moderation import _forged, admin, asks, posts, said, with_audit_channel
+from tests.features.moderation.test_moderation import _forged, admin, asks, posts, said, with_audit_channel
 
 HOSTILE = (
     "a boat @everyone @here <@777777777777777777> <@&777777777777777777> <#777777777777777777> **hbold** __hline__ "
@@ -112,7 +112,7 @@ async def test_bans_words_pauses_and_the_log(studio: Stage) -> None:
     result = await studio.members["Ann"].slash(studio.channel, "imagine", prompt=HOSTILE)
     await press(studio, result.followups[-1], "Appeal")
     appeal = await posts(channel, "Appeal")
-    from tests.e2e.test_moderation import read
+    from tests.features.moderation.test_moderation import read
 
     await studio.members["Ada"].click(appeal, custom_id=buttons(read(appeal))["Approve"])
     await admin(studio, "pause", mode="drain", sentence=HOSTILE)

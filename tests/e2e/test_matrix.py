@@ -15,8 +15,8 @@ from bot.kit.button import Button
 from bot.kit.custom_ids import Action, ButtonId
 from engine.fake import FakeEngine
 from tests.e2e.screen import paint, press
-from tests.e2e.test_moderation import said
-from tests.e2e.test_options import file
+from tests.features.generate.test_options import file
+from tests.features.moderation.test_moderation import said
 
 SECRET = "zebra"
 BANNED, NOT_ADMIN, BROKEN = "may not use Easel", "Manage Server", "Something went wrong"

@@ -24,10 +24,10 @@ from bot.kit.custom_ids import Action, ButtonId, SelectId
 from bot.kit.select import Select, row_of
 from engine.fake import FakeEngine
 from tests.e2e.screen import paint, press
-from tests.e2e.test_mask_editor import form, link_of, marked, post
 from tests.e2e.test_matrix import BROKEN
-from tests.e2e.test_moderation import admin, said
-from tests.e2e.test_options import file
+from tests.features.generate.test_options import file
+from tests.features.moderation.test_moderation import admin, said
+from tests.features.region.test_mask_editor import form, link_of, marked, post
 
 SECRET = "zebra"
 HIDDEN = discord.PermissionOverwrite(view_channel=False)

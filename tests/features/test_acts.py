@@ -26,8 +26,8 @@ from bot.features.audit.acts import ACTS
 from bot.features.audit.service import Event
 from bot.features.audit.store import AuditQuery
 from tests.e2e.screen import paint, press, words
-from tests.e2e.test_moderation import _forged, with_audit_channel
-from tests.e2e.test_panel import choose, fill, open_panel
+from tests.features.admin.test_panel import choose, fill, open_panel
+from tests.features.moderation.test_moderation import _forged, with_audit_channel
 
 Step = Callable[[Stage], Awaitable[Any]]
 CHANGING = ("refusal",)  # tables that count also what failed

@@ -1,6 +1,6 @@
 """A double click starts one thing."""
 
-from bot.kit.double_clicks import DoubleClicks
+from bot.kit.interactions import DoubleClicks
 from bot.store.clock import ManualClock
 
 

@@ -1,47 +1,34 @@
-"""What Easel posts by itself: audit entries in the audit channel, and what admins tell everybody."""
+"""The audit channel: each entry of the log, posted where a server wants to read it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import discord
 
 from bot.features.audit.service import Audit
 from bot.features.audit.store import AuditEntry
 from bot.features.audit.views import audit_line
-from bot.features.moderation.service import Moderation, pause_sentence
-from bot.kit.components import NOBODY, listing, notice
+from bot.kit.components import NOBODY, listing
 
 log = logging.getLogger(__name__)
 AT_ONCE = 10  # entries of one message
-MAX_TOLD = 10_000  # remembered; then everybody may hear a notice again
 PACE_S = 2.0  # between messages of one server: Discord allows five in five seconds
 
 
 class AuditChannel:
     """Posts each audit entry into its server's audit channel, several at once when many come."""
 
-    def __init__(self, client: discord.Client, audit: Audit, moderation: Moderation) -> None:
-        self._client, self._moderation = client, moderation
+    def __init__(
+        self, client: discord.Client, audit: Audit, channel_of: Callable[[int], Awaitable[int | None]]
+    ) -> None:
+        """`channel_of`: the audit channel of a server, None = it has none."""
+        self._client, self._channel_of = client, channel_of
         self._waiting: dict[int, list[AuditEntry]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._told: set[tuple[int, int, str]] = set()
         audit.listeners.append(self._heard)
-
-    async def tell(self, interaction: discord.Interaction[Any]) -> None:
-        """Show what admins have to say to everybody, once a person and sentence. After the answer itself."""
-        for pause in await self._moderation.pauses(interaction.guild_id or 0):
-            key = (interaction.user.id, pause.guild_id, pause.sentence)
-            if pause.mode == "notice" and key not in self._told:
-                if len(self._told) >= MAX_TOLD:
-                    self._told.clear()
-                self._told.add(key)
-                view = notice(f"📢 {pause_sentence(pause)}")
-                with suppress(discord.HTTPException):  # the job is queued: that must not look like a failure
-                    await interaction.followup.send(view=view, ephemeral=True)
 
     async def close(self) -> None:
         """Stop posting; what was not posted stays in the log."""
@@ -60,10 +47,10 @@ class AuditChannel:
 
     async def _post(self, guild_id: int) -> None:
         while entries := self._waiting.pop(guild_id, None):
-            rules = await self._moderation.rules(guild_id)
-            if rules.audit_channel is None:
+            channel_id = await self._channel_of(guild_id)
+            if channel_id is None:
                 return
-            channel = self._client.get_partial_messageable(rules.audit_channel)
+            channel = self._client.get_partial_messageable(channel_id)
             for start in range(0, len(entries), AT_ONCE):
                 view = listing("Audit", map(audit_line, entries[start : start + AT_ONCE]), "")
                 try:

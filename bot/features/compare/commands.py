@@ -82,13 +82,13 @@ async def _place(
 ) -> None:
     """Make the drafts whole, all with one seed, and place them as one job."""
     asked = await app.submission.with_defaults(interaction, asked, from_picture=image is not None)
-    asker, what = actor_of(interaction), WORDS
+    actor, what = actor_of(interaction), WORDS
     if image is not None:
         check_size(image.size)
         check_permissions(interaction, private)
         await acknowledge(interaction, private=private)
         what = Img2Img(prompt="", init_image=await app.submission.stored_input(interaction, image))
-    specs = await app.submission.orders.resolve_all(asker, asked, what)
+    specs = await app.submission.orders.resolve_all(actor, asked, what)
     if asked[0].seed is None:
         specs = tuple(spec.evolve(seed=specs[0].seed) for spec in specs)
     job = comparing.joined(specs, x, y, columns)

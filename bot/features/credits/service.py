@@ -83,15 +83,15 @@ class Quotas:
         """What holds where a server has set nothing."""
         return self._default
 
-    async def terms(self, asker: Actor) -> Terms:
+    async def terms(self, actor: Actor) -> Terms:
         """What somebody may do here and now."""
-        server = await self.server(asker.guild_id)
+        server = await self.server(actor.guild_id)
         if not (server.roles or server.people or self._plans):
             return terms_of(self._default, server.cap_mc)
-        base = self._default.overlaid(server.roles.get(asker.guild_id, Quota()))
-        roles = [server.roles[role] for role in sorted(asker.role_ids) if role in server.roles]
-        quota = most_generous(base, [*roles, *await self._bought(asker)])
-        own, until_ms = server.people.get(asker.user_id, (Quota(), None))
+        base = self._default.overlaid(server.roles.get(actor.guild_id, Quota()))
+        roles = [server.roles[role] for role in sorted(actor.role_ids) if role in server.roles]
+        quota = most_generous(base, [*roles, *await self._bought(actor)])
+        own, until_ms = server.people.get(actor.user_id, (Quota(), None))
         if until_ms is None or until_ms > self._clock.now_ms():
             quota = quota.overlaid(own)
         return terms_of(quota, server.cap_mc)
@@ -141,17 +141,17 @@ class Quotas:
         await self._store.write(quota_store.replace_subscriptions, tuple(running))
         self._subscriptions = None
 
-    async def _bought(self, asker: Actor) -> list[Quota]:
+    async def _bought(self, actor: Actor) -> list[Quota]:
         if not self._plans:
             return []
         if self._subscriptions is None:
             self._subscriptions = await self._store.read(quota_store.subscriptions)
-        return list(self._for(asker, self._subscriptions))
+        return list(self._for(actor, self._subscriptions))
 
-    def _for(self, asker: Actor, known: list[Subscription]) -> Iterator[Quota]:
+    def _for(self, actor: Actor, known: list[Subscription]) -> Iterator[Quota]:
         """A person's own hold everywhere, a server's for all its members."""
         for each in known:
-            theirs = each.user_id == asker.user_id or (each.user_id == 0 and each.guild_id == asker.guild_id)
+            theirs = each.user_id == actor.user_id or (each.user_id == 0 and each.guild_id == actor.guild_id)
             ended = each.ends_at_ms is not None and each.ends_at_ms <= self._clock.now_ms()
             if theirs and not ended and each.sku_id in self._plans:
                 yield self._plans[each.sku_id]

@@ -202,8 +202,8 @@ async def start(
 async def _planned(app: Services, interaction: Interaction, draft: Draft, what: Txt2Img) -> tuple[Spec, ...]:
     """The draft made whole, in the styles it names; settings are for what is painted from words. Raises: BadInput."""
     styled = await app.preferences.style_only([draft], interaction.guild_id or 0)
-    asker = actor_of(interaction)
-    return await app.submission.orders.resolve_all(asker, styled, what)
+    actor = actor_of(interaction)
+    return await app.submission.orders.resolve_all(actor, styled, what)
 
 
 async def vary_own(

@@ -76,7 +76,7 @@ class Moderation:
                 raise Busy(f"{pause_sentence(pause)} Nothing was charged.")
 
     async def check(
-        self, asker: Actor, texts: Sequence[str], without: Sequence[str] = (), *, final: bool = True
+        self, actor: Actor, texts: Sequence[str], without: Sequence[str] = (), *, final: bool = True
     ) -> None:
         """Whether this may be painted, here, by this person.
 
@@ -85,28 +85,28 @@ class Moderation:
             final: whether jobs follow at once: then words that are only noted are noted.
         Raises: Banned, Busy, Refused.
         """
-        await self.check_intake(asker.user_id, asker.guild_id)
-        rules = await self.check_channel(asker)
+        await self.check_intake(actor.user_id, actor.guild_id)
+        rules = await self.check_channel(actor)
         for text in dict.fromkeys(texts):
             if await _aside(child_safety.forbidden, text):
-                await self._note(asker, "prompt.refused", text, "minors")
+                await self._note(actor, "prompt.refused", text, "minors")
                 raise Refused(FORBIDDEN, shows_words=False)
         for text in dict.fromkeys((*texts, *without)):
-            await self._check_words(asker, text, rules, final)
+            await self._check_words(actor, text, rules, final)
 
-    async def check_channel(self, asker: Actor) -> Rules:
+    async def check_channel(self, actor: Actor) -> Rules:
         """The server's rules, if they allow this channel. Raises: Refused."""
-        rules = await self.rules(asker.guild_id)
-        check_channel(asker, rules)
+        rules = await self.rules(actor.guild_id)
+        check_channel(actor, rules)
         return rules
 
-    async def check_upload(self, asker: Actor, image: Image.Image) -> None:
+    async def check_upload(self, actor: Actor, image: Image.Image) -> None:
         """Whether a picture may be started from. Raises: Refused."""
         verdict = await self._backend.check(image)
         if verdict.flagged:
             details = {"reason": verdict.reason or ""}
             await self._audit.record(
-                asker.guild_id, asker.user_id, "upload.refused", f"channel:{asker.channel_id}", details
+                actor.guild_id, actor.user_id, "upload.refused", f"channel:{actor.channel_id}", details
             )
             raise Refused("The safety check refuses this picture, so Easel does not use it. Nothing was charged.")
 
@@ -151,33 +151,33 @@ class Moderation:
             self._lists[guild_id] = found
         return found
 
-    async def _check_words(self, asker: Actor, text: str, rules: Rules, final: bool) -> None:
-        hits = await self.hits(asker.guild_id, text)
-        refusing = [hit for hit in hits if hit.word.action == "block" or (hit.word.action == "age" and not asker.nsfw)]
+    async def _check_words(self, actor: Actor, text: str, rules: Rules, final: bool) -> None:
+        hits = await self.hits(actor.guild_id, text)
+        refusing = [hit for hit in hits if hit.word.action == "block" or (hit.word.action == "age" and not actor.nsfw)]
         sha256 = hashlib.sha256(text.encode()).digest()
-        if refusing and not await self._store.read(rows.is_approved, asker.guild_id, asker.user_id, sha256):
-            await self._refuse(asker, refusing[0], rules, sha256)
+        if refusing and not await self._store.read(rows.is_approved, actor.guild_id, actor.user_id, sha256):
+            await self._refuse(actor, refusing[0], rules, sha256)
         flagged = [hit.word.word for hit in hits if hit.word.action == "flag"]
         if flagged and final:
-            await self._note(asker, "prompt.flagged", text, ", ".join(flagged))
+            await self._note(actor, "prompt.flagged", text, ", ".join(flagged))
 
-    async def _refuse(self, asker: Actor, hit: Hit, rules: Rules, sha256: bytes) -> None:
-        await self._note(asker, "prompt.refused", hit.text, hit.word.word)
+    async def _refuse(self, actor: Actor, hit: Hit, rules: Rules, sha256: bytes) -> None:
+        await self._note(actor, "prompt.refused", hit.text, hit.word.word)
         sentence = word_sentence(hit.word, rules.tell_word)
         if not rules.audit_channel:
             raise Refused(sentence)
         now_ms = self._clock.now_ms()
         appeal = await self._store.write(
-            rows.refused, asker.guild_id, asker.user_id, hit.text, sha256, hit.word.word, now_ms
+            rows.refused, actor.guild_id, actor.user_id, hit.text, sha256, hit.word.word, now_ms
         )
         if appeal.state == "refused":
             raise Refused(sentence, appeal=appeal.id)
         asked = "You appealed; nobody has decided yet." if appeal.state == "open" else "Your appeal was denied."
         raise Refused(f"{sentence} {asked}")
 
-    async def _note(self, asker: Actor, action: Event, text: str, rule: str) -> None:
-        details = {"rule": rule, "prompt": text, "channel": asker.channel_id}
-        await self._audit.record(asker.guild_id, asker.user_id, action, f"user:{asker.user_id}", details)
+    async def _note(self, actor: Actor, action: Event, text: str, rule: str) -> None:
+        details = {"rule": rule, "prompt": text, "channel": actor.channel_id}
+        await self._audit.record(actor.guild_id, actor.user_id, action, f"user:{actor.user_id}", details)
 
     # ------------------------------------------------------------ appeals
     async def appeal(self, by: Actor, appeal_id: int) -> Appeal:
@@ -212,6 +212,10 @@ class Moderation:
         """Change the rules of the server one is in; those that hold now. Raises: what `change` raises."""
         return await self._perform(acts.change_rules, by, by.guild_id, change)
 
+    async def audit_channel(self, guild_id: int) -> int | None:
+        """Where a server reads its log, if anywhere."""
+        return (await self.rules(guild_id)).audit_channel
+
     async def pauses(self, guild_id: int) -> list[Pause]:
         """What holds in a server, that of everywhere first."""
         return await self._recent.get(("pauses", guild_id), lambda: self._store.read(rows.pauses, guild_id))
@@ -238,14 +242,14 @@ async def _aside(look: Callable[[str], T], text: str) -> T:
     return look(text) if len(text) < LONG else await asyncio.to_thread(look, text)
 
 
-def check_channel(asker: Actor, rules: Rules) -> None:
+def check_channel(actor: Actor, rules: Rules) -> None:
     """Raises: Refused."""
-    if not asker.guild_id:
+    if not actor.guild_id:
         return
-    if rules.allowed and not rules.allowed & {asker.channel_id, asker.parent_id}:
+    if rules.allowed and not rules.allowed & {actor.channel_id, actor.parent_id}:
         places = ", ".join(f"<#{channel}>" for channel in sorted(rules.allowed)[:10])
         raise Refused(f"Easel paints in other channels of this server: {places}. Nothing was charged.")
-    if rules.age_only and not asker.nsfw:
+    if rules.age_only and not actor.nsfw:
         raise Refused("In this server Easel paints only in age-restricted channels. Nothing was charged.")
 
 

@@ -38,7 +38,7 @@ class Services(Protocol):
 
 
 async def order(
-    app: Services, client: Client, asker: Actor, region: NewRegion, mask: Image.Image, line: str, strength: float | None
+    app: Services, client: Client, actor: Actor, region: NewRegion, mask: Image.Image, line: str, strength: float | None
 ) -> Order:
     """What is to be queued: the masked part of a stored picture, painted as a prompt line says. Raises: UserError."""
     options = replace(await _kept(app, client, region), strength=strength)
@@ -57,7 +57,7 @@ async def order(
         feather_px=manner.feather_px,
         padding_px=manner.padding_px,
     )
-    specs = await app.submission.orders.resolve_all(asker, asked, what)
+    specs = await app.submission.orders.resolve_all(actor, asked, what)
     return Order(specs=specs, kind=what.task, parent=region.parent_image_id, private=region.private)
 
 

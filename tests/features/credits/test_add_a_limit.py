@@ -19,7 +19,7 @@ from bot.orders.drafts import resolve
 from bot.prompt.parser import GRID, Draft
 from engine.fake import MINI, FakeEngine
 from tests.e2e.screen import words
-from tests.e2e.test_panel import choose, open_panel
+from tests.features.admin.test_panel import choose, open_panel
 
 ROOT = Path(__file__).parents[3]
 MOST_FILES = 3  # that a new limit may touch

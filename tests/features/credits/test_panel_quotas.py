@@ -9,7 +9,7 @@ import pytest
 from bot.demo.simulation import Stage
 from bot.ledger.limits import MEMBER_LIMITS, Quota, default_quota
 from tests.e2e.screen import press, words
-from tests.e2e.test_panel import choose, fill, open_panel
+from tests.features.admin.test_panel import choose, fill, open_panel
 
 
 async def open_limits(studio: Stage, message: Any, role_id: int, *names: str) -> Any:

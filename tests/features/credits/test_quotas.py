@@ -47,8 +47,8 @@ async def show_admin_to(studio: Stage, who: str) -> None:
 
 async def terms(studio: Stage, who: str = "Ann") -> Terms:
     guild_id = studio.guild.id
-    asker = Actor(user_id=studio.members[who].id, guild_id=guild_id, channel_id=1, role_ids=frozenset({guild_id}))
-    return await studio.app.quotas.terms(asker)
+    actor = Actor(user_id=studio.members[who].id, guild_id=guild_id, channel_id=1, role_ids=frozenset({guild_id}))
+    return await studio.app.quotas.terms(actor)
 
 
 async def actions(studio: Stage) -> list[str]:

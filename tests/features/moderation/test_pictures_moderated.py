@@ -17,7 +17,7 @@ from bot.features.gallery.service import Stars
 from engine.fake import FLAG_COLOUR
 from tests.e2e.screen import buttons, paint, parts, press, words
 from tests.e2e.test_conversation import credits_of
-from tests.e2e.test_moderation import actions, admin, posts, read, said
+from tests.features.moderation.test_moderation import actions, admin, posts, read, said
 
 
 @contextmanager
@@ -171,7 +171,7 @@ async def test_who_deletes_their_data_leaves_the_gallery_too(studio: Stage) -> N
 
 
 async def test_private_pictures_have_no_stars_and_a_forged_one_is_refused(studio: Stage) -> None:
-    from tests.e2e.test_moderation import _forged
+    from tests.features.moderation.test_moderation import _forged
 
     await with_gallery(studio, stars=1)
     message = await paint(studio, "a red boat", private=True)

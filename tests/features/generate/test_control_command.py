@@ -15,7 +15,7 @@ from bot.demo.simulation import Stage, stage
 from engine.api import metadata
 from engine.fake import MINI, FakeEngine
 from tests.e2e.screen import buttons, paint, picture, press, words
-from tests.e2e.test_edit_commands import asked, credits_of, job_of, png, said
+from tests.features.generate.test_edit_commands import asked, credits_of, job_of, png, said
 
 LED = replace(MINI, controlnets=("edges", "depth"), tasks=MINI.tasks | {"control"})
 OTHER = replace(MINI, key="other", controlnets=("pose",), tasks=MINI.tasks | {"control"})

@@ -21,7 +21,7 @@ from bot.demo.simulation import Stage
 from bot.features.region.store import TOKEN_MS
 from bot.orders.actor import Actor
 from tests.e2e.screen import paint, parts, picture, press, words
-from tests.e2e.test_regions_chosen import credits_of, job_of, mask_of, png, redrawn
+from tests.features.region.test_regions_chosen import credits_of, job_of, mask_of, png, redrawn
 
 SHOTS = os.environ.get("EASEL_SHOTS", "")  # a folder for pictures of the page, for people to look at
 
