@@ -9,7 +9,7 @@ from typing import Any
 from unicodedata import normalize
 
 from bot.errors import BadInput
-from bot.prompt import habits
+from bot.prompt import foreign
 from bot.prompt.numbers import read_number
 from bot.prompt.text import quoted
 from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS
@@ -53,7 +53,7 @@ class Values:
         """Note a flag's value; returns the words after it, which belong to the prompt. Raises: BadInput."""
         value, rest = _split(flag, raw)
         if flag.note or (flag.name == "style" and value.lower() == "raw"):
-            self._tell(flag.note or habits.RAW)
+            self._tell(flag.note or foreign.RAW)
         else:
             self._fill(flag, flag.read(value))
         return rest
@@ -81,8 +81,8 @@ def find(name: str) -> Flag:
     key = key_of(name)
     if key in FLAGS:
         return FLAGS[key]
-    if key in habits.REFUSED:
-        raise BadInput(habits.REFUSED[key], flag=name)
+    if key in foreign.REFUSED:
+        raise BadInput(foreign.REFUSED[key], flag=name)
     near = get_close_matches(key[:MAX_WORD_CHARS], [*FLAGS, *_ALIASES], n=1, cutoff=0.55)
     mend = f"Did you mean --{near[0]}?" if near else "/help lists the flags."
     sentence = f"There is no flag {quoted('--' + name)}. {mend} For plain dashes write `\\--`."
@@ -98,7 +98,7 @@ def key_of(name: str) -> str:
 def is_known(name: str) -> bool:
     """Whether there is a flag of that name, here or at Midjourney."""
     key = key_of(name)
-    return key in FLAGS or key in habits.REFUSED
+    return key in FLAGS or key in foreign.REFUSED
 
 
 def name_end(line: str, at: int) -> int:
@@ -301,7 +301,7 @@ FLAGS = {
         Flag("iw", "strength", "word", _image_weight),
         Flag("stealth", "private", "nothing", lambda _value: True),
         Flag("public", "private", "nothing", lambda _value: False),
-        *(Flag(name, "", habit.takes, str, note=habit.note) for name, habit in habits.NOTED.items()),
+        *(Flag(name, "", habit.takes, str, note=habit.note) for name, habit in foreign.NOTED.items()),
     )
 }
 _ALIASES = {

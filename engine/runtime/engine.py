@@ -98,11 +98,7 @@ class Engine:
         self._upscaler = catalog.describe_upscaler(upscaler) if upscaler else None
         if self._upscaler:
             self._abilities |= {"super_resolution"}
-        chosen: Mapping[Kind, Mapping[str, str]] = {"lora": loras or {}, "embedding": embeddings or {}}
-        self._adapters: Mapping[Kind, Mapping[str, Adapter]] = {
-            kind: adapters.read(kind, {**adapters.of_mini(kind, self._sources.values()), **more})
-            for kind, more in chosen.items()
-        }
+        self._adapters = self._read_adapters({"lora": loras or {}, "embedding": embeddings or {}})
         self._controlnets = control.read({**control.of_mini(self._sources.values()), **(controlnets or {})})
         self._ip_adapters = ip_adapter_files.read(ip_adapters or {}, self._sources)
         self._models = tuple(self._info(source) for source in self._sources.values())
@@ -123,6 +119,13 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._unusable: EngineError | None = None
+
+    def _read_adapters(self, chosen: Mapping[Kind, Mapping[str, str]]) -> Mapping[Kind, Mapping[str, Adapter]]:
+        """The chosen files, and Mini's own where Mini is."""
+        return {
+            kind: adapters.read(kind, {**adapters.of_mini(kind, self._sources.values()), **more})
+            for kind, more in chosen.items()
+        }
 
     def _info(self, source: Source) -> ModelInfo:
         ranks = bool(self._sight.ranker) or vision_options.own_ranker(source) is not None

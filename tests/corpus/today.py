@@ -164,8 +164,8 @@ def make_first_database(path: Path) -> None:
 # ---------------------------------------------------------------- painting
 def tiny_model(folder: Path) -> tuple[Path, Path]:
     """A random Stable Diffusion of a few kilobytes and a ControlNet for it, the same in every run."""
+    from tests.engine.adapters.test_controlnets import controlnet
     from tests.engine.conftest import sd1
-    from tests.engine.test_controlnets import controlnet
 
     sd1().save_pretrained(folder / "tiny")
     return folder / "tiny", controlnet(folder / "tiny", folder / "edges", seed=5)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from engine import Engine, ImageReady, Img2Img, RenderFailed, Txt2Img, Upscale
 from tests.engine import zoo
-from tests.engine.test_superres import swin2sr
+from tests.engine.editing.test_superres import swin2sr
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:diffusers.*")
 SIZE = {"width": 64, "height": 64}

@@ -17,11 +17,12 @@ from bot.delivery.titles import job_title
 from bot.errors import BadInput
 from bot.ledger.limits import default_terms
 from bot.orders.drafts import price_mc, resolve
+from bot.prompt import request_json
 from bot.prompt.parser import Draft
 from bot.prompt.spec import Spec
 from engine.api.errors import InvalidRequest
 from engine.fake import MINI, FakeEngine
-from engine.tasks import registry, wire
+from engine.tasks import registry
 from engine.tasks.pictures import StoredPicture
 
 ROOT = Path(__file__).parents[3]
@@ -42,7 +43,7 @@ def poster(monkeypatch: pytest.MonkeyPatch) -> Any:
     exec(compile(code, "poster.py", "exec"), module.__dict__)
     tasks = {**registry.TASKS, module.Poster.task: module.Poster}
     monkeypatch.setattr(registry, "TASKS", tasks)
-    monkeypatch.setattr(wire, "TASKS", tasks)
+    monkeypatch.setattr(request_json, "TASKS", tasks)
     return module.Poster
 
 

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from engine import Blend, Engine, Img2Img, ModelUnloadable, Recipe, Txt2Img
-from tests.engine.test_adapters import ask as ask_for_words
-from tests.engine.test_adapters import lora
-from tests.engine.test_blending import ask
+from tests.engine.adapters.test_adapters import ask as ask_for_words
+from tests.engine.adapters.test_adapters import lora
+from tests.engine.editing.test_blending import ask
 from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 
 SEES = 24  # numbers of the CLIP's embedding

@@ -19,8 +19,8 @@ from engine.models import controlnets as nets
 from engine.models.catalog import Source
 from engine.runtime import run
 from engine.runtime.policy import BatchCurve
+from tests.engine.adapters.test_adapters import lora
 from tests.engine.conftest import gain_from_rows, weights_bytes
-from tests.engine.test_adapters import lora
 from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 
 SIZE = {"width": 64, "height": 64}
