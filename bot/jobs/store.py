@@ -31,6 +31,11 @@ class JobStore:
         self.queued = asyncio.Event()
         self.owed = asyncio.Event()
 
+    @property
+    def ended_well(self) -> bool:
+        """Whether the process before ended in order."""
+        return self._store.ended_well
+
     # ------------------------------------------------------------ jobs
     async def enqueue_all(self, new: Sequence[NewJob], allowance_mc: int, limits: Limits) -> list[Job]:
         """Grant the period's allowance if due, reserve the prices, queue the jobs: all of them, or none.

@@ -27,6 +27,7 @@ else:
 
 
 RESTORED, REPLACED = "restored-", "replaced-"  # folders, followed by when: what is to be used, what was used before
+ENDED = "ended"  # a file that says how the database was left
 OF_DATABASE = ("easel.db-wal", "easel.db-shm")  # they belong to the old file, and must not meet the new one
 
 
@@ -69,6 +70,31 @@ def put_back(restored: Path) -> Path:
     with contextlib.suppress(OSError):  # nothing was there before
         replaced.rmdir()
     return replaced
+
+
+def forget_end(database: Path) -> bool:
+    """Whether the last process closed this very file in order. From now on nothing says so. Raises: OSError."""
+    note = database.with_name(ENDED)
+    try:
+        ended = note.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    note.unlink()
+    sync_folder(note.parent)  # a crash from now on must not look like an end
+    return database.exists() and ended == _state(database)
+
+
+def note_end(database: Path) -> None:
+    """Note that everything is closed in order: then the next start need not read it all. Raises: OSError."""
+    log_file = database.with_name(OF_DATABASE[0])
+    if not log_file.exists() or not log_file.stat().st_size:  # somebody else has it open otherwise
+        database.with_name(ENDED).write_text(_state(database), encoding="utf-8")
+
+
+def _state(database: Path) -> str:
+    """Whatever changes with the file, also when another one takes its place."""
+    found = database.stat()
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
 
 
 def sync_folder(folder: Path) -> None:

@@ -38,25 +38,33 @@ def shipped() -> tuple[Migration, ...]:
 
 
 def migrate(
-    path: Path, now_ms: int, migrations: tuple[Migration, ...] | None = None, timeout_s: float = LOCKED_S
+    path: Path,
+    now_ms: int,
+    migrations: tuple[Migration, ...] | None = None,
+    *,
+    whole: bool = False,
+    timeout_s: float = LOCKED_S,
 ) -> list[str]:
     """Check the database, back it up if it will change, apply what is missing; the names of what ran.
+
+    Checking reads all of it, so it is left out for one that is known to be `whole`.
 
     Raises: CorruptDatabase, NewerDatabase, ChangedMigration, FolderUnusable, NoSpace, DatabaseLocked; nothing was
     changed then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return _migrate(path, now_ms, shipped() if migrations is None else migrations, timeout_s)
+        return _migrate(path, now_ms, shipped() if migrations is None else migrations, whole, timeout_s)
     except OSError as error:
         raise unusable(path.parent, error) from error
     except sqlite3.OperationalError as error:
         raise unopened(path, error) or error from error
 
 
-def _migrate(path: Path, now_ms: int, steps: tuple[Migration, ...], timeout_s: float) -> list[str]:
+def _migrate(path: Path, now_ms: int, steps: tuple[Migration, ...], whole: bool, timeout_s: float) -> list[str]:
     with closing(sqlite3.connect(path, isolation_level=None, timeout=timeout_s)) as db:
-        _check(db, path)
+        if not whole:
+            _check(db, path)
         missing = _missing(steps, _applied(db))
         if missing and _applied(db):
             backup(path, path.parent / "backups" / f"before-{missing[0].name[:4]}-{now_ms}.db")

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from bot.store import secure_erase
 from bot.store.clock import Clock
 from bot.store.connection import Reader, Writer, open_reader, open_writer
-from bot.store.lock import directory_lock
+from bot.store.errors import unusable
+from bot.store.lock import directory_lock, forget_end, note_end
 from bot.store.migrations import backup, migrate, problems
 
 P = ParamSpec("P")
@@ -23,10 +25,14 @@ T = TypeVar("T")
 
 
 class Store:
-    """The open database. Make it with `Store.open`; one process, one event loop."""
+    """The open database. Make it with `Store.open`; one process, one event loop.
 
-    def __init__(self, writer: Writer, reader: Reader) -> None:
-        self._writer, self._reader = writer, reader
+    Attributes:
+        ended_well: the process before closed it in order. Else everything on the disk has to be looked at.
+    """
+
+    def __init__(self, writer: Writer, reader: Reader, *, ended_well: bool = False) -> None:
+        self._writer, self._reader, self.ended_well = writer, reader, ended_well
 
     @classmethod
     @asynccontextmanager
@@ -37,10 +43,12 @@ class Store:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(directory_lock(path.parent))
-            await asyncio.to_thread(migrate, path, clock.now_ms())
+            ended_well = await asyncio.to_thread(_forget_end, path)
+            await asyncio.to_thread(partial(migrate, path, clock.now_ms(), whole=ended_well))
+            stack.callback(_note_end, path)
             writer = await stack.enter_async_context(open_writer(path))
             reader = await stack.enter_async_context(open_reader(path))
-            yield cls(writer, reader)
+            yield cls(writer, reader, ended_well=ended_well)
 
     async def write(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one function of a `store` module in a transaction; returns once it is on disk."""
@@ -70,3 +78,15 @@ class Store:
     async def drop_backups(self, before_ms: int) -> None:
         """Remove the copies that migrations made before `before_ms`."""
         await asyncio.to_thread(secure_erase.drop_backups_before, self._writer.path, before_ms)
+
+
+def _forget_end(path: Path) -> bool:
+    try:
+        return forget_end(path)
+    except OSError as error:
+        raise unusable(path.parent, error) from error
+
+
+def _note_end(path: Path) -> None:
+    with suppress(OSError):  # a full disk, say: the next start looks at everything
+        note_end(path)
