@@ -17,7 +17,7 @@ from tests.e2e.screen import buttons, paint, press
 from tests.features.moderation.test_moderation import _forged, admin, asks, posts, said, with_audit_channel
 
 HOSTILE = (
-    "a boat @everyone @here <@777777777777777777> <@&777777777777777777> <#777777777777777777> **hbold** __hline__ "
+    "a boat @everyone @here <@777777777777777777> <@&777777777777777777> <#777777777777777777> **hbold** __h line__ "
     "||hspoil|| ~~hstrike~~ `hcode` ```hblock``` [hlink](https://evil.example) https://evil.example <t:7777:R> "
     "<:hmoji:777777777777777777> </himagine:777777777777777777> # hhead \u202ehidden\u2066 \u200b\ufeff"
 )
@@ -25,7 +25,7 @@ FORBIDDEN = {
     "a ping": re.compile(r"@(everyone|here)|<@[!&]?7{18}>"),
     "a link": re.compile(r"https?://evil|\]\(https|<#7{18}>|</himagine"),
     "a time or an emoji": re.compile(r"<t:7777|<:hmoji"),
-    "formatting": re.compile(r"\*\*hbold|__hline|\|\|hspoil|~~hstrike|(?<!`)`hcode`|\[hlink\]"),
+    "formatting": re.compile(r"\*\*hbold|__h line|\|\|hspoil|~~hstrike|(?<!`)`hcode`|\[hlink\]"),
     "a heading or a quote": re.compile(r"^(#{1,3}|>) (hhead|hostile)", re.MULTILINE),
 }
 HIDING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\ufeff]")

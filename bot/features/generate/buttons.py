@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from typing import Protocol
+from typing import Any, Protocol
 
 import discord
 
@@ -12,7 +12,7 @@ from bot.delivery import image_tools
 from bot.delivery.layouts import Layouts
 from bot.errors import BadInput, NotYours
 from bot.features.gallery.poster import Gallery
-from bot.features.generate import edits
+from bot.features.generate import edits, image_lookup
 from bot.features.generate.submission import Submission
 from bot.features.jobs.service import ModeratedJobs
 from bot.features.settings.service import PreferenceService
@@ -28,6 +28,8 @@ from bot.prompt.parser import GRID, Draft, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import block
 from engine.backend import Backend
+
+MAX_PASTE_CHARS = 1900  # of one message, with the seeds above
 
 
 class Services(Protocol):
@@ -93,8 +95,8 @@ def _install_recipes(app: Services, client: Client) -> None:
         await app.submission.resubmit(interaction, spec, *_origin(job, image), private=job.private)
 
     @client.on_button(Action.SEED, image=True)
-    async def seed(interaction: Interaction, job: Job, _image: StoredImage) -> None:
-        await interaction.response.send_message(await _seeds(app, interaction, job), ephemeral=True)
+    async def seed(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await interaction.response.send_message(**await _seeds(app, interaction, job, image), ephemeral=True)
 
 
 def _install_ends(app: Services, client: Client) -> None:
@@ -190,19 +192,30 @@ async def _changed(app: Services, interaction: Interaction, spec: Spec, num_imag
     return specs[0].evolve(note=spec.note)
 
 
-async def _seeds(app: Services, interaction: Interaction, job: Job) -> str:
-    layouts = app.layouts
-    images = await app.jobs.images(job.id)
-    lines = [f"Picture {image.ordinal + 1}: seed **{image.seed}**" for image in images]
+async def _seeds(app: Services, interaction: Interaction, job: Job, image: StoredImage) -> dict[str, Any]:
+    """What the Seed button answers: under one picture that picture's own seed and line, under a grid all of them."""
+    alone = not _shows_grid(interaction)
+    images = [image] if alone else await app.jobs.images(job.id)
+    lines = [f"Picture {each.ordinal + 1}: seed **{each.seed}**" for each in images]
     if job.spec.is_edit:
-        how = "An edit is made again from its picture: **Remix** under it, with the same words and seed."
-        return "\n".join([*lines, how])
+        how = "To make this edit again, press **Remix** under it and keep the words and the seed."
+        return {"content": "\n".join([*lines, how])}
     dressed = await app.preferences.changes_something(interaction.user.id, interaction.guild_id or 0)
     end = " --plain" if dressed else ""  # or one's settings would be laid over what has them already
-    paste = layouts.paste_line(job.spec) + end
-    one = layouts.paste_line(job.spec_of(images[0])) + end if len(images) > 1 else ""
-    text = "\n".join([*lines, "The same again, to paste behind `/imagine prompt:`", block(paste, 900)])
-    return text + (f"\nPicture 1 alone\n{block(one, 700)}" if one else "")
+    spec = job.spec_of(image).evolve(num_images=1) if alone else job.spec
+    paste = app.layouts.paste_line(spec) + end
+    what = "this picture" if alone else "the same pictures"
+    told = "\n".join([*lines, f"Paste this behind `/imagine prompt:` to get {what} again:"])
+    if len(told) + len(paste) < MAX_PASTE_CHARS:
+        return {"content": f"{told}\n{block(paste, MAX_PASTE_CHARS)}"}
+    file = discord.File(io.BytesIO(paste.encode()), filename=f"easel-{job.id}.txt")
+    return {"content": f"{told} (the line is long, so it's in the file).", "file": file}
+
+
+def _shows_grid(interaction: Interaction) -> bool:
+    """Whether the message with the button offers single pictures to pick."""
+    shown = image_lookup.presses(interaction.message.components) if interaction.message else []
+    return any(press.action is Action.PICK for press in shown)
 
 
 def _file(image: StoredImage, data: bytes, limit_bytes: int) -> discord.File:
