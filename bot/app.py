@@ -37,13 +37,16 @@ from bot.features.jobs.service import ModeratedJobs
 from bot.features.moderation import admin_commands as moderation_admin
 from bot.features.moderation.image_filter import ImageFilter
 from bot.features.moderation.service import Moderation
+from bot.features.operations import metrics_page
 from bot.features.operations.alerts import Alerts
+from bot.features.operations.metrics import Metrics
+from bot.features.operations.metrics_page import MetricsPage
 from bot.features.operations.watch import Watch, carrier, tell_of_server
 from bot.features.privacy import commands as privacy_commands
 from bot.features.privacy.maintenance import Maintenance
 from bot.features.privacy.service import Privacy
 from bot.features.region import commands as region
-from bot.features.region.editor_server import EditorServer
+from bot.features.region.editor_server import EditorServer, Handler
 from bot.features.region.editor_service import DiscordEditorService
 from bot.features.region.selection import RegionSelection
 from bot.features.servers.allow_list import AllowList
@@ -158,6 +161,7 @@ class App:
             host=settings.web_host,
             port=settings.web_port,
             address=settings.web_address,
+            pages=self._pages(),
         )
         self._install()
         credits.install(
@@ -170,6 +174,20 @@ class App:
         )
         return self
 
+    def _pages(self) -> dict[str, Handler]:
+        """What the web server has besides the mask editor."""
+        token = self.settings.metrics_token.get_secret_value().strip()
+        page = MetricsPage(
+            token,
+            self.metrics,
+            client=self.client,
+            store=self.store,
+            files=self.files,
+            dispatcher=self.dispatcher,
+            backend=self.backend,
+        )
+        return {metrics_page.PATH: page.answer} if token else {}
+
     def _work(self) -> None:
         """What paints, delivers and keeps house."""
         store, clock, settings = self.store, self.clock, self.settings
@@ -177,17 +195,18 @@ class App:
         self.messages = JobMessages(
             self.client, self.layouts, self.files, clock, self.preferences.quiet, self.stars.count
         )
+        self.metrics = Metrics(clock)
         image_filter = ImageFilter(self.moderation, self.audit, self.files)
         self.dispatcher = Dispatcher(
             self.job_store,
             self.backend,
             self.files,
-            self.messages,
+            self.metrics.listening(self.messages),
             settings,
             clock,
             filter_flagged=image_filter.filter_flagged,
         )
-        self.outbox = Outbox(self.job_store, self.messages, clock)
+        self.outbox = Outbox(self.job_store, self.metrics.carrying(self.messages), clock)
         self.outbox.on_refused = lambda: self.fail(TOKEN_REFUSED)
         self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
         self.statistics = Statistics(store, clock)
@@ -260,7 +279,7 @@ class App:
 
         client.add_check(self.allow_list.check)
         client.add_check(check_banned)
-        client.count_refusals = self.statistics.count_refusal
+        client.count_refusals = self.metrics.refusing(self.statistics.count_refusal)
         client.listen("guild_remove", lambda guild: self.maintenance.guild_left(guild.id))
         client.listen("guild_join", lambda guild: self.maintenance.guild_joined(guild.id))
         client.listen("guild_join", lambda guild: tell_of_server(self.alerts, guild))
@@ -281,6 +300,9 @@ class App:
     async def start(self) -> None:
         """Start painting and delivering; first what a dead process left behind. Call once the client is ready."""
         started = self._started
+        errors = self.metrics.log_handler()
+        logging.getLogger().addHandler(errors)
+        started.callback(logging.getLogger().removeHandler, errors)
         started.push_async_callback(self.messages.close)
         started.push_async_callback(self.audit_channel.close)
         await self.backend.start()
@@ -298,7 +320,7 @@ class App:
         for guild in [*self.client.guilds]:
             await self.allow_list.joined(guild)
         started.push_async_callback(self.maintenance.stop)
-        if self.settings.web_address:
+        if self.settings.web_address or self._pages():
             started.push_async_callback(self._editor.stop)
             self.region_selection.address = await self._editor.start()
         heart = asyncio.create_task(self._beat(), name="heartbeat")

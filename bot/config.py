@@ -158,6 +158,10 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="Network address the mask editor's server listens on.")
     web_port: int = Field(8642, ge=0, le=65535, description="Port the mask editor's server listens on; 0 = any.")
 
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Turns on `/metrics` for Prometheus, for whoever knows this token; empty = off."
+    )
+
     min_free_mib: int = Field(1024, ge=0, description="No new jobs when the disk has less than this left.")
     backup_every_hours: int = Field(
         0, ge=0, le=24 * 365, description="A backup so many hours after the last; 0 = never."

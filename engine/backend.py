@@ -18,7 +18,11 @@ Ability = Literal["describe", "segment", "rank", "safety", "super_resolution"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
-    """For `/info` and health checks. `facts["lost"]`: a sentence why nothing can be painted until it is built anew."""
+    """For `/info`, metrics and health checks.
+
+    `facts["lost"]`: a sentence why nothing can be painted until it is built anew. `facts["memory_bytes"]`: of the
+    device, as far as it has its own.
+    """
 
     device: str = "cpu"
     dtype: str = "float32"

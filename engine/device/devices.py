@@ -70,6 +70,11 @@ def gains_from_rows(device: torch.device) -> bool:
     return device.type != "cpu"
 
 
+def held_bytes(device: torch.device) -> int:
+    """The device's memory that this process holds; 0 where it is the machine's own. From any thread."""
+    return torch.cuda.memory_reserved(device) if device.type == "cuda" else 0
+
+
 def wait_for(device: Any) -> None:
     """Wait until the device has done what it was asked."""
     if torch.device(device).type == "cuda":

@@ -295,6 +295,8 @@ class Engine:
         facts = dict(worker.facts) if worker else {}
         if self._stopped is not None:
             facts["lost"] = f"{str(self._stopped).partition('. ')[0].rstrip('.')}."  # jobs are told the rest
+        if worker is not None:
+            facts["memory_bytes"] = worker.memory_bytes
         running = worker.running if worker else 0
         return EngineStatus(
             device=facts.pop("device", self._settings["device"]),

@@ -48,6 +48,11 @@ class Worker:
         self._queue = JobQueue(step_times)
         self._deadline: float | None = None
 
+    @property
+    def memory_bytes(self) -> int:
+        """The device's memory that is held; any thread may ask."""
+        return devices.held_bytes(torch.device(self.facts["device"])) if "device" in self.facts else 0
+
     # ------------------------------------------------------------------ life
     def run(self) -> None:
         """Serve until closed. `stopped` is set when something ends it before that."""

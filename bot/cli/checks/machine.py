@@ -108,18 +108,18 @@ def backups(settings: Settings) -> Iterator[Check]:
 
 
 def web_server(settings: Settings) -> Iterator[Check]:
-    address = settings.web_address
+    address, metrics = settings.web_address, bool(settings.metrics_token.get_secret_value().strip())
     if not address:
         yield Check("mask editor", "ok", "off; EASEL_WEB_ADDRESS turns it on.")
-        return
-    if address.startswith("http://"):
+    elif address.startswith("http://"):
         sentence = (
             f"{address} is not encrypted: whoever listens in may use the links. Put a proxy with https before it."
         )
         yield Check("mask editor", "note", sentence)
     else:
         yield Check("mask editor", "ok", f"at {address}, listening on {settings.web_host}:{settings.web_port}.")
-    yield from _port(settings)
+    if address or metrics:
+        yield from _port(settings)
 
 
 def _port(settings: Settings) -> Iterator[Check]:

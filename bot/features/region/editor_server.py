@@ -9,7 +9,7 @@ import html
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Protocol
@@ -75,9 +75,15 @@ class EditorService(Protocol):
 
 
 class EditorServer:
-    """Listens on `host` and `port` (0 = any). `address` is where browsers find it, or "auto" for just there."""
+    """Listens on `host` and `port` (0 = any). `address` is where browsers find it, or "auto" for just there.
 
-    def __init__(self, desk: EditorService, *, host: str, port: int, address: str) -> None:
+    `pages` are further ones of the same server, by path.
+    """
+
+    def __init__(
+        self, desk: EditorService, *, host: str, port: int, address: str, pages: Mapping[str, Handler] | None = None
+    ) -> None:
+        self._pages = pages or {}
         self._desk, self._host, self._port, self._address = desk, host, port, address.rstrip("/")
         self._runner: web.AppRunner | None = None
         self._base = "/mask/"
@@ -91,8 +97,8 @@ class EditorServer:
         except OSError as error:
             await self._runner.cleanup()
             raise UserError(
-                f"The mask editor cannot listen on {self._host}:{self._port} ({error.strerror}). Set EASEL_WEB_PORT to "
-                "a free port, or leave EASEL_WEB_ADDRESS empty."
+                f"The web server cannot listen on {self._host}:{self._port} ({error.strerror}). Set EASEL_WEB_PORT to "
+                "a free port, or leave EASEL_WEB_ADDRESS and EASEL_METRICS_TOKEN empty."
             ) from None
         if self._address == "auto":
             port = self._runner.addresses[0][1]
@@ -106,6 +112,8 @@ class EditorServer:
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY, middlewares=[self._same_for_all])
+        for path, handler in self._pages.items():
+            app.router.add_get(path, handler)
         app.router.add_get("/mask/static/{name}", self._static)
         app.router.add_get("/mask/{token}", self._page)
         app.router.add_post("/mask/{token}", self._send)
