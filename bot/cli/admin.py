@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, settings: Settings, clock: Clock | None = None
 def _grant(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
     amount_mc, now_ms = round(args.credits * 1000), clock.now_ms()
     if not 0 < args.credits <= MAX_CREDITS or amount_mc < 1:
-        raise BadInput(f"{args.credits:g} credits cannot be granted. Use 0.001 to {MAX_CREDITS:,}.")
+        raise BadInput(f"{args.credits:g} credits can't be granted. Use 0.001 to {MAX_CREDITS:,}.")
     if args.user <= 0:
         raise BadInput("A Discord id is a large number. Copy it with 'Copy User ID' in Discord's developer mode.")
     key = f"cli:{args.key or secrets.token_hex(8)}"
@@ -67,7 +67,7 @@ def _ban(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
         with reading(settings.database_path) as db:
             found = moderation_store.bans(db, args.guild, now_ms)
         lines = [f"{ban.user_id}  {_until(ban)}  {visible(ban.reason)}" for ban in found]
-        print("\n".join(lines) or f"Nobody is banned {_where(args.guild)}.")
+        print("\n".join(lines) or f"No one is banned {_where(args.guild)}.")
         return
     until_ms, by = ends_at_ms(args.until, now_ms), _author(args, now_ms)
     with writing(settings.database_path) as db:
@@ -75,7 +75,7 @@ def _ban(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
             moderation_acts.unban(db, by, args.user)
         else:
             moderation_acts.ban(db, by, args.user, args.reason, until_ms, settings.operators)
-    print(f"{args.user} {'may come back' if args.lift else 'is banned'} {_where(args.guild)}.")
+    print(f"{args.user} {'can use Easel again' if args.lift else 'is banned'} {_where(args.guild)}.")
 
 
 def _audit(args: argparse.Namespace, settings: Settings, _clock: Clock) -> None:
@@ -86,7 +86,7 @@ def _audit(args: argparse.Namespace, settings: Settings, _clock: Clock) -> None:
         args.csv.write_bytes(to_csv(found))
         print(f"Wrote {len(found)} entries to {args.csv}.")
     else:
-        print("\n".join(map(_entry_line, found)) or "Nothing fits.")
+        print("\n".join(map(_entry_line, found)) or "No entries match.")
 
 
 def _entry_line(entry: AuditEntry) -> str:
@@ -111,7 +111,7 @@ def _export(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
     with reading(settings.database_path) as db:
         person = users.find(db, args.user)
         if person is None:
-            raise NotFound(f"Easel keeps nothing about {args.user}.")
+            raise NotFound(f"Easel has no data about {args.user}.")
         entries = entries_of(personal_data.export(db, person, args.user), clock.now_ms())
     missing = 0
     with zipfile.ZipFile(args.out, "w", zipfile.ZIP_DEFLATED) as file:
@@ -123,7 +123,7 @@ def _export(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
                 file.write(source, entry.name, zipfile.ZIP_STORED)
             else:
                 missing += 1
-    gone = f"; {missing} pictures are gone from the disk" if missing else ""
+    gone = f"; {missing} images are missing from the disk" if missing else ""
     print(f"Wrote {len(entries) - missing} files to {args.out}{gone}.")
 
 

@@ -21,7 +21,7 @@ def check_admin(interaction: Interaction) -> Actor:
     """Who asks, if they may administer this server. For buttons and forms too. Raises: NotYours."""
     actor = actor_of(interaction)
     if not actor.may_administer:
-        raise NotYours("Only those who may **Manage Server** can do this. Nothing was changed.")
+        raise NotYours("You need the **Manage Server** permission for this. Nothing was changed.")
     return actor
 
 
@@ -29,18 +29,20 @@ def check_operator(interaction: Interaction) -> Actor:
     """Who asks, if they run this bot. Raises: NotYours."""
     actor = check_admin(interaction)
     if not actor.is_operator:
-        raise NotYours("Only those who run this bot can do this; they are listed in its setting EASEL_OPERATORS.")
+        raise NotYours("Only the people who run this bot can do this. Its setting EASEL_OPERATORS lists them.")
     return actor
 
 
 def check_not_admin(user: discord.abc.Snowflake, by: Actor) -> None:
     """Raises: NotYours."""
     if isinstance(user, discord.Member) and user.guild_permissions.manage_guild and not by.is_operator:
-        raise NotYours("Those who manage this server cannot be banned in it. Only those who run this bot can do that.")
+        raise NotYours(
+            "People with **Manage Server** can't be banned here. Only the people who run this bot can ban them."
+        )
 
 
 def check_postable(*channels: discord.abc.GuildChannel | None) -> None:
-    """Find out now what would fail when there is something to post. Raises: BadInput, naming the first such channel."""
+    """Find out now what would fail once there's something to post. Raises: BadInput, naming the first such channel."""
     for channel in filter(None, channels):
         may = channel.permissions_for(channel.guild.me)
         if isinstance(channel, discord.ForumChannel):
@@ -48,7 +50,7 @@ def check_postable(*channels: discord.abc.GuildChannel | None) -> None:
         missing = [f"**{label}**" for name, label in NEEDED.items() if not getattr(may, name)]
         if missing:
             wanted = " and ".join(missing)
-            raise BadInput(f"I cannot post in <#{channel.id}>. Give Easel {wanted} there. Nothing was changed.")
+            raise BadInput(f"I can't post in <#{channel.id}>. Give Easel {wanted} there. Nothing was changed.")
 
 
 def guarded(command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]]) -> Any:

@@ -19,7 +19,7 @@ from tests.features.generate.test_options import file
 from tests.features.moderation.test_moderation import said
 
 SECRET = "zebra"
-BANNED, NOT_ADMIN, BROKEN = "may not use Easel", "Manage Server", "Something went wrong"
+BANNED, NOT_ADMIN, BROKEN = "can't use Easel", "Manage Server", "Something went wrong"
 ROLES = {"member": "Ann", "admin": "Ada", "operator": "Olga", "banned": "Bob", "stranger": "Eve"}
 
 
@@ -103,7 +103,7 @@ async def test_commands_that_are_not_for_them(town: Town, role: str) -> None:
     for name, text in heard.items():
         assert BROKEN not in text, name
         if role == "banned" and not name.startswith("privacy "):  # one's data stays one's own
-            assert text.strip() == "You may not use Easel in this server.", name
+            assert text.strip() == "You can't use Easel in this server.", name
         elif name.startswith("admin "):
             assert NOT_ADMIN in text, name
         if role == "stranger":
@@ -127,7 +127,7 @@ async def test_menus_of_a_message(town: Town) -> None:
     assert menus
     for menu in menus:
         result = await town.studio.members["Bob"].context_menu(town.studio.channel, menu.name, picture)
-        assert said(result).strip() == "You may not use Easel in this server.", menu.name
+        assert said(result).strip() == "You can't use Easel in this server.", menu.name
         result = await town.studio.members["Ann"].context_menu(town.studio.channel, menu.name, picture)
         await town.studio.idle()
         assert BROKEN not in said(result), menu.name
@@ -160,7 +160,7 @@ async def test_no_button_forged_by_id_shows_another_servers_picture(town: Town) 
 
 async def test_the_banned_get_their_sentence_from_every_button(town: Town) -> None:
     for action in set(Action) - {Action.LEAVE}:  # one's data stays one's own
-        assert (await forged(town, "banned", action, 1)).strip() == "You may not use Easel in this server.", action
+        assert (await forged(town, "banned", action, 1)).strip() == "You can't use Easel in this server.", action
 
 
 async def test_buttons_of_a_deleted_picture_say_so(town: Town) -> None:

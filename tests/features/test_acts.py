@@ -189,7 +189,7 @@ WAYS |= {
     },
     "pause.off": {
         "command": command("admin pause", DRAINED, mode="off"),
-        "panel": panel("Pause", DRAINED, button="Go on"),
+        "panel": panel("Pause", DRAINED, button="Resume"),
     },
     "appeal.open": {"button": button("ap:1", refused, who="Ann")},
     "appeal.approve": {"button": button("ay:1", refused, APPEALED)},

@@ -19,7 +19,7 @@ def install(client: Client) -> AdminArea:
     """Add the group with the panel to the client; what the other features add to."""
     group = app_commands.Group(
         name="admin",
-        description="For those who run this server: who may do what.",
+        description="For people who manage this server: who can do what.",
         guild_only=True,
         default_permissions=discord.Permissions(manage_guild=True),
     )
@@ -28,7 +28,7 @@ def install(client: Client) -> AdminArea:
     @group.command(name="panel")
     @guarded
     async def panel_(interaction: Interaction) -> None:
-        """Run this server's Easel from one message: quotas, people, channels, words, pauses, defaults."""
+        """Manage Easel from one message: quotas, members, channels, words, pauses, defaults."""
         await panel.open(interaction)
 
     @client.on_select(Action.PANEL)

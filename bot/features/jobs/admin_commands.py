@@ -1,4 +1,4 @@
-"""/admin jobs: everybody's active jobs, and cancelling them."""
+"""/admin jobs: everyone's active jobs, and cancelling them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
     @app_commands.describe(
         user="Only this member's",
         cancel="The number of a job to cancel, or with a user: 0 for all of theirs",
-        everywhere="Of every server; for those who run this bot",
+        everywhere="In every server (only for those who run this bot)",
     )
     @guarded
     async def jobs(
@@ -41,10 +41,10 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
         cancel: Range[int, 0] | None = None,
         everywhere: bool = False,
     ) -> None:
-        """See everybody's queued and running jobs, and cancel them."""
+        """See everyone's queued and running jobs, and cancel them."""
         by = check_admin(interaction)
         if everywhere and not by.is_operator:
-            raise NotYours("Only those who run this bot can see the jobs of every server.")
+            raise NotYours("Only the people who run this bot can see the jobs of every server.")
         await interaction.response.defer(ephemeral=True, thinking=True)
         place, user_id = None if everywhere else by.guild_id, user.id if user else None
         if cancel is None:

@@ -1,4 +1,4 @@
-"""The list of everybody's active jobs. Pure: jobs in, a fresh view out."""
+"""The list of everyone's active jobs. Pure: jobs in, a fresh view out."""
 
 from __future__ import annotations
 

@@ -28,11 +28,11 @@ MAX_REASON_CHARS = 500  # Discord's option has the same limit
 def ban(
     db: sqlite3.Connection, by: Author, user_id: int, reason: str, until_ms: int | None, operators: Collection[int]
 ) -> tuple[Ban, list[Note]]:
-    """Keep somebody out, for good or until a time (epoch ms). Raises: NotYours, BadInput."""
+    """Ban a user, for good or until a time (epoch ms). Raises: NotYours, BadInput."""
     if user_id == by.actor_id:
-        raise BadInput("You cannot ban yourself.")
+        raise BadInput("You can't ban yourself.")
     if user_id in operators:
-        raise NotYours("Those who run this bot cannot be banned from it.")
+        raise NotYours("The people who run this bot can't be banned.")
     new = Ban(
         guild_id=by.guild_id,
         user_id=user_id,
@@ -46,38 +46,38 @@ def ban(
 
 @act("ban.lift")
 def unban(db: sqlite3.Connection, by: Author, user_id: int) -> tuple[None, list[Note]]:
-    """Let somebody back in. Raises: NotFound."""
+    """Lift a ban. Raises: NotFound."""
     if not rows.lift_ban(db, by.guild_id, user_id):
-        where = "everywhere" if by.guild_id == EVERYWHERE else "here"
-        raise NotFound(f"This person is not banned {where}. `/admin ban` lists who is.")
+        where = "everywhere" if by.guild_id == EVERYWHERE else "in this server"
+        raise NotFound(f"This user isn't banned {where}. `/admin ban` lists who is.")
     return None, [Note(target=f"user:{user_id}")]
 
 
 # ------------------------------------------------------------------ words
 @act("word.add")
 def add_word(db: sqlite3.Connection, by: Author, word: str, action: WordAction) -> tuple[str, list[Note]]:
-    """List a word; the form in which it is kept. Raises: BadInput."""
+    """Add a word to the list; return it as it's kept. Raises: BadInput."""
     kept = pattern(word)
     listed = [each.word for each in rows.words(db, (by.guild_id,)) if each.word != kept]
     if len(listed) >= MAX_WORDS or ("*" in kept and sum("*" in each for each in listed) >= MAX_WILD):
-        raise BadInput(f"A list holds at most {MAX_WORDS} words, {MAX_WILD} of them with *. Remove some first.")
+        raise BadInput(f"A list can hold {MAX_WORDS:,} words, {MAX_WILD} of them with *. Remove some first.")
     rows.add_word(db, by.guild_id, kept, action, by.actor_id, by.now_ms)
     return kept, [Note(target=f"word:{kept}", details={"action": action})]
 
 
 @act("word.remove")
 def remove_word(db: sqlite3.Connection, by: Author, word: str) -> tuple[str, list[Note]]:
-    """Take a word off the list; the form in which it was kept. Raises: NotFound, BadInput."""
+    """Take a word off the list; return it as it was kept. Raises: NotFound, BadInput."""
     kept = pattern(word)
     if not rows.remove_word(db, by.guild_id, kept):
-        raise NotFound(f"{quoted(kept)} is not on the list. `/admin words action:list` shows what is.")
+        raise NotFound(f"{quoted(kept)} isn't on the list. `/admin words action:list` shows what is.")
     return kept, [Note(target=f"word:{kept}")]
 
 
 # ------------------------------------------------------------------ a server's rules
 @act("rules.set")
 def change_rules(db: sqlite3.Connection, by: Author, change: Callable[[Rules], Rules]) -> tuple[Rules, list[Note]]:
-    """Change a server's rules; those that hold now. Nothing is noted when they stay the same."""
+    """Change a server's rules and return them. If nothing changes, nothing is noted."""
     old = rows.rules(db, by.guild_id)
     new = change(old)
     if new == old:
@@ -94,7 +94,7 @@ def _plain(value: object) -> object:
 # ------------------------------------------------------------------ pauses
 @act("pause.pause", "pause.drain", "pause.notice")
 def pause(db: sqlite3.Connection, by: Author, mode: PauseMode, sentence: str) -> tuple[None, list[Note]]:
-    """Stop, drain or tell everybody; kept through restarts."""
+    """Pause, drain, or post a notice. It survives restarts."""
     new = Pause(guild_id=by.guild_id, mode=mode, sentence=visible(sentence)[:MAX_REASON_CHARS])
     rows.set_pause(db, new, by.actor_id, by.now_ms)
     return None, [Note(action=f"pause.{mode}", details={"sentence": new.sentence})]
@@ -102,36 +102,36 @@ def pause(db: sqlite3.Connection, by: Author, mode: PauseMode, sentence: str) ->
 
 @act("pause.off")
 def resume(db: sqlite3.Connection, by: Author) -> tuple[None, list[Note]]:
-    """Go on. Raises: BadInput."""
+    """Resume. Raises: BadInput."""
     if not rows.lift_pause(db, by.guild_id):
-        raise BadInput("Nothing is paused.")
+        raise BadInput("Nothing is paused. `/admin pause` without options shows what's set.")
     return None, [Note()]
 
 
 # ------------------------------------------------------------------ appeals
 @act("appeal.open")
 def open_appeal(db: sqlite3.Connection, by: Author, appeal_id: int) -> tuple[Appeal, list[Note]]:
-    """Send a refusal to those who decide; once. Raises: NotFound, NotYours, BadInput."""
+    """Ask the admins to review a refusal, once. Raises: NotFound, NotYours, BadInput."""
     appeal = _appeal(db, appeal_id)
     if appeal.user_id != by.actor_id:
         raise NotYours("Only the person whose prompt was refused can appeal.")
     if rows.open_appeals(db, appeal.guild_id, by.actor_id) >= MAX_APPEALS:
-        raise BadInput(f"{MAX_APPEALS} of your appeals wait for a decision already. Try again after that.")
+        raise BadInput(f"You already have {MAX_APPEALS} appeals waiting for a decision. Try again once one is decided.")
     if not rows.move_appeal(db, appeal_id, "refused", "open", None):
-        raise BadInput("You appealed already.")
+        raise BadInput("You've already appealed.")
     note = Note(target=f"user:{appeal.user_id}", details={"rule": appeal.rule}, guild_id=appeal.guild_id)
     return replace(appeal, state="open"), [note]
 
 
 @act("appeal.approve", "appeal.deny")
 def decide(db: sqlite3.Connection, by: Author, appeal_id: int, approve: bool) -> tuple[Appeal, list[Note]]:
-    """Let one prompt pass for one person, or not; the appeal as decided. Raises: NotFound, BadInput."""
+    """Allow one prompt for one member, or don't; return the decided appeal. Raises: NotFound, BadInput."""
     appeal = _appeal(db, appeal_id)
     if appeal.guild_id != by.guild_id:
-        raise NotFound("There is no such appeal here.")
+        raise NotFound("There's no such appeal in this server.")
     to: rows.AppealState = "approved" if approve else "denied"
     if not rows.move_appeal(db, appeal_id, "open", to, by.actor_id):
-        raise BadInput(f"This appeal was {appeal.state} already.")
+        raise BadInput(f"This appeal was already {appeal.state}.")
     action = "appeal.approve" if approve else "appeal.deny"
     note = Note(action=action, target=f"user:{appeal.user_id}", details={"rule": appeal.rule})
     return replace(appeal, state=to, actor_id=by.actor_id), [note]
@@ -140,5 +140,5 @@ def decide(db: sqlite3.Connection, by: Author, appeal_id: int, approve: bool) ->
 def _appeal(db: sqlite3.Connection, appeal_id: int) -> Appeal:
     appeal = rows.appeal(db, appeal_id)
     if appeal is None:
-        raise NotFound("This appeal is gone; its person deleted their data.")
+        raise NotFound("This appeal is gone because the member deleted their data.")
     return appeal

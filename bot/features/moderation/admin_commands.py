@@ -26,7 +26,7 @@ from bot.prompt.text import quoted, shown
 from bot.store.clock import Clock
 
 MAX_CHANNELS = 50
-WHERE = "In every server; for those who run this bot"
+WHERE = "In every server (only for those who run this bot)"
 
 
 class Services(Protocol):
@@ -51,9 +51,9 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
 def _people(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
-        user="Who; without, the list of those who are banned",
-        reason="What they read",
-        until="How long, such as 30m, 12h, 7d or 2w, or until a day: 2027-01-31; without, for good",
+        user="Who to ban; leave out to see who is banned",
+        reason="What they'll see",
+        until="How long: 30m, 12h, 7d, 2w or a date such as 2027-01-31; leave out to ban for good",
         everywhere=WHERE,
     )
     @guarded
@@ -64,13 +64,13 @@ def _people(app: Services, group: app_commands.Group) -> None:
         until: Range[str, 0, 20] = "",
         everywhere: bool = False,
     ) -> None:
-        """Keep somebody from using Easel, for a time or for good."""
+        """Stop someone from using Easel, for a time or for good."""
         by = check_admin(interaction)
         place = EVERYWHERE if everywhere else by.guild_id
         if user is None:
             bans = await app.moderation.bans(place)
             title = "Banned everywhere" if everywhere else "Banned here"
-            await _show(interaction, listing(title, map(views.ban_line, bans), "Nobody."))
+            await _show(interaction, listing(title, map(views.ban_line, bans), "No one."))
             return
         check_not_admin(user, by)
         until_ms = ends_at_ms(until, app.clock.now_ms())
@@ -78,13 +78,13 @@ def _people(app: Services, group: app_commands.Group) -> None:
         await _say(interaction, f"Banned{' everywhere' if everywhere else ''}: {views.ban_line(banned)}")
 
     @group.command()
-    @app_commands.describe(user="Who may come back", everywhere=WHERE)
+    @app_commands.describe(user="Who to unban", everywhere=WHERE)
     @guarded
     async def unban(interaction: discord.Interaction[Client], user: discord.User, everywhere: bool = False) -> None:
-        """Let somebody use Easel again."""
+        """Let someone use Easel again."""
         by = check_admin(interaction)
         await app.moderation.unban(by, EVERYWHERE if everywhere else by.guild_id, user.id)
-        await _say(interaction, f"<@{user.id}> may use Easel again{' everywhere' if everywhere else ''}.")
+        await _say(interaction, f"<@{user.id}> can use Easel again{' everywhere' if everywhere else ''}.")
 
 
 # ------------------------------------------------------------------ words
@@ -92,9 +92,9 @@ def _words(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         action="What to do with the list",
-        word="The word (* stands for any letters); for test: a whole prompt; for list: a part of words",
+        word="The word (* matches any letters); to test: a whole prompt; to list: part of a word",
         rule="What happens to prompts with the word",
-        tell="Whether a refusal names the word",
+        tell="Whether refusals name the word",
         everywhere=WHERE,
     )
     @app_commands.choices(rule=[Choice(name=label, value=value) for value, label in WORD_ACTIONS.items()])
@@ -107,11 +107,11 @@ def _words(app: Services, group: app_commands.Group) -> None:
         tell: bool | None = None,
         everywhere: bool = False,
     ) -> None:
-        """Words that prompts must not have here."""
+        """See, change or test the words that can't be used in prompts here."""
         by = check_admin(interaction)
         place = EVERYWHERE if everywhere else by.guild_id
         if action != "list" and not word.strip():
-            raise BadInput(f"Say which word to {action}.")
+            raise BadInput(f"Which word do you want to {action}? Give it as the option word.")
         done = [await _change(app, by, place, action, word, rule)] if action in ("add", "remove") else []
         done += [await _tell(app, by, tell)] if tell is not None else []
         if done:
@@ -124,14 +124,14 @@ def _words(app: Services, group: app_commands.Group) -> None:
 
 async def _tell(app: Services, by: Actor, tell: bool) -> str:
     await app.moderation.change_rules(by, lambda rules: replace(rules, tell_word=tell))
-    return f"Refusals {'name the word' if tell else 'do not name the word'} from now on."
+    return f"From now on, refusals {'' if tell else 'do not '}name the word."
 
 
 async def _list(app: Services, place: int, part: str) -> discord.ui.LayoutView:
     moderation = app.moderation
     listed = [*await moderation.words(place), *(await moderation.words(EVERYWHERE) if place else ())]
     listed = [each for each in listed if plain(part) in each.word]
-    empty = "None. `/admin words action:add word:…` adds one."
+    empty = "None yet. Add one with `/admin words action:add word:…`."
     return listing("Blocked words", map(views.word_line, listed), empty)
 
 
@@ -141,12 +141,12 @@ async def _test(app: Services, by: Actor, text: str) -> discord.ui.LayoutView:
     lines = [views.word_line(hit.word) for hit in hits]
     if moderation.forbidden(text):
         lines.insert(0, "sexual content with minors · always refused")
-    return listing("Rules that hit", lines, "None: this prompt is fine.")
+    return listing("Rules this prompt breaks", lines, "None: this prompt is fine.")
 
 
 async def _change(app: Services, by: Actor, place: int, action: str, word: str, rule: str) -> str:
     if rule not in WORD_ACTIONS:
-        raise BadInput(f"There is no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
+        raise BadInput(f"There's no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
     chosen: WordAction = "age" if rule == "age" else "flag" if rule == "flag" else "block"
     if action == "add":
         kept = await app.moderation.add_word(by, place, word, chosen)
@@ -158,13 +158,13 @@ async def _change(app: Services, by: Actor, place: int, action: str, word: str, 
 def _channels(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
-        allow="Easel may paint in this channel, and only in those allowed so far",
-        disallow="Take a channel off that list; when it is empty, Easel paints everywhere",
-        age_only="Paint in age-restricted channels only",
-        gallery="Where pictures with enough stars are posted again",
-        stars="How many stars that takes",
-        audit="Where admins' acts and appeals are posted",
-        spoiler="Post flagged pictures as spoilers in age-restricted channels, instead of withholding them",
+        allow="Let Easel be used in this channel, and only in the channels allowed this way",
+        disallow="Take a channel off that list; if it's empty, Easel can be used everywhere",
+        age_only="Let Easel be used in age-restricted channels only",
+        gallery="Where images with enough stars are reposted",
+        stars="How many stars an image needs for that",
+        audit="Where admins' actions and appeals are posted",
+        spoiler="Post flagged images as spoilers in age-restricted channels instead of withholding them",
         clear="Forget a channel",
     )
     @guarded
@@ -179,7 +179,7 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         spoiler: bool | None = None,
         clear: Literal["allowed", "gallery", "audit"] | None = None,
     ) -> None:
-        """Where Easel paints, and where it posts stars and audit entries."""
+        """See or change where Easel can be used, and where it posts."""
         moderation, by = app.moderation, check_admin(interaction)
         _check_server(by)
         check_postable(allow, gallery, audit)
@@ -211,7 +211,7 @@ def _allowed(
     """Raises: BadInput."""
     new = (listed | ({allow.id} if allow else set())) - ({disallow.id} if disallow else set())
     if len(new) > MAX_CHANNELS:
-        raise BadInput(f"At most {MAX_CHANNELS} channels can be listed. Take some off, or allow Easel everywhere.")
+        raise BadInput(f"You can list up to {MAX_CHANNELS} channels. Remove some, or allow Easel everywhere.")
     return frozenset(new)
 
 
@@ -224,8 +224,8 @@ def _check_server(by: Actor) -> None:
 def _pauses(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
-        mode="off: work · notice: work and tell · drain: take no new jobs · pause: also start none that wait",
-        sentence="What members read",
+        mode="off: resume · notice: tell everyone · drain: take no new jobs · pause: start none either",
+        sentence="What members see",
         everywhere=WHERE,
     )
     @guarded
@@ -235,10 +235,10 @@ def _pauses(app: Services, group: app_commands.Group) -> None:
         sentence: Range[str, 0, 500] = "",
         everywhere: bool = False,
     ) -> None:
-        """Stop taking jobs, or tell everybody something."""
+        """Stop taking jobs, or show everyone a notice."""
         moderation, by = app.moderation, check_admin(interaction)
         if mode == "notice" and not sentence.strip():
-            raise BadInput("Say what everybody is to read, as the sentence.")
+            raise BadInput("A notice needs a text. Give it as the option sentence.")
         if mode is not None:
             place = EVERYWHERE if everywhere else by.guild_id
             await moderation.pause(by, place, None if mode == "off" else mode, sentence)

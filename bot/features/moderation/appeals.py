@@ -1,4 +1,4 @@
-"""Appeals: asking those who decide in the audit channel, and telling the member how it went."""
+"""Appeals: asking the admins in the audit channel, and telling the member what they decided."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def install(client: Client, app: Services) -> None:
 
 
 async def _post(client: Client, moderation: Moderation, appeal: Appeal) -> None:
-    """Ask those who decide; an appeal that they can't be shown is taken back. Raises: MissingPermission."""
+    """Post an appeal in the audit channel, or take it back if that fails. Raises: MissingPermission."""
     rules = await moderation.rules(appeal.guild_id)
     try:
         if rules.audit_channel is None:

@@ -1,7 +1,7 @@
-"""The one rule nobody can switch off: no sexual pictures of minors. Pure.
+"""The one rule that can't be switched off: no sexual images of minors. Pure.
 
 It reads the prompt (not what is to be left out) and refuses when words for minors meet sexual ones, and some words
-alone; plurals are found by themselves. It errs on the side of refusing. What it cannot see is in docs/moderation.md.
+alone; plurals are found by themselves. It errs on the side of refusing. What it can't see is in docs/moderation.md.
 """
 
 from __future__ import annotations

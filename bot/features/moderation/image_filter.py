@@ -1,4 +1,4 @@
-"""What becomes of finished pictures that a check objects to: withheld, or kept as spoilers. Knows no Discord."""
+"""Withholds images that a safety check flagged, or keeps them as spoilers. Knows no Discord."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ImageFilter:
         self._moderation, self._audit, self._files = moderation, audit, files
 
     async def filter_flagged(self, job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...]:
-        """The pictures that may be delivered; the files of the others are gone."""
+        """Return the images that may be delivered, and delete the files of the others."""
         flagged = [image for image in images if image.flagged]
         if not flagged:
             return tuple(images)

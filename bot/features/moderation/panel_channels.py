@@ -21,7 +21,7 @@ from bot.kit.select import MAX_OPTIONS, Select, row_of
 from bot.prompt.numbers import read_whole
 from bot.prompt.text import quoted
 
-TAB = Tab(3, "Channels", "#️⃣", "Where Easel paints, and where it posts stars, appeals and the audit log.")
+TAB = Tab(3, "Channels", "#️⃣", "Where Easel can be used, and where it posts starred images, appeals and the audit log.")
 ALLOWED, GALLERY, AUDIT = 0, 1, 2  # numbers of the lists
 AGE_ONLY, SPOILER, STARS = 0, 1, 2  # numbers of the buttons
 
@@ -53,7 +53,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         by = check_admin(interaction)
         if number == STARS:
             rules = await app.moderation.rules(by.guild_id)
-            field = line("stars", "Stars that bring a picture there", str(rules.stars), 4, needed=True)
+            field = line("stars", "Stars an image needs", str(rules.stars), 4, needed=True)
             await interaction.client.forms.send(interaction, ask("Gallery", Action.CHANNEL, STARS, field))
         elif number == SPOILER:
             await _change(app, panel, interaction, lambda rules: replace(rules, spoiler=not rules.spoiler))
@@ -65,7 +65,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         said = modals.answers(interaction).get("stars", "")
         count = read_whole(said)
         if count is None or not 1 <= count <= MAX_STARS:
-            raise BadInput(f"{quoted(said)} stars cannot be asked for. Use 1 to {MAX_STARS:,}.")
+            raise BadInput(f"{quoted(said)} isn't a number of stars. Use 1 to {MAX_STARS:,}.")
         await _change(app, panel, interaction, lambda rules: replace(rules, stars=count))
 
 
@@ -77,20 +77,20 @@ async def _change(app: Services, panel: Panel, interaction: Interaction, change:
 async def parts(app: Services, interaction: Interaction) -> list[Any]:
     rules = await app.moderation.rules(interaction.guild_id or 0)
     allowed = sorted(rules.allowed)
-    more = f" Of {len(allowed)} listed, {MAX_OPTIONS} are shown: use /admin channels." if len(allowed) > 25 else ""
+    more = f" Only {MAX_OPTIONS} of {len(allowed)} are shown: use /admin channels." if len(allowed) > 25 else ""
     return [
-        TextDisplay(f"**Where Easel paints** (nothing chosen: everywhere).{more}"),
+        TextDisplay(f"**Where Easel can be used** (none chosen: everywhere).{more}"),
         _select(ALLOWED, "Everywhere", allowed[:MAX_OPTIONS], MAX_OPTIONS),
-        TextDisplay(f"**Gallery**: pictures with {rules.stars} ⭐ are posted again there"),
+        TextDisplay(f"**Gallery**: where images with {rules.stars} ⭐ are reposted"),
         _select(GALLERY, "No gallery", [rules.gallery_channel] if rules.gallery_channel else []),
-        TextDisplay("**Audit**: what admins do, and appeals against refusals"),
+        TextDisplay("**Audit**: where admins' actions and appeals are posted"),
         _select(AUDIT, "No audit channel, no appeals", [rules.audit_channel] if rules.audit_channel else []),
         buttons(
             button(Action.CHANNEL, AGE_ONLY, "Age-restricted only", on=rules.age_only),
             button(Action.CHANNEL, SPOILER, "Flagged as spoilers", on=rules.spoiler),
             button(Action.CHANNEL, STARS, "Stars …"),
         ),
-        TextDisplay("-# Flagged pictures are withheld, or posted as spoilers in age-restricted channels only."),
+        TextDisplay("-# Flagged images are withheld, or posted as spoilers in age-restricted channels only."),
     ]
 
 

@@ -17,7 +17,7 @@ from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 
-TAB = Tab(5, "Pause", "⏸️", "Stop taking jobs, or tell everybody something.")
+TAB = Tab(5, "Pause", "⏸️", "Stop taking jobs, or show everyone a notice.")
 MODES: tuple[PauseMode, ...] = ("notice", "drain", "pause")  # by the number of their button
 GO_ON = 3
 
@@ -39,7 +39,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
             await app.moderation.pause(by, by.guild_id, None, "")
             await panel.show(interaction, TAB, "Easel works as usual here.")
             return
-        sentence = text("sentence", "What members read", needed=MODES[number] == "notice")
+        sentence = text("sentence", "What members see", needed=MODES[number] == "notice")
         form = ask(MODES[number].capitalize(), Action.PAUSE, number, sentence)
         await interaction.client.forms.send(interaction, form)
 
@@ -57,9 +57,9 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
     own = any(pause.guild_id == interaction.guild_id for pause in pauses)
     words = "\n".join(views.pause_line(pause) for pause in pauses) or "Easel works as usual here."
     row = [button(Action.PAUSE, number, f"{mode.capitalize()} …") for number, mode in enumerate(MODES)]
-    row += [button(Action.PAUSE, GO_ON, "Go on")] if own else []
+    row += [button(Action.PAUSE, GO_ON, "Resume")] if own else []
     about = (
-        "-# **Notice** works and tells everybody · **Drain** takes no new jobs and finishes those that wait · "
-        "**Pause** takes none and starts none"
+        "-# **Notice** keeps working and tells everyone · **Drain** takes no new jobs and finishes queued ones · "
+        "**Pause** takes no new jobs and starts no queued ones"
     )
     return [TextDisplay(words), buttons(*row), TextDisplay(about)]

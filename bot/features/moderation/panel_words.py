@@ -22,7 +22,7 @@ from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import MAX_OPTIONS, Select, row_of
 from bot.prompt.text import quoted, shown
 
-TAB = Tab(4, "Words", "🚫", "Words that prompts must not have here.")
+TAB = Tab(4, "Words", "🚫", "Words that can't be used in prompts here.")
 ADD, TEST, TELL = 0, 1, 2  # numbers of the buttons and forms
 MOST_SHOWN = 40
 
@@ -46,7 +46,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
             await interaction.client.forms.send(interaction, ask("Add a word", Action.WORD, ADD, word, rule))
         elif number == TEST:
             prompt = text("prompt", "A prompt to test", "", 4000, needed=True)
-            await interaction.client.forms.send(interaction, ask("Which rule hits?", Action.WORD, TEST, prompt))
+            await interaction.client.forms.send(interaction, ask("Test a prompt", Action.WORD, TEST, prompt))
         else:
             await moderation.change_rules(by, lambda rules: replace(rules, tell_word=not rules.tell_word))
             await panel.show(interaction, TAB, "Changed.")
@@ -61,7 +61,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         by, moderation = check_admin(interaction), app.moderation
         listed = {str(word.id): word.word for word in await moderation.words(by.guild_id)}
         if values[0] not in listed:
-            raise BadInput("This word is not on the list any more.")
+            raise BadInput("This word is no longer on the list.")
         kept = await moderation.remove_word(by, by.guild_id, listed[values[0]])
         await panel.show(interaction, TAB, f"Removed: {shown(kept, 200)}.")
 
@@ -70,7 +70,7 @@ async def _add(app: Services, interaction: Interaction) -> str:
     by, said = check_admin(interaction), modals.answers(interaction)
     rule = said.get("rule", "").strip().lower()
     if rule not in WORD_ACTIONS:
-        raise BadInput(f"There is no rule {quoted(rule)}. Use {', '.join(WORD_ACTIONS)}.")
+        raise BadInput(f"There's no rule {quoted(rule)}. Use {', '.join(WORD_ACTIONS)}.")
     action = cast(WordAction, rule)
     kept = await app.moderation.add_word(by, by.guild_id, said.get("word", ""), action)
     return f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[rule]}."
@@ -82,7 +82,7 @@ async def _test(app: Services, interaction: Interaction) -> str:
     lines = [views.word_line(hit.word) for hit in await moderation.hits(by.guild_id, prompt)]
     if moderation.forbidden(prompt):
         lines.insert(0, "sexual content with minors · always refused")
-    return f"Of {shown(prompt, 300)} hit: " + ("\n".join(lines[:10]) if lines else "no rule; this prompt is fine.")
+    return f"Rules that {shown(prompt, 300)} breaks: " + ("\n".join(lines[:10]) if lines else "none.")
 
 
 async def parts(app: Services, interaction: Interaction) -> list[Any]:
@@ -91,7 +91,7 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
     rules = await moderation.rules(guild_id)
     lines = [views.word_line(word)[:200] for word in (*own, *everywhere)]
     more = [f"-# … and {len(lines) - MOST_SHOWN} more: /admin words"] if len(lines) > MOST_SHOWN else []
-    found: list[Any] = [TextDisplay("\n".join([*lines[:MOST_SHOWN], *more])[:2500] or "No word is blocked here.")]
+    found: list[Any] = [TextDisplay("\n".join([*lines[:MOST_SHOWN], *more])[:2500] or "No words are blocked here.")]
     if own:
         listed = [(word.word, str(word.id)) for word in own[-MAX_OPTIONS:]]
         found.append(row_of(Select.text(SelectId(Action.WORD, 0), listed, placeholder="Remove a word")))

@@ -31,7 +31,7 @@ T = TypeVar("T")
 LONG = 300  # characters of a prompt; below, a look takes about a millisecond
 REASON = 300  # characters shown of what an admin wrote
 FORBIDDEN = (
-    "Easel makes no sexual pictures of minors, and nobody here can allow it. Nothing was charged. "
+    "Easel doesn't make sexual images of minors, and no one here can allow it. Nothing was charged. "
     "If you meant something else, describe it in other words."
 )
 
@@ -45,7 +45,7 @@ class Hit:
 
 
 class Moderation:
-    """The rules of every server and of those who run the bot; each refusal is a `UserError` with a sentence."""
+    """The rules of each server and of the bot's operators; each refusal is a `UserError` with a sentence."""
 
     def __init__(
         self, store: Store, audit: Audit, clock: Clock, settings: Settings, backend: Backend, queued: asyncio.Event
@@ -69,7 +69,7 @@ class Moderation:
                 raise Banned(ban_sentence(ban))
 
     async def check_intake(self, user_id: int, guild_id: int) -> None:
-        """Whether somebody's jobs are taken at all. Raises: Banned, Busy."""
+        """Check whether a member's jobs are taken at all. Raises: Banned, Busy."""
         await self.check_person(user_id, guild_id)
         for pause in await self.pauses(guild_id):
             if pause.mode != "notice":
@@ -78,11 +78,11 @@ class Moderation:
     async def check(
         self, actor: Actor, texts: Sequence[str], without: Sequence[str] = (), *, final: bool = True
     ) -> None:
-        """Whether this may be painted, here, by this person.
+        """Check whether this member may generate this here.
 
         Args:
-            texts: prompts. without: what is to be left out: it is posted, so words count in it too.
-            final: whether jobs follow at once: then words that are only noted are noted.
+            texts: prompts. without: negative prompts; they are posted too, so blocked words count in them.
+            final: whether jobs follow at once; only then are flagged words noted.
         Raises: Banned, Busy, Refused.
         """
         await self.check_intake(actor.user_id, actor.guild_id)
@@ -101,18 +101,18 @@ class Moderation:
         return rules
 
     async def check_upload(self, actor: Actor, image: Image.Image) -> None:
-        """Whether a picture may be started from. Raises: Refused."""
+        """Check whether an uploaded image may be used. Raises: Refused."""
         verdict = await self._backend.check(image)
         if verdict.flagged:
             details = {"reason": verdict.reason or ""}
             await self._audit.record(
                 actor.guild_id, actor.user_id, "upload.refused", f"channel:{actor.channel_id}", details
             )
-            raise Refused("The safety check refuses this picture, so Easel does not use it. Nothing was charged.")
+            raise Refused("The safety check flagged this image, so it can't be used. Nothing was charged.")
 
     # ------------------------------------------------------------ words
     async def hits(self, guild_id: int, text: str) -> list[Hit]:
-        """Every listed word of the server and of everywhere that is in the text, the strictest first."""
+        """Return the listed words, of the server and of everywhere, that the text contains; the strictest first."""
         found = []
         for place in dict.fromkeys((EVERYWHERE, guild_id)):
             listed, matcher = await self._list(place)
@@ -121,7 +121,7 @@ class Moderation:
         return sorted(found, key=lambda hit: order.index(hit.word.action))
 
     def forbidden(self, text: str) -> bool:
-        """Whether the rule that nobody can switch off hits."""
+        """Return whether the text breaks the rule that can't be switched off."""
         return child_safety.forbidden(text)
 
     async def words(self, guild_id: int) -> Sequence[BlockedWord]:
@@ -172,7 +172,7 @@ class Moderation:
         )
         if appeal.state == "refused":
             raise Refused(sentence, appeal=appeal.id)
-        asked = "You appealed; nobody has decided yet." if appeal.state == "open" else "Your appeal was denied."
+        asked = "You've appealed, and no one has decided yet." if appeal.state == "open" else "Your appeal was denied."
         raise Refused(f"{sentence} {asked}")
 
     async def _note(self, actor: Actor, action: Event, text: str, rule: str) -> None:
@@ -181,35 +181,35 @@ class Moderation:
 
     # ------------------------------------------------------------ appeals
     async def appeal(self, by: Actor, appeal_id: int) -> Appeal:
-        """Send a refusal to those who decide; once. Raises: NotFound, NotYours, BadInput."""
+        """Ask the admins to review a refusal, once. Raises: NotFound, NotYours, BadInput."""
         return await self._audit.perform(acts.open_appeal, by, by.guild_id, appeal_id)
 
     async def withdraw(self, appeal: Appeal) -> None:
-        """Take back an appeal that could not be shown to anybody."""
+        """Take back an appeal that couldn't be posted."""
         await self._store.write(rows.move_appeal, appeal.id, "open", "refused", None)
 
     async def decide(self, by: Actor, appeal_id: int, *, approve: bool) -> Appeal:
-        """Let one prompt pass for one person, or not; the appeal as decided. Raises: NotFound, BadInput."""
+        """Allow one prompt for one member, or don't; return the decided appeal. Raises: NotFound, BadInput."""
         return await self._audit.perform(acts.decide, by, by.guild_id, appeal_id, approve)
 
     # ------------------------------------------------------------ bans, rules, pauses
     async def ban(self, by: Actor, guild_id: int, user_id: int, reason: str, until_ms: int | None) -> Ban:
-        """Keep somebody out, for good or until a time (epoch ms). Raises: NotYours, BadInput."""
+        """Ban a user, for good or until a time (epoch ms). Raises: NotYours, BadInput."""
         return await self._perform(acts.ban, by, guild_id, user_id, reason, until_ms, self._settings.operators)
 
     async def unban(self, by: Actor, guild_id: int, user_id: int) -> None:
-        """Let somebody back in. Raises: NotFound, NotYours."""
+        """Lift a ban. Raises: NotFound, NotYours."""
         await self._perform(acts.unban, by, guild_id, user_id)
 
     async def bans(self, guild_id: int) -> list[Ban]:
-        """Those that hold now, the newest first."""
+        """Return the bans in force, newest first."""
         return await self._store.read(rows.bans, guild_id, self._clock.now_ms())
 
     async def rules(self, guild_id: int) -> Rules:
         return await self._recent.get(("rules", guild_id), lambda: self._store.read(rows.rules, guild_id))
 
     async def change_rules(self, by: Actor, change: Callable[[Rules], Rules]) -> Rules:
-        """Change the rules of the server one is in; those that hold now. Raises: what `change` raises."""
+        """Change the rules of the actor's server and return them. Raises: what `change` raises."""
         return await self._perform(acts.change_rules, by, by.guild_id, change)
 
     async def audit_channel(self, guild_id: int) -> int | None:
@@ -217,11 +217,11 @@ class Moderation:
         return (await self.rules(guild_id)).audit_channel
 
     async def pauses(self, guild_id: int) -> list[Pause]:
-        """What holds in a server, that of everywhere first."""
+        """Return the pauses in force in a server, the one of everywhere first."""
         return await self._recent.get(("pauses", guild_id), lambda: self._store.read(rows.pauses, guild_id))
 
     async def pause(self, by: Actor, guild_id: int, mode: PauseMode | None, sentence: str) -> None:
-        """Stop, drain, tell, or go on (None); kept through restarts. Raises: NotYours, BadInput."""
+        """Pause, drain, post a notice, or resume (None). It survives restarts. Raises: NotYours, BadInput."""
         if mode is None:
             await self._perform(acts.resume, by, guild_id)
             self._queued.set()
@@ -229,16 +229,16 @@ class Moderation:
             await self._perform(acts.pause, by, guild_id, mode, sentence)
 
     async def _perform(self, act: Act[P, T], by: Actor, guild_id: int, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Carry out an act and forget what it may have changed. Raises: NotYours, what the act raises."""
+        """Carry out an act and clear the cache. Raises: NotYours, what the act raises."""
         if guild_id == EVERYWHERE and not by.is_operator:
-            raise NotYours("Only those who run this bot can decide for every server.")
+            raise NotYours("Only the people who run this bot can change this for every server.")
         done = await self._audit.perform(act, by, guild_id, *args, **kwargs)
         self._recent.clear()
         return done
 
 
 async def _aside(look: Callable[[str], T], text: str) -> T:
-    """Look through a text; a long one takes tens of milliseconds, so elsewhere than in the event loop."""
+    """Search a text; outside the event loop if it's long, since that takes tens of milliseconds."""
     return look(text) if len(text) < LONG else await asyncio.to_thread(look, text)
 
 
@@ -248,25 +248,25 @@ def check_channel(actor: Actor, rules: Rules) -> None:
         return
     if rules.allowed and not rules.allowed & {actor.channel_id, actor.parent_id}:
         places = ", ".join(f"<#{channel}>" for channel in sorted(rules.allowed)[:10])
-        raise Refused(f"Easel paints in other channels of this server: {places}. Nothing was charged.")
+        raise Refused(f"Easel can't be used in this channel. Try {places}. Nothing was charged.")
     if rules.age_only and not actor.nsfw:
-        raise Refused("In this server Easel paints only in age-restricted channels. Nothing was charged.")
+        raise Refused("In this server, Easel can only be used in age-restricted channels. Nothing was charged.")
 
 
 def ban_sentence(ban: Ban) -> str:
     where = "" if ban.guild_id == EVERYWHERE else " in this server"
     until = f" until <t:{ban.until_ms // 1000}:f>" if ban.until_ms else ""
     reason = f" Reason: {shown(ban.reason, REASON)}" if ban.reason else ""
-    return f"You may not use Easel{where}{until}.{reason}"
+    return f"You can't use Easel{where}{until}.{reason}"
 
 
 def pause_sentence(pause: Pause) -> str:
-    """What an admin wrote, or what we say ourselves."""
-    own = "Easel takes no new jobs at the moment." if pause.mode != "notice" else ""
+    """Return what an admin wrote, or a default."""
+    own = "Easel isn't taking new jobs at the moment." if pause.mode != "notice" else ""
     return shown(pause.sentence, 500) or own
 
 
 def word_sentence(word: BlockedWord, tell: bool) -> str:
-    what = f"The word {quoted(word.word)}" if tell else "A word of this prompt"
-    rule = "may only be used in age-restricted channels" if word.action == "age" else "is blocked here"
-    return f"{what} {rule}. Choose other words; nothing was charged."
+    what = f"The word {quoted(word.word)}" if tell else "A word in this prompt"
+    rule = "can only be used in age-restricted channels" if word.action == "age" else "is blocked here"
+    return f"{what} {rule}. Try other words. Nothing was charged."

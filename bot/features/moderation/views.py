@@ -13,11 +13,11 @@ from bot.kit.components import notice
 from bot.kit.custom_ids import Action, ButtonId
 from bot.prompt.text import shown
 
-WORD_ACTIONS = {"block": "refused", "age": "only in age-restricted channels", "flag": "noted in the audit log"}
+WORD_ACTIONS = {"block": "refused", "age": "allowed in age-restricted channels only", "flag": "noted in the audit log"}
 MODES = {
-    "pause": "takes no new jobs and starts none that wait",
-    "drain": "takes no new jobs and finishes those that wait",
-    "notice": "works, and tells everybody",
+    "pause": "isn't taking new jobs or starting queued ones",
+    "drain": "isn't taking new jobs, and is finishing queued ones",
+    "notice": "works as usual and shows a notice",
 }
 
 
@@ -33,16 +33,16 @@ def word_line(word: BlockedWord) -> str:
 
 
 def rules_text(rules: Rules, pauses: Sequence[Pause]) -> str:
-    """What holds in a server, a line each."""
+    """Return a server's rules and pauses, one a line."""
     places = ", ".join(f"<#{channel}>" for channel in sorted(rules.allowed)[:40])
     lines = [
-        f"**Easel paints** in {places or 'every channel where people may use its commands'}",
-        "**Age-restricted channels** only" if rules.age_only else "Channels need not be age-restricted",
+        f"**Easel works** in {places or 'every channel where members can use its commands'}",
+        "**Age-restricted channels** only" if rules.age_only else "Channels don't have to be age-restricted",
         f"**Gallery** <#{rules.gallery_channel}>, from {rules.stars} ⭐" if rules.gallery_channel else "No gallery",
         f"**Audit** and appeals in <#{rules.audit_channel}>" if rules.audit_channel else "No audit channel, no appeals",
-        "**Flagged pictures** are posted as spoilers in age-restricted channels, else withheld"
+        "**Flagged images** are posted as spoilers in age-restricted channels, and withheld elsewhere"
         if rules.spoiler
-        else "**Flagged pictures** are withheld",
+        else "**Flagged images** are withheld",
         *(f"**Now** {pause_line(pause)}" for pause in pauses),
     ]
     return "\n".join(lines)
@@ -55,10 +55,10 @@ def pause_line(pause: Pause) -> str:
 
 
 def appeal(asked: Appeal) -> LayoutView:
-    """An appeal for those who decide; once decided, by whom."""
+    """Return an appeal for the admins to decide, or who decided it."""
     text = (
-        f"**Appeal** of <@{asked.user_id}> against the rule {shown(asked.rule, 150)}\n"
-        f"{shown(asked.prompt, 2500)}\n-# Approving lets this person use exactly this prompt."
+        f"**Appeal** by <@{asked.user_id}> against the rule {shown(asked.rule, 150)}\n"
+        f"{shown(asked.prompt, 2500)}\n-# If you approve, this member can use this exact prompt."
     )
     if asked.state != "open":
         return notice(f"{text}\n**{asked.state.capitalize()}** by <@{asked.actor_id}>")

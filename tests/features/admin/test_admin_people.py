@@ -102,4 +102,4 @@ async def test_an_announcement_is_asked_about_and_sent_once(studio: Stage) -> No
 async def test_only_operators_announce_and_see_everything(studio: Stage) -> None:
     studio.app.settings.operators = ()
     for name, options in (("announce", {"text": "x"}), ("stats", {"everywhere": True}), ("models", {"model": "mini"})):
-        assert "Only those who run this bot" in (await admin(studio, name, **options)).content, name
+        assert "Only the people who run this bot" in (await admin(studio, name, **options)).content, name

@@ -90,7 +90,7 @@ async def test_words_for_age_restricted_channels_only(studio: Stage) -> None:
     with aged(studio):
         assert (await paint(studio, "a peg")).attachments
     refused = await studio.members["Ann"].slash(studio.channel, "imagine", prompt="a peg")
-    assert "may only be used in age-restricted channels" in said(refused)
+    assert "can only be used in age-restricted channels" in said(refused)
 
 
 async def test_flagged_uploads_are_refused_and_not_kept(studio: Stage) -> None:
@@ -100,7 +100,7 @@ async def test_flagged_uploads_are_refused_and_not_kept(studio: Stage) -> None:
         studio.channel, "imagine", prompt="a boat", image=("a.png", out.getvalue())
     )
     await studio.idle()
-    assert "safety check refuses this picture" in said(result)
+    assert "safety check flagged this image" in said(result)
     assert files(studio) == 0
     assert await actions(studio) == ["upload.refused"]
 

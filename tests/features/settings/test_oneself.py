@@ -305,4 +305,4 @@ async def test_a_ban_takes_nobodys_right_to_their_data(studio: Stage) -> None:
     await press(studio, asked, "Delete everything")
     assert "was deleted" in words(asked)
     refused = await ann.slash(studio.channel, "imagine", prompt="a boat")
-    assert "may not use Easel" in (refused.response or refused.followups[-1]).content
+    assert "can't use Easel" in (refused.response or refused.followups[-1]).content
