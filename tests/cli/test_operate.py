@@ -84,7 +84,7 @@ def test_stats_and_the_log_as_files(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert rows[1][4] == "credits.grant"
     assert main(["admin", "stats", "--days", "7", "--csv", "s.csv", "--png", "s.png"]) == 0
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
-    assert "pictures" in capsys.readouterr().out
+    assert "images" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("database")

@@ -1,4 +1,4 @@
-"""/admin audit: what was done, by whom."""
+"""/admin audit: searching and exporting the audit log."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def _audit(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         actor="Who did it",
-        action="What: a topic such as ban, or an act such as ban.set",
-        target="To whom or what: a mention, or such as job:12 or word:peg",
-        text="Words anywhere in the entry",
+        action="What was done: a topic such as ban, or an action such as ban.set",
+        target="To whom or what: a mention, or for example job:12 or word:peg",
+        text="Text anywhere in the entry",
         before="Only entries before this number",
-        export="As a CSV file",
-        everywhere="Of every server; for those who run this bot",
+        export="Get a CSV file",
+        everywhere="In every server (only for those who run this bot)",
     )
     @guarded
     async def audit(
@@ -57,10 +57,10 @@ def _audit(app: Services, group: app_commands.Group) -> None:
         export: bool = False,
         everywhere: bool = False,
     ) -> None:
-        """Search what was done here, by whom; or get it as a file."""
+        """Search what was done here and by whom, or get it as a file."""
         by = check_admin(interaction)
         if everywhere and not by.is_operator:
-            raise NotYours("Only those who run this bot see the log of every server.")
+            raise NotYours("Only the people who run this bot can see the log of every server.")
         query = AuditQuery(
             guild_id=None if everywhere else by.guild_id,
             actor_id=actor.id if actor else None,
@@ -87,8 +87,8 @@ async def _page(app: Services, interaction: Interaction, query: AuditQuery) -> N
     found = await app.audit.search(query, PAGE)
     lines = list(map(audit_line, found))
     if len(found) == PAGE:
-        lines.append(f"-# Older ones: the same with `before:{found[-1].id}`, or `export:True`.")
-    await interaction.edit_original_response(view=listing("Audit", lines, "Nothing fits."))
+        lines.append(f"-# For older entries, add `before:{found[-1].id}` or use `export:True`.")
+    await interaction.edit_original_response(view=listing("Audit", lines, "No entries match."))
 
 
 async def _export(app: Services, interaction: Interaction, query: AuditQuery) -> None:
@@ -96,6 +96,6 @@ async def _export(app: Services, interaction: Interaction, query: AuditQuery) ->
     await app.audit.record(query.guild_id or 0, interaction.user.id, "audit.export")
     limit = interaction.filesize_limit
     if len(data) > limit:
-        raise BadInput(f"The file would have more than {limit // 2**20} MiB. Narrow the search.")
+        raise BadInput(f"The file would be larger than {limit // 2**20} MiB. Narrow the search.")
     file = discord.File(io.BytesIO(data), filename="easel-audit.csv")
-    await interaction.edit_original_response(content="What fits, newest first.", attachments=[file])
+    await interaction.edit_original_response(content="The matching entries, newest first.", attachments=[file])

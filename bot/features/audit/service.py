@@ -1,4 +1,4 @@
-"""The audit log: what was done to a community, by whom. Every act of people in charge goes through `perform`.
+"""The audit log: who did what in a community. Every act of people in charge goes through `perform`.
 
 Knows no Discord.
 """
@@ -32,7 +32,7 @@ Event = Literal[
     "audit.export",
 ]
 """What is noted although nothing else changes with it. What changes something is an act, see `acts.py`."""
-EASEL = 0  # the actor of what nobody in particular did
+EASEL = 0  # the actor of what no one in particular did
 EXPORT_MAX = 10_000  # entries of one file: about 2 MiB
 COLUMNS = ("id", "time", "server", "actor", "action", "target", "details")
 
@@ -77,11 +77,11 @@ class Audit:
             listener(entry)
 
     async def search(self, query: AuditQuery, limit: int = 20) -> list[AuditEntry]:
-        """The newest entries that fit, newest first."""
+        """Return the newest matching entries, newest first."""
         return await self._store.read(audit_store.search, query, limit)
 
     async def export(self, query: AuditQuery) -> bytes:
-        """What fits, newest first, as CSV in UTF-8 that a spreadsheet opens without running anything."""
+        """Return the matching entries, newest first, as CSV that no spreadsheet runs as formulas."""
         return to_csv(await self.search(query, EXPORT_MAX))
 
 

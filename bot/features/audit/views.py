@@ -31,7 +31,7 @@ def _detail(key: str, value: object) -> str:
 
 
 def _target(target: str) -> str:
-    """People and channels as Discord shows them (nobody is pinged), all else as text."""
+    """People and channels as Discord shows them (no one is pinged), all else as text."""
     kind, _, rest = target.partition(":")
     number = rest if rest.isdecimal() else ""
     return {"user": f"<@{number}>", "channel": f"<#{number}>", "role": f"<@&{number}>"}.get(

@@ -23,17 +23,17 @@ from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
 
 MAX_PARTS = 10  # files of one export; more would be a flood
-SAVE_IT = "Everything this bot keeps about you. Only you see this message; save the file before it goes away."
+SAVE_IT = "All the data this bot has about you. Only you can see this message. Save the file before it goes away."
 KEEP = 0  # the number of the button that deletes nothing
 
 DELETE_TEXT = (
-    "## Delete everything about you?\n"
-    "In **every** server with this bot: your jobs that wait or run are cancelled; your prompts, pictures, uploads and "
-    "settings are deleted from its disk, also from its safety copies. Credits you have left are gone.\n"
-    "-# What stays: numbers that no longer name you (so that the books balance), and bans. Messages that were posted "
-    "stay in Discord: use their **Delete** button first if you want them gone. What others made from your pictures is "
+    "## Delete all your data?\n"
+    "In **every** server with this bot, your queued and running jobs are cancelled. Your prompts, images, uploads and "
+    "settings are deleted from its disk and its safety copies. You lose any credits you have left.\n"
+    "-# What stays: numbers without your name (so that the books balance), and bans. Posted messages stay in "
+    "Discord, so use their **Delete** button first if you want them gone. What others made from your images is "
     "theirs.\n"
-    "-# You may want your data first: **/privacy export**"
+    "-# To get a copy of your data first, use **/privacy export**."
 )
 
 
@@ -58,14 +58,14 @@ def install(client: Client, app: Services) -> None:
 def _privacy(app: Services) -> app_commands.Group:
     group = app_commands.Group(
         name="privacy",
-        description="What this bot keeps about you: get it, or delete it.",
+        description="Export or delete the data this bot has about you.",
         allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
     )
 
     @group.command()
     @shows_errors
     async def export(interaction: Interaction) -> None:
-        """Everything this bot keeps about you, as ZIP files: JSON and your pictures."""
+        """Get all your data as ZIP files: JSON and your images."""
         await interaction.response.defer(thinking=True, ephemeral=True)
         archive = await app.privacy.export(interaction.user.id, interaction.filesize_limit)
         await _send(interaction, archive)
@@ -73,7 +73,7 @@ def _privacy(app: Services) -> app_commands.Group:
     @group.command()
     @shows_errors
     async def delete(interaction: Interaction) -> None:
-        """Delete everything this bot keeps about you; it asks first."""
+        """Delete all your data. You're asked to confirm first."""
         yes = Button(ButtonId(Action.LEAVE, interaction.user.id), "Delete everything", style=discord.ButtonStyle.danger)
         view = notice(DELETE_TEXT, yes, Button(ButtonId(Action.LEAVE, KEEP), "Keep it"))
         await interaction.response.send_message(view=view, ephemeral=True)
@@ -100,11 +100,11 @@ async def _send(interaction: Interaction, archive: Archive) -> None:
 
 def _incomplete(number: int, archive: Archive) -> str:
     if number > MAX_PARTS:
-        return f"There is more than fits into {MAX_PARTS} files. Ask whoever runs this bot for the whole of it."
+        return f"Your data doesn't fit into {MAX_PARTS} files. Ask the people who run this bot for all of it."
     names = ", ".join(archive.left_out[:10]) + (" …" if len(archive.left_out) > 10 else "")
     return (
-        f"{len(archive.left_out)} pictures are too large to be sent here, or gone from the disk: {names}. "
-        "Use **U1-U4** under them, or ask whoever runs this bot."
+        f"{len(archive.left_out)} images are too large to send here, or missing from the disk: {names}. "
+        "Use **U1-U4** under them, or ask the people who run this bot."
     )
 
 
@@ -113,11 +113,11 @@ async def _leave(app: Services, interaction: Interaction, number: int) -> None:
         await interaction.response.edit_message(view=notice("Nothing was deleted."))
         return
     if number != interaction.user.id:
-        raise NotYours("Only the person themselves can delete their data: /privacy delete.")
+        raise NotYours("You can only delete your own data. Use /privacy delete.")
     await interaction.response.edit_message(view=notice("Deleting …"))
     await app.gallery.withdraw(interaction.user.id)
     gone = await app.privacy.forget(interaction.user.id)
     app.preferences.forget(interaction.user.id)
     app.quotas.forget()  # it keeps people's quotas in memory
-    text = f"Everything about you was deleted (jobs: {gone.jobs}, files: {gone.files}). You are welcome back any time."
+    text = f"All your data was deleted (jobs: {gone.jobs}, files: {gone.files}). You're welcome back any time."
     await interaction.edit_original_response(view=notice(text))

@@ -25,11 +25,11 @@ from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 ROWS_A_FILE = 2000
-README = """Everything that this Easel keeps about you, as of {when} (UTC, milliseconds since 1970 in the tables).
+README = """All the data this Easel has about you, as of {when} (UTC, milliseconds since 1970 in the tables).
 
 data/      one JSON file for each table; jobs hold your prompts, transfers your credits (1000 = one credit)
-images/    the pictures that were painted for you, by job and number
-uploads/   the pictures that you gave
+images/    the images that were made for you, by job and number
+uploads/   the images you uploaded
 """
 
 
@@ -52,7 +52,7 @@ class Privacy:
         """Everything of a person, as ZIP files of at most `limit_bytes` each. Raises: NotFound."""
         person = await self._store.read(users.find, user_id)
         if person is None:
-            raise NotFound("Easel keeps nothing about you.")
+            raise NotFound("Easel has no data about you.")
         tables = await self._store.read(personal_data.export, person, user_id)
         return Archive(entries_of(tables, self._now()), self._files, limit_bytes)
 

@@ -1,4 +1,4 @@
-"""/admin defaults and models: what /imagine does here by itself, and what /models says."""
+"""/admin defaults and models: what /imagine uses by default, and what /models says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.prompt.text import shown
 from engine.backend import Backend
 from engine.tasks.txt2img import MAX_STEPS
 
-NOTHING = "none"  # what one says to take a default back
+NOTHING = "none"  # resets a default
 
 
 class Services(Protocol):
@@ -44,13 +44,13 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
 def _defaults(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
-        model="The model; none = the bot's own",
-        size="3:2 or 768x512; none = the model's own",
-        steps="Denoising steps of that model; 0 = its own",
-        guidance="Guidance of that model; -1 = its own",
-        scheduler="The noise scheduler; none = the model's own",
-        negative="What every picture leaves out; none = nothing",
-        styles="Styles that hold unless others are named, such as ink,gold; none = none",
+        model="The model; none = the bot's default",
+        size="3:2 or 768x512; none = the model's default",
+        steps="Denoising steps for that model; 0 = its default",
+        guidance="Guidance scale for that model; -1 = its default",
+        scheduler="The noise scheduler; none = the model's default",
+        negative="Negative prompt for every image; none = no negative prompt",
+        styles="Styles used unless a prompt names others, such as ink,gold; none = no styles",
     )
     @guarded
     async def defaults(
@@ -63,7 +63,7 @@ def _defaults(app: Services, group: app_commands.Group) -> None:
         negative: Range[str, 1, 1000] | None = None,
         styles: str | None = None,
     ) -> None:
-        """What /imagine does here with what was not said; without options, what is set."""
+        """See or change what /imagine uses here for whatever a prompt doesn't say."""
         words = {"model": model, "shape": size, "scheduler": scheduler}
         changes: dict[str, Any] = {name: _unless_none(text) for name, text in words.items() if text is not None}
         changes |= {} if steps is None else {"steps": steps or None}
@@ -80,7 +80,7 @@ def _defaults(app: Services, group: app_commands.Group) -> None:
 
 
 async def _change(preferences: PreferenceService, by: Actor, changes: dict[str, Any]) -> str:
-    """Keep what was changed; what holds now, in words. Raises: BadInput."""
+    """Save the changes and describe the defaults. Raises: BadInput."""
     if not changes:
         return described(await preferences.defaults(by.guild_id))
     now = await preferences.set_defaults(by, **changes)
@@ -95,9 +95,9 @@ def _unless_none(text: str) -> str | None:
 def _models(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
-        model="Which one",
-        licence="Its licence, as its card says",
-        about="What it is good at, in a sentence or two",
+        model="The model to describe",
+        licence="Its licence, as on its model card",
+        about="What it's good at, in a sentence or two",
     )
     @guarded
     async def models(
@@ -106,13 +106,15 @@ def _models(app: Services, group: app_commands.Group) -> None:
         licence: Range[str, 0, 200] | None = None,
         about: Range[str, 0, 500] | None = None,
     ) -> None:
-        """Say what /models shows of a model (for those who run this bot)."""
+        """Change what /models says about a model (only for those who run this bot)."""
         by = check_operator(interaction)
         key = drafts.find_model(app.backend.models(), model).key
         if licence is None and about is None:
-            raise BadInput("Say the licence, or what the model is about. `/models` shows what is there.")
+            raise BadInput("Give the licence or the about text. `/models` shows what's there now.")
         note = await app.preferences.describe_model(by, key, licence, about)
-        text = f"**/models** now says of **{shown(key)}**: {shown(note.licence) or 'no licence'} · {shown(note.about)}"
+        text = (
+            f"**/models** now says about **{shown(key)}**: {shown(note.licence) or 'no licence'} · {shown(note.about)}"
+        )
         await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     @models.autocomplete("model")

@@ -32,7 +32,7 @@ def install(client: Client, app: Services) -> None:
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @shows_errors
     async def settings_(interaction: Interaction) -> None:
-        """How you like your pictures: model, size, variations, privacy."""
+        """Choose how you like your images: model, size, variations, privacy."""
         mine = await app.preferences.preferences(interaction.user.id)
         await interaction.response.send_message(view=_panel(app, interaction, mine), ephemeral=True)
 
@@ -64,7 +64,7 @@ def _panel(app: Services, interaction: Interaction, mine: Preferences) -> discor
 
 
 async def _change(app: Services, interaction: Interaction, **changes: object) -> None:
-    """Keep what was changed, and show the panel as it is now."""
+    """Save the changes and show the panel again."""
     wishes = app.preferences
     mine = await wishes.prefer(interaction.user.id, interaction.guild_id or 0, **changes)
     await interaction.response.edit_message(view=_panel(app, interaction, mine))

@@ -20,8 +20,8 @@ from engine.tasks.registry import TASKS
 MOST_CHARS = 3600  # of one message's 4,000
 KNOWN = {
     layouts.MINI: ModelNote(
-        licence="MIT, as Easel",
-        about="A small model that comes with Easel: simple pictures of a small world of words; see /help.",
+        licence="MIT, like Easel",
+        about="A small model that comes with Easel. It makes simple images from a small vocabulary; see /help.",
     )
 }
 
@@ -40,7 +40,7 @@ def install(client: Client, app: Services) -> None:
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @shows_errors
     async def models(interaction: Interaction) -> None:
-        """The models here: what each can do, its limits and its licence."""
+        """See the models: what each can do, its limits and its licence."""
         notes = KNOWN | await app.preferences.model_notes()
         described = [_described(info, notes.get(info.key, ModelNote())) for info in app.backend.models()]
         await interaction.response.send_message(view=notice(_fitting(described)), ephemeral=True)
@@ -51,13 +51,13 @@ def _described(info: ModelInfo, note: ModelNote) -> str:
     lines = [
         f"**{info.key}** · {info.family}",
         shown(note.about, 500) if note.about else "",
-        f"Licence: {shown(note.licence, 200) if note.licence else 'not stated by whoever runs this bot'}",
+        f"Licence: {shown(note.licence, 200) if note.licence else 'not stated by the people who run this bot'}",
         f"-# {info.width}x{info.height}, {info.num_inference_steps} steps, guidance {info.guidance_scale:g}, "
         f"{info.scheduler} · up to {info.max_pixels:,} pixels, sides in steps of {info.multiple_px}",
-        f"-# Can do: {tasks}" + ("" if info.weighted_prompts else " · does not know weights such as (word:1.3)"),
-        _named("LoRAs, as <lora:name:0.8> in the prompt", info.loras),
-        _named("Words it was taught", info.embeddings),
-        _named("ControlNets, as kind in **/control**", info.controlnets),
+        f"-# Can do: {tasks}" + ("" if info.weighted_prompts else " · doesn't support weights such as (word:1.3)"),
+        _named("LoRAs, used as <lora:name:0.8> in the prompt", info.loras),
+        _named("Words it has learned", info.embeddings),
+        _named("ControlNets, for the option kind of **/control**", info.controlnets),
     ]
     return "\n".join(line for line in lines if line)
 
@@ -67,7 +67,7 @@ def _named(label: str, names: tuple[str, ...]) -> str:
 
 
 def _fitting(described: list[str]) -> str:
-    text = "## Models\nChoose one with the option `model` of **/imagine**, `--model`, or for good in **/settings**."
+    text = "## Models\nChoose one with the option `model` of **/imagine** or `--model`, or for good in **/settings**."
     for number, each in enumerate(described):
         if len(text) + len(each) > MOST_CHARS:
             return f"{text}\n\n… and {len(described) - number} more."

@@ -1,4 +1,4 @@
-"""The panel's page for what /imagine does here by itself."""
+"""The panel's page for the server's defaults."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bot.prompt.numbers import read_number, read_whole
 from bot.prompt.text import quoted
 from engine.backend import Backend
 
-TAB = Tab(6, "Defaults", "🎨", "What /imagine does here with what was not said.")
+TAB = Tab(6, "Defaults", "🎨", "What /imagine uses here for whatever a prompt doesn't say.")
 MODEL, SHAPE, STYLES = 0, 1, 2  # numbers of the lists
 MAX_STYLES_SET = 5
 
@@ -71,13 +71,13 @@ async def _change(app: Services, panel: Panel, interaction: Interaction, changes
 
 def _form(now: ServerDefaults) -> modals.Form:
     return ask(
-        "Defaults of this server",
+        "This server's defaults",
         Action.DEFAULT,
         0,
         line("steps", "Steps", str(now.steps or ""), 3, hint=OWN),
         line("guidance", "Guidance", "" if now.guidance is None else f"{now.guidance:g}", 6, hint=OWN),
         line("scheduler", "Scheduler", now.scheduler or "", 80, hint=OWN),
-        text("negative", "What every picture leaves out", now.negative, 1000),
+        text("negative", "Negative prompt for every image", now.negative, 1000),
     )
 
 
@@ -103,12 +103,12 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
     if styles:
         listed = [(f"Style: {style.name}", style.name) for style in styles]
         choice = SelectId(Action.DEFAULT, STYLES)
-        select = Select.text(choice, listed, now=now.styles, placeholder="No style", at_most=MAX_STYLES_SET)
+        select = Select.text(choice, listed, now=now.styles, placeholder="No styles", at_most=MAX_STYLES_SET)
         found.append(row_of(select))
     return [*found, buttons(button(Action.DEFAULT, 0, "Steps, guidance, scheduler, negative …"))]
 
 
 def _list(number: int, name: str, options: Any, now: str | None) -> Any:
     kept = [now] if now and now not in options else []
-    labelled = [(f"{name}: as it comes", AS_IT_IS), *((f"{name}: {value}", value) for value in (*options, *kept))]
+    labelled = [(f"{name}: default", AS_IT_IS), *((f"{name}: {value}", value) for value in (*options, *kept))]
     return row_of(Select.text(SelectId(Action.DEFAULT, number), labelled, now=(now or AS_IT_IS,)))

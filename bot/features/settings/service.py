@@ -1,4 +1,4 @@
-"""What members and servers have set, and laying it under what somebody asks for. Knows no Discord."""
+"""Members' settings and servers' defaults, and applying them to drafts. Knows no Discord."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MAX_SUFFIX_CHARS = 300
 
 
 class PreferenceService:
-    """Settings of members (they hold in every server) and defaults of servers. `models`: those one may name."""
+    """Members' settings, which apply in every server, and servers' defaults. `models`: those that can be named."""
 
     def __init__(self, store: Store, audit: Audit, clock: Clock, models: Callable[[], Sequence[ModelInfo]]) -> None:
         self._store, self._audit, self._clock, self._models = store, audit, clock, models
         self.quiet: set[int] = set()  # who wants no pictures while painting; looked at for every preview
 
     async def load(self) -> None:
-        """Read what is looked at too often for the database."""
+        """Load what is needed too often to ask the database each time."""
         self.quiet.update(await self._store.read(preference_store.without_previews))
 
     async def preferences(self, user_id: int) -> Preferences:
@@ -51,39 +51,39 @@ class PreferenceService:
         return wanted
 
     def forget(self, user_id: int) -> None:
-        """Somebody's settings were deleted."""
+        """Forget a member whose settings were deleted."""
         self.quiet.discard(user_id)
 
     async def defaults(self, guild_id: int) -> ServerDefaults:
         return await self._store.read(preference_store.defaults, guild_id)
 
     async def set_defaults(self, by: Actor, **changes: Any) -> ServerDefaults:
-        """Change some of a server's defaults; those that hold now. Raises: BadInput."""
+        """Change some of a server's defaults and return them all. Raises: BadInput."""
         return await self._audit.perform(acts.set_defaults, by, by.guild_id, changes, self._models())
 
     async def styles(self, guild_id: int) -> list[Style]:
         return await self._store.read(preference_store.styles, guild_id)
 
     async def save_style(self, by: Actor, style: Style) -> bool:
-        """Keep a style of a server under its name; whether it is new. Raises: BadInput."""
+        """Save a server's style under its name; return whether it is new. Raises: BadInput."""
         return await self._audit.perform(acts.save_style, by, by.guild_id, style)
 
     async def remove_style(self, by: Actor, name: str) -> str:
-        """Forget a style of a server; its name. Raises: BadInput."""
+        """Remove a server's style and return its name. Raises: BadInput."""
         return await self._audit.perform(acts.remove_style, by, by.guild_id, name)
 
     async def model_notes(self) -> dict[str, ModelNote]:
-        """What the operator said of models, by their keys."""
+        """Return the operator's notes on models by their keys."""
         return await self._store.read(preference_store.model_notes)
 
     async def describe_model(self, by: Actor, model: str, licence: str | None, about: str | None) -> ModelNote:
-        """Say what a model (its key) is for and under which licence, None = as before; what is said now."""
+        """Change the note on a model (its key), None = as before; return the note."""
         return await self._audit.perform(acts.describe_model, by, EVERYWHERE, model, licence, about)
 
     async def dress(
         self, asked: Sequence[Draft], user_id: int, guild_id: int, *, from_picture: bool = False
     ) -> list[Draft]:
-        """Drafts with what their person and server set laid under them; what was said wins.
+        """Apply the member's settings, then the server's defaults, to every field left unset.
 
         `from_picture`: the size then follows the picture, not the settings. Raises: BadInput.
         """
@@ -99,12 +99,12 @@ class PreferenceService:
         ]
 
     async def style_only(self, asked: Sequence[Draft], guild_id: int) -> list[Draft]:
-        """Drafts with the styles they name and nothing else: for forms that were filled in. Raises: BadInput."""
+        """Apply only the styles that drafts name: for forms that were filled in. Raises: BadInput."""
         known = await self.styles(guild_id)
         return [apply_styles(draft, known) for draft in asked]
 
     async def changes_something(self, user_id: int, guild_id: int) -> bool:
-        """Whether a line of this person here means something else than it says."""
+        """Return whether settings or defaults change this member's prompts here."""
         mine = await self.preferences(user_id)
         return bool(mine.model or mine.shape or mine.suffix) or await self.defaults(guild_id) != ServerDefaults()
 
@@ -112,7 +112,7 @@ class PreferenceService:
 def with_settings(
     draft: Draft, mine: Preferences, theirs: ServerDefaults, models: Sequence[str], *, from_picture: bool = False
 ) -> Draft:
-    """A draft with a member's settings and then a server's defaults laid under it. Pure.
+    """Apply a member's settings, then a server's defaults, to every field left unset. Pure.
 
     Settings that name a model which is gone are passed over. A server's steps, guidance and scheduler are meant for
     its default model, so they hold for that one only.
@@ -139,14 +139,14 @@ def with_settings(
 
 
 def apply_styles(draft: Draft, known: Sequence[Style]) -> Draft:
-    """A draft with its styles applied, the first one innermost. Raises: BadInput."""
+    """Apply a draft's styles, the first one innermost. Raises: BadInput."""
     prompt, negatives = draft.prompt, [draft.negative_prompt] if draft.negative_prompt else []
     for style in find_styles(known, draft.style or ()):
         prompt = style.template.replace("{prompt}", prompt)
         negatives += [style.negative] if style.negative else []
     done = replace(draft, prompt=prompt, negative_prompt=", ".join(negatives) or None, style=None, plain=None)
     if len(done.prompt) > MAX_PROMPT_CHARS or len(done.negative_prompt or "") > MAX_NEGATIVE_CHARS:
-        raise BadInput("With your settings and styles the prompt becomes too long. Shorten it, or leave a style out.")
+        raise BadInput("With your settings and styles, the prompt is too long. Shorten it or leave out a style.")
     return done
 
 
@@ -155,8 +155,8 @@ def _first(names: Sequence[str | None], known: Sequence[str]) -> str | None:
 
 
 def _suffix(text: str) -> str:
-    """Words to stand behind a prompt. Raises: BadInput."""
+    """Return the words to add to every prompt. Raises: BadInput."""
     text = visible(text).strip(" ,")
     if len(text) > MAX_SUFFIX_CHARS:
-        raise BadInput(f"The words have {len(text)} characters; at most {MAX_SUFFIX_CHARS} can be kept. Shorten them.")
+        raise BadInput(f"That's {len(text)} characters, and the limit is {MAX_SUFFIX_CHARS}. Shorten it.")
     return "" if is_blank(text) else text

@@ -1,4 +1,4 @@
-"""/style: the server's named ways to paint, shown with pictures; its admins add and remove them."""
+"""/style: the server's styles, shown with images; its admins add and remove them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def install(client: Client, app: Services) -> None:
     @group.command(name="list")
     @shows_errors
     async def list_(interaction: Interaction) -> None:
-        """The styles of this server, with an example of each that has one."""
+        """See this server's styles, with an example image where there is one."""
         await interaction.response.defer(thinking=True, ephemeral=True)
         await _show(app, interaction, 0)
 
@@ -59,10 +59,10 @@ def install(client: Client, app: Services) -> None:
 def _changing(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
-        name="Small letters, digits and dashes, such as ink-drawing; an existing one is changed",
-        template="How to paint; {prompt} is where the prompt goes, such as: ink drawing of {prompt}, fine lines",
-        negative="What this style leaves out",
-        example="The number of a public job whose first picture shows it (see /history)",
+        name="Lowercase letters, digits and dashes, such as ink-drawing; an existing style is changed",
+        template="{prompt} is where the prompt goes, for example: ink drawing of {prompt}, fine lines",
+        negative="This style's negative prompt",
+        example="The number of a public job whose first image shows the style (see /history)",
     )
     @guarded
     async def add(
@@ -72,16 +72,16 @@ def _changing(app: Services, group: app_commands.Group) -> None:
         negative: Range[str, 1, styles.MAX_NEGATIVE_CHARS] | None = None,
         example: Range[int, 1] | None = None,
     ) -> None:
-        """Add a style, or change one (for those who manage this server)."""
+        """Add or change a style (needs Manage Server)."""
         await _add(app, interaction, styles.make(name, template, negative or "", example))
 
     @group.command()
-    @app_commands.describe(name="Which one")
+    @app_commands.describe(name="The style to remove")
     @guarded
     async def remove(interaction: Interaction, name: str) -> None:
-        """Remove a style (for those who manage this server)."""
+        """Remove a style (needs Manage Server)."""
         removed = await app.preferences.remove_style(check_admin(interaction), name)
-        await interaction.response.send_message(f"The style `{removed}` is gone.", ephemeral=True)
+        await interaction.response.send_message(f"Removed the style `{removed}`.", ephemeral=True)
 
     @remove.autocomplete("name")
     async def names(interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -93,7 +93,7 @@ def _changing(app: Services, group: app_commands.Group) -> None:
 async def _add(app: Services, interaction: Interaction, style: Style) -> None:
     if style.example_job is not None and await _example(app, interaction, style) is None:
         raise BadInput(
-            f"Job {style.example_job} cannot be the example: use a public job of this server with a picture."
+            f"Job {style.example_job} can't be the example. Use a public job from this server that has an image."
         )
     new = await app.preferences.save_style(check_admin(interaction), style)
     text = (
@@ -112,7 +112,7 @@ async def _show(app: Services, interaction: Interaction, number: int) -> None:
 
 
 async def _example(app: Services, interaction: Interaction, style: Style) -> discord.File | None:
-    """The picture that shows a style; None when it has none (any more), or not for everybody's eyes."""
+    """Return the image that shows a style; None if there's none (any more), or not everyone may see it."""
     if style.example_job is None:
         return None
     try:

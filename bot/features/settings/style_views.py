@@ -15,7 +15,7 @@ from bot.prompt.text import shown
 
 PAGE = 5
 EMPTY = (
-    "This server has no styles yet. Those who manage it can add one: "
+    "This server doesn't have any styles yet. People with **Manage Server** can add one: "
     "**/style add** `name:ink` `template:ink drawing of {prompt}, fine lines`"
 )
 
@@ -23,13 +23,15 @@ EMPTY = (
 def gallery(styles: Sequence[Style], pictured: Collection[str], page: int, total: int) -> LayoutView:
     """A page of styles; those of `pictured` have a file `style-NAME.webp` attached."""
     if not styles:
-        return view([TextDisplay(EMPTY if not total else "There are no more styles.")], ACCENT)
+        return view([TextDisplay(EMPTY if not total else "That's all the styles there are.")], ACCENT)
     parts: list[Any] = [TextDisplay("## Styles\nUse them with `style:` of **/imagine**, or `--style ink,gold`.")]
     for style in styles:
         text = f"**{style.name}**\n{shown(style.template, 500)}"
-        text += f"\n-# without {shown(style.negative, 200)}" if style.negative else ""
+        text += f"\n-# Negative prompt: {shown(style.negative, 200)}" if style.negative else ""
         if style.name in pictured:
-            picture = Thumbnail[Any](f"attachment://style-{style.name}.webp", description=f"A picture in {style.name}")
+            picture = Thumbnail[Any](
+                f"attachment://style-{style.name}.webp", description=f"An image in the style {style.name}"
+            )
             parts.append(Section(text, accessory=picture))
         else:
             parts.append(TextDisplay(text))

@@ -23,10 +23,10 @@ def read_names(text: str) -> tuple[str, ...]:
     if names == ("none",):
         return ()
     if len(names) > MAX_STACKED:
-        raise BadInput(f"{len(names)} styles are too many. Use at most {MAX_STACKED} at once.")
+        raise BadInput(f"{len(names)} styles are too many. Use up to {MAX_STACKED} at once.")
     for name in names:
         if not NAME.fullmatch(name):
-            raise BadInput(f"{quoted(name)} cannot be a style's name. Use small letters, digits and dashes.")
+            raise BadInput(f"{quoted(name)} isn't a valid style name. Use lowercase letters, digits and dashes.")
     return names
 
 
@@ -34,14 +34,16 @@ def make(name: str, template: str, negative: str = "", example_job: int | None =
     """A new style. Raises: BadInput."""
     names = read_names(name)
     if len(names) != 1:
-        raise BadInput("A style needs one name of small letters, digits and dashes, such as ink-drawing.")
+        raise BadInput("A style needs one name in lowercase letters, digits and dashes, such as ink-drawing.")
     template, negative = visible(template), visible(negative)
     if PLACE not in template and not is_blank(template):
         template = f"{PLACE}, {template}"  # people who leave the place out mean it so
     if template.count(PLACE) != 1:
-        raise BadInput("A style says once where the prompt goes, such as: ink drawing of {prompt}, fine lines.")
+        raise BadInput("A template needs {prompt} exactly once, for example: ink drawing of {prompt}, fine lines.")
     if len(template) > MAX_TEMPLATE_CHARS or len(negative) > MAX_NEGATIVE_CHARS:
-        raise BadInput(f"That is too long: at most {MAX_TEMPLATE_CHARS} characters, {MAX_NEGATIVE_CHARS} of negative.")
+        raise BadInput(
+            f"That's too long. The limits are {MAX_TEMPLATE_CHARS:,} and {MAX_NEGATIVE_CHARS} (negative) characters."
+        )
     return Style(name=names[0], template=template, negative=negative, example_job=example_job)
 
 
@@ -52,11 +54,11 @@ def find_styles(known: Sequence[Style], names: Sequence[str]) -> list[Style]:
         if name not in by_name:
             near = get_close_matches(name, by_name, n=1, cutoff=0.5)
             mend = f"Did you mean {near[0]}?" if near else _all(list(by_name))
-            raise BadInput(f"There is no style {quoted(name)} in this server. {mend}")
+            raise BadInput(f"This server has no style {quoted(name)}. {mend}")
     return [by_name[name] for name in names]
 
 
 def _all(names: Sequence[str]) -> str:
     if not names:
-        return "It has none yet; those who manage it can add one with /style."
-    return f"There are: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}. See /style."
+        return "It doesn't have any yet. People with **Manage Server** can add one with /style add."
+    return f"It has {', '.join(names[:20])}{' …' if len(names) > 20 else ''}. See /style list."

@@ -1,4 +1,4 @@
-"""The panel of one's own settings, and what its numbers mean. Pure: settings in, a fresh view out."""
+"""The panel of a member's settings, and what its numbers mean. Pure: settings in, a fresh view out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from bot.prompt.text import shown
 
 SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
 AS_IT_IS = "-"  # value of the option that sets nothing
-SUBTLE = ((5, "hardly anything changes"), (10, "close"), (15, "the usual"), (25, "loose"), (35, "far"))
-STRONG = ((40, "the same idea"), (50, "the usual"), (65, "only the mood stays"), (80, "almost new"))
+SUBTLE = ((5, "hardly changes anything"), (10, "close"), (15, "default"), (25, "loose"), (35, "far"))
+STRONG = ((40, "the same idea"), (50, "default"), (65, "only the mood stays"), (80, "almost new"))
 MAX_SUFFIX = 300
 
 
@@ -56,21 +56,21 @@ BUTTONS = frozenset(Setting) - LISTS
 def setting_of(number: int, known: frozenset[Setting]) -> Setting:
     """The setting of an id, if it is one of the `known`. Raises: BadInput."""
     if number not in known:
-        raise BadInput("There is no such setting. Use /settings to see those there are.")
+        raise BadInput("That setting doesn't exist. Use /settings to see the ones that do.")
     return Setting(number)
 
 
 def panel(mine: Preferences, models: Sequence[str]) -> LayoutView:
-    """Every setting with its present value."""
+    """Show every setting with its value."""
     words = shown(mine.suffix, 200) if mine.suffix else "none"
     return view(
         [
-            TextDisplay("## Your settings\nThey hold in every server. What you say in a command counts more."),
+            TextDisplay("## Your settings\nThey apply in every server. What you set in a command takes precedence."),
             _list(Setting.MODEL, "Model", [(key, key) for key in models], mine.model),
             _list(Setting.SHAPE, "Size", [(shape, shape) for shape in SHAPES], mine.shape),
             _steps(Setting.SUBTLE, "V1-V4 and Vary (Subtle)", SUBTLE, mine.subtle),
             _steps(Setting.STRONG, "Vary (Strong)", STRONG, mine.strong),
-            Section(f"**Words behind every prompt**\n{words}", accessory=cast(Any, _button(Setting.SUFFIX, "Edit"))),
+            Section(f"**Added to every prompt**\n{words}", accessory=cast(Any, _button(Setting.SUFFIX, "Edit"))),
             Separator(),
             ActionRow(
                 _switch(Setting.REMIX, "Remix on V", mine.remix),
@@ -79,8 +79,8 @@ def panel(mine: Preferences, models: Sequence[str]) -> LayoutView:
                 _button(Setting.RESET, "Reset"),
             ),
             TextDisplay(
-                "-# **Remix on V** opens the form before a variation · **Private** answers are seen by you alone · "
-                "**Previews** show the picture while it is painted"
+                "-# **Remix on V** opens a form before each variation · With **Private**, only you see the answers · "
+                "**Previews** show images while they're being generated"
             ),
         ],
         ACCENT,
@@ -88,13 +88,11 @@ def panel(mine: Preferences, models: Sequence[str]) -> LayoutView:
 
 
 def suffix_form(mine: Preferences) -> Form:
-    """The words behind every prompt, to be changed."""
-    form = Form(
-        title="Words behind every prompt", custom_id=str(ButtonId(Action.SETTING, Setting.SUFFIX)), timeout=None
-    )
+    """The form for the words added to every prompt."""
+    form = Form(title="Added to every prompt", custom_id=str(ButtonId(Action.SETTING, Setting.SUFFIX)), timeout=None)
     form.add_item(
         discord.ui.TextInput(
-            label="Words, such as: soft light, film grain",
+            label="Words, for example: soft light, film grain",
             custom_id="suffix",
             style=discord.TextStyle.paragraph,
             default=mine.suffix or None,
@@ -113,7 +111,7 @@ def value_of(setting: Setting, chosen: str) -> str | int | None:
 
 
 def _list(setting: Setting, name: str, options: Sequence[tuple[str, str]], now: str | None) -> ActionRow[LayoutView]:
-    usual = (f"{name}: as the server or the model has it", AS_IT_IS)
+    usual = (f"{name}: the server's or model's default", AS_IT_IS)
     labelled = [(f"{name}: {label}", value) for label, value in options if value != now]
     own = [(f"{name}: {now}", now)] if now else []  # kept also when this version does not offer it
     choice = SelectId(Action.SETTING, setting)

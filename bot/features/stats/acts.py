@@ -1,4 +1,4 @@
-"""Telling every server something, with its row in the audit log. Knows no Discord."""
+"""Announcements to every server, with their row in the audit log. Knows no Discord."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def announce(db: sqlite3.Connection, by: Author, number: int, servers: int) -> t
     """
     kept = key_values.take(db, f"{PENDING}{number}")
     if kept is None:
-        raise NotFound("This announcement was sent already.")
+        raise NotFound("This announcement has already been sent.")
     author, text = json.loads(kept)
     if author != by.actor_id:
-        raise NotYours("Only the person who wrote the announcement may send it.")
+        raise NotYours("Only the person who wrote this announcement can send it.")
     return text, [Note(details={"text": text, "servers": servers})]

@@ -1,4 +1,4 @@
-"""/admin stats and announce: what happened here, and telling every server something."""
+"""/admin stats and announce: a server's statistics, and announcements to every server."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
     panel_overview.install(client, area.panel, app)
 
     @area.group.command()
-    @app_commands.describe(text="What every server is to read; it is shown to you first")
+    @app_commands.describe(text="The text for every server; you'll see it first")
     @guarded
     async def announce(interaction: Interaction, text: Range[str, 1, ANNOUNCEMENT_CHARS]) -> None:
-        """Tell every server something (for those who run this bot)."""
+        """Post a message in every server (only for those who run this bot)."""
         check_operator(interaction)
         await ask_to_announce(app, interaction, text)
 
@@ -56,11 +56,11 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
 def _stats(app: Services, group: app_commands.Group) -> None:
     @group.command(name="stats")
     @app_commands.describe(
-        days="How many days, today included", everywhere="Of every server; for those who run this bot"
+        days="How many days, including today", everywhere="In every server (only for those who run this bot)"
     )
     @guarded
     async def stats_(interaction: Interaction, days: Range[int, 1, MAX_DAYS] = 30, everywhere: bool = False) -> None:
-        """Pictures, members, waiting and painting times, credits and refusals: a chart and a table."""
+        """Images, members, waiting and generation times, credits and refusals: a chart and a table."""
         if everywhere:
             check_operator(interaction)
         await interaction.response.defer(thinking=True, ephemeral=True)

@@ -1,4 +1,4 @@
-"""Telling every server something: asked about first, then sent one by one, slowly."""
+"""Announcements to every server: confirmed first, then sent one by one, slowly."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def ask_to_announce(app: Services, interaction: Interaction, text: str) ->
         style=discord.ButtonStyle.danger,
         emoji="📣",
     )
-    view = notice(f"{text}\n-# As every server will see it.", button)
+    view = notice(f"{text}\n-# This is how every server will see it.", button)
     await interaction.response.send_message(view=view, ephemeral=True)
 
 
@@ -54,7 +54,7 @@ async def announce_button(app: Services, interaction: Interaction, number: int) 
     text = await app.audit.perform(acts.announce, actor_of(interaction), EVERYWHERE, number, servers)
     await _show(interaction, "Sending …")
     reached = await _send_everywhere(app, interaction, text)
-    await _show(interaction, f"Sent to {reached} of {servers} servers. The others have no channel where I may write.")
+    await _show(interaction, f"Sent to {reached} of {servers} servers. In the others, I can't post in any channel.")
     try:
         await app.audit.record(EVERYWHERE, interaction.user.id, "announce.sent", "", {"reached": reached})
     except sqlite3.Error:  # what was sent stays sent: it must not look like a failure

@@ -46,11 +46,11 @@ def stats(figures: Figures) -> bytes:
     _tiles(page, figures.total, top)
     days, half = figures.days, (WIDTH - 2 * MARGIN - GAP) / 2
     charts: list[Callable[[Box], None]] = [
-        lambda box: _bars(page, box, "Pictures a day", days, _series("", BLUE, days, lambda d: d.images)),
-        lambda box: _bars(page, box, "Members a day", days, _series("", GREEN, days, lambda d: d.members)),
-        lambda box: _lines(page, box, "Seconds (median of the day)", days, _time_series(days)),
-        lambda box: _bars(page, box, "Credits a day", days, _series("", AMBER, days, lambda d: d.credits_mc / 1000)),
-        lambda box: _bars(page, box, "Refusals a day", days, _series("", RED, days, lambda d: d.refusals)),
+        lambda box: _bars(page, box, "Images per day", days, _series("", BLUE, days, lambda d: d.images)),
+        lambda box: _bars(page, box, "Members per day", days, _series("", GREEN, days, lambda d: d.members)),
+        lambda box: _lines(page, box, "Seconds (daily median)", days, _time_series(days)),
+        lambda box: _bars(page, box, "Credits per day", days, _series("", AMBER, days, lambda d: d.credits_mc / 1000)),
+        lambda box: _bars(page, box, "Refusals per day", days, _series("", RED, days, lambda d: d.refusals)),
         lambda box: _reasons(page, box, figures.refusals),
     ]
     for number, chart in enumerate(charts):
@@ -104,10 +104,10 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 # ---------------------------------------------------------------- tiles
 def _tiles(page: _Page, total: Day, top: float) -> None:
     shown = (
-        ("pictures", compact(total.images), BLUE),
+        ("images", compact(total.images), BLUE),
         ("members", compact(total.members), GREEN),
         ("wait", _duration(total.wait_ms), VIOLET),
-        ("painting", _duration(total.render_ms), VIOLET),
+        ("generating", _duration(total.render_ms), VIOLET),
         ("credits", compact(total.credits_mc / 1000), AMBER),
         ("refusals", compact(total.refusals), RED),
     )
@@ -128,7 +128,7 @@ def _time_series(days: Sequence[Day]) -> tuple[Series, Series]:
     def all_of(name: str) -> list[float | None]:
         return [None if (ms := getattr(day, name)) is None else ms / 1000 for day in days]
 
-    return Series("wait", VIOLET, all_of("wait_ms")), Series("painting", BLUE, all_of("render_ms"))
+    return Series("wait", VIOLET, all_of("wait_ms")), Series("generating", BLUE, all_of("render_ms"))
 
 
 def _bars(page: _Page, box: Box, title: str, days: Sequence[Day], series: Series) -> None:
@@ -198,7 +198,7 @@ def _reasons(page: _Page, box: Box, refusals: Sequence[tuple[str, int]]) -> None
     page.card(box)
     page.text(box[0] + 18, box[1] + 16, "Refused because", 24)
     if not refusals:
-        page.text((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, "nothing was refused", 22, FAINT, "mm")
+        page.text((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, "no refusals", 22, FAINT, "mm")
         return
     most = refusals[0][1]
     middle = box[0] + 256

@@ -1,4 +1,4 @@
-"""The panel's first page: how it stands, and the figures."""
+"""The panel's first page: today's numbers, and statistics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 
-TAB = Tab(0, "Overview", "📊", "How it stands here, today and over time.")
+TAB = Tab(0, "Overview", "📊", "What's happening here, now and over time.")
 PERIODS = (7, 30, MAX_DAYS)  # days
 
 
@@ -50,11 +50,11 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
     wait, run = stats.seconds(today.wait_ms) or "–", stats.seconds(today.render_ms) or "–"
     lines = [
         *(pauses or ["Easel works as usual here."]),
-        f"**Today** pictures {today.images} · members {today.members} · credits {today.credits_mc / 1000:g} · "
+        f"**Today** images {today.images} · members {today.members} · credits {today.credits_mc / 1000:g} · "
         f"refusals {today.refusals}",
-        f"**Medians** waiting {wait} s · painting {run} s",
-        f"**Now** being painted {painting} · waiting {len(active) - painting} · "
-        f"waiting in all servers {await app.jobs.queue_length()}",
+        f"**Medians** waiting {wait} s · generating {run} s",
+        f"**Now** running {painting} · queued {len(active) - painting} · "
+        f"queued in all servers {await app.jobs.queue_length()}",
     ]
     periods = [button(Action.FIGURES, days, f"Last {days} days") for days in PERIODS]
     return [TextDisplay("\n".join(lines)), buttons(*periods, button(Action.PANEL, 0, "Refresh"))]

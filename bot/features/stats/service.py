@@ -17,23 +17,23 @@ log = logging.getLogger(__name__)
 
 COLUMNS = ("day", "jobs", "pictures", "members", "wait_s", "render_s", "credits", "failed", "refusals")
 REASONS = {
-    "bad_input": "cannot be used as it is",
+    "bad_input": "invalid input",
     "credits": "credits used up",
     "too_many_jobs": "too many jobs",
     "busy": "queue or disk full",
-    "not_yours": "somebody else's",
+    "not_yours": "someone else's",
     "not_found": "not found",
     "permission": "bot lacks a permission",
     "banned": "banned",
-    "blocked": "words, picture, channel",
-    "invalid_request": "model cannot do it",
-    "discord": "Discord did not answer",
+    "blocked": "words, image, channel",
+    "invalid_request": "model can't do it",
+    "discord": "Discord didn't answer",
     "internal": "error inside Easel",
 }
 
 
 class Statistics:
-    """What happened, by day; it names nobody."""
+    """Counts by day; they name no one."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store, self._clock = store, clock
@@ -43,7 +43,7 @@ class Statistics:
         return await self._store.read(rows.figures, guild_id, days, self._clock.now_ms())
 
     async def count_refusal(self, guild_id: int, code: str) -> None:
-        """Count a refusal; that it can't be counted is no reason to trouble anybody."""
+        """Count a refusal. If that fails, it's only logged."""
         try:
             await self._store.write(rows.count_refusal, guild_id, code, self._clock.now_ms())
         except sqlite3.Error:  # a full disk, say
@@ -75,10 +75,10 @@ def summary(figures: Figures) -> list[str]:
     rows = [
         ("days", f"{date(figures.days[0].day)} to {date(figures.days[-1].day)}"),
         ("jobs", total.jobs),
-        ("pictures", total.images),
+        ("images", total.images),
         ("members", total.members),
         ("wait, median", f"{seconds(total.wait_ms) or '-'} s"),
-        ("painting, median", f"{seconds(total.render_ms) or '-'} s"),
+        ("generating, median", f"{seconds(total.render_ms) or '-'} s"),
         ("credits", f"{total.credits_mc / 1000:g}"),
         ("failed", total.failed),
         ("refusals", total.refusals),

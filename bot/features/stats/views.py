@@ -1,4 +1,4 @@
-"""The message around the picture of the figures. Pure."""
+"""The message around the chart. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def stats_view(figures: Figures, *, everywhere: bool = False) -> LayoutView:
     first, last = date(figures.days[0].day), date(figures.days[-1].day)
     total = figures.total
     text = (
-        f"{total.images:,} pictures for {total.members:,} members, {total.credits_mc / 1000:,.0f} credits, "
+        f"{total.images:,} images for {total.members:,} members, {total.credits_mc / 1000:,.0f} credits, "
         f"{total.refusals:,} refusals"
     )
     return view(
         [
-            TextDisplay(f"## What happened in {where}\n{first} to {last}, days in UTC"),
+            TextDisplay(f"## Statistics of {where}\n{first} to {last}, days in UTC"),
             gallery(PICTURE, f"Charts of {first} to {last}: {text}."),
             File(f"attachment://{TABLE}"),
         ],

@@ -56,14 +56,14 @@ async def test_stats_without_anything_are_shown_too(studio: Stage) -> None:
 
 
 async def test_defaults_are_shown_and_changed_and_noted(studio: Stage) -> None:
-    assert "the model's own" in words(await admin(studio, "defaults"))
+    assert "the model's default" in words(await admin(studio, "defaults"))
     text = words(await admin(studio, "defaults", model="mini", size="3:2", steps=7, negative="fog"))
     assert "Changed: model, negative, size, steps." in text
     assert "**Steps** 7" in text
     message = await paint(studio, "a boat")
     assert "--steps 7" in words(message).replace("\\", "")
     await admin(studio, "defaults", size="none", steps=0, negative="none")
-    assert "**Steps** the model's own" in words(await admin(studio, "defaults"))
+    assert "**Steps** the model's default" in words(await admin(studio, "defaults"))
     assert "defaults.set" in words(await admin(studio, "audit")).replace("\\", "")
 
 
@@ -72,7 +72,7 @@ async def test_defaults_are_shown_and_changed_and_noted(studio: Stage) -> None:
     [
         ({"model": "dalle"}, "There is no model"),
         ({"size": "1:9"}, "ratio"),
-        ({"styles": "ink"}, "There is no style 'ink'"),
+        ({"styles": "ink"}, "This server has no style 'ink'"),
         ({"scheduler": "eulr"}, "Did you mean"),
     ],
 )

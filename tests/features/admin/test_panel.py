@@ -135,7 +135,7 @@ async def test_defaults_are_set_from_lists_and_a_form(studio: Stage) -> None:
 async def test_the_overview_tells_today_and_shows_the_chart(studio: Stage) -> None:
     await paint(studio)
     message = await open_panel(studio)
-    assert "pictures 4 · members 1" in words(message)
+    assert "images 4 · members 1" in words(message)
     shown = await press(studio, message, "Last 7 days", "Ada")
     assert [attachment.filename for attachment in shown.response.attachments] == ["stats.png", "stats.csv"]
 

@@ -348,7 +348,7 @@ async def test_the_log_is_searched_exported_and_posted(studio: Stage) -> None:
     await admin(studio, "ban", user=studio.members["Ann"], reason="=1+1 <@&1>")
     await admin(studio, "words", action="add", word="peg")
     assert "ban.set" in (await admin(studio, "audit", target=f"<@{studio.members['Ann'].id}>")).replace("\\", "")
-    assert "Nothing fits" in await admin(studio, "audit", text="no such thing")
+    assert "No entries match" in await admin(studio, "audit", text="no such thing")
     assert "word.add" in (await admin(studio, "audit", action="word")).replace("\\", "")
     result = await studio.members["Ada"].slash(studio.channel, "admin audit", export=True)
     data = studio.env.backend.cdn.get(result.response.attachments[0].url)

@@ -163,12 +163,12 @@ async def test_styles_are_added_listed_stacked_and_removed(studio: Stage) -> Non
     assert not (await ann.slash(studio.channel, "style list")).response.attachments
     await ada.slash(studio.channel, "style remove", name="ink")
     refused = await ann.slash(studio.channel, "imagine", prompt="a cat --style ink")
-    assert "There is no style 'ink'" in refused.response.content
+    assert "This server has no style 'ink'" in refused.response.content
 
 
 @pytest.mark.parametrize(
     ("name", "template", "says"),
-    [("Ink Drawing!", "{prompt}", "small letters"), ("ink", "{prompt} and {prompt}", "once")],
+    [("Ink Drawing!", "{prompt}", "lowercase letters"), ("ink", "{prompt} and {prompt}", "once")],
 )
 async def test_a_bad_style_is_refused_with_a_sentence(studio: Stage, name: str, template: str, says: str) -> None:
     result = await studio.members["Ada"].slash(studio.channel, "style add", name=name, template=template)
@@ -226,7 +226,7 @@ async def test_more_than_fits_comes_in_parts_and_says_so(studio: Stage, monkeypa
     assert len(result.response.attachments) == 1
     part, more = result.followups
     assert part.attachments[0].filename.endswith("-2.zip")
-    assert "more than fits" in more.content
+    assert "doesn't fit into" in more.content
 
 
 async def test_ones_data_is_deleted_after_a_yes(studio: Stage) -> None:
@@ -241,7 +241,7 @@ async def test_ones_data_is_deleted_after_a_yes(studio: Stage) -> None:
     files = [file for file in studio.settings.data_dir.rglob("*") if file.is_file()]
     assert [file.name for file in files if b"xylophonecanary" in file.read_bytes()] == []
     nothing = await studio.members["Ann"].slash(studio.channel, "privacy export")
-    assert "keeps nothing about you" in nothing.followups[-1].content
+    assert "has no data about you" in nothing.followups[-1].content
 
 
 async def test_previews_are_shown_to_those_who_want_them_only(studio: Stage) -> None:
