@@ -68,10 +68,12 @@ from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import DoubleClicks, is_about_own_data
 from bot.kit.modals import Forms
+from bot.loops import Loop
 from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
 from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
+from bot.upkeep.reconciler import Reconciler
 from engine import Engine, ImageGate
 from engine.backend import Backend
 from engine.vision.options import VisionOptions
@@ -196,7 +198,7 @@ class App:
             self.client, self.layouts, self.files, clock, self.preferences.quiet, self.stars.count
         )
         self.metrics = Metrics(clock)
-        image_filter = ImageFilter(self.moderation, self.audit, self.files)
+        image_filter = ImageFilter(self.moderation, self.audit)
         self.dispatcher = Dispatcher(
             self.job_store,
             self.backend,
@@ -214,6 +216,13 @@ class App:
         self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
         self.alerts = Alerts(carrier(self.client, settings), self.key_values, clock)
         self.backups = BackupSchedule(settings, clock, lambda why: self.alerts.tell("backup", why))
+        self.reconciler = Reconciler(
+            {
+                "what has expired": self.job_store.forget_expired,
+                "files to remove": self.jobs.remove_ended_files,
+                "erasures": self.privacy.finish_erasures,
+            }
+        )
         self.maintenance = Maintenance(store, self.privacy, clock, settings.retention_days)
 
     def _face(self) -> None:
@@ -240,6 +249,8 @@ class App:
         client.forms = Forms(self.key_values)
         client.on_button(Action.FORM)(client.forms.reopen)
         client.find_job, client.find_image = self.jobs.get, self.jobs.image
+        self.privacy.before += [self.gallery.withdraw]
+        self.privacy.after += [self.preferences.forget, lambda _: self.quotas.forget()]
 
     def _install(self) -> None:
         """Let every feature add its commands and buttons; each takes the services it names."""
@@ -316,6 +327,8 @@ class App:
         await self.purchases.catch_up()
         self.backups.start()
         started.push_async_callback(self.backups.stop)
+        self.reconciler.loop.start()
+        started.push_async_callback(self.reconciler.loop.stop)
         await self.maintenance.start(frozenset(guild.id for guild in self.client.guilds))
         for guild in [*self.client.guilds]:
             await self.allow_list.joined(guild)
@@ -323,8 +336,9 @@ class App:
         if self.settings.web_address or self._pages():
             started.push_async_callback(self._editor.stop)
             self.region_selection.address = await self._editor.start()
-        heart = asyncio.create_task(self._beat(), name="heartbeat")
-        started.callback(heart.cancel)
+        heart = Loop("heartbeat", self._beat)
+        heart.start()
+        started.push_async_callback(heart.stop)
 
     async def stop(self) -> None:
         """Take no more jobs, finish or requeue what is running, deliver what is owed. Call while still connected."""
@@ -336,9 +350,10 @@ class App:
         return str(self.backend.status().facts.get("lost", ""))
 
     async def _beat(self) -> None:
-        loops = [self.dispatcher.loop, self.outbox.loop, self.maintenance.loop]
+        loops = [self.dispatcher.loop, self.outbox.loop, self.reconciler.loop, self.maintenance.loop]
         watch = Watch(self.settings, self.client, self.store, self.files, self.alerts, loops)
         self.fail(f"{await watch.until_lost(lambda: self.engine_lost)} {START_AGAIN}")
+        await asyncio.Event().wait()  # whoever hears of the failure ends this process
 
     def fail(self, sentence: str) -> None:
         """Give up this process, for the reason that `sentence` tells whoever runs it; nothing that is owed is lost."""

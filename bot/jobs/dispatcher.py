@@ -200,7 +200,10 @@ class Dispatcher:
         """Owe what may be delivered, unless that is nothing."""
         kept = await self._filter_flagged(job, images)
         if kept:
-            await self._store.rendered(job.id, self.boot_id, kept, withheld=len(images) - len(kept))
+            withheld = [image for image in images if image not in kept]
+            await self._store.rendered(job.id, self.boot_id, kept, withheld)
+            if withheld:
+                await self._store.remove_ended_files(self._files)
         else:
             await self._fail(job, "unsafe", ALL_WITHHELD)
 
@@ -224,5 +227,6 @@ class Dispatcher:
     async def _fail(self, job: Job, code: str, text: str) -> None:
         try:
             await self._store.fail(job.id, self.boot_id, code, f"{text} Nothing was charged.")
+            await self._store.remove_ended_files(self._files)
         except (NotRunning, sqlite3.Error):  # cancelled meanwhile; or a full disk: the next start recovers it
             log.warning("the end of job %d could not be noted", job.id)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -18,6 +19,7 @@ from bot.errors import NotFound
 from bot.jobs.records import StoredFile
 from bot.store.lock import sync_folder
 
+log = logging.getLogger(__name__)
 TEMPORARY = ".part"
 ORPHAN_AGE_S = 3600.0
 
@@ -30,12 +32,13 @@ class ImageFiles:
 
     async def write_output(self, job_id: int, ordinal: int, data: bytes) -> StoredFile:
         """Keep a job's picture. A thousand jobs share a folder, so none grows without end."""
-        name = f"{job_id // 1000:04d}/{job_id}-{ordinal}-{{sha:.8}}.png"
+        name = f"{_of_job(job_id)}{ordinal}-{{sha:.8}}.png"
         return await asyncio.to_thread(self._write, name, data)
 
     async def write_input(self, data: bytes) -> StoredFile:
-        """Keep an upload, by its content: the same picture twice is one file."""
-        return await asyncio.to_thread(self._write, "inputs/{sha:.2}/{sha}.png", data)
+        """Keep an upload. Its name is never used again: whoever removes a file can't mean somebody else's."""
+        name = f"inputs/{{sha:.2}}/{{sha}}-{secrets.token_hex(4)}.png"
+        return await asyncio.to_thread(self._write, name, data)
 
     async def read(self, path: str, sha256: str = "") -> bytes:
         """A file that is what it was when it was written, where `sha256` says what that is.
@@ -50,13 +53,16 @@ class ImageFiles:
             raise NotFound("The picture's file on the disk is damaged. Ask for a new one with /imagine.")
         return data
 
-    async def delete(self, paths: Iterable[str]) -> None:
-        """Remove files; missing ones are fine."""
-        await asyncio.to_thread(self._delete, list(paths))
+    async def has(self, path: str, size: int) -> bool:
+        """Whether a file is there and has the size, in bytes, that it was written with."""
+        return await asyncio.to_thread(self._has, path, size)
 
-    async def delete_of_jobs(self, job_ids: Iterable[int]) -> None:
-        """Remove everything that these jobs ever wrote, also what a crash left without a row."""
-        await asyncio.to_thread(self._delete_of_jobs, list(job_ids))
+    async def delete(self, paths: Iterable[str]) -> list[str]:
+        """Remove files, and all of a job where a path is `all_of_job`; missing ones are fine.
+
+        Returns the paths of which nothing is left; the log tells of others.
+        """
+        return await asyncio.to_thread(self._delete, list(paths))
 
     async def sweep(self, known: set[str]) -> int:
         """Remove what a crash left: files without a row that are an hour old (younger ones may get theirs yet)."""
@@ -80,18 +86,28 @@ class ImageFiles:
         sync_folder(target.parent)
         return StoredFile(path=path, sha256=sha, bytes=len(data))
 
+    def _has(self, path: str, size: int) -> bool:
+        try:
+            return (self.folder / path).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
     def _read(self, path: str, sha256: str) -> tuple[bytes, bool]:
         data = (self.folder / path).read_bytes()
         return data, not sha256 or hashlib.sha256(data).hexdigest() == sha256
 
-    def _delete(self, paths: list[str]) -> None:
-        for path in paths:
-            (self.folder / path).unlink(missing_ok=True)
+    def _delete(self, paths: list[str]) -> list[str]:
+        return [path for path in paths if self._gone(path)]
 
-    def _delete_of_jobs(self, job_ids: list[int]) -> None:
-        for job_id in job_ids:
-            for file in (self.folder / f"{job_id // 1000:04d}").glob(f"{job_id}-*"):
+    def _gone(self, path: str) -> bool:
+        """Remove what a path means; whether nothing is left of it."""
+        try:
+            for file in self.folder.glob(path) if path.endswith("*") else [self.folder / path]:
                 file.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("a picture could not be removed: %s", error)
+            return False
+        return True
 
     def _sweep(self, known: set[str]) -> int:
         before = time.time() - ORPHAN_AGE_S
@@ -105,6 +121,15 @@ class ImageFiles:
     def _free_mib(self) -> int:
         folder = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
         return shutil.disk_usage(folder).free // 2**20
+
+
+def all_of_job(job_id: int) -> str:
+    """Every file of a job, as a path to remove."""
+    return f"{_of_job(job_id)}*"
+
+
+def _of_job(job_id: int) -> str:
+    return f"{job_id // 1000:04d}/{job_id}-"
 
 
 def _write_through(path: Path, data: bytes) -> None:

@@ -21,6 +21,7 @@ from bot.store.clock import DAY_MS
 from bot.store.errors import NotRunning
 
 MAX_ATTEMPTS = 3  # a job that kills the process is given up after three starts
+UNUSED_MS = 3_600_000  # an upload that no job used for so long is forgotten
 GIVEN_UP = "Easel stopped three times while painting this, so it was given up. Nothing was charged."
 
 
@@ -168,9 +169,17 @@ def _put_back(db: sqlite3.Connection, job_id: int, count_attempt: bool, not_befo
 
 
 def rendered(
-    db: sqlite3.Connection, job_id: int, boot_id: str, new: tuple[NewImage, ...], now_ms: int, withheld: int = 0
+    db: sqlite3.Connection,
+    job_id: int,
+    boot_id: str,
+    new: tuple[NewImage, ...],
+    now_ms: int,
+    withheld: tuple[NewImage, ...] = (),
 ) -> Job:
-    """Store the pictures, take their share of the price, owe the result. Raises: NotRunning."""
+    """Store the pictures, take their share of the price, owe the result. Raises: NotRunning.
+
+    `withheld`: pictures of it that nobody may see: their files go.
+    """
     job = _held(db, job_id, boot_id)
     outputs = sum(image.role == "output" for image in new)
     assert 0 < outputs <= job.spec.num_images
@@ -179,7 +188,8 @@ def rendered(
         image_rows.add(db, job_id, image, now_ms)
     _end(db, job_id, "rendered", now_ms)
     transfers.resolve(db, job_id, charge_mc, now_ms)
-    db.execute("UPDATE job SET charged = ?, withheld = ? WHERE id = ?", (charge_mc, withheld, job_id))
+    db.execute("UPDATE job SET charged = ?, withheld = ? WHERE id = ?", (charge_mc, len(withheld), job_id))
+    image_rows.end_files(db, [image.file.path for image in withheld])
     deliveries.enqueue_delivery(db, job_id, "result", now_ms)
     return get(db, job_id)
 
@@ -210,12 +220,13 @@ def _end(db: sqlite3.Connection, job_id: int, state: str, now_ms: int) -> None:
 
 def _end_unpaid(db: sqlite3.Connection, job_id: int, state: str, notice: DeliveryKind, now_ms: int) -> None:
     _end(db, job_id, state, now_ms)
+    image_rows.end_files_of_job(db, job_id)  # whatever was painted already
     transfers.resolve(db, job_id, 0, now_ms)
     deliveries.enqueue_delivery(db, job_id, notice, now_ms)
 
 
 def recover(db: sqlite3.Connection, boot_id: str, now_ms: int) -> Recovered:
-    """Queue again what dead processes were running, or give it up after three starts; forget expired tokens."""
+    """Queue again what dead processes were running, or give it up after three starts."""
     rows = db.execute(
         "SELECT id, attempts FROM job WHERE state = 'running' AND lease_owner <> ? ORDER BY vtime, id", (boot_id,)
     ).fetchall()
@@ -225,16 +236,22 @@ def recover(db: sqlite3.Connection, boot_id: str, now_ms: int) -> Recovered:
         _put_back(db, job_id, count_attempt=True, not_before_ms=0)
     for job_id in failed:
         _fail(db, job_id, "given_up", GIVEN_UP, now_ms)
-    db.execute("UPDATE job SET reply_token = NULL WHERE reply_token IS NOT NULL AND reply_until < ?", (now_ms,))
-    allowance.forget_expired(db, now_ms)
     return Recovered(requeued=requeued, failed=failed)
 
 
-def delete(db: sqlite3.Connection, job_id: int, now_ms: int) -> list[str]:
-    """Forget a job for its person; the paths of the files that nothing refers to any more. Raises: NotFound."""
+def forget_expired(db: sqlite3.Connection, now_ms: int) -> None:
+    """Forget reply tokens and hashes of allowances whose time is over, and uploads that nobody used for an hour."""
+    db.execute("UPDATE job SET reply_token = NULL WHERE reply_token IS NOT NULL AND reply_until < ?", (now_ms,))
+    image_rows.drop_unused_inputs(db, now_ms - UNUSED_MS)
+    allowance.forget_expired(db, now_ms)
+
+
+def delete(db: sqlite3.Connection, job_id: int, now_ms: int) -> int:
+    """Forget a job for its person; how many files nothing refers to any more. Raises: NotFound."""
     cancel(db, job_id, now_ms)
     deliveries.give_up(db, job_id, now_ms)  # nothing is owed any more; a result that was not delivered yet is refunded
     db.execute("UPDATE job SET deleted_at = ?, spec = '{}', error_text = NULL WHERE id = ?", (now_ms, job_id))
+    image_rows.end_files_of_job(db, job_id)
     return image_rows.forget(db, job_id) + image_rows.forget_inputs(db, job_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeVar
@@ -59,29 +60,36 @@ class Jobs:
     async def delete(self, job_id: int, by: int) -> None:
         """Forget a member's own job and its images. Raises: NotFound, NotYours."""
         self._check_owner(await self._store.job(job_id), by, "delete")
-        await self.forget(job_id, lambda: self._store.delete_job(job_id))
+        await self.end([job_id], lambda: self._store.delete_job(job_id))
 
     async def end(self, job_ids: Collection[int], write: Callable[[], Awaitable[T]]) -> T:
         """End jobs: `write` does so in the database, then they are no longer painted. When it fails, they go on.
+
+        Files that nothing refers to any more are removed.
 
         Returns what `write` returns. Raises: what it raises.
         """
         async with self._dispatcher.ending(job_ids):
             done = await write()
             self._store.owed.set()
+        await self.remove_ended_files()
         return done
 
-    async def forget(self, job_id: int, write: Callable[[], Awaitable[Sequence[str]]]) -> None:
-        """Forget a job, as `end`; `write` returns the paths of the files to delete."""
-        await self._files.delete(await self.end([job_id], write))
+    async def remove_ended_files(self) -> None:
+        """Remove from the disk what nothing refers to any more."""
+        await self._store.remove_ended_files(self._files)
 
     async def store_input(self, image: Image.Image, user_id: int = 0) -> str:
         """Keep a picture to start from; its sha256, for `Spec.init_image`. It must have been checked already.
 
         `user_id`: who uploaded it; it is forgotten with them.
         """
-        file = await self._files.write_input(await asyncio.to_thread(_png, image))
-        return await self._store.store_input(InputImage(file=file, width=image.width, height=image.height), user_id)
+        data, sha256 = await asyncio.to_thread(_png, image)
+        known = await self._store.input_again(sha256, user_id)
+        if known and await self._files.has(known, len(data)):
+            return sha256
+        new = InputImage(file=await self._files.write_input(data), width=image.width, height=image.height)
+        return await self._store.store_input(new, user_id, lost=known)
 
     # ------------------------------------------------------------ looking
     async def get(self, job_id: int) -> Job:
@@ -135,7 +143,8 @@ class Jobs:
             )
 
 
-def _png(image: Image.Image) -> bytes:
+def _png(image: Image.Image) -> tuple[bytes, str]:
+    """A picture as a file, and its sha256. The same pixels always give the same."""
     out = io.BytesIO()
     image.convert("RGB").save(out, "PNG", compress_level=4)  # half the time of 6 for a seventh more bytes
-    return out.getvalue()
+    return out.getvalue(), hashlib.sha256(out.getvalue()).hexdigest()

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 from bot.jobs import deliveries, lifecycle, queue
 from bot.jobs import images as image_rows
+from bot.jobs.files import ImageFiles
 from bot.jobs.records import InputImage, Job, NewImage, NewJob, OutboxEntry, Recovered, StoredImage
 from bot.ledger.records import Limits
 from bot.store.clock import Clock
 from bot.store.store import Store
 
-UPLOAD_MS = 3_600_000  # an upload that no job used for an hour is forgotten at the next start
+FILES_AT_ONCE = 200  # removed between two writes
 
 
 class JobStore:
@@ -62,9 +63,15 @@ class JobStore:
         self.queued.set()
         return job
 
-    async def rendered(self, job_id: int, boot_id: str, new: Sequence[NewImage], withheld: int = 0) -> Job:
-        """Store the pictures, take their share of the price, release the rest, owe the result. Raises: NotRunning."""
-        job = await self._store.write(lifecycle.rendered, job_id, boot_id, tuple(new), self._clock.now_ms(), withheld)
+    async def rendered(
+        self, job_id: int, boot_id: str, new: Sequence[NewImage], withheld: Sequence[NewImage] = ()
+    ) -> Job:
+        """Store the pictures, take their share of the price, release the rest, owe the result. Raises: NotRunning.
+
+        `withheld`: pictures that nobody may see; their files are to be removed.
+        """
+        now_ms = self._clock.now_ms()
+        job = await self._store.write(lifecycle.rendered, job_id, boot_id, tuple(new), now_ms, tuple(withheld))
         self.owed.set()
         return job
 
@@ -81,20 +88,20 @@ class JobStore:
         return job
 
     async def recover(self, boot_id: str) -> Recovered:
-        """At start: queue again what other processes were running, give up what was started three times.
-
-        Also forgets expired reply tokens and uploads that no job uses.
-        """
+        """At start: queue again what other processes were running, give up what was started three times."""
         recovered = await self._store.write(lifecycle.recover, boot_id, self._clock.now_ms())
-        await self._store.write(image_rows.drop_unused_inputs, self._clock.now_ms() - UPLOAD_MS)
         self.queued.set()
         self.owed.set()
         return recovered
 
-    async def delete_job(self, job_id: int) -> list[str]:
+    async def forget_expired(self) -> None:
+        """Forget reply tokens and hashes of allowances whose time is over, and uploads that nobody used for an hour."""
+        await self._store.write(lifecycle.forget_expired, self._clock.now_ms())
+
+    async def delete_job(self, job_id: int) -> int:
         """Forget a job for its person: cancelled if active, prompt and pictures gone, credits history kept.
 
-        Returns the relative paths of the files to delete now. Raises: NotFound.
+        Returns how many files are to be removed now, by `remove_ended_files`. Raises: NotFound.
         """
         return await self._store.write(lifecycle.delete, job_id, self._clock.now_ms())
 
@@ -140,16 +147,28 @@ class JobStore:
         """A job's pictures in order."""
         return await self._store.read(image_rows.of_job, job_id)
 
-    async def store_input(self, new: InputImage, user_id: int = 0) -> str:
+    async def store_input(self, new: InputImage, user_id: int = 0, lost: str = "") -> str:
         """Remember a picture whose file is on disk; its sha256. The same picture twice is one row.
 
-        `user_id`: who uploaded it, so that it is forgotten with them; 0 = nobody in particular.
+        `user_id`: who uploaded it, so that it is forgotten with them; 0 = nobody in particular. `lost`: the path of a
+        file of the same picture that is gone.
         """
-        return await self._store.write(image_rows.store_input, new, user_id, self._clock.now_ms())
+        return await self._store.write(image_rows.store_input, new, user_id, self._clock.now_ms(), lost)
+
+    async def input_again(self, sha256: str, user_id: int = 0) -> str:
+        """Note that a picture was uploaded again; its file's path, or "" when it is new."""
+        return await self._store.write(image_rows.again, sha256, user_id, self._clock.now_ms())
 
     async def input_image(self, sha256: str) -> InputImage:
         """Raises: NotFound."""
         return await self._store.read(image_rows.input_image, sha256)
+
+    async def remove_ended_files(self, files: ImageFiles) -> None:
+        """Remove from the disk what nothing refers to any more; what can't be removed is tried again next time."""
+        last = ""
+        while paths := await self._store.read(image_rows.ended_files, last, FILES_AT_ONCE):
+            await self._store.write(image_rows.files_removed, await files.delete(paths))
+            last = paths[-1]
 
     async def known_paths(self) -> set[str]:
         """Every file the database refers to, for sweeping what a crash left behind."""

@@ -18,6 +18,14 @@ def overwrite(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def empty_log(db: sqlite3.Connection) -> None:
+    """Empty the write-ahead log, without waiting for whoever reads from it. Must run outside a transaction."""
+    wait_ms = db.execute("PRAGMA busy_timeout").fetchone()[0]
+    db.execute("PRAGMA busy_timeout = 0")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.execute(f"PRAGMA busy_timeout = {wait_ms}")
+
+
 def drop_backups_with(path: Path, user_id: int) -> None:
     """Remove the copies of the database `path` that know this person, or cannot be read."""
     for copy in backups(path):

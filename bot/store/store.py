@@ -66,14 +66,20 @@ class Store:
         """Write a consistent copy, also under load."""
         await asyncio.to_thread(backup, self._writer.path, target)
 
-    async def erase_traces(self, user_id: int | None = None) -> None:
-        """Overwrite what deleting left in the database's files, and drop old copies that hold this person.
+    async def empty_log(self) -> None:
+        """Take what was deleted out of the write-ahead log, unless somebody is reading there just now."""
+        await self._writer.run_alone(secure_erase.empty_log)
+
+    async def overwrite(self) -> None:
+        """Overwrite what deleting left in the database's files.
 
         Other writes wait meanwhile: 117 MiB of database took 5 s on two busy cores.
         """
         await self._writer.run_alone(secure_erase.overwrite)
-        if user_id is not None:
-            await asyncio.to_thread(secure_erase.drop_backups_with, self._writer.path, user_id)
+
+    async def drop_backups_with(self, user_id: int) -> None:
+        """Remove the copies that migrations made that hold this person."""
+        await asyncio.to_thread(secure_erase.drop_backups_with, self._writer.path, user_id)
 
     async def drop_backups(self, before_ms: int) -> None:
         """Remove the copies that migrations made before `before_ms`."""

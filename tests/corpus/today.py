@@ -283,6 +283,7 @@ class Place:
         """How many rows each table has, and the jobs by state."""
         with closing(_connect(self.stage.settings.data_dir)) as db:
             names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+            names.remove("unlink")  # files on their way off the disk: there for a moment
             counts = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in sorted(names)}
             states = dict(db.execute("SELECT state, count(*) FROM job WHERE deleted_at IS NULL GROUP BY state"))
             counts["cells"] = db.execute("SELECT ifnull(sum(cells), 0) FROM region").fetchone()[0]

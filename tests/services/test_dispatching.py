@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from bot.config import Settings
 from bot.errors import Busy, NotFound, NotYours
 from bot.jobs.dispatcher import UNREADABLE
 from bot.jobs.outbox import TryLater
+from bot.jobs.records import Job
 from bot.ledger.limits import Terms, default_terms
 from bot.store.clock import ManualClock
 from engine.api.errors import OutOfMemory, RenderFailed
@@ -308,6 +310,41 @@ async def test_an_upload_becomes_the_engines_init_image(tmp_path: Path, clock: M
         job = await bench.jobs.submit(asked(task="img2img", init_image=sha, strength=0.5))
         await bench.idle()
         assert (await bench.store.images(job.id))[0].recipe["task"] == "img2img"
+
+
+async def test_an_upload_whose_file_was_lost_is_whole_again_when_it_is_given_again(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    red, inputs = Image.new("RGB", (32, 24), "red"), tmp_path / "images" / "inputs"
+    async with workbench(tmp_path, clock) as bench:
+        sha = await bench.jobs.store_input(red)
+        (first,) = inputs.rglob("*.png")
+        await bench.jobs.store_input(red)
+        assert list(inputs.rglob("*.png")) == [first], "the same picture is one file"
+        first.unlink()
+        assert await bench.jobs.store_input(red) == sha
+        await bench.jobs.remove_ended_files()
+        job = await bench.jobs.submit(asked(task="img2img", init_image=sha, strength=0.5))
+        await bench.idle()
+        assert bench.post.sent == [(job.id, "result", 4)]
+
+
+async def test_two_people_give_the_same_picture_while_one_deletes_it(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        for shade in range(12):
+            picture = Image.new("RGB", (32, 32), (shade, shade, 9))
+            given = {"task": "img2img", "strength": 0.9, "num_images": 1, "price_mc": 0}
+            sha = await bench.jobs.store_input(picture, 10)
+            first = await bench.jobs.submit(asked(init_image=sha, user_id=10, **given))
+            await bench.idle()
+
+            async def ask(picture: Image.Image = picture, given: dict[str, Any] = given) -> Job:
+                sha = await bench.jobs.store_input(picture, 11)
+                return await bench.jobs.submit(asked(init_image=sha, user_id=11, **given))
+
+            _, second = await asyncio.gather(bench.jobs.delete(first.id, by=10), ask())
+            await bench.idle()
+            assert (await bench.store.job(second.id)).state == "done"
 
 
 async def test_a_full_disk_takes_no_jobs_and_says_so(tmp_path: Path, clock: ManualClock) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import itertools
 import json
 import sqlite3
 import zipfile
-from contextlib import closing
+from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from workbench import Workbench, asked, workbench
 
-from bot.errors import NotEnoughCredits, NotFound
+from bot.errors import Busy, NotEnoughCredits, NotFound
 from bot.features.audit import store as audit_store
 from bot.features.privacy import personal_data
 from bot.features.privacy import store as privacy_store
@@ -75,6 +79,7 @@ async def test_after_deletion_no_byte_is_left_in_any_file(tmp_path: Path, clock:
         assert len(found(tmp_path, CANARY.encode(), picture[200:400])) >= 4
         gone = await service(bench, clock).forget(ANN)
         assert gone.jobs == 31
+        await service(bench, clock).overwrite_traces()
         assert found(tmp_path, CANARY.encode(), TOKEN.encode(), picture[200:400]) == []
         assert len(pictures_in(tmp_path)) == 4, "another member's pictures stay"
         assert await bench.store.read(users.find, ANN) is None
@@ -89,8 +94,97 @@ async def test_jobs_on_their_way_are_cancelled_and_given_back_first(tmp_path: Pa
         await bench.heard("Started")
         await service(bench, clock).forget(ANN)
         assert not bench.dispatcher.running
+        await service(bench, clock).overwrite_traces()
         assert found(tmp_path, CANARY.encode()) == []
         assert pictures_in(tmp_path) == []
+
+
+def raises(error: Exception) -> Callable[..., Awaitable[Any]]:
+    async def fails(*_: Any) -> None:
+        raise error
+
+    return fails
+
+
+class Cut(BaseException):
+    """The process ends here."""
+
+
+def cut_off(bench: Workbench, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """Let the process end before the `at`-th write or removal of files from now on."""
+    steps = itertools.count()
+
+    def counted(step: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def either(*args: Any, **options: Any) -> Any:
+            if next(steps) >= at:
+                raise Cut
+            return await step(*args, **options)
+
+        return either
+
+    monkeypatch.setattr(bench.store.db, "write", counted(bench.store.db.write))
+    monkeypatch.setattr(bench.files, "delete", counted(bench.files.delete))
+
+
+async def test_an_erasure_that_is_cut_off_anywhere_is_finished_by_the_next_start(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy_store, "PORTION", 2)
+    for at in itertools.count(1):  # the first write is the promise: before it, nothing was acknowledged
+        folder, finished = tmp_path / str(at), False
+        with suppress(Cut):
+            async with workbench(folder, clock) as bench:
+                for n in range(5):
+                    await bench.jobs.submit(asked(CANARY, seed=n, num_images=2))
+                await bench.jobs.store_input(Image.effect_noise((48, 48), 80).convert("RGB"), ANN)
+                await bench.idle()
+                with monkeypatch.context() as cut:
+                    cut_off(bench, cut, at)
+                    await service(bench, clock).forget(ANN)
+                    finished = True
+        async with workbench(folder, clock) as bench:
+            await service(bench, clock).finish_erasures()
+            await service(bench, clock).overwrite_traces()
+            assert pictures_in(folder) == [], f"cut off at step {at}"
+            assert found(folder, CANARY.encode()) == []
+            assert await bench.store.read(privacy_store.unfinished_erasures) == []
+            assert await bench.store.read(users.find, ANN) is None
+        if finished:
+            assert at > 8, "it was cut off in many places"
+            return
+
+
+async def test_an_erasure_that_the_disk_interrupts_says_that_it_goes_on(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        privacy, told = service(bench, clock), []
+        privacy.after.append(told.append)
+        await bench.jobs.submit(asked(CANARY))
+        await bench.idle()
+        with monkeypatch.context() as full:
+            full.setattr(bench.store.db, "drop_backups_with", raises(OSError(28, "No space left on device")))
+            with pytest.raises(Busy, match="goes on deleting by itself"):
+                await privacy.forget(ANN)
+        assert told == []
+        await privacy.finish_erasures()
+        assert told == [ANN]
+        assert await bench.store.read(privacy_store.unfinished_erasures) == []
+
+
+async def test_deleting_never_stops_whoever_is_painting(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock, start=False) as bench:
+        privacy, rewritten = service(bench, clock), []
+        bench.store.db.overwrite = lambda: rewritten.append(clock.now_ms()) or asyncio.sleep(0)  # type: ignore[method-assign]
+        await bench.jobs.submit(asked(user_id=BEN))
+        for _ in range(3):
+            await privacy.forget(ANN)
+            await privacy.overwrite_traces()
+        assert rewritten == [], "Ben waits"
+        clock.advance(86_400)
+        await privacy.overwrite_traces()
+        await privacy.overwrite_traces()
+        assert len(rewritten) == 1, "traces are overwritten after a day at the latest"
 
 
 async def test_coming_back_brings_what_was_left_of_the_day_and_no_more(tmp_path: Path, clock: ManualClock) -> None:
@@ -174,6 +268,7 @@ async def test_a_server_that_left_is_cleaned_after_thirty_days(tmp_path: Path, c
         assert found(tmp_path, CANARY.encode())
         clock.advance(2 * 86_400)
         assert await upkeep.once_a_day()
+        await service(bench, clock).overwrite_traces()
         assert found(tmp_path, CANARY.encode()) == []
         assert len(await bench.store.history(ANN, 2)) == 1
         assert not await upkeep.once_a_day(), "once a day is enough"
@@ -208,6 +303,7 @@ async def test_pictures_older_than_the_retention_are_forgotten(tmp_path: Path, c
         clock.advance(2 * 86_400)
         await upkeep.once_a_day()
         assert [job.id for job in await bench.store.history(ANN, GUILD)] == [new.id]
+        await service(bench, clock).overwrite_traces()
         assert found(tmp_path, CANARY.encode()) == []
 
 

@@ -117,7 +117,7 @@ async def test_what_is_kept_of_the_erased_is_a_hash_until_the_period_ends(
     [row] = await store.read(lambda db: db.execute("SELECT * FROM tombstone").fetchall())
     assert (len(row["hash"]), row["used"]) == (32, 0)
     clock.advance(DAY_S)
-    await store.recover("boot")
+    await store.forget_expired()
     assert await store.read(lambda db: db.execute("SELECT * FROM tombstone").fetchall()) == []
 
 

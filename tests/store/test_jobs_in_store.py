@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import Busy, NotEnoughCredits, NotFound, TooManyJobs
+from bot.jobs import images as image_rows
 from bot.jobs.records import InputImage, NewImage, NewJob, StoredFile
 from bot.ledger.records import Limits
 from bot.store.clock import ManualClock
@@ -200,7 +201,8 @@ async def test_a_deleted_job_is_gone_with_its_prompt(
     await store.rendered(job.id, "boot", pictures(job.id, 1))
     [image] = await store.images(job.id)
     assert await store.job_of_image(image.id) == (await store.job(job.id), image)
-    assert await store.delete_job(job.id) == [f"{job.id}-0.png"]
+    assert await store.delete_job(job.id) == 1
+    assert await ended(store) == {f"{job.id}-0.png", f"0000/{job.id}-*"}
     for gone in (store.job(job.id), store.job_of_image(image.id), store.delete_job(job.id)):
         with pytest.raises(NotFound):
             await gone
@@ -217,10 +219,35 @@ async def test_an_upload_lives_as_long_as_a_job_needs_it(store: JobRows, asked: 
     assert await store.store_input(upload) == await store.store_input(upload) == sha
     jobs = [await store.enqueue(asked(task="img2img", init_image=sha), FREE) for _ in range(2)]
     clock.advance(7200)
-    await store.recover("boot")
+    await store.forget_expired()
     assert await store.input_image(sha) == upload
-    assert await store.delete_job(jobs[0].id) == []
-    assert await store.delete_job(jobs[1].id) == ["inputs/ab.png"]
+    assert await store.delete_job(jobs[0].id) == 0
+    assert await store.delete_job(jobs[1].id) == 1
+    assert "inputs/ab.png" in await ended(store)
+    with pytest.raises(NotFound):
+        await store.input_image(sha)
+
+
+async def test_an_upload_that_somebody_else_gave_too_stays_for_an_hour(
+    store: JobRows, asked: Asked, clock: ManualClock
+) -> None:
+    sha = "ab" * 32
+    upload = InputImage(file=StoredFile(path="inputs/first.png", sha256=sha, bytes=3), width=8, height=8)
+    again = InputImage(file=StoredFile(path="inputs/second.png", sha256=sha, bytes=3), width=8, height=8)
+    await store.store_input(upload, 10)
+    job = await store.enqueue(asked(task="img2img", init_image=sha), FREE)
+    clock.advance(7200)
+    await store.store_input(again, 11)
+    assert await ended(store) == {"inputs/second.png"}, "the same content keeps its first file"
+    await store.delete_job(job.id)
+    await store.forget_expired()
+    other = await store.enqueue(asked(task="img2img", init_image=sha, user_id=11), FREE)
+    await store.delete_job(other.id)
+    clock.advance(3601)
+    await store.forget_expired()
+    with pytest.raises(NotFound):
+        await store.input_image(sha)
+    assert "inputs/first.png" in await ended(store)
 
 
 async def test_history_comes_in_pages_newest_first(store: JobRows, asked: Asked) -> None:
@@ -232,10 +259,10 @@ async def test_history_comes_in_pages_newest_first(store: JobRows, asked: Asked)
 
 async def test_expired_reply_tokens_are_forgotten(store: JobRows, asked: Asked, clock: ManualClock) -> None:
     job = await store.enqueue(asked(), FREE)
-    await store.recover("boot")
+    await store.forget_expired()
     assert (await store.job(job.id)).reply_token == "secret"
     clock.advance(900)
-    await store.recover("boot")
+    await store.forget_expired()
     assert (await store.job(job.id)).reply_token is None
 
 
@@ -261,8 +288,15 @@ async def test_every_picture_of_an_edit_lives_as_long_as_its_job(store: JobRows,
     job = await store.enqueue(_inpaint(asked, source, mask), FREE)
     assert (await store.job(job.id)).spec == _inpaint(asked, source, mask).spec
     other = await store.enqueue(asked(task="img2img", init_image=source), FREE)
-    assert await store.delete_job(job.id) == ["inputs/cd.png"]
-    assert await store.delete_job(other.id) == ["inputs/ab.png"]
+    await store.delete_job(job.id)
+    assert {"inputs/cd.png", "inputs/ab.png"} & await ended(store) == {"inputs/cd.png"}
+    await store.delete_job(other.id)
+    assert "inputs/ab.png" in await ended(store)
+
+
+async def ended(store: JobRows) -> set[str]:
+    """The paths of the files that are to be removed."""
+    return set(await store.read(image_rows.ended_files, "", 100))
 
 
 def _inpaint(asked: Asked, source: str, mask: str) -> NewJob:

@@ -135,11 +135,11 @@ async def test_a_picture_is_kept_as_long_as_a_region_of_it_may_be_chosen(
     await store.store_input(InputImage(file=file, width=90, height=60))
     region = await opened(choosing)
     clock.advance(7200)
-    await store.recover("boot")
+    await store.forget_expired()
     assert (await store.input_image(SHA)).width == 90
     clock.advance(KEPT_MS / 1000)
     await store.write(region_store.drop_old, clock.now_ms())
-    await store.recover("boot")
+    await store.forget_expired()
     with pytest.raises(NotFound):
         await store.input_image(SHA)
     with pytest.raises(NotFound):

@@ -19,8 +19,8 @@ def cancel(db: sqlite3.Connection, by: Author, job_ids: Collection[int]) -> tupl
 
 
 @act("job.delete")
-def delete(db: sqlite3.Connection, by: Author, job_id: int) -> tuple[list[str], list[Note]]:
-    """Forget a job; the paths of the files that nothing refers to any more. Raises: NotFound."""
+def delete(db: sqlite3.Connection, by: Author, job_id: int) -> tuple[int, list[Note]]:
+    """Forget a job; how many files nothing refers to any more. Raises: NotFound."""
     job = lifecycle.get(db, job_id)
     return lifecycle.delete(db, job_id, by.now_ms), [_note(job)]
 

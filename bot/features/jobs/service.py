@@ -49,7 +49,7 @@ class ModeratedJobs:
             await self._jobs.delete(job_id, by.user_id)
         else:
             _check_server(by, job)
-            await self._jobs.forget(job_id, lambda: self._audit.perform(acts.delete, by, by.guild_id, job_id))
+            await self._jobs.end([job_id], lambda: self._audit.perform(acts.delete, by, by.guild_id, job_id))
 
     async def _end(self, by: Actor, jobs: list[Job]) -> list[Job]:
         ids = [job.id for job in jobs]

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from bot.features.audit.service import EASEL, Audit, Event
 from bot.features.moderation.service import Moderation
 from bot.jobs.dispatcher import withhold
-from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, NewImage
 
 
 class ImageFilter:
-    """Decides by the server's rules, removes what is withheld, and notes it."""
+    """Decides by the server's rules, and notes what is withheld."""
 
-    def __init__(self, moderation: Moderation, audit: Audit, files: ImageFiles) -> None:
-        self._moderation, self._audit, self._files = moderation, audit, files
+    def __init__(self, moderation: Moderation, audit: Audit) -> None:
+        self._moderation, self._audit = moderation, audit
 
     async def filter_flagged(self, job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...]:
-        """Return the images that may be delivered, and delete the files of the others."""
+        """Return the images that may be delivered."""
         flagged = [image for image in images if image.flagged]
         if not flagged:
             return tuple(images)
@@ -29,5 +28,4 @@ class ImageFilter:
         await self._audit.record(job.guild_id, EASEL, action, f"job:{job.id}", details)
         if spoilers:
             return tuple(images)
-        await self._files.delete(image.file.path for image in flagged)
         return await withhold(job, images)

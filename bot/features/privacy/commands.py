@@ -11,11 +11,8 @@ import discord
 from discord import app_commands
 
 from bot.errors import NotYours
-from bot.features.credits.service import Quotas
-from bot.features.gallery.poster import Gallery
 from bot.features.privacy.service import Privacy
 from bot.features.privacy.zip_archive import Archive
-from bot.features.settings.service import PreferenceService
 from bot.kit.button import Button
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
@@ -40,10 +37,7 @@ DELETE_TEXT = (
 class Services(Protocol):
     """What this module works with."""
 
-    gallery: Gallery
-    preferences: PreferenceService
     privacy: Privacy
-    quotas: Quotas
 
 
 def install(client: Client, app: Services) -> None:
@@ -115,9 +109,6 @@ async def _leave(app: Services, interaction: Interaction, number: int) -> None:
     if number != interaction.user.id:
         raise NotYours("You can only delete your own data. Use /privacy delete.")
     await interaction.response.edit_message(view=notice("Deleting …"))
-    await app.gallery.withdraw(interaction.user.id)
     gone = await app.privacy.forget(interaction.user.id)
-    app.preferences.forget(interaction.user.id)
-    app.quotas.forget()  # it keeps people's quotas in memory
     text = f"All your data was deleted (jobs: {gone.jobs}, files: {gone.files}). You're welcome back any time."
     await interaction.edit_original_response(view=notice(text))

@@ -8,7 +8,6 @@ import logging
 from bot.features.privacy import store as privacy_store
 from bot.features.privacy.service import Privacy
 from bot.features.region import store as region_store
-from bot.ledger import allowance
 from bot.loops import Loop
 from bot.store import key_values
 from bot.store.clock import DAY_MS, Clock
@@ -60,17 +59,14 @@ class Maintenance:
         for guild_id in left:
             await self._privacy.forget_guild(guild_id)
             log.info("the server %d left %d days ago and was forgotten", guild_id, LEFT_DAYS)
-        old = 0
         if self._retention_days:
             old = await self._privacy.forget_before(now_ms - self._retention_days * DAY_MS)
             log.info("%d jobs were older than %d days and were forgotten", old, self._retention_days)
-        await self._store.write(allowance.forget_expired, now_ms)
         await self._store.write(region_store.drop_old, now_ms)
         await self._store.write(key_values.drop_questions, now_ms - DAY_MS)
         await self._store.write(key_values.drop_offers, now_ms - OFFER_DAYS * DAY_MS)
-        if left or old:
-            await self._store.erase_traces()
 
     async def _serve(self) -> None:
         await self.once_a_day()
+        await self._privacy.overwrite_traces()
         await asyncio.sleep(LOOK_S)

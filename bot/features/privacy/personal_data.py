@@ -54,6 +54,7 @@ PERSONAL = (
     Holding("audit", "actor_id = :discord OR target = 'user:' || :discord"),
     Holding("appeal", "user_id = :discord OR actor_id = :discord"),
     Holding("star", f"user_id = :discord OR job_id IN ({JOBS})"),
+    Holding("erasure", "discord_id = :discord"),
     Holding("gallery", f"job_id IN ({JOBS})"),
     Holding("note", f"CASE WHEN {ASKED} OR {OFFERED} THEN json_extract(value, '$[0]') = :discord END"),
 )
@@ -72,6 +73,7 @@ IMPERSONAL = frozenset(
             "guild_budget",
         ),  # a server's
         *("model_note", "refusal"),  # the operator's; counts without names
+        "unlink",  # files of deleted jobs, for a moment
         "tombstone",  # a keyed hash of somebody who is gone
     }
 )

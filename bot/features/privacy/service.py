@@ -5,13 +5,15 @@ Knows no Discord.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bot.errors import NotFound
+from bot.errors import Busy, NotFound
 from bot.features.privacy import personal_data
 from bot.features.privacy import store as privacy_store
 from bot.features.privacy.store import Forgotten
@@ -20,7 +22,7 @@ from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.service import Jobs
 from bot.store import users
-from bot.store.clock import Clock
+from bot.store.clock import DAY_MS, Clock
 from bot.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -42,11 +44,19 @@ class Farewell:
 
 
 class Privacy:
-    """Export and erasure."""
+    """Export and erasure.
+
+    Attributes:
+        before, after: called with whoever is about to be forgotten, and then with who was: for what is kept elsewhere,
+            in messages and in memory.
+    """
 
     def __init__(self, store: Store, jobs: Jobs, files: ImageFiles, dispatcher: Dispatcher, clock: Clock) -> None:
         self._store, self._jobs, self._files, self._dispatcher = store, jobs, files, dispatcher
         self._clock = clock
+        self.before: list[Callable[[int], Awaitable[None]]] = []
+        self.after: list[Callable[[int], None]] = []
+        self._one_at_a_time = asyncio.Lock()
 
     async def export(self, user_id: int, limit_bytes: int) -> Archive:
         """Everything of a person, as ZIP files of at most `limit_bytes` each. Raises: NotFound."""
@@ -57,7 +67,34 @@ class Privacy:
         return Archive(entries_of(tables, self._now()), self._files, limit_bytes)
 
     async def forget(self, user_id: int) -> Farewell:
-        """Forget a person: jobs on their way are cancelled first, then every word, picture and file goes."""
+        """Forget a person: jobs on their way are cancelled first, then every word, picture and file goes.
+
+        Once it began it is finished, also by a later process. Raises: Busy when that has to wait.
+        """
+        await self._store.write(privacy_store.ask_erasure, user_id, self._now())
+        try:
+            return await self._erase(user_id)
+        except (OSError, sqlite3.Error) as error:
+            log.warning("an erasure was interrupted; it goes on in a minute", exc_info=True)
+            raise Busy("Something got in the way just now. Easel goes on deleting by itself within minutes.") from error
+
+    async def finish_erasures(self) -> None:
+        """Forget everybody who asked for it and isn't forgotten yet."""
+        for user_id in await self._store.read(privacy_store.unfinished_erasures):
+            await self._erase(user_id)
+
+    async def _erase(self, user_id: int) -> Farewell:
+        async with self._one_at_a_time:
+            for withdraw in self.before:
+                await withdraw(user_id)
+            gone = await self._forget_person(user_id)
+            for forget in self.after:
+                forget(user_id)
+            await self._store.write(privacy_store.erased, user_id)
+        log.info("a person was forgotten: %d jobs, %d files", gone.jobs, gone.files)
+        return gone
+
+    async def _forget_person(self, user_id: int) -> Farewell:
         active = await self._store.read(privacy_store.active_jobs, user_id)
         for job_id in active:
             await self._jobs.cancel(job_id, user_id)
@@ -65,16 +102,24 @@ class Privacy:
         jobs, files = await self._forget_jobs(
             lambda: self._store.write(privacy_store.forget_jobs_of, user_id, self._now())
         )
-        paths = await self._store.write(privacy_store.forget_person, user_id, self._now())
-        await self._files.delete(paths)
-        await self._store.erase_traces(user_id)
-        log.info("a person was forgotten: %d jobs, %d files", jobs, files + len(paths))
-        return Farewell(jobs=jobs, files=files + len(paths))
+        files += await self._store.write(privacy_store.forget_person, user_id, self._now())
+        await self._jobs.remove_ended_files()
+        await self._store.drop_backups_with(user_id)
+        await self._store.empty_log()
+        return Farewell(jobs=jobs, files=files)
+
+    async def overwrite_traces(self) -> None:
+        """Write the database anew if something was deleted; when nobody waits for a job, or after a day."""
+        since_ms, now_ms = await self._store.read(privacy_store.traces_since_ms), self._now()
+        if since_ms is None or (now_ms - since_ms < DAY_MS and await self._jobs.pending()):
+            return
+        await self._store.overwrite()
+        await self._store.write(privacy_store.traces_overwritten, now_ms)
 
     async def forget_guild(self, guild_id: int) -> None:
         """Forget a server that left."""
         await self._forget_jobs(lambda: self._store.write(privacy_store.forget_jobs_in, guild_id, self._now()))
-        await self._store.write(privacy_store.forget_guild, guild_id)
+        await self._store.write(privacy_store.forget_guild, guild_id, self._now())
 
     async def forget_before(self, before_ms: int) -> int:
         """Forget the jobs that ended before `before_ms`; how many."""
@@ -88,9 +133,8 @@ class Privacy:
         """Forget portion after portion, files included, until none is left; how many jobs and files."""
         jobs = files = 0
         while (gone := await portion()).jobs:
-            await self._files.delete(gone.paths)
-            await self._files.delete_of_jobs(gone.jobs)
-            jobs, files = jobs + len(gone.jobs), files + len(gone.paths)
+            await self._jobs.remove_ended_files()
+            jobs, files = jobs + gone.jobs, files + gone.files
         return jobs, files
 
     def _now(self) -> int:

@@ -1,31 +1,34 @@
 """Forgetting: a person, a server that left, and what is older than the operator keeps. Knows no Discord.
 
-Every function runs inside the caller's transaction. Files are deleted by whoever gets their paths back. Jobs are
-forgotten in portions, so that other writes go on in between.
+Every function runs inside the caller's transaction. Files are removed afterwards, as `bot.jobs.images` notes them. Jobs
+are forgotten in portions, so that other writes go on in between.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 
 from bot.features.audit import store as audit_store
 from bot.features.privacy import personal_data
+from bot.jobs import images as image_rows
 from bot.jobs import lifecycle
 from bot.ledger import allowance
-from bot.store import users
+from bot.store import key_values, users
 
 PORTION = 100  # jobs of one transaction
+TRACES = "traces"  # note: when rows were first and last deleted that may have left traces in the database's file
 # jobs that will open a stored picture
 NEEDING = "SELECT j.id FROM job j JOIN job_input i ON i.job_id = j.id AND j.state IN ('queued', 'running')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What one portion removed: the jobs' ids, and the paths of files that nothing refers to any more."""
+    """What one portion removed: how many jobs, and how many files nothing refers to any more."""
 
-    jobs: tuple[int, ...]
-    paths: tuple[str, ...]
+    jobs: int
+    files: int
 
 
 # ---------------------------------------------------------------- jobs, in portions
@@ -46,9 +49,11 @@ def forget_jobs_before(db: sqlite3.Connection, before_ms: int, now_ms: int) -> F
 
 def _forget_jobs(db: sqlite3.Connection, where: str, value: int, now_ms: int) -> Forgotten:
     rows = db.execute(f"SELECT id FROM job WHERE deleted_at IS NULL AND {where} LIMIT {PORTION}", (value,))
-    ids = tuple(int(row["id"]) for row in rows.fetchall())
-    paths = [path for job_id in ids for path in lifecycle.delete(db, job_id, now_ms)]
-    return Forgotten(jobs=ids, paths=tuple(paths))
+    ids = [int(row["id"]) for row in rows.fetchall()]
+    files = sum(lifecycle.delete(db, job_id, now_ms) for job_id in ids)
+    if ids:
+        leave_traces(db, now_ms)
+    return Forgotten(jobs=len(ids), files=files)
 
 
 def active_jobs(db: sqlite3.Connection, user_id: int) -> list[int]:
@@ -62,14 +67,49 @@ def active_jobs(db: sqlite3.Connection, user_id: int) -> list[int]:
 
 
 # ---------------------------------------------------------------- a person
-def forget_person(db: sqlite3.Connection, user_id: int, now_ms: int) -> list[str]:
-    """Forget who somebody is, after their jobs; the paths of files to delete.
+def ask_erasure(db: sqlite3.Connection, user_id: int, now_ms: int) -> None:
+    """Note that a member wants to be forgotten, until `erased`."""
+    db.execute("INSERT INTO erasure VALUES (?, ?) ON CONFLICT DO NOTHING", (user_id, now_ms))
+
+
+def unfinished_erasures(db: sqlite3.Connection) -> list[int]:
+    """Who asked to be forgotten and isn't yet."""
+    return [int(row["discord_id"]) for row in db.execute("SELECT discord_id FROM erasure ORDER BY asked_at")]
+
+
+def erased(db: sqlite3.Connection, user_id: int) -> None:
+    """Nothing is left of them."""
+    db.execute("DELETE FROM erasure WHERE discord_id = ?", (user_id,))
+
+
+def leave_traces(db: sqlite3.Connection, now_ms: int) -> None:
+    """Note that what was deleted may still stand in unused parts of the database's file."""
+    since_ms = traces_since_ms(db)
+    key_values.remember(db, TRACES, json.dumps([now_ms if since_ms is None else since_ms, now_ms]))
+
+
+def traces_since_ms(db: sqlite3.Connection) -> int | None:
+    """Since when there may be traces; None = there are none."""
+    noted = key_values.recall(db, TRACES)
+    return None if noted is None else int(json.loads(noted)[0])
+
+
+def traces_overwritten(db: sqlite3.Connection, at_ms: int) -> None:
+    """The file was written anew, a moment after `at_ms`; what was deleted later may have left traces again."""
+    noted = key_values.recall(db, TRACES)
+    if noted is not None and json.loads(noted)[1] <= at_ms:
+        key_values.take(db, TRACES)
+
+
+def forget_person(db: sqlite3.Connection, user_id: int, now_ms: int) -> int:
+    """Forget who somebody is, after their jobs; how many files nothing refers to any more.
 
     The ledger keeps its lines under a number that names nobody. Bans stay: deleting must not be the way around one.
     """
     person = users.find(db, user_id)
     values = {"discord": user_id, "person": person or 0}
-    paths = _forget_uploads(db, person, now_ms) if person else []
+    files = _forget_uploads(db, person, now_ms) if person else 0
+    leave_traces(db, now_ms)
     if person:
         allowance.leave(db, user_id, now_ms)
     for table in ("preference", "appeal", "star", "gallery", "note"):
@@ -81,10 +121,10 @@ def forget_person(db: sqlite3.Connection, user_id: int, now_ms: int) -> list[str
     audit_store.forget_person(db, user_id)
     db.execute("UPDATE job SET message_id = NULL, reply_token = NULL WHERE user_id = :person", values)
     db.execute("UPDATE user SET discord_id = NULL WHERE id = :person", values)
-    return paths
+    return files
 
 
-def _forget_uploads(db: sqlite3.Connection, person: int, now_ms: int) -> list[str]:
+def _forget_uploads(db: sqlite3.Connection, person: int, now_ms: int) -> int:
     """Forget pictures that were somebody's alone, also where others' jobs would use them again."""
     rows = db.execute("DELETE FROM upload WHERE user_id = ? RETURNING sha256", (person,)).fetchall()
     others = "SELECT 1 FROM upload WHERE sha256 = ?"
@@ -95,7 +135,7 @@ def _forget_uploads(db: sqlite3.Connection, person: int, now_ms: int) -> list[st
             lifecycle.cancel(db, job_id, now_ms)
         gone = db.execute("DELETE FROM input_image WHERE sha256 = ? RETURNING rel_path", (sha256,)).fetchall()
         paths += [str(row["rel_path"]) for row in gone]
-    return paths
+    return image_rows.end_files(db, paths)
 
 
 # ---------------------------------------------------------------- servers that left
@@ -127,7 +167,7 @@ def left_before(db: sqlite3.Connection, before_ms: int) -> list[int]:
     return [int(row[0]) for row in rows]
 
 
-def forget_guild(db: sqlite3.Connection, guild_id: int) -> None:
+def forget_guild(db: sqlite3.Connection, guild_id: int, now_ms: int) -> None:
     """Forget what a server set and what was noted there, after its jobs. The ledger's lines stay."""
     jobs_here = "SELECT id FROM job WHERE guild_id = ?"
     for table in ("star", "gallery"):
@@ -138,4 +178,5 @@ def forget_guild(db: sqlite3.Connection, guild_id: int) -> None:
     ):
         db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))
     audit_store.forget_guild(db, guild_id)
+    leave_traces(db, now_ms)
     db.execute("UPDATE departure SET cleaned = 1 WHERE guild_id = ?", (guild_id,))

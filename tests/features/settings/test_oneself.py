@@ -238,6 +238,7 @@ async def test_ones_data_is_deleted_after_a_yes(studio: Stage) -> None:
     asked = (await studio.members["Ann"].slash(studio.channel, "privacy delete")).response
     await press(studio, asked, "Delete everything")
     assert "jobs: 1, files: 4" in words(asked)
+    await studio.app.privacy.overwrite_traces()
     files = [file for file in studio.settings.data_dir.rglob("*") if file.is_file()]
     assert [file.name for file in files if b"xylophonecanary" in file.read_bytes()] == []
     nothing = await studio.members["Ann"].slash(studio.channel, "privacy export")
@@ -279,6 +280,7 @@ async def test_nothing_of_a_busy_member_is_left_anywhere(studio: Stage) -> None:
     assert any(canary.encode() in file.read_bytes() for file in files)
     asked = (await ann.slash(studio.channel, "privacy delete")).response
     await press(studio, asked, "Delete everything")
+    await studio.app.privacy.overwrite_traces()
     files = [file for file in studio.settings.data_dir.rglob("*") if file.is_file()]
     assert [file.name for file in files if canary.encode() in file.read_bytes()] == []
     assert len([file for file in files if file.suffix == ".png"]) == 4
@@ -306,3 +308,23 @@ async def test_a_ban_takes_nobodys_right_to_their_data(studio: Stage) -> None:
     assert "was deleted" in words(asked)
     refused = await ann.slash(studio.channel, "imagine", prompt="a boat")
     assert "can't use Easel" in (refused.response or refused.followups[-1]).content
+
+
+async def test_an_interrupted_deletion_is_finished_after_a_restart(
+    studio: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await paint(studio, "a red boat")
+
+    async def ends(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(studio.app.store, "drop_backups_with", ends)
+        asked = (await studio.members["Ann"].slash(studio.channel, "privacy delete")).response
+        refused = await press(studio, asked, "Delete everything")
+        assert "goes on deleting by itself" in refused.followups[-1].content
+    await studio.restart()
+    async with asyncio.timeout(10):
+        while await studio.app.store.read(privacy_store.unfinished_erasures):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert list(studio.settings.images_dir.rglob("*.png")) == []

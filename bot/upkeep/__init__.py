@@ -1,0 +1,1 @@
+"""What is put right by itself while the bot runs: interrupted work, stray files, jumping clocks. Knows no Discord."""
