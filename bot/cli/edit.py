@@ -179,7 +179,7 @@ def _weights(text: str | None, images: list[Path]) -> tuple[float, ...]:
 def _check_sizeless(draft: Draft) -> None:
     """Raises: BadInput."""
     if draft.width or draft.height or draft.aspect_ratio:
-        raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
+        raise BadInput("The size comes from the picture here. Leave out --size and --ar.")
 
 
 _REQUESTS: dict[str, Callable[[argparse.Namespace, CliRequest, StoredPicture], CliRequest]] = {

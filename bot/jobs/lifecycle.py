@@ -137,7 +137,7 @@ def get(db: sqlite3.Connection, job_id: int) -> Job:
     """Raises: NotFound."""
     row = db.execute(f"{SELECT_JOB} WHERE j.id = ? AND j.deleted_at IS NULL", (job_id,)).fetchone()
     if row is None:
-        raise NotFound("There is no such job, or it was deleted. Your own ones are in /history.")
+        raise NotFound("I can't find that job; it may have been deleted. Your jobs are in /history.")
     return Job.from_row(row)
 
 

@@ -30,9 +30,9 @@ DISCORD_SENTENCES = {
     10003: "This channel is gone.",
     10008: "This message is gone.",
     40005: "The file is too large for this server.",
-    50001: "I cannot see this channel. Ask an admin to give Easel **View Channel** here.",
+    50001: "I can't see this channel. Ask an admin to give Easel **View Channel** here.",
     50007: "Your direct messages are closed to bots. Open them in this server's privacy settings.",
-    50013: "I may not do this here. Ask an admin to give Easel **Send Messages** and **Attach Files** in this channel.",
+    50013: "I can't do that here. Ask an admin to give Easel **Send Messages** and **Attach Files** in this channel.",
 }
 
 
@@ -51,11 +51,11 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, UserError | EngineError):
         return str(error)
     if isinstance(error, app_commands.TransformerError):
-        return f"'{error.value}' cannot be used here."
+        return f"'{error.value}' can't be used here."
     if isinstance(error, discord.HTTPException) and error.code in DISCORD_SENTENCES:
         return DISCORD_SENTENCES[error.code]
     if isinstance(error, discord.HTTPException | OSError):
-        return f"Discord or the disk did not answer as expected. Nothing was charged; try again. (ref {_logged(error)})"
+        return f"Discord or the disk didn't answer as expected. Nothing was charged; try again. (ref {_logged(error)})"
     if isinstance(error, sqlite3.Error):  # every act is one transaction
         return f"The database couldn't be written, so nothing was changed or charged. Try again. (ref {_logged(error)})"
     return f"Something went wrong inside Easel. Nothing was charged; try again. (ref {_logged(error)})"

@@ -188,7 +188,7 @@ class Forms:
         kept = await self._key_values.recall(f"form:{number}")
         owner, form = json.loads(kept) if kept else (0, {})
         if owner != interaction.user.id:
-            raise NotFound("This form is older than a day, or someone else's. Open it anew from the picture's message.")
+            raise NotFound("This form is older than a day, or someone else's. Open it from the picture again.")
         await self.send(interaction, _KeptForm(form))
 
 

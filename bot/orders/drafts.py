@@ -100,7 +100,7 @@ def following(controlnet: str, able: Sequence[ModelInfo]) -> list[ModelInfo]:
             "EASEL_CONTROLNETS. Until then, **/vary** makes pictures close to yours."
         )
     if controlnet and controlnet.casefold() not in known:
-        raise BadInput(f"There is no ControlNet {quoted(controlnet)}. {_nearest(controlnet, [*known.values()])}")
+        raise BadInput(f"There's no ControlNet {quoted(controlnet)}. {_nearest(controlnet, [*known.values()])}")
     return [info for info in able if not controlnet or control.named(controlnet, info.controlnets)]
 
 

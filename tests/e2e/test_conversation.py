@@ -253,7 +253,7 @@ async def test_history_lists_ones_own_jobs_and_pages(studio: Stage) -> None:
 
 
 async def test_info_and_help_and_queue_answer(studio: Stage) -> None:
-    for name, says in (("info", "100 credits"), ("help", "/imagine"), ("queue", "Nothing of yours")):
+    for name, says in (("info", "100 credits"), ("help", "/imagine"), ("queue", "no active jobs")):
         result = await studio.members["Ann"].slash(studio.channel, name)
         assert says in words(result.response), name
         assert result.ephemeral

@@ -94,4 +94,4 @@ def test_a_strangers_prompt_keeps_the_loras_that_are_here() -> None:
     found = reproduce.of(said, (INFO,), TERMS)
     assert "<lora:waves:0.8>" in found.draft.prompt
     assert "other" not in found.draft.prompt
-    assert "LoRAs that are not here are left out." in found.changes
+    assert "LoRAs that aren't here are left out." in found.changes

@@ -66,7 +66,7 @@ def _one(line: str) -> Draft:
     """The draft of a line that asks for one job. Raises: BadInput."""
     drafts = parse(line)
     if len(drafts) > 1:
-        raise BadInput("A comparison is of one prompt. Leave { } and --repeat out.")
+        raise BadInput("A comparison has one prompt. Leave out { } and --repeat.")
     return drafts[0]
 
 

@@ -41,7 +41,7 @@ def values(name: str, text: str) -> list[Any]:
     """The values of a parameter, in the order they were written. Raises: BadInput."""
     axis = AXES.get(name)
     if axis is None:
-        raise BadInput(f"{quoted(name)} cannot be compared. Use one of {', '.join(AXES)}.")
+        raise BadInput(f"{quoted(name)} can't be compared. Use one of {', '.join(AXES)}.")
     found = [axis.read(part.strip()) for part in text.split(",") if part.strip()]
     found = list(dict.fromkeys(found))
     if not 2 <= len(found) <= MAX_VALUES:

@@ -192,5 +192,5 @@ async def _draft(app: Services, interaction: Interaction, number: int, at: int) 
     """One of the drafts that were offered. Raises: NotFound."""
     drafts = (await _offer(app, interaction, number)).drafts
     if at >= len(drafts):
-        raise NotFound("There is no such prompt. Describe the picture again to get fresh buttons.")
+        raise NotFound("I no longer have that prompt. Describe the picture again to get fresh buttons.")
     return drafts[at]

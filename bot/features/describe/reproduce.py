@@ -50,14 +50,14 @@ def of(said: Parameters, models: Sequence[ModelInfo], terms: Terms) -> Rerun:
     )
     draft = _sized(draft, said, info, terms, changes)
     if said.from_picture:
-        changes.append("Another picture was part of it, which the file does not hold: it is painted from words alone.")
+        changes.append("It was made from a picture that isn't in the file, so it's painted from the words alone.")
     return Rerun(draft=draft, changes=tuple(changes))
 
 
 def _words(text: str, most: int, what: str, changes: list[str], loras: Sequence[str] = ()) -> str:
     kept = lora_tags.keeping(text, loras)
     if kept != text:
-        changes.append("Its LoRAs are left out." if LORA not in kept else "LoRAs that are not here are left out.")
+        changes.append("Its LoRAs are left out." if LORA not in kept else "LoRAs that aren't here are left out.")
     plain = visible(kept)
     if len(plain) > most:
         changes.append(f"The {what} is cut to {most:,} characters.")
@@ -73,7 +73,7 @@ def _model(said: Parameters, models: Sequence[ModelInfo], changes: list[str]) ->
     near = get_close_matches(wanted[:80], keys, n=1, cutoff=0.6)
     found = keys[near[0]] if near else default
     if found.key.casefold() != wanted:
-        changes.append(f"The model {quoted(said.model)} is not here: {found.key} paints instead.")
+        changes.append(f"The model {quoted(said.model)} isn't available here, so {found.key} paints instead.")
     return found
 
 
@@ -88,7 +88,7 @@ def _scheduler(said: Parameters, info: ModelInfo, changes: list[str]) -> str | N
     by_label = {name: each for each in info.schedulers for name in (each.name, each.label.casefold())}
     near = get_close_matches(said.sampler[:80].casefold(), by_label, n=1, cutoff=0.5)
     name = by_label[near[0]].name if near else info.scheduler
-    changes.append(f"The sampler {quoted(said.sampler)} is not here: {name} is used instead.")
+    changes.append(f"The sampler {quoted(said.sampler)} isn't available here, so {name} is used instead.")
     return name
 
 
@@ -116,7 +116,7 @@ def _sized(draft: Draft, said: Parameters, info: ModelInfo, terms: Terms, change
         spec = drafts.resolve(whole, [info], terms, 0)
     except BadInput:
         ratio = min(MAX_RATIO, max(1 / MAX_RATIO, said.width / said.height))
-        changes.append(f"{said.width}x{said.height} cannot be painted here: the proportions are kept.")
+        changes.append(f"{said.width}x{said.height} can't be painted here, so only the proportions are kept.")
         return replace(draft, aspect_ratio=(round(ratio, 4), 1.0))
     if (spec.width, spec.height) != (said.width, said.height):
         changes.append(f"{said.width}x{said.height} becomes {spec.width}x{spec.height}, which {info.key} can paint.")

@@ -29,7 +29,7 @@ class Stars:
     async def toggle(self, job: Job, images: Sequence[StoredImage], user_id: int) -> int:
         """Give a star or take it back; the stars now. Raises: BadInput."""
         if not images or await self.count(job, images) is None:
-            raise BadInput("This picture can have no stars: it is private, or this server has no gallery.")
+            raise BadInput("This picture can't have stars: it's private, or this server has no gallery.")
         await self._store.write(gallery_store.toggle, job.id, user_id)
         return await self._store.read(gallery_store.stars, job.id)
 

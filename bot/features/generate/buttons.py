@@ -184,7 +184,7 @@ async def _changed(app: Services, interaction: Interaction, spec: Spec, num_imag
     )
     asked = parse(modals.line(said), base, wordless=spec.is_edit)
     if spec.is_edit and (asked[0].width, asked[0].height, asked[0].aspect_ratio) != (spec.width, spec.height, None):
-        raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
+        raise BadInput("The size comes from the picture here. Leave out --size and --ar.")
     if len(asked) > 1:
         raise BadInput("A remix is one job. Use /imagine for {a, b} and --repeat.")
     asked = await app.preferences.style_only(asked, interaction.guild_id or 0)
@@ -205,7 +205,7 @@ async def _seeds(app: Services, interaction: Interaction, job: Job, image: Store
     spec = job.spec_of(image).evolve(num_images=1) if alone else job.spec
     paste = app.layouts.paste_line(spec) + end
     what = "this picture" if alone else "the same pictures"
-    told = "\n".join([*lines, f"Paste this behind `/imagine prompt:` to get {what} again:"])
+    told = "\n".join([*lines, f"Paste this after `/imagine prompt:` to get {what} again:"])
     if len(told) + len(paste) < MAX_PASTE_CHARS:
         return {"content": f"{told}\n{block(paste, MAX_PASTE_CHARS)}"}
     file = discord.File(io.BytesIO(paste.encode()), filename=f"easel-{job.id}.txt")

@@ -288,7 +288,7 @@ async def _kept(app: Services, interaction: Interaction, number: int) -> Source:
     note = await app.key_values.recall(f"menu:{number}")
     owner, kept = json.loads(note) if note else (0, {})
     if owner != interaction.user.id:
-        raise NotFound("That picture is not here (any more). Use the message's menu again.")
+        raise NotFound("I no longer have that picture. Use the message's menu again.")
     private = await app.submission.wants_private(interaction, None)
     check_permissions(interaction, private)
     await acknowledge(interaction, private=private)

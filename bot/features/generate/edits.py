@@ -274,7 +274,7 @@ async def zoom(app: Services, interaction: Interaction, source: Source, factor: 
 
 def _check_sizeless(said: Draft) -> None:
     if said.width or said.height or said.aspect_ratio:
-        raise BadInput("The size follows from the picture here. Leave --size and --ar out.")
+        raise BadInput("The size comes from the picture here. Leave out --size and --ar.")
 
 
 def is_repainted(job: Job) -> bool:
@@ -287,5 +287,5 @@ def read_zoom(text: str) -> float:
     """A zoom as people write it: 1.5, 2x. Raises: BadInput."""
     number = read_number(text.strip().casefold().removesuffix("x"))
     if number is None:
-        raise BadInput(f"The zoom is a number from 1 to {geometry.MAX_ZOOM:g}, such as 1.5.")
+        raise BadInput(f"The zoom has to be a number from 1 to {geometry.MAX_ZOOM:g}, such as 1.5.")
     return number

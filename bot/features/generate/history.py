@@ -82,7 +82,7 @@ def install(client: Client, app: Services) -> None:
     @client.tree.command()
     @shows_errors
     async def queue(interaction: Interaction) -> None:
-        """Your jobs on their way, with place, time and Cancel."""
+        """Your active jobs, with their place in the queue and a Cancel button."""
         await acknowledge(interaction, private=True)
         await _queue(app, interaction)
 
@@ -134,7 +134,7 @@ async def _show(app: Services, interaction: Interaction, job: Job) -> None:
 async def _history(app: Services, interaction: Interaction, before: int | None) -> None:
     jobs = await app.jobs.history(interaction.user.id, interaction.guild_id or 0, before, PAGE + 1)
     if not jobs:
-        text = "Nothing older." if before else "You have not made anything here yet. Try **/imagine** a red boat."
+        text = "Nothing older." if before else "You haven't made anything here yet. Try **/imagine** a red boat."
         await interaction.edit_original_response(view=notice(text), attachments=[])
         return
     rows, files = [], []
@@ -176,7 +176,7 @@ async def _queue(app: Services, interaction: Interaction) -> None:
         if job.state == "queued":
             state.position = await app.jobs.position(job.id)
         rows.append((job, state))
-    view = app.layouts.queue(rows) if rows else notice("Nothing of yours is waiting or being painted.")
+    view = app.layouts.queue(rows) if rows else notice("You have no active jobs.")
     await interaction.edit_original_response(view=view)
 
 
@@ -188,12 +188,12 @@ async def _info(app: Services, interaction: Interaction) -> str:
     grid_text = layouts.credits_text(4 * drafts.PICTURE_MC)
     lines = [
         f"You have **{layouts.credits_text(balance.free_mc + balance.paid_mc)}**"
-        + (f" and {layouts.credits_text(balance.reserved_mc)} set aside for jobs on their way." if mine else "."),
+        + (f" and {layouts.credits_text(balance.reserved_mc)} set aside for active jobs." if mine else "."),
         f"{layouts.credits_text(terms.allowance_mc)} a {terms.period} are free; "
         f"they renew <t:{balance.renews_at_ms // 1000}:R>.",
         f"A grid at {info.width}x{info.height} and {info.num_inference_steps} steps costs {grid_text}; "
         "the price grows with pixels and steps. You pay only for pictures you get.",
-        f"Of yours on their way: {len(mine)}. In the whole queue: {await app.jobs.queue_length()}.",
+        f"Your active jobs: {len(mine)}. Waiting in the whole queue: {await app.jobs.queue_length()}.",
     ]
     lines += [f"**{pause_line(pause)}**" for pause in await app.moderation.pauses(guild_id)]
     return "\n".join(lines)

@@ -34,7 +34,7 @@ OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
 UNDER_EVERY_PICTURE = frozenset({Action.REMIX, Action.SEED, Action.DELETE, Action.REMOVE})  # they number an image
 JOBS_OFFERED, CHOICES = 12, 25  # the latter is Discord's
 UNREADABLE = (
-    "I cannot see a picture in that message. Use **Apps** in its own menu instead (right-click it, or press and hold), "
+    "I can't see an image in that message. Use **Apps** in its own menu instead (right-click it, or press and hold), "
     "or attach the picture."
 )
 
@@ -83,7 +83,7 @@ async def in_message(app: Services, interaction: Interaction, message: discord.M
     forwarded = (each for snapshot in message.message_snapshots for each in snapshot.attachments)
     if attachment := first_picture([*message.attachments, *forwarded]):
         return FoundImage(attachment=attachment)
-    raise NotFound("There is no picture in that message that I can read. Use this on a PNG, JPEG or WebP.")
+    raise NotFound("I can't find an image I can read in that message. Use this on a PNG, JPEG or WebP.")
 
 
 async def in_text(app: Services, interaction: Interaction, text: str) -> FoundImage:
@@ -97,8 +97,8 @@ async def in_text(app: Services, interaction: Interaction, text: str) -> FoundIm
     if own := OWN_JOB.fullmatch(text):
         return await _of_job(app, interaction, int(own[1]), int(own[2]) if own[2] else None)
     raise BadInput(
-        "That names no picture. Use a message's link (its menu has **Copy Message Link**), or a job's number as "
-        "**/history** shows it: 12, or 12.3 for its third picture."
+        "I couldn't find an image in that. Use a message's link (its menu has **Copy Message Link**), or a job's "
+        "number as **/history** shows it: 12, or 12.3 for its third picture."
     )
 
 
@@ -207,18 +207,18 @@ async def _of_job(app: Services, interaction: Interaction, job_id: int, number: 
 async def _linked(interaction: Interaction, guild: str, channel_id: str, message_id: str) -> discord.Message:
     """The message of a link, if this person can read it too. Raises: NotFound, Refused."""
     if guild != str(interaction.guild_id or "@me"):
-        raise NotFound("That link is not of this server. Use one of a message here.")
+        raise NotFound("That link is from another server. Use a link to a message here.")
     channel: Any = interaction.channel if int(channel_id) == interaction.channel_id else None
     if channel is None and interaction.guild is not None:
         channel = interaction.guild.get_channel_or_thread(int(channel_id))
     if not isinstance(channel, discord.abc.Messageable) or not _readable(interaction, channel):
-        raise NotFound("There is no such message that you and I can both read.")
+        raise NotFound("I can't find a message there that we can both read.")
     if is_age_restricted(channel) and not is_age_restricted(interaction.channel):
         raise Refused("That message is in an age-restricted channel. It can only be used in one.")
     try:
         message = await channel.fetch_message(int(message_id))
     except (discord.NotFound, discord.Forbidden):
-        raise NotFound("There is no such message that you and I can both read.") from None
+        raise NotFound("I can't find a message there that we can both read.") from None
     # without the message content intent Discord shows us nothing of other people's messages
     if not message.components and not message.attachments:
         raise NotFound(UNREADABLE)

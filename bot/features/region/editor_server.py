@@ -97,7 +97,7 @@ class EditorServer:
         except OSError as error:
             await self._runner.cleanup()
             raise UserError(
-                f"The web server cannot listen on {self._host}:{self._port} ({error.strerror}). Set EASEL_WEB_PORT to "
+                f"The web server can't listen on {self._host}:{self._port} ({error.strerror}). Set EASEL_WEB_PORT to "
                 "a free port, or leave EASEL_WEB_ADDRESS and EASEL_METRICS_TOKEN empty."
             ) from None
         if self._address == "auto":

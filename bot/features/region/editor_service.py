@@ -118,7 +118,7 @@ class DiscordEditorService:
             return await channel.send(view=notice("In the queue …"), allowed_mentions=NOBODY)
         except (discord.Forbidden, discord.NotFound):
             raise MissingPermission(
-                "I cannot post in that channel any more. Ask an admin, or use another one."
+                "I can't post in that channel anymore. Ask an admin, or use another channel."
             ) from None
 
 
@@ -130,16 +130,16 @@ async def viewer_of(client: Client, region: Region) -> Viewer:
         return Viewer(actor=alone, reads=lambda _: False)
     guild = client.get_guild(region.guild_id)
     if guild is None:
-        raise NotFound("Easel is not in that server any more.")
+        raise NotFound("Easel is no longer in that server.")
     try:
         member = await guild.fetch_member(region.user_id)
         channel = guild.get_channel_or_thread(region.channel_id) or await guild.fetch_channel(region.channel_id)
     except discord.NotFound:
-        raise NotFound("You or the channel are not in that server any more.") from None
+        raise NotFound("You're no longer in that server, or the channel is gone.") from None
     except discord.Forbidden:
-        raise MissingPermission("I cannot see that channel any more. Ask an admin, or use another one.") from None
+        raise MissingPermission("I can't see that channel anymore. Ask an admin, or use another channel.") from None
     if not (can_read(member, channel) or await _is_in_thread(member, channel)):
-        raise NotFound("You cannot see that channel any more.")
+        raise NotFound("You can't see that channel anymore.")
     actor = Actor(
         user_id=region.user_id,
         guild_id=region.guild_id,

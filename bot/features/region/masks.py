@@ -193,7 +193,7 @@ def _draw_lines(draw: ImageDraw.ImageDraw, boxes: list[Box]) -> None:
 # ---------------------------------------------------------------- shares and pixels
 def _cell(cell: int, side: int) -> Share:
     if side not in SIDES or not 0 <= cell < side * side:
-        raise BadInput("There is no such cell. Choose one of those shown.")
+        raise BadInput("That cell doesn't exist. Choose one of those shown.")
     row, column = divmod(cell, side)
     return column / side, row / side, (column + 1) / side, (row + 1) / side
 
@@ -202,7 +202,7 @@ def _by_percent(text: str) -> Share:
     """Raises: BadInput."""
     parts = [_PERCENT.fullmatch(part) for part in text.split(",")]
     if len(parts) != 4 or not all(parts):
-        raise BadInput(f"{quoted(text)} is no region. {WORDS_HELP}")
+        raise BadInput(f"{quoted(text)} isn't a region. {WORDS_HELP}")
     left, top, width, height = (float(part[1]) / 100 for part in parts if part)
     if not (width > 0 and height > 0 and left + width <= 1.0001 and top + height <= 1.0001):
         raise BadInput(f"The region {quoted(text)} is empty or goes beyond the picture. {WORDS_HELP}")

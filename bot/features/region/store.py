@@ -96,7 +96,7 @@ def get(db: sqlite3.Connection, region_id: int) -> Region:
     """Raises: NotFound."""
     row = db.execute(f"{_REGION} WHERE r.id = ?", (region_id,)).fetchone()
     if row is None:
-        raise NotFound("This picture's region is no longer kept. Open it again with **Edit region** or /inpaint.")
+        raise NotFound("This region has expired. Open the picture again with **Edit region** or /inpaint.")
     return Region(
         id=row["id"],
         user_id=row["discord_id"] or 0,

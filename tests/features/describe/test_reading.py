@@ -170,7 +170,15 @@ async def test_parameters_of_a_strangers_file_are_shown_and_can_be_run(studio: S
     result = await menu(studio, "Read parameters", await uploaded(studio, png(parameters=INFOTEXT)))
     text = words(result.response)
     assert result.response.ephemeral
-    for part in ("A1111", "a red boat", "fog", "seed **7**", "96x64", "'minny' is not here", "'Eulerr Karras'"):
+    for part in (
+        "A1111",
+        "a red boat",
+        "fog",
+        "seed **7**",
+        "96x64",
+        "'minny' isn't available here",
+        "'Eulerr Karras'",
+    ):
         assert part in text.replace("\\", ""), part
     assert "@everyone" not in text
     await studio.restart()
