@@ -142,7 +142,7 @@ def test_several_pictures_and_a_report(capsys: pytest.CaptureFixture[str]) -> No
         (["outpaint", "a.png", "--left", "-3"], "cannot grow"),
         (["outpaint", "a.png", "--zoom", "9"], "1 to 4"),
         (["outpaint", "a.png", "--ratio", "wide"], "3:2"),
-        (["upscale", "a.png", "a boat --size 64"], "size follows"),
+        (["upscale", "a.png", "a boat --size 64"], "size comes"),
         (["blend", "a.png"], "2 to 5"),
         (["blend", "a.png", "b.png", "--weights", "1"], "2 numbers"),
     ],

@@ -107,7 +107,7 @@ async def test_a_link_to_a_message_here_names_its_picture(studio: Stage) -> None
     link = f"https://discord.com/channels/{studio.guild.id}/{studio.channel.id}/{message.message.id}"
     assert len(buttons((await describe(studio, source=link)).response)) == 4
     elsewhere = link.replace(str(studio.guild.id), "123456789")
-    assert "not of this server" in said(await describe(studio, "Ben", source=elsewhere))
+    assert "from another server" in said(await describe(studio, "Ben", source=elsewhere))
     for text in ("https://example.com/a.png", "99", "1.7", "a boat"):
         refused = await describe(studio, "Ben", source=text)
         assert refused.response.ephemeral
@@ -155,7 +155,7 @@ async def test_what_cannot_be_described_gets_a_sentence(studio: Stage, data: byt
 
 async def test_a_message_without_a_picture_and_nothing_at_all_get_a_sentence(studio: Stage) -> None:
     message = await studio.members["Ben"].send(studio.channel, "hello")
-    assert "no picture in that message" in said(await menu(studio, "Describe", message))
+    assert "can't find an image I can read" in said(await menu(studio, "Describe", message))
     assert "Attach a picture" in said(await describe(studio))
 
 

@@ -191,7 +191,7 @@ async def test_the_menus_know_our_own_pictures(studio: Stage) -> None:
 async def test_a_menu_on_a_message_without_a_picture_says_so(studio: Stage) -> None:
     message = await studio.members["Ben"].send(studio.channel, "just words")
     refused = await studio.members["Ann"].context_menu(studio.channel, "Upscale", message)
-    assert "no picture in that message" in refused.response.content
+    assert "can't find an image I can read" in refused.response.content
 
 
 async def test_a_bad_file_behind_a_menu_gets_a_sentence(studio: Stage) -> None:

@@ -181,7 +181,7 @@ async def test_custom_zoom_asks_for_zoom_ratio_and_words(studio: Stage) -> None:
         ({"zoom": "9"}, "Use 1 to 4"),
         ({"zoom": "wide"}, "a number from 1 to 4"),
         ({"zoom": "2", "ratio": "3-2"}, "a ratio such as"),
-        ({"zoom": "2", "ratio": "", "prompt": "x --size 512"}, "Leave --size"),
+        ({"zoom": "2", "ratio": "", "prompt": "x --size 512"}, "Leave out --size"),
     ],
 )
 async def test_a_custom_zoom_that_cannot_be_is_refused(studio: Stage, answer: dict[str, str], says: str) -> None:

@@ -176,7 +176,7 @@ async def test_private_pictures_have_no_stars_and_a_forged_one_is_refused(studio
     await with_gallery(studio, stars=1)
     message = await paint(studio, "a red boat", private=True)
     assert not any(press_id.startswith("v1:st:") for press_id in buttons(message).values())
-    assert "no stars" in said(await _forged(studio, "Ann", "v1:st:1"))
+    assert "can't have stars" in said(await _forged(studio, "Ann", "v1:st:1"))
     assert "no such image" in said(await _forged(studio, "Ben", "v1:st:1"))
 
 

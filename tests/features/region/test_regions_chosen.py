@@ -314,7 +314,7 @@ async def test_deleting_a_picture_ends_its_chooser(studio: Stage) -> None:
     alone = (await press(studio, grid, "U1")).response
     chosen = (await press(studio, alone, "Vary (Region)")).response
     await press(studio, grid, "Delete")
-    assert "no longer kept" in said(await press(studio, chosen, "By words"))
+    assert "has expired" in said(await press(studio, chosen, "By words"))
 
 
 # ---------------------------------------------------------------- other ways to the chooser
