@@ -287,6 +287,22 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"operators": (FIRST_USER_ID + 2,)})
 
 
+async def test_of_two_acts_at_once_both_happen_or_none(failing_studio: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio, add = failing_studio, audit_store.add
+    both = command("admin words", action="add", word="peg", tell=False)
+    before = await world(studio)
+
+    def full(*row: Any) -> Any:
+        return unwritable() if "rules.set" in row else add(*row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audit_store, "add", full)
+        assert "nothing was changed" in await both.act(studio)
+    assert await world(studio) == before
+    assert "nothing was changed" not in await both.act(studio)
+    assert await noted(studio) == ["word.add", "rules.set"]
+
+
 def test_there_is_a_way_to_every_act() -> None:
     assert set(WAYS) == set(ACTS)
 

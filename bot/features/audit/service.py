@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 from bot.features.audit import store as audit_store
 from bot.features.audit.acts import Act, Author
@@ -32,6 +33,8 @@ Event = Literal[
     "audit.export",
 ]
 """What is noted although nothing else changes with it. What changes something is an act, see `acts.py`."""
+Bound: TypeAlias = Callable[[sqlite3.Connection, Author], tuple[Any, list[AuditEntry]]]
+"""An act with its arguments."""
 EASEL = 0  # the actor of what no one in particular did
 EXPORT_MAX = 10_000  # entries of one file: about 2 MiB
 COLUMNS = ("id", "time", "server", "actor", "action", "target", "details")
@@ -49,11 +52,25 @@ class Audit:
 
         `guild_id` is where it counts; 0 = everywhere. Raises: what the act raises; then nothing was changed.
         """
-        author = Author(actor_id=by.user_id, guild_id=guild_id, now_ms=self._clock.now_ms())
-        result, entries = await self._store.write(lambda db: act(db, author, *args, **kwargs))
-        for entry in entries:
-            self._publish(entry)
+        result: T
+        (result,) = await self.perform_all(by, (guild_id, lambda db, author: act(db, author, *args, **kwargs)))
         return result
+
+    async def perform_all(self, by: Actor, *acts: tuple[int, Bound]) -> list[Any]:
+        """Carry out several acts, each where it counts: all of them, or none. Returns their results in order.
+
+        Raises: what one of them raises; then nothing was changed.
+        """
+        now_ms = self._clock.now_ms()
+
+        def carry_out(db: sqlite3.Connection) -> list[tuple[Any, list[AuditEntry]]]:
+            return [act(db, Author(actor_id=by.user_id, guild_id=place, now_ms=now_ms)) for place, act in acts]
+
+        done = await self._store.write(carry_out)
+        for _, entries in done:
+            for entry in entries:
+                self._publish(entry)
+        return [result for result, _ in done]
 
     async def record(
         self, guild_id: int, actor_id: int, action: Event, target: str = "", details: Mapping[str, Any] | None = None

@@ -112,19 +112,19 @@ def _words(app: Services, group: app_commands.Group) -> None:
         place = EVERYWHERE if everywhere else by.guild_id
         if action != "list" and not word.strip():
             raise BadInput(f"Which word do you want to {action}? Give it as the option word.")
-        done = [await _change(app, by, place, action, word, rule)] if action in ("add", "remove") else []
-        done += [await _tell(app, by, tell)] if tell is not None else []
+        done = []
+        if action in ("add", "remove"):
+            done.append(await _change(app, by, place, action, word, rule, tell))
+        elif tell is not None:
+            await app.moderation.change_rules(by, lambda rules: replace(rules, tell_word=tell))
+        if tell is not None:
+            done.append(f"From now on, refusals {'' if tell else 'do not '}name the word.")
         if done:
             await _say(interaction, "\n".join(done))
         if action == "test":
             await _show(interaction, await _test(app, by, word))
         elif action == "list" and (word or not done):
             await _show(interaction, await _list(app, place, word))
-
-
-async def _tell(app: Services, by: Actor, tell: bool) -> str:
-    await app.moderation.change_rules(by, lambda rules: replace(rules, tell_word=tell))
-    return f"From now on, refusals {'' if tell else 'do not '}name the word."
 
 
 async def _list(app: Services, place: int, part: str) -> discord.ui.LayoutView:
@@ -144,14 +144,14 @@ async def _test(app: Services, by: Actor, text: str) -> discord.ui.LayoutView:
     return listing("Rules this prompt breaks", lines, "None: this prompt is fine.")
 
 
-async def _change(app: Services, by: Actor, place: int, action: str, word: str, rule: str) -> str:
+async def _change(app: Services, by: Actor, place: int, action: str, word: str, rule: str, tell: bool | None) -> str:
     if rule not in WORD_ACTIONS:
         raise BadInput(f"There's no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
     chosen: WordAction = "age" if rule == "age" else "flag" if rule == "flag" else "block"
     if action == "add":
-        kept = await app.moderation.add_word(by, place, word, chosen)
+        kept = await app.moderation.add_word(by, place, word, chosen, tell=tell)
         return f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[chosen]}."
-    return f"Removed: {shown(await app.moderation.remove_word(by, place, word), 200)}."
+    return f"Removed: {shown(await app.moderation.remove_word(by, place, word, tell=tell), 200)}."
 
 
 # ------------------------------------------------------------------ channels

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from PIL import Image
@@ -13,7 +14,7 @@ from PIL import Image
 from bot.config import Settings
 from bot.errors import Banned, Busy, NotYours, Refused
 from bot.features.audit.acts import Act
-from bot.features.audit.service import Audit, Event
+from bot.features.audit.service import Audit, Bound, Event
 from bot.features.audit.store import EVERYWHERE
 from bot.features.moderation import acts, child_safety
 from bot.features.moderation import store as rows
@@ -127,19 +128,32 @@ class Moderation:
     async def words(self, guild_id: int) -> Sequence[BlockedWord]:
         return (await self._list(guild_id))[0]
 
-    async def add_word(self, by: Actor, guild_id: int, word: str, action: WordAction) -> str:
-        """List a word; the form in which it is kept. Raises: BadInput, NotYours."""
-        return await self._change_list(acts.add_word, by, guild_id, word, action)
+    async def add_word(
+        self, by: Actor, guild_id: int, word: str, action: WordAction, *, tell: bool | None = None
+    ) -> str:
+        """Add a word to a list; return it as it's kept. With `tell`, also set whether refusals name the word.
 
-    async def remove_word(self, by: Actor, guild_id: int, word: str) -> str:
-        """Take a word off the list; the form in which it was kept. Raises: NotFound, NotYours, BadInput."""
-        return await self._change_list(acts.remove_word, by, guild_id, word)
+        Raises: BadInput, NotYours; then nothing was changed.
+        """
+        return await self._change_list(by, guild_id, lambda db, author: acts.add_word(db, author, word, action), tell)
 
-    async def _change_list(self, act: Act[P, T], by: Actor, guild_id: int, *args: P.args, **kwargs: P.kwargs) -> T:
-        done = await self._perform(act, by, guild_id, *args, **kwargs)
+    async def remove_word(self, by: Actor, guild_id: int, word: str, *, tell: bool | None = None) -> str:
+        """Take a word off a list; return it as it was kept. `tell` as for `add_word`.
+
+        Raises: NotFound, NotYours, BadInput; then nothing was changed.
+        """
+        return await self._change_list(by, guild_id, lambda db, author: acts.remove_word(db, author, word), tell)
+
+    async def _change_list(self, by: Actor, guild_id: int, change: Bound, tell: bool | None) -> str:
+        _check_everywhere(by, guild_id)
+        planned = [(guild_id, change)]
+        if tell is not None:
+            planned.append((by.guild_id, lambda db, author: acts.change_rules(db, author, partial(_telling, tell))))
+        kept, *_ = await self._audit.perform_all(by, *planned)
         self._lists.pop(guild_id, None)
         self._list_changes += 1
-        return done
+        self._recent.clear()
+        return str(kept)
 
     async def _list(self, guild_id: int) -> tuple[Sequence[BlockedWord], Matcher]:
         if (known := self._lists.get(guild_id)) is not None:
@@ -230,11 +244,19 @@ class Moderation:
 
     async def _perform(self, act: Act[P, T], by: Actor, guild_id: int, *args: P.args, **kwargs: P.kwargs) -> T:
         """Carry out an act and clear the cache. Raises: NotYours, what the act raises."""
-        if guild_id == EVERYWHERE and not by.is_operator:
-            raise NotYours("Only the people who run this bot can change this for every server.")
+        _check_everywhere(by, guild_id)
         done = await self._audit.perform(act, by, guild_id, *args, **kwargs)
         self._recent.clear()
         return done
+
+
+def _check_everywhere(by: Actor, guild_id: int) -> None:
+    if guild_id == EVERYWHERE and not by.is_operator:
+        raise NotYours("Only the people who run this bot can change this for every server.")
+
+
+def _telling(tell: bool, rules: Rules) -> Rules:
+    return replace(rules, tell_word=tell)
 
 
 async def _aside(look: Callable[[str], T], text: str) -> T:
