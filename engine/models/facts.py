@@ -20,6 +20,7 @@ ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 STEPS, GUIDANCE, SIDE_PX, PATCH = 30, 5.0, 1024, 2  # where nothing tells
 SAFE_MULTIPLE_PX = 64  # the largest that any family asks for
 VIDEO = ("num_frames",)  # what only pipelines that make videos ask for
+CONTROLLED = "-control"  # ends the names of families that paint from words and a control image only
 
 Config = Mapping[str, Any]
 
@@ -110,6 +111,8 @@ def read(key: str, class_name: str, parts: Parts, card: families.Published | Non
 def _tasks(signature: Signature, parts: Parts) -> frozenset[str]:
     """What a request can ask of it, by diffusers' own tables, else by what its call takes."""
     if any(name in signature.takes for name in VIDEO) or signature.tasks & {"video", "audio"}:
+        return frozenset()
+    if signature.name.endswith(CONTROLLED):
         return frozenset()
     known = signature.tasks or _tasks_of_call(signature)
     if parts.of("unet").get("in_channels") == INPAINT_CHANNELS:

@@ -27,6 +27,10 @@ JOINED = frozenset(
         "sana",
     }
 )
+# Who change their denoiser while they paint, so that nobody else may use it before they are done: they run in one go.
+UNSHARED = ("-pag",)
+# What is said to a pipeline besides the request, so that it paints the size that was asked for.
+EXACT_SIZE: Mapping[str, Mapping[str, bool]] = {"hunyuan": {"use_resolution_binning": False}}
 # Whose tokens hold a patch's pixels before its channels.
 CHANNELS_LAST = frozenset({"ideogram4"})
 # Whose model cards recommend fewer steps than their pipeline's default.

@@ -18,7 +18,7 @@ from engine.api import schedulers
 from engine.api.inspection import LoadedModel
 from engine.api.model_info import ModelInfo
 from engine.device import devices, overflow
-from engine.device.failures import loaded
+from engine.device.failures import attempt, loaded
 from engine.device.fibers import Kind, Stub
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
@@ -129,6 +129,8 @@ class Model:
         auto = getattr(diffusers, auto_class) if auto_class and known is not None and known.tasks else None
         pipe = copy.copy(self.pipe if auto is None else auto.from_pipe(self.pipe))
         pipe.set_progress_bar_config(disable=True)
+        if self.info.family.endswith(families.UNSHARED):
+            return pipe
         for name, part in pipe.components.items():
             if isinstance(part, torch.nn.Module):
                 pipe.__dict__[name] = self._stub(name, part)
@@ -255,16 +257,27 @@ def load(source: Source, dtype: torch.dtype) -> Any:
         )
     if source.path is not None and _variant_only(source.path):
         kwargs["variant"] = "fp16"
+    raised = attempt(lambda: _folder(source, kwargs))
+    if isinstance(raised, ValueError) and "low_cpu_mem_usage" in str(raised):  # parts of it stay in float32
+        return _folder(source, {**kwargs, "low_cpu_mem_usage": True})
+    if isinstance(raised, Exception):
+        raise raised
+    return raised
+
+
+def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:
+    """The pipeline of a folder or hub id, as one that paints from words where there is such; without a ControlNet."""
     auto: Any = diffusers.AutoPipelineForText2Image
     anything: Any = diffusers.DiffusionPipeline
     if source.path is not None and "txt2img" not in describe(source).tasks:
         return anything.from_pretrained(source.location, **kwargs)
     try:
-        return auto.from_pretrained(source.location, **kwargs)
+        pipe = auto.from_pretrained(source.location, **kwargs)
     except ValueError as error:
         if "can't find a pipeline" not in str(error):
             raise
         return anything.from_pretrained(source.location, **kwargs)  # unknown to Auto*
+    return auto.from_pipe(pipe, controlnet=None) if hasattr(pipe, "controlnet") else pipe
 
 
 def _weights_bytes(folder: Path) -> int:

@@ -65,7 +65,7 @@ def begin(
     reads_pictures = request.reads_pictures(info)
     if request.shares and not reads_pictures:
         pipe.__dict__["vae"] = blending.vae_for(request, pipe)
-    arguments = {**request.arguments(info), "generator": generator}
+    arguments = {**request.arguments(info), **families.EXACT_SIZE.get(model.info.family, {}), "generator": generator}
 
     def paint() -> Any:
         ready = request.unpainted()

@@ -216,6 +216,7 @@ class Txt2Img:
             "num_inference_steps": self.num_inference_steps,
             "height": self.height,
             "width": self.width,
+            "max_area": self.size[0] * self.size[1],  # Kontext scales to a megapixel otherwise
             "clip_skip": self.clip_skip,
             "output_type": "pil",
         }

@@ -37,6 +37,8 @@ def ask(**changes: Any) -> Txt2Img:
 @functools.cache
 def loaded(folder: Path) -> Any:
     pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+    if hasattr(pipe, "controlnet"):
+        pipe = diffusers.AutoPipelineForText2Image.from_pipe(pipe, controlnet=None)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
@@ -49,14 +51,22 @@ def own(folder: Path, request: Txt2Img) -> Image.Image:
         pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = copy.deepcopy(pipe.scheduler)
     takes = inspect.signature(pipe.__call__).parameters
-    named: dict[str, Any] = {"guidance_scale": request.guidance_scale}
+    unwanted = request.negative_prompt or None
+    named: dict[str, Any] = {
+        "guidance_scale": request.guidance_scale,
+        "negative_prompt": unwanted,
+    }
     if "true_cfg_scale" in takes:
-        blank = " " if (request.guidance_scale or 0) > 1 else None
-        named = {"true_cfg_scale": request.guidance_scale, "negative_prompt": request.negative_prompt or blank}
-    elif request.negative_prompt:
-        named["negative_prompt"] = request.negative_prompt
+        if pipe.transformer.config.guidance_embeds:
+            named["true_cfg_scale"] = 2.0 if request.negative_prompt else None
+        else:
+            blank = " " if (request.guidance_scale or 0) > 1 else None
+            named = {"true_cfg_scale": request.guidance_scale, "negative_prompt": unwanted or blank}
     if isinstance(request, Img2Img):
         named |= {"image": request.init_image, "strength": request.strength}
+    named |= {"max_area": SIZE["width"] * SIZE["height"]}
+    if "HunyuanDiT" in type(pipe).__name__:
+        named["use_resolution_binning"] = False
     named |= {"prompt": request.prompt, "num_inference_steps": request.num_inference_steps, **SIZE}
     generator = torch.Generator().manual_seed(request.seed or 0)
     named = {name: value for name, value in named.items() if name in takes and value is not None}
