@@ -87,7 +87,7 @@ def _number_of(said: str, name: str, kind: type[int] | type[float]) -> Any:
         return None
     number = read_number(said) if kind is float else read_whole(said)
     if number is None:
-        raise BadInput(f"The {name} cannot be {quoted(said)}. Write a number, or leave it empty.")
+        raise BadInput(f"{quoted(said)} isn't a valid number for {name}. Write a number, or leave it empty.")
     return number
 
 

@@ -129,7 +129,7 @@ async def test_defaults_are_set_from_lists_and_a_form(studio: Stage) -> None:
     await choose(studio, message, "s1:ade:2", [])
     assert (await studio.app.preferences.defaults(studio.guild.id)).styles == ()
     done = await fill(studio, message, "Steps, guidance, scheduler, negative …", steps="abc")
-    assert "steps cannot be" in (done.response or done.followups[-1]).content
+    assert "isn't a valid number for steps" in (done.response or done.followups[-1]).content
 
 
 async def test_the_overview_tells_today_and_shows_the_chart(studio: Stage) -> None:
