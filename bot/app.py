@@ -41,6 +41,7 @@ from bot.features.operations import metrics_page
 from bot.features.operations.alerts import Alerts
 from bot.features.operations.metrics import Metrics
 from bot.features.operations.metrics_page import MetricsPage
+from bot.features.operations.usable import usable
 from bot.features.operations.watch import Watch, carrier, tell_of_server
 from bot.features.privacy import commands as privacy_commands
 from bot.features.privacy.maintenance import Maintenance
@@ -88,7 +89,11 @@ START_AGAIN = "Start Easel again: every job waits in its queue."
 
 
 def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
-    """The engine that the settings describe; not started. `gate` is your own rule for pictures."""
+    """The engine that the settings describe, without what can't be loaded; not started.
+
+    `gate` is your own rule for pictures. Raises: ModelUnloadable for what is vital.
+    """
+    settings = usable(settings)
     return Engine(
         model=settings.model,
         models=settings.models,

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from bot.__main__ import main
+from bot.app import engine_for
 from bot.cli import doctor
 from bot.cli.checks import models
 from bot.cli.checks.finding import Check
 from bot.config import Settings
 from bot.store.lock import directory_lock
 from engine import mini
+from engine.api.errors import ModelUnloadable
 from engine.models import whole
 
 MINI = mini.MODEL_DIR
@@ -161,7 +163,43 @@ def test_one_bad_thing_does_not_hide_the_next(tmp_path: Path) -> None:
     bad = {what for what, check in checks.items() if check.verdict == "bad"}
     expected = {"LoRA a", "LoRA b", "LoRA c", "LoRA d", "ControlNet e", "upscaler", "safety"}
     assert bad == {*expected, "IP-Adapter of mini", "IP-Adapter of nobody"}
-    assert not any(check.vital for check in checks.values() if check.verdict == "bad")
+    assert {what for what, check in checks.items() if check.verdict == "bad" and check.vital} == {"safety"}
+
+
+def test_what_cannot_be_loaded_is_left_out_and_the_rest_paints(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"hello")
+    settings = Settings(
+        _env_file=None,
+        models={"good": str(MINI), "bad": "/no/such"},
+        loras={"good": str(LORA), "bad": str(tmp_path / "x.safetensors")},
+        embeddings={"bad": str(LORA)},
+        controlnets={"good": str(CONTROLNET), "bad": str(tmp_path)},
+        ip_adapters={"bad": str(LORA)},
+        upscaler=str(MINI),
+        captioner="/no/such",
+    )  # type: ignore[call-arg]
+    engine = engine_for(settings)
+    default, good = engine.models()
+    assert (default.key, good.key) == ("mini", "good")
+    assert "good" in default.loras
+    assert "bad" not in {*default.loras, *default.embeddings, *default.controlnets}
+    for what in (
+        "model bad",
+        "LoRA bad",
+        "embedding bad",
+        "ControlNet bad",
+        "IP-Adapter of bad",
+        "upscaler",
+        "captioner",
+    ):
+        assert f"the {what} is left out: " in caplog.text
+
+
+def test_nobody_paints_without_the_judge_that_was_wanted() -> None:
+    with pytest.raises(ModelUnloadable, match="safety"):
+        engine_for(Settings(_env_file=None, safety="/no/such/judge"))  # type: ignore[call-arg]
 
 
 def test_the_default_model_is_vital(tmp_path: Path) -> None:

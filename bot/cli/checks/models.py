@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from bot.cli.checks.finding import Check
 from bot.config import Settings
+from bot.features.operations.usable import findings, is_vital
 from engine.api.errors import InvalidSetup
-from engine.models import catalog, whole
 from engine.models.whole import Finding
 
-VISION = ("captioner", "segmenter", "ranker", "safety")
 SMALL_MIB = 512  # of graphics memory that nobody uses: less is hardly enough for Mini
 
 
@@ -38,19 +37,8 @@ def device(settings: Settings) -> Iterator[Check]:
 
 def files(settings: Settings) -> Iterator[Check]:
     """Look at every model, LoRA, embedding, ControlNet, IP-Adapter, upscaler, and what looks at pictures."""
-    vision = {name: getattr(settings, name) for name in VISION}
-    default = catalog.key_of(settings.model)
-    findings = whole.look(
-        {default: settings.model, **settings.models},
-        loras=settings.loras,
-        embeddings=settings.embeddings,
-        ip_adapters=settings.ip_adapters,
-        controlnets=settings.controlnets,
-        upscaler=settings.upscaler,
-        vision={name: location for name, location in vision.items() if location not in ("", "off")},
-    )
-    for found in findings:
-        yield _check(found, vital=found.what == f"model {default}")
+    for found in findings(settings):
+        yield _check(found, vital=is_vital(settings, found.what))
 
 
 def _check(found: Finding, *, vital: bool) -> Check:
