@@ -18,7 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 LOCK = "requirements.lock"
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+INDEX = "https://download.pytorch.org/whl"
+BUILD = re.compile(r"auto|cpu|cuda|xpu|(cu|rocm)[\d.]+")  # names of PyTorch's builds; `cuda` is PyPI's on Linux
 OLD_NAME = "easel"  # how this project was called among Python's packages; its leftovers would be in the way
 SECTIONS = {"run": ("easel",), "demo": ("easel", "demo"), "test": ("easel", "demo", "test")}
 TORCH = "torch"  # the section of PyPI's build and of the CUDA libraries it needs on Linux
@@ -126,12 +127,12 @@ class Environment:
         command = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
         return subprocess.run(command).returncode == 0
 
-    def pip_locked(self, requirements: str) -> bool:
+    def pip_locked(self, requirements: str, *arguments: str) -> bool:
         """Install requirements whose every version and hash is given."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "requirements.txt"
             file.write_text(requirements, encoding="utf-8")
-            return self.pip("--no-deps", "--require-hashes", "--requirement", str(file))
+            return self.pip("--no-deps", "--require-hashes", *arguments, "--requirement", str(file))
 
     def drop(self, package: str) -> None:
         """Uninstall a package if it is there."""
@@ -144,17 +145,21 @@ class Environment:
         return subprocess.run([str(self.python), "-c", ask], capture_output=True, text=True).stdout.strip()
 
 
-def install_torch(environment: Environment, section: str, *, cpu: bool) -> None:
+def install_torch(environment: Environment, section: str, build: str) -> None:
     """Install PyTorch unless its locked version is there in any build. Raises: SystemExit."""
     version = torch_version(section)
     if environment.torch().split("+")[0] == version:
         return
-    if cpu:
+    if build not in ("auto", "cpu", "cuda"):  # with what such a build needs, which only that index has
+        if not environment.pip("--index-url", f"{INDEX}/{build}", f"torch=={version}+{build}"):
+            raise SystemExit(FAILED)
+        return
+    if wants_cpu_build(build, sys.platform, card=has_nvidia_card()):
         print(
             f"PyTorch {version}, CPU build: 0.8 GB on disk. (With an NVIDIA card: install.py --torch cuda)", flush=True
         )
         # one try, for where this index is not reached; "+cpu" is a name that PyPI cannot hold
-        quick = ("--retries", "0", "--timeout", "15", "--index-url", CPU_INDEX)
+        quick = ("--retries", "0", "--timeout", "15", "--index-url", f"{INDEX}/cpu")
         if environment.pip("--no-deps", *quick, f"torch=={version}+cpu"):
             return
         print("PyTorch's own index was not reached; taking PyPI's build: 5.4 GB on Linux.", flush=True)
@@ -162,17 +167,31 @@ def install_torch(environment: Environment, section: str, *, cpu: bool) -> None:
         raise SystemExit(FAILED)
 
 
-def install(what: str, folder: Path, *, torch: str, project: bool) -> None:
-    """Install the sections of the lock that `what` needs, then Easel itself. Raises: SystemExit."""
+def install(what: str, folder: Path, *, torch: str, only: str = "", target: Path | None = None) -> None:
+    """Install PyTorch, the sections of the lock that `what` needs, and Easel itself; or only one of the three.
+
+    `target`: a folder that the dependencies go into instead, for images that keep them in a layer of their own.
+    Raises: SystemExit.
+    """
     locked = sections((ROOT / LOCK).read_text(encoding="utf-8"))
-    environment = Environment(folder)
-    install_torch(environment, locked[TORCH], cpu=wants_cpu_build(torch, sys.platform, card=has_nvidia_card()))
-    ready = environment.pip_locked("".join(locked[name] for name in SECTIONS[what]))
-    if project:
+    environment, ready = Environment(folder), True
+    if only in ("", "torch"):
+        install_torch(environment, locked[TORCH], torch)
+    if only in ("", "dependencies"):
+        place = ("--target", str(target)) if target else ()
+        ready = environment.pip_locked("".join(locked[name] for name in SECTIONS[what]), *place)
+    if not only:
         environment.drop(OLD_NAME)
         ready = ready and environment.pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     if not ready:
         raise SystemExit(FAILED)
+
+
+def build_name(text: str) -> str:
+    """A name of one of PyTorch's builds. Raises: ArgumentTypeError."""
+    if not BUILD.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no build; use auto, cpu, cuda, or a name such as rocm7.2")
+    return text
 
 
 def main() -> None:
@@ -181,14 +200,17 @@ def main() -> None:
         raise SystemExit(TOO_OLD.format(version=sys.version.split()[0]))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", nargs="?", default="run", choices=(*SECTIONS, "lock"))
-    parser.add_argument("--torch", default="auto", choices=("auto", "cpu", "cuda"), help="which build of PyTorch")
+    parser.add_argument(
+        "--torch", default="auto", type=build_name, metavar="BUILD", help="auto, cpu, cuda, rocm7.2 ..."
+    )
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where to install")
-    parser.add_argument("--only-dependencies", action="store_true", help="leave Easel itself out")
+    parser.add_argument("--only", default="", choices=("torch", "dependencies"), help="install nothing else")
+    parser.add_argument("--target", type=Path, help="a folder for the dependencies, outside the environment")
     chosen = parser.parse_args()
     if chosen.what == "lock":
         lock()
     else:
-        install(chosen.what, chosen.venv, torch=chosen.torch, project=not chosen.only_dependencies)
+        install(chosen.what, chosen.venv, torch=chosen.torch, only=chosen.only, target=chosen.target)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from bot.errors import BadInput
 from engine.vision.options import UNSAFE_LABELS
 
 PREFIX, ENV_FILE, ENCODING = "EASEL_", ".env", "utf-8-sig"  # Windows' editors begin a file with a byte order mark
+HUB_KEYS = ("HF_TOKEN", "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE")
 ADDRESS = re.compile(r"(auto|https?://[^\s/?#]+(/[^\s?#]*)?)?")
 MAX_ID = 2**63  # Discord's ids are positive and fit into a signed 64-bit number
 
@@ -202,6 +203,13 @@ class Settings(BaseSettings):
             raise BadInput("\n".join(_complaints(error))) from None
         except UnicodeDecodeError:
             raise BadInput(f"The file {ENV_FILE} is no UTF-8 text. Save it again as UTF-8.") from None
+
+
+def export_hub_keys() -> None:
+    """Let the Hugging Face hub's library see what `.env` says to it; it reads the environment only."""
+    for key, value in dotenv_values(ENV_FILE, encoding=ENCODING).items():
+        if key in HUB_KEYS and value:
+            os.environ.setdefault(key, value)
 
 
 def unknown_keys() -> dict[str, str]:

@@ -164,9 +164,11 @@ def _sync(_args: argparse.Namespace) -> int:
 
 def _settings(**given: object) -> Settings:
     """Raises: BadInput."""
-    from bot.config import Settings
+    from bot.config import Settings, export_hub_keys
 
-    return Settings.load(**given)
+    settings = Settings.load(**given)
+    export_hub_keys()
+    return settings
 
 
 def _demo(args: argparse.Namespace) -> None:

@@ -89,6 +89,32 @@ def test_the_container_needs_no_build_extensions() -> None:
     assert "HEALTHCHECK" in dockerfile
 
 
+def test_pytorch_is_a_layer_of_its_own() -> None:
+    """An update of Easel must not download it again: it is copied before and apart from everything that changes."""
+    copies = re.findall(r"^COPY --from=(\w+) (\S+) ", text("Dockerfile"), re.M)
+    assert copies == [("torch", "/opt/easel"), ("packages", "/opt/packages"), ("packages", "/opt/app")]
+    torch_stage = text("Dockerfile").split("\nFROM ")[1]
+    assert "bot" not in torch_stage
+    assert "--only torch" in torch_stage
+
+
+def test_compose_mounts_models_and_runs_as_any_user() -> None:
+    compose = text("compose.yaml")
+    for part in ("/models:ro", "${PUID:-10001}:${PGID:-10001}", "data:/data", "read_only: true", "cap_drop: [ALL]"):
+        assert part in compose
+    asked = set(re.findall(r"\$\{(\w+):-", compose + text("compose.gpu.yaml") + text("compose.rocm.yaml")))
+    page = text("docs/self-hosting.md")
+    assert {name for name in asked if name not in page} == set()
+
+
+def test_a_release_pushes_what_the_page_names() -> None:
+    workflow, page = text(".github/workflows/release.yml"), text("docs/self-hosting.md")
+    suffixes = re.findall(r'torch: (\w+), suffix: "(.*?)"', workflow)
+    assert suffixes == [("cpu", ""), ("cuda", "-cuda")]
+    assert "-cuda" in page
+    assert "digest" in workflow
+
+
 def test_stopping_gets_the_time_it_may_need() -> None:
     """What a service manager kills earlier would be painted again."""
     needed_s = Settings.model_fields["shutdown_grace_s"].default + serve.STOPPING_S

@@ -1,5 +1,6 @@
 """The installer: which build of PyTorch a machine gets, and a lock that covers what pyproject.toml asks for."""
 
+import argparse
 import ast
 import re
 import shutil
@@ -44,6 +45,17 @@ def pins(*names: str) -> dict[str, list[str]]:
 )
 def test_a_machine_without_a_card_gets_the_small_build(choice: str, platform: str, card: bool, cpu: bool) -> None:
     assert wants_cpu_build(choice, platform, card=card) is cpu
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cu126", "rocm7.2", "xpu"])
+def test_pytorchs_builds_have_names(name: str) -> None:
+    assert install.build_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "rocm", "cpu --extra", "https://elsewhere.example", "../cpu"])
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        install.build_name(name)
 
 
 def test_a_card_is_seen_by_its_driver(tmp_path: Path) -> None:

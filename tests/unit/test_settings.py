@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Settings, unknown_keys
+from bot.config import Settings, export_hub_keys, unknown_keys
 from bot.errors import BadInput
 
 
@@ -99,6 +99,22 @@ def test_windows_files_are_read() -> None:
     Path(".env").write_bytes("EASEL_MAX_STEPS=20\r\n".encode("utf-16"))
     with pytest.raises(BadInput, match="UTF-8"):
         Settings.load()
+
+
+def test_the_hubs_own_keys_in_the_file_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("HF_TOKEN", "HF_HOME", "OTHER"):
+        monkeypatch.delenv(key, raising=False)
+    Path(".env").write_text("HF_TOKEN=hf_x\nHF_HOME=\nOTHER=y\n")
+    export_hub_keys()
+    try:
+        assert os.environ["HF_TOKEN"] == "hf_x"
+        assert "HF_HOME" not in os.environ
+        assert "OTHER" not in os.environ
+        monkeypatch.setenv("HF_TOKEN", "hf_z")
+        export_hub_keys()
+        assert os.environ["HF_TOKEN"] == "hf_z", "the environment wins"
+    finally:
+        monkeypatch.delenv("HF_TOKEN")
 
 
 def test_unknown_keys_are_named_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:

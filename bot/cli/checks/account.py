@@ -40,7 +40,7 @@ async def ask(settings: Settings) -> list[Check]:
     async with client:
         try:
             await client.login(settings.token.get_secret_value())
-            return [*_application(client), await _logins(client), *await _servers(client)]
+            return [*_application(client, settings), await _logins(client), *await _servers(client)]
         except discord.LoginFailure:
             return [Check("Discord", "bad", f"refuses the token. Make a new one on the page 'Bot' at {PORTAL}.")]
         except (aiohttp.ClientError, OSError, discord.HTTPException, discord.GatewayNotFound) as error:
@@ -48,15 +48,16 @@ async def ask(settings: Settings) -> list[Check]:
             return [Check("Discord", "bad", f"can't be reached ({reason}).", passing=True)]
 
 
-def _application(client: discord.Client) -> Iterator[Check]:
+def _application(client: discord.Client, settings: Settings) -> Iterator[Check]:
     application = client.application
     assert application is not None, "set by logging in"
     yield Check("Discord", "ok", f"knows the token; the bot is {client.user}.")
     if application.interactions_endpoint_url:
         sentence = f"Commands are sent to {application.interactions_endpoint_url}, so the bot never gets one. Empty "
         yield Check("application", "bad", f"{sentence}'Interactions Endpoint URL' at {PORTAL}.")
-    if application.bot_public:
-        yield Check("application", "note", f"Anybody may add the bot to their server. Untick 'Public Bot' at {PORTAL}.")
+    if application.bot_public and not settings.servers:
+        sentence = f"Anybody may add the bot to their server. Untick 'Public Bot' at {PORTAL}, or set EASEL_SERVERS."
+        yield Check("application", "note", sentence)
     asked = [
         name for name in PRIVILEGED if getattr(application.flags, name) or getattr(application.flags, f"{name}_limited")
     ]
