@@ -97,7 +97,7 @@ class Plain:
             "generator": self._torch.Generator().manual_seed(request.seed or 0),
         }
         pipe = self.image if isinstance(request, Img2Img) else self.text
-        pipe.scheduler = build(request.scheduler or "euler", pipe.scheduler, is_default=False)
+        pipe.scheduler = build(request.scheduler or "euler", pipe.scheduler, is_own=False)
         if isinstance(request, Img2Img):
             pipe(image=request.init_image, strength=request.strength, **common)
         else:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import discord
 
-from bot.errors import NotFound, UserError
+from bot.errors import BadInput, NotFound, Refused, UserError
 from bot.kit import error_messages, modals
 from bot.kit.button import Button
 from bot.kit.client import Client, Interaction
@@ -76,12 +76,15 @@ def install(client: Client, app: Services, paint: Paint) -> None:
 
 
 async def try_painting(app: Services, interaction: Interaction, line: Line, paint: Paint) -> None:
-    """Paint a line, or say why not and keep it for the buttons below."""
+    """Paint a line, or say why not; where other words would do, keep it for the buttons below.
+
+    A full queue costs no row: a flood of /imagine must not become one of writes.
+    """
     try:
         await paint(interaction, line)
     except (UserError, EngineError) as refusal:
-        shown = getattr(refusal, "shows_words", True)
-        buttons = await _keep(app, interaction, line, refusal) if shown else ()
+        changeable = isinstance(refusal, BadInput | Refused) and refusal.shows_words
+        buttons = await _keep(app, interaction, line, refusal) if changeable else ()
         await error_messages.answer(interaction, refusal, *buttons, written=line.text)
 
 

@@ -92,3 +92,12 @@ async def test_deleting_ones_data_takes_refused_lines_along(studio: Stage) -> No
         )
         == 0
     )
+
+
+async def test_what_no_other_words_would_mend_is_shown_but_not_kept(studio: Stage) -> None:
+    studio.settings.min_free_mib = 10**9
+    refused = await imagine(studio, "a red boat")
+    assert "disk is almost full" in words(refused)
+    assert "```\na red boat\n```" in words(refused)
+    assert buttons(refused) == {}
+    assert not [key for key in await studio.app.store.read(notes) if key.startswith("line:")]
