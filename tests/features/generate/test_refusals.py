@@ -96,7 +96,8 @@ async def test_deleting_ones_data_takes_refused_lines_along(studio: Stage) -> No
 
 async def test_what_no_other_words_would_mend_is_shown_but_not_kept(studio: Stage) -> None:
     studio.settings.min_free_mib = 10**9
-    refused = await imagine(studio, "a red boat")
+    result = await studio.members["Ann"].slash(studio.channel, "imagine", prompt="a red boat")
+    (refused,) = result.followups
     assert "disk is almost full" in words(refused)
     assert "```\na red boat\n```" in words(refused)
     assert buttons(refused) == {}
