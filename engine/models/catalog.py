@@ -63,7 +63,7 @@ def describe(model: Source) -> ModelInfo:
         return _as_owner_says(facts.read(model.key, found.pipeline, parts, card), beside)
     parts = facts.read_parts(path)
     if not parts.index:
-        raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json")
+        raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json, nor a modular one")
     return _as_owner_says(facts.read(model.key, str(parts.index.get("_class_name", "")), parts, card), path)
 
 
@@ -139,5 +139,5 @@ def cached_snapshot(repo: str) -> Path | None:
     """The folder of a hub model that was downloaded before."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repo, "model_index.json")
-    return Path(found).parent if isinstance(found, str) else None
+    found = (try_to_load_from_cache(repo, name) for name in ("model_index.json", facts.MODULAR))
+    return next((Path(each).parent for each in found if isinstance(each, str)), None)

@@ -19,6 +19,7 @@ MAX_AREA = 4  # times the native area: beyond it models repeat themselves
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 STEPS, GUIDANCE, SIDE_PX, PATCH = 30, 5.0, 1024, 2  # where nothing tells
 SAFE_MULTIPLE_PX = 64  # the largest that any family asks for
+MODULAR = "modular_model_index.json"
 VIDEO = ("num_frames",)  # what only pipelines that make videos ask for
 CONTROLLED = "-control"  # ends the names of families that paint from words and a control image only
 
@@ -58,7 +59,7 @@ def read_parts(folder: Path) -> Parts:
         for part in (folder.iterdir() if folder.is_dir() else ())
         if part.is_dir()
     }
-    return Parts(index=read_json(folder / "model_index.json"), configs=configs)
+    return Parts(index=read_json(folder / "model_index.json") or read_json(folder / MODULAR), configs=configs)
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -74,7 +75,7 @@ def read_json(path: Path) -> Mapping[str, Any]:
 
 def read(key: str, class_name: str, parts: Parts, card: families.Published | None = None) -> ModelInfo:
     """The facts of a pipeline of that class made of these parts. Raises: ModelUnloadable when it paints no pictures."""
-    signature = signatures.of(class_name)
+    signature = signatures.of(class_name) or signatures.of_modular(class_name)
     if signature is None:
         raise ModelUnloadable(name=key, reason=f"the diffusers installed here has no '{class_name}'")
     tasks = _tasks(signature, parts)
@@ -200,6 +201,8 @@ def _guidance(signature: Signature, parts: Parts) -> tuple[str, float]:
         return "true_cfg_scale", float(true or 1.0)
     if "guidance_scale" in takes:
         return "guidance_scale", float(GUIDANCE if plain is None else plain)
+    if "guider" in takes:
+        return "guider", float(parts.of("guider").get("guidance_scale") or GUIDANCE)
     if "prior_guidance_scale" in takes:
         return "prior_guidance_scale", float(signature.default("prior_guidance_scale") or GUIDANCE)
     return "", 1.0

@@ -20,6 +20,7 @@ from engine.api.model_info import ModelInfo
 from engine.device import devices, overflow
 from engine.device.failures import attempt, loaded
 from engine.device.fibers import Kind, Stub
+from engine.diffusion import modular
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
 from engine.models import families, signatures, single_file, super_resolution
@@ -250,6 +251,8 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     transformers.utils.logging.disable_progress_bar()
     if source.path is not None and source.single_file:
         return single_file.load(source.key, source.path, dtype)
+    if source.path is not None and not (source.path / "model_index.json").is_file():
+        return modular.load(source.key, source.path, dtype)
     kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": source.path is not None}
     if dtype == torch.float32 and source.path is not None and _weights_bytes(source.path) < SMALL_BYTES:
         kwargs["low_cpu_mem_usage"] = (

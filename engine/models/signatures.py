@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+_INPUT = re.compile(r"""InputParam(?:\.template)?\(\s*(?:name=)?["'](\w+)["'](?:[^()]*?default=([\d.]+))?""")
+TEMPLATE_STEPS = 50  # of blocks that name none, as diffusers' template of the input has it
 REQUIRED = object()  # stands for "no default"
 _MAPPING = re.compile(r"_?AUTO_(\w+?)(_DECODER)?_PIPELINES_MAPPING")
 _TASKS = {"TEXT2IMAGE": "txt2img", "IMAGE2IMAGE": "img2img", "INPAINT": "inpaint"}
@@ -60,6 +62,32 @@ def of(class_name: str) -> Signature | None:
         scheduler=_scheduler(methods.get("__init__")),
         components=frozenset(_parameters(methods.get("__init__"))),
     )
+
+
+@functools.cache
+def of_modular(class_name: str) -> Signature | None:
+    """What a modular pipeline takes, by what its blocks' code names; None when diffusers has no such class."""
+    folder = _root() / "modular_pipelines"
+    start = f"class {class_name}("
+    files = folder.rglob("modular_pipeline.py")
+    home = next((path.parent for path in files if start in path.read_text(encoding="utf-8")), None)
+    if home is None or home == folder:
+        return None
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(home.glob("*.py")))
+    takes = {match[1]: _number(match[2]) for match in _INPUT.finditer(code)}
+    if "num_inference_steps" in takes:
+        takes["num_inference_steps"] = takes["num_inference_steps"] or TEMPLATE_STEPS
+    guided = {"guider": REQUIRED} if '"guider"' in code else {}
+    return Signature(
+        takes=MappingProxyType({"prompt": REQUIRED, **takes, **guided}),
+        name=f"modular-{home.name.replace('_', '-')}",
+        tasks=frozenset({"video"} if "num_frames" in takes else {"txt2img"}),
+        scheduler="FlowMatch" if "FlowMatch" in code else "",
+    )
+
+
+def _number(text: str | None) -> float | int | None:
+    return None if text is None else float(text) if "." in text else int(text)
 
 
 def class_for(signature: Signature, task: str) -> str:

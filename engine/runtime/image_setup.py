@@ -13,7 +13,7 @@ from engine.api import schedulers
 from engine.api.errors import RenderFailed
 from engine.api.model_info import ModelInfo
 from engine.device.fibers import Fiber
-from engine.diffusion import blending, embeddings, noise, prompts, scheduler_factory
+from engine.diffusion import blending, embeddings, modular, noise, prompts, scheduler_factory
 from engine.diffusion.preview import StepWatch
 from engine.models import derived_models, families
 from engine.models import ip_adapters as ip_adapter_files
@@ -75,7 +75,7 @@ def begin(
         if reads_pictures:
             words["ip_adapter_image_embeds"] = blending.embeddings_of(request, pipe)
         region, pictures = request.prepare(info, seed, part)
-        painted = pipe(**_known_to(type(pipe), {**arguments, **words, **pictures})).images[0]
+        painted = _picture(pipe, {**arguments, **words, **pictures})
         if not isinstance(painted, Image.Image):
             raise RenderFailed(reason=f"it gave a {type(painted).__name__} in place of a picture")
         return canvas.finish(region, painted if painted.mode == "RGB" else painted.convert("RGB"))
@@ -109,12 +109,19 @@ def _words(pipe: Any, model: Model, request: Txt2Img, info: ModelInfo) -> dict[s
     }
 
 
-def _known_to(pipeline: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _picture(pipe: Any, arguments: Mapping[str, Any]) -> Any:
+    if modular.is_modular(pipe):
+        return modular.picture(pipe, _known_to(modular.parameters(pipe), arguments))
+    kind: type = type(pipe)
+    return pipe(**_known_to(_parameters(kind), arguments)).images[0]
+
+
+def _known_to(parameters: frozenset[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Only what the pipeline's call takes: Flux knows no clip_skip, img2img of SD 1.x no width.
 
     Nor what nobody said: no negative prompt is the pipeline's own default, which SDXL reads as zeros and Sana as "".
     """
-    return {k: v for k, v in arguments.items() if v is not None and k in _parameters(pipeline)}
+    return {k: v for k, v in arguments.items() if v is not None and k in parameters}
 
 
 @functools.cache

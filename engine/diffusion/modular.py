@@ -1,0 +1,52 @@
+"""Modular pipelines, which is all that some newer models have: blocks in place of a call. For the engine's thread."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from engine.api.errors import ModelUnloadable
+
+GUIDER = "guider"  # their guidance is a part, not an argument
+
+
+def load(name: str, folder: Path, dtype: torch.dtype) -> Any:
+    """The pipeline of a folder with a modular_model_index.json, from safetensors only; its code is never run.
+
+    Raises: ModelUnloadable when a part of it is missing.
+    """
+    if pickles := sorted(folder.glob("*/*.bin")):
+        raise ModelUnloadable(name=name, reason=f"{pickles[0].name} is a pickle, which may run code; use .safetensors")
+    made: Any = diffusers.ModularPipeline
+    pipe = made.from_pretrained(folder, local_files_only=True)
+    pipe.load_components(dtype=dtype, local_files_only=True)
+    missing = [each for each in pipe.pretrained_component_names if getattr(pipe, each, None) is None]
+    needed = [each for each in missing if (folder / each).is_dir()]
+    if needed:
+        raise ModelUnloadable(name=name, reason=f"its part {needed[0]} can't be loaded")
+    return pipe
+
+
+def is_modular(pipe: Any) -> bool:
+    return isinstance(pipe, diffusers.ModularPipeline)
+
+
+def parameters(pipe: Any) -> frozenset[str]:
+    """What its blocks take, and its guidance."""
+    return frozenset(each.name for each in pipe.blocks.inputs if each.name) | {GUIDER}
+
+
+def picture(pipe: Any, arguments: Mapping[str, Any]) -> Any:
+    """The picture that its blocks paint. A part that guides is the job's own."""
+    named = {name: value for name, value in arguments.items() if name != GUIDER}
+    guider = getattr(pipe, GUIDER, None)
+    if guider is not None:
+        scale = arguments.get(GUIDER)
+        own = copy.deepcopy(guider) if scale is None else type(guider).from_config(guider.config, guidance_scale=scale)
+        pipe.__dict__[GUIDER] = own
+    return pipe(output="images", **named)[0]
