@@ -74,7 +74,10 @@ from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
 from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
+from bot.upkeep.interrupted_work import InterruptedWork
+from bot.upkeep.picture_folder import PictureFolder
 from bot.upkeep.reconciler import Reconciler
+from bot.upkeep.stray_files import StrayFiles
 from engine import Engine, ImageGate
 from engine.backend import Backend
 from engine.vision.options import VisionOptions
@@ -221,11 +224,15 @@ class App:
         self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
         self.alerts = Alerts(carrier(self.client, settings), self.key_values, clock)
         self.backups = BackupSchedule(settings, clock, lambda why: self.alerts.tell("backup", why))
+        interrupted = InterruptedWork(store, self.job_store, self.dispatcher, clock)
         self.reconciler = Reconciler(
             {
                 "what has expired": self.job_store.forget_expired,
                 "files to remove": self.jobs.remove_ended_files,
                 "erasures": self.privacy.finish_erasures,
+                "jobs that nobody paints": interrupted.take_up,
+                "what no transaction leaves": interrupted.put_right,
+                "stray files": StrayFiles(store, PictureFolder(settings.images_dir), clock).look,
             }
         )
         self.maintenance = Maintenance(store, self.privacy, clock, settings.retention_days)

@@ -80,8 +80,6 @@ class Dispatcher:
         recovered = await self._store.recover(self.boot_id)
         if recovered.requeued or recovered.failed:
             log.info("recovered: %d jobs queued again, %d given up", len(recovered.requeued), len(recovered.failed))
-        if not self._store.ended_well:  # it reads the name of every file
-            await self._files.sweep(await self._store.known_paths())
         self.loop.start()
 
     async def stop(self, grace_s: float = 0.0) -> None:

@@ -11,7 +11,6 @@ import logging
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from bot.store.lock import sync_folder
 
 log = logging.getLogger(__name__)
 TEMPORARY = ".part"
-ORPHAN_AGE_S = 3600.0
+ASIDE = "aside"  # a folder for files that no row tells of: see `bot.upkeep.stray_files`
 
 
 class ImageFiles:
@@ -64,10 +63,6 @@ class ImageFiles:
         """
         return await asyncio.to_thread(self._delete, list(paths))
 
-    async def sweep(self, known: set[str]) -> int:
-        """Remove what a crash left: files without a row that are an hour old (younger ones may get theirs yet)."""
-        return await asyncio.to_thread(self._sweep, known)
-
     async def free_mib(self) -> int:
         """Space left on the disk."""
         return await asyncio.to_thread(self._free_mib)
@@ -76,7 +71,7 @@ class ImageFiles:
         sha = hashlib.sha256(data).hexdigest()
         path = name.format(sha=sha)
         target = self.folder / path
-        _make_folder(target.parent)
+        make_folder(target.parent)
         part = target.with_name(f"{target.name}.{secrets.token_hex(4)}{TEMPORARY}")
         try:
             _write_through(part, data)
@@ -102,21 +97,13 @@ class ImageFiles:
     def _gone(self, path: str) -> bool:
         """Remove what a path means; whether nothing is left of it."""
         try:
-            for file in self.folder.glob(path) if path.endswith("*") else [self.folder / path]:
-                file.unlink(missing_ok=True)
+            for folder in (self.folder, self.folder / ASIDE):
+                for file in folder.glob(path) if path.endswith("*") else [folder / path]:
+                    file.unlink(missing_ok=True)
         except OSError as error:
             log.warning("a picture could not be removed: %s", error)
             return False
         return True
-
-    def _sweep(self, known: set[str]) -> int:
-        before = time.time() - ORPHAN_AGE_S
-        files = [file for file in self.folder.rglob("*") if file.suffix in (".png", TEMPORARY) and file.is_file()]
-        strangers = [file for file in files if file.relative_to(self.folder).as_posix() not in known]
-        orphans = [file for file in strangers if file.stat().st_mtime < before]
-        for file in orphans:
-            file.unlink(missing_ok=True)
-        return len(orphans)
 
     def _free_mib(self) -> int:
         folder = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
@@ -139,9 +126,9 @@ def _write_through(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder and its parents, each entry on disk before the next."""
     if not folder.exists():
-        _make_folder(folder.parent)
+        make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)

@@ -121,9 +121,12 @@ def forget_inputs(db: sqlite3.Connection, job_id: int) -> int:
     return sum(_drop(db, f"sha256 = ? AND {NOBODY_ELSES}", bytes.fromhex(row["sha256"]), job_id) for row in rows)
 
 
-def drop_unused_inputs(db: sqlite3.Connection, before_ms: int) -> int:
-    """Remove every upload from before `before_ms` that no job and no region refers to; how many."""
-    return _drop(db, "created_at < ?", before_ms)
+def drop_unused_inputs(db: sqlite3.Connection, before_ms: int, after_ms: int = 0) -> int:
+    """Remove every upload from before `before_ms` that no job and no region refers to; how many.
+
+    `after_ms` leaves older ones alone: there may be very many, and hardly any of them is unused.
+    """
+    return _drop(db, "created_at > ? AND created_at < ?", after_ms, before_ms)
 
 
 def _drop(db: sqlite3.Connection, where: str, *values: bytes | int) -> int:

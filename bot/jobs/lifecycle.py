@@ -22,6 +22,7 @@ from bot.store.errors import NotRunning
 
 MAX_ATTEMPTS = 3  # a job that kills the process is given up after three starts
 UNUSED_MS = 3_600_000  # an upload that no job used for so long is forgotten
+RUNNING = "SELECT id, attempts FROM job WHERE state = 'running' AND"
 GIVEN_UP = "Easel stopped three times while painting this, so it was given up. Nothing was charged."
 
 
@@ -227,9 +228,20 @@ def _end_unpaid(db: sqlite3.Connection, job_id: int, state: str, notice: Deliver
 
 def recover(db: sqlite3.Connection, boot_id: str, now_ms: int) -> Recovered:
     """Queue again what dead processes were running, or give it up after three starts."""
-    rows = db.execute(
-        "SELECT id, attempts FROM job WHERE state = 'running' AND lease_owner <> ? ORDER BY vtime, id", (boot_id,)
-    ).fetchall()
+    return _take_up(db, db.execute(f"{RUNNING} lease_owner <> ? ORDER BY vtime, id", (boot_id,)).fetchall(), now_ms)
+
+
+def running_of(db: sqlite3.Connection, boot_id: str) -> list[int]:
+    return [int(row["id"]) for row in db.execute(f"{RUNNING} lease_owner = ?", (boot_id,))]
+
+
+def take_up_again(db: sqlite3.Connection, boot_id: str, job_ids: frozenset[int], now_ms: int) -> Recovered:
+    """As `recover`, for jobs that a living process holds and doesn't carry."""
+    rows = db.execute(f"{RUNNING} lease_owner = ? ORDER BY vtime, id", (boot_id,)).fetchall()
+    return _take_up(db, [row for row in rows if row["id"] in job_ids], now_ms)
+
+
+def _take_up(db: sqlite3.Connection, rows: list[sqlite3.Row], now_ms: int) -> Recovered:
     requeued = tuple(row["id"] for row in rows if row["attempts"] < MAX_ATTEMPTS)
     failed = tuple(row["id"] for row in rows if row["attempts"] >= MAX_ATTEMPTS)
     for job_id in requeued:
@@ -242,7 +254,7 @@ def recover(db: sqlite3.Connection, boot_id: str, now_ms: int) -> Recovered:
 def forget_expired(db: sqlite3.Connection, now_ms: int) -> None:
     """Forget reply tokens and hashes of allowances whose time is over, and uploads that nobody used for an hour."""
     db.execute("UPDATE job SET reply_token = NULL WHERE reply_token IS NOT NULL AND reply_until < ?", (now_ms,))
-    image_rows.drop_unused_inputs(db, now_ms - UNUSED_MS)
+    image_rows.drop_unused_inputs(db, now_ms - UNUSED_MS, now_ms - 2 * DAY_MS)
     allowance.forget_expired(db, now_ms)
 
 

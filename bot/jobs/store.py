@@ -6,7 +6,7 @@ Every method that changes something is one transaction: a job's state, its money
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bot.jobs import deliveries, lifecycle, queue
 from bot.jobs import images as image_rows
@@ -31,11 +31,6 @@ class JobStore:
         self._store, self._clock = store, clock
         self.queued = asyncio.Event()
         self.owed = asyncio.Event()
-
-    @property
-    def ended_well(self) -> bool:
-        """Whether the process before ended in order."""
-        return self._store.ended_well
 
     # ------------------------------------------------------------ jobs
     async def enqueue_all(self, new: Sequence[NewJob], allowance_mc: int, limits: Limits) -> list[Job]:
@@ -90,6 +85,18 @@ class JobStore:
     async def recover(self, boot_id: str) -> Recovered:
         """At start: queue again what other processes were running, give up what was started three times."""
         recovered = await self._store.write(lifecycle.recover, boot_id, self._clock.now_ms())
+        self.queued.set()
+        self.owed.set()
+        return recovered
+
+    async def running_of(self, boot_id: str) -> list[int]:
+        """Ids of the jobs that a process has claimed."""
+        return await self._store.read(lifecycle.running_of, boot_id)
+
+    async def take_up_again(self, boot_id: str, job_ids: Collection[int]) -> Recovered:
+        """Queue again jobs of this process that it doesn't carry, give up what was started three times."""
+        now_ms = self._clock.now_ms()
+        recovered = await self._store.write(lifecycle.take_up_again, boot_id, frozenset(job_ids), now_ms)
         self.queued.set()
         self.owed.set()
         return recovered
@@ -169,10 +176,6 @@ class JobStore:
         while paths := await self._store.read(image_rows.ended_files, last, FILES_AT_ONCE):
             await self._store.write(image_rows.files_removed, await files.delete(paths))
             last = paths[-1]
-
-    async def known_paths(self) -> set[str]:
-        """Every file the database refers to, for sweeping what a crash left behind."""
-        return await self._store.read(image_rows.known_paths)
 
     # ------------------------------------------------------------ deliveries
     async def due_deliveries(self, limit: int = 20) -> list[OutboxEntry]:

@@ -8,6 +8,7 @@ import logging
 from bot.features.privacy import store as privacy_store
 from bot.features.privacy.service import Privacy
 from bot.features.region import store as region_store
+from bot.jobs import images
 from bot.loops import Loop
 from bot.store import key_values
 from bot.store.clock import DAY_MS, Clock
@@ -63,6 +64,7 @@ class Maintenance:
             old = await self._privacy.forget_before(now_ms - self._retention_days * DAY_MS)
             log.info("%d jobs were older than %d days and were forgotten", old, self._retention_days)
         await self._store.write(region_store.drop_old, now_ms)
+        await self._store.write(images.drop_unused_inputs, now_ms - DAY_MS)
         await self._store.write(key_values.drop_questions, now_ms - DAY_MS)
         await self._store.write(key_values.drop_offers, now_ms - OFFER_DAYS * DAY_MS)
 
