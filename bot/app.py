@@ -41,7 +41,6 @@ from bot.features.operations import metrics_page
 from bot.features.operations.alerts import Alerts
 from bot.features.operations.metrics import Metrics
 from bot.features.operations.metrics_page import MetricsPage
-from bot.features.operations.usable import usable
 from bot.features.operations.watch import Watch, carrier, tell_of_server
 from bot.features.privacy import commands as privacy_commands
 from bot.features.privacy.maintenance import Maintenance
@@ -92,11 +91,10 @@ START_AGAIN = "Start Easel again: every job waits in its queue."
 
 
 def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
-    """The engine that the settings describe, without what can't be loaded; not started.
+    """The engine that the settings describe; not started. It leaves out what can't be loaded.
 
     `gate` is your own rule for pictures. Raises: ModelUnloadable for what is vital.
     """
-    settings = usable(settings)
     return Engine(
         model=settings.model,
         models=settings.models,
@@ -112,14 +110,19 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         memory_mib=settings.memory_mib,
         upscaler=settings.upscaler,
         data_dir=settings.data_dir,
-        sight=VisionOptions(
-            captioner=settings.captioner,
-            segmenter=settings.segmenter,
-            ranker=settings.ranker,
-            safety=settings.safety,
-            unsafe_labels=settings.unsafe_labels,
-            gate=gate,
-        ),
+        sight=vision_options(settings, gate),
+    )
+
+
+def vision_options(settings: Settings, gate: ImageGate | None = None) -> VisionOptions:
+    """The models that look at pictures, as the settings have them."""
+    return VisionOptions(
+        captioner=settings.captioner,
+        segmenter=settings.segmenter,
+        ranker=settings.ranker,
+        safety=settings.safety,
+        unsafe_labels=settings.unsafe_labels,
+        gate=gate,
     )
 
 

@@ -27,6 +27,7 @@ from engine.api.events import (
     Terminal,
 )
 from engine.api.inspection import Forwards, Inspection, LoadedModel
+from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
 from engine.api.recipe import Recipe
 from engine.api.safety import ImageGate, Verdict
@@ -66,6 +67,7 @@ __all__ = [
     "Inspection",
     "InvalidRequest",
     "InvalidSetup",
+    "LeftOut",
     "LoadedModel",
     "ModelInfo",
     "ModelUnloadable",

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from PIL import Image
 
 from engine.api.events import Event
+from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
 from engine.api.safety import Verdict
 from engine.tasks.txt2img import Txt2Img
@@ -52,6 +53,10 @@ class Backend(Protocol):
 
     def models(self) -> tuple[ModelInfo, ...]:
         """The models that may be named in a request; the first is the default."""
+        ...
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What is configured and cannot be used, with the reason; known from the start."""
         ...
 
     def submit(self, request: Txt2Img, *, user: str, weight: float = 1.0, lane: str = "fast") -> Ticket:

@@ -30,6 +30,7 @@ from engine.api.errors import (
     RenderFailed,
 )
 from engine.api.events import Cancelled, Failed, Finished, ImageReady, Preview, Progress, Queued, Started
+from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
 from engine.api.recipe import Recipe
 from engine.api.safety import ImageGate, Verdict
@@ -129,6 +130,7 @@ class FakeEngine:
         step_s: seconds a step takes. max_queue: jobs that may wait.
         fail: asked once a job, before its last image; the error it returns ends the job.
         abilities: what it can do besides painting. gate: see `engine.Engine`.
+        left_out: what it says of files that it never had.
     """
 
     def __init__(
@@ -140,9 +142,10 @@ class FakeEngine:
         fail: Callable[[Txt2Img], EngineError | None] = fail_by_prompt,
         abilities: frozenset[Ability] = ABILITIES,
         gate: ImageGate | None = None,
+        left_out: Sequence[LeftOut] = (),
     ) -> None:
         self._models = tuple(replace(info, ranks=info.ranks and "rank" in abilities) for info in models)
-        self._abilities, self._gate = abilities, gate
+        self._abilities, self._gate, self._left_out = abilities, gate, tuple(left_out)
         self.step_s, self.max_queue, self.fail = step_s, max_queue, fail
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
@@ -175,6 +178,9 @@ class FakeEngine:
 
     def models(self) -> tuple[ModelInfo, ...]:
         return self._models
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        return self._left_out
 
     def abilities(self) -> frozenset[Ability]:
         return self._abilities

@@ -5,9 +5,8 @@ Told by shapes, never by names of files: a LoRA multiplies the model's own matri
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,10 +14,9 @@ from typing import Literal
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo
-from engine.models.catalog import Source, safetensors_shapes
+from engine.models import whole
+from engine.models.catalog import Source
 from engine.models.facts import read_json
-
-log = logging.getLogger(__name__)
 
 Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["lora", "embedding"]
@@ -72,11 +70,6 @@ class Adapter:
         return bool(model.width) and (self.body.attention, self.body.width) == (model.attention, model.width)
 
 
-def read(kind: Kind, locations: Mapping[str, str]) -> dict[str, Adapter]:
-    """The adapters behind a setting. Raises: ModelUnloadable when one can be none."""
-    return {name: _adapter(kind, name, location) for name, location in locations.items()}
-
-
 def of_mini(kind: Kind, sources: Iterable[Source]) -> dict[str, str]:
     """The adapters of a kind that come with the embedded model, where it is one of the models."""
     if all(source.path != mini.MODEL_DIR for source in sources):
@@ -86,11 +79,12 @@ def of_mini(kind: Kind, sources: Iterable[Source]) -> dict[str, str]:
     return {file.parent.name: str(file) for file in files if file.is_file()}
 
 
-def _adapter(kind: Kind, name: str, location: str) -> Adapter:
+def read(kind: Kind, name: str, location: str) -> Adapter:
+    """The adapter behind a setting. Raises: ModelUnloadable when it can be none."""
     if not _NAME.fullmatch(name):
         raise ModelUnloadable(name=name, reason="such a name cannot stand in a prompt; use letters, digits and -")
     path = weights_file(name, Path(location).expanduser())
-    shapes = safetensors_shapes(path)
+    shapes = whole.read_header(path).shapes
     body = _body_of_lora(shapes) if kind == "lora" else _body_of_embedding(shapes)
     if body == Body():
         what = "a LoRA of a model that is known here" if kind == "lora" else "a textual inversion"
@@ -104,11 +98,12 @@ def weights_file(name: str, path: Path) -> Path:
         files = [path / LORA_FILE] if (path / LORA_FILE).is_file() else sorted(path.glob("*.safetensors"))
         if len(files) != 1:
             raise ModelUnloadable(name=name, reason=f"the folder '{path}' has {len(files)} .safetensors files, not one")
-        return files[0]
+        path = files[0]
     if path.suffix != ".safetensors":
         raise ModelUnloadable(name=name, reason="it must be a .safetensors file; pickles may run code")
     if not path.is_file():
         raise ModelUnloadable(name=name, reason=f"there is no file '{path}'")
+    whole.check(name, path)
     return path
 
 
@@ -136,7 +131,7 @@ def body_of(model: Source, family: str) -> Body:
     if path is None:
         return Body(attention=attention, width=width, clips=clips)
     if path.is_file():
-        width = _width_in(safetensors_shapes(path)) or width
+        width = _width_in(whole.read_header(path).shapes) or width
         clips = (width,) if family == "sd1" else clips  # SD 2.x: 1024
         return Body(attention=attention, width=width, clips=clips)
     return Body(attention=attention, width=_width_of(path), clips=_clips_of(path) if clips else ())
@@ -157,14 +152,6 @@ def _width_of(folder: Path) -> int:
 def _clips_of(folder: Path) -> tuple[int, ...]:
     configs = (read_json(folder / part / "config.json") for part in ("text_encoder", "text_encoder_2"))
     return tuple(int(config["hidden_size"]) for config in configs if "hidden_size" in config)
-
-
-def warn_of_strays(models: Sequence[ModelInfo], adapters: Mapping[Kind, Mapping[str, Adapter]]) -> None:
-    """Say in the log which adapters nobody will be able to use."""
-    used = {name for info in models for name in (*info.loras, *info.embeddings)}
-    for kind, named in adapters.items():
-        for name in named.keys() - used:
-            log.warning("the %s '%s' fits none of the models", kind, name)
 
 
 def fitted(info: ModelInfo, model: Source, adapters: Mapping[Kind, Mapping[str, Adapter]]) -> ModelInfo:

@@ -8,8 +8,8 @@ from pathlib import Path
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo, Upscaler
-from engine.models import checkpoints, facts, families
-from engine.models.checkpoints import Checkpoint, Shapes
+from engine.models import checkpoints, facts, families, whole
+from engine.models.checkpoints import Checkpoint
 from engine.models.facts import MAX_AREA, Parts, read_json
 
 OWN_DEFAULTS = "easel.json"
@@ -69,7 +69,7 @@ def describe(model: Source) -> ModelInfo:
 
 def checkpoint(model: Source, path: Path) -> Checkpoint:
     """What a single file is. Raises: ModelUnloadable when it is nothing to paint with."""
-    found = checkpoints.recognise(checkpoints.read_header(path))
+    found = checkpoints.recognise(whole.read_header(path))
     if isinstance(found, str):
         raise ModelUnloadable(name=model.key, reason=f"it is {found}")
     return found
@@ -128,11 +128,6 @@ def describe_upscaler(location: str) -> tuple[Source, Upscaler]:
     scale = 4 if kind == "StableDiffusionUpscalePipeline" or "x4" in location.lower() else 2
     scale = int(config.get("upscale", scale))
     return found, Upscaler(name=key_of(location), scale=scale, tile_px=_UPSCALERS[kind])
-
-
-def safetensors_shapes(path: Path) -> Shapes:
-    """The tensors' shapes by name, from a safetensors file's header; empty when it is none."""
-    return checkpoints.read_header(path).shapes
 
 
 def cached_snapshot(repo: str) -> Path | None:

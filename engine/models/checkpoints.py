@@ -13,28 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.models.facts import INPAINT_CHANNELS, Parts
+from engine.models.whole import Header
 
-Shapes = Mapping[str, tuple[int, ...]]
 SHIPPED = Path(__file__).parent / "shipped"
-MAX_HEADER_BYTES = 100 << 20
 UNET = "model.diffusion_model."
 FIRST_CONVOLUTION = f"{UNET}input_blocks.0.0.weight"
 PIX2PIX_CHANNELS = 8
 ZERO_SNR = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
 COSXL = {"_class_name": "EDMEulerScheduler", "prediction_type": "v_prediction", "sigma_max": 120.0, "sigma_data": 1.0}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """What stands before a safetensors file's weights: its tensors' shapes by name, and its metadata.
-
-    Attributes:
-        gguf: it is no safetensors file, but one of llama.cpp's.
-    """
-
-    shapes: Shapes = field(default_factory=dict)
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    gguf: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,29 +41,6 @@ class Checkpoint:
     transformer: str = ""
     scheduler: Mapping[str, Any] = field(default_factory=dict)
     unet: Mapping[str, Any] = field(default_factory=dict)
-
-
-def read_header(path: Path) -> Header:
-    """The header of a safetensors file; empty when it is none."""
-    with path.open("rb") as file:
-        start = file.read(8)
-        size = int.from_bytes(start, "little")
-        if start.startswith(b"GGUF"):
-            return Header(gguf=True)
-        if not 0 < size < MAX_HEADER_BYTES:
-            return Header()
-        try:
-            header = json.loads(file.read(size))
-        except ValueError:
-            return Header()
-    if not isinstance(header, dict):
-        return Header()
-    metadata = header.pop("__metadata__", None) or {}
-    tensors = {name: facts for name, facts in header.items() if isinstance(facts, dict) and "shape" in facts}
-    return Header(
-        shapes={name: tuple(facts["shape"]) for name, facts in tensors.items()},
-        metadata=metadata if isinstance(metadata, dict) else {},
-    )
 
 
 # ---------------------------------------------------------------- what it is

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo
+from engine.models import whole
 from engine.models.adapters import body_of
 from engine.models.catalog import Source
 from engine.models.facts import read_json
 from engine.tasks import control
-
-log = logging.getLogger(__name__)
 
 CLASS = "ControlNetModel"
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # as diffusers saves them; `.index.json` behind it when in parts
@@ -48,11 +46,6 @@ class ControlNet:
         return self.width == body_of(model, info.family).width and self.layout == _layout(config)
 
 
-def read(locations: Mapping[str, str]) -> dict[str, ControlNet]:
-    """The ControlNets behind a setting. Raises: ModelUnloadable when one can be none."""
-    return {name: _read(name, Path(location).expanduser()) for name, location in locations.items()}
-
-
 def of_mini(sources: Iterable[Source]) -> dict[str, str]:
     """The ControlNets that come with the embedded model, where it is one of the models."""
     if all(source.path != mini.MODEL_DIR for source in sources):
@@ -61,7 +54,9 @@ def of_mini(sources: Iterable[Source]) -> dict[str, str]:
     return {each.name: str(each) for each in folders if read_json(each / "config.json").get("_class_name") == CLASS}
 
 
-def _read(name: str, folder: Path) -> ControlNet:
+def read(name: str, location: str) -> ControlNet:
+    """The ControlNet behind a setting. Raises: ModelUnloadable when it can be none."""
+    folder = Path(location).expanduser()
     if not _NAME.fullmatch(name):
         raise ModelUnloadable(name=name, reason="a ControlNet's name has letters, digits, '-', '_', '.' and '+' only")
     config = read_json(folder / "config.json")
@@ -69,6 +64,7 @@ def _read(name: str, folder: Path) -> ControlNet:
         raise ModelUnloadable(name=name, reason=f"'{folder}' is no folder of a {CLASS} as diffusers saves one")
     if not any((folder / f"{WEIGHTS}{end}").is_file() for end in ("", ".index.json")):
         raise ModelUnloadable(name=name, reason=f"'{folder}' has no {WEIGHTS}; pickles may run code, and are not read")
+    whole.check(name, folder)
     width = config.get("cross_attention_dim")
     return ControlNet(name=name, path=folder, width=width if isinstance(width, int) else 0, layout=_layout(config))
 
@@ -88,10 +84,3 @@ def fitted(info: ModelInfo, model: Source, known: Mapping[str, ControlNet]) -> M
     """The model's facts with the ControlNets that fit it; with one it can do one task more."""
     names = tuple(name for name, each in known.items() if each.fits(model, info))
     return replace(info, controlnets=names, tasks=info.tasks | {control.Control.task}) if names else info
-
-
-def warn_of_strays(models: Sequence[ModelInfo], known: Mapping[str, ControlNet]) -> None:
-    """Say in the log which ControlNets nobody will be able to use."""
-    used = {name for info in models for name in info.controlnets}
-    for name in known.keys() - used:
-        log.warning("the ControlNet '%s' fits none of the models", name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.errors import ModelUnloadable
-from engine.models import adapters, catalog, facts
+from engine.models import adapters, catalog, facts, whole
 from engine.models.catalog import Source
 
 ENCODER = "image_encoder"
@@ -29,25 +29,18 @@ class IpAdapter:
     encoder: Path
 
 
-def read(locations: Mapping[str, str], sources: Mapping[str, Source]) -> dict[str, IpAdapter]:
-    """The IP-Adapters behind a setting, by the model's key. Raises: ModelUnloadable when one can be none."""
-    strange = sorted(locations.keys() - sources.keys())
-    if strange:
-        known = ", ".join(sources)
-        raise ModelUnloadable(name=strange[0], reason=f"an IP-Adapter needs one of the models, which are {known}")
-    return {key: _read(location, sources[key]) for key, location in locations.items()}
-
-
-def _read(location: str, model: Source) -> IpAdapter:
-    path = adapters.weights_file(f"the IP-Adapter of {model.key}", Path(location).expanduser())
-    name = path.stem
-    shapes = catalog.safetensors_shapes(path)
+def read(key: str, location: str, sources: Mapping[str, Source]) -> IpAdapter:
+    """The IP-Adapter of the model `key`. Raises: ModelUnloadable when it can be none."""
+    if key not in sources:
+        raise ModelUnloadable(name=key, reason=f"an IP-Adapter needs one of the models, which are {', '.join(sources)}")
+    model, path = sources[key], adapters.weights_file(f"the IP-Adapter of {key}", Path(location).expanduser())
+    name, shapes = path.stem, whole.read_header(path).shapes
     widths = {shape[-1] for tensor, shape in shapes.items() if tensor.endswith(_READS)}
     if not widths or not any(tensor in shapes for tensor in _KNOWN):
         raise ModelUnloadable(name=name, reason=f"{path.name} is not an IP-Adapter that reads a CLIP's embeddings")
     body = adapters.body_of(model, catalog.describe(model).family)
     if (body.attention, {body.width}) != ("cross", widths):
-        raise ModelUnloadable(name=name, reason=f"it was not made for models like {model.key}")
+        raise ModelUnloadable(name=name, reason=f"it was not made for models like {key}")
     return IpAdapter(name=name, path=path, encoder=_encoder(name, path, model, shapes))
 
 
@@ -57,6 +50,7 @@ def _encoder(name: str, path: Path, model: Source, shapes: adapters.Shapes) -> P
     found = next((folder for folder in folders if (folder / "config.json").is_file()), None)
     if found is None or not any(found.glob("*.safetensors")):
         raise ModelUnloadable(name=name, reason=f"there is no folder '{ENCODER}' with safetensors beside {path.name}")
+    whole.check(name, found)
     width = facts.read_json(found / "config.json").get("projection_dim")
     if _PLAIN in shapes and width is not None and shapes[_PLAIN][-1] != width:
         raise ModelUnloadable(name=name, reason=f"it was not made for the CLIP in '{found}'")

@@ -16,8 +16,9 @@ from transformers import CLIPTokenizer
 from engine.api.errors import ModelUnloadable, first_line
 from engine.device.failures import attempt
 from engine.models import families
-from engine.models.checkpoints import SHIPPED, Checkpoint, parts_of, read_header, recognise
+from engine.models.checkpoints import SHIPPED, Checkpoint, parts_of, recognise
 from engine.models.facts import Parts, read_parts
+from engine.models.whole import read_header
 
 CLIP_TOKENS = 77
 START, END = "<|startoftext|>", "<|endoftext|>"

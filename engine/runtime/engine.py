@@ -8,7 +8,6 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
@@ -19,18 +18,15 @@ from engine.api import safety as picture_safety
 from engine.api.errors import EngineClosed, EngineError, InvalidRequest, InvalidSetup, QueueFull, first_line
 from engine.api.events import Event, Queued
 from engine.api.inspection import Inspection
-from engine.api.model_info import ModelInfo, Upscaler
+from engine.api.left_out import LeftOut
+from engine.api.model_info import ModelInfo
 from engine.api.safety import Verdict
 from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
-from engine.models import adapters, catalog
-from engine.models import controlnets as control
-from engine.models import ip_adapters as ip_adapter_files
-from engine.models.adapters import Adapter, Kind
-from engine.models.catalog import Source
+from engine.models import catalog
 from engine.runtime.commands import Command, Post, Stopped
 from engine.runtime.jobs import Job
-from engine.runtime.options import Options
+from engine.runtime.options import Options, Reading
 from engine.runtime.policy import LANES, StepTimes
 from engine.tasks import resolve
 from engine.tasks.txt2img import Txt2Img
@@ -68,8 +64,11 @@ class Engine:
         ip_adapters: by model: an IP-Adapter with its `image_encoder` folder beside it, for blends by image embeddings.
         controlnets: folders of ControlNets in diffusers' format, by name.
 
-    Raises: ModelUnloadable when a model is not there; InvalidSetup when a setting cannot be what it is. What only the
-    thread can find out (a device that is not there) fails the jobs, and `status().facts["lost"]` tells it.
+    What else cannot be used of these files is left out, and told by `left_out`.
+
+    Raises: ModelUnloadable when the default model or the one that tells what is safe is none; InvalidSetup when a
+    setting cannot be what it is. What only the thread can find out (a device that is not there) fails the jobs, and
+    `status().facts["lost"]` tells it.
     """
 
     def __init__(
@@ -92,19 +91,22 @@ class Engine:
         ip_adapters: Mapping[str, str] | None = None,
         controlnets: Mapping[str, str] | None = None,
     ) -> None:
-        table = {catalog.key_of(str(model)): str(model), **(models or {})}
-        self._sources = {key: catalog.source(key, location) for key, location in table.items()}
-        self._sight, self._abilities = sight, vision_options.abilities(sight, self._sources)
-        self._upscaler = catalog.describe_upscaler(upscaler) if upscaler else None
-        if self._upscaler:
-            self._abilities |= {"super_resolution"}
-        self._adapters = self._read_adapters({"lora": loras or {}, "embedding": embeddings or {}})
-        self._controlnets = control.read({**control.of_mini(self._sources.values()), **(controlnets or {})})
-        self._ip_adapters = ip_adapter_files.read(ip_adapters or {}, self._sources)
-        self._models = tuple(self._info(source) for source in self._sources.values())
-        self._undescribed = {key for key, source in self._sources.items() if not catalog.is_described(source)}
-        adapters.warn_of_strays(self._models, self._adapters)
-        control.warn_of_strays(self._models, self._controlnets)
+        reading = Reading()
+        self._files = reading.files(
+            str(model),
+            models or {},
+            loras=loras or {},
+            embeddings=embeddings or {},
+            ip_adapters=ip_adapters or {},
+            controlnets=controlnets or {},
+            upscaler=upscaler,
+            sight=sight,
+        )
+        if reading.vital:
+            raise reading.vital[0]
+        self._models = tuple(self._files.describe(source) for source in self._files.sources.values())
+        self._left_out = (*reading.left_out, *self._files.strays(self._models))
+        self._undescribed = {key for key, source in self._files.sources.items() if not catalog.is_described(source)}
         _check_setup(mode=mode, dtype=dtype, threads=threads, max_rows=max_rows, memory_mib=memory_mib)
         self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
         self._settings |= {"max_rows": max_rows, "memory_mib": memory_mib}
@@ -120,21 +122,6 @@ class Engine:
         self._closed = False
         self._unusable: EngineError | None = None
 
-    def _read_adapters(self, chosen: Mapping[Kind, Mapping[str, str]]) -> Mapping[Kind, Mapping[str, Adapter]]:
-        """The chosen files, and Mini's own where Mini is."""
-        return {
-            kind: adapters.read(kind, {**adapters.of_mini(kind, self._sources.values()), **more})
-            for kind, more in chosen.items()
-        }
-
-    def _info(self, source: Source) -> ModelInfo:
-        ranks = bool(self._sight.ranker) or vision_options.own_ranker(source) is not None
-        upscaler = self._upscaler[1] if self._upscaler else Upscaler()
-        info = replace(
-            catalog.describe(source), ranks=ranks, upscaler=upscaler, image_prompts=source.key in self._ip_adapters
-        )
-        return control.fitted(adapters.fitted(info, source, self._adapters), source, self._controlnets)
-
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -146,6 +133,8 @@ class Engine:
         if self._closed:
             raise EngineClosed()
         if self._thread is None:
+            for each in self._left_out:
+                log.warning("%s", each)
             self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
             self._thread.start()
 
@@ -160,7 +149,7 @@ class Engine:
             reason = f"its libraries can't be loaded ({first_line(error)}); install Easel again"
             self._unusable = InvalidSetup(reason=reason)
         else:
-            self._worker = Worker(self._options(), self._commands, self._step_times)
+            self._worker = Worker(Options(files=self._files, **self._settings), self._commands, self._step_times)
             self._worker.run()
         if self._stopped is not None:
             Stopped(self._stopped).serve(self._commands)
@@ -169,19 +158,6 @@ class Engine:
     def _stopped(self) -> EngineError | None:
         """Why nothing can be painted any more."""
         return self._worker.stopped if self._worker is not None else self._unusable
-
-    def _options(self) -> Options:
-        sources = dict(self._sources)
-        if self._upscaler:
-            sources[catalog.UPSCALER] = self._upscaler[0]
-        return Options(
-            sources=sources,
-            sight=self._sight,
-            adapters=self._adapters,
-            ip_adapters=self._ip_adapters,
-            controlnets=self._controlnets,
-            **self._settings,
-        )
 
     async def close(self, grace_s: float = 0.0) -> None:
         self._closed = True
@@ -204,7 +180,8 @@ class Engine:
         here = self._undescribed.intersection(self._worker.loaded if self._worker else ())
         if here:
             self._undescribed -= here
-            self._models = tuple(self._info(self._sources[m.key]) if m.key in here else m for m in self._models)
+            sources = self._files.sources
+            self._models = tuple(self._files.describe(sources[m.key]) if m.key in here else m for m in self._models)
         return self._models
 
     def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
@@ -247,8 +224,12 @@ class Engine:
         self._commands.put(lambda worker: worker.submit(job))
         return ticket
 
+    def left_out(self) -> tuple[LeftOut, ...]:
+        return self._left_out
+
     def abilities(self) -> frozenset[Ability]:
-        return self._abilities
+        enlarges: frozenset[Ability] = frozenset({"super_resolution"} if self._files.upscaler else ())
+        return vision_options.abilities(self._files.sight, self._files.sources) | enlarges
 
     async def describe(self, image: Image.Image) -> list[str]:
         return await self._look(lambda eyes: eyes.describe(image))
@@ -257,7 +238,7 @@ class Engine:
         return await self._look(lambda eyes: eyes.segment(image, what))
 
     async def check(self, image: Image.Image) -> Verdict:
-        return await self._look(lambda eyes: eyes.judge(image)) if "safety" in self._abilities else picture_safety.FINE
+        return await self._look(lambda eyes: eyes.judge(image)) if "safety" in self.abilities() else picture_safety.FINE
 
     async def _look(self, question: Callable[[VisionModels], T]) -> T:
         """Ask the models that look at pictures. Raises: EngineError."""

@@ -19,24 +19,24 @@ from engine.models import derived_models, families
 from engine.models import ip_adapters as ip_adapter_files
 from engine.models.catalog import UPSCALER
 from engine.models.model_cache import Model, ModelCache
-from engine.runtime.options import Options
+from engine.runtime.options import Files
 from engine.tasks import canvas, guidance, lora_tags, resolve
 from engine.tasks.txt2img import Txt2Img
 from engine.upscale import superres
 
 
-def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, options: Options, now: float) -> Model:
+def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, files: Files, now: float) -> Model:
     """The model that runs a request, with the adapters it needs. Raises: ModelUnloadable."""
     if request.uses_upscaler:
         return cache.get(UPSCALER, now)
     model = cache.get(info.key, now)
     if request.reads_pictures(info):
         scale = ip_adapter_files.scale_of(request.noise_strength or 0.0)
-        model = derived_models.with_ip_adapter(model, options.ip_adapters[info.key], scale, now)
+        model = derived_models.with_ip_adapter(model, files.ip_adapters[info.key], scale, now)
     if request.controlnet_used is not None:
-        model = derived_models.with_controlnet(model, options.controlnets[request.controlnet_used], now)
+        model = derived_models.with_controlnet(model, files.controlnets[request.controlnet_used], now)
     loras, words = lora_tags.used(request, info)
-    known = options.adapters
+    known = files.adapters
     wanted = {known["lora"][name]: weight for name, weight in loras.items()}
     return derived_models.of(model, wanted | dict.fromkeys((known["embedding"][name] for name in words), 1.0), now)
 

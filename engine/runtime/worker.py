@@ -77,8 +77,8 @@ class Worker:
         threads = devices.set_threads(options.threads)
         torch.backends.cudnn.deterministic = options.mode == "exact"
         self.facts.update(device=str(device), dtype=str(dtype).removeprefix("torch."), threads=threads)
-        self._cache = ModelCache(options.sources, device, dtype, int(options.memory_mib * MIB))
-        self._vision = VisionModels(options.sight, options.sources, device)
+        self._cache = ModelCache(options.files.loadable(), device, dtype, int(options.memory_mib * MIB))
+        self._vision = VisionModels(options.files.sight, options.files.sources, device)
         sizes = BatchSizes(options.mode, options.max_rows, device, PinnedSizes(options.data_dir))
         joins = options.mode == "fast" or devices.gains_from_rows(device)
         self._schedule = Schedule(self._queue, sizes, self._start, joins=joins, max_rows=options.max_rows)
@@ -98,7 +98,7 @@ class Worker:
     def _warm_up(self) -> None:
         try:
             self._vision.ready()
-            self._cache.get(next(iter(self._options.sources)), time.perf_counter())
+            self._cache.get(next(iter(self._options.files.sources)), time.perf_counter())
         except EngineError as error:
             log.warning("%s", error)  # the first job that needs it is told
         self.loaded = self._cache.loaded
@@ -173,7 +173,7 @@ class Worker:
         """Lease the model, set up the pipeline, and run it to its first call."""
         job = image.job
         self._vision.ready()
-        model = image_setup.model_for(job.request, job.info, self._cache, self._options, time.perf_counter())
+        model = image_setup.model_for(job.request, job.info, self._cache, self._options.files, time.perf_counter())
         self.loaded = self._cache.loaded
         image.model = model
         model.lease()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from engine.api.safety import ImageGate
 from engine.backend import Ability
-from engine.models import catalog
 from engine.models.catalog import Source
 
 RANKER = "ranker"  # a model's own CLIP lies in this folder beside its UNet
@@ -33,13 +32,6 @@ class VisionOptions:
     safety: str = ""
     unsafe_labels: tuple[str, ...] = UNSAFE_LABELS
     gate: ImageGate | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("captioner", "segmenter", "ranker"):
-            if location := getattr(self, name):
-                catalog.source(name, location)
-        if self.checks:
-            catalog.source("safety", self.safety)
 
     @property
     def checks(self) -> bool:

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from engine import Engine, ModelUnloadable, Txt2Img
 from engine.models import catalog, checkpoints, single_file
-from engine.models.checkpoints import Checkpoint, Header
+from engine.models.checkpoints import Checkpoint
+from engine.models.whole import Header
 from tests.engine import conftest, zoo
 
 U = checkpoints.FIRST_CONVOLUTION

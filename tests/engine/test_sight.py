@@ -185,9 +185,14 @@ async def test_a_classifier_without_one_of_the_labels_is_refused(tmp_path: Path)
             await engine.check(picture())
 
 
-def test_a_model_that_is_not_there_is_refused_at_once() -> None:
-    with pytest.raises(ModelUnloadable, match="segmenter"):
-        Engine(sight=VisionOptions(segmenter="/nowhere/at/all"))
+def test_without_a_model_that_is_not_there_its_questions_are_refused_and_without_a_judge_everything() -> None:
+    engine = Engine(sight=VisionOptions(segmenter="/nowhere/at/all"))
+    assert [str(each) for each in engine.left_out()] == [
+        "the setting 'segmenter' is left out: there is no file, folder or hub id '/nowhere/at/all'"
+    ]
+    assert "segment" not in engine.abilities()
+    with pytest.raises(ModelUnloadable, match="safety"):
+        Engine(sight=VisionOptions(safety="/nowhere/at/all"))
 
 
 async def test_questions_to_a_closed_engine_are_refused() -> None:

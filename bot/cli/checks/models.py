@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bot.app import vision_options
 from bot.cli.checks.finding import Check
 from bot.config import Settings
-from bot.features.operations.usable import findings, is_vital
 from engine.api.errors import InvalidSetup
-from engine.models.whole import Finding
+from engine.models import catalog
+from engine.runtime.options import Finding, Reading
 
 SMALL_MIB = 512  # of graphics memory that nobody uses: less is hardly enough for Mini
 
@@ -37,13 +38,26 @@ def device(settings: Settings) -> Iterator[Check]:
 
 def files(settings: Settings) -> Iterator[Check]:
     """Look at every model, LoRA, embedding, ControlNet, IP-Adapter, upscaler, and what looks at pictures."""
-    for found in findings(settings):
-        yield _check(found, vital=is_vital(settings, found.what))
+    reading = Reading()
+    reading.files(
+        settings.model,
+        settings.models,
+        loras=settings.loras,
+        embeddings=settings.embeddings,
+        ip_adapters=settings.ip_adapters,
+        controlnets=settings.controlnets,
+        upscaler=settings.upscaler,
+        sight=vision_options(settings),
+    )
+    vital = ("model", catalog.key_of(settings.model)), ("setting", "safety")
+    for found in reading.findings:
+        yield _check(found, vital=(found.kind, found.name) in vital)
 
 
 def _check(found: Finding, *, vital: bool) -> Check:
+    what = found.name if found.kind == "setting" else f"{found.kind} {found.name}"
     if found.problem:
-        return Check(found.what, "bad", f"{found.location}: {found.problem}.", vital=vital)
+        return Check(what, "bad", f"{found.location}: {found.problem}.", vital=vital)
     if found.later:
-        return Check(found.what, "note", f"{found.location} is downloaded from the hub when it is first needed.")
-    return Check(found.what, "ok", "Easel Mini, built in." if found.location == "mini" else found.location)
+        return Check(what, "note", f"{found.location} is downloaded from the hub when it is first needed.")
+    return Check(what, "ok", "Easel Mini, built in." if found.location == "mini" else found.location)

@@ -13,6 +13,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
+from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
 from engine.backend import Backend
 from engine.tasks.registry import TASKS
@@ -43,6 +44,7 @@ def install(client: Client, app: Services) -> None:
         """See the models: what each can do, its limits and its licence."""
         notes = KNOWN | await app.preferences.model_notes()
         described = [_described(info, notes.get(info.key, ModelNote())) for info in app.backend.models()]
+        described += [_left_out(each) for each in app.backend.left_out()]
         await interaction.response.send_message(view=notice(_fitting(described)), ephemeral=True)
 
 
@@ -60,6 +62,10 @@ def _described(info: ModelInfo, note: ModelNote) -> str:
         _named("ControlNets, for the option kind of **/control**", info.controlnets),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _left_out(each: LeftOut) -> str:
+    return f"**{shown(each.name, 100)}** · {each.kind}\n-# Can't be used here: {shown(each.reason, 300)}."
 
 
 def _named(label: str, names: tuple[str, ...]) -> str:

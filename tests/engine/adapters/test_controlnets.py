@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from engine import Cancelled, Control, Engine, Img2Img, InvalidRequest, ModelUnloadable, Txt2Img, mini
+from engine import Cancelled, Control, Engine, Img2Img, InvalidRequest, Txt2Img, mini
 from engine.imaging import controlnet_preprocess
 from engine.models import adapters
 from engine.models import controlnets as nets
@@ -282,16 +282,17 @@ def test_what_can_be_no_controlnet(folders: dict[str, Path], guides: dict[str, s
         ("x", pickled, "pickles"),
         ("a b", Path(guides["lines"]), "letters"),
     ):
-        with pytest.raises(ModelUnloadable, match=why):
-            Engine(str(folders["sd1"]), controlnets={name: str(place)})
+        engine = Engine(str(folders["sd1"]), controlnets={name: str(place)})
+        (left_out,) = engine.left_out()
+        assert (left_out.kind, left_out.name) == ("ControlNet", name)
+        assert why in left_out.reason
+        assert not engine.models()[0].controlnets
 
 
-def test_one_that_fits_nothing_is_told_in_the_log(
-    folders: dict[str, Path], guides: dict[str, str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_one_that_fits_nothing_is_told(folders: dict[str, Path], guides: dict[str, str]) -> None:
     engine = Engine(str(folders["sd1"]), controlnets={"edges-xl": guides["edges-xl"]})
     assert engine.models()[0].controlnets == ()
-    assert "'edges-xl' fits none of the models" in caplog.text
+    assert [(each.name, each.reason) for each in engine.left_out()] == [("edges-xl", "it fits none of the models")]
 
 
 def test_minis_own_are_found_by_what_they_are(

@@ -13,7 +13,7 @@ import transformers
 from PIL import Image
 from transformers import CLIPTextModel
 
-from engine import Engine, ImageReady, InvalidRequest, ModelUnloadable, Progress, Txt2Img, Upscale
+from engine import Engine, ImageReady, InvalidRequest, Progress, Txt2Img, Upscale
 from engine.upscale import superres
 from tests.engine.conftest import clip_config, clip_tokenizer, euler, vae
 
@@ -146,7 +146,9 @@ async def test_lanczos_and_creative_stay_what_they_are(folders: dict[str, Path],
 
 
 def test_another_model_is_refused_by_name(folders: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(ModelUnloadable, match="no Swin2SR"):
-        Engine(str(folders["sd1"]), upscaler=str(folders["sd1"]))
-    with pytest.raises(ModelUnloadable, match="no file, folder or hub id"):
-        Engine(str(folders["sd1"]), upscaler=str(tmp_path / "nowhere"))
+    for location, why in ((folders["sd1"], "no Swin2SR"), (tmp_path / "nowhere", "no file, folder or hub id")):
+        engine = Engine(str(folders["sd1"]), upscaler=str(location))
+        (left_out,) = engine.left_out()
+        assert (left_out.kind, left_out.name) == ("setting", "upscaler")
+        assert why in left_out.reason
+        assert "super_resolution" not in engine.abilities()

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bot.demo.simulation import Stage
+from bot.config import Settings
+from bot.demo.simulation import Stage, stage
 from bot.features.privacy import commands as privacy_commands
 from bot.features.privacy import store as privacy_store
 from bot.features.settings import store as preference_store
 from bot.features.settings.store import Preferences, ServerDefaults, Style
 from bot.orders.actor import Actor
+from engine.api.left_out import LeftOut
+from engine.fake import FakeEngine
 from tests.e2e.screen import buttons, paint, parts, press, words
 
 
@@ -202,6 +205,14 @@ async def test_models_are_shown_with_licence_limits_and_tasks(studio: Stage) -> 
     assert "**mini**" in text
     assert "MIT" in text
     assert "Can do: words, repaint" in text
+
+
+async def test_models_names_what_is_left_out(settings: Settings) -> None:
+    gone = LeftOut(kind="LoRA", name="waves", reason="waves.safetensors is cut off")
+    async with stage(settings, make_engine=lambda: FakeEngine(left_out=[gone])) as studio:
+        text = words((await studio.members["Ann"].slash(studio.channel, "models")).response).replace("\\", "")
+    assert "**waves** · LoRA" in text
+    assert "Can't be used here: waves.safetensors is cut off." in text
 
 
 async def test_ones_data_can_be_had_as_a_file(studio: Stage) -> None:
