@@ -45,8 +45,10 @@ def picture(pipe: Any, arguments: Mapping[str, Any]) -> Any:
     """The picture that its blocks paint. A part that guides is the job's own."""
     named = {name: value for name, value in arguments.items() if name != GUIDER}
     guider = getattr(pipe, GUIDER, None)
-    if guider is not None:
-        scale = arguments.get(GUIDER)
-        own = copy.deepcopy(guider) if scale is None else type(guider).from_config(guider.config, guidance_scale=scale)
-        pipe.__dict__[GUIDER] = own
+    scale = arguments.get(GUIDER)
+    if guider is not None and scale is not None:  # it may be off in the model's own, as in distilled ones
+        asked = {"guidance_scale": scale, "enabled": scale > 1}
+        pipe.__dict__[GUIDER] = type(guider).from_config(guider.config, **asked)
+    elif guider is not None:
+        pipe.__dict__[GUIDER] = copy.deepcopy(guider)
     return pipe(output="images", **named)[0]

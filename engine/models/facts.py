@@ -202,7 +202,7 @@ def _guidance(signature: Signature, parts: Parts) -> tuple[str, float]:
     if "guidance_scale" in takes:
         return "guidance_scale", float(GUIDANCE if plain is None else plain)
     if "guider" in takes:
-        return "guider", float(parts.of("guider").get("guidance_scale") or GUIDANCE)
+        return "guider", float(signature.default("guider") or GUIDANCE)
     if "prior_guidance_scale" in takes:
         return "prior_guidance_scale", float(signature.default("prior_guidance_scale") or GUIDANCE)
     return "", 1.0

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 _INPUT = re.compile(r"""InputParam(?:\.template)?\(\s*(?:name=)?["'](\w+)["'](?:[^()]*?default=([\d.]+))?""")
+_GUIDER = re.compile(r"""FrozenDict\(\{\s*"guidance_scale": ([\d.]+)([^}]*)\}""")
 TEMPLATE_STEPS = 50  # of blocks that name none, as diffusers' template of the input has it
 REQUIRED = object()  # stands for "no default"
 _MAPPING = re.compile(r"_?AUTO_(\w+?)(_DECODER)?_PIPELINES_MAPPING")
@@ -77,13 +78,21 @@ def of_modular(class_name: str) -> Signature | None:
     takes = {match[1]: _number(match[2]) for match in _INPUT.finditer(code)}
     if "num_inference_steps" in takes:
         takes["num_inference_steps"] = takes["num_inference_steps"] or TEMPLATE_STEPS
-    guided = {"guider": REQUIRED} if '"guider"' in code else {}
+    guided = {"guider": _guidance(code)} if '"guider"' in code else {}
     return Signature(
         takes=MappingProxyType({"prompt": REQUIRED, **takes, **guided}),
         name=f"modular-{home.name.replace('_', '-')}",
         tasks=frozenset({"video"} if "num_frames" in takes else {"txt2img"}),
         scheduler="FlowMatch" if "FlowMatch" in code else "",
     )
+
+
+def _guidance(code: str) -> float | None:
+    """The guidance that blocks begin with: 1 where it is off at first."""
+    match = _GUIDER.search(code)
+    if match is None:
+        return None
+    return 1.0 if '"enabled": False' in match[2] else float(match[1])
 
 
 def _number(text: str | None) -> float | int | None:

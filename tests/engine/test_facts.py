@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import pytest
 from diffusers.pipelines import auto_pipeline
 
@@ -138,3 +139,16 @@ def test_hub_models_are_known_by_their_whole_id_or_not_at_all(monkeypatch: pytes
         assert catalog.describe(catalog.source("x", hub_id)).family == families.named(found.name)
     stranger = catalog.describe(catalog.source("x", "somebody/flux-xl-turbo-3.5"))
     assert (stranger.family, stranger.scheduler, stranger.tasks) == ("unknown", "own", frozenset({"txt2img"}))
+
+
+def test_modular_pipelines_are_known_by_their_blocks_code() -> None:
+    """Every one that diffusers has is described or refused; none needs to be imported for it."""
+    names = {name for name in dir(diffusers) if name.endswith("ModularPipeline")}
+    found = {name: signatures.of_modular(name) for name in names}
+    painting = {name for name, each in found.items() if each is not None and "txt2img" in each.tasks}
+    assert {"Flux3ModularPipeline", "ZImageModularPipeline", "AnimaModularPipeline"} <= painting
+    assert not {"WanModularPipeline", "LTXModularPipeline", "MiniMaxH3ModularPipeline"} & painting
+    for name in painting:
+        blocks = getattr(diffusers, name)().blocks
+        taken = {each.name: each.default for each in blocks.inputs}
+        assert taken.keys() <= found[name].takes.keys() | {None}, name  # type: ignore[union-attr]
