@@ -69,6 +69,7 @@ from bot.kit.custom_ids import Action
 from bot.kit.interactions import DoubleClicks, is_about_own_data
 from bot.kit.modals import Forms
 from bot.loops import Loop
+from bot.orders.model_list import ModelList
 from bot.orders.service import Orders
 from bot.store.clock import Clock, SystemClock
 from bot.store.key_value_store import KeyValues
@@ -159,13 +160,14 @@ class App:
         settings, clock = self.settings, self.clock
         self.store = await self._stack.enter_async_context(Store.open(settings.database_path, clock))
         self.key_values, self.job_store = KeyValues(self.store), JobStore(self.store, clock)
+        self.models = ModelList(self.backend.models, clock)
         self.client = Client(
             DoubleClicks(clock), lambda member: member in settings.operators, shard_count=self._shard_count
         )
         self.audit = Audit(self.store, clock)
         self.moderation = Moderation(self.store, self.audit, clock, settings, self.backend, self.job_store.queued)
         self.stars = Stars(self.store, self.moderation)
-        self.preferences = PreferenceService(self.store, self.audit, clock, self.backend.models)
+        self.preferences = PreferenceService(self.store, self.audit, clock, self.models)
         self._work()
         self._face()
         self._hooks()
@@ -183,7 +185,7 @@ class App:
             quotas=self.quotas,
             moderation=self.moderation,
             jobs=self.jobs,
-            models=self.backend.models,
+            models=self.models,
         )
         return self
 
@@ -204,7 +206,7 @@ class App:
     def _work(self) -> None:
         """What paints, delivers and keeps house."""
         store, clock, settings = self.store, self.clock, self.settings
-        self.files, self.layouts = ImageFiles(settings.images_dir), Layouts(self.backend.models)
+        self.files, self.layouts = ImageFiles(settings.images_dir), Layouts(self.models)
         self.messages = JobMessages(
             self.client, self.layouts, self.files, clock, self.preferences.quiet, self.stars.count
         )
@@ -251,7 +253,7 @@ class App:
         self.purchases = Purchases(client, Shop(store, self.quotas, offers, clock))
         self.region_selection = RegionSelection(store, clock)
         self.submission = Submission(
-            Orders(self.jobs, self.moderation, self.backend.models, self.quotas.terms, self.credits.balance),
+            Orders(self.jobs, self.moderation, self.models, self.quotas.terms, self.credits.balance),
             self.jobs,
             self.files,
             self.preferences,

@@ -119,11 +119,6 @@ def unquote_proof(text: str) -> str:
     return f"\\{text}" if bare[:1] in QUOTES else text
 
 
-def decimal(value: float) -> str:
-    """A number as people write it: no exponent, no trailing zeros, four digits."""
-    return f"{value:.4f}".rstrip("0").rstrip(".")
-
-
 def _split(flag: Flag, raw: str) -> tuple[str, str]:
     """A flag's value, and the prompt's words after it."""
     raw = raw.removeprefix("=") if not raw.startswith("= ") else raw[2:]

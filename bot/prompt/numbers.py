@@ -32,3 +32,8 @@ def read_whole(text: str) -> int | None:
     """A whole number, 0 or above."""
     number = read_number(text)
     return int(number) if number is not None and number.is_integer() else None
+
+
+def decimal(value: float) -> str:
+    """A number as people write it: no exponent, no trailing zeros, four digits."""
+    return f"{value:.4f}".rstrip("0").rstrip(".")

@@ -14,7 +14,8 @@ from dataclasses import dataclass, fields, replace
 from random import Random
 
 from bot.errors import BadInput
-from bot.prompt import flags, foreign, multi_prompt, permutations
+from bot.prompt import flags, foreign, permutations
+from bot.prompt.numbers import decimal
 from bot.prompt.spec import Spec
 from bot.prompt.text import is_blank, visible
 from engine.api.model_info import ModelInfo
@@ -83,7 +84,7 @@ def _parsed(line: str, options: Draft, wordless: bool, rng: Random) -> list[Draf
     total = permutations.count(line)
     if total > MAX_JOBS:
         raise _too_many(total)
-    drafts = [_checked(merge(options, _read(each)), wordless) for each in permutations.expand(line, rng)]
+    drafts = [_checked(merge(options, _read(text)), wordless) for text in permutations.expand(line, rng)]
     total = sum(draft.repeat or 1 for draft in drafts)
     if total > MAX_JOBS:
         raise _too_many(total)
@@ -91,9 +92,9 @@ def _parsed(line: str, options: Draft, wordless: bool, rng: Random) -> list[Draf
         return [each for draft in drafts for each in _repeated(draft)]
     jobs = [list(_repeated(draft)) for draft in drafts]
     for turn in range(1, max(map(len, jobs))):  # every repeat has its own draw
-        for mine, each in zip(jobs, permutations.expand(line, rng), strict=False):
+        for mine, text in zip(jobs, permutations.expand(line, rng), strict=False):
             if turn < len(mine):
-                drawn = _checked(merge(options, _read(each)), wordless)
+                drawn = _checked(merge(options, _read(text)), wordless)
                 mine[turn] = replace(drawn, repeat=None, seed=mine[turn].seed)
     return [each for mine in jobs for each in mine]
 
@@ -128,7 +129,7 @@ def count(line: str) -> int:
     variants = permutations.count(line)
     if variants > MAX_JOBS:
         return variants
-    return sum(_read(each).repeat or 1 for each in permutations.expand(line, Random(0)))
+    return sum(_read(text).repeat or 1 for text in permutations.expand(line, Random(0)))
 
 
 def merge(options: Draft, text: Draft) -> Draft:
@@ -282,7 +283,7 @@ def _checked(draft: Draft, wordless: bool) -> Draft:
     foreign.check(draft.prompt)
     if draft.seed == flags.RANDOM:
         draft = replace(draft, seed=None)
-    weighed = multi_prompt.read(draft.prompt)
+    weighed = foreign.weighed(draft.prompt)
     if weighed is not None:
         words, against = weighed
         if is_blank(words):
@@ -303,7 +304,7 @@ def echo(spec: Spec, info: ModelInfo | None = None, default_model: str = "", hid
     if negative := spec.negative_prompt:  # with `=`, no dash in it can be one of prose
         between = "=" if _MARK.search(negative) else " "
         parts.append(f"--no{between}{plain(flags.unquote_proof(negative))}")
-    parts += [f"--vary {seed}:{flags.decimal(strength)}" for seed, strength in spec.variations]
+    parts += [f"--vary {seed}:{decimal(strength)}" for seed, strength in spec.variations]
     parts += [f"--{name} {value}" for name, value in _unusual(spec, info, default_model) if name not in hidden]
     parts += ["--tile"] if spec.tiling else []
     return " ".join(parts)
@@ -317,13 +318,13 @@ def _unusual(spec: Spec, info: ModelInfo | None, default_model: str) -> Iterator
     if info is None or spec.num_inference_steps != info.num_inference_steps:
         yield "steps", str(spec.num_inference_steps)
     if info is None or spec.guidance_scale != info.guidance_scale:
-        yield "cfg", flags.decimal(spec.guidance_scale)
+        yield "cfg", decimal(spec.guidance_scale)
     if info is None or spec.scheduler != info.scheduler:
         yield "scheduler", f'"{spec.scheduler}"' if " " in spec.scheduler else spec.scheduler
     if spec.model != default_model:
         yield "model", f'"{spec.model}"' if " " in spec.model else spec.model
     if spec.strength is not None:
-        yield "strength", flags.decimal(spec.strength)
+        yield "strength", decimal(spec.strength)
     if spec.num_images != GRID:
         yield "n", str(spec.num_images)
     if spec.best_of:

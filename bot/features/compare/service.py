@@ -8,7 +8,8 @@ from typing import Any
 
 from bot.errors import BadInput
 from bot.prompt.comparison import Comparison
-from bot.prompt.flags import FLAGS, decimal, read_guidance, read_strength
+from bot.prompt.flags import FLAGS, read_guidance, read_strength
+from bot.prompt.numbers import decimal
 from bot.prompt.parser import Draft
 from bot.prompt.spec import Spec
 from bot.prompt.text import quoted
