@@ -86,6 +86,7 @@ async def _serve(settings: Settings, stopping: Stopping) -> int:
     async with App(settings) as app, app.client:
         app.on_failure = stopping.ask
         await patiently(lambda: _login(app.client, settings))
+        await patiently(lambda: _spare_logins(app.client))
         connection = asyncio.create_task(_connect(app.client), name="discord")
         await _first(asyncio.create_task(app.client.wait_until_ready()), connection)
         await app.start()
@@ -150,6 +151,17 @@ async def _login(client: Client, settings: Settings) -> None:
         await client.http.close()
         client.http.connector = discord.utils.MISSING
         raise
+
+
+async def _spare_logins(client: Client) -> None:
+    """Wait while Discord allows no log-in: one more, and it takes the token away."""
+    while True:
+        _, _, limit = await client.http.get_bot_gateway()
+        if limit["remaining"] > 0:
+            return
+        wait_s = limit["reset_after"] / 1000
+        log.warning("no log-in is left of Discord's %d a day; waiting %.0f s", limit["total"], wait_s)
+        await asyncio.sleep(wait_s)
 
 
 async def _connect(client: Client) -> None:

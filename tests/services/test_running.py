@@ -130,6 +130,15 @@ async def test_an_outage_of_discord_is_waited_for(world: FakeDiscord, tmp_path: 
         await bot.says("ready as easel")
 
 
+async def test_no_log_in_is_made_when_none_is_left(world: FakeDiscord, tmp_path: Path) -> None:
+    world.remaining = 0
+    async with easel(world.url, tmp_path, "run") as bot:
+        await bot.says("no log-in is left")
+        assert world.identified == []
+        world.remaining = 5
+        await bot.says("ready as easel")
+
+
 async def test_a_refused_token_is_for_a_person(world: FakeDiscord, tmp_path: Path) -> None:
     async with easel(world.url, tmp_path, "run", EASEL_TOKEN="bad.token.here") as bot:
         assert await bot.ended() == 78
