@@ -22,7 +22,7 @@ from bot.jobs.records import Job, NewImage
 from bot.jobs.run import Outcome, Run
 from bot.jobs.store import JobStore
 from bot.loops import Loop
-from bot.store.async_wait import first_of, seconds_until
+from bot.store.async_wait import first_of, seconds_until, until_written
 from bot.store.clock import Clock
 from bot.store.errors import NotRunning
 from engine.api.errors import EngineClosed, QueueFull
@@ -34,6 +34,7 @@ RETRY_DELAYS_S = (0.0, 5.0, 30.0)  # before attempt 1, 2, 3; a fourth start neve
 ENGINE_AWAY_S = 1.0  # pause when the engine takes nothing, so that jobs do not turn in circles
 ALL_WITHHELD = "The safety check withheld every picture of this job. Try other words."
 UNREADABLE = "This job was stored in a form that this version of Easel can't read. Ask for it again."
+DISK_FAILED = "The pictures that this starts from can't be read from the disk. Tell whoever runs this bot."
 CANCEL_S = 5.0  # what an engine gets to reach a step boundary at shutdown
 
 ImageFilter = Callable[[Job, Sequence[NewImage]], Awaitable[tuple[NewImage, ...]]]
@@ -93,7 +94,7 @@ class Dispatcher:
         self._give_up(started=True)
         await self._wait(CANCEL_S)
         for run, task in tuple(self._runs.values()):  # an engine that hangs
-            with suppress(NotRunning):
+            with suppress(NotRunning, sqlite3.Error):  # the next start takes it up
                 await self._store.requeue(run.job.id, self.boot_id, count_attempt=False)
             task.cancel()
         await self._wait(CANCEL_S)
@@ -178,6 +179,9 @@ class Dispatcher:
             await run.discard(self._files)
         except UserError as error:  # its input picture is gone
             await self._fail(run.job, error.code, str(error))
+        except (OSError, sqlite3.OperationalError):  # the disk, before anything was painted
+            log.warning("job %d could not be read from the disk", run.job.id, exc_info=True)
+            await self._retry(run)
         except Exception:  # the outer edge of a job: a bug in one must not stop the others
             reference = secrets.token_hex(4)
             log.exception("job %d failed (reference %s)", run.job.id, reference)
@@ -188,7 +192,7 @@ class Dispatcher:
             await self._again(run, count_attempt=False, delay_s=0)
         elif isinstance(outcome.end, Cancelled):
             await run.discard(self._files)
-            await self._store.cancel(run.job.id)
+            await until_written(lambda: self._store.cancel(run.job.id))
         elif isinstance(outcome.end, Failed):
             await self._failed(run, outcome, outcome.end)
         else:
@@ -196,10 +200,10 @@ class Dispatcher:
 
     async def _finish(self, job: Job, images: Sequence[NewImage]) -> None:
         """Owe what may be delivered, unless that is nothing."""
-        kept = await self._filter_flagged(job, images)
+        kept = await until_written(lambda: self._filter_flagged(job, images))
         if kept:
             withheld = [image for image in images if image not in kept]
-            await self._store.rendered(job.id, self.boot_id, kept, withheld)
+            await until_written(lambda: self._store.rendered(job.id, self.boot_id, kept, withheld))
             if withheld:
                 await self._store.remove_ended_files(self._files)
         else:
@@ -211,20 +215,31 @@ class Dispatcher:
         if isinstance(error, EngineClosed | QueueFull):
             await self._again(run, count_attempt=False, delay_s=ENGINE_AWAY_S)
         elif error.retryable and job.attempts < len(RETRY_DELAYS_S):
-            await self._again(run, count_attempt=True, delay_s=RETRY_DELAYS_S[job.attempts])
+            await self._retry(run)
         elif outcome.images:
             await self._finish(job, outcome.images)
         else:
             await self._fail(job, error.code, str(error))
 
+    async def _retry(self, run: Run) -> None:
+        """Paint it again a little later; the third attempt was the last."""
+        if run.job.attempts < len(RETRY_DELAYS_S):
+            await self._again(run, count_attempt=True, delay_s=RETRY_DELAYS_S[run.job.attempts])
+        else:
+            await self._fail(run.job, "internal", DISK_FAILED)
+
     async def _again(self, run: Run, *, count_attempt: bool, delay_s: float) -> None:
         await run.discard(self._files)  # first: the next attempt writes the same names
-        delay_ms = int(delay_s * 1000)
-        await self._store.requeue(run.job.id, self.boot_id, count_attempt=count_attempt, delay_ms=delay_ms)
+        job_id, delay_ms = run.job.id, int(delay_s * 1000)
+        await until_written(
+            lambda: self._store.requeue(job_id, self.boot_id, count_attempt=count_attempt, delay_ms=delay_ms)
+        )
 
     async def _fail(self, job: Job, code: str, text: str) -> None:
         try:
-            await self._store.fail(job.id, self.boot_id, code, f"{text} Nothing was charged.")
+            await until_written(lambda: self._store.fail(job.id, self.boot_id, code, f"{text} Nothing was charged."))
             await self._store.remove_ended_files(self._files)
-        except (NotRunning, sqlite3.Error):  # cancelled meanwhile; or a full disk: the next start recovers it
-            log.warning("the end of job %d could not be noted", job.id)
+        except NotRunning:
+            log.info("job %d was cancelled when it failed", job.id)
+        except sqlite3.Error:  # the reconciler finds that nobody carries it
+            log.exception("the end of job %d could not be noted", job.id)

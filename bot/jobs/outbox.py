@@ -13,7 +13,7 @@ from bot.errors import NotFound
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.jobs.store import JobStore
 from bot.loops import Loop
-from bot.store.async_wait import first_of, seconds_until
+from bot.store.async_wait import first_of, seconds_until, until_written
 from bot.store.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ class Outbox:
     async def _attempt(self, owed: OutboxEntry) -> None:
         try:
             await self._try(owed)
-        except sqlite3.Error:  # a full disk: what was posted is posted again later, which changes nothing
+        except sqlite3.Error:  # a failed try that could not be noted is made again
             log.exception("noting the delivery of job %d failed", owed.job_id)
             await asyncio.sleep(BROKEN_STORE_S)
 
@@ -148,7 +148,7 @@ class Outbox:
             log.exception("delivering job %d failed", owed.job_id)
             await self._again(owed, None)
         else:
-            await self._store.delivered(owed.id, receipt.message_id, receipt.lost)
+            await until_written(lambda: self._store.delivered(owed.id, receipt.message_id, receipt.lost))
 
     async def _deliver(self, owed: OutboxEntry) -> Receipt:
         job = await self._store.job(owed.job_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 from PIL import Image
@@ -12,7 +13,7 @@ from PIL import Image
 from bot.jobs import fanout
 from bot.jobs.event_relay import Relay
 from bot.jobs.files import ImageFiles
-from bot.jobs.records import Job, NewImage
+from bot.jobs.records import Job, NewImage, StoredFile
 from bot.jobs.store import JobStore
 from engine.api.errors import EngineError
 from engine.api.events import Cancelled, Failed, Finished, ImageReady, Started
@@ -20,6 +21,7 @@ from engine.api.metadata import encode_png
 from engine.backend import Backend, Ticket
 
 log = logging.getLogger(__name__)
+DISK_PAUSE_S = 5.0  # between tries to write a picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,24 +40,40 @@ class Run:
     relay: Relay
     ticket: Ticket | None = None
     started: bool = False
-    cancelled: bool = False
     draining: bool = False
     saves: list[asyncio.Task[NewImage]] = field(default_factory=list)
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def cancelled(self) -> bool:
+        return self.given_up.is_set()
 
     def cancel(self) -> None:
         """Stop at the next step boundary, or as soon as the engine has it."""
-        self.cancelled = True
+        self.given_up.set()
         if self.ticket is not None:
             self.ticket.cancel()
 
     async def go(self, store: JobStore, backend: Backend, files: ImageFiles) -> Outcome:
-        """Run to the end, whatever it is; no listener is being called any more afterwards. Raises: OSError."""
+        """Run to the end, whatever it is; no listener is being called any more afterwards.
+
+        Raises: NotFound, OSError, sqlite3.Error when its input pictures can't be read.
+        """
         try:
             end = await self._follow(store, backend, files)
             await self.relay.close(end)
-            return Outcome(images=tuple(await asyncio.gather(*self.saves)), end=end)
+            return await self._saved(end)
         finally:
             await self.relay.close()
+
+    async def _saved(self, end: Finished | Failed | Cancelled) -> Outcome:
+        """Wait until everything that was painted is on the disk, or nobody wants it any more."""
+        try:
+            return Outcome(images=tuple(await asyncio.gather(*self.saves)), end=end)
+        except OSError:
+            if not self.cancelled:
+                raise
+            return Outcome(images=(), end=Cancelled())
 
     async def discard(self, files: ImageFiles) -> None:
         """Remove what was written: the job's pictures do not count."""
@@ -75,11 +93,37 @@ class Run:
                     return event
                 self.started = self.started or isinstance(event, Started)
                 if isinstance(event, ImageReady):
-                    self.saves.append(asyncio.create_task(_save(self.job.id, event, files)))
+                    self.saves.append(asyncio.create_task(self._save(event, files)))
                 self.relay.push(event)
         except EngineError as error:
             return Failed(error=error)
         return Cancelled()  # a ticket that ends without a word
+
+    async def _save(self, event: ImageReady, files: ImageFiles) -> NewImage:
+        """Put a picture on disk, its recipe inside. Raises: OSError once the job is given up."""
+        data = await asyncio.to_thread(encode_png, event.image, event.recipe)
+        return NewImage(
+            ordinal=event.index,
+            seed=event.seed,
+            file=await self._write(event.index, data, files),
+            width=event.image.width,
+            height=event.image.height,
+            recipe=asdict(event.recipe),
+            flagged=event.flagged,
+            reason=event.reason,
+        )
+
+    async def _write(self, index: int, data: bytes, files: ImageFiles) -> StoredFile:
+        """Write until it is written: a picture waits in memory while the disk is full. Raises: OSError as `_save`."""
+        while True:
+            try:
+                return await files.write_output(self.job.id, index, data)
+            except OSError as error:
+                if self.cancelled:
+                    raise
+                log.warning("a picture of job %d can't be kept yet: %s", self.job.id, error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.given_up.wait(), DISK_PAUSE_S)
 
 
 async def _inputs(job: Job, store: JobStore, files: ImageFiles) -> dict[str, Image.Image]:
@@ -94,18 +138,3 @@ async def _inputs(job: Job, store: JobStore, files: ImageFiles) -> dict[str, Ima
 def _open(data: bytes) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=("PNG",)) as image:  # we wrote it ourselves
         return image.convert("RGB")
-
-
-async def _save(job_id: int, event: ImageReady, files: ImageFiles) -> NewImage:
-    """Put a picture on disk, its recipe inside."""
-    data = await asyncio.to_thread(encode_png, event.image, event.recipe)
-    return NewImage(
-        ordinal=event.index,
-        seed=event.seed,
-        file=await files.write_output(job_id, event.index, data),
-        width=event.image.width,
-        height=event.image.height,
-        recipe=asdict(event.recipe),
-        flagged=event.flagged,
-        reason=event.reason,
-    )

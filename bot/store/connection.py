@@ -20,6 +20,7 @@ from bot.store.migrations import immediate, read_only_uri
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
 Outcome = tuple[Any, BaseException | None]
+BUSY_S = 30.0  # what another program may hold the database for before a write fails
 MAX_GROUP = 64  # bounds how long the first of a group waits for its commit
 
 
@@ -182,7 +183,7 @@ def _read_one(db: sqlite3.Connection, work: Work) -> Outcome:
 
 @asynccontextmanager
 async def open_writer(path: Path) -> AsyncIterator[Writer]:
-    async with aiosqlite.connect(path, isolation_level=None, timeout=30) as connection:
+    async with aiosqlite.connect(path, isolation_level=None, timeout=BUSY_S) as connection:
         await connection.execute("PRAGMA journal_mode = WAL")  # readers never wait for the writer
         await connection.execute("PRAGMA synchronous = FULL")  # NORMAL loses acknowledged jobs with the power
         await connection.execute("PRAGMA foreign_keys = ON")
@@ -199,7 +200,7 @@ async def open_writer(path: Path) -> AsyncIterator[Writer]:
 
 @asynccontextmanager
 async def open_reader(path: Path) -> AsyncIterator[Reader]:
-    async with aiosqlite.connect(read_only_uri(path), uri=True, isolation_level=None, timeout=30) as connection:
+    async with aiosqlite.connect(read_only_uri(path), uri=True, isolation_level=None, timeout=BUSY_S) as connection:
         connection.row_factory = sqlite3.Row
         reader = Reader(connection)
         serving = asyncio.create_task(reader.serve(), name="store-reader")
