@@ -12,8 +12,12 @@ from bot.backup.archive import Contents
 from bot.backup.restore import restore
 from bot.config import Settings
 from bot.errors import BadInput
+from bot.features.privacy import store as privacy_store
 from bot.store.clock import SystemClock
-from bot.store.errors import NoDatabase
+from bot.store.errors import NoDatabase, StoreError
+from bot.store.external_connection import reading, writing
+from bot.store.lock import directory_lock
+from bot.store.migrations import migrate
 
 
 def back_up(args: argparse.Namespace, settings: Settings) -> int:
@@ -45,11 +49,29 @@ def put_back(args: argparse.Namespace, settings: Settings) -> int:
             raise BadInput(f"{path} can't be read ({error.strerror or error}).") from error
         print(f"{path} is whole: {_summary(contents)}.")
         return 0
-    restored = restore(path, settings.data_dir, SystemClock().now_ms())
+    now_ms = SystemClock().now_ms()
+    restored = restore(path, settings.data_dir, now_ms)
     print(f"{settings.data_dir} is again what it was then: {_summary(restored.contents)}.")
     if restored.replaced:
+        if again := _forget_again(restored.replaced / archive.DATABASE, settings.database_path, now_ms):
+            print(f"Asked to be forgotten since then: {again}. The next start forgets them again.")
         print(f"What was there before is in {restored.replaced}. Delete that folder once you don't need it any more.")
     return 0
+
+
+def _forget_again(replaced: Path, database: Path, now_ms: int) -> int:
+    """Ask for the erasure of those who left after the backup was made, as far as the database before knew them."""
+    try:
+        with reading(replaced) as before:
+            left = privacy_store.who_left(before)
+    except (StoreError, sqlite3.Error):  # it was damaged, or older: that may be why there is a restore
+        return 0
+    if not left:
+        return 0
+    with directory_lock(database.parent):
+        migrate(database, now_ms)
+        with writing(database) as db:
+            return privacy_store.ask_erasure_again(db, left, now_ms)
 
 
 def _summary(contents: Contents) -> str:

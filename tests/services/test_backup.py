@@ -26,7 +26,8 @@ from bot.backup.archive import Aborted
 from bot.backup.restore import restore
 from bot.backup.schedule import BackupSchedule
 from bot.config import Settings
-from bot.store import key_values, lock
+from bot.features.privacy.service import Privacy
+from bot.store import key_values, lock, users
 from bot.store.clock import DAY_MS, ManualClock, SystemClock
 from bot.store.errors import AlreadyRunning, BackupBroken, CorruptDatabase, NewerDatabase, NoSpace
 from bot.store.lock import directory_lock
@@ -334,6 +335,28 @@ def test_the_commands(
     monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path / "nowhere"))
     assert main(["backup"]) == 2
     assert "There is no database" in capsys.readouterr().err
+
+
+async def test_who_was_forgotten_since_is_forgotten_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, clock, ann, ben = tmp_path / "data", SystemClock(), 10, 11
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EASEL_DATA_DIR", str(folder))
+    async with workbench(folder, clock) as bench:
+        for member in (ann, ben):
+            await bench.jobs.submit(asked(user_id=member, num_images=1))
+        await bench.idle()
+        archive.write(folder, tmp_path / "b.zip", 5)
+        await Privacy(bench.store.db, bench.jobs, bench.files, bench.dispatcher, clock).forget(ann)
+    assert await asyncio.to_thread(main, ["restore", str(tmp_path / "b.zip")]) == 0
+    assert "Asked to be forgotten since then: 1." in capsys.readouterr().out
+    async with workbench(folder, clock) as bench:
+        assert await bench.store.db.read(users.find, ann) is not None
+        await Privacy(bench.store.db, bench.jobs, bench.files, bench.dispatcher, clock).finish_erasures()
+        assert await bench.store.db.read(users.find, ann) is None
+        assert await bench.store.db.read(users.find, ben) is not None
+        assert len(files(folder)) == 1
 
 
 def test_a_damaged_database_is_told_of_its_backup(data: Path) -> None:

@@ -82,6 +82,23 @@ def erased(db: sqlite3.Connection, user_id: int) -> None:
     db.execute("DELETE FROM erasure WHERE discord_id = ?", (user_id,))
 
 
+def who_left(db: sqlite3.Connection) -> set[tuple[int, int]]:
+    """The people who were forgotten, or asked to be: as number and time of their row, which outlive them."""
+    rows = db.execute(
+        "SELECT id, created_at FROM user WHERE discord_id IS NULL OR discord_id IN (SELECT discord_id FROM erasure)"
+    )
+    return {(int(row[0]), int(row[1])) for row in rows.fetchall()}
+
+
+def ask_erasure_again(db: sqlite3.Connection, left: set[tuple[int, int]], now_ms: int) -> int:
+    """Forget those who left since this database was what it is now again; how many there are."""
+    rows = db.execute("SELECT id, created_at, discord_id FROM user WHERE discord_id IS NOT NULL").fetchall()
+    back = [int(row["discord_id"]) for row in rows if (int(row["id"]), int(row["created_at"])) in left]
+    for user_id in back:
+        ask_erasure(db, user_id, now_ms)
+    return len(back)
+
+
 def leave_traces(db: sqlite3.Connection, now_ms: int) -> None:
     """Note that what was deleted may still stand in unused parts of the database's file."""
     since_ms = traces_since_ms(db)
