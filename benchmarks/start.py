@@ -4,8 +4,8 @@
 
 Without numbers: 10,000 jobs and a million, which take 0.7 GiB of disk.
 
-2 cores, Python 3.11, SQLite 3.40: 0.01 s with 10,000 jobs and with 300,000 after an end in order (before: all of the
-database and every file's name were read); after a crash, 0.25 and 3.3 s.
+2 cores, Python 3.11, SQLite 3.40: 0.01 s with 10,000 jobs and with 300,000 after an end in order (before, all of the
+database was read); after a crash, 0.25 and 3.3 s.
 """
 
 from __future__ import annotations

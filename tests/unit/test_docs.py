@@ -2,9 +2,11 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import SecretStr
 
 from bot.cli import serve
@@ -128,3 +130,34 @@ def test_stopping_gets_the_time_it_may_need() -> None:
 
 def test_a_service_is_not_started_again_for_what_only_a_person_mends() -> None:
     assert f"RestartPreventExitStatus={MISCONFIGURED}" in text("docs/self-hosting.md")
+
+
+def typed(page: str) -> list[list[str]]:
+    """The `easel` commands in a page's code blocks, as a shell hands them over."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text(page), re.M | re.S)
+    lines = [line for block in blocks for line in block.splitlines()]
+    found = [match[1] for line in lines for match in re.finditer(r"(?:^|&& )(?:\.venv/bin/)?easel ([^&\n]+)", line)]
+    inside = [match[1] for line in lines for match in re.finditer(r"(?:exec|run --rm) easel (?:easel )?(.+)$", line)]
+    return [shlex.split(command, comments=True) for command in (*found, *inside)]
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
+def test_every_command_in_the_pages_can_be_typed(page: str) -> None:
+    for words in typed(page):
+        _, extra = build_parser().parse_known_args(words)
+        assert not extra or words[0] in ("imagine", *EDITS), words
+
+
+def test_the_pages_have_commands_to_type() -> None:
+    assert ["restore", "/mnt/nas/easel.zip"] in typed("docs/self-hosting.md")
+    assert ["backup"] in typed("docs/self-hosting.md")
+
+
+@pytest.mark.parametrize("path", [*sorted(ROOT.glob("compose*.yaml")), *sorted(ROOT.glob(".github/workflows/*.yml"))])
+def test_compose_and_workflows_are_yaml(path: Path) -> None:
+    read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if path.name.startswith("compose"):
+        assert set(read["services"]) == {"easel"}
+    for job in read.get("jobs", {}).values():
+        assert job["runs-on"]
+        assert all("uses" in step or "run" in step for step in job["steps"])
