@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.api.errors import ModelUnloadable
-from engine.models.facts import read_json
+from engine.models.facts import MODULAR, read_json
 
 Shapes = Mapping[str, tuple[int, ...]]
 MAX_HEADER_BYTES = 100 << 20  # as the safetensors library has it
@@ -74,17 +74,21 @@ def of_any_folder(folder: Path) -> str:
     """What is wrong with a folder: of a pipeline, of one model, or one with a safety checker inside."""
     if index := read_json(folder / "model_index.json"):
         return of_pipeline(folder, index)
+    if (folder / MODULAR).is_file():
+        return _of_parts(folder, (part.name for part in sorted(folder.iterdir()) if part.is_dir()))
     inside = folder / "safety_checker"  # as Stable Diffusion's checkpoints bring one
     return of_folder(inside if inside.is_dir() and not any(folder.glob("*.safetensors")) else folder)
 
 
 def of_pipeline(folder: Path, index: Mapping[str, Any]) -> str:
     """What is wrong with a diffusers folder; "" = each of its parts is there and whole."""
-    for name, part in index.items():
-        if not isinstance(part, list) or len(part) != 2 or not part[1]:
-            continue
-        if not (folder / name).is_dir():
-            return f"its part {name} is missing"
+    parts = [name for name, part in index.items() if isinstance(part, list) and len(part) == 2 and part[1]]
+    missing = [name for name in parts if not (folder / name).is_dir()]
+    return f"its part {missing[0]} is missing" if missing else _of_parts(folder, parts)
+
+
+def _of_parts(folder: Path, names: Iterable[str]) -> str:
+    for name in names:
         config = folder / name / "config.json"  # tokenizers, schedulers and processors call theirs otherwise
         if config.is_file() and (problem := of_folder(folder / name)):
             return f"in {name}, {problem}"

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
 from hypothesis import given
@@ -119,8 +120,14 @@ async def test_what_is_left_out_stands_in_the_log(
         assert "the LoRA 'x' is left out: x.safetensors is not a LoRA of a model that is known here" in caplog.text
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning:diffusers.*")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_every_family_is_whole_as_diffusers_saves_it(folders: dict[str, Path], tmp_path: Path) -> None:
     """Tokenizers, schedulers and processors have no weights, whatever their classes are called."""
-    for folder in (*folders.values(), *zoo.build(tmp_path).values()):
+    modular = tmp_path / "modular"
+    pipe = diffusers.ZImageAutoBlocks().init_pipeline()
+    pipe.update_components(**zoo.z_image().components)
+    pipe.save_pretrained(str(modular), overwrite_modular_index=True)
+    for folder in (*folders.values(), *zoo.build(tmp_path).values(), modular):
         assert whole.of_any_folder(folder) == ""
+    cut(modular / "vae" / "diffusion_pytorch_model.safetensors")
+    assert "in vae, " in whole.of_any_folder(modular)
