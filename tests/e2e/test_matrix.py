@@ -19,7 +19,7 @@ from tests.features.generate.test_options import file
 from tests.features.moderation.test_moderation import said
 
 SECRET = "zebra"
-BANNED, NOT_ADMIN, BROKEN = "can't use Easel", "Manage Server", "Something went wrong"
+BANNED, NOT_ADMIN, BROKEN = "can't use Easel", "You need the **Manage Server** permission", "Something went wrong"
 ROLES = {"member": "Ann", "admin": "Ada", "operator": "Olga", "banned": "Bob", "stranger": "Eve"}
 
 

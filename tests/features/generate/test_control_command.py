@@ -173,4 +173,4 @@ async def test_kinds_are_offered_with_the_models_they_fit(led: Stage) -> None:
     assert await offered("") == ["edges (mini)", "depth (mini)", "pose (other)"]
     assert await offered("D") == ["edges (mini)", "depth (mini)"]
     listed = words((await led.members["Ann"].slash(led.channel, "models")).response).replace("\\", "")
-    assert "ControlNets, as kind in **/control**: edges, depth" in listed
+    assert "ControlNets, for the option kind of **/control**: edges, depth" in listed

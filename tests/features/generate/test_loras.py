@@ -32,8 +32,8 @@ async def says(studio: Stage, command: str, who: str = "Ann", **options: object)
 async def test_a_lora_is_shown_painted_and_allowed_by_role(lora_studio: Stage) -> None:
     studio = lora_studio
     listed = (await says(studio, "models")).replace("\\", "")
-    assert "LoRAs, as <lora:name:0.8> in the prompt: waves, ink" in listed
-    assert "Words it was taught: dawn" in listed
+    assert "LoRAs, used as <lora:name:0.8> in the prompt: waves, ink" in listed
+    assert "Words it has learned: dawn" in listed
     shown = await paint(studio, "a red boat at dawn <lora:waves:0.8>")
     assert "does not know" not in words(shown)
     assert "Did you mean" in await says(studio, "imagine", prompt="a boat <lora:wave:1>")

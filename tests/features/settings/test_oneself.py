@@ -316,7 +316,7 @@ async def test_a_ban_takes_nobodys_right_to_their_data(studio: Stage) -> None:
     assert (await ann.slash(studio.channel, "privacy export")).response.attachments
     asked = (await ann.slash(studio.channel, "privacy delete")).response
     await press(studio, asked, "Delete everything")
-    assert "been deleted" in words(asked)
+    assert "was deleted" in words(asked)
     refused = await ann.slash(studio.channel, "imagine", prompt="a boat")
     assert "can't use Easel" in (refused.response or refused.followups[-1]).content
 
