@@ -27,8 +27,7 @@ from engine.fake import FakeEngine
 async def measure(count: int, folder: Path) -> None:
     names = [f"member{n}" for n in range(count)]
     settings = Settings(_env_file=None, data_dir=folder, max_queue=10 * count, min_free_mib=0)  # type: ignore[call-arg]
-    async with stage(settings, members=names, make_engine=FakeEngine) as studio:
-        allow_overlap(studio)
+    async with stage(settings, members=names, make_engine=FakeEngine, live=True) as studio:
         acknowledged = watch_acknowledgements()
         started = time.perf_counter()
         await asyncio.gather(*(studio.members[n].slash(studio.channel, "imagine", prompt="a red boat") for n in names))
@@ -46,17 +45,6 @@ async def measure(count: int, folder: Path) -> None:
 
 def delivered(studio: Stage) -> list[Any]:
     return [message for message in studio.channel.history() if message.attachments]
-
-
-def allow_overlap(studio: Stage) -> None:
-    """simcord runs one action at a time and spins until the bot has settled; Discord does neither."""
-
-    async def at_once(**options: Any) -> None:
-        return None
-
-    studio.env._settle_internal = at_once  # type: ignore[method-assign]
-    studio.env._begin_operation = lambda label: None  # type: ignore[method-assign]
-    studio.env._end_operation = lambda: None  # type: ignore[method-assign]
 
 
 def watch_acknowledgements() -> list[float]:

@@ -115,7 +115,7 @@ def _add(
 
 
 def _demo_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--port", type=int, default=0, help="port of the page; 0 = any free one")
+    command.add_argument("--port", type=int, default=0, help="port of the page; 0 = the last one")
     command.add_argument("--data", type=Path, default=DEMO_DIR, help=f"folder of its data (default: {DEMO_DIR})")
     command.add_argument("--no-browser", action="store_true", help="only print the address")
 
@@ -177,9 +177,9 @@ def _demo(args: argparse.Namespace) -> None:
 
         raise UserError(NO_SIMCORD)
     settings = _settings(data_dir=args.data)
-    from bot.demo import simulation
+    from bot.demo import serve
 
-    simulation.run(settings, port=args.port, open_browser=not args.no_browser)
+    serve.run(settings, port=args.port, open_browser=not args.no_browser)
 
 
 def _imagine(args: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """Easel without Discord: the same bot in a simulated server, for trying it in a browser and for tests."""
 
-from bot.demo.simulation import Stage, run, stage
+from bot.demo.serve import demo, run
+from bot.demo.simulation import Stage, stage
 
-__all__ = ["Stage", "run", "stage"]
+__all__ = ["Stage", "demo", "run", "stage"]

@@ -1,173 +1,250 @@
-"""The demo's browser page: simcord's preview, made live. The only place that touches simcord's private parts.
+"""The demo's page: a browser shows what a member sees and sends what they do. Knows HTTP, and no Discord.
 
-simcord publishes a page after an action on it; a bot that edits its messages by itself needs three things more: a
-refresh when something changed, a clock that runs, and actions that do not become stale while a job edits its message.
+The address holds a secret, since whoever has it can type. What changed is pushed over a WebSocket, each message whole;
+a page that lost its connection asks again until somebody answers, and gets everything anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from types import TracebackType
-from typing import Any, Self
+import mimetypes
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from importlib import resources
+from typing import Any, Protocol
 
-import discord
-import simcord
-from simcord.backend.cdn import CDN_BASE
-from simcord.backend.models import User
-from simcord.builders import UserHandle
-from simcord.preview import _action_plans, _snapshot
+from aiohttp import WSCloseCode, web
 
-from bot.store.clock import SystemClock
+from bot.errors import UserError
 
 log = logging.getLogger(__name__)
-REFRESH_S = 0.4
-TICK_S = 1.0
-SETTLE_S = 30.0  # what an action may take; a busy machine needs more than simcord's 5
-WINDOW = 12  # messages shown; 50 large pictures make the page slow
-KEPT_RECORDS = 200  # of simcord's transcripts, which would grow for ever
+Json = dict[str, Any]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Files = Mapping[str, list[tuple[str, bytes]]]
+FILES = {"demo.css": "text/css", "demo.js": "text/javascript", "easel.svg": "image/svg+xml"}
+MAX_BODY = 32 * 2**20
+PAUSE_S = 0.05  # what happens within is told at once
+HEARTBEAT_S = 20.0
+SHOWN = ("image/png", "image/jpeg", "image/webp", "image/gif")  # all else is offered as a download
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",  # the address is the secret
+    "Server": "Easel",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 
 
-@asynccontextmanager
-async def simulated(client: discord.Client) -> AsyncIterator[simcord.Env]:
-    """Run a client in a simulated Discord whose clock begins now. Raises at the end what the client did not handle.
+class Viewer(Protocol):
+    """One member, as the page serves them. Every channel is one of `channels`."""
 
-    Like `simcord.run`, but may be left in another context than it was entered in, as fixtures of pytest-asyncio are.
-    """
-    env = simcord.Env(client, settle_timeout=SETTLE_S)
-    await env.start()
-    scope = env.time_context()
-    scope.__enter__()
-    try:
-        set_clock(env, SystemClock().now_ms() / 1000)
-        yield env
-        env.raise_errors()
-    finally:
-        await env.shutdown()
-        with suppress(ValueError):  # the context it was set in is gone, and its values with it
-            scope.__exit__(None, None, None)
+    def channels(self) -> list[int]:
+        """The ids of the channels that they can see, at least one."""
+        ...
 
+    def place(self, channel_id: int) -> Json:
+        """The server around a channel: people, channels, commands."""
+        ...
 
-def person(env: simcord.Env, user_id: int, name: str) -> UserHandle:
-    """A user with an id that is the same in every run, so that credits and pictures stay theirs."""
-    env.backend.reserve_id(user_id)
-    user = User(id=user_id, name=name.lower(), global_name=name)
-    env.backend.users[user_id] = user
-    return UserHandle(env, user)
+    def messages(self, channel_id: int, count: int, since: int) -> tuple[list[Json], bool]:
+        """The newest messages and all from the id `since` on, oldest first; whether there are older ones."""
+        ...
+
+    async def act(self, channel_id: int, what: Json, files: Files) -> Json:
+        """Do something. Raises: UserError."""
+        ...
 
 
-def set_clock(env: simcord.Env, now_s: float) -> None:
-    """Move the simulated Discord, which is born on a fixed day, to `now_s` (UTC epoch).
-
-    Its ids grow with its time: without this, the ids of one run would come again in the next.
-    """
-    env.backend.advance_clock(now_s - env.now().timestamp())
-
-
-def dress_bot(env: simcord.Env, name: str, avatar: bytes) -> dict[str, tuple[str, bytes]]:
-    """Give the bot a name and a face; returns the assets for the page."""
-    env.backend.edit_bot_profile(name)
-    user = env.backend.bot_user
-    user.avatar = "easel"
-    return {f"{CDN_BASE}/avatars/{user.id}/easel.png": ("easel.png", avatar)}
-
-
-class LivePage:
-    """A page on 127.0.0.1 that follows the simulated Discord. `url` holds a secret: who has it can type."""
-
-    def __init__(
-        self,
-        env: simcord.Env,
-        channel: simcord.ChannelHandle,
-        viewers: Sequence[simcord.MemberActor],
-        *,
-        port: int,
-        assets: Mapping[str, tuple[str, bytes]],
-    ) -> None:
-        for module in (_snapshot, _action_plans):
-            setattr(module, "HISTORY_WINDOW_SIZE", WINDOW)  # noqa: B010  (imported there, so not theirs to mypy)
-        self._env, self._channel = env, channel
-        self._preview = env.preview(channel, viewers=viewers, layout="channel", port=port, assets=assets)
-        self._gate = asyncio.Lock()  # simcord refuses a second operation while one runs
-        self._changed = asyncio.Event()
-        self._stack = AsyncExitStack()
+class World(Protocol):
+    """What is behind the page."""
 
     @property
-    def url(self) -> str:
-        return self._preview.url
+    def viewers(self) -> Mapping[str, Viewer]:
+        """Those who can look, by name; at least one."""
+        ...
 
-    async def wait_closed(self) -> None:
-        await self._preview.wait_closed()
+    def watch(self, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` when something may have changed; returns how to stop."""
+        ...
 
-    async def __aenter__(self) -> Self:
-        self._guard_actions()
-        await self._stack.enter_async_context(self._preview)
-        self._env.backend.subscribers.append(self._on_event)
-        self._stack.callback(self._env.backend.subscribers.remove, self._on_event)
-        for work in (self._refresh(), self._tick()):
-            self._stack.push_async_callback(_end, asyncio.create_task(work))
-        return self
+    def file(self, path: str) -> bytes | None: ...
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stack.aclose()
 
-    def _guard_actions(self) -> None:
-        """Let actions wait for a running refresh, and take the page's newest revision for theirs."""
-        act = self._preview._action
+class DemoPage:
+    """Serves the page of a world under a secret."""
 
-        async def guarded(context_id: str | None, body: Any) -> dict[str, Any]:
-            async with self._gate:
-                if isinstance(body, dict) and isinstance(body.get("published_revision"), int):
-                    body = {**body, "published_revision": self._preview._get_page(context_id).revision}
-                return await act(context_id, body)
+    def __init__(self, world: World, secret: str) -> None:
+        self._world, self._secret = world, secret
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._version = hashlib.sha256("".join(map(_file, ("demo.html", *FILES))).encode()).hexdigest()[:12]
 
-        self._preview._action = guarded  # type: ignore[method-assign]
-
-    def _on_event(self, event: str, payload: Mapping[str, Any]) -> None:
-        self._changed.set()
-
-    async def _refresh(self) -> None:
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            async with self._gate:
-                await self._attempt(self._preview.refresh())
-            await asyncio.sleep(REFRESH_S)
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            async with self._gate:
-                await self._attempt(self._env.advance_time(TICK_S))
-                self._trim()
-
-    async def _attempt(self, operation: Any) -> None:
+    @asynccontextmanager
+    async def serve(self, host: str, port: int) -> AsyncIterator[str]:
+        """Listen on a port, or on any free one where it is taken; gives the address."""
+        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=2.0)
+        await runner.setup()
         try:
-            await operation
-        except (simcord.SetupError, TimeoutError) as error:
-            log.debug("the page was busy: %s", error)
-            self._changed.set()
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError:
+                await web.TCPSite(runner, host, 0).start()
+            yield f"http://{host}:{runner.addresses[0][1]}/{self._secret}/"
+        finally:
+            for socket in tuple(self._sockets):
+                await socket.close(code=WSCloseCode.GOING_AWAY)
+            await runner.cleanup()
 
-    def _trim(self) -> None:
-        """Drop records and pictures that nothing shows any more."""
-        backend = self._env.backend
-        for record in (backend.transcript, backend.http_requests):
-            del record[:-KEPT_RECORDS]
-        shown = {
-            attachment["url"]
-            for messages in backend.messages.values()
-            for message in messages.values()
-            for attachment in message.attachments
-        }
-        for url in [url for url in backend.cdn._blobs if "/attachments/" in url and url not in shown]:
-            del backend.cdn._blobs[url]
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_BODY)
+        base = f"/{self._secret}"
+        app.router.add_get(f"{base}/", self._index)
+        app.router.add_get(f"{base}/static/{{name}}", self._static)
+        app.router.add_get(f"{base}/files/{{path:.+}}", self._posted)
+        app.router.add_get(f"{base}/live", self._live)
+        app.router.add_post(f"{base}/act", self._act)
+        app.on_response_prepare.append(_protect)
+        return app
+
+    # ------------------------------------------------------------ files
+    async def _index(self, request: web.Request) -> web.StreamResponse:
+        text = _file("demo.html").replace("{version}", self._version)
+        return web.Response(text=text, content_type="text/html", charset="utf-8")
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        if name not in FILES:
+            raise web.HTTPNotFound
+        return web.Response(text=_file(name), content_type=FILES[name], charset="utf-8")
+
+    async def _posted(self, request: web.Request) -> web.StreamResponse:
+        path = request.match_info["path"]
+        data = self._world.file(path)
+        if data is None:
+            raise web.HTTPNotFound
+        kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        headers = {"Cache-Control": "private, max-age=31536000, immutable"}
+        if kind not in SHOWN:
+            kind, headers["Content-Disposition"] = "application/octet-stream", "attachment"
+        return web.Response(body=data, content_type=kind, headers=headers)
+
+    # ------------------------------------------------------------ what happens
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        """Push what one member sees of one channel, for as long as the page is open."""
+        viewer = self._viewer(request.query.get("as", ""))
+        channel_id = _channel(viewer, request.query.get("channel", ""))
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S)
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        pushing = asyncio.create_task(self._push(socket, viewer, channel_id, _number(request.query.get("count", ""))))
+        try:
+            async for _ in socket:
+                pass  # the page says nothing here; this ends when it closes
+        finally:
+            self._sockets.discard(socket)
+            pushing.cancel()
+            with suppress(asyncio.CancelledError):
+                await pushing
+        return socket
+
+    async def _push(self, socket: web.WebSocketResponse, viewer: Viewer, channel_id: int, count: int) -> None:
+        sight = Sight(viewer, channel_id, max(count, 1))
+        changed = asyncio.Event()
+        stop = self._world.watch(changed.set)
+        try:
+            await socket.send_json({"version": self._version, "channel": str(channel_id)})
+            while True:
+                changed.clear()
+                if news := sight.news():
+                    await socket.send_json(news)
+                await changed.wait()
+                await asyncio.sleep(PAUSE_S)
+        except ConnectionError:
+            pass  # the page was closed
+        except Exception:  # the outer edge: without this the page would stand still and nobody know why
+            log.exception("the demo's page isn't told of what happens any more")
+            await socket.close(code=WSCloseCode.INTERNAL_ERROR)
+        finally:
+            stop()
+
+    async def _act(self, request: web.Request) -> web.StreamResponse:
+        what, files = await _form(request)
+        viewer = self._viewer(str(what.get("as", "")))
+        try:
+            answer = await viewer.act(_channel(viewer, str(what.get("channel", ""))), what, files)
+        except UserError as refusal:
+            return web.json_response({"refused": str(refusal)}, status=422)
+        return web.json_response(answer)
+
+    def _viewer(self, name: str) -> Viewer:
+        """Whoever the page is for; the first one when nobody is called so."""
+        viewers = self._world.viewers
+        return viewers.get(name) or next(iter(viewers.values()))
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+class Sight:
+    """What one page was told, to tell it only what is new."""
+
+    def __init__(self, viewer: Viewer, channel_id: int, count: int) -> None:
+        self._viewer, self._channel_id, self._count = viewer, channel_id, count
+        self._told: dict[str, str] = {}  # messages by id
+        self._since = 0  # what was shown stays, however much comes after it
+        self._place: dict[str, str] = {}
+
+    def news(self) -> Json:
+        """What changed since the last call: parts of the place, messages, and the ids of those that are gone."""
+        news: Json = {}
+        place = self._viewer.place(self._channel_id)
+        fresh = {key: json.dumps(value) for key, value in place.items()}
+        if changed := [key for key in fresh if self._place.get(key) != fresh[key]]:
+            news["place"] = {key: place[key] for key in changed}
+        self._place = fresh
+        messages, more = self._viewer.messages(self._channel_id, self._count, self._since)
+        self._since = self._since or int(messages[0]["id"] if messages else 0)
+        shown = {message["id"]: json.dumps(message) for message in messages}
+        put = [message for message in messages if self._told.get(message["id"]) != shown[message["id"]]]
+        gone = [number for number in self._told if number not in shown]
+        if put or gone:
+            news |= {"put": put, "gone": gone, "more": more}
+        self._told = shown
+        return news
+
+
+async def _form(request: web.Request) -> tuple[Json, Files]:
+    """What a page asks for, and its files by the option or field they are of. Raises: HTTPBadRequest."""
+    form = await request.post()
+    try:
+        what = json.loads(str(form.get("what", "")))
+    except ValueError:
+        raise web.HTTPBadRequest from None
+    files: dict[str, list[tuple[str, bytes]]] = {}
+    for key, value in form.items():
+        if isinstance(value, web.FileField):
+            files.setdefault(key, []).append((value.filename, value.file.read()))
+    if not isinstance(what, dict):
+        raise web.HTTPBadRequest
+    return what, files
+
+
+async def _protect(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _channel(viewer: Viewer, asked: str) -> int:
+    """The channel asked for; the first one when it isn't there (any more)."""
+    channels = viewer.channels()
+    return _number(asked) if _number(asked) in channels else channels[0]
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _file(name: str) -> str:
+    return (resources.files("bot.demo") / "static" / name).read_text(encoding="utf-8")

@@ -25,7 +25,8 @@ from simcord.results import InteractionResult, ResponseMessage
 
 import engine as engine_api
 from bot.config import Settings
-from bot.demo import page, simulation
+from bot.demo import simulated_discord, simulation
+from bot.demo.simulated_discord import SimulatedDiscord
 from bot.demo.simulation import GUILD_ID, Stage
 from bot.features.audit import audit_channel
 from bot.jobs.records import Job, StoredImage
@@ -361,7 +362,7 @@ async def open_data_dir(folder: Path, world: Facts, step_s: float = 0.0) -> Asyn
         app = simulation._app(settings, make())
         await app.__aenter__()
         try:
-            async with page.simulated(app.client) as env:
+            async with simulated_discord.simulated(app.client) as env:
                 guild = env.create_guild("Easel's studio", id=GUILD_ID)
                 people = simulation._people(env, guild, PEOPLE, ADMINS)
                 channels = {name: _channel(env, guild, name, world.get("channels", {})) for name in CHANNELS}
@@ -387,16 +388,9 @@ def _clock_at(now_ms: int) -> Iterator[None]:
         SystemClock.now_ms, audit_channel.PACE_S = real, pace  # type: ignore[method-assign]
 
 
-def _channel(env: simcord.Env, guild: Any, name: str, known: Mapping[str, int]) -> Any:
+def _channel(env: SimulatedDiscord, guild: Any, name: str, known: Mapping[str, int]) -> Any:
     """A channel with the number that it had."""
-    if name not in known:
-        return guild.create_text_channel(name)
-    env.backend.reserve_id(known[name])
-    env.backend.snowflake = lambda: known[name]  # type: ignore[method-assign]
-    try:
-        return guild.create_text_channel(name)
-    finally:
-        del env.backend.snowflake
+    return env.text_channel(guild, known[name], name) if name in known else guild.create_text_channel(name)
 
 
 def _post(env: simcord.Env, channel_id: int, message: Mapping[str, Any]) -> Any:
