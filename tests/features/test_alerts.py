@@ -9,7 +9,9 @@ import pytest
 from aiohttp import web
 
 from bot.demo.simulation import Stage, stage
+from bot.features.operations import heartbeat
 from bot.features.operations.alerts import HOUR_MS, Alerts, Webhook
+from bot.features.operations.watch import Watch
 from bot.store.clock import ManualClock
 from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
@@ -147,3 +149,18 @@ async def test_a_server_that_adds_the_bot_is_told(studio: Stage) -> None:
     await studio.bot.on_guild_join(guild)
     (told,) = inbox(studio, "Ann")
     assert told.startswith("Easel, servers: Easel's studio (4194304000, ")
+
+
+async def test_a_disk_that_fills_up_and_a_device_that_fails_are_told(studio: Stage, tmp_path: Path) -> None:
+    app = studio.app
+    tight = studio.settings.model_copy(update={"min_free_mib": 10**9})
+    watch = Watch(tight, app.client, app.store, app.files, app.alerts, [])
+    answers = iter(["", "The device failed."])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("bot.features.operations.watch.LOOK_S", 0.0)
+        assert await watch.until_lost(lambda: next(answers)) == "The device failed."
+    disk, device = inbox(studio, "Ann")
+    assert disk.startswith("Easel, disk: ")
+    assert "EASEL_MIN_FREE_MIB (1,000,000,000): no new jobs are taken." in disk
+    assert device == "Easel, device: The device failed."
+    assert heartbeat.read(tight.data_dir)[0]
