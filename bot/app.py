@@ -50,6 +50,7 @@ from bot.features.region.editor_server import EditorServer, Handler
 from bot.features.region.editor_service import DiscordEditorService
 from bot.features.region.selection import RegionSelection
 from bot.features.servers.allow_list import AllowList
+from bot.features.servers.direct_messages import DirectMessages
 from bot.features.settings import admin_commands as settings_admin
 from bot.features.settings import commands as settings_commands
 from bot.features.settings import models, style_commands
@@ -66,7 +67,7 @@ from bot.kit.admin_panel import AdminArea
 from bot.kit.client import Client
 from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action
-from bot.kit.interactions import DoubleClicks, is_about_own_data
+from bot.kit.interactions import DoubleClicks, actor_of, is_about_own_data
 from bot.kit.modals import Forms
 from bot.loops import Loop
 from bot.orders.model_list import ModelList
@@ -263,6 +264,7 @@ class App:
             self.key_values,
         )
         self.allow_list = AllowList(settings.servers)
+        self.direct_messages = DirectMessages(client, settings.direct_messages, client.is_operator, clock)
         client.forms = Forms(self.key_values)
         client.on_button(Action.FORM)(client.forms.reopen)
         client.find_job, client.find_image = self.jobs.get, self.jobs.image
@@ -303,9 +305,10 @@ class App:
 
         async def check_banned(interaction: discord.Interaction[Any]) -> None:
             if not is_about_own_data(interaction):  # a ban takes nobody's right to what is kept about them
-                await self.moderation.check_person(interaction.user.id, interaction.guild_id or 0)
+                await self.moderation.check_person(actor_of(interaction))
 
         client.add_check(self.allow_list.check)
+        client.add_check(self.direct_messages.check)
         client.add_check(check_banned)
         client.count_refusals = self.metrics.refusing(self.statistics.count_refusal)
         client.listen("guild_remove", lambda guild: self.maintenance.guild_left(guild.id))

@@ -175,6 +175,9 @@ class Settings(BaseSettings):
     servers: Ids = Field(
         (), description="Discord ids of the servers Easel works in; empty = every server that adds it."
     )
+    direct_messages: Annotated[Literal["off", "shared", "on"], BeforeValidator(_lower)] = Field(
+        "shared", description="Direct messages: `off`; `shared`: by the rules of the servers shared with the bot; `on`."
+    )
     operators: Ids = Field((), description="Discord ids of those who run this bot, with commas between them.")
     alert_webhook: SecretStr = Field(
         SecretStr(""),

@@ -44,22 +44,24 @@ def _known(db: sqlite3.Connection, new: NewJob) -> Job | None:
 
 def _enqueue(db: sqlite3.Connection, new: NewJob, allowance_mc: int, limits: Limits, now_ms: int) -> Job:
     person = users.get_or_create(db, new.user_id, new.guild_id, now_ms)
-    _check_limits(db, person, new.guild_id, limits)
+    server_id = new.guild_id if limits.purse is None else limits.purse
+    users.ensure_guild(db, server_id, now_ms)
+    _check_limits(db, person, server_id, limits)
     _check_sources(db, new)
     if new.price_mc:
-        allowance.renew(db, new.user_id, new.guild_id, allowance_mc, limits.period, now_ms)
-        new = _in_lane(db, person, new, limits, now_ms)
-    job_id = _insert(db, new, person, limits, now_ms)
+        allowance.renew(db, new.user_id, server_id, allowance_mc, limits.period, now_ms)
+        new = _in_lane(db, person, new, server_id, limits, now_ms)
+    job_id = _insert(db, new, person, server_id, limits, now_ms)
     if new.price_mc:
-        transfers.reserve(db, person, new.guild_id, job_id, new.price_mc, now_ms)
+        transfers.reserve(db, person, server_id, job_id, new.price_mc, now_ms)
     return get(db, job_id)
 
 
-def _in_lane(db: sqlite3.Connection, person: int, new: NewJob, limits: Limits, now_ms: int) -> NewJob:
+def _in_lane(db: sqlite3.Connection, person: int, new: NewJob, server_id: int, limits: Limits, now_ms: int) -> NewJob:
     """The job as it is if it can be paid, else free and slower if that is allowed. Raises: NotEnoughCredits."""
-    left = transfers.available(db, person, new.guild_id)
+    left = transfers.available(db, person, server_id)
     cap = limits.server_cap_mc
-    capped = cap is not None and _spent_today(db, new.guild_id, now_ms) + new.price_mc > cap
+    capped = cap is not None and _spent_today(db, server_id, now_ms) + new.price_mc > cap
     if left >= new.price_mc and not capped:
         return new
     if limits.relax:
@@ -69,24 +71,24 @@ def _in_lane(db: sqlite3.Connection, person: int, new: NewJob, limits: Limits, n
     raise NotEnoughCredits("This server has used up its credits for today. They come back at midnight UTC.")
 
 
-def _spent_today(db: sqlite3.Connection, guild_id: int, now_ms: int) -> int:
+def _spent_today(db: sqlite3.Connection, server_id: int, now_ms: int) -> int:
     """What this server's jobs of today (UTC) hold or have cost, in millicredits."""
     row = db.execute(
         "SELECT ifnull(sum(iif(state IN ('queued', 'running'), quote, charged)), 0) AS spent FROM job"
-        " WHERE guild_id = ? AND created_at >= ?",
-        (guild_id, now_ms - now_ms % DAY_MS),
+        " WHERE server_id = ? AND created_at >= ?",
+        (server_id, now_ms - now_ms % DAY_MS),
     ).fetchone()
     return int(row["spent"])
 
 
-def _check_limits(db: sqlite3.Connection, person: int, guild_id: int, limits: Limits) -> None:
+def _check_limits(db: sqlite3.Connection, person: int, server_id: int, limits: Limits) -> None:
     own = "SELECT count(*) AS n FROM job WHERE user_id = ? AND state IN ('queued', 'running')"
     if db.execute(own, (person,)).fetchone()["n"] >= limits.max_queued:
         raise TooManyJobs(
             f"You have {limits.max_queued} jobs waiting or running, which is the limit. "
             "Wait for one to finish, or cancel one in /queue."
         )
-    if queue.length(db, guild_id) >= limits.max_server_queue:
+    if queue.length(db, server_id) >= limits.max_server_queue:
         raise Busy(
             f"This server has {limits.max_server_queue} jobs waiting, which is the limit. Try again in a few minutes; "
             "nothing was charged."
@@ -102,12 +104,13 @@ def _check_sources(db: sqlite3.Connection, new: NewJob) -> None:
         image_rows.input_image(db, sha256)
 
 
-def _insert(db: sqlite3.Connection, new: NewJob, person: int, limits: Limits, now_ms: int) -> int:
-    vtime, cost = queue.tag(db, person, new.guild_id, new.spec, new.lane, limits.weight)
+def _insert(db: sqlite3.Connection, new: NewJob, person: int, server_id: int, limits: Limits, now_ms: int) -> int:
+    vtime, cost = queue.tag(db, person, server_id, new.spec, new.lane, limits.weight)
     values = {
         "interaction_id": new.interaction_id,
         "part": new.part,
         "guild_id": new.guild_id,
+        "purse_guild_id": None if server_id == new.guild_id else server_id,
         "channel_id": new.channel_id,
         "user_id": person,
         "kind": new.kind,

@@ -20,25 +20,25 @@ RELAX_LAG = 4  # a relax job stands behind four jobs of its size: slower, but ne
 WORK = "max(1, CAST(round(job.cost * job.weight) AS INTEGER))"  # of a job, whatever its weight
 # the start tag of a server's next job
 SERVERS_START = """
-max((SELECT vtime FROM queue_clock), ifnull((SELECT served FROM queue_server s WHERE s.guild_id = job.guild_id), 0))"""
+max((SELECT vtime FROM queue_clock), ifnull((SELECT served FROM queue_server s WHERE s.guild_id = job.server_id), 0))"""
 # may be claimed: nobody has too many running, nothing is paused
 CLAIMABLE = """
 (SELECT count(*) FROM job r WHERE r.user_id = job.user_id AND r.state = 'running') < job.max_running
-AND NOT EXISTS (SELECT 1 FROM pause p WHERE p.mode = 'pause' AND p.guild_id IN (0, job.guild_id))"""
+AND NOT EXISTS (SELECT 1 FROM pause p WHERE p.mode = 'pause' AND p.guild_id IN (0, job.server_id))"""
 
 
 def tag(
-    db: sqlite3.Connection, person: int, guild_id: int, spec: Spec, lane: Lane, weight: float = 1.0
+    db: sqlite3.Connection, person: int, server_id: int, spec: Spec, lane: Lane, weight: float = 1.0
 ) -> tuple[int, int]:
     """A new job's (start tag, cost) in its server's virtual time; twice the weight makes it half as long."""
     work = sum(cell.width * cell.height * cell.steps_run * cell.draws for cell in spec.cells)
     cost = max(1, round(work / WORK_UNIT / weight))
-    db.execute("INSERT INTO queue_server VALUES (?, 0, 0) ON CONFLICT DO NOTHING", (guild_id,))
-    now = int(db.execute("SELECT vtime FROM queue_server WHERE guild_id = ?", (guild_id,)).fetchone()["vtime"])
+    db.execute("INSERT INTO queue_server VALUES (?, 0, 0) ON CONFLICT DO NOTHING", (server_id,))
+    now = int(db.execute("SELECT vtime FROM queue_server WHERE guild_id = ?", (server_id,)).fetchone()["vtime"])
     own = db.execute(
-        "SELECT ifnull(max(vtime + cost), 0) AS until FROM job WHERE user_id = ? AND guild_id = ?"
+        "SELECT ifnull(max(vtime + cost), 0) AS until FROM job WHERE user_id = ? AND server_id = ?"
         " AND state IN ('queued', 'running') AND lane = ?",  # no fast job waits for relaxed ones
-        (person, guild_id, lane),
+        (person, server_id, lane),
     ).fetchone()
     lag = RELAX_LAG * cost if lane == "relax" else 0
     return max(now, int(own["until"])) + lag, cost
@@ -59,32 +59,35 @@ def claim(db: sqlite3.Connection, boot_id: str, limit: int, now_ms: int) -> list
         db.execute("UPDATE queue_clock SET vtime = ?", (row["start"],))
         db.execute(
             "UPDATE queue_server SET served = ?, vtime = max(vtime, ?) WHERE guild_id = ?",
-            (row["start"] + row["work"], row["vtime"], row["guild_id"]),
+            (row["start"] + row["work"], row["vtime"], row["server_id"]),
         )
         claimed.append(Job.from_row(db.execute(f"{SELECT_JOB} WHERE j.id = ?", (row["id"],)).fetchone()))
-    return [replace(job, weight=job.weight / _weights(db, job.guild_id)) for job in claimed]
+    return [replace(job, weight=job.weight / _weights(db, job.id)) for job in claimed]
 
 
 def _next(db: sqlite3.Connection, now_ms: int) -> sqlite3.Row | None:
     """The first ready job of somebody who may have another one running, of the server that got least."""
     row: sqlite3.Row | None = db.execute(
-        f"SELECT id, vtime, guild_id, {WORK} AS work, {SERVERS_START} AS start FROM job"
+        f"SELECT id, vtime, server_id, {WORK} AS work, {SERVERS_START} AS start FROM job"
         f" WHERE state = 'queued' AND not_before <= ? AND {CLAIMABLE} ORDER BY start, vtime, id LIMIT 1",
         (now_ms,),
     ).fetchone()
     return row
 
 
-def _weights(db: sqlite3.Connection, guild_id: int) -> float:
-    """What the weights of a server's members with running jobs come to."""
-    members = "SELECT max(weight) AS weight FROM job WHERE guild_id = ? AND state = 'running' GROUP BY user_id"
-    return float(db.execute(f"SELECT sum(weight) AS n FROM ({members})", (guild_id,)).fetchone()["n"])
+def _weights(db: sqlite3.Connection, job_id: int) -> float:
+    """What the weights of all members with running jobs come to, in the server of one of these jobs."""
+    members = (
+        "SELECT max(weight) AS weight FROM job WHERE state = 'running'"
+        " AND server_id = (SELECT server_id FROM job WHERE id = ?) GROUP BY user_id"
+    )
+    return float(db.execute(f"SELECT sum(weight) AS n FROM ({members})", (job_id,)).fetchone()["n"])
 
 
-def length(db: sqlite3.Connection, guild_id: int | None = None) -> int:
+def length(db: sqlite3.Connection, server_id: int | None = None) -> int:
     """How many jobs wait, of one server or (None) of all."""
-    query = "SELECT count(*) AS n FROM job WHERE state = 'queued' AND (? IS NULL OR guild_id = ?)"
-    return int(db.execute(query, (guild_id, guild_id)).fetchone()["n"])
+    query = "SELECT count(*) AS n FROM job WHERE state = 'queued' AND (? IS NULL OR server_id = ?)"
+    return int(db.execute(query, (server_id, server_id)).fetchone()["n"])
 
 
 def position(db: sqlite3.Connection, job_id: int) -> int | None:
@@ -94,7 +97,7 @@ def position(db: sqlite3.Connection, job_id: int) -> int | None:
         WITH waiting AS (
           SELECT id, vtime, {SERVERS_START} + ifnull(sum({WORK}) OVER before, 0) AS start FROM job
           WHERE state = 'queued' WINDOW before AS (
-            PARTITION BY guild_id ORDER BY vtime, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+            PARTITION BY server_id ORDER BY vtime, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
         SELECT (SELECT count(*) FROM waiting o WHERE (o.start, o.vtime, o.id) < (w.start, w.vtime, w.id)) AS before
         FROM waiting w WHERE w.id = ?
         """,

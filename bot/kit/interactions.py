@@ -23,6 +23,7 @@ NEEDED = {
     "attach_files": "Attach Files",
 }
 DOUBLE_CLICK_MS = 2000
+SHARED = "shared servers"  # among an interaction's extras, in direct messages: an `Actor` for each
 AGE_RESTRICTED = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.Thread)
 
 
@@ -40,6 +41,7 @@ def actor_of(interaction: Interaction) -> Actor:
         is_operator=interaction.client.is_operator(user.id),
         nsfw=is_age_restricted(channel),
         parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
+        shared=interaction.extras.get(SHARED, ()),
     )
 
 

@@ -31,10 +31,10 @@ def balance(
 
 
 def _reserved(db: sqlite3.Connection, person: int, guild_id: int) -> int:
-    """What this server's jobs of a person hold, whichever purse it came from."""
+    """What a person's jobs hold that this server pays for, whichever purse it came from."""
     query = (
         "SELECT ifnull(sum(quote), 0) AS held FROM job"
-        " WHERE user_id = ? AND guild_id = ? AND state IN ('queued', 'running')"
+        " WHERE user_id = ? AND server_id = ? AND state IN ('queued', 'running')"
     )
     return int(db.execute(query, (person, guild_id)).fetchone()["held"])
 

@@ -134,9 +134,9 @@ class Limit(ABC, Generic[T]):
         better: T = max(numbers)
         return better
 
-    def lowered(self, value: T, ceiling: T) -> T:
-        """The value, or its ceiling where it is more generous."""
-        return ceiling if value != ceiling and self.better(value, ceiling) == value else value
+    def lesser(self, value: T, other: T) -> T:
+        """The value, or another one where that is less generous."""
+        return other if self.better(value, other) == value else value
 
     def to_json(self, value: T) -> dict[str, Any]:
         """How it's stored, and noted in the audit log."""
@@ -291,6 +291,11 @@ class Names(Limit[frozenset[str]]):
     def better(self, one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
         return one | other
 
+    def lesser(self, value: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+        if value >= ALL or other >= ALL:
+            return other if value >= ALL else value
+        return value & other
+
     def to_json(self, value: frozenset[str]) -> dict[str, Any]:
         return {self.name: sorted(value)}
 
@@ -335,8 +340,9 @@ class FreeCredits(Limit[Allowance]):
         """Worth what it gives in a month."""
         return max(one, other, key=lambda each: each.amount_mc * DAYS[each.period])
 
-    def lowered(self, value: Allowance, ceiling: Allowance) -> Allowance:
-        most_mc = ceiling.amount_mc * DAYS[ceiling.period] // DAYS[value.period]
+    def lesser(self, value: Allowance, other: Allowance) -> Allowance:
+        """In the value's own period."""
+        most_mc = other.amount_mc * DAYS[other.period] // DAYS[value.period]
         return Allowance(amount_mc=min(value.amount_mc, most_mc), period=value.period)
 
     def to_json(self, value: Allowance) -> dict[str, Any]:

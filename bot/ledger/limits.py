@@ -207,7 +207,7 @@ class _Partial(_Record):
     def within(self, ceilings: Self) -> Self:
         """The same, with what is above its ceiling lowered to it."""
         low = {
-            name: self.rows[name].lowered(self.values[name], most)
+            name: self.rows[name].lesser(self.values[name], most)
             for name, most in ceilings.values.items()
             if name in self.values
         }
@@ -249,15 +249,26 @@ class Budget(_Partial, ServerLimits):
 
 
 class Terms(_Record, MemberLimits):
-    """What a member is allowed in a server, every limit set; `models` and `loras` are None when all are allowed."""
+    """What a member is allowed in a server, every limit set; `models` and `loras` are None when all are allowed.
 
-    __slots__ = ("server_cap_mc",)
+    Attributes:
+        server_cap_mc: most millicredits that the server may spend a day; None = no cap.
+        purse: in direct messages, the server whose credits are spent; None = those of the place itself.
+    """
+
+    __slots__ = ("purse", "server_cap_mc")
     rows = MEMBER_LIMITS
     server_cap_mc: int | None
+    purse: int | None
 
-    def __init__(self, *, server_cap_mc: int | None = None, **values: Any) -> None:
+    def __init__(self, *, server_cap_mc: int | None = None, purse: int | None = None, **values: Any) -> None:
         super().__init__(**values)
         object.__setattr__(self, "server_cap_mc", server_cap_mc)
+        object.__setattr__(self, "purse", purse)
+
+    def paid_in(self, guild_id: int) -> int:
+        """The server whose credits are spent by who is in this one."""
+        return guild_id if self.purse is None else self.purse
 
     @property
     def allowance_mc(self) -> int:
@@ -278,6 +289,7 @@ class Terms(_Record, MemberLimits):
             relax=self.relax,
             period=self.period,
             server_cap_mc=self.server_cap_mc,
+            purse=self.purse,
         )
 
 
@@ -305,6 +317,15 @@ def terms_of(quota: Quota, server_cap_mc: int | None) -> Terms:
 def quota_of(terms: Terms) -> Quota:
     """The quota that says what terms do."""
     return Quota(**{name: terms.values.get(name, ALL) for name in MEMBER_LIMITS})
+
+
+def strictest(home: Terms, others: Iterable[Terms], purse: int) -> Terms:
+    """Limit by limit the least of several servers' terms; the allowance is that of `home`, whose purse is spent."""
+    quota = quota_of(home)
+    for each in others:
+        quota = quota.within(Quota(**{**quota_of(each).values, "allowance": home.allowance}))
+    least = terms_of(quota, home.server_cap_mc)
+    return Terms(server_cap_mc=home.server_cap_mc, purse=purse, **least.values)
 
 
 def most_generous(base: Quota, more: Iterable[Quota]) -> Quota:

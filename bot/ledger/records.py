@@ -57,6 +57,7 @@ class Limits:
         relax: what cannot be paid is queued for nothing, in the slow lane.
         period: of the free allowance.
         server_cap_mc: most millicredits that the server may spend a day (UTC); None = no cap.
+        purse: the server whose credits, and share of the device, jobs of direct messages use; None = no other one.
     """
 
     max_queued: int = 10
@@ -67,3 +68,4 @@ class Limits:
     relax: bool = False
     period: Literal["day", "month"] = "day"
     server_cap_mc: int | None = None
+    purse: int | None = None

@@ -15,6 +15,7 @@ class Actor:
         is_admin: may manage this server. is_operator: runs this bot (the setting `operators`), in every server.
         nsfw: the channel is age-restricted.
         parent_id: of a thread, the channel it is in; else 0.
+        shared: in direct messages, who they are in each server whose rules hold there too.
     """
 
     user_id: int
@@ -25,6 +26,12 @@ class Actor:
     is_operator: bool = False
     nsfw: bool = False
     parent_id: int = 0
+    shared: tuple[Actor, ...] = ()
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The servers whose rules hold here; 0 stands for direct messages themselves."""
+        return self.guild_id, *(each.guild_id for each in self.shared)
 
     @property
     def may_administer(self) -> bool:

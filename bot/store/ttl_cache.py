@@ -14,17 +14,17 @@ MAX_KEPT = 5000
 
 
 class TTLCache:
-    """Answers for a quarter of a second what was read once; whoever changes something clears it."""
+    """Answers for a while (a quarter of a second) what was read once; whoever changes something clears it."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, fresh_ms: int = FRESH_MS) -> None:
+        self._clock, self._fresh_ms = clock, fresh_ms
         self._kept: dict[Hashable, tuple[int, asyncio.Future[Any]]] = {}
 
     async def get(self, key: Hashable, load: Callable[[], Awaitable[T]]) -> T:
         """The value of a key, loaded once for all who ask at the same time. Raises: what `load` raises."""
         now_ms = self._clock.now_ms()
         at_ms, reading = self._kept.get(key, (0, None))
-        if reading is None or not 0 <= now_ms - at_ms < FRESH_MS or _failed(reading):
+        if reading is None or not 0 <= now_ms - at_ms < self._fresh_ms or _failed(reading):
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
             reading = asyncio.ensure_future(load())

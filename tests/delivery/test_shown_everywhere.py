@@ -59,7 +59,7 @@ def test_moderations_messages(written: str) -> None:
         views.rules_text(Rules(), [pause]),
         texts(views.appeal(appeal)),
         texts(layouts.notice(audit_line(entry))),
-        rules.ban_sentence(ban),
+        rules.ban_sentence(ban, 1),
         rules.pause_sentence(pause),
         rules.word_sentence(word, tell=True),
     ):

@@ -11,6 +11,7 @@ import pytest
 from bot.config import Settings
 from bot.delivery import layouts
 from bot.demo.simulation import Stage, stage
+from bot.features.moderation.service import ELSEWHERE
 from bot.kit.button import Button
 from bot.kit.custom_ids import Action, ButtonId
 from engine.fake import FakeEngine
@@ -119,6 +120,28 @@ async def test_admin_commands_are_for_admins_and_operators(town: Town, role: str
     for name, text in (await answers(town, role)).items():
         assert BROKEN not in text, name
         assert NOT_ADMIN not in text, name
+
+
+async def test_a_servers_ban_holds_in_direct_messages_too(town: Town) -> None:
+    """Every command that Discord offers there, every completion, and every button made up by its id."""
+    bob, tried = town.studio.members["Bob"].user, 0
+    for name in bob.available_commands():
+        given = options(_command(town, name), town)
+        given = {key: bob if key == "user" else value for key, value in given.items()}
+        if not name.startswith("privacy "):  # one's data stays one's own
+            assert ELSEWHERE in said(await bob.slash(name, **given)), name
+            tried += 1
+    assert tried > 10
+    there = await town.studio.bot.create_dm(await town.studio.bot.fetch_user(bob.id))
+    for action in set(Action) - {Action.LEAVE}:
+        message = await there.send(view=layouts.notice("forged", Button(ButtonId(action, 1), "press")))
+        assert ELSEWHERE in said(await bob.click(message, custom_id=str(ButtonId(action, 1)))), action
+    assert await town.studio.app.jobs.history(bob.id, 0) == []
+
+
+def _command(town: Town, name: str) -> Any:
+    """A command by its whole name."""
+    return next(each for each in town.studio.bot.tree.walk_commands() if each.qualified_name == name)
 
 
 async def test_menus_of_a_message(town: Town) -> None:

@@ -46,7 +46,7 @@ def install(
         user_id, guild_id = interaction.user.id, interaction.guild_id or 0
         terms = await quotas.terms(actor_of(interaction))
         balance = await credits.balance(user_id, guild_id, terms)
-        entries = await credits.entries(user_id, guild_id, ENTRIES)
+        entries = await credits.entries(user_id, terms.paid_in(guild_id), ENTRIES)
         active = await jobs.active(user_id, guild_id)
         view = credit_views.credits_view(balance, terms, entries, _costs(models()), len(active))
         await interaction.edit_original_response(view=view)
@@ -60,7 +60,7 @@ def install(
     ) -> None:
         """Give some of your credits to another member, if this server allows it."""
         giver = actor_of(interaction)
-        await moderation.check_person(giver.user_id, giver.guild_id)
+        await moderation.check_person(giver)
         cap_mc = (await quotas.server(giver.guild_id)).gifts_mc
         if cap_mc is None:
             raise UserError("Gifts are off in this server. An admin can turn them on with /admin quota gifts_a_day.")

@@ -13,7 +13,17 @@ from bot.features.credits import acts
 from bot.features.credits import store as quota_store
 from bot.features.credits.records import QuotaChange, ServerQuotas, Subscription
 from bot.ledger import accounts
-from bot.ledger.limits import Budget, Quota, Terms, ceilings, default_quota, default_terms, most_generous, terms_of
+from bot.ledger.limits import (
+    Budget,
+    Quota,
+    Terms,
+    ceilings,
+    default_quota,
+    default_terms,
+    most_generous,
+    strictest,
+    terms_of,
+)
 from bot.ledger.records import Balance, CreditChange, Entry
 from bot.orders.actor import Actor
 from bot.store.clock import Clock
@@ -30,7 +40,8 @@ class Credits:
     async def balance(self, user_id: int, guild_id: int, terms: Terms | None = None) -> Balance:
         """A member's credits on their terms (None: the settings' own); an allowance that is due counts as granted."""
         terms, now_ms = terms or self._plain, self._clock.now_ms()
-        return await self._store.read(accounts.balance, user_id, guild_id, terms.allowance_mc, terms.period, now_ms)
+        purse = terms.paid_in(guild_id)
+        return await self._store.read(accounts.balance, user_id, purse, terms.allowance_mc, terms.period, now_ms)
 
     async def entries(self, user_id: int, guild_id: int, limit: int = 20) -> list[Entry]:
         """The newest lines of a member's account."""
@@ -84,7 +95,23 @@ class Quotas:
         return self._default
 
     async def terms(self, actor: Actor) -> Terms:
-        """What somebody may do here and now."""
+        """What somebody may do here and now; in direct messages, the least that servers shared with them allow."""
+        if not actor.shared:
+            return await self._terms(actor)
+        terms = [await self._terms(each) for each in actor.shared]
+        purses = [await self._available_mc(each, own) for each, own in zip(actor.shared, terms, strict=True)]
+        home = max(range(len(terms)), key=lambda at: purses[at])  # of equals the first
+        return strictest(terms[home], terms, actor.shared[home].guild_id)
+
+    async def _available_mc(self, actor: Actor, terms: Terms) -> int:
+        """What somebody can spend in their server."""
+        now_ms = self._clock.now_ms()
+        args = actor.user_id, actor.guild_id, terms.allowance_mc, terms.period, now_ms
+        balance = await self._store.read(accounts.balance, *args)
+        return balance.free_mc + balance.paid_mc
+
+    async def _terms(self, actor: Actor) -> Terms:
+        """What somebody may do in one server, or in direct messages that have rules of their own."""
         server = await self.server(actor.guild_id)
         if not (server.roles or server.people or self._plans):
             return terms_of(self._default, server.cap_mc)

@@ -137,7 +137,7 @@ async def _list(app: Services, place: int, part: str) -> discord.ui.LayoutView:
 
 async def _test(app: Services, by: Actor, text: str) -> discord.ui.LayoutView:
     moderation = app.moderation
-    hits = await moderation.hits(by.guild_id, text)
+    hits = await moderation.hits(text, by.guild_id)
     lines = [views.word_line(hit.word) for hit in hits]
     if moderation.forbidden(text):
         lines.insert(0, "sexual content with minors · always refused")

@@ -79,7 +79,7 @@ async def _add(app: Services, interaction: Interaction) -> str:
 async def _test(app: Services, interaction: Interaction) -> str:
     by, moderation = check_admin(interaction), app.moderation
     prompt = modals.answers(interaction).get("prompt", "")
-    lines = [views.word_line(hit.word) for hit in await moderation.hits(by.guild_id, prompt)]
+    lines = [views.word_line(hit.word) for hit in await moderation.hits(prompt, by.guild_id)]
     if moderation.forbidden(prompt):
         lines.insert(0, "sexual content with minors · always refused")
     return f"Rules that {shown(prompt, 300)} breaks: " + ("\n".join(lines[:10]) if lines else "none.")

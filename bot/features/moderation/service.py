@@ -30,6 +30,11 @@ from engine.backend import Backend
 P = ParamSpec("P")
 T = TypeVar("T")
 LONG = 300  # characters of a prompt; below, a look takes about a millisecond
+SOME_CHANNELS = (
+    "A server you share with Easel limits it to some of its channels, so it can't be used in direct messages. "
+    "Nothing was charged."
+)
+ELSEWHERE = "you're banned in a server you share with it"
 REASON = 300  # characters shown of what an admin wrote
 FORBIDDEN = (
     "Easel doesn't make sexual images of minors, and no one here can allow it. Nothing was charged. "
@@ -59,22 +64,23 @@ class Moderation:
         self._list_changes = 0
 
     # ------------------------------------------------------------ before anything
-    async def check_person(self, user_id: int, guild_id: int) -> None:
+    async def check_person(self, actor: Actor) -> None:
         """Raises: Banned."""
-        if user_id in self._settings.operators:
+        if actor.user_id in self._settings.operators:
             return
         bans = await self._recent.get("bans", lambda: self._store.read(rows.all_bans))
-        for place in (EVERYWHERE, guild_id):
-            ban = bans.get((place, user_id))
+        for place in dict.fromkeys((EVERYWHERE, *actor.places)):
+            ban = bans.get((place, actor.user_id))
             if ban is not None and (ban.until_ms is None or ban.until_ms > self._clock.now_ms()):
-                raise Banned(ban_sentence(ban))
+                raise Banned(ban_sentence(ban, actor.guild_id))
 
-    async def check_intake(self, user_id: int, guild_id: int) -> None:
+    async def check_intake(self, actor: Actor) -> None:
         """Check whether a member's jobs are taken at all. Raises: Banned, Busy."""
-        await self.check_person(user_id, guild_id)
-        for pause in await self.pauses(guild_id):
-            if pause.mode != "notice":
-                raise Busy(f"{pause_sentence(pause)} Nothing was charged.")
+        await self.check_person(actor)
+        for place in actor.places:
+            for pause in await self.pauses(place):
+                if pause.mode != "notice":
+                    raise Busy(f"{pause_sentence(pause)} Nothing was charged.")
 
     async def check(
         self, actor: Actor, texts: Sequence[str], without: Sequence[str] = (), *, final: bool = True
@@ -86,20 +92,19 @@ class Moderation:
             final: whether jobs follow at once; only then are flagged words noted.
         Raises: Banned, Busy, Refused.
         """
-        await self.check_intake(actor.user_id, actor.guild_id)
-        rules = await self.check_channel(actor)
+        await self.check_intake(actor)
+        await self.check_channel(actor)
         for text in dict.fromkeys(texts):
             if await _aside(child_safety.forbidden, text):
                 await self._note(actor, "prompt.refused", text, "minors")
                 raise Refused(FORBIDDEN, shows_words=False)
         for text in dict.fromkeys((*texts, *without)):
-            await self._check_words(actor, text, rules, final)
+            await self._check_words(actor, text, final)
 
-    async def check_channel(self, actor: Actor) -> Rules:
-        """The server's rules, if they allow this channel. Raises: Refused."""
-        rules = await self.rules(actor.guild_id)
-        check_channel(actor, rules)
-        return rules
+    async def check_channel(self, actor: Actor) -> None:
+        """Check whether the rules that hold here allow this channel. Raises: Refused."""
+        for place in actor.places:
+            check_channel(actor, await self.rules(place))
 
     async def check_upload(self, actor: Actor, image: Image.Image) -> None:
         """Check whether an uploaded image may be used. Raises: Refused."""
@@ -112,10 +117,10 @@ class Moderation:
             raise Refused("The safety check flagged this image, so it can't be used. Nothing was charged.")
 
     # ------------------------------------------------------------ words
-    async def hits(self, guild_id: int, text: str) -> list[Hit]:
-        """Return the listed words, of the server and of everywhere, that the text contains; the strictest first."""
+    async def hits(self, text: str, *guild_ids: int) -> list[Hit]:
+        """Return the listed words, of these servers and of everywhere, that the text contains; the strictest first."""
         found = []
-        for place in dict.fromkeys((EVERYWHERE, guild_id)):
+        for place in dict.fromkeys((EVERYWHERE, *guild_ids)):
             listed, matcher = await self._list(place)
             found += [Hit(listed[number], text) for number in await _aside(matcher.find, text)]
         order: tuple[WordAction, ...] = ("block", "age", "flag")
@@ -165,12 +170,14 @@ class Moderation:
             self._lists[guild_id] = found
         return found
 
-    async def _check_words(self, actor: Actor, text: str, rules: Rules, final: bool) -> None:
-        hits = await self.hits(actor.guild_id, text)
-        refusing = [hit for hit in hits if hit.word.action == "block" or (hit.word.action == "age" and not actor.nsfw)]
+    async def _check_words(self, actor: Actor, text: str, final: bool) -> None:
+        hits = await self.hits(text, *actor.places)
         sha256 = hashlib.sha256(text.encode()).digest()
-        if refusing and not await self._store.read(rows.is_approved, actor.guild_id, actor.user_id, sha256):
-            await self._refuse(actor, refusing[0], rules, sha256)
+        for hit in hits:
+            refused = hit.word.action == "block" or (hit.word.action == "age" and not actor.nsfw)
+            place = hit.word.guild_id or actor.guild_id
+            if refused and not await self._store.read(rows.is_approved, place, actor.user_id, sha256):
+                await self._refuse(actor, hit, await self.rules(place), sha256)
         flagged = [hit.word.word for hit in hits if hit.word.action == "flag"]
         if flagged and final:
             await self._note(actor, "prompt.flagged", text, ", ".join(flagged))
@@ -178,7 +185,7 @@ class Moderation:
     async def _refuse(self, actor: Actor, hit: Hit, rules: Rules, sha256: bytes) -> None:
         await self._note(actor, "prompt.refused", hit.text, hit.word.word)
         sentence = word_sentence(hit.word, rules.tell_word)
-        if not rules.audit_channel:
+        if not rules.audit_channel or not actor.guild_id:  # what is said in direct messages is for no server's eyes
             raise Refused(sentence)
         now_ms = self._clock.now_ms()
         appeal = await self._store.write(
@@ -267,6 +274,8 @@ async def _aside(look: Callable[[str], T], text: str) -> T:
 def check_channel(actor: Actor, rules: Rules) -> None:
     """Raises: Refused."""
     if not actor.guild_id:
+        if rules.allowed or rules.age_only:
+            raise Refused(SOME_CHANNELS)
         return
     if rules.allowed and not rules.allowed & {actor.channel_id, actor.parent_id}:
         places = ", ".join(f"<#{channel}>" for channel in sorted(rules.allowed)[:10])
@@ -275,8 +284,9 @@ def check_channel(actor: Actor, rules: Rules) -> None:
         raise Refused("In this server, Easel can only be used in age-restricted channels. Nothing was charged.")
 
 
-def ban_sentence(ban: Ban) -> str:
-    where = "" if ban.guild_id == EVERYWHERE else " in this server"
+def ban_sentence(ban: Ban, guild_id: int) -> str:
+    """Tell a banned member so; `guild_id` is the server they read it in, 0 in direct messages."""
+    where = "" if ban.guild_id == EVERYWHERE else " in this server" if guild_id else f" here: {ELSEWHERE}"
     until = f" until <t:{ban.until_ms // 1000}:f>" if ban.until_ms else ""
     reason = f" Reason: {shown(ban.reason, REASON)}" if ban.reason else ""
     return f"You can't use Easel{where}{until}.{reason}"

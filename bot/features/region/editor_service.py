@@ -16,6 +16,7 @@ from bot.features.region import masks as region_masks
 from bot.features.region.editor_server import EditorPage, PriceChanged
 from bot.features.region.selection import RegionSelection
 from bot.features.region.store import EditorPass, Region
+from bot.features.servers.direct_messages import DirectMessages
 from bot.kit.client import Client
 from bot.kit.components import NOBODY, notice
 from bot.kit.interactions import can_read, is_age_restricted, reader
@@ -31,6 +32,7 @@ ONE_JOB = "The editor paints one job. Take out the choices in braces and --repea
 class Services(inpainting.Services, Protocol):
     """What the editor works with."""
 
+    direct_messages: DirectMessages
     messages: JobMessages
     moderation: Moderation
     region_selection: RegionSelection
@@ -74,9 +76,10 @@ class DiscordEditorService:
         return found
 
     async def _viewer(self, region: Region) -> Viewer:
-        """Who holds a link, as they are now. Raises: Banned, NotFound, Refused, MissingPermission."""
-        await self._app.moderation.check_person(region.user_id, region.guild_id)
-        viewer = await viewer_of(self._client, region)
+        """Who holds a link, as they are now. Raises: Banned, NotFound, Refused, MissingPermission, Busy."""
+        shared = () if region.guild_id else await self._app.direct_messages.shared(region.user_id)
+        viewer = await viewer_of(self._client, region, shared)
+        await self._app.moderation.check_person(viewer.actor)
         await inpainting.check_visible(self._app, viewer, region)
         return viewer
 
@@ -122,11 +125,12 @@ class DiscordEditorService:
             ) from None
 
 
-async def viewer_of(client: Client, region: Region) -> Viewer:
+async def viewer_of(client: Client, region: Region, shared: tuple[Actor, ...]) -> Viewer:
     """Who sends a mask, as they are now: the link may be an hour old. Raises: NotFound, MissingPermission."""
     operator = client.is_operator(region.user_id)
     if not region.guild_id:
-        alone = Actor(user_id=region.user_id, guild_id=0, channel_id=region.channel_id, is_operator=operator)
+        place = region.channel_id
+        alone = Actor(user_id=region.user_id, guild_id=0, channel_id=place, is_operator=operator, shared=shared)
         return Viewer(actor=alone, reads=lambda _: False)
     guild = client.get_guild(region.guild_id)
     if guild is None:

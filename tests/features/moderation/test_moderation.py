@@ -11,6 +11,7 @@ import pytest
 
 from bot.demo.simulation import Stage
 from bot.features.audit.store import AuditQuery
+from bot.orders.actor import Actor
 from tests.e2e.screen import buttons, paint, press, words
 
 
@@ -88,7 +89,8 @@ async def test_a_mute_ends_by_itself_and_survives_a_restart(studio: Stage, monke
     assert f"<@{ban.user_id}>" in await admin(studio, "ban")
     monkeypatch.setattr(studio.app.clock, "now_ms", lambda: ban.until_ms + 1)
     assert await studio.app.moderation.bans(studio.guild.id) == []
-    await studio.app.moderation.check_person(ban.user_id, studio.guild.id)
+    here = Actor(user_id=ban.user_id, guild_id=studio.guild.id, channel_id=studio.channel.id)
+    await studio.app.moderation.check_person(here)
 
 
 @pytest.mark.parametrize(
