@@ -16,6 +16,7 @@ from bot.features.audit.acts import Author
 from bot.features.audit.service import EASEL, EXPORT_MAX, to_csv
 from bot.features.audit.store import AuditEntry, AuditQuery
 from bot.features.credits import acts as credit_acts
+from bot.features.jobs import acts as job_acts
 from bot.features.moderation import acts as moderation_acts
 from bot.features.moderation import store as moderation_store
 from bot.features.moderation.store import Ban
@@ -24,6 +25,7 @@ from bot.features.privacy.service import entries_of
 from bot.features.stats import charts
 from bot.features.stats import service as stats
 from bot.features.stats import store as statistics
+from bot.jobs import deliveries, lifecycle
 from bot.ledger.records import CreditChange
 from bot.prompt.durations import ends_at_ms
 from bot.prompt.text import visible
@@ -33,12 +35,16 @@ from bot.store.external_connection import reading, writing
 
 BY = "the command line"
 MAX_CREDITS = 1_000_000_000
+UNDELIVERED_MAX = 1000  # jobs listed
 
 
 def run(args: argparse.Namespace, settings: Settings, clock: Clock | None = None) -> int:
     """Carry out one subcommand. Raises: UserError, StoreError."""
-    carry_out = {"grant": _grant, "ban": _ban, "audit": _audit, "stats": _stats, "export": _export}[args.topic]
-    carry_out(args, settings, clock or SystemClock())
+    topics = {
+        **{"grant": _grant, "ban": _ban, "audit": _audit, "stats": _stats},
+        **{"undelivered": _undelivered, "export": _export},
+    }
+    topics[args.topic](args, settings, clock or SystemClock())
     return 0
 
 
@@ -105,6 +111,19 @@ def _stats(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
             path.write_bytes(make(found))
             print(f"Wrote {path}.")
     print("\n".join(stats.summary(found)))
+
+
+def _undelivered(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
+    if args.again is not None:
+        author = Author(actor_id=EASEL, guild_id=args.guild or 0, now_ms=clock.now_ms(), through=BY)
+        with writing(settings.database_path) as db:
+            job, _ = job_acts.deliver_again(db, author, args.again)
+        print(f"The images of job {job.id} are owed again. A running bot delivers them within half a minute.")
+        return
+    with reading(settings.database_path) as db:
+        jobs = [lifecycle.get(db, job_id) for job_id in deliveries.undelivered(db, args.guild, UNDELIVERED_MAX)]
+    lines = [f"#{job.id}  {stats.moment(job.created_at)}  {job.guild_id}  {job.user_id}" for job in jobs]
+    print("\n".join(lines) or "Every image was delivered.")
 
 
 def _export(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:

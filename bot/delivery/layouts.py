@@ -151,7 +151,9 @@ class Layouts:
         """A job whose pictures can't be posted at all: how to get them. It quotes nothing that a filter may block."""
         text = f"The pictures of job {job.id} are ready, but Discord doesn't let me post them here."
         show = Button(ButtonId(Action.SHOW, job.id), "Show")
-        return _view([TextDisplay(f"{text}\n-# They wait in **/history**. Nothing was charged."), _row(show)], BROKEN)
+        return _view(
+            [TextDisplay(f"{text}\n-# They wait in **/history**. Nothing was charged yet."), _row(show)], BROKEN
+        )
 
     def history(self, rows: Sequence[tuple[Job, str | None]], older_than: int | None) -> LayoutView:
         """A page of jobs, each with its thumbnail's file name (None when it has no picture)."""
@@ -161,7 +163,9 @@ class Layouts:
                 f"{self.headline(job, 200)}\n-# #{job.id} · {STATE_WORDS[job.state]} · <t:{job.created_at // 1000}:R>"
             )
             show = Button(ButtonId(Action.SHOW, job.id), "Show")
-            if thumbnail is None:
+            if job.unpaid:
+                parts += [TextDisplay(f"{text}\n-# Couldn't be delivered, so it isn't paid for yet."), _row(show)]
+            elif thumbnail is None:
                 parts.append(TextDisplay(text))
             else:
                 parts.append(Section(text, accessory=Thumbnail(f"attachment://{thumbnail}", description=alt_text(job))))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import sqlite3
 
-from bot.jobs.records import DeliveryKind, OutboxEntry
+from bot.jobs.records import UNDELIVERABLE, DeliveryKind, OutboxEntry
 from bot.ledger import transfers
 
 OPEN = "delivered_at IS NULL AND dead = 0"
-UNDELIVERABLE = "The pictures could not be posted. They wait in /history; nothing was charged."
+WAITS = "The pictures could not be posted. They wait in /history; nothing was charged yet."
 LOST = "The pictures were painted, but their files are gone from the disk. Ask for them again; nothing was charged."
 
 
@@ -52,6 +52,12 @@ def delivered(
         _charge_less(db, row["job_id"], lost, now_ms)
 
 
+def handed_over(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
+    """End a job's delivery: its member has the result by another way than its message."""
+    row = db.execute(f"SELECT id FROM delivery WHERE job_id = ? AND {OPEN}", (job_id,)).fetchone()
+    delivered(db, row["id"], None, (), now_ms)
+
+
 def _charge_less(db: sqlite3.Connection, job_id: int, lost: tuple[int, ...], now_ms: int) -> None:
     """Forget pictures that were painted and paid for but can't be delivered, and give back their share."""
     job = db.execute("SELECT charged FROM job WHERE id = ?", (job_id,)).fetchone()
@@ -74,6 +80,26 @@ def pictures_lost(db: sqlite3.Connection, delivery_id: int, now_ms: int) -> None
         _refund(db, row["job_id"], "lost", LOST, now_ms)
 
 
+def begin_again(db: sqlite3.Connection, job_id: int) -> int:
+    """Try a delivery that was given up once more, as if it were new; its id."""
+    row = db.execute(
+        "UPDATE delivery SET dead = 0, attempts = 0, not_before = 0 WHERE job_id = ? AND dead = 1 RETURNING id",
+        (job_id,),
+    ).fetchone()
+    return int(row["id"])
+
+
+def undelivered(db: sqlite3.Connection, guild_id: int | None, limit: int) -> list[int]:
+    """Jobs of a server (None = of all) whose pictures could not be delivered, newest first."""
+    rows = db.execute(
+        "SELECT j.id FROM delivery d JOIN job j ON j.id = d.job_id WHERE d.dead = 1 AND d.kind = 'result'"
+        " AND j.state = 'failed' AND j.error_code = ? AND j.deleted_at IS NULL AND (? IS NULL OR j.guild_id = ?)"
+        " ORDER BY j.id DESC LIMIT ?",
+        (UNDELIVERABLE, guild_id, guild_id, limit),
+    )
+    return [int(row["id"]) for row in rows]
+
+
 def failed(db: sqlite3.Connection, delivery_id: int, retry_at_ms: int | None, now_ms: int) -> None:
     """Note a failed try: the next one at `retry_at_ms`, or none any more."""
     row = db.execute(
@@ -92,7 +118,7 @@ def give_up(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
     """
     db.execute(f"UPDATE delivery SET dead = 1 WHERE job_id = ? AND {OPEN}", (job_id,))
     db.execute("UPDATE job SET reply_token = NULL WHERE id = ?", (job_id,))
-    _refund(db, job_id, "undeliverable", UNDELIVERABLE, now_ms)
+    _refund(db, job_id, UNDELIVERABLE, WAITS, now_ms)
 
 
 def _refund(db: sqlite3.Connection, job_id: int, code: str, text: str, now_ms: int) -> None:

@@ -270,6 +270,44 @@ def delete(db: sqlite3.Connection, job_id: int, now_ms: int) -> int:
     return image_rows.forget(db, job_id) + image_rows.forget_inputs(db, job_id)
 
 
+def collect(db: sqlite3.Connection, job_id: int, now_ms: int) -> Job:
+    """Take the price of a result that could not be delivered, and owe it again; any other job stays as it is.
+
+    Raises: NotFound, NotEnoughCredits.
+    """
+    job = get(db, job_id)
+    if not job.unpaid:
+        return job
+    person = users.get(db, job.user_id)
+    price_mc = job.price_mc * len(image_rows.of_job(db, job_id)) // job.spec.num_images
+    if price_mc:
+        transfers.reserve(db, person, _server_of(db, job_id), job_id, price_mc, now_ms, again=f":{now_ms}")
+        transfers.resolve(db, job_id, price_mc, now_ms)
+    db.execute(
+        "UPDATE job SET state = 'rendered', charged = ?, error_code = NULL, error_text = NULL WHERE id = ?",
+        (price_mc, job_id),
+    )
+    deliveries.begin_again(db, job_id)
+    return get(db, job_id)
+
+
+def _server_of(db: sqlite3.Connection, job_id: int) -> int:
+    """Whose credits pay for it."""
+    return int(db.execute("SELECT server_id FROM job WHERE id = ?", (job_id,)).fetchone()["server_id"])
+
+
+def hand_over(db: sqlite3.Connection, job_id: int, allowance_mc: int, limits: Limits, now_ms: int) -> Job:
+    """Let a member have a result that could not be delivered, now and for its price. Raises: as `collect`."""
+    job = get(db, job_id)
+    if not job.unpaid:
+        return job
+    if job.price_mc:
+        allowance.renew(db, job.user_id, _server_of(db, job_id), allowance_mc, limits.period, now_ms)
+    collect(db, job_id, now_ms)
+    deliveries.handed_over(db, job_id, now_ms)
+    return get(db, job_id)
+
+
 def history(db: sqlite3.Connection, user_id: int, guild_id: int, before_id: int | None, limit: int) -> list[Job]:
     rows = db.execute(
         f"{SELECT_JOB} WHERE u.discord_id = ? AND j.guild_id = ? AND j.deleted_at IS NULL AND (? IS NULL OR j.id < ?)"

@@ -21,8 +21,8 @@ JobState = Literal[
     "running",  # handed to the engine by the process that holds it
     "rendered",  # pictures are stored and paid for; their delivery is due
     "done",  # delivered
-    "failed",  # nothing was delivered and nothing charged; `error_code` says why (`undeliverable`: see /history)
-    "cancelled",  # by its owner; nothing charged
+    "failed",  # nothing was delivered and nothing charged; `error_code` says why (`undeliverable`: see `Job.unpaid`)
+    "cancelled",  # nothing was delivered; what was painted may have been charged
 ]
 ImageRole = Literal["output", "grid"]
 DeliveryKind = Literal["result", "error", "cancelled"]
@@ -33,6 +33,7 @@ SELECT_JOB = (
     "SELECT j.*, ifnull(u.discord_id, 0) AS discord_user, p.job_id AS parent_job"
     " FROM job j JOIN user u ON u.id = j.user_id LEFT JOIN image p ON p.id = j.parent_image_id"
 )
+UNDELIVERABLE = "undeliverable"
 REPLY_TOKEN_MS = 880_000  # Discord's interaction token lives 15 min; 20 s are kept for the request itself
 
 
@@ -105,6 +106,11 @@ class Job:
     @property
     def active(self) -> bool:
         return self.state in ACTIVE
+
+    @property
+    def unpaid(self) -> bool:
+        """Whether its pictures are there but could not be delivered: nobody sees them before they are paid for."""
+        return self.state == "failed" and self.error_code == UNDELIVERABLE
 
     def spec_of(self, image: StoredImage) -> Spec:
         """The spec that gives one of its pictures alone."""

@@ -91,6 +91,14 @@ class Jobs:
         new = InputImage(file=await self._files.write_input(data), width=image.width, height=image.height)
         return await self._store.store_input(new, user_id, lost=known)
 
+    async def hand_over(self, job: Job, by: int, terms: Terms) -> Job:
+        """Take the price of a result that could not be delivered, for its member is shown it now.
+
+        Raises: NotYours, NotFound, NotEnoughCredits.
+        """
+        self._check_owner(job, by, "get")
+        return await self._store.hand_over(job.id, terms.allowance_mc, terms.limits(self._settings))
+
     # ------------------------------------------------------------ looking
     async def get(self, job_id: int) -> Job:
         """Raises: NotFound (also when deleted)."""
@@ -103,6 +111,10 @@ class Jobs:
     async def images(self, job_id: int) -> list[StoredImage]:
         """Return a job's images in order."""
         return await self._store.images(job_id)
+
+    async def undelivered(self, guild_id: int | None, limit: int) -> list[Job]:
+        """Return a server's jobs (None = of all) whose pictures could not be delivered, newest first."""
+        return await self._store.undelivered(guild_id, limit)
 
     async def active_in(self, guild_id: int | None) -> list[Job]:
         """Return everybody's active jobs in a server (None = in all), in the order they will be served."""

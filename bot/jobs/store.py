@@ -198,6 +198,17 @@ class JobStore:
         await self._store.write(deliveries.pictures_lost, delivery_id, self._clock.now_ms())
         self.owed.set()
 
+    async def hand_over(self, job_id: int, allowance_mc: int, limits: Limits) -> Job:
+        """Take the price of a result that could not be delivered, for its member gets it now.
+
+        Raises: NotFound, NotEnoughCredits.
+        """
+        return await self._store.write(lifecycle.hand_over, job_id, allowance_mc, limits, self._clock.now_ms())
+
+    async def undelivered(self, guild_id: int | None, limit: int) -> list[Job]:
+        """Jobs of a server (None = of all) whose pictures could not be delivered, newest first."""
+        return [await self.job(each) for each in await self._store.read(deliveries.undelivered, guild_id, limit)]
+
     async def delivery_failed(self, delivery_id: int, *, retry_at_ms: int | None) -> None:
         """Try again at `retry_at_ms`, or never (None): then the result waits in the history and is refunded."""
         await self._store.write(deliveries.failed, delivery_id, retry_at_ms, self._clock.now_ms())

@@ -76,6 +76,7 @@ class Action(StrEnum):
     APPROVE = "ay"  # number = appeal: let it pass
     DENY = "an"  # number = appeal: do not
     STOP = "js"  # number = job: an admin cancels anybody's
+    DELIVER = "jd"  # number = job: an admin has its images delivered again
     FORM = "fo"  # number = refused form: open it again as it was filled in
     LINE_WITHOUT = "lw"  # number = refused line: paint it without what is to blame
     LINE_INSTEAD = "li"  # number = refused line: paint it with the flag that was meant

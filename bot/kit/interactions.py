@@ -11,7 +11,7 @@ from bot.errors import BadInput, MissingPermission
 from bot.jobs.records import Job, StoredImage
 from bot.kit.custom_ids import Action, ButtonId
 from bot.orders.actor import Actor
-from bot.orders.visibility import Viewer, check_may_know, check_may_see
+from bot.orders.visibility import Viewer, check_may_get, check_may_know, check_may_see
 from bot.store.clock import Clock
 
 if TYPE_CHECKING:
@@ -115,6 +115,11 @@ def check_visible(interaction: Interaction, job: Job, *, shown: bool = True) -> 
     """Ask the rule of visibility; `shown`: its words or pictures will be seen here. Raises: NotFound, Refused."""
     check = check_may_see if shown else check_may_know
     check(viewer_of(interaction), job)
+
+
+def check_obtainable(interaction: Interaction, job: Job) -> None:
+    """As `check_visible`, for a member who pays for it now if it isn't paid for yet. Raises: NotFound, Refused."""
+    check_may_get(viewer_of(interaction), job)
 
 
 def reject_double_click(interaction: Interaction, action: Action, number: int) -> None:

@@ -29,13 +29,18 @@ class Transfer:
     job: int | None = None
 
 
-def reserve(db: sqlite3.Connection, person: int, guild_id: int, job_id: int, price_mc: int, now_ms: int) -> None:
-    """Put a job's price aside, free credits first. Raises: NotEnoughCredits."""
+def reserve(
+    db: sqlite3.Connection, person: int, guild_id: int, job_id: int, price_mc: int, now_ms: int, again: str = ""
+) -> None:
+    """Put a job's price aside, free credits first; `again` tells this time from earlier ones.
+
+    Raises: NotEnoughCredits.
+    """
     missing, spent = price_mc, account(db, "spent", guild_id)
     for purse in purses(db, person, guild_id):
         part = min(missing, purse["available"])
         if part > 0:
-            idem = f"reserve:{job_id}:{purse['id']}"
+            idem = f"reserve:{job_id}:{purse['id']}{again}"
             step = Transfer(
                 idem=idem, kind="reserve", debit=purse["id"], credit=spent, amount=part, reason="price", job=job_id
             )

@@ -12,6 +12,8 @@ from typing import Protocol
 from bot.errors import NotFound, Refused
 from bot.orders.actor import Actor
 
+UNPAID = "These images couldn't be delivered, so they aren't paid for yet. Their owner gets them with /show."
+
 
 class Picture(Protocol):
     """What was asked for by somebody, somewhere: a job, with its words and its pictures."""
@@ -30,6 +32,11 @@ class Picture(Protocol):
 
     @property
     def aged(self) -> bool: ...
+
+    @property
+    def unpaid(self) -> bool:
+        """Whether it is not paid for, because it could not be delivered."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,7 @@ def may_know(viewer: Viewer, picture: Picture) -> bool:
 
 def may_see(viewer: Viewer, picture: Picture) -> bool:
     """Whether a picture may be shown to somebody, here."""
-    return may_know(viewer, picture) and (viewer.actor.nsfw or not picture.aged)
+    return may_know(viewer, picture) and (viewer.actor.nsfw or not picture.aged) and not picture.unpaid
 
 
 def check_may_know(viewer: Viewer, picture: Picture) -> None:
@@ -71,6 +78,15 @@ def check_may_know(viewer: Viewer, picture: Picture) -> None:
 
 def check_may_see(viewer: Viewer, picture: Picture) -> None:
     """Raises: NotFound, Refused."""
-    check_may_know(viewer, picture)
+    check_may_get(viewer, picture)
     if not may_see(viewer, picture):
+        raise Refused(UNPAID)
+
+
+def check_may_get(viewer: Viewer, picture: Picture) -> None:
+    """As `check_may_see`, for whoever pays for it now if it isn't paid for yet. Raises: NotFound, Refused."""
+    check_may_know(viewer, picture)
+    if picture.aged and not viewer.actor.nsfw:
         raise Refused("This was made in an age-restricted channel. It can only be shown in one.")
+    if picture.unpaid and picture.user_id != viewer.actor.user_id:
+        raise Refused(UNPAID)

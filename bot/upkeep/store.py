@@ -12,7 +12,7 @@ from bot.jobs import deliveries
 from bot.ledger import transfers
 from bot.store import key_values
 
-DATABASE_ID = "database"  # note: tells this database from any other, whatever file it is in
+DATABASE_ID = "database"  # note
 MOST = 100  # of one step
 
 
@@ -29,12 +29,11 @@ class Known:
     ending: tuple[str, ...]
 
 
-def database_id(db: sqlite3.Connection, new: str) -> str:
-    """This database's id, which is `new` from now on if it has none yet."""
+def database_id(db: sqlite3.Connection) -> str:
+    """What tells this database from any other, whatever file it is in."""
     known = key_values.recall(db, DATABASE_ID)
-    if known is None:
-        key_values.remember(db, DATABASE_ID, new)
-    return known or new
+    assert known is not None, "a migration made it"
+    return known
 
 
 def known(db: sqlite3.Connection, part: str) -> Known:

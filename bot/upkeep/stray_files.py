@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from fnmatch import fnmatchcase
 
 from bot.jobs.files import TEMPORARY
@@ -57,7 +56,7 @@ class StrayFiles:
 
     async def _ours(self) -> bool:
         """Whether the database wrote these pictures; it takes over a folder that is empty, or that it knows."""
-        database_id = await self._store.write(upkeep_store.database_id, secrets.token_hex(16))
+        database_id = await self._store.read(upkeep_store.database_id)
         owner = await asyncio.to_thread(self._folder.owner)
         if not owner and await self._known():
             await asyncio.to_thread(self._folder.take_over, database_id)

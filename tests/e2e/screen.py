@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from PIL import Image
@@ -57,3 +58,19 @@ async def press(studio: Stage, message: Any, label: str, who: str = "Ann") -> An
     assert result.acknowledged
     await studio.idle()
     return result
+
+
+@contextmanager
+def closed_to(studio: Stage, who: str) -> Iterator[None]:
+    """Nothing reaches a member: not their token, not the channel, not their direct messages."""
+    for method, path, status, code in (
+        ("PATCH", "/webhooks/*/*/messages/*", 404, 10008),
+        ("PATCH", "/channels/*", 403, 50013),
+        ("POST", "/channels/*", 403, 50013),
+        ("GET", f"/users/{studio.members[who].id}", 403, 50007),
+    ):
+        studio.env.inject_error(method, path, status=status, code=code, times=None)
+    try:
+        yield
+    finally:
+        studio.env.backend.faults.clear()

@@ -15,7 +15,8 @@ from bot.demo.simulation import Stage
 from bot.jobs.outbox import TryLater
 from bot.jobs.records import Job, OutboxEntry
 from bot.kit.components import notice
-from tests.e2e.screen import buttons, paint, press, words
+from bot.ledger.limits import default_terms
+from tests.e2e.screen import buttons, closed_to, paint, press, words
 
 WEBHOOK = "/webhooks/*/*/messages/*"
 CHANNEL = "/channels/*/messages/*"
@@ -258,18 +259,91 @@ async def test_an_outage_is_waited_out(studio: Stage) -> None:
     assert [message.id for message in grids(studio)] == [job_message.response.id]
 
 
-async def test_when_everything_is_closed_nothing_is_charged_and_the_history_has_it(studio: Stage) -> None:
-    for method in ("PATCH", "POST"):
-        studio.env.inject_error(method, "/channels/*", status=403, code=50013, times=None)
-        studio.env.inject_error(method, "/users/*", status=403, code=50007, times=None)
-    studio.env.inject_error("PATCH", WEBHOOK, status=404, code=10008, times=None)
-    await slash(studio)
-    await studio.idle()
-    studio.env.backend.faults.clear()
-    balance = await studio.app.credits.balance(studio.members["Ann"].id, studio.guild.id)
-    assert balance.free_mc == studio.settings.credits_a_day * 1000
-    page = (await studio.members["Ann"].slash(studio.channel, "history")).response
+async def credits_of(studio: Stage, who: str = "Ann") -> int:
+    terms = default_terms(studio.settings)
+    return (await studio.app.credits.balance(studio.members[who].id, studio.guild.id, terms)).free_mc
+
+
+async def test_when_everything_is_closed_nothing_is_charged_until_the_pictures_are_shown(studio: Stage) -> None:
+    all_mc = studio.settings.credits_a_day * 1000
+    with closed_to(studio, "Ann"):
+        await slash(studio, private=True)
+        await studio.idle()
+    assert await credits_of(studio) == all_mc
+    ann = studio.members["Ann"]
+    page = (await ann.slash(studio.channel, "history")).response
     assert "a red boat" in words(page)
+    assert page.attachments == [], "not even a small picture of it"
+    for refused in (
+        await ann.slash(studio.channel, "vary", source="1.1"),
+        await ann.slash(studio.channel, "upscale", source="1.2"),
+        await ann.slash(studio.channel, "describe", source="1.3"),
+    ):
+        assert "aren't paid for yet" in (refused.response or refused.followups[-1]).content
+    shown = await press(studio, page, "Show")
+    assert shown.followups or shown.response
+    assert await credits_of(studio) == all_mc - 4000
+    again = (await ann.slash(studio.channel, "show", job=1)).response
+    assert again.attachments
+    assert await credits_of(studio) == all_mc - 4000, "paid once"
+    assert (await painted(studio)).state == "done"
+
+
+async def test_what_could_not_be_delivered_is_shown_to_nobody_but_its_owner(studio: Stage) -> None:
+    with closed_to(studio, "Ann"):
+        await slash(studio)
+        await studio.idle()
+    refused = await studio.members["Ben"].slash(studio.channel, "show", job=1)
+    assert "aren't paid for yet" in (refused.response or refused.followups[-1]).content
+    assert await credits_of(studio) == await credits_of(studio, "Ben") == studio.settings.credits_a_day * 1000
+
+
+async def test_who_cannot_pay_for_what_waits_is_told_so(studio: Stage) -> None:
+    with closed_to(studio, "Ann"):
+        await slash(studio)
+        await studio.idle()
+    for n in range(24):
+        await slash(studio, f"a boat {n}")
+        await studio.idle()
+    await slash(studio, "the last boat --n 1")
+    await studio.idle()
+    refused = await studio.members["Ann"].slash(studio.channel, "show", job=1)
+    assert "This costs 4 credits and you have 3" in refused.followups[-1].content
+    assert refused.response is None or not refused.response.attachments
+
+
+async def test_an_admin_has_it_delivered_again_for_its_price(studio: Stage) -> None:
+    with closed_to(studio, "Ann"):
+        await slash(studio)
+        await studio.idle()
+    listed = (await studio.members["Ada"].slash(studio.channel, "admin undelivered")).response
+    assert "a red boat" in words(listed)
+    assert "not delivered" in words(listed)
+    said = await press(studio, listed, "Deliver again", "Ada")
+    assert "are on their way" in words(said.response)
+    assert len(grids(studio)) == 1
+    job = await painted(studio)
+    assert (job.state, job.charged_mc) == ("done", 4000)
+    listed = (await studio.members["Ada"].slash(studio.channel, "admin undelivered")).response
+    assert "Every image was delivered" in words(listed)
+
+
+async def test_what_cannot_be_delivered_again_is_refunded_again(studio: Stage) -> None:
+    with closed_to(studio, "Ann"):
+        await slash(studio)
+        await studio.idle()
+    for _ in range(2):
+        studio.env.backend.faults.clear()
+        listed = (await studio.members["Ada"].slash(studio.channel, "admin undelivered")).response
+        deliver_again = buttons(listed)["Deliver again"]
+        for method in ("PATCH", "POST"):
+            studio.env.inject_error(method, "/channels/*", status=403, code=50013, times=None)
+        studio.env.inject_error("GET", f"/users/{studio.members['Ann'].id}", status=403, code=50007, times=None)
+        await studio.members["Ada"].click(listed.message, custom_id=deliver_again)
+        await studio.idle()
+        assert (await painted(studio)).unpaid
+        assert await credits_of(studio) == studio.settings.credits_a_day * 1000
+    studio.env.backend.faults.clear()
 
 
 async def test_too_large_a_file_is_made_smaller(studio: Stage) -> None:

@@ -25,7 +25,7 @@ from bot.features.audit import store as audit_store
 from bot.features.audit.acts import ACTS
 from bot.features.audit.service import Event
 from bot.features.audit.store import AuditQuery
-from tests.e2e.screen import paint, press, words
+from tests.e2e.screen import closed_to, paint, press, words
 from tests.features.admin.test_panel import choose, fill, open_panel
 from tests.features.moderation.test_moderation import _forged, with_audit_channel
 
@@ -208,6 +208,12 @@ async def painted(studio: Stage) -> None:
     await paint(studio)
 
 
+async def undelivered(studio: Stage) -> None:
+    """Ann's job 1 could not be delivered."""
+    with closed_to(studio, "Ann"):
+        await paint(studio)
+
+
 WAYS |= {
     "job.cancel": {
         "command": command("admin jobs", queued, cancel=1),
@@ -216,6 +222,7 @@ WAYS |= {
         "button of the job": button("c:1", queued),
     },
     "job.delete": {"button": button("d:1", painted)},
+    "job.deliver": {"button": button("jd:1", undelivered)},
 }
 
 

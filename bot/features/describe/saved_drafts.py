@@ -30,6 +30,7 @@ class Offer:
     private: bool
     aged: bool
     drafts: tuple[Draft, ...]
+    unpaid: bool = False
 
 
 async def keep(key_values: KeyValues, number: int, offer: Offer) -> None:

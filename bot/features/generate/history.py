@@ -25,7 +25,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import acknowledge, check_permissions, check_visible, load_job
+from bot.kit.interactions import acknowledge, check_obtainable, check_permissions, check_visible, load_job
 from bot.orders import drafts
 from engine import mini
 from engine.backend import Backend
@@ -70,7 +70,7 @@ def install(client: Client, app: Services) -> None:
     @shows_errors
     async def show(interaction: Interaction, job: app_commands.Range[int, 1]) -> None:
         """Post a job again, with working buttons."""
-        await _show(app, interaction, await load_job(interaction, job))
+        await _show(app, interaction, await load_job(interaction, job, shown=False))
 
     @client.tree.command()
     @shows_errors
@@ -103,7 +103,7 @@ def install(client: Client, app: Services) -> None:
         view = notice("\n".join(lines))
         await interaction.response.send_message(view=view, ephemeral=True)
 
-    @client.on_button(Action.SHOW, job=True)
+    @client.on_button(Action.SHOW, job=True, shown=False)
     async def shown_again(interaction: Interaction, job: Job) -> None:
         await _show(app, interaction, job)
 
@@ -120,6 +120,7 @@ def _vocabulary(keys: list[str]) -> dict[str, tuple[str, ...]]:
 
 
 async def _show(app: Services, interaction: Interaction, job: Job) -> None:
+    check_obtainable(interaction, job)
     images = await app.jobs.images(job.id)
     if not images:
         raise NotFound(f"Job {job.id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
@@ -127,6 +128,8 @@ async def _show(app: Services, interaction: Interaction, job: Job) -> None:
     await acknowledge(interaction, private=job.private)
     await app.submission.check_here(interaction)
     view, upload = await app.messages.result(job, images)
+    if job.unpaid:
+        await app.jobs.hand_over(job, interaction.user.id, await app.submission.terms(interaction))
     file = discord.File(io.BytesIO(upload.data), filename=upload.name)
     await interaction.edit_original_response(view=view, attachments=[file])
 

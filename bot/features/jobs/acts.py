@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
+from bot.errors import BadInput
 from bot.features.audit.acts import Author, Note, act
 from bot.jobs import lifecycle
 from bot.jobs.records import Job
@@ -23,6 +24,18 @@ def delete(db: sqlite3.Connection, by: Author, job_id: int) -> tuple[int, list[N
     """Forget a job; how many files nothing refers to any more. Raises: NotFound."""
     job = lifecycle.get(db, job_id)
     return lifecycle.delete(db, job_id, by.now_ms), [_note(job)]
+
+
+@act("job.deliver")
+def deliver_again(db: sqlite3.Connection, by: Author, job_id: int) -> tuple[Job, list[Note]]:
+    """Owe a result once more that could not be delivered, for its price.
+
+    Raises: NotFound, NotEnoughCredits, BadInput when it was delivered.
+    """
+    if not lifecycle.get(db, job_id).unpaid:
+        raise BadInput(f"The images of job {job_id} don't wait to be delivered.")
+    job = lifecycle.collect(db, job_id, by.now_ms)
+    return job, [_note(job)]
 
 
 def _note(job: Job) -> Note:

@@ -1,4 +1,4 @@
-"""/admin jobs: everyone's active jobs, and cancelling them."""
+"""/admin jobs and /admin undelivered: everyone's active jobs, and those whose images wait to be delivered."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from discord.app_commands import Range
 
 from bot.errors import BadInput, NotYours
 from bot.features.jobs.service import ModeratedJobs
-from bot.features.jobs.views import jobs_view
+from bot.features.jobs.views import jobs_view, undelivered_view
 from bot.jobs.records import Job
 from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
+
+MAX_LISTED = 100  # undelivered jobs that are looked for
 
 
 class Services(Protocol):
@@ -58,6 +60,26 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
             jobs_ = "1 job" if len(ended) == 1 else f"{len(ended)} jobs"
             view = notice(f"Cancelled {jobs_} of <@{user_id}>. Nothing was charged.")
         await interaction.edit_original_response(view=view)
+
+    @area.group.command()
+    @app_commands.describe(everywhere="In every server (only for those who run this bot)")
+    @guarded
+    async def undelivered(interaction: discord.Interaction[Client], everywhere: bool = False) -> None:
+        """See jobs whose images couldn't be delivered, and try again."""
+        by = check_admin(interaction)
+        if everywhere and not by.is_operator:
+            raise NotYours("Only the people who run this bot can see the jobs of every server.")
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        found = await app.moderated_jobs.undelivered(None if everywhere else by.guild_id, MAX_LISTED)
+        await interaction.edit_original_response(view=undelivered_view(found))
+
+    @client.on_button(Action.DELIVER)
+    async def deliver(interaction: Interaction, job_id: int) -> None:
+        by = check_admin(interaction)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        job = await app.moderated_jobs.deliver_again(by, job_id)
+        text = f"The images of job {job.id} are on their way to <@{job.user_id}>."
+        await interaction.edit_original_response(view=notice(text))
 
     @client.on_button(Action.STOP)
     async def stop(interaction: Interaction, job_id: int) -> None:

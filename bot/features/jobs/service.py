@@ -51,6 +51,18 @@ class ModeratedJobs:
             _check_server(by, job)
             await self._jobs.end([job_id], lambda: self._audit.perform(acts.delete, by, by.guild_id, job_id))
 
+    async def undelivered(self, guild_id: int | None, limit: int) -> list[Job]:
+        """A server's jobs (None = of all servers) whose images couldn't be delivered, newest first."""
+        return await self._jobs.undelivered(guild_id, limit)
+
+    async def deliver_again(self, by: Actor, job_id: int) -> Job:
+        """Try once more to deliver the images of a job of this server (of any, for an operator).
+
+        Raises: NotFound, NotEnoughCredits, BadInput.
+        """
+        _check_server(by, await self._jobs.get(job_id))
+        return await self._jobs.end([], lambda: self._audit.perform(acts.deliver_again, by, by.guild_id, job_id))
+
     async def _end(self, by: Actor, jobs: list[Job]) -> list[Job]:
         ids = [job.id for job in jobs]
         return await self._jobs.end(ids, lambda: self._audit.perform(acts.cancel, by, by.guild_id, ids))
