@@ -5,6 +5,7 @@ Told by shapes, never by names of files: a LoRA multiplies the model's own matri
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,10 @@ from engine.api.model_info import ModelInfo
 from engine.models import whole
 from engine.models.catalog import Source
 from engine.models.facts import read_json
+from engine.models.files import lora_layers
+from engine.models.files.lora_layers import ENOUGH, SOME, Layers
+
+log = logging.getLogger(__name__)
 
 Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["lora", "embedding"]
@@ -47,11 +52,13 @@ class Body:
     Attributes:
         attention: `cross` (a UNet reads the text) or `joint` (a transformer reads both); "" where none fits.
         width: of what its attention reads, in numbers a token. clips: widths of the text encoders.
+        layers: of its denoiser, where its weights are here.
     """
 
     attention: str = ""
     width: int = 0
     clips: tuple[int, ...] = ()
+    layers: Layers = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +69,17 @@ class Adapter:
     kind: Kind
     path: Path
     body: Body
+    layers: Layers = frozenset()
 
     def fits(self, model: Body) -> bool:
-        """Whether the model is like the one it was made for."""
+        """Whether the model is like the one it was made for: it has its layers, or where that is unknown, its width."""
         if self.kind == "embedding":
             return bool(model.clips) and self.body.clips == model.clips
-        return bool(model.width) and (self.body.attention, self.body.width) == (model.attention, model.width)
+        as_wide = (self.body.attention, self.body.width) == (model.attention, model.width)
+        share = lora_layers.share_in(model.layers, self.layers)
+        if share:
+            return share >= SOME and (as_wide or not (model.width and self.body.width))
+        return bool(model.width) and as_wide
 
 
 def of_mini(kind: Kind, sources: Iterable[Source]) -> dict[str, str]:
@@ -86,10 +98,13 @@ def read(kind: Kind, name: str, location: str) -> Adapter:
     path = weights_file(name, Path(location).expanduser())
     shapes = whole.read_header(path).shapes
     body = _body_of_lora(shapes) if kind == "lora" else _body_of_embedding(shapes)
-    if body == Body():
+    layers = lora_layers.of_lora(shapes) if kind == "lora" else frozenset()
+    if kind == "lora" and (other := lora_layers.other_kind(shapes)):
+        raise ModelUnloadable(name=name, reason=f"{path.name} is {other}; look for a plain LoRA of it")
+    if body == Body() and not layers:
         what = "a LoRA of a model that is known here" if kind == "lora" else "a textual inversion"
         raise ModelUnloadable(name=name, reason=f"{path.name} is not {what}")
-    return Adapter(name=name, kind=kind, path=path, body=body)
+    return Adapter(name=name, kind=kind, path=path, body=body, layers=layers)
 
 
 def weights_file(name: str, path: Path) -> Path:
@@ -125,16 +140,27 @@ def _body_of_embedding(shapes: Shapes) -> Body:
 def body_of(model: Source, family: str) -> Body:
     """What adapters of a model must fit, from its configs or its tensors' shapes."""
     path = model.path
-    if family not in _PUBLISHED:
-        return Body()
-    attention, width, clips = _PUBLISHED[family]
+    attention, width, clips = _PUBLISHED.get(family, ("", 0, ()))
     if path is None:
         return Body(attention=attention, width=width, clips=clips)
     if path.is_file():
-        width = _width_in(whole.read_header(path).shapes) or width
+        shapes = whole.read_header(path).shapes
+        width = (_width_in(shapes) or width) if width else 0
         clips = (width,) if family == "sd1" else clips  # SD 2.x: 1024
-        return Body(attention=attention, width=width, clips=clips)
-    return Body(attention=attention, width=_width_of(path), clips=_clips_of(path) if clips else ())
+        return Body(attention=attention, width=width, clips=clips, layers=lora_layers.of_model(shapes))
+    return Body(
+        attention=attention,
+        width=_width_of(path) if width else 0,
+        clips=_clips_of(path) if clips else (),
+        layers=_layers_of(path),
+    )
+
+
+def _layers_of(folder: Path) -> Layers:
+    """The layers of a diffusers folder's denoiser, by its files' headers."""
+    files = (file for part in ("unet", "transformer") for file in sorted((folder / part).glob("*.safetensors")))
+    headers = (whole.read_header(file).shapes for file in files)
+    return lora_layers.of_model({name: shape for shapes in headers for name, shape in shapes.items()})
 
 
 def _width_in(shapes: Shapes) -> int:
@@ -155,11 +181,15 @@ def _clips_of(folder: Path) -> tuple[int, ...]:
 
 
 def fitted(info: ModelInfo, model: Source, adapters: Mapping[Kind, Mapping[str, Adapter]]) -> ModelInfo:
-    """The model's facts with the adapters that fit it."""
+    """The model's facts with the adapters that fit it. Says in the log of which LoRAs a part will do nothing."""
     if not any(adapters.values()):
         return info
     body = body_of(model, info.family)
     loras, embeddings = (
         tuple(name for name, adapter in adapters[kind].items() if adapter.fits(body)) for kind in ("lora", "embedding")
     )
+    for name in loras:
+        share = lora_layers.share_in(body.layers, adapters["lora"][name].layers)
+        if 0 < share < ENOUGH:
+            log.warning("of the LoRA '%s' only %.0f %% fits %s; the rest does nothing", name, 100 * share, info.key)
     return replace(info, loras=loras, embeddings=embeddings)

@@ -76,11 +76,18 @@ def _made(base: Model, wanted: Wanted) -> Model:
 
 
 def shared_copy(module: torch.nn.Module, *, own_words: bool = False) -> torch.nn.Module:
-    """The module's structure anew around the same tensors; `own_words`: but for a text encoder's table of tokens."""
+    """The module's structure anew around the same memory; `own_words`: but for a text encoder's table of tokens."""
     whole: Any = module
     table = whole.get_input_embeddings().weight if own_words else None
     tensors = (*module.parameters(), *module.buffers())
-    return copy.deepcopy(module, {id(tensor): tensor for tensor in tensors if tensor is not table})
+    return copy.deepcopy(module, {id(tensor): _twin(tensor) for tensor in tensors if tensor is not table})
+
+
+def _twin(tensor: torch.Tensor) -> torch.Tensor:
+    """The same memory with flags of its own: peft turns gradients off, and some kernels round by whether they're on."""
+    if not isinstance(tensor, torch.nn.Parameter):
+        return tensor
+    return torch.nn.Parameter(tensor.data, requires_grad=tensor.requires_grad)
 
 
 def _attach(pipe: Any, loras: Wanted) -> None:

@@ -1,0 +1,55 @@
+"""Which layers a LoRA changes, and how many of them a model has, by names and shapes alone. Knows no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+Shapes = Mapping[str, tuple[int, ...]]
+ENOUGH = 0.9  # of its layers; with fewer a LoRA is one for another model, or for a part of it only
+SOME = 0.5  # with fewer than that it can't be one for this model
+# What stands before a layer's name: diffusers' and peft's parts, kohya's, the original implementations'.
+_BEFORE = re.compile(
+    r"^(?:base_model[._]model[._])?"
+    r"(?:lora_unet_|lora_transformer_|lycoris_|transformer\.|unet\.|diffusion_model\.|model\.diffusion_model\.)?"
+)
+_DOWN = re.compile(r"[._](?:lora[._](?:A|down)|lora\.down|lora_linear_layer\.down)(?:\.default)?\.weight$")
+_TEXT = re.compile(r"^(?:lora_te\d?_|lora_prior_te_|text_encoder|text_encoders\.|te\d?_)")
+_OTHER_KINDS = (
+    (re.compile(r"\.hada_w1_a$|\.hada_t1$"), "a LoHa"),
+    (re.compile(r"\.lokr_w[12](?:_a)?$"), "a LoKr"),
+    (re.compile(r"\.dora_scale$|\.lora_magnitude_vector"), "a DoRA, of which half would be left out"),
+    (re.compile(r"\.oft_(?:blocks|diag)|\.oft_R"), "an OFT"),
+    (re.compile(r"\.diff$"), "a full difference of weights, not a LoRA"),
+)
+
+
+Layers = frozenset[tuple[str, int]]  # of a denoiser: each one's name without punctuation, and how wide what it reads is
+
+
+def share_in(model: Layers, lora: Layers) -> float:
+    """The part of a LoRA's layers that a model has, 0..1."""
+    return len(lora & model) / len(lora) if lora else 0.0
+
+
+def of_lora(shapes: Shapes) -> Layers:
+    """The layers that a LoRA's file names, however it spells them."""
+    named = {name: shape for name, shape in shapes.items() if _DOWN.search(name) and not _TEXT.match(name)}
+    return frozenset((_folded(_DOWN.sub("", name)), shape[1]) for name, shape in named.items() if len(shape) > 1)
+
+
+def of_model(shapes: Shapes) -> Layers:
+    """The layers of a denoiser's own weights."""
+    named = ((name.removesuffix(".weight"), shape) for name, shape in shapes.items() if name.endswith(".weight"))
+    return frozenset((_folded(name), shape[1]) for name, shape in named if len(shape) > 1)
+
+
+def other_kind(names: Iterable[str]) -> str:
+    """What a file is that looks like a LoRA and can't be used as one; "" for a LoRA."""
+    known = tuple(names)
+    return next((what for pattern, what in _OTHER_KINDS if any(pattern.search(name) for name in known)), "")
+
+
+def _folded(name: str) -> str:
+    """A layer's name as all tools agree on it: `to_out.0` and `to_out_0`, with or without a processor."""
+    return _BEFORE.sub("", name).replace("processor.", "").replace(".", "_")

@@ -1,0 +1,106 @@
+"""LoRAs of every joined family that diffusers has a loader for, and what only looks like one."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from engine import Engine, Txt2Img
+from tests.engine import zoo
+from tests.engine.test_joining import ask, own
+from tests.engine.test_parity import _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
+
+pytestmark = pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
+FAMILIES = ("flux2-klein", "qwen-image", "z-image", "lumina2", "auraflow", "chroma", "sana")
+ATTENTION = ("to_q.weight", "to_k.weight", "to_v.weight")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return zoo.build(tmp_path_factory.mktemp("zoo"), FAMILIES)
+
+
+@functools.cache
+def layers(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The attention layers of a model's transformer, with their shapes."""
+    pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+    weights = pipe.transformer.state_dict()
+    return {name.removesuffix(".weight"): tuple(w.shape) for name, w in weights.items() if name.endswith(ATTENTION)}
+
+
+def lora(folder: Path, out: Path, *, kohya: bool = False, foreign: int = 0) -> Path:
+    torch.manual_seed(5)
+    weights: dict[str, torch.Tensor] = {}
+    down, up = ("lora_down", "lora_up") if kohya else ("lora_A", "lora_B")
+    known = layers(folder)
+    strange = {f"transformer_blocks.{90 + number}.attn.to_q": (32, 32) for number in range(foreign * len(known))}
+    for name, (high, wide) in {**known, **strange}.items():
+        stem = f"lora_unet_{name.replace('.', '_')}" if kohya else f"transformer.{name}"
+        weights[f"{stem}.{down}.weight"] = torch.randn(2, wide)
+        weights[f"{stem}.{up}.weight"] = torch.randn(high, 2)
+    save_file(weights, out)
+    return out
+
+
+def own_with(folder: Path, path: Path, request: Txt2Img) -> Image.Image:
+    pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    pipe.load_lora_weights(str(path.parent), weight_name=path.name, adapter_name="x")
+    pipe.set_adapters(["x"], [0.8])
+    named: dict[str, Any] = {"guidance_scale": request.guidance_scale}
+    if type(pipe).__name__ == "QwenImagePipeline":
+        named = {"true_cfg_scale": request.guidance_scale, "negative_prompt": " "}
+    size = {"width": request.width, "height": request.height, "num_inference_steps": request.num_inference_steps}
+    generator = torch.Generator().manual_seed(request.seed or 0)
+    return pipe(prompt="a red boat", generator=generator, **size, **named).images[0]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_a_lora_paints_what_diffusers_own_paints(models: dict[str, Path], family: str, tmp_path: Path) -> None:
+    file = lora(models[family], tmp_path / "x.safetensors")
+    others = {name: str(folder) for name, folder in models.items() if name != family}
+    async with Engine(str(models[family]), models=others, loras={"x": str(file)}) as engine:
+        fits = [info.key for info in engine.models() if info.loras]
+        image = (await engine.submit(ask(prompt="a red boat <lora:x:0.8>")).result())[0]
+        plain = (await engine.submit(ask()).result())[0]
+    assert family in fits
+    assert family == "qwen-image" or "qwen-image" not in fits
+    assert difference(image, own_with(models[family], file, ask())) == 0.0
+    assert difference(plain, own(models[family], ask())) == 0.0
+    assert image.tobytes() != plain.tobytes()
+
+
+def test_a_lora_of_which_only_a_part_fits_is_told(
+    models: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    some = lora(models["chroma"], tmp_path / "some.safetensors", foreign=1)
+    none = lora(models["chroma"], tmp_path / "none.safetensors", foreign=9)
+    engine = Engine(str(models["chroma"]), loras={"some": str(some), "none": str(none)})
+    assert engine.models()[0].loras == ("some",)
+    assert "of the LoRA 'some' only 50 % fits chroma" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("lora_unet_x_attn1_to_q.hada_w1_a", "a LoHa"),
+        ("lora_unet_x_attn1_to_q.lokr_w1", "a LoKr"),
+        ("lora_unet_x_attn1_to_q.dora_scale", "a DoRA"),
+        ("diffusion_model.x.diff", "a full difference"),
+    ],
+)
+def test_what_only_looks_like_a_lora_is_left_out_by_name(
+    models: dict[str, Path], tmp_path: Path, key: str, says: str
+) -> None:
+    file = tmp_path / "x.safetensors"
+    save_file({key: torch.zeros(4, 4)}, file)
+    engine = Engine(str(models["chroma"]), loras={"x": str(file)})
+    assert engine.models()[0].loras == ()
+    assert [says in each.reason for each in engine.left_out()] == [True]
