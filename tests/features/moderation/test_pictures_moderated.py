@@ -60,14 +60,14 @@ async def test_only_the_flagged_share_comes_back(studio: Stage, monkeypatch: pyt
 def _flag_first(studio: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from bot.jobs import run
+    from bot.jobs.run import Run
 
-    save = run._save
+    save = Run._save
 
-    async def saving(job_id: int, event: Any, *rest: Any) -> Any:
-        return replace(await save(job_id, event, *rest), flagged=event.index == 0)
+    async def saving(run: Run, event: Any, *rest: Any) -> Any:
+        return replace(await save(run, event, *rest), flagged=event.index == 0)
 
-    monkeypatch.setattr(run, "_save", saving)
+    monkeypatch.setattr(Run, "_save", saving)
 
 
 async def test_age_restricted_channels_may_get_spoilers(studio: Stage) -> None:
