@@ -18,7 +18,7 @@ REFUSED = 2  # asked wrongly
 MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: only a person can mend it, so starting again is of no use
 INTERRUPTED = 130  # by Ctrl-C, before anything listened
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-UNREADY_S = 5.0  # a start that was called off gets this to clean up
+UNREADY_S = 10.0  # a start that was called off gets this to clean up
 
 
 class Stopped(KeyboardInterrupt):

@@ -261,7 +261,7 @@ async def test_a_signal_before_ready_is_obeyed_at_once(
     async with easel(world.url, tmp_path, "run") as bot:
         await moment(world, bot)
         bot.signal(number)
-        assert await bot.ended(6) == 0
+        assert await bot.ended(30) == 0
 
 
 async def test_a_second_signal_ends_at_once(world: FakeDiscord, tmp_path: Path) -> None:
