@@ -13,8 +13,9 @@ from bot.errors import NotFound, NotYours
 from bot.features.region import store as region_store
 from bot.features.region.selection import RegionSelection
 from bot.features.region.store import KEPT_MS, TOKEN_MS, EditorPass, NewRegion, Region
+from bot.jobs import images as image_rows
 from bot.jobs.records import InputImage, StoredFile
-from bot.store.clock import ManualClock
+from bot.store.clock import DAY_MS, ManualClock
 from tests.job_rows import JobRows
 
 SHA = "ab" * 32
@@ -139,7 +140,7 @@ async def test_a_picture_is_kept_as_long_as_a_region_of_it_may_be_chosen(
     assert (await store.input_image(SHA)).width == 90
     clock.advance(KEPT_MS / 1000)
     await store.write(region_store.drop_old, clock.now_ms())
-    await store.forget_expired()
+    await store.write(image_rows.drop_unused_inputs, clock.now_ms() - DAY_MS)
     with pytest.raises(NotFound):
         await store.input_image(SHA)
     with pytest.raises(NotFound):

@@ -28,8 +28,27 @@ class Services(Protocol):
 
 
 def install(client: Client, area: AdminArea, app: Services) -> None:
-    """Add the subcommand to /admin, and its buttons to the client."""
+    """Add the subcommands to /admin, and their buttons to the client."""
+    _install_jobs(area, app)
+    _install_undelivered(area, app)
 
+    @client.on_button(Action.DELIVER)
+    async def deliver(interaction: Interaction, job_id: int) -> None:
+        by = check_admin(interaction)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        job = await app.moderated_jobs.deliver_again(by, job_id)
+        text = f"The images of job {job.id} are on their way to <@{job.user_id}>."
+        await interaction.edit_original_response(view=notice(text))
+
+    @client.on_button(Action.STOP)
+    async def stop(interaction: Interaction, job_id: int) -> None:
+        by = check_admin(interaction)
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        ended = await app.moderated_jobs.cancel(by, job_id, moderator=True)
+        await interaction.edit_original_response(view=notice(_cancelled(ended)))
+
+
+def _install_jobs(area: AdminArea, app: Services) -> None:
     @area.group.command()
     @app_commands.describe(
         user="Only this member's",
@@ -61,6 +80,8 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
             view = notice(f"Cancelled {jobs_} of <@{user_id}>. Nothing was charged.")
         await interaction.edit_original_response(view=view)
 
+
+def _install_undelivered(area: AdminArea, app: Services) -> None:
     @area.group.command()
     @app_commands.describe(everywhere="In every server (only for those who run this bot)")
     @guarded
@@ -72,21 +93,6 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         found = await app.moderated_jobs.undelivered(None if everywhere else by.guild_id, MAX_LISTED)
         await interaction.edit_original_response(view=undelivered_view(found))
-
-    @client.on_button(Action.DELIVER)
-    async def deliver(interaction: Interaction, job_id: int) -> None:
-        by = check_admin(interaction)
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        job = await app.moderated_jobs.deliver_again(by, job_id)
-        text = f"The images of job {job.id} are on their way to <@{job.user_id}>."
-        await interaction.edit_original_response(view=notice(text))
-
-    @client.on_button(Action.STOP)
-    async def stop(interaction: Interaction, job_id: int) -> None:
-        by = check_admin(interaction)
-        await interaction.response.defer(ephemeral=True, thinking=True)
-        ended = await app.moderated_jobs.cancel(by, job_id, moderator=True)
-        await interaction.edit_original_response(view=notice(_cancelled(ended)))
 
 
 def _cancelled(job: Job) -> str:
