@@ -38,6 +38,7 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
         raise BadInput("Styles belong to a server and only work there. Leave out --style here.")
     info = _able(models, draft.model, what, terms)
     _check_loras(draft, info, models, terms)
+    info = lora_tags.sampled_by(info, draft.prompt)
     _check_ranges(draft)
     try:
         what = what.asked_again().with_strength(draft.strength).completed(info)

@@ -75,7 +75,7 @@ def _facts(recipe: Recipe) -> Iterator[tuple[str, Any]]:
     request = recipe.request
     sampler = schedulers.resolve(request["scheduler"])
     yield "Steps", request["num_inference_steps"]
-    yield "Sampler", sampler.label.removesuffix(" Karras")
+    yield "Sampler", sampler.label.removesuffix(f" {sampler.schedule}")
     yield "Schedule type", sampler.schedule
     yield "CFG scale", f"{request['guidance_scale']:g}"
     yield "Seed", request["seed"] if request.get("variations") else recipe.seed

@@ -27,6 +27,16 @@ class Upscaler:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoraDefaults:
+    """What a LoRA that makes a model faster wants, where nobody says otherwise; None = as the model has it."""
+
+    name: str
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """What one may ask of a model, known before its weights are loaded.
 
@@ -46,6 +56,7 @@ class ModelInfo:
         upscaler: of the engine, whatever the model.
         image_prompts: whether a blend's pictures are read as its words are, by an IP-Adapter.
         loras: those that fit it, by the name in `<lora:name:0.8>`. embeddings: words that stand for textual inversions.
+        lora_defaults: of those that change how it is to be sampled.
         controlnets: those that fit it, by name.
     """
 
@@ -70,6 +81,7 @@ class ModelInfo:
     upscaler: Upscaler = Upscaler()
     image_prompts: bool = False
     loras: tuple[str, ...] = ()
+    lora_defaults: tuple[LoraDefaults, ...] = ()
     embeddings: tuple[str, ...] = ()
     controlnets: tuple[str, ...] = ()
 

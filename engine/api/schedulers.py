@@ -92,6 +92,14 @@ SCHEDULERS: tuple[Scheduler, ...] = (
     _DPMPP_SDE,
     _karras(_DPMPP_SDE, "dpmpp_sde_k", "dpm++ 2s karras"),
     _karras(_EULER, "euler_k"),
+    Scheduler(
+        name="euler_trailing",
+        label="Euler SGM Uniform",
+        class_name=_EULER.class_name,
+        config={**_PLAIN, "timestep_spacing": "trailing"},
+        aliases=("euler_sgm", "sgm uniform"),
+        schedule="SGM Uniform",
+    ),
     Scheduler(name="ddim", label="DDIM", class_name="DDIMScheduler"),
     Scheduler(name="ddpm", label="DDPM", class_name="DDPMScheduler"),
     Scheduler(

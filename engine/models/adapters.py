@@ -14,9 +14,9 @@ from typing import Literal
 
 from engine import mini
 from engine.api.errors import ModelUnloadable
-from engine.api.model_info import ModelInfo
-from engine.models import whole
-from engine.models.catalog import Source
+from engine.api.model_info import LoraDefaults, ModelInfo
+from engine.models import families, whole
+from engine.models.catalog import OWN_DEFAULTS, Source
 from engine.models.facts import read_json
 from engine.models.files import lora_layers
 from engine.models.files.lora_layers import ENOUGH, SOME, Layers
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["lora", "embedding"]
+SAMPLING = ("num_inference_steps", "guidance_scale", "scheduler")
 LORA_FILE = "pytorch_lora_weights.safetensors"  # as diffusers saves one into a folder
 _NAME = re.compile(r"[^\s<>:,()\[\]{}|\\]{1,80}")  # what can stand in a prompt
 
@@ -70,6 +71,7 @@ class Adapter:
     path: Path
     body: Body
     layers: Layers = frozenset()
+    defaults: LoraDefaults | None = None
 
     def fits(self, model: Body) -> bool:
         """Whether the model is like the one it was made for: it has its layers, or where that is unknown, its width."""
@@ -104,7 +106,15 @@ def read(kind: Kind, name: str, location: str) -> Adapter:
     if body == Body() and not layers:
         what = "a LoRA of a model that is known here" if kind == "lora" else "a textual inversion"
         raise ModelUnloadable(name=name, reason=f"{path.name} is not {what}")
-    return Adapter(name=name, kind=kind, path=path, body=body, layers=layers)
+    return Adapter(name=name, kind=kind, path=path, body=body, layers=layers, defaults=_defaults(name, path))
+
+
+def _defaults(name: str, path: Path) -> LoraDefaults | None:
+    """What a JSON file beside a LoRA says of how to sample with it, else what is published of one of just that name."""
+    own = read_json(path.with_suffix(".json")) or read_json(path.parent / OWN_DEFAULTS)
+    stem = path.parent.name if path.name == LORA_FILE else path.stem
+    facts = {key: own[key] for key in SAMPLING if key in own} or families.FAST_LORAS.get(stem)
+    return LoraDefaults(name=name, **facts) if facts else None
 
 
 def weights_file(name: str, path: Path) -> Path:
@@ -192,4 +202,5 @@ def fitted(info: ModelInfo, model: Source, adapters: Mapping[Kind, Mapping[str, 
         share = lora_layers.share_in(body.layers, adapters["lora"][name].layers)
         if 0 < share < ENOUGH:
             log.warning("of the LoRA '%s' only %.0f %% fits %s; the rest does nothing", name, 100 * share, info.key)
-    return replace(info, loras=loras, embeddings=embeddings)
+    defaults = tuple(each for name in loras if (each := adapters["lora"][name].defaults) is not None)
+    return replace(info, loras=loras, embeddings=embeddings, lora_defaults=defaults)

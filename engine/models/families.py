@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 UNKNOWN = "unknown"
 # Short names for what diffusers' Auto classes call by a long one; the others keep theirs.
@@ -84,6 +85,19 @@ PUBLISHED: Mapping[str, Published] = {
     "PixArt-alpha/PixArt-XL-2-1024-MS": Published(pipeline="PixArtAlphaPipeline", side=1024),
     "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS": Published(pipeline="PixArtSigmaPipeline", side=1024),
     "Efficient-Large-Model/Sana_1600M_1024px_diffusers": Published(pipeline="SanaPipeline"),
+}
+# LoRAs that make a model faster, by the name of their file or folder, as their cards have it.
+_LCM: Mapping[str, Any] = {"num_inference_steps": 4, "guidance_scale": 1.0, "scheduler": "lcm"}
+FAST_LORAS: Mapping[str, Mapping[str, Any]] = {
+    **dict.fromkeys(("lcm-lora-sdv1-5", "lcm-lora-sdxl", "lcm-lora-ssd-1b"), _LCM),
+    **{
+        f"sdxl_lightning_{steps}step_lora": {
+            "num_inference_steps": steps,
+            "guidance_scale": 0.0,
+            "scheduler": "euler_trailing",
+        }
+        for steps in (2, 4, 8)
+    },
 }
 _BY_NAME = {hub_id.rpartition("/")[2].casefold(): found for hub_id, found in PUBLISHED.items()}
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
@@ -15,6 +17,7 @@ from engine.tasks.txt2img import Txt2Img
 
 MAX_WEIGHT = 4.0  # beyond it nothing but noise is left
 MAX_LORAS = 4  # each costs memory and time in every step
+_SAMPLING = ("num_inference_steps", "guidance_scale", "scheduler")
 _TAG = re.compile(r"<lora:([^:<>]*)(?::([^:<>]*))?>", re.IGNORECASE)
 
 
@@ -65,6 +68,17 @@ def check(prompt: str, negative_prompt: str, info: ModelInfo, models: Sequence[M
         raise InvalidRequest("A LoRA does nothing in the negative prompt.", "Move its <lora:...> into the prompt.")
     keys = {key.casefold(): key for key in info.loras}
     return tuple(keys.get(name.casefold()) or _refuse(name, info, models) for name in loras(prompt))
+
+
+def sampled_by(info: ModelInfo, prompt: str) -> ModelInfo:
+    """The model's facts with what the prompt's LoRAs want of steps, guidance and scheduler. Raises: InvalidRequest."""
+    named = {name.casefold() for name, weight in loras(prompt).items() if weight}
+    for wanted in info.lora_defaults:
+        if wanted.name.casefold() in named:
+            facts = {name: getattr(wanted, name) for name in _SAMPLING}
+            changes: dict[str, Any] = {name: value for name, value in facts.items() if value is not None}
+            info = replace(info, **changes)
+    return info
 
 
 def _refuse(name: str, info: ModelInfo, models: Sequence[ModelInfo]) -> str:

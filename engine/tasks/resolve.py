@@ -34,6 +34,7 @@ def complete(request: R, info: ModelInfo) -> R:
     if request.best_of and not info.ranks:
         raise InvalidRequest(*NO_RANKER)
     lora_tags.check(request.prompt, request.negative_prompt, info)
+    info = lora_tags.sampled_by(info, request.prompt)
     width, height = request.result_size or (info.width, info.height)
     filled = replace(
         request,

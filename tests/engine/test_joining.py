@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from engine import Engine, Img2Img, Preview, Progress, Txt2Img
+from engine import Engine, ImageReady, Img2Img, Preview, Progress, Txt2Img
+from engine.diffusion import preview
 from tests.engine import zoo
 from tests.engine.conftest import gain_from_rows
 from tests.engine.test_parity import RED, ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 
+BOX = Image.Resampling.BOX
 SIZE = {"width": 64, "height": 64}
 FAMILIES = ("flux2", "flux2-klein", "qwen-image", "z-image", "lumina2", "auraflow", "chroma", "pixart", "sana")
 PAINT: dict[str, Any] = {"prompt": "a red boat", "seed": 7, "num_inference_steps": 3, "guidance_scale": 4.0, **SIZE}
@@ -117,9 +120,18 @@ async def test_exact_mode_gives_the_same_bytes_in_any_company(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_steps_are_told_one_by_one_and_the_picture_shows_early(models: dict[str, Path], family: str) -> None:
+async def test_steps_are_told_one_by_one_and_the_picture_shows_early(
+    models: dict[str, Path], family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Near the end a preview is all but the picture; steps are counted where guidance makes two calls of one, too."""
+    monkeypatch.setattr(preview, "MIN_INTERVAL_S", 0.0)
+    monkeypatch.setattr(preview, "SHARE_ALONE", 1e9)
+    monkeypatch.setattr(preview, "TINY_VAE", 1 << 30)
     async with Engine(str(models[family])) as engine:
         events = [event async for event in engine.submit(ask(num_inference_steps=10))]
-    assert [event for event in events if isinstance(event, Preview)]
+    early, late = (
+        next(event.image for event in reversed(events) if isinstance(event, kind)) for kind in (Preview, ImageReady)
+    )
     assert {event.steps for event in events if isinstance(event, Progress)} == {10}
+    one, other = (np.asarray(picture.convert("RGB").resize((32, 32), BOX), float).ravel() for picture in (early, late))
+    assert np.corrcoef(one, other)[0, 1] > 0.9

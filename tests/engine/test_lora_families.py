@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from engine import Engine, Txt2Img
+from engine.tasks import resolve
 from tests.engine import zoo
 from tests.engine.test_joining import ask, own
 from tests.engine.test_parity import _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
@@ -104,3 +105,24 @@ def test_what_only_looks_like_a_lora_is_left_out_by_name(
     engine = Engine(str(models["chroma"]), loras={"x": str(file)})
     assert engine.models()[0].loras == ()
     assert [says in each.reason for each in engine.left_out()] == [True]
+
+
+async def test_a_fast_lora_brings_its_steps_guidance_and_scheduler(folders: dict[str, Path], tmp_path: Path) -> None:
+    """By a JSON file beside it, or by its published name; what somebody says comes first, and weight 0 is none."""
+    weights = {"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight": torch.zeros(2, 32)}
+    weights["unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_B.weight"] = torch.zeros(32, 2)
+    for name in ("quick", "lcm-lora-sdv1-5"):
+        save_file(weights, tmp_path / f"{name}.safetensors")
+    (tmp_path / "quick.json").write_text('{"num_inference_steps": 3, "scheduler": "euler_trailing"}')
+    files = {"quick": str(tmp_path / "quick.safetensors"), "lcm": str(tmp_path / "lcm-lora-sdv1-5.safetensors")}
+    engine = Engine(str(folders["sd1"]), loras=files)
+    (info,) = engine.models()
+
+    def sampled(prompt: str, **said: Any) -> tuple[Any, ...]:
+        done = resolve.complete(Txt2Img(prompt=prompt, **said), info)
+        return done.num_inference_steps, done.guidance_scale, done.scheduler
+
+    assert sampled("a boat") == sampled("a boat <lora:quick:0>") == (25, 7.5, "euler")
+    assert sampled("a boat <lora:Quick>") == (3, 7.5, "euler_trailing")
+    assert sampled("a boat <lora:lcm:0.9>") == (4, 1.0, "lcm")
+    assert sampled("a boat <lora:lcm>", num_inference_steps=9, guidance_scale=2.0, scheduler="ddim") == (9, 2.0, "ddim")

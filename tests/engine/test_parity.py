@@ -31,6 +31,7 @@ ROUNDING = 1e-5  # of decoded values, which span about -1..1: several row counts
 REFERENCE: dict[str, Callable[[Any], Any]] = {
     "euler": lambda c: diffusers.EulerDiscreteScheduler.from_config(c),
     "euler_karras": lambda c: diffusers.EulerDiscreteScheduler.from_config(c, use_karras_sigmas=True),
+    "euler_trailing": lambda c: diffusers.EulerDiscreteScheduler.from_config(c, timestep_spacing="trailing"),
     "euler_a": lambda c: diffusers.EulerAncestralDiscreteScheduler.from_config(c),
     "dpmpp_2m": lambda c: diffusers.DPMSolverMultistepScheduler.from_config(
         c, algorithm_type="dpmsolver++", solver_order=2
