@@ -20,6 +20,9 @@ from engine.tasks import control
 CLASS = "ControlNetModel"
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # as diffusers saves them; `.index.json` behind it when in parts
 _NAME = re.compile(r"[\w.+-]{1,60}")  # what can be typed, and be shown as it is
+_HINT = ("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")  # diffusers' and the original's
+PUBLISHED_HINT = (16, 32, 96, 256)
+_READS = "attn2.to_k.weight"
 _LAYOUT = ("block_out_channels", "layers_per_block")  # what it adds must meet the UNet's own, level by level
 _PUBLISHED = {"block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2}
 _PUBLISHED_XL = {"block_out_channels": [320, 640, 1280], "layers_per_block": 2}
@@ -27,23 +30,27 @@ _PUBLISHED_XL = {"block_out_channels": [320, 640, 1280], "layers_per_block": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlNet:
-    """A ControlNet's folder, and what its config says of the models it was made for.
+    """A ControlNet's folder or single file, and what it says of the models it was made for.
 
     Attributes:
-        width: of the text that it reads, in numbers a token. layout: its levels, as in the config.
+        width: of the text that it reads, in numbers a token.
+        layout: its levels, as in the config; empty for a single file, whose config is that of the model's own UNet.
+        hint: channels of a single file's layers that read the picture.
     """
 
     name: str
     path: Path
     width: int
     layout: tuple[Any, ...]
+    hint: tuple[int, ...] = ()
 
     def fits(self, model: Source, info: ModelInfo) -> bool:
         """Whether what it says can be added to the model's UNet."""
         if info.family not in control.FAMILIES or "txt2img" not in info.tasks:
             return False
         config = _unet_of(model, info)
-        return self.width == body_of(model, info.family).width and self.layout == _layout(config)
+        as_deep = not self.layout or self.layout == _layout(config)
+        return as_deep and self.width == body_of(model, info.family).width
 
 
 def of_mini(sources: Iterable[Source]) -> dict[str, str]:
@@ -59,6 +66,8 @@ def read(name: str, location: str) -> ControlNet:
     folder = Path(location).expanduser()
     if not _NAME.fullmatch(name):
         raise ModelUnloadable(name=name, reason="a ControlNet's name has letters, digits, '-', '_', '.' and '+' only")
+    if folder.is_file():
+        return _of_file(name, folder)
     config = read_json(folder / "config.json")
     if config.get("_class_name") != CLASS:
         raise ModelUnloadable(name=name, reason=f"'{folder}' is no folder of a {CLASS} as diffusers saves one")
@@ -67,6 +76,22 @@ def read(name: str, location: str) -> ControlNet:
     whole.check(name, folder)
     width = config.get("cross_attention_dim")
     return ControlNet(name=name, path=folder, width=width if isinstance(width, int) else 0, layout=_layout(config))
+
+
+def _of_file(name: str, path: Path) -> ControlNet:
+    """One file, in diffusers' or the original implementation's names. Raises: ModelUnloadable."""
+    if path.suffix != ".safetensors":
+        raise ModelUnloadable(name=name, reason="it must be a .safetensors file; pickles may run code")
+    whole.check(name, path)
+    shapes = whole.read_header(path).shapes
+    if not any(tensor.endswith(_HINT) for tensor in shapes):
+        raise ModelUnloadable(name=name, reason=f"{path.name} is no ControlNet of SD 1.x, SD 2.x or SDXL")
+    if any("task_embedding" in tensor for tensor in shapes):
+        raise ModelUnloadable(name=name, reason=f"{path.name} is a ControlNet Union, which can't be used here")
+    width = next((shape[1] for tensor, shape in shapes.items() if tensor.endswith(_READS)), 0)
+    named = ("conv_in", *(f"blocks.{number}" for number in range(1, 9, 2)))
+    hint = tuple(shapes[key][0] for each in named if (key := f"controlnet_cond_embedding.{each}.weight") in shapes)
+    return ControlNet(name=name, path=path, width=width, layout=(), hint=hint or PUBLISHED_HINT)
 
 
 def _layout(config: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ only adds to what the UNet computes, so calls with and without one are joined. L
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -158,14 +159,24 @@ def _with_controlnet(base: Model, controlnet: ControlNet) -> Model:
     unet, auto = base.pipe.unet, diffusers.AutoPipelineForText2Image
 
     def attached() -> Any:
-        net: Any = diffusers.ControlNetModel.from_pretrained(
-            controlnet.path, dtype=unet.dtype, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
-        )
+        net = _controlnet_of(controlnet, unet)
         return auto.from_pipe(base.pipe, controlnet=net.to(unet.device).eval())
 
     pipe = loaded(f"{base.key} with {controlnet.name}", attached)
     nbytes = sum(p.numel() * p.element_size() for p in pipe.controlnet.parameters())
     return _variant(base, pipe, nbytes, {f"controlnet {controlnet.name}": _sha256(controlnet.name, controlnet.path)})
+
+
+def _controlnet_of(controlnet: ControlNet, unet: Any) -> Any:
+    """A ControlNet from its folder, or from one file with the config that the model's own UNet implies."""
+    made: Any = diffusers.ControlNetModel
+    kwargs: dict[str, Any] = {"dtype": unet.dtype, "local_files_only": True}
+    if controlnet.path.is_dir():
+        return made.from_pretrained(controlnet.path, use_safetensors=True, low_cpu_mem_usage=False, **kwargs)
+    with tempfile.TemporaryDirectory(prefix="easel-configs-") as folder:
+        hint = {"conditioning_embedding_out_channels": controlnet.hint, "load_weights_from_unet": False}
+        made.from_unet(unet, **hint).save_config(folder)
+        return made.from_single_file(str(controlnet.path), config=folder, **kwargs)
 
 
 def _variant(base: Model, pipe: Any, nbytes: int, adapters: Mapping[str, str]) -> Model:

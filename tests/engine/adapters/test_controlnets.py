@@ -271,6 +271,17 @@ async def test_what_does_not_fit_is_refused_before_anything_runs(
         Engine(str(folders["sd1"])).submit(ask())
 
 
+async def test_a_single_file_is_its_folder(folders: dict[str, Path], guides: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "lines.safetensors"
+    file.write_bytes((Path(guides["lines"]) / "diffusion_pytorch_model.safetensors").read_bytes())
+    async with Engine(
+        str(folders["sd1"]), models={"sdxl": str(folders["sdxl"])}, controlnets={"lines": str(file)}
+    ) as engine:
+        assert [info.controlnets for info in engine.models()] == [("lines",), ()]
+        image = (await engine.submit(ask(num_inference_steps=2)).result())[0]
+    assert difference(image, own(folders["sd1"], guides["lines"], ask(num_inference_steps=2))) == 0.0
+
+
 def test_what_can_be_no_controlnet(folders: dict[str, Path], guides: dict[str, str], tmp_path: Path) -> None:
     pickled = tmp_path / "pickled"
     pickled.mkdir()
