@@ -31,7 +31,7 @@ def tag(
     db: sqlite3.Connection, person: int, server_id: int, spec: Spec, lane: Lane, weight: float = 1.0
 ) -> tuple[int, int]:
     """A new job's (start tag, cost) in its server's virtual time; twice the weight makes it half as long."""
-    work = sum(cell.width * cell.height * cell.steps_run * cell.draws for cell in spec.cells)
+    work = sum(cell.width * cell.height * cell.calls_run * cell.draws for cell in spec.cells)
     cost = max(1, round(work / WORK_UNIT / weight))
     db.execute("INSERT INTO queue_server VALUES (?, 0, 0) ON CONFLICT DO NOTHING", (server_id,))
     now = int(db.execute("SELECT vtime FROM queue_server WHERE guild_id = ?", (server_id,)).fetchone()["vtime"])

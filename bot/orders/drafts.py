@@ -185,15 +185,15 @@ def check_defaults(
 
 
 def price_mc(spec: Spec, info: ModelInfo) -> int:
-    """The price in millicredits: 1 credit a picture at the model's own size and steps, by pixels x steps from there.
+    """The price in millicredits: 1 credit a picture at the model's own size, scheduler and steps.
 
-    Of an edit count the pixels that are painted and the steps that its strength asks for; an upscale that adds nothing
-    takes no model, only room.
+    From there it goes by pixels x denoiser calls. Of an edit count the pixels that are painted and the steps that its
+    strength asks for; an upscale that adds nothing takes no model, only room.
     """
     if not spec.request.paints:
         return max(ENLARGED_MC, ENLARGED_MC * spec.width * spec.height // 1_000_000)
-    work = spec.request.pixel_steps(info) * PICTURE_MC
-    own = info.width * info.height * info.num_inference_steps
+    work = spec.request.pixel_calls(info) * PICTURE_MC
+    own = info.width * info.height * schedulers.resolve(info.scheduler).calls(info.num_inference_steps)
     return max(1, -(-work // own))
 
 

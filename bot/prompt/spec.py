@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 from bot.prompt import old_specs, request_json
 from bot.prompt.comparison import Comparison
+from engine.api import schedulers
 from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import MAX_IMAGES, Txt2Img, Variation
 
@@ -127,11 +128,12 @@ class Spec:
         return tuple(self.evolve(compare=None, num_images=1, **cell) for cell in self.compare.cells)
 
     @property
-    def steps_run(self) -> int:
-        """Denoiser steps that one image takes, on any model: of an edit, the share that its strength asks for."""
+    def calls_run(self) -> int:
+        """Denoiser calls that one image takes, on any model: of an edit, for the share that its strength asks for."""
         if not self.request.paints:
             return 1  # none, but making its pixels is work too
-        return max(1, int(self.num_inference_steps * (1.0 if self.strength is None else self.strength)))
+        steps = max(1, int(self.num_inference_steps * (1.0 if self.strength is None else self.strength)))
+        return schedulers.resolve(self.scheduler).calls(steps)
 
     # ------------------------------------------------------------ changes and JSON
     def evolve(self, **changes: Any) -> Self:

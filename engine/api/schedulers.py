@@ -35,6 +35,12 @@ class Scheduler:
     schedule: str = "Automatic"
     flow: bool = False
 
+    def calls(self, steps: int) -> int:
+        """Denoiser calls of so many steps: Heun looks twice at each but the last, PNDM twice at its second."""
+        if self.name == "heun":
+            return 2 * steps - 1
+        return steps + 1 if self.name == "pndm" and steps > 1 else steps
+
     @property
     def karras(self) -> bool:
         return bool(self.config.get("use_karras_sigmas"))

@@ -81,7 +81,7 @@ class Job:
         self.images = [
             ImageRun(self, i, part) for i in range(self.request.draws) for part in range(self.request.parts(self.info))
         ]
-        self.calls_each = expected_calls(self.request, self.info)
+        self.calls_each = self.request.calls_run(self.info)
         self.size = self.request.canvas(self.info)
 
     @property
@@ -151,11 +151,3 @@ def weighted_pixels(request: Txt2Img, size: tuple[int, int]) -> int:
 def paced_as(request: Txt2Img, info: ModelInfo) -> str:
     """What besides the pixels a step's seconds depend on."""
     return f"{info.key} with {request.controlnet_used}" if request.controlnet_used is not None else info.key
-
-
-def expected_calls(request: Txt2Img, info: ModelInfo) -> int:
-    """Denoiser calls of one image, before its timetable exists."""
-    steps = request.steps_run(info)
-    if request.scheduler == "heun":
-        return 2 * steps - 1
-    return steps + 1 if request.scheduler == "pndm" and steps > 1 else steps

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from PIL import Image
 
+from engine.api import schedulers
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
 from engine.imaging.masks import Size
@@ -279,9 +280,15 @@ class Txt2Img:
         width, height = self.canvas(info)
         return width * height
 
-    def pixel_steps(self, info: ModelInfo) -> int:
-        """What the whole request costs a model: pixels x steps x pictures painted."""
-        return self.painted_px(info) * self.steps_run(info) * self.draws
+    def calls_run(self, info: ModelInfo) -> int:
+        """Denoiser calls of one image of a completed request: some schedulers make more than one a step."""
+        named = schedulers.resolve(self.scheduler or info.scheduler)
+        scheduler = schedulers.resolve(info.scheduler) if named is schedulers.OWN else named
+        return scheduler.calls(self.steps_run(info))
+
+    def pixel_calls(self, info: ModelInfo) -> int:
+        """What the whole request costs a model: pixels x denoiser calls x pictures painted."""
+        return self.painted_px(info) * self.calls_run(info) * self.draws
 
 
 Request = Txt2Img  # every task is a Txt2Img plus what it needs

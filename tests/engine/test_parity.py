@@ -27,6 +27,13 @@ MASK = Image.new("L", (64, 64))
 MASK.paste(255, (16, 8, 48, 40))
 ROUNDING = 1e-5  # of decoded values, which span about -1..1: several row counts in fp32 differ by no more
 
+SD_CONFIG = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "steps_offset": 1,
+    "skip_prk_steps": True,
+}
 # Every noise scheduler as diffusers' documentation has one write it, from the model's own config.
 REFERENCE: dict[str, Callable[[Any], Any]] = {
     "euler": lambda c: diffusers.EulerDiscreteScheduler.from_config(c),
@@ -142,6 +149,14 @@ def repaint(**changes: Any) -> Inpaint:
 
 def test_every_scheduler_has_a_reference() -> None:
     assert set(REFERENCE) == {s.name for s in schedulers.SCHEDULERS if not s.flow}
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_a_scheduler_says_how_often_it_calls_the_denoiser(name: str) -> None:
+    sampler = REFERENCE[name](SD_CONFIG)
+    for steps in (1, 2, 7, 20):
+        sampler.set_timesteps(steps)
+        assert schedulers.resolve(name).calls(steps) == len(sampler.timesteps)
 
 
 SOLO: dict[str, list[Txt2Img]] = {

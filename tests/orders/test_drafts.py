@@ -1,6 +1,7 @@
 """From a draft to a complete, allowed and priced job."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -143,6 +144,14 @@ def test_the_price_is_a_credit_a_picture_by_pixels_and_steps() -> None:
     assert (
         price_mc(spec(init=(9, 9), strength=0.01, num_inference_steps=1, num_images=1, width=64, height=64), info) == 13
     )
+
+
+def test_a_scheduler_costs_the_calls_it_makes() -> None:
+    info = MODELS[0]
+    assert price_mc(spec(scheduler="heun"), info) == 4 * 1950
+    assert price_mc(spec(scheduler="pndm"), info) == 4 * 1050
+    assert price_mc(spec(scheduler="dpmpp_2m"), info) == 4000
+    assert price_mc(spec(scheduler="heun"), replace(info, scheduler="heun")) == 4000, "the model's own way is a credit"
 
 
 def test_the_best_of_many_costs_all_that_are_painted_and_comes_back_from_its_echo() -> None:

@@ -195,7 +195,7 @@ async def _info(app: Services, interaction: Interaction) -> str:
         f"{layouts.credits_text(terms.allowance_mc)} a {terms.period} are free; "
         f"they renew <t:{balance.renews_at_ms // 1000}:R>.",
         f"A grid at {info.width}x{info.height} and {info.num_inference_steps} steps costs {grid_text}; "
-        "the price grows with pixels and steps. You pay only for pictures you get.",
+        "the price grows with pixels and steps; `heun` takes two for each. You pay only for pictures you get.",
         f"Your active jobs: {len(mine)}. Waiting in the whole queue: {await app.jobs.queue_length()}.",
     ]
     lines += [f"**{pause_line(pause)}**" for pause in await app.moderation.pauses(guild_id)]

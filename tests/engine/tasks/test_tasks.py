@@ -48,7 +48,7 @@ def test_stored_pictures_say_enough_to_price_a_request_and_are_replaced_to_paint
         loaded = stored.loaded({"p": picture, "m": mask.convert("RGB")})
         assert isinstance(loaded.mask, Image.Image)
         assert loaded.mask.mode == "L"
-        assert (stored.canvas(info), stored.pixel_steps(info)) == (loaded.canvas(info), loaded.pixel_steps(info))
+        assert (stored.canvas(info), stored.pixel_calls(info)) == (loaded.canvas(info), loaded.pixel_calls(info))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 150])
