@@ -22,7 +22,7 @@ MEDIA = {ComponentType.THUMBNAIL: "media", ComponentType.FILE: "file"}
 
 
 def place(env: SimulatedDiscord, member: simcord.MemberActor, channel_id: int) -> Json:
-    """The server, its people and channels, and the commands of one channel."""
+    """The server, its people but for the owner (simcord's own), its channels, and the commands of one channel."""
     guild = member.guild
     menus = env.commands_for(member.id, channel_id, AppCommandType.MESSAGE)
     return {
@@ -39,7 +39,7 @@ def place(env: SimulatedDiscord, member: simcord.MemberActor, channel_id: int) -
             }
             for each in env.channels_of(member.id)
         ],
-        "people": [_person(env, guild, user_id) for user_id in guild.member_ids()],
+        "people": [_person(env, guild, user_id) for user_id in guild.member_ids() if user_id != guild.owner.id],
         "roles": [{"id": str(role.id), "name": role.name} for role in guild.roles.values()],
         "slash": slash_commands(env, member.id, channel_id),
         "menus": [each["name"] for each in menus],

@@ -38,8 +38,8 @@ def settings(tmp_path: Path) -> Settings:
 class Browser:
     """A page without a window: hears what is told, and acts."""
 
-    def __init__(self, session: ClientSession, socket: Any, name: str) -> None:
-        self._session, self._socket, self._name = session, socket, name
+    def __init__(self, session: ClientSession, socket: Any, where: dict[str, str]) -> None:
+        self._session, self._socket, self._where = session, socket, where
         self.place: dict[str, Any] = {}
         self.messages: dict[str, dict[str, Any]] = {}
         self.more = False
@@ -60,7 +60,7 @@ class Browser:
 
     async def act(self, what: dict[str, Any], **files: bytes) -> dict[str, Any]:
         form = FormData()
-        form.add_field("what", json.dumps({"as": self._name, **what}))
+        form.add_field("what", json.dumps(self._where | what))
         for name, data in files.items():
             form.add_field(name, io.BytesIO(data), filename=f"{name}.png", content_type="image/png")
         async with self._session.post("act", data=form) as answer:
@@ -74,11 +74,11 @@ class Browser:
 
 
 @asynccontextmanager
-async def browser(url: str, name: str = "Ann", count: int = 40) -> AsyncIterator[Browser]:
-    params = {"as": name, "count": str(count)}
+async def browser(url: str, name: str = "Ann", channel: str = "", first: str = "Welcome") -> AsyncIterator[Browser]:
+    params = {"as": name, "channel": channel, "count": "40"}
     async with ClientSession(base_url=url) as session, session.ws_connect("live", params=params) as socket:
-        page = Browser(session, socket, name)
-        await page.until("Welcome")
+        page = Browser(session, socket, {"as": name, "channel": channel})
+        await page.until(first)
         yield page
 
 
@@ -209,6 +209,23 @@ async def test_people_act_and_see_each_for_themselves(settings: Settings) -> Non
         await ben.act({"do": "say", "text": "hello"})
         await ann.until("hello")
         assert not any(message["private"] for message in ann.messages.values())
+
+
+async def test_direct_messages_are_a_channel_of_their_own(settings: Settings) -> None:
+    async with demo(settings, make_engine=FakeEngine) as (url, running), browser(url) as page:
+        await (await running.bot.fetch_user(running.members["Ann"].id)).send("psst")
+        while len(page.place["channels"]) < 2:
+            await page.hear()
+        direct = page.place["channels"][1]
+        assert (direct["dm"], direct["name"]) == (True, "Easel")
+        async with browser(url, channel=direct["id"], first="psst") as alone:
+            assert len(alone.messages) == 1
+            await alone.act({"do": "say", "text": "hello"})
+            await alone.until("hello")
+            assert (await alone.run("help"))["message"]
+            await alone.until("/help")
+        async with browser(url, "Ben", channel=direct["id"]) as ben:  # whose it isn't gets the first channel
+            assert [each["dm"] for each in ben.place["channels"]] == [False]
 
 
 async def test_only_what_is_new_is_told() -> None:

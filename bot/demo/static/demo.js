@@ -518,6 +518,8 @@ function close(details) {
   details.changed = false;
 }
 
+document.addEventListener("toggle", (event) => event.target.open && event.target.lastElementChild.scrollIntoView({ block: "nearest" }), true);
+
 function send(details) {
   const values = chosenIn(details);
   const least = Number(details.dataset.least);
@@ -559,14 +561,14 @@ function node(tag, props, ...children) {
 }
 
 // Each: an element, what it holds (undefined = nothing), and its files.
-function textField({ value = "", long = true, maxlength, placeholder = "", numeric = false }) {
-  const input = node(long ? "textarea" : "input", { rows: long && "1", maxlength, placeholder, inputmode: numeric && "decimal", autocomplete: "off" });
+function textField({ value = "", long = true, required = false, minlength, maxlength, placeholder = "", numeric = false }) {
+  const input = node(long ? "textarea" : "input", { rows: long && "1", required, minlength, maxlength, placeholder, inputmode: numeric && "decimal", autocomplete: "off" });
   input.value = value;
   return { input, value: () => input.value || undefined };
 }
 
 function listField(options, required) {
-  const empty = !required && node("option", { value: "" }, "—");
+  const empty = !options.some((each) => each.chosen) && node("option", { value: "" }, required ? "Choose …" : "—");
   const input = node("select", {}, empty, options.map((each) => node("option", { value: String(each.value), selected: Boolean(each.chosen) }, each.label)));
   return { input, value: () => input.value || undefined };
 }
@@ -819,7 +821,7 @@ addEventListener("keydown", (event) => {
 
 // ---------------------------------------------------------------- forms
 const FORM_FIELDS = {
-  4: (each) => textField({ value: each.value ?? each.default ?? "", long: each.style === 2, maxlength: each.max_length, placeholder: each.placeholder }),
+  4: (each) => textField({ value: each.value ?? each.default ?? "", long: each.style === 2, required: each.required !== false, minlength: each.min_length || undefined, maxlength: each.max_length, placeholder: each.placeholder }),
   19: (each) => fileField((each.max_values ?? 1) > 1),
   21: (each) => {
     const made = boxesField(each.options.map((option) => ({ ...option, chosen: option.default })), "radio", each.custom_id);
