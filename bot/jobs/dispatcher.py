@@ -116,7 +116,7 @@ class Dispatcher:
         await asyncio.gather(*(relay.hush() for relay in relays))  # no progress may cover the notice that is owed
         try:
             yield
-        except BaseException:
+        except BaseException:  # also when it is called off: the jobs go on, and must be shown
             for relay in relays:
                 relay.resume()
             raise

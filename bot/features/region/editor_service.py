@@ -62,7 +62,7 @@ class DiscordEditorService:
             return None
         try:
             await self._start(found, mask, prompt, agreed)
-        except BaseException:
+        except BaseException:  # also when the page is closed meanwhile: the link must stay good
             await choosing.give_back(token)
             raise
         await choosing.finish(token)
@@ -99,7 +99,7 @@ class DiscordEditorService:
         message = None if region.private else await self._message(region)
         try:
             await self._submit(actor, found, order, message)
-        except BaseException:
+        except BaseException:  # also when it is called off: no message may stand for a job that is none
             if message is not None:
                 await message.delete()
             raise
