@@ -36,6 +36,10 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
     """
     if draft.style:
         raise BadInput("Styles belong to a server and only work there. Leave out --style here.")
+    if draft.private is not None:  # /imagine has heard it and taken it out; nobody else may leave it unheard
+        raise BadInput(
+            "--stealth and --public only work in /imagine. Leave them out here; some commands have **private**."
+        )
     info = _able(models, draft.model, what, terms)
     _check_loras(draft, info, models, terms)
     info = lora_tags.sampled_by(info, draft.prompt)
@@ -63,7 +67,8 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
     )
     guided, strong = draft.guidance_scale is not None, draft.strength is not None
     unheard = guidance.unheard(request, info, guided=guided, strong=strong)
-    return Spec(request=request, note=" ".join(filter(None, (note, unheard, *(draft.notes or ())))))
+    still = "`--chaos` has no effect here." if draft.chaos is not None and not what.varies_by_noise else ""
+    return Spec(request=request, note=" ".join(filter(None, (note, unheard, still, *(draft.notes or ())))))
 
 
 def _variations(draft: Draft, what: Txt2Img, random_seed: int) -> tuple[Variation, ...]:

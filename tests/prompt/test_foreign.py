@@ -9,6 +9,8 @@ import pytest
 from bot.errors import BadInput
 from bot.orders.drafts import resolve
 from bot.prompt.parser import Draft, parse
+from engine.tasks.pictures import StoredPicture
+from engine.tasks.upscale import Upscale
 from tests.prompt.test_grammar import MINI, TERMS, one
 
 
@@ -41,6 +43,11 @@ def test_what_has_a_counterpart_does_it() -> None:
     near = resolve(one("a --chaos 10 --seed 5"), (MINI,), TERMS, 1)
     assert (near.seed, [share for _, share in near.variations]) == (5, [0.19])
     assert resolve(one("a --chaos 100"), (MINI,), TERMS, 1).variations == ()
+
+
+def test_chaos_is_not_left_out_unsaid() -> None:
+    larger = Upscale(init_image=StoredPicture(sha256="ab" * 32, size=(128, 128)))
+    assert "`--chaos`" in resolve(one("a --chaos 10"), (MINI,), TERMS, 1, larger).note
 
 
 @pytest.mark.parametrize("value", ["-1", "random", "Random"])

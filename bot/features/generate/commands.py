@@ -10,7 +10,7 @@ from discord.app_commands import Choice, Range
 
 from bot.features.generate import refusals
 from bot.features.generate.refusals import Line
-from bot.features.generate.submission import Submission
+from bot.features.generate.submission import Submission, without_private
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.styles import read_names
 from bot.kit.client import Client, Interaction
@@ -125,7 +125,7 @@ def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> No
 async def _from_picture(app: Services, interaction: Interaction, line: Line, attachment: discord.Attachment) -> None:
     """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
     drafts = parse(line.text, line.options)
-    asked = await app.submission.with_defaults(interaction, drafts, from_picture=True)
+    asked = await app.submission.with_defaults(interaction, without_private(drafts), from_picture=True)
     private = await app.submission.wants_private(interaction, line.private, drafts)
     check_permissions(interaction, private)
     check_size(attachment.size)

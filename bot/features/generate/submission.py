@@ -73,7 +73,7 @@ class Submission:
     async def imagine(self, interaction: Interaction, line: str, options: Draft, *, private: bool | None) -> None:
         """Read a prompt line and queue what it asks for; several jobs only after a yes. Raises: UserError."""
         drafts = parse(line, options)
-        asked = await self.with_defaults(interaction, drafts)
+        asked = await self.with_defaults(interaction, without_private(drafts))
         specs = await self.orders.resolve_all(actor_of(interaction), asked)
         order = Order(specs=specs, private=await self.wants_private(interaction, private, drafts))
         await self.submit_or_confirm(interaction, order)
@@ -218,6 +218,11 @@ class Submission:
             await self._key_values.remember(f"batch:{number}", kept)
             raise NotYours("Only the person who asked can answer this.")
         return order, kept
+
+
+def without_private(drafts: Sequence[Draft]) -> list[Draft]:
+    """The drafts as they are resolved: who sees the result is no part of a picture."""
+    return [replace(draft, private=None) for draft in drafts]
 
 
 def _dump(user_id: int, order: Order) -> str:

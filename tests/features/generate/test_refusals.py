@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from bot.demo.simulation import Stage
 from tests.e2e.screen import buttons, parts, press, words
@@ -98,6 +100,22 @@ async def test_what_no_other_words_would_mend_is_shown_but_not_kept(studio: Stag
     assert "```\na red boat\n```" in words(refused)
     assert buttons(refused) == {}
     assert not [key for key in await studio.app.store.read(notes) if key.startswith("line:")]
+
+
+async def test_who_sees_a_result_is_never_left_unheard(studio: Stage) -> None:
+    ann = studio.members["Ann"]
+    assert (await imagine(studio, "a red boat --stealth")).ephemeral
+    assert not (await imagine(studio, "a red boat --public")).ephemeral
+    edited = await ann.slash(studio.channel, "vary", source="1.1", prompt="a red boat --stealth")
+    assert "--stealth and --public only work in /imagine" in words([*edited.followups, edited.response][0])
+    picture = ("a.png", picture_file())
+    assert (await imagine(studio, "a red boat --stealth", image=picture)).ephemeral
+
+
+def picture_file() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (128, 128), "red").save(out, "PNG")
+    return out.getvalue()
 
 
 def notes(db: sqlite3.Connection) -> list[str]:
