@@ -26,6 +26,7 @@ MAX_PROMPT_CHARS = 4_000  # a text input of Discord
 MAX_NEGATIVE_CHARS = 1_000
 MAX_JOBS = 16
 GRID = 4  # pictures of a job unless it says otherwise
+_CHANCE = Random()  # which colour a boat has is no secret, and seeding one for each line takes longer than reading it
 _MARK = re.compile(r"[\\—–－-]")  # where a flag or an escape may begin; one class, so the search cannot backtrack
 
 
@@ -72,9 +73,8 @@ def parse(line: str, options: Draft | None = None, *, wordless: bool = False, rn
     `wordless` allows a prompt without words, as an edit's may be. `rng` draws the random choices.
     Raises: BadInput naming the flag or brace that cannot be used, or the count when it is above MAX_JOBS.
     """
-    rng = rng or Random()
     try:
-        return _parsed(_fitting(line), options or Draft(), wordless, rng)
+        return _parsed(_fitting(line), options or Draft(), wordless, rng or _CHANCE)
     except BadInput as error:
         _offer_ways(error, line)
         raise

@@ -32,17 +32,17 @@ class _Group:
 
 def count(line: str) -> int:
     """How many lines it stands for, capped at MANY; nothing is expanded. Raises: BadInput on unbalanced braces."""
-    return _size(_tree(line))
+    return 1 if _is_plain(line) else _size(_tree(line))
 
 
 def has_random(line: str) -> bool:
     """Whether another expansion may give other words. Raises: BadInput on unbalanced braces."""
-    return _any_random(_tree(line))
+    return not _is_plain(line) and _any_random(_tree(line))
 
 
 def expand(line: str, rng: Random) -> Iterator[str]:
     """The lines it stands for, the last brace changing fastest. Count first. Raises: BadInput as `count`."""
-    return _lines(_tree(line), rng)
+    return iter((line,)) if _is_plain(line) else _lines(_tree(line), rng)
 
 
 def escape(text: str) -> str:
@@ -55,6 +55,11 @@ def escape(text: str) -> str:
 
 
 # ---------------------------------------------------------------- reading
+def _is_plain(line: str) -> bool:
+    """Whether it stands for itself alone, as most lines do."""
+    return not ("{" in line or "}" in line or "\\" in line)
+
+
 def _tree(line: str) -> _Group:
     stack = [_Group()]
     at = 0
