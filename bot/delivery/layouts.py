@@ -138,8 +138,8 @@ class Layouts:
         return _view([TextDisplay(words), _gallery(filename, alt_text(job)), _row(show)], DONE)
 
     def ended(self, job: Job, sentence: str) -> LayoutView:
-        """A job without a picture: what happened, that nothing was charged, and a way to try again."""
-        text = f"{self.headline(job)}\n{sentence}\n-# Nothing was charged."
+        """A job without a picture: what happened, what was charged, and a way to try again."""
+        text = f"{self.headline(job)}\n{sentence}\n-# {charged(job)}"
         return _view([TextDisplay(text), _row(Button(ButtonId(Action.AGAIN, job.id), "Try again", emoji="🔄"))], BROKEN)
 
     def delayed(self, job: Job) -> LayoutView:
@@ -267,6 +267,13 @@ def progress_line(state: Painting) -> str:
     if state.position:
         return f"In the queue, {_ordinal(state.position + 1)} in line{_eta(state.eta_s)}"
     return f"In the queue, next in line{_eta(state.eta_s)}"
+
+
+def charged(job: Job) -> str:
+    """What a job cost that ended without a picture."""
+    if not job.charged_mc:
+        return "Nothing was charged."
+    return f"Charged: {credits_text(job.charged_mc)} of {credits_text(job.price_mc)}, for the steps that were painted."
 
 
 def alt_text(job: Job) -> str:

@@ -10,7 +10,7 @@ from bot.ledger import transfers
 
 OPEN = "delivered_at IS NULL AND dead = 0"
 WAITS = "The pictures could not be posted. They wait in /history; nothing was charged yet."
-LOST = "The pictures were painted, but their files are gone from the disk. Ask for them again; nothing was charged."
+LOST = "The pictures were painted, but their files are gone from the disk. Ask for them again."
 
 
 def enqueue_delivery(db: sqlite3.Connection, job_id: int, kind: DeliveryKind, now_ms: int) -> None:

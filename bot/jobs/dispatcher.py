@@ -12,10 +12,12 @@ import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from fractions import Fraction
 from functools import partial
 
 from bot.config import Settings
 from bot.errors import UserError
+from bot.jobs import lifecycle
 from bot.jobs.event_relay import Listener, Relay
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, NewImage
@@ -73,6 +75,10 @@ class Dispatcher:
     def running(self) -> frozenset[int]:
         """Ids of the jobs in the engine."""
         return frozenset(self._runs)
+
+    def painted(self, job_id: int) -> Fraction:
+        """How much of a job's steps are done; nothing of one that this process doesn't run."""
+        return self._runs[job_id][0].painted if job_id in self._runs else lifecycle.UNPAINTED
 
     async def start(self) -> None:
         """Take over what a dead process left, then serve the queue. Idempotent."""
@@ -237,7 +243,7 @@ class Dispatcher:
 
     async def _fail(self, job: Job, code: str, text: str) -> None:
         try:
-            await until_written(lambda: self._store.fail(job.id, self.boot_id, code, f"{text} Nothing was charged."))
+            await until_written(lambda: self._store.fail(job.id, self.boot_id, code, text))
             await self._store.remove_ended_files(self._files)
         except NotRunning:
             log.info("job %d was cancelled when it failed", job.id)

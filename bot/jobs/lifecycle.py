@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import replace
+from fractions import Fraction
 
 from bot.errors import Busy, NotEnoughCredits, NotFound, TooManyJobs
 from bot.jobs import deliveries, queue
@@ -20,10 +21,11 @@ from bot.store import users
 from bot.store.clock import DAY_MS
 from bot.store.errors import NotRunning
 
+UNPAINTED = Fraction(0)
 MAX_ATTEMPTS = 3  # a job that kills the process is given up after three starts
 UNUSED_MS = 3_600_000  # an upload that no job used for so long is forgotten
 RUNNING = "SELECT id, attempts FROM job WHERE state = 'running' AND"
-GIVEN_UP = "Easel stopped three times while painting this, so it was given up. Nothing was charged."
+GIVEN_UP = "Easel stopped three times while painting this, so it was given up."
 
 
 def enqueue_all(
@@ -208,13 +210,18 @@ def fail(db: sqlite3.Connection, job_id: int, boot_id: str, code: str, text: str
 def _fail(db: sqlite3.Connection, job_id: int, code: str, text: str, now_ms: int) -> None:
     shown = text[:2000].encode(errors="replace").decode()  # SQLite takes no lone surrogates, and this must not fail
     db.execute("UPDATE job SET error_code = ?, error_text = ? WHERE id = ?", (code, shown, job_id))
-    _end_unpaid(db, job_id, "failed", "error", now_ms)
+    _end_early(db, job_id, "failed", "error", now_ms)
 
 
-def cancel(db: sqlite3.Connection, job_id: int, now_ms: int) -> Job:
-    """End an active job unpaid; one that ended stays as it is. Raises: NotFound."""
-    if get(db, job_id).active:
-        _end_unpaid(db, job_id, "cancelled", "cancelled", now_ms)
+def cancel(db: sqlite3.Connection, job_id: int, now_ms: int, painted: Fraction = UNPAINTED) -> Job:
+    """End an active job for the share of its price that was `painted`; one that ended stays as it is.
+
+    Raises: NotFound.
+    """
+    job = get(db, job_id)
+    if job.active:
+        charge_mc = int(job.price_mc * painted)  # rounded in the person's favour
+        _end_early(db, job_id, "cancelled", "cancelled", now_ms, charge_mc)
     return get(db, job_id)
 
 
@@ -222,10 +229,13 @@ def _end(db: sqlite3.Connection, job_id: int, state: str, now_ms: int) -> None:
     db.execute("UPDATE job SET state = ?, lease_owner = NULL, finished_at = ? WHERE id = ?", (state, now_ms, job_id))
 
 
-def _end_unpaid(db: sqlite3.Connection, job_id: int, state: str, notice: DeliveryKind, now_ms: int) -> None:
+def _end_early(
+    db: sqlite3.Connection, job_id: int, state: str, notice: DeliveryKind, now_ms: int, charge_mc: int = 0
+) -> None:
     _end(db, job_id, state, now_ms)
     image_rows.end_files_of_job(db, job_id)  # whatever was painted already
-    transfers.resolve(db, job_id, 0, now_ms)
+    transfers.resolve(db, job_id, charge_mc, now_ms)
+    db.execute("UPDATE job SET charged = ? WHERE id = ?", (charge_mc, job_id))
     deliveries.enqueue_delivery(db, job_id, notice, now_ms)
 
 
@@ -261,9 +271,12 @@ def forget_expired(db: sqlite3.Connection, now_ms: int) -> None:
     allowance.forget_expired(db, now_ms)
 
 
-def delete(db: sqlite3.Connection, job_id: int, now_ms: int) -> int:
-    """Forget a job for its person; how many files nothing refers to any more. Raises: NotFound."""
-    cancel(db, job_id, now_ms)
+def delete(db: sqlite3.Connection, job_id: int, now_ms: int, painted: Fraction = UNPAINTED) -> int:
+    """Forget a job for its person, cancelled as in `cancel`; how many files nothing refers to any more.
+
+    Raises: NotFound.
+    """
+    cancel(db, job_id, now_ms, painted)
     deliveries.give_up(db, job_id, now_ms)  # nothing is owed any more; a result that was not delivered yet is refunded
     db.execute("UPDATE job SET deleted_at = ?, spec = '{}', error_text = NULL WHERE id = ?", (now_ms, job_id))
     image_rows.end_files_of_job(db, job_id)

@@ -7,6 +7,7 @@ import io
 import logging
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 
 from PIL import Image
 
@@ -16,7 +17,7 @@ from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, NewImage, StoredFile
 from bot.jobs.store import JobStore
 from engine.api.errors import EngineError
-from engine.api.events import Cancelled, Failed, Finished, ImageReady, Started
+from engine.api.events import Cancelled, Failed, Finished, ImageReady, Progress, Started
 from engine.api.metadata import encode_png
 from engine.backend import Backend, Ticket
 
@@ -34,12 +35,18 @@ class Outcome:
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Run:
-    """A job in the engine. `started` once its first step began; `draining` once a shutdown gave it up."""
+    """A job in the engine.
+
+    Attributes:
+        started: once its first step began. painted: the share of its steps that are done, over all its pictures.
+        draining: once a shutdown gave it up.
+    """
 
     job: Job
     relay: Relay
     ticket: Ticket | None = None
     started: bool = False
+    painted: Fraction = Fraction(0)
     draining: bool = False
     saves: list[asyncio.Task[NewImage]] = field(default_factory=list)
     given_up: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,6 +99,8 @@ class Run:
                 if isinstance(event, Finished | Failed | Cancelled):
                     return event
                 self.started = self.started or isinstance(event, Started)
+                if isinstance(event, Progress):
+                    self.painted = Fraction(event.step, event.steps)
                 if isinstance(event, ImageReady):
                     self.saves.append(asyncio.create_task(self._save(event, files)))
                 self.relay.push(event)

@@ -50,17 +50,17 @@ class Jobs:
             raise Busy("The disk is almost full, so no new pictures can be made. Tell whoever runs this bot.")
 
     async def cancel(self, job_id: int, by: int) -> Job:
-        """End a member's own queued or running job; one that has ended is returned as it is.
+        """End a member's own queued or running job for what was painted of it; one that has ended stays as it is.
 
         Raises: NotFound, NotYours.
         """
         self._check_owner(await self._store.job(job_id), by, "cancel")
-        return await self.end([job_id], lambda: self._store.cancel(job_id))
+        return await self.end([job_id], lambda: self._store.cancel(job_id, self._dispatcher.painted(job_id)))
 
     async def delete(self, job_id: int, by: int) -> None:
-        """Forget a member's own job and its images. Raises: NotFound, NotYours."""
+        """Forget a member's own job and its images, cancelled first as in `cancel`. Raises: NotFound, NotYours."""
         self._check_owner(await self._store.job(job_id), by, "delete")
-        await self.end([job_id], lambda: self._store.delete_job(job_id))
+        await self.end([job_id], lambda: self._store.delete_job(job_id, self._dispatcher.painted(job_id)))
 
     async def end(self, job_ids: Collection[int], write: Callable[[], Awaitable[T]]) -> T:
         """End jobs: `write` does so in the database, then they are no longer painted. When it fails, they go on.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from fractions import Fraction
 
 from bot.jobs import deliveries, lifecycle, queue
 from bot.jobs import images as image_rows
@@ -76,9 +77,12 @@ class JobStore:
         self.owed.set()
         return job
 
-    async def cancel(self, job_id: int) -> Job:
-        """End a queued or running job unpaid; a job that ended already is returned as it is. Raises: NotFound."""
-        job = await self._store.write(lifecycle.cancel, job_id, self._clock.now_ms())
+    async def cancel(self, job_id: int, painted: Fraction = lifecycle.UNPAINTED) -> Job:
+        """End a queued or running job; its member pays for the share of it that was `painted`.
+
+        A job that ended already is returned as it is. Raises: NotFound.
+        """
+        job = await self._store.write(lifecycle.cancel, job_id, self._clock.now_ms(), painted)
         self.owed.set()
         return job
 
@@ -105,12 +109,12 @@ class JobStore:
         """Forget reply tokens and hashes of allowances whose time is over, and uploads that nobody used for an hour."""
         await self._store.write(lifecycle.forget_expired, self._clock.now_ms())
 
-    async def delete_job(self, job_id: int) -> int:
+    async def delete_job(self, job_id: int, painted: Fraction = lifecycle.UNPAINTED) -> int:
         """Forget a job for its person: cancelled if active, prompt and pictures gone, credits history kept.
 
         Returns how many files are to be removed now, by `remove_ended_files`. Raises: NotFound.
         """
-        return await self._store.write(lifecycle.delete, job_id, self._clock.now_ms())
+        return await self._store.write(lifecycle.delete, job_id, self._clock.now_ms(), painted)
 
     async def job(self, job_id: int) -> Job:
         """Raises: NotFound (also when deleted)."""

@@ -363,16 +363,6 @@ async def test_one_messages_end_does_not_kill_the_buttons_of_others(studio: Stag
     assert (await press(studio, first, "U1")).response.attachments
 
 
-async def test_a_cancelled_job_says_so_and_can_be_tried_again(studio: Stage) -> None:
-    studio.engine.step_s = 0.05  # type: ignore[attr-defined]
-    result = await slash(studio)
-    refused = await studio.members["Ben"].click(result.response.message, custom_id=buttons(result.response)["Cancel"])
-    assert "Only the person who asked" in refused.followups[-1].content
-    await press(studio, result.response, "Cancel")
-    assert "Nothing was charged" in words(result.response)
-    assert list(buttons(result.response)) == ["Try again"]
-
-
 async def test_a_restart_in_the_middle_delivers_into_the_same_message_once(studio: Stage) -> None:
     studio.engine.step_s = 0.05  # type: ignore[attr-defined]
     result = await slash(studio)

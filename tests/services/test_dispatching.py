@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ async def test_a_failure_costs_nothing_and_says_why(tmp_path: Path, clock: Manua
         failed = await bench.store.job(job.id)
         assert (failed.state, failed.error_code, failed.charged_mc) == ("failed", "render_failed", 0)
         assert failed.error_text is not None
-        assert failed.error_text.endswith("Nothing was charged.")
+        assert failed.error_text.endswith("asked for it).")
         assert bench.post.sent == [(job.id, "error", 0)]
         assert (await bench.balance(10, 1)).free_mc == 100_000
 
@@ -122,6 +123,39 @@ async def test_a_running_job_is_cancelled_and_its_files_go(tmp_path: Path, clock
         assert list((tmp_path / "images").rglob("*.png")) == []
 
 
+@pytest.mark.parametrize("way", ["cancel", "delete"])
+async def test_what_was_painted_of_a_job_that_is_ended_late_is_paid(
+    tmp_path: Path, clock: ManualClock, way: str
+) -> None:
+    async with workbench(tmp_path, clock, engine=FakeEngine(step_s=0.01)) as bench:
+        job = await bench.jobs.submit(asked())
+        free_mc = (await bench.balance(10, 1)).free_mc
+
+        async def half_painted() -> bool:
+            return bench.dispatcher.painted(job.id) >= Fraction(1, 2)
+
+        await until(half_painted)
+        await getattr(bench.jobs, way)(job.id, by=10)
+        await bench.nothing_runs()
+        paid_mc = 4000 - ((await bench.balance(10, 1)).free_mc - free_mc)
+        assert paid_mc in range(2000, 4001, 250), "so many of its 16 steps"
+        assert bench.dispatcher.painted(job.id) == 0
+        if way == "cancel":
+            assert (await bench.store.job(job.id)).charged_mc == paid_mc
+
+
+async def test_what_easel_cancels_by_itself_costs_nothing(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock, engine=FakeEngine(step_s=0.01)) as bench:
+        job = await bench.jobs.submit(asked())
+        await bench.heard("Progress")
+        for run, _ in bench.dispatcher._runs.values():
+            assert run.ticket is not None
+            run.ticket.cancel()
+        await bench.idle()
+        ended = await bench.store.job(job.id)
+        assert (ended.state, ended.charged_mc) == ("cancelled", 0)
+
+
 async def test_a_job_whose_end_cannot_be_written_goes_on(tmp_path: Path, clock: ManualClock) -> None:
     async def unwritable() -> None:
         raise sqlite3.OperationalError("disk I/O error")
@@ -158,7 +192,6 @@ async def test_a_job_deleted_while_it_runs_leaves_nothing(tmp_path: Path, clock:
         await bench.jobs.delete(job.id, by=10)
         await bench.nothing_runs()
         assert list((tmp_path / "images").rglob("*.png")) == []
-        assert (await bench.balance(10, 1)).free_mc == 100_000
         assert bench.post.sent == []
 
 
@@ -221,7 +254,7 @@ async def test_a_job_that_cannot_be_read_fails_alone(tmp_path: Path, clock: Manu
         await bench.idle()
         assert sorted(bench.post.sent) == [(strange.id, "error", 0), (good.id, "result", 4)]
         (failed,) = await bench.store.history(10, 1)
-        assert failed.error_text == f"{UNREADABLE} Nothing was charged."
+        assert failed.error_text == UNREADABLE
         assert (await bench.balance(10, 1)).free_mc == 100_000
         assert bench.dispatcher.loop.running
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,23 @@ async def test_cancelling_gives_everything_back(store: JobRows, asked: Asked, ru
     assert [owed.kind for owed in await store.due_deliveries()] == ["cancelled"]
     with pytest.raises(NotRunning):
         await store.fail(job.id, "boot", "late", "too late")
+
+
+@pytest.mark.parametrize(("painted", "charged_mc"), [((1, 3), 1333), ((2, 3), 2666), ((19, 20), 3800), ((1, 1), 4000)])
+async def test_cancelling_late_costs_the_share_that_was_painted(
+    store: JobRows, asked: Asked, painted: tuple[int, int], charged_mc: int
+) -> None:
+    job = await store.enqueue(asked(), FREE)
+    await store.claim("boot", 1)
+    for _ in range(2):  # the second time changes nothing
+        ended = await store.cancel(job.id, Fraction(*painted))
+        assert (ended.state, ended.charged_mc) == ("cancelled", charged_mc)
+    balance = await store.balance(10, 1, FREE)
+    assert (balance.free_mc, balance.reserved_mc) == (FREE - charged_mc, 0)
+    assert await store.problems() == []
+    await store.delete_job(job.id)
+    assert (await store.balance(10, 1, FREE)).free_mc == FREE - charged_mc
+    assert await store.problems() == []
 
 
 async def test_an_undeliverable_result_is_refunded_and_waits_in_the_history(

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from copy import deepcopy
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +122,15 @@ class LedgerMachine(RuleBasedStateMachine):
             self.do(self.store.fail(job_id, self.boot, "broken", "It broke."))
             self.jobs[job_id].end()
 
-    @rule(index=st.integers(0, 9))
-    def cancel(self, index: int) -> None:
+    @rule(index=st.integers(0, 9), painted=st.fractions(0, 1, max_denominator=30))
+    def cancel(self, index: int, painted: Fraction) -> None:
         if job_id := self.pick(index, "queued", "running"):
-            self.do(self.store.cancel(job_id))
-            self.jobs[job_id].end()
+            held = self.jobs[job_id]
+            charge = self.do(self.store.cancel(job_id, painted)).charged_mc
+            assert charge == (held.free + held.paid) * painted.numerator // painted.denominator
+            kept = min(charge, held.free)
+            held.give_back(held.free - kept, held.paid - (charge - kept))
+            held.state = "cancelled"
 
     @rule(index=st.integers(0, 9), fate=st.sampled_from(["delivered", "buried", "deleted"]))
     def deliver(self, index: int, fate: str) -> None:

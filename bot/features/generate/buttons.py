@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import discord
 
 from bot.delivery import image_tools
-from bot.delivery.layouts import Layouts
+from bot.delivery.layouts import Layouts, charged
 from bot.errors import BadInput, NotYours
 from bot.features.gallery.poster import Gallery
 from bot.features.generate import edits, image_lookup
@@ -120,8 +120,8 @@ def _install_ends(app: Services, client: Client) -> None:
     async def cancel(interaction: Interaction, job: Job) -> None:
         by, moderator = actor_of(interaction), is_moderator(interaction)
         await interaction.response.defer()
-        await app.moderated_jobs.cancel(by, job.id, moderator=moderator)
-        await interaction.followup.send("Cancelled. Nothing was charged.", ephemeral=True)
+        ended = await app.moderated_jobs.cancel(by, job.id, moderator=moderator)
+        await interaction.followup.send(f"Cancelled. {charged(ended)}", ephemeral=True)
 
 
 def _install_questions(app: Services, client: Client) -> None:

@@ -46,7 +46,7 @@ HELP = """**/imagine** paints four pictures of your words. Under them:
 
 **/history** what you made · **/queue** what is on its way · **/show** post a job again
 **/credits** what you have and what things cost · **/settings** how you like it · **/privacy** your data
-You pay only for pictures you get."""
+You pay for pictures you get, and for the steps that were painted of a job you cancel."""
 
 
 class Services(Protocol):
@@ -195,7 +195,8 @@ async def _info(app: Services, interaction: Interaction) -> str:
         f"{layouts.credits_text(terms.allowance_mc)} a {terms.period} are free; "
         f"they renew <t:{balance.renews_at_ms // 1000}:R>.",
         f"A grid at {info.width}x{info.height} and {info.num_inference_steps} steps costs {grid_text}; "
-        "the price grows with pixels and steps; `heun` takes two for each. You pay only for pictures you get.",
+        "the price grows with pixels and steps; `heun` takes two for each. You pay only for pictures you get, "
+        "and for the steps that were painted of a job you cancel.",
         f"Your active jobs: {len(mine)}. Waiting in the whole queue: {await app.jobs.queue_length()}.",
     ]
     lines += [f"**{pause_line(pause)}**" for pause in await app.moderation.pauses(guild_id)]

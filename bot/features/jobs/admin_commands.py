@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 from discord.app_commands import Range
 
+from bot.delivery.layouts import charged
 from bot.errors import BadInput, NotYours
 from bot.features.jobs.service import ModeratedJobs
 from bot.features.jobs.views import jobs_view, undelivered_view
@@ -96,4 +97,4 @@ def _install_undelivered(area: AdminArea, app: Services) -> None:
 
 
 def _cancelled(job: Job) -> str:
-    return f"Cancelled job {job.id} of <@{job.user_id}>. Nothing was charged."
+    return f"Cancelled job {job.id} of <@{job.user_id}>. {charged(job)}"
