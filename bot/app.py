@@ -67,7 +67,7 @@ from bot.kit.admin_panel import AdminArea
 from bot.kit.client import Client
 from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action
-from bot.kit.interactions import DoubleClicks, actor_of, is_about_own_data
+from bot.kit.interactions import MODERATOR_ROLE, DoubleClicks, actor_of, is_about_own_data
 from bot.kit.modals import Forms
 from bot.loops import Loop
 from bot.orders.model_list import ModelList
@@ -307,7 +307,13 @@ class App:
             if not is_about_own_data(interaction):  # a ban takes nobody's right to what is kept about them
                 await self.moderation.check_person(actor_of(interaction))
 
+        async def note_moderator_role(interaction: discord.Interaction[Any]) -> None:
+            if interaction.guild_id is not None:
+                rules = await self.moderation.rules(interaction.guild_id)
+                interaction.extras[MODERATOR_ROLE] = rules.moderator_role
+
         client.add_check(self.allow_list.check)
+        client.add_check(note_moderator_role)
         client.add_check(self.direct_messages.check)
         client.add_check(check_banned)
         client.count_refusals = self.metrics.refusing(self.statistics.count_refusal)

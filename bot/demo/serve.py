@@ -80,7 +80,7 @@ async def demo(
     """
     kept = settings.data_dir / "demo.json"
     address = Address.load(kept)
-    async with stage(_for_demo(settings, address), make_engine=make_engine, live=True) as running:
+    async with stage(_for_demo(settings, address), moderators=("Mo",), make_engine=make_engine, live=True) as running:
         turning = asyncio.create_task(running.env.run(), name="simulated discord")
         try:
             await welcome.post(running, address.since_ms)

@@ -62,11 +62,14 @@ async def stage(
     settings: Settings,
     members: Sequence[str] = ("Ann", "Ben"),
     admins: Sequence[str] = ("Ada",),
+    moderators: Sequence[str] = (),
     *,
     make_engine: Callable[[], Backend] | None = None,
     live: bool = False,
 ) -> AsyncIterator[Stage]:
     """The bot in a server with these people; `make_engine` gives another engine than the settings describe.
+
+    Moderators only have the role Moderator: what it means is for an admin to say.
 
     `live`: time runs and actions don't wait for the bot, as on Discord; otherwise as tests want it.
     """
@@ -79,7 +82,7 @@ async def stage(
             guild = env.create_guild("Easel's studio", id=GUILD_ID)
             env.name_bot("Easel")
             channel = env.text_channel(guild, CHANNEL_ID, CHANNEL, "Type /imagine and what you'd like to see")
-            people = _people(env, guild, members, admins)
+            people = _people(env, guild, members, admins, moderators)
             running = Stage(settings, env, guild, channel, people, make, app)
             await app.start()
             try:
@@ -97,11 +100,17 @@ def _app(settings: Settings, engine: Backend) -> App:
 
 
 def _people(
-    env: SimulatedDiscord, guild: simcord.GuildHandle, members: Sequence[str], admins: Sequence[str]
+    env: SimulatedDiscord,
+    guild: simcord.GuildHandle,
+    members: Sequence[str],
+    admins: Sequence[str],
+    moderators: Sequence[str],
 ) -> dict[str, simcord.MemberActor]:
-    role = guild.create_role("Admin", permissions=discord.Permissions(administrator=True))
+    admin = guild.create_role("Admin", permissions=discord.Permissions(administrator=True))
+    moderator = guild.create_role("Moderator")
     people = {}
-    for number, name in enumerate([*members, *admins]):
+    for number, name in enumerate([*members, *admins, *moderators]):
         user = env.person(FIRST_USER_ID + number, name)
-        people[name] = guild.add_member(user, roles=[role] if name in admins else [])
+        roles = [*([admin] if name in admins else []), *([moderator] if name in moderators else [])]
+        people[name] = guild.add_member(user, roles=roles)
     return people

@@ -10,6 +10,7 @@ from discord import app_commands
 from discord.ui import LayoutView
 
 from bot.kit.admin_panel_view import Tab, frame
+from bot.kit.checks import check_moderator
 from bot.kit.client import Interaction
 
 Parts = Callable[[Interaction], Awaitable[list[Any]]]
@@ -27,7 +28,7 @@ class Panel:
         self._pages[tab.number] = tab, parts
 
     async def open(self, interaction: Interaction) -> None:
-        """Answer a command with the first page, for the admin's eyes only."""
+        """Answer a command with the first page, for their eyes only."""
         await interaction.response.send_message(view=await self._view(interaction, 0, ""), ephemeral=True)
 
     async def show(self, interaction: Interaction, page: int | Tab, note: str = "") -> None:
@@ -37,23 +38,27 @@ class Panel:
 
     async def show_parts(self, interaction: Interaction, page: Tab, parts: list[Any], note: str = "") -> None:
         """Show something else under a page's name: one member, say."""
-        await interaction.response.edit_message(view=frame(self._tabs(), page, parts, note))
+        await interaction.response.edit_message(view=frame(self._tabs(interaction), page, parts, note))
 
-    def _tabs(self) -> list[Tab]:
-        return [self._pages[number][0] for number in sorted(self._pages)]
+    def _tabs(self, interaction: Interaction) -> list[Tab]:
+        """The pages that are for this person, in order. Raises: NotYours where none is."""
+        admin = check_moderator(interaction).may_administer
+        tabs = (self._pages[number][0] for number in sorted(self._pages))
+        return [tab for tab in tabs if admin or tab.moderators]
 
     async def _view(self, interaction: Interaction, number: int, note: str) -> LayoutView:
-        number = number if number in self._pages else min(self._pages)  # a page of another version
-        tab, parts = self._pages[number]
-        return frame(self._tabs(), tab, await parts(interaction), note)
+        tabs = self._tabs(interaction)
+        tab = next((tab for tab in tabs if tab.number == number), tabs[0])  # else one of another version, or not theirs
+        _, parts = self._pages[tab.number]
+        return frame(tabs, tab, await parts(interaction), note)
 
 
 @dataclass(frozen=True, slots=True)
 class AdminArea:
     """What a feature gets when it installs itself.
 
-    A subcommand is written `@area.group.command()` above `@guarded`: a server can change Discord's own permissions of
-    commands, so they are checked again.
+    A subcommand is written `@area.group.command()` above `@guarded`, or `@moderated` where it is for moderators too: a
+    server can change Discord's own permissions of commands, so they are checked again.
     """
 
     group: app_commands.Group

@@ -24,12 +24,14 @@ class Tab:
 
     Attributes:
         number: its place in the list. Old messages hold it too, so another page never gets it.
+        moderators: whether the page is for moderators too, not for admins alone.
     """
 
     number: int
     label: str
     emoji: str
     about: str
+    moderators: bool = False
 
 
 def frame(tabs: Sequence[Tab], now: Tab, parts: Sequence[Any], note: str = "") -> LayoutView:

@@ -1,4 +1,4 @@
-"""The checks before what an admin does: Discord's own command permissions can be changed by a server."""
+"""The checks before what admins and moderators do: a server can change Discord's own permissions of commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import discord
 from bot.errors import BadInput, NotYours
 from bot.kit.client import Interaction
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import NEEDED, actor_of
+from bot.kit.interactions import NEEDED, actor_of, has_moderator_role
 from bot.orders.actor import Actor
 
 P = ParamSpec("P")
@@ -25,6 +25,16 @@ def check_admin(interaction: Interaction) -> Actor:
     return actor
 
 
+def check_moderator(interaction: Interaction) -> Actor:
+    """Who asks, if they may moderate this server. For buttons and forms too. Raises: NotYours."""
+    actor = actor_of(interaction)
+    if not actor.may_moderate:
+        raise NotYours(
+            "You need the **Manage Server** permission or this server's moderator role for this. Nothing was changed."
+        )
+    return actor
+
+
 def check_operator(interaction: Interaction) -> Actor:
     """Who asks, if they run this bot. Raises: NotYours."""
     actor = check_admin(interaction)
@@ -33,12 +43,21 @@ def check_operator(interaction: Interaction) -> Actor:
     return actor
 
 
-def check_not_admin(user: discord.abc.Snowflake, by: Actor) -> None:
-    """Raises: NotYours."""
+def check_bannable(interaction: Interaction, user: discord.abc.Snowflake) -> None:
+    """Admins are banned by operators only, moderators by admins. Raises: NotYours."""
+    by = actor_of(interaction)
     if isinstance(user, discord.Member) and user.guild_permissions.manage_guild and not by.is_operator:
         raise NotYours(
             "People with **Manage Server** can't be banned here. Only the people who run this bot can ban them."
         )
+    if has_moderator_role(interaction, user) and not by.may_administer:
+        raise NotYours("Moderators can't ban each other. Ask someone with **Manage Server**.")
+
+
+def check_moderator_role(interaction: Interaction, *role_ids: int) -> None:
+    """Not everyone moderates. Raises: BadInput."""
+    if interaction.guild_id in role_ids:
+        raise BadInput("Not everyone can be a moderator. Choose another role. Nothing was changed.")
 
 
 def check_postable(*channels: discord.abc.GuildChannel | None) -> None:
@@ -53,12 +72,23 @@ def check_postable(*channels: discord.abc.GuildChannel | None) -> None:
             raise BadInput(f"I can't post in <#{channel.id}>. Give Easel {wanted} there. Nothing was changed.")
 
 
-def guarded(command: Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]]) -> Any:
-    """A command for admins of the server and operators of the bot; refusals are answered as in `shows_errors`."""
+Command = Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]]
 
+
+def guarded(command: Command[P]) -> Any:
+    """A command for admins of the server and operators of the bot; refusals are answered as in `shows_errors`."""
+    return _checked(command, check_admin)
+
+
+def moderated(command: Command[P]) -> Any:
+    """A command for moderators of the server too, like `guarded`."""
+    return _checked(command, check_moderator)
+
+
+def _checked(command: Command[P], check: Callable[[Interaction], Actor]) -> Any:
     @wraps(command)
     async def checked(interaction: discord.Interaction[Any], *args: P.args, **options: P.kwargs) -> None:
-        check_admin(interaction)
+        check(interaction)
         await command(interaction, *args, **options)
 
     return shows_errors(checked)  # type: ignore[arg-type]  # what `wraps` gives hides the ParamSpec

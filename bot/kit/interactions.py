@@ -24,6 +24,7 @@ NEEDED = {
 }
 DOUBLE_CLICK_MS = 2000
 SHARED = "shared servers"  # among an interaction's extras, in direct messages: an `Actor` for each
+MODERATOR_ROLE = "moderator role"  # likewise, in a server: the id of its moderators' role, or None
 AGE_RESTRICTED = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.Thread)
 
 
@@ -39,6 +40,7 @@ def actor_of(interaction: Interaction) -> Actor:
         role_ids=frozenset(role.id for role in roles),
         is_admin=inside and interaction.permissions.manage_guild,
         is_operator=interaction.client.is_operator(user.id),
+        is_moderator=inside and has_moderator_role(interaction, user),
         nsfw=is_age_restricted(channel),
         parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
         shared=interaction.extras.get(SHARED, ()),
@@ -50,9 +52,16 @@ def is_age_restricted(channel: object) -> bool:
     return isinstance(channel, AGE_RESTRICTED) and channel.is_nsfw()
 
 
-def is_moderator(interaction: Interaction) -> bool:
-    """Return whether this member may remove other people's messages here."""
-    return interaction.guild_id is not None and interaction.permissions.manage_messages
+def has_moderator_role(interaction: Interaction, user: discord.abc.Snowflake) -> bool:
+    """Return whether somebody has the role that this server gave its moderators."""
+    role_id = interaction.extras.get(MODERATOR_ROLE)
+    return role_id is not None and isinstance(user, discord.Member) and any(role.id == role_id for role in user.roles)
+
+
+def may_remove(interaction: Interaction) -> bool:
+    """Return whether this member may remove other people's pictures here: as a moderator, or as they may on Discord."""
+    inside = interaction.guild_id is not None
+    return inside and (actor_of(interaction).may_moderate or interaction.permissions.manage_messages)
 
 
 async def acknowledge(interaction: Interaction, *, private: bool) -> None:

@@ -59,8 +59,16 @@ class Select(discord.ui.DynamicItem[Any], template=CHOICE_TEMPLATE):
         return cls(choice, select)
 
     @classmethod
-    def role(cls, choice: SelectId, placeholder: str) -> Self:
-        return cls(choice, discord.ui.RoleSelect(custom_id=str(choice), placeholder=placeholder))
+    def role(cls, choice: SelectId, placeholder: str, *, now: int | None = None, needed: bool = True) -> Self:
+        """A role; without `needed` none is fine too."""
+        known = discord.SelectDefaultValueType.role
+        select: discord.ui.RoleSelect[Any] = discord.ui.RoleSelect(
+            custom_id=str(choice),
+            placeholder=placeholder,
+            min_values=int(needed),
+            default_values=[discord.SelectDefaultValue(id=now, type=known)] if now else [],
+        )
+        return cls(choice, select)
 
     @classmethod
     def person(cls, choice: SelectId, placeholder: str) -> Self:

@@ -65,9 +65,14 @@ def may_know(viewer: Viewer, picture: Picture) -> bool:
     return not secret and (picture.channel_id == actor.channel_id or viewer.reads(picture.channel_id))
 
 
+def may_read(viewer: Viewer, picture: Picture) -> bool:
+    """Whether its words may be shown to somebody, here: what was asked for among adults only there."""
+    return may_know(viewer, picture) and (viewer.actor.nsfw or not picture.aged)
+
+
 def may_see(viewer: Viewer, picture: Picture) -> bool:
     """Whether a picture may be shown to somebody, here."""
-    return may_know(viewer, picture) and (viewer.actor.nsfw or not picture.aged) and not picture.unpaid
+    return may_read(viewer, picture) and not picture.unpaid
 
 
 def check_may_know(viewer: Viewer, picture: Picture) -> None:

@@ -16,7 +16,7 @@ from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
-from bot.kit.checks import check_admin, check_not_admin
+from bot.kit.checks import check_admin, check_bannable, check_moderator
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
@@ -26,7 +26,7 @@ from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.store.clock import Clock
 
-TAB = Tab(2, "People", "👥", "A member's credits and jobs; grants and bans.")
+TAB = Tab(2, "People", "👥", "A member's credits and jobs; grants and bans.", moderators=True)
 MOST_SHOWN = 15
 Show: TypeAlias = Callable[..., Awaitable[None]]
 """Turns the message to a member's page: interaction, their id, what was changed."""
@@ -50,7 +50,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
 
     @client.on_select(Action.PERSON)
     async def chosen(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
-        check_admin(interaction)
+        check_moderator(interaction)
         await show(interaction, int(values[0]))
 
     panel.add(TAB, lambda interaction: _parts(app, interaction))
@@ -77,7 +77,7 @@ def _install_grants(client: Client, app: Services, show: Show) -> None:
 def _install_bans(client: Client, app: Services, show: Show) -> None:
     @client.on_button(Action.BAN)
     async def ban(interaction: Interaction, user_id: int) -> None:
-        check_admin(interaction)
+        check_moderator(interaction)
         until = line("until", "Until", "7d", 20, hint="12h, 7d or 2027-01-31; empty: never ends")
         reason = line("reason", "Reason, shown to them", "", 300)
         await interaction.client.forms.send(interaction, ask("Ban a member", Action.BAN, user_id, until, reason))
@@ -88,7 +88,7 @@ def _install_bans(client: Client, app: Services, show: Show) -> None:
 
     @client.on_button(Action.UNBAN)
     async def unban(interaction: Interaction, user_id: int) -> None:
-        by = check_admin(interaction)
+        by = check_moderator(interaction)
         await app.moderation.unban(by, by.guild_id, user_id)
         await show(interaction, user_id, f"<@{user_id}> can use Easel again.")
 
@@ -102,21 +102,29 @@ async def _parts(app: Services, interaction: Interaction) -> list[Any]:
 
 
 async def _member_parts(app: Services, interaction: Interaction, user_id: int) -> list[Any]:
-    """One member, under the page's name."""
-    guild_id, terms = interaction.guild_id or 0, await _terms(app.quotas, interaction, user_id)
-    balance = await app.credits.balance(user_id, guild_id, terms)
-    active = await app.jobs.active(user_id, guild_id)
-    ban = next((ban for ban in await app.moderation.bans(guild_id) if ban.user_id == user_id), None)
+    """One member, under the page's name; what they have and may do is for admins."""
+    by = check_moderator(interaction)
+    active = await app.jobs.active(user_id, by.guild_id)
+    ban = next((ban for ban in await app.moderation.bans(by.guild_id) if ban.user_id == user_id), None)
     lines = [
         f"### <@{user_id}>",
-        f"**Credits** {credits_text(balance.free_mc)} free, {credits_text(balance.paid_mc)} granted or bought",
         f"**Active jobs** {len(active)}",
-        f"**Limits** {terms_text(terms)}",
         f"**Banned** {views.ban_line(ban)}" if ban else "Not banned",
     ]
-    out = button(Action.UNBAN, user_id, "Unban") if ban else button(Action.BAN, user_id, "Ban …", danger=True)
-    row = buttons(button(Action.GRANT, user_id, "Give credits …"), out)
-    return [_select(), TextDisplay("\n".join(lines)), row]
+    row = [button(Action.UNBAN, user_id, "Unban") if ban else button(Action.BAN, user_id, "Ban …", danger=True)]
+    if by.may_administer:
+        lines[1:1] = await _wealth(app, interaction, user_id)
+        row.insert(0, button(Action.GRANT, user_id, "Give credits …"))
+    return [_select(), TextDisplay("\n".join(lines)), buttons(*row)]
+
+
+async def _wealth(app: Services, interaction: Interaction, user_id: int) -> list[str]:
+    terms = await _terms(app.quotas, interaction, user_id)
+    balance = await app.credits.balance(user_id, interaction.guild_id or 0, terms)
+    return [
+        f"**Credits** {credits_text(balance.free_mc)} free, {credits_text(balance.paid_mc)} granted or bought",
+        f"**Limits** {terms_text(terms)}",
+    ]
 
 
 async def _terms(quotas: Quotas, interaction: Interaction, user_id: int) -> Terms:
@@ -136,9 +144,9 @@ def _select() -> Any:
 
 async def _ban(app: Services, interaction: Interaction, user_id: int) -> str:
     """Raises: BadInput, NotYours."""
-    by, said = check_admin(interaction), modals.answers(interaction)
+    by, said = check_moderator(interaction), modals.answers(interaction)
     if interaction.guild is not None:
-        check_not_admin(await _member(interaction.guild, user_id), by)
+        check_bannable(interaction, await _member(interaction.guild, user_id))
     until_ms = ends_at_ms(said.get("until", ""), app.clock.now_ms())
     ban = await app.moderation.ban(by, by.guild_id, user_id, said.get("reason", ""), until_ms)
     return f"Banned: {views.ban_line(ban)}"

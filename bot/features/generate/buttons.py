@@ -22,7 +22,7 @@ from bot.jobs.service import Jobs
 from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
-from bot.kit.interactions import acknowledge, actor_of, is_moderator
+from bot.kit.interactions import acknowledge, actor_of, may_remove
 from bot.orders.service import new_seed
 from bot.prompt.parser import GRID, Draft, parse
 from bot.prompt.spec import Spec
@@ -102,7 +102,7 @@ def _install_recipes(app: Services, client: Client) -> None:
 def _install_ends(app: Services, client: Client) -> None:
     @client.on_button(Action.DELETE, image=True, shown=False)
     async def delete(interaction: Interaction, job: Job, _image: StoredImage) -> None:
-        by, moderator = actor_of(interaction), is_moderator(interaction)
+        by, moderator = actor_of(interaction), may_remove(interaction)
         await interaction.response.defer()
         await app.moderated_jobs.delete(by, job.id, moderator=moderator)
         await app.gallery.tidy()
@@ -111,14 +111,14 @@ def _install_ends(app: Services, client: Client) -> None:
 
     @client.on_button(Action.REMOVE, image=True, shown=False)
     async def remove(interaction: Interaction, job: Job, _image: StoredImage) -> None:
-        if interaction.user.id != job.user_id and not is_moderator(interaction):
-            raise NotYours("Only the person who asked for this picture, or an admin, may remove it.")
+        if interaction.user.id != job.user_id and not may_remove(interaction):
+            raise NotYours("Only the person who asked for this picture, or a moderator, may remove it.")
         await interaction.response.defer()
         await interaction.delete_original_response()
 
     @client.on_button(Action.CANCEL, job=True, shown=False)
     async def cancel(interaction: Interaction, job: Job) -> None:
-        by, moderator = actor_of(interaction), is_moderator(interaction)
+        by, moderator = actor_of(interaction), may_remove(interaction)
         await interaction.response.defer()
         ended = await app.moderated_jobs.cancel(by, job.id, moderator=moderator)
         await interaction.followup.send(f"Cancelled. {charged(ended)}", ephemeral=True)

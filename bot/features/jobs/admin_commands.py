@@ -10,14 +10,16 @@ from discord.app_commands import Range
 
 from bot.delivery.layouts import charged
 from bot.errors import BadInput, NotYours
+from bot.features.jobs import panel_jobs
 from bot.features.jobs.service import ModeratedJobs
 from bot.features.jobs.views import jobs_view, undelivered_view
 from bot.jobs.records import Job
 from bot.kit.admin_panel import AdminArea
-from bot.kit.checks import check_admin, guarded
+from bot.kit.checks import check_admin, check_moderator, guarded, moderated
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
+from bot.kit.interactions import viewer_of
 
 MAX_LISTED = 100  # undelivered jobs that are looked for
 
@@ -32,6 +34,7 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
     """Add the subcommands to /admin, and their buttons to the client."""
     _install_jobs(area, app)
     _install_undelivered(area, app)
+    panel_jobs.install(area.panel, app)
 
     @client.on_button(Action.DELIVER)
     async def deliver(interaction: Interaction, job_id: int) -> None:
@@ -43,7 +46,7 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
 
     @client.on_button(Action.STOP)
     async def stop(interaction: Interaction, job_id: int) -> None:
-        by = check_admin(interaction)
+        by = check_moderator(interaction)
         await interaction.response.defer(ephemeral=True, thinking=True)
         ended = await app.moderated_jobs.cancel(by, job_id, moderator=True)
         await interaction.edit_original_response(view=notice(_cancelled(ended)))
@@ -56,7 +59,7 @@ def _install_jobs(area: AdminArea, app: Services) -> None:
         cancel="The number of a job to cancel, or with a user: 0 for all of theirs",
         everywhere="In every server (only for those who run this bot)",
     )
-    @guarded
+    @moderated
     async def jobs(
         interaction: discord.Interaction[Client],
         user: discord.User | None = None,
@@ -64,13 +67,13 @@ def _install_jobs(area: AdminArea, app: Services) -> None:
         everywhere: bool = False,
     ) -> None:
         """See everyone's queued and running jobs, and cancel them."""
-        by = check_admin(interaction)
+        by = check_moderator(interaction)
         if everywhere and not by.is_operator:
             raise NotYours("Only the people who run this bot can see the jobs of every server.")
         await interaction.response.defer(ephemeral=True, thinking=True)
         place, user_id = None if everywhere else by.guild_id, user.id if user else None
         if cancel is None:
-            view = jobs_view(await app.moderated_jobs.active(place, user_id))
+            view = jobs_view(await app.moderated_jobs.active(place, user_id), viewer_of(interaction))
         elif cancel:
             view = notice(_cancelled(await app.moderated_jobs.cancel(by, cancel, moderator=True)))
         elif user_id is None:
@@ -93,7 +96,7 @@ def _install_undelivered(area: AdminArea, app: Services) -> None:
             raise NotYours("Only the people who run this bot can see the jobs of every server.")
         await interaction.response.defer(ephemeral=True, thinking=True)
         found = await app.moderated_jobs.undelivered(None if everywhere else by.guild_id, MAX_LISTED)
-        await interaction.edit_original_response(view=undelivered_view(found))
+        await interaction.edit_original_response(view=undelivered_view(found, viewer_of(interaction)))
 
 
 def _cancelled(job: Job) -> str:

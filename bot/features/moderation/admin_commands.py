@@ -17,7 +17,15 @@ from bot.features.moderation.service import Moderation
 from bot.features.moderation.store import MAX_STARS, Rules, WordAction
 from bot.features.moderation.views import WORD_ACTIONS
 from bot.kit.admin_panel import AdminArea
-from bot.kit.checks import check_admin, check_not_admin, check_postable, guarded
+from bot.kit.checks import (
+    check_admin,
+    check_bannable,
+    check_moderator,
+    check_moderator_role,
+    check_postable,
+    guarded,
+    moderated,
+)
 from bot.kit.client import Client, Interaction
 from bot.kit.components import listing, notice
 from bot.orders.actor import Actor
@@ -56,7 +64,7 @@ def _people(app: Services, group: app_commands.Group) -> None:
         until="How long: 30m, 12h, 7d, 2w or a date such as 2027-01-31; leave out to ban for good",
         everywhere=WHERE,
     )
-    @guarded
+    @moderated
     async def ban(
         interaction: discord.Interaction[Client],
         user: discord.User | None = None,
@@ -65,24 +73,24 @@ def _people(app: Services, group: app_commands.Group) -> None:
         everywhere: bool = False,
     ) -> None:
         """Stop someone from using Easel, for a time or for good."""
-        by = check_admin(interaction)
+        by = check_moderator(interaction)
         place = EVERYWHERE if everywhere else by.guild_id
         if user is None:
             bans = await app.moderation.bans(place)
             title = "Banned everywhere" if everywhere else "Banned here"
             await _show(interaction, listing(title, map(views.ban_line, bans), "No one."))
             return
-        check_not_admin(user, by)
+        check_bannable(interaction, user)
         until_ms = ends_at_ms(until, app.clock.now_ms())
         banned = await app.moderation.ban(by, place, user.id, reason, until_ms)
         await _say(interaction, f"Banned{' everywhere' if everywhere else ''}: {views.ban_line(banned)}")
 
     @group.command()
     @app_commands.describe(user="Who to unban", everywhere=WHERE)
-    @guarded
+    @moderated
     async def unban(interaction: discord.Interaction[Client], user: discord.User, everywhere: bool = False) -> None:
         """Let someone use Easel again."""
-        by = check_admin(interaction)
+        by = check_moderator(interaction)
         await app.moderation.unban(by, EVERYWHERE if everywhere else by.guild_id, user.id)
         await _say(interaction, f"<@{user.id}> can use Easel again{' everywhere' if everywhere else ''}.")
 
@@ -98,7 +106,7 @@ def _words(app: Services, group: app_commands.Group) -> None:
         everywhere=WHERE,
     )
     @app_commands.choices(rule=[Choice(name=label, value=value) for value, label in WORD_ACTIONS.items()])
-    @guarded
+    @moderated
     async def words(
         interaction: discord.Interaction[Client],
         action: Literal["list", "add", "remove", "test"] = "list",
@@ -108,7 +116,7 @@ def _words(app: Services, group: app_commands.Group) -> None:
         everywhere: bool = False,
     ) -> None:
         """See, change or test the words that can't be used in prompts here."""
-        by = check_admin(interaction)
+        by = check_moderator(interaction)
         place = EVERYWHERE if everywhere else by.guild_id
         if action != "list" and not word.strip():
             raise BadInput(f"Which word do you want to {action}? Give it as the option word.")
@@ -165,7 +173,8 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         stars="How many stars an image needs for that",
         audit="Where admins' actions and appeals are posted",
         spoiler="Post flagged images as spoilers in age-restricted channels instead of withholding them",
-        clear="Forget a channel",
+        moderators="A role that can moderate: reports, appeals, bans, words, and other members' images and jobs",
+        clear="Forget a channel or the moderators' role",
     )
     @guarded
     async def channels(
@@ -177,14 +186,17 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         stars: Range[int, 1, MAX_STARS] | None = None,
         audit: discord.TextChannel | None = None,
         spoiler: bool | None = None,
-        clear: Literal["allowed", "gallery", "audit"] | None = None,
+        moderators: discord.Role | None = None,
+        clear: Literal["allowed", "gallery", "audit", "moderators"] | None = None,
     ) -> None:
-        """See or change where Easel can be used, and where it posts."""
+        """See or change where Easel can be used, where it posts, and who moderates."""
         moderation, by = app.moderation, check_admin(interaction)
         _check_server(by)
         check_postable(allow, gallery, audit)
+        check_moderator_role(interaction, *([moderators.id] if moderators else []))
         said: dict[str, Any] = {"age_only": age_only, "stars": stars, "spoiler": spoiler}
         said |= {"gallery_channel": gallery.id if gallery else None, "audit_channel": audit.id if audit else None}
+        said |= {"moderator_role": moderators.id if moderators else None}
 
         def change(rules: Rules) -> Rules:
             new = replace(_cleared(rules, clear), **{name: value for name, value in said.items() if value is not None})
@@ -201,6 +213,7 @@ def _cleared(rules: Rules, clear: str | None) -> Rules:
         "allowed": {"allowed": frozenset()},
         "gallery": {"gallery_channel": None},
         "audit": {"audit_channel": None},
+        "moderators": {"moderator_role": None},
     }
     return replace(rules, **empty.get(clear, {}))
 

@@ -11,7 +11,7 @@ from bot.errors import MissingPermission
 from bot.features.moderation import views
 from bot.features.moderation.service import Moderation
 from bot.features.moderation.store import Appeal
-from bot.kit.checks import check_admin
+from bot.kit.checks import check_moderator
 from bot.kit.client import Client, Interaction
 from bot.kit.components import NOBODY, notice
 from bot.kit.custom_ids import Action
@@ -60,7 +60,7 @@ async def _post(client: Client, moderation: Moderation, appeal: Appeal) -> None:
 
 
 async def _decide(moderation: Moderation, interaction: Interaction, appeal_id: int, *, approve: bool) -> None:
-    decided = await moderation.decide(check_admin(interaction), appeal_id, approve=approve)
+    decided = await moderation.decide(check_moderator(interaction), appeal_id, approve=approve)
     await interaction.response.edit_message(view=views.appeal(decided))
     await _tell(interaction.client, decided)
 

@@ -1,4 +1,4 @@
-"""The panel's page for channels: where Easel paints, and where it posts stars and audit entries."""
+"""The panel's page for channels: where Easel paints, where it posts stars and audit entries, and who moderates."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from bot.features.moderation.store import MAX_STARS, Rules
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line
-from bot.kit.checks import check_admin, check_postable
+from bot.kit.checks import check_admin, check_moderator_role, check_postable
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import MAX_OPTIONS, Select, row_of
 from bot.prompt.numbers import read_whole
 from bot.prompt.text import quoted
 
-TAB = Tab(3, "Channels", "#️⃣", "Where Easel can be used, and where it posts starred images, appeals and the audit log.")
-ALLOWED, GALLERY, AUDIT = 0, 1, 2  # numbers of the lists
+TAB = Tab(3, "Channels", "#️⃣", "Where Easel can be used, where it posts, and who moderates.")
+ALLOWED, GALLERY, AUDIT, MODERATORS = 0, 1, 2, 3  # numbers of the lists
 AGE_ONLY, SPOILER, STARS = 0, 1, 2  # numbers of the buttons
 
 
@@ -39,6 +39,11 @@ def install(client: Client, panel: Panel, app: Services) -> None:
     @client.on_select(Action.CHANNEL)
     async def chosen(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         ids = [int(value) for value in values]
+        if number == MODERATORS:
+            check_moderator_role(interaction, *ids)
+            role = ids[0] if ids else None
+            await _change(app, panel, interaction, lambda rules: replace(rules, moderator_role=role))
+            return
         if (guild := interaction.guild) is not None:
             listed = (await app.moderation.rules(guild.id)).allowed if number == ALLOWED else frozenset()
             check_postable(*(guild.get_channel(each) for each in ids if each not in listed))
@@ -85,6 +90,8 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
         _select(GALLERY, "No gallery", [rules.gallery_channel] if rules.gallery_channel else []),
         TextDisplay("**Audit**: where admins' actions and appeals are posted"),
         _select(AUDIT, "No audit channel, no appeals", [rules.audit_channel] if rules.audit_channel else []),
+        TextDisplay("**Moderators**: a role that can also use /moderate"),
+        _role(rules.moderator_role),
         buttons(
             button(Action.CHANNEL, AGE_ONLY, "Age-restricted only", on=rules.age_only),
             button(Action.CHANNEL, SPOILER, "Flagged as spoilers", on=rules.spoiler),
@@ -96,3 +103,8 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
 
 def _select(number: int, placeholder: str, now: list[int], at_most: int = 1) -> Any:
     return row_of(Select.channel(SelectId(Action.CHANNEL, number), placeholder, now=now, at_most=at_most))
+
+
+def _role(now: int | None) -> Any:
+    choice = SelectId(Action.CHANNEL, MODERATORS)
+    return row_of(Select.role(choice, "Only people with Manage Server", now=now, needed=False))

@@ -16,13 +16,13 @@ from bot.features.moderation.views import WORD_ACTIONS
 from bot.kit import modals
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, ask, button, buttons, line, text
-from bot.kit.checks import check_admin
+from bot.kit.checks import check_moderator
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import MAX_OPTIONS, Select, row_of
 from bot.prompt.text import quoted, shown
 
-TAB = Tab(4, "Words", "🚫", "Words that can't be used in prompts here.")
+TAB = Tab(4, "Words", "🚫", "Words that can't be used in prompts here.", moderators=True)
 ADD, TEST, TELL = 0, 1, 2  # numbers of the buttons and forms
 MOST_SHOWN = 40
 
@@ -39,7 +39,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
 
     @client.on_button(Action.WORD)
     async def pressed(interaction: Interaction, number: int) -> None:
-        by, moderation = check_admin(interaction), app.moderation
+        by, moderation = check_moderator(interaction), app.moderation
         if number == ADD:
             word = line("word", "The word; * stands for any letters", "", 100, needed=True)
             rule = line("rule", f"Rule: {', '.join(WORD_ACTIONS)}", "block", 10, needed=True)
@@ -58,7 +58,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
 
     @client.on_select(Action.WORD)
     async def remove(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
-        by, moderation = check_admin(interaction), app.moderation
+        by, moderation = check_moderator(interaction), app.moderation
         listed = {str(word.id): word.word for word in await moderation.words(by.guild_id)}
         if values[0] not in listed:
             raise BadInput("This word is no longer on the list.")
@@ -67,7 +67,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
 
 
 async def _add(app: Services, interaction: Interaction) -> str:
-    by, said = check_admin(interaction), modals.answers(interaction)
+    by, said = check_moderator(interaction), modals.answers(interaction)
     rule = said.get("rule", "").strip().lower()
     if rule not in WORD_ACTIONS:
         raise BadInput(f"There's no rule {quoted(rule)}. Use {', '.join(WORD_ACTIONS)}.")
@@ -77,7 +77,7 @@ async def _add(app: Services, interaction: Interaction) -> str:
 
 
 async def _test(app: Services, interaction: Interaction) -> str:
-    by, moderation = check_admin(interaction), app.moderation
+    by, moderation = check_moderator(interaction), app.moderation
     prompt = modals.answers(interaction).get("prompt", "")
     lines = [views.word_line(hit.word) for hit in await moderation.hits(prompt, by.guild_id)]
     if moderation.forbidden(prompt):

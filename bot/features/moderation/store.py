@@ -43,6 +43,7 @@ class Rules:
         age_only: Easel paints in age-restricted channels only. tell_word: refusals name the word.
         spoiler: flagged pictures asked for in age-restricted channels are posted as spoilers, not withheld.
         stars: that bring a picture into the gallery channel. allowed: channels to paint in; none = everywhere.
+        moderator_role: whose members may moderate, besides those who manage the server.
     """
 
     age_only: bool = False
@@ -51,6 +52,7 @@ class Rules:
     stars: int = 3
     gallery_channel: int | None = None
     audit_channel: int | None = None
+    moderator_role: int | None = None
     allowed: frozenset[int] = frozenset()
 
 
@@ -146,13 +148,15 @@ def rules(db: sqlite3.Connection, guild_id: int) -> Rules:
         stars=row["stars"],
         gallery_channel=row["gallery_channel"],
         audit_channel=row["audit_channel"],
+        moderator_role=row["moderator_role"],
         allowed=allowed,
     )
 
 
 def set_rules(db: sqlite3.Connection, guild_id: int, new: Rules) -> None:
-    row = (guild_id, new.age_only, new.tell_word, new.spoiler, new.stars, new.gallery_channel, new.audit_channel)
-    db.execute("INSERT OR REPLACE INTO moderation VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    places = (new.gallery_channel, new.audit_channel, new.moderator_role)
+    row = (guild_id, new.age_only, new.tell_word, new.spoiler, new.stars, *places)
+    db.execute("INSERT OR REPLACE INTO moderation VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     db.execute("DELETE FROM allowed_channel WHERE guild_id = ?", (guild_id,))
     db.executemany("INSERT INTO allowed_channel VALUES (?, ?)", [(guild_id, each) for each in sorted(new.allowed)])
 

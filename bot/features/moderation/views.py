@@ -40,6 +40,9 @@ def rules_text(rules: Rules, pauses: Sequence[Pause]) -> str:
         "**Age-restricted channels** only" if rules.age_only else "Channels don't have to be age-restricted",
         f"**Gallery** <#{rules.gallery_channel}>, from {rules.stars} ⭐" if rules.gallery_channel else "No gallery",
         f"**Audit** and appeals in <#{rules.audit_channel}>" if rules.audit_channel else "No audit channel, no appeals",
+        f"**Moderators** are <@&{rules.moderator_role}> and people with **Manage Server**"
+        if rules.moderator_role
+        else "**Moderators** are people with **Manage Server**",
         "**Flagged images** are posted as spoilers in age-restricted channels, and withheld elsewhere"
         if rules.spoiler
         else "**Flagged images** are withheld",

@@ -13,10 +13,8 @@ from bot.features.settings.store import Style
 from bot.orders.actor import Actor
 from tests.e2e.screen import paint, parts, press, words
 
-PAGES = {
-    name: str(number)
-    for number, name in enumerate(("Overview", "Quotas", "People", "Channels", "Words", "Pause", "Defaults", "Limits"))
-}
+TABS = ("Overview", "Quotas", "People", "Channels", "Words", "Pause", "Defaults", "Limits", "Jobs")
+PAGES = {name: str(number) for number, name in enumerate(TABS)}
 
 
 async def open_panel(studio: Stage, page: str = "Overview", who: str = "Ada") -> Any:
