@@ -9,12 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from bot.cli.generate import CliRequest, check_target, common_options, deliver, one_job, read_file, sha256_of
+from bot.cli.generate import CliRequest, check_target, common_options, deliver, one_job, read_file, sha256_of, tell
 from bot.config import Settings
 from bot.errors import BadInput
 from bot.features.region import masks as region_masks
 from bot.orders import geometry
-from bot.orders.uploads import read_layers, read_upload
+from bot.orders.uploads import OWN, read_layers, read_upload
 from bot.prompt.flags import read_ratio
 from bot.prompt.numbers import read_number
 from bot.prompt.parser import Draft
@@ -39,7 +39,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     if args.command == "blend":
         return deliver(_blend(args, draft), args, settings)
     data = read_file(args.image)
-    picture, sha256 = read_upload(data), sha256_of(data)
+    upload, sha256 = read_upload(data, OWN), sha256_of(data)
+    picture = upload.image
+    tell(upload)
     stored, wish = StoredPicture(sha256=sha256, size=picture.size), CliRequest(draft=draft, pictures={sha256: picture})
     return deliver(_REQUESTS[args.command](args, wish, stored), args, settings)
 
@@ -103,9 +105,9 @@ def _redrawing(
 def _mask(args: argparse.Namespace, picture: Image.Image) -> Image.Image:
     """Raises: BadInput."""
     if args.mask:
-        return region_masks.from_file(read_layers(read_file(args.mask)), picture.size)
+        return region_masks.from_file(read_layers(read_file(args.mask), OWN).image, picture.size)
     if args.painted:
-        return region_masks.from_painted(picture, read_upload(read_file(args.painted)))
+        return region_masks.from_painted(picture, read_upload(read_file(args.painted), OWN).image)
     box = _box(args.region)
     if box is None:
         return region_masks.from_words(args.region, picture.size)
@@ -159,7 +161,7 @@ def _blend(args: argparse.Namespace, draft: Draft) -> CliRequest:
         raise BadInput(f"{len(args.images)} picture cannot be blended. Give 2 to {MAX_BLENDED}.")
     found = [read_file(path) for path in args.images]
     names = tuple(sha256_of(data) for data in found)
-    pictures = {name: read_upload(data) for name, data in zip(names, found, strict=True)}
+    pictures = {name: read_upload(data, OWN).image for name, data in zip(names, found, strict=True)}
     images = [StoredPicture(sha256=name, size=pictures[name].size) for name in names]
     what = Blend(images=images, weights=_weights(args.weights, args.images))
     return CliRequest(draft=draft, pictures=pictures, what=lambda info: what)

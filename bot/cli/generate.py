@@ -25,7 +25,7 @@ from bot.delivery.image_tools import grid
 from bot.errors import BadInput
 from bot.ledger.limits import default_terms
 from bot.orders.drafts import WORDS, find_model, resolve
-from bot.orders.uploads import check_size, read_upload
+from bot.orders.uploads import OWN, Upload, check_size, read_upload
 from bot.prompt.parser import Draft, echo, parse
 from bot.prompt.spec import Spec
 from engine.api.events import Event, Failed, ImageReady, Progress, Started
@@ -69,7 +69,9 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     wish = CliRequest(draft=draft)
     if args.image:
         data = read_file(args.image)
-        picture, sha256 = read_upload(data), sha256_of(data)
+        upload, sha256 = read_upload(data, OWN), sha256_of(data)
+        picture = upload.image
+        tell(upload)
         repaint = Img2Img(prompt="", init_image=StoredPicture(sha256=sha256, size=picture.size))
         wish = CliRequest(draft=draft, pictures={sha256: picture}, what=lambda info: repaint)
     return deliver(wish, args, settings)
@@ -119,10 +121,16 @@ def check_target(out: Path | None) -> None:
 def read_file(path: Path) -> bytes:
     """A picture's file, not yet decoded. Raises: BadInput."""
     try:
-        check_size(path.stat().st_size)
+        check_size(path.stat().st_size, OWN)
         return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def tell(upload: Upload) -> None:
+    """Say what was done to a picture that was read."""
+    if upload.notes:
+        print(upload.note, file=sys.stderr)
 
 
 def sha256_of(data: bytes) -> str:

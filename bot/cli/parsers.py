@@ -22,7 +22,7 @@ def add_edit(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="two to five pictures")
         command.add_argument("--weights", help="how much of each, such as 2,1 (default: all alike)")
     else:
-        command.add_argument("image", type=Path, metavar="IMAGE", help="PNG, JPEG or WebP, at most 8 MiB")
+        command.add_argument("image", type=Path, metavar="IMAGE", help="a picture file")
         command.add_argument("words", nargs="*", metavar="PROMPT", help="what it shows; flags such as --seed 7 too")
     command.add_argument("--prompt", default="", help="the same as an option")
     if name in _ONLY_ITS_OWN:

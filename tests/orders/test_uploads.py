@@ -1,7 +1,9 @@
 """Pictures of strangers: the right pixels or a sentence, quickly and in little memory."""
 
+import asyncio
 import io
 import struct
+import threading
 import time
 import tracemalloc
 import zlib
@@ -11,10 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.errors import BadInput
-from bot.orders.uploads import MAX_BYTES, check_size, read_upload
+from bot.errors import BadInput, Busy
+from bot.orders import uploads
+from bot.orders.uploads import STRANGERS, check_size
+from bot.orders.uploads import read_upload as read_file
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
+MAX_BYTES = STRANGERS.size_bytes
+
+
+def read_upload(data: bytes) -> Image.Image:
+    return read_file(data).image
 
 
 def two_halves(mode: str = "RGB", size: tuple[int, int] = (40, 20)) -> Image.Image:
@@ -95,25 +104,17 @@ def test_a_single_pixel_is_a_picture() -> None:
     assert read_upload(encoded(Image.new("RGB", (1, 1), RED))).getpixel((0, 0)) == RED
 
 
-FRAMES = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
 HOSTILE = {
-    "empty": (b"", "isn't a PNG, JPEG or WebP"),
-    "text": (b"<script>alert(1)</script>", "isn't a PNG, JPEG or WebP"),
-    "gif": (encoded(two_halves(), "GIF"), "isn't a PNG, JPEG or WebP"),
-    "bmp": (encoded(two_halves(), "BMP"), "isn't a PNG, JPEG or WebP"),
-    "tiff": (encoded(two_halves(), "TIFF"), "isn't a PNG, JPEG or WebP"),
-    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "isn't a PNG, JPEG or WebP"),
-    "apng": (encoded(FRAMES[0], "PNG", save_all=True, append_images=FRAMES[1:]), "Animated images"),
-    "animated webp": (encoded(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:]), "Animated images"),
+    "empty": (b"", "isn't a picture that I can read"),
+    "text": (b"<script>alert(1)</script>", "isn't a picture that I can read"),
     "cut png": (encoded(two_halves(size=(400, 200)))[:-300], "damaged"),
     "cut jpeg": (encoded(two_halves(size=(400, 200)), "JPEG")[:-600], "damaged"),
     "bomb": (png_header(13_000, 13_000), "too large"),
-    "huge bomb": (png_header(2**31 - 1, 2**31 - 1), "too large"),
-    "too long": (png_header(20_000, 10), "too large"),
-    "lying header": (png_header(4000, 4000), "damaged"),
+    "huge bomb": (png_header(2**31 - 1, 2**31 - 1), "damaged"),
+    "too long": (png_header(70_000, 10), "damaged"),
+    "lying header": (png_header(2800, 2800), "damaged"),
     "zero": (png_header(0, 10), ""),
-    "scans": (encoded(two_halves(), "JPEG", progressive=True) + b"\xff\xda" * 200, "unusual way"),
-    "too many bytes": (bytes(MAX_BYTES + 1), "limit is 8 MiB"),
+    "too many bytes": (bytes(MAX_BYTES + 1), "limit is 12 MiB"),
 }
 
 
@@ -131,7 +132,7 @@ def test_hostile_files_get_a_sentence_quickly(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_flipped_bytes_give_a_picture_or_a_sentence(form: str) -> None:
     data = encoded(two_halves(), form)
     dice = np.random.default_rng(1)
@@ -145,5 +146,17 @@ def test_flipped_bytes_give_a_picture_or_a_sentence(form: str) -> None:
 
 def test_size_is_checked_before_reading() -> None:
     check_size(MAX_BYTES)
-    with pytest.raises(BadInput, match=r"9\.0 MiB"):
-        check_size(9 * 2**20)
+    with pytest.raises(BadInput, match=r"13\.0 MiB"):
+        check_size(13 * 2**20)
+
+
+async def test_too_many_at_once_are_turned_away_and_the_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MOST_WAITING", 3)
+    going = threading.Event()
+    tasks = [asyncio.create_task(uploads.in_turn(going.wait, 30)) for _ in range(5)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="in a minute"):
+        await uploads.in_turn(read_file, encoded(two_halves()))
+    going.set()
+    assert all(await asyncio.gather(*tasks))
+    assert (await uploads.in_turn(read_file, encoded(two_halves()))).image.size == (40, 20)

@@ -37,7 +37,7 @@ from engine.tasks.upscale import Mode
 
 NAMED = {"subtle": Action.VARY, "strong": Action.VARY_STRONG}
 DEFAULT_ZOOM = 1.5
-PICTURE = "The picture (PNG, JPEG or WebP)"
+PICTURE = "The picture"
 SOURCE = "Instead of an image: a message's link, or a job's number such as 12.3"
 PRIVATE = "Only you see it"
 

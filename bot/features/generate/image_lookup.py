@@ -25,7 +25,7 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import can_read, check_visible, is_age_restricted, viewer_of
-from bot.orders.uploads import check_size, read_upload
+from bot.orders.uploads import check_size, in_turn, read_upload
 from bot.orders.visibility import may_see
 from bot.prompt.text import visible
 
@@ -83,7 +83,7 @@ async def in_message(app: Services, interaction: Interaction, message: discord.M
     forwarded = (each for snapshot in message.message_snapshots for each in snapshot.attachments)
     if attachment := first_picture([*message.attachments, *forwarded]):
         return FoundImage(attachment=attachment)
-    raise NotFound("I can't find an image I can read in that message. Use this on a PNG, JPEG or WebP.")
+    raise NotFound("I can't find a picture in that message.")
 
 
 async def in_text(app: Services, interaction: Interaction, text: str) -> FoundImage:
@@ -153,7 +153,7 @@ async def picture(app: Services, interaction: Interaction, found: FoundImage) ->
     raw = await data(app, interaction, found)
     if found.attachment is None:
         return await asyncio.to_thread(image_tools.opened, raw)
-    image = await asyncio.to_thread(read_upload, raw)
+    image = (await in_turn(read_upload, raw)).image
     await app.submission.check_upload(interaction, image)
     return image
 

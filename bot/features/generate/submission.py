@@ -24,7 +24,7 @@ from bot.kit.interactions import acknowledge, actor_of, check_permissions, load_
 from bot.ledger.limits import Terms
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Orders, Reply, Rules
-from bot.orders.uploads import check_size, read_upload
+from bot.orders.uploads import check_size, in_turn, read_upload
 from bot.prompt.parser import Draft, parse
 from bot.prompt.spec import Spec
 from bot.store.key_value_store import KeyValues
@@ -117,7 +117,7 @@ class Submission:
 
     async def stored_file(self, interaction: Interaction, data: bytes) -> StoredPicture:
         """Keep an upload. Raises: BadInput, Refused."""
-        image = await asyncio.to_thread(read_upload, data)
+        image = (await in_turn(read_upload, data)).image
         await self.check_upload(interaction, image)
         sha256 = await self._jobs.store_input(image, interaction.user.id)
         return StoredPicture(sha256=sha256, size=image.size)

@@ -32,7 +32,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, viewer_of
-from bot.orders.uploads import check_size, read_layers, read_upload
+from bot.orders.uploads import check_size, in_turn, read_layers, read_upload
 from bot.prompt.parser import Draft, parse, plain
 from engine.backend import Backend
 
@@ -191,7 +191,7 @@ def _install_forms(app: Services, client: Client) -> None:
         check_size(files[0].size)
         region = await _begun(app, interaction, region_id)
         original = await inpainting.picture(app, interaction.client, region)
-        mask = await asyncio.to_thread(_from_painted, await files[0].read(), original)
+        mask = await in_turn(_from_painted, await files[0].read(), original)
         await _place(app, interaction, region, mask, modals.answers(interaction).get("prompt", ""))
 
     @client.on_modal(Action.WORDS)
@@ -230,21 +230,21 @@ async def _mask(app: Services, interaction: Interaction, new: NewRegion, marked:
     """What a command's options mark. Raises: BadInput, InvalidRequest."""
     size = new.width, new.height
     if marked.mask is not None:
-        return await asyncio.to_thread(_from_file, await marked.mask.read(), size)
+        return await in_turn(_from_file, await marked.mask.read(), size)
     if marked.region:
         return await asyncio.to_thread(region_masks.from_words, marked.region, size)
     original = await inpainting.picture(app, interaction.client, new)
     if marked.painted is not None:
-        return await asyncio.to_thread(_from_painted, await marked.painted.read(), original)
+        return await in_turn(_from_painted, await marked.painted.read(), original)
     return region_masks.checked(await app.backend.segment(original, marked.what or ""))
 
 
 def _from_file(data: bytes, size: region_masks.Size) -> Image.Image:
-    return region_masks.from_file(read_layers(data), size)
+    return region_masks.from_file(read_layers(data).image, size)
 
 
 def _from_painted(data: bytes, original: Image.Image) -> Image.Image:
-    return region_masks.from_painted(original, read_upload(data))
+    return region_masks.from_painted(original, read_upload(data).image)
 
 
 async def _hole(found: FoundImage) -> Image.Image | None:
@@ -257,7 +257,7 @@ async def _hole(found: FoundImage) -> Image.Image | None:
             data = await attachment.read()
     except TimeoutError:
         return None
-    return await asyncio.to_thread(lambda: region_masks.hole(read_layers(data)))
+    return await in_turn(lambda: region_masks.hole(read_layers(data).image))
 
 
 # ---------------------------------------------------------------- choosing

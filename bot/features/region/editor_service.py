@@ -22,7 +22,7 @@ from bot.kit.components import NOBODY, notice
 from bot.kit.interactions import can_read, is_age_restricted, reader
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Reply
-from bot.orders.uploads import check_size, read_layers
+from bot.orders.uploads import check_size, in_turn, read_layers
 from bot.orders.visibility import Viewer
 
 SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
@@ -88,7 +88,7 @@ class DiscordEditorService:
         region = found.region
         actor = (await self._viewer(region)).actor
         check_size(len(data))
-        mask = await asyncio.to_thread(lambda: region_masks.from_editor(read_layers(data), region.size))
+        mask = await in_turn(lambda: region_masks.from_editor(read_layers(data).image, region.size))
         order = await inpainting.order(self._app, self._client, actor, region, mask, line, None)
         if len(order.specs) > 1:
             raise BadInput(ONE_JOB)

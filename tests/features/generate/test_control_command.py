@@ -134,7 +134,7 @@ async def test_read_parameters_tells_of_it(led: Stage) -> None:
         ({"kind": "zzz"}, "Available: edges, depth, pose"),
         ({"kind": "edges", "prompt": "a house --model plain"}, "The model plain can't follow a picture"),
         ({"kind": "pose", "prompt": "a house --model mini"}, "mini has no ControlNet 'pose'. These have: other"),
-        ({"image": ("a.png", b"nothing")}, "isn't a PNG, JPEG or WebP"),
+        ({"image": ("a.png", b"nothing")}, "isn't a picture that I can read"),
         ({"prompt": "{a, b}"}, "one job"),
     ],
 )

@@ -101,7 +101,7 @@ async def test_of_many_posts_at_once_one_starts_a_job(studio: Stage) -> None:
         (marked((0, 0, 0, 0)), "a flag", "Nothing is marked"),
         (marked((0, 0, 128, 128)), "a flag", "whole picture"),
         (marked(size=(64, 128)), "a flag", "another picture"),
-        (b"no picture", "a flag", "isn't a PNG"),
+        (b"no picture", "a flag", "isn't a picture"),
         (marked()[:60], "a flag", "damaged"),
         (marked(), "a flag --foo", "--foo"),
         (marked(), "{a, b} flag", "one job"),
