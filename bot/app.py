@@ -32,6 +32,7 @@ from bot.features.gallery.service import Stars
 from bot.features.generate import buttons, controlnet, edit_buttons, edit_commands, history
 from bot.features.generate import commands as imagine
 from bot.features.generate.submission import Submission
+from bot.features.help import commands as help_commands
 from bot.features.jobs import admin_commands as jobs_admin
 from bot.features.jobs.service import ModeratedJobs
 from bot.features.moderation import admin_commands as moderation_admin
@@ -287,6 +288,7 @@ class App:
         privacy_commands.install(client, self)
         style_commands.install(client, self)
         models.install(client, self)
+        help_commands.install(client, self)
         gallery_buttons.install(client, self)
         self._install_admin(admin.install(client))
 

@@ -18,7 +18,7 @@ from bot.kit.components import gallery as _gallery
 from bot.kit.components import row as _row
 from bot.kit.components import view as _view
 from bot.kit.custom_ids import Action, ButtonId
-from bot.ledger.amounts import credits_text as credits_text
+from bot.ledger.amounts import credits_text
 from bot.prompt.comparison import Comparison
 from bot.prompt.parser import echo
 from bot.prompt.spec import Spec
@@ -183,11 +183,11 @@ class Layouts:
         return _view(parts, ACCENT)
 
     def headline(self, job: Job, limit: int = PROMPT_SHOWN) -> str:
-        """The prompt, the flags that paste it back, and whose it is."""
+        """The prompt, what differs from the defaults, and whose it is. Seeds are behind the button **Seed**."""
         done = titles.title(job)
         title = shown(job.spec.prompt, limit) or done or "(no prompt)"
-        relax = " · relax" if job.lane == "relax" else ""
-        return f"**{title}**\n-# {self._flags(job, done)}{relax} · <@{job.user_id}>"
+        facts = (self._flags(job, done), "relax" if job.lane == "relax" else "", f"<@{job.user_id}>")
+        return f"**{title}**\n-# {' · '.join(filter(None, facts))}"
 
     def paste_line(self, spec: Spec, hidden: Sequence[str] = ()) -> str:
         """The line that gives the same job again, but for the flags that are `hidden`."""
@@ -215,7 +215,7 @@ class Layouts:
             seed = "" if "seed" in (compare.x, compare.y) else f" · seed {job.spec.seed}"
             return f"{negative}{comparison_sheet.words(compare)}{seed}"
         if not job.spec.is_edit:
-            line = shown(self.paste_line(job.spec.evolve(prompt="", negative_prompt="")), 300)
+            line = shown(self.paste_line(_wordless(job.spec), ("seed", "n")), 300)
             size = ""
         else:
             line = "" if titles.is_exact(job.spec) else shown(self._edit_line(job.spec), 300)
@@ -226,8 +226,13 @@ class Layouts:
     def _edit_line(self, spec: Spec) -> str:
         """The flags of an edit; its size and picture are told in words."""
         info = self._info(spec)
-        told = ("size", "strength", "n") if info else ("strength", "n")
-        return self.paste_line(spec.evolve(prompt="", negative_prompt=""), told)
+        told = ("seed", "size", "strength", "n") if info else ("seed", "strength", "n")
+        return self.paste_line(_wordless(spec), told)
+
+
+def _wordless(spec: Spec) -> Spec:
+    """The spec as far as its flags say something to people: not its words, and not by which noise it came about."""
+    return spec.evolve(prompt="", negative_prompt="", variations=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ ARROWS = {"left": "⬅️", "right": "➡️", "up": "⬆️", "down": "⬇️"}
 
 
 def title(job: Job) -> str:
-    """ "Zoom Out 2x of #12"; nothing for what was painted from words."""
+    """ "Zoom Out 2x of picture 3 of #12"; nothing for what was painted from words."""
     what = job_title(job.kind, job.spec)
     return what and f"{what}{_whence(job)}"
 
@@ -25,7 +25,8 @@ def _whence(job: Job) -> str:
     if job.spec.request.shares:
         return ""
     if job.parent_job_id is not None:
-        return f" of #{job.parent_job_id}"
+        which = f" of picture {job.parent_number}" if job.parent_number else ""
+        return f"{which} of #{job.parent_job_id}"
     return " of a deleted picture" if job.parent_image_id else " of an uploaded picture"
 
 

@@ -30,8 +30,9 @@ Lane = Literal["fast", "relax"]
 ACTIVE: frozenset[JobState] = frozenset({"queued", "running"})
 
 SELECT_JOB = (
-    "SELECT j.*, ifnull(u.discord_id, 0) AS discord_user, p.job_id AS parent_job"
-    " FROM job j JOIN user u ON u.id = j.user_id LEFT JOIN image p ON p.id = j.parent_image_id"
+    "SELECT j.*, ifnull(u.discord_id, 0) AS discord_user, p.job_id AS parent_job, iif(q.outputs > 1, p.ordinal + 1, 0)"
+    " AS parent_number FROM job j JOIN user u ON u.id = j.user_id LEFT JOIN image p ON p.id = j.parent_image_id"
+    " LEFT JOIN job q ON q.id = p.job_id"
 )
 UNDELIVERABLE = "undeliverable"
 REPLY_TOKEN_MS = 880_000  # Discord's interaction token lives 15 min; 20 s are kept for the request itself
@@ -98,6 +99,7 @@ class Job:
     error_code: str | None
     error_text: str | None
     parent_job_id: int | None = None  # of the parent image, unless it was deleted
+    parent_number: int = 0  # which of its job's pictures the parent is, from 1; 0 = it has but one
     aged: bool = False
     withheld: int = 0  # pictures that a safety check kept back
     weight: float = 1.0  # share of the device against others
@@ -149,6 +151,7 @@ class Job:
             error_code=row["error_code"],
             error_text=row["error_text"],
             parent_job_id=row["parent_job"],
+            parent_number=row["parent_number"] or 0,
             aged=bool(row["aged"]),
             withheld=row["withheld"],
         )

@@ -81,6 +81,7 @@ class Action(StrEnum):
     LINE_WITHOUT = "lw"  # number = refused line: paint it without what is to blame
     LINE_INSTEAD = "li"  # number = refused line: paint it with the flag that was meant
     LINE_EDIT = "le"  # number = refused line: change it in a form, and that form's answer
+    HELP = "hp"  # number = page of /help
     STAR = "st"  # number = job: one vote for the gallery
 
 

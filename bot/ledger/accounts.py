@@ -10,6 +10,7 @@ import sqlite3
 from bot.errors import BadInput, NotEnoughCredits
 from bot.ledger import allowance, transfers
 from bot.ledger.allowance import Period
+from bot.ledger.amounts import amount_text, credits_text
 from bot.ledger.records import Balance, CreditChange, Entry
 from bot.store import users
 from bot.store.clock import DAY_MS
@@ -66,8 +67,8 @@ def take(db: sqlite3.Connection, change: CreditChange) -> bool:
     purse, left = _paid(db, person, change.guild_id)
     if change.amount_mc > left:
         raise BadInput(
-            f"Only {left / 1000:g} of their credits can be taken here, not {change.amount_mc / 1000:g}. Nothing was "
-            "taken. Free credits can't be taken: limit them with /admin quota."
+            f"Only {amount_text(left)} of their credits can be taken here, not {amount_text(change.amount_mc)}. "
+            "Nothing was taken. Free credits can't be taken: limit them with /admin quota."
         )
     issuer = transfers.account(db, "issuer", change.guild_id)
     transfers.post(db, transfers.direct(idem, purse, issuer, change.amount_mc, change.reason), change.now_ms)
@@ -89,11 +90,11 @@ def gift(db: sqlite3.Connection, giver_id: int, change: CreditChange, cap_mc: in
     given = _given_today(db, purse, now_ms)
     if given + change.amount_mc > cap_mc:
         raise BadInput(
-            f"Members can give {cap_mc / 1000:g} credits a day here, and you gave {given / 1000:g} today. "
+            f"Members can give {credits_text(cap_mc)} a day here, and you gave {amount_text(given)} today. "
             "Give fewer, or wait until midnight UTC."
         )
     if change.amount_mc > left:
-        raise NotEnoughCredits(f"You have {left / 1000:g} credits to give away. Free credits can't be given.")
+        raise NotEnoughCredits(f"You have {credits_text(left)} to give away. Free credits can't be given.")
     to, _ = _paid(db, receiver, guild_id)
     transfers.post(db, transfers.direct(idem, purse, to, change.amount_mc, change.reason), now_ms)
     return True

@@ -10,10 +10,20 @@ MAX_CREDITS = 1_000_000
 
 
 def credits_text(amount_mc: int) -> str:
-    """Millicredits as people read them: "4 credits", "0.5 credits"; thousandths only where there is nothing else."""
-    told_mc = amount_mc // 10 * 10 or amount_mc  # rounded down, or 0.999 would be told as enough for 1
-    amount = f"{told_mc / 1000:.3f}".rstrip("0").rstrip(".")
+    """Millicredits as people read them: "4 credits", "0.5 credits", "1,200 credits"."""
+    amount = amount_text(amount_mc)
     return f"{amount} credit" if amount == "1" else f"{amount} credits"
+
+
+def amount_text(amount_mc: int) -> str:
+    """The number alone, in hundredths; thousandths only where there is nothing else."""
+    told_mc = amount_mc // 10 * 10 or amount_mc  # rounded down, or 0.999 would be told as enough for 1
+    return f"{told_mc / 1000:,.3f}".rstrip("0").rstrip(".")
+
+
+def typed_amount(amount_mc: int) -> str:
+    """The exact number as somebody would type it, so that a form that isn't changed changes nothing."""
+    return f"{amount_mc / 1000:.3f}".rstrip("0").rstrip(".")
 
 
 def credits_mc(text: str, low: float = 0.0) -> int:

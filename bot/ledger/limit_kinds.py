@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.ledger.amounts import MAX_CREDITS, credits_mc, credits_text
+from bot.ledger.amounts import MAX_CREDITS, credits_mc, credits_text, typed_amount
 from bot.prompt.numbers import read_number, read_whole
 from bot.prompt.text import quoted, shown
 
@@ -331,7 +331,7 @@ class FreeCredits(Limit[Allowance]):
         return Allowance(amount_mc=credits_mc(said["amount"]), period="month" if said["month"] else "day")
 
     def typed(self, value: Allowance) -> str:
-        return f"{value.amount_mc / 1000:g} a {value.period}"
+        return f"{typed_amount(value.amount_mc)} a {value.period}"
 
     def text(self, value: Allowance) -> str:
         return f"{credits_text(value.amount_mc)} a {value.period}"
@@ -373,7 +373,7 @@ class CreditsADay(Limit[int]):
         return credits_mc(f"{given}")
 
     def typed(self, value: int) -> str:
-        return f"{value / 1000:g}" if value else ""
+        return typed_amount(value) if value else ""
 
     def text(self, value: int) -> str:
         return self.words[0].format(credits_text(value)) if value else self.words[1]

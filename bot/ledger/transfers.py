@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.errors import NotEnoughCredits
+from bot.ledger.amounts import amount_text, credits_text
 from bot.ledger.records import CreditChange
 from bot.store import users
 
@@ -173,6 +174,6 @@ def _open_reservations(db: sqlite3.Connection, job_id: int) -> list[sqlite3.Row]
 def too_dear(price_mc: int, left_mc: int, period: str = "day") -> str:
     """What somebody who cannot pay reads."""
     return (
-        f"This costs {price_mc / 1000:g} credits and you have {left_mc / 1000:g} left. "
+        f"This costs {credits_text(price_mc)} and you have {amount_text(left_mc)} left. "
         f"Ask for fewer, smaller or quicker pictures; free credits come back {RENEWALS[period]}."
     )

@@ -47,7 +47,7 @@ async def test_u3_shows_the_third_picture_alone_and_free(studio: Stage) -> None:
     expected = painted(102, info.width, info.height)
     assert picture(studio, alone).tobytes() == expected.convert("RGB").tobytes()
     assert await credits_of(studio) == before
-    assert "seed 102" in words(alone)
+    assert "seed **102**" in (await press(studio, alone, "Seed")).response.content
 
 
 async def test_the_picture_alone_carries_its_recipe(studio: Stage) -> None:

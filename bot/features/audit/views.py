@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.delivery.layouts import credits_text
 from bot.features.audit.store import AuditEntry
+from bot.ledger.amounts import credits_text
 from bot.prompt.text import shown
 
 

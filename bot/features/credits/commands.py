@@ -1,4 +1,4 @@
-"""/credits and /gift: a member's account, and giving from it."""
+"""/credits, which is also called /info, and /gift: a member's account, and giving from it."""
 
 from __future__ import annotations
 
@@ -37,19 +37,25 @@ def install(
 ) -> None:
     """Add the commands to the client."""
 
-    @client.tree.command(name="credits")
-    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @shows_errors
-    async def credits_(interaction: Interaction) -> None:
-        """What you have, when it renews, what things cost, and what happened last."""
+    async def account(interaction: Interaction) -> None:
+        """What you have, when it renews, what things cost, and what is running."""
         await acknowledge(interaction, private=True)
         user_id, guild_id = interaction.user.id, interaction.guild_id or 0
         terms = await quotas.terms(actor_of(interaction))
-        balance = await credits.balance(user_id, guild_id, terms)
-        entries = await credits.entries(user_id, terms.paid_in(guild_id), ENTRIES)
-        active = await jobs.active(user_id, guild_id)
-        view = credit_views.credits_view(balance, terms, entries, _costs(models()), len(active))
+        view = credit_views.credits_view(
+            await credits.balance(user_id, guild_id, terms),
+            terms,
+            await credits.entries(user_id, terms.paid_in(guild_id), ENTRIES),
+            _costs(models()),
+            active=len(await jobs.active(user_id, guild_id)),
+            queued=await jobs.queue_length(),
+            pauses=await moderation.pauses(guild_id),
+        )
         await interaction.edit_original_response(view=view)
+
+    for name in ("credits", "info"):  # the latter is what Midjourney calls it
+        command = client.tree.command(name=name)(shows_errors(account))
+        app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)(command)
 
     @client.tree.command()
     @app_commands.guild_only()

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from discord.ui import Item, LayoutView, Separator, TextDisplay
 
 from bot.features.credits.records import ServerQuotas
+from bot.features.moderation.store import Pause
+from bot.features.moderation.views import pause_line
 from bot.kit.components import ACCENT, view
-from bot.ledger.amounts import credits_text
+from bot.ledger.amounts import amount_text, credits_text
 from bot.ledger.limits import SERVER_LIMITS, Quota, Terms, quota_of
 from bot.ledger.records import Balance, Entry
 from bot.prompt.text import shown
@@ -62,10 +64,24 @@ def budget_text(server: ServerQuotas) -> str:
 
 
 # ---------------------------------------------------------------- /credits
-def credits_view(balance: Balance, terms: Terms, entries: Sequence[Entry], costs: str, active: int) -> LayoutView:
-    """A member's account: what is left, what things cost, what happened last."""
+def credits_view(
+    balance: Balance,
+    terms: Terms,
+    entries: Sequence[Entry],
+    costs: str,
+    *,
+    active: int,
+    queued: int,
+    pauses: Sequence[Pause],
+) -> LayoutView:
+    """A member's account: what is left, what things cost, what happened last, and what is running.
+
+    `active` jobs are theirs, `queued` ones wait in the whole queue.
+    """
     parts: list[Item[LayoutView]] = [
-        TextDisplay(_left(balance, terms, active)),
+        TextDisplay(
+            "\n".join([_left(balance, terms, active, queued), *(f"**{pause_line(each)}**" for each in pauses)])
+        ),
         Separator(),
         TextDisplay(f"**What things cost**\n{costs}"),
     ]
@@ -77,18 +93,20 @@ def credits_view(balance: Balance, terms: Terms, entries: Sequence[Entry], costs
     return view(parts, ACCENT)
 
 
-def _left(balance: Balance, terms: Terms, active: int) -> str:
+def _left(balance: Balance, terms: Terms, active: int, queued: int) -> str:
     lines = [f"## {credits_text(balance.free_mc + balance.paid_mc)}"]
     if terms.allowance_mc:
         share = min(1.0, balance.free_mc / terms.allowance_mc)
         bar = "▰" * round(share * BAR) + "▱" * (BAR - round(share * BAR))
-        free = f"{credits_text(balance.free_mc).split()[0]} of {credits_text(terms.allowance_mc)}"
+        free = f"{amount_text(balance.free_mc)} of {credits_text(terms.allowance_mc)}"
         lines.append(f"{bar} {free} free this {terms.period}, new ones <t:{balance.renews_at_ms // 1000}:R>")
     if balance.paid_mc:
         lines.append(f"{credits_text(balance.paid_mc)} that don't expire, used after the free ones")
     if active:
         jobs = "1 active job" if active == 1 else f"{active} active jobs"
         lines.append(f"{credits_text(balance.reserved_mc)} reserved for {jobs}")
+    if queued:
+        lines.append(f"{queued} {'job waits' if queued == 1 else 'jobs wait'} in the whole queue")
     if terms.relax:
         lines.append("Once you run out, your jobs go to the relax lane: free, but slower.")
     return "\n".join(lines)
@@ -96,7 +114,7 @@ def _left(balance: Balance, terms: Terms, active: int) -> str:
 
 def entry_line(entry: Entry) -> str:
     """A line of a member's account."""
-    amount = credits_text(abs(entry.amount_mc)).split()[0]
+    amount = amount_text(abs(entry.amount_mc))
     what = REASONS.get(entry.reason, shown(entry.reason, 100))
     job = f" job #{entry.job_id}" if entry.job_id else ""
     return f"`{'+' if entry.amount_mc > 0 else '-'}{amount}` {what}{job} · <t:{entry.at_ms // 1000}:R>"

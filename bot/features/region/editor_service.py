@@ -7,7 +7,7 @@ from typing import Protocol
 
 import discord
 
-from bot.delivery import image_tools, layouts
+from bot.delivery import image_tools
 from bot.delivery.job_messages import JobMessages
 from bot.errors import BadInput, MissingPermission, NotFound
 from bot.features.moderation.service import Moderation
@@ -20,6 +20,7 @@ from bot.features.servers.direct_messages import DirectMessages
 from bot.kit.client import Client
 from bot.kit.components import NOBODY, notice
 from bot.kit.interactions import can_read, is_age_restricted, reader
+from bot.ledger.amounts import credits_text
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Reply
 from bot.orders.uploads import check_size, in_turn, read_layers
@@ -94,7 +95,7 @@ class DiscordEditorService:
             raise BadInput(ONE_JOB)
         price = self._app.submission.orders.price_mc(*order.specs)
         if price > UNASKED_MC and not agreed:
-            raise PriceChanged(f"This costs {layouts.credits_text(price)}. Press Paint once more to agree.")
+            raise PriceChanged(f"This costs {credits_text(price)}. Press Paint once more to agree.")
         await self._app.submission.orders.check_allowed(actor, order)
         message = None if region.private else await self._message(region)
         try:

@@ -17,6 +17,7 @@ from bot.kit.admin_panel_view import Tab, button, buttons
 from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
+from bot.ledger.amounts import amount_text
 
 TAB = Tab(0, "Overview", "📊", "What's happening here, now and over time.")
 PERIODS = (7, 30, MAX_DAYS)  # days
@@ -50,7 +51,7 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
     wait, run = stats.seconds(today.wait_ms) or "–", stats.seconds(today.render_ms) or "–"
     lines = [
         *(pauses or ["Easel works as usual here."]),
-        f"**Today** images {today.images} · members {today.members} · credits {today.credits_mc / 1000:g} · "
+        f"**Today** images {today.images} · members {today.members} · credits {amount_text(today.credits_mc)} · "
         f"refusals {today.refusals}",
         f"**Medians** waiting {wait} s · generating {run} s",
         f"**Now** running {painting} · queued {len(active) - painting} · "

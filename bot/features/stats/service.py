@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from bot.features.stats import store as rows
 from bot.features.stats.store import Figures
+from bot.ledger.amounts import amount_text
 from bot.store.clock import DAY_MS, Clock
 from bot.store.store import Store
 
@@ -79,7 +80,7 @@ def summary(figures: Figures) -> list[str]:
         ("members", total.members),
         ("wait, median", f"{seconds(total.wait_ms) or '-'} s"),
         ("generating, median", f"{seconds(total.render_ms) or '-'} s"),
-        ("credits", f"{total.credits_mc / 1000:g}"),
+        ("credits", amount_text(total.credits_mc)),
         ("failed", total.failed),
         ("refusals", total.refusals),
         *((f"  {reason(code)}", count) for code, count in figures.refusals),

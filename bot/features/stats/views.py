@@ -7,6 +7,7 @@ from discord.ui import File, LayoutView, TextDisplay
 from bot.features.stats.service import date
 from bot.features.stats.store import Figures
 from bot.kit.components import ACCENT, gallery, view
+from bot.ledger.amounts import credits_text
 
 PICTURE, TABLE = "stats.png", "stats.csv"
 
@@ -17,7 +18,7 @@ def stats_view(figures: Figures, *, everywhere: bool = False) -> LayoutView:
     first, last = date(figures.days[0].day), date(figures.days[-1].day)
     total = figures.total
     text = (
-        f"{total.images:,} images for {total.members:,} members, {total.credits_mc / 1000:,.0f} credits, "
+        f"{total.images:,} images for {total.members:,} members, {credits_text(total.credits_mc)}, "
         f"{total.refusals:,} refusals"
     )
     return view(

@@ -22,7 +22,7 @@ async def test_a_kept_pictures_line_and_neighbours_start_from_its_own_seed(studi
     message = await paint(studio, f"a red boat --best {MANY} --seed {SEED}")
     await studio.restart()
     alone = (await press(studio, message, "U2")).response
-    assert f"seed {BEST[1]}" in words(alone)
+    assert f"seed **{BEST[1]}**" in (await press(studio, alone, "Seed")).response.content
     assert "best" not in words(alone)
     info = studio.engine.models()[0]
     assert picture(studio, alone).tobytes() == fake.paint(BEST[1], info.width, info.height).tobytes()

@@ -74,7 +74,7 @@ async def test_what_is_not_said_is_the_first_that_fits_at_full_strength(led: Sta
     job = await job_of(led, result.response)
     assert (job.spec.prompt, job.spec.guidance_scale, job.parent_job_id) == ("a red boat", 3.0, 1)
     assert followed(job) == ("edges", 1.0, False)
-    assert "Control (edges) of #1" in words(result.response)
+    assert "Control (edges) of picture 2 of #1" in words(result.response)
 
 
 async def test_the_model_follows_from_the_kind(led: Stage) -> None:
@@ -108,7 +108,7 @@ async def test_its_buttons_follow_the_same_picture_after_a_restart(led: Stage) -
     near = (await press(led, again, "V2")).response
     varied = await job_of(led, near)
     assert (followed(varied), len(varied.spec.variations)) == (followed(first), 1)
-    assert f"Variation (depth 1.5) of #{job.id}" in words(near)
+    assert f"Variation (depth 1.5) of picture 2 of #{job.id}" in words(near)
     form = await press(led, result.response, "Remix")
     changed = await led.members["Ann"].submit_modal(form, {"prompt": "a barn --strength 0.5"})
     await led.idle()

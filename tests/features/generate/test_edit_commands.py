@@ -51,7 +51,7 @@ async def job_of(studio: Stage, message: Any) -> Job:
         ("upscale", {}, "Upscale 2x (Lanczos) of an uploaded picture"),
         ("upscale", {"scale": 4, "mode": "creative", "prompt": "a boat"}, "Upscale 4x (Creative)"),
         ("outpaint", {"direction": "left"}, "Pan left of an uploaded picture"),
-        ("outpaint", {"zoom": 2.0, "prompt": "a boat --seed 9"}, "seed 9"),
+        ("outpaint", {"zoom": 2.0, "prompt": "a boat --cfg 9"}, "cfg 9"),
         ("outpaint", {}, "Zoom Out 1.5x of an uploaded picture"),
         ("outpaint", {"ratio": "1:1"}, "Outpaint of an uploaded picture"),
     ],
@@ -68,7 +68,7 @@ async def test_a_job_number_names_a_picture_and_gives_its_words(studio: Stage) -
     result = await asked(studio, "outpaint", source="1.2", direction="down")
     job = await job_of(studio, result.response)
     assert (job.spec.prompt, job.spec.guidance_scale, job.parent_job_id) == ("a red boat", 3.0, 1)
-    assert "Pan down of #1" in words(result.response)
+    assert "Pan down of picture 2 of #1" in words(result.response)
     assert "U1" in said(await asked(studio, "upscale", source="1"))
 
 
@@ -76,7 +76,7 @@ async def test_a_message_link_names_a_picture(studio: Stage) -> None:
     shown = (await press(studio, await paint(studio), "U1")).response
     link = f"https://discord.com/channels/{studio.guild.id}/{studio.channel.id}/{shown.id}"
     result = await asked(studio, "upscale", "Ben", source=link)
-    assert "Upscale 2x (Lanczos) of #1" in words(result.response)
+    assert "Upscale 2x (Lanczos) of picture 1 of #1" in words(result.response)
 
 
 async def test_varying_ours_without_words_is_what_its_button_does(studio: Stage) -> None:

@@ -19,16 +19,16 @@ from engine.tasks.resolve import picture_sha256
 from tests.e2e.screen import buttons, paint, picture, press, words
 
 EDITS = {
-    "Upscale (2x)": "Upscale 2x (Lanczos) of #1",
-    "Upscale (Creative)": "Upscale 2x (Creative) of #1",
-    "Vary (Subtle)": "Variation of #1",
-    "Vary (Strong)": "Variation of #1",
-    "Zoom Out 1.5x": "Zoom Out 1.5x of #1",
-    "Zoom Out 2x": "Zoom Out 2x of #1",
-    "⬅️": "Pan left of #1",
-    "➡️": "Pan right of #1",
-    "⬆️": "Pan up of #1",
-    "⬇️": "Pan down of #1",
+    "Upscale (2x)": "Upscale 2x (Lanczos) of picture 1 of #1",
+    "Upscale (Creative)": "Upscale 2x (Creative) of picture 1 of #1",
+    "Vary (Subtle)": "Variation of picture 1 of #1",
+    "Vary (Strong)": "Variation of picture 1 of #1",
+    "Zoom Out 1.5x": "Zoom Out 1.5x of picture 1 of #1",
+    "Zoom Out 2x": "Zoom Out 2x of picture 1 of #1",
+    "⬅️": "Pan left of picture 1 of #1",
+    "➡️": "Pan right of picture 1 of #1",
+    "⬆️": "Pan up of picture 1 of #1",
+    "⬇️": "Pan down of picture 1 of #1",
 }
 
 
@@ -171,7 +171,7 @@ async def test_custom_zoom_asks_for_zoom_ratio_and_words(studio: Stage) -> None:
     await studio.idle()
     job = await job_of(studio, done.response)
     assert (job.spec.width, job.spec.height, job.spec.prompt, job.spec.seed) == (192, 128, "a harbour", 3)
-    assert "Outpaint of #1" in words(done.response)
+    assert "Outpaint of picture 1 of #1" in words(done.response)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ async def test_a_failed_edit_costs_nothing_and_is_tried_again(studio: Stage) -> 
     assert list(buttons(done.response)) == ["Try again"]
     await studio.restart()
     tried = (await press(studio, done.response, "Try again")).response
-    assert "Zoom Out 2x of #1" in words(tried)
+    assert "Zoom Out 2x of picture 1 of #1" in words(tried)
     assert await credits_of(studio) == before
 
 
@@ -244,9 +244,9 @@ async def test_seed_says_how_to_make_an_edit_again(studio: Stage) -> None:
 async def test_history_and_show_name_the_edit(studio: Stage) -> None:
     await pressed(studio, await alone(studio), "Upscale (2x)")
     page = (await studio.members["Ann"].slash(studio.channel, "history")).response
-    assert "Upscale 2x (Lanczos) of #1" in words(page)
+    assert "Upscale 2x (Lanczos) of picture 1 of #1" in words(page)
     again = (await studio.members["Ben"].slash(studio.channel, "show", job=2)).response
-    assert "Upscale 2x (Lanczos) of #1" in words(again)
+    assert "Upscale 2x (Lanczos) of picture 1 of #1" in words(again)
     assert "Zoom Out 2x" in buttons(again)
 
 

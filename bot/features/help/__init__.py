@@ -1,0 +1,1 @@
+"""/help: how to use Easel, a page at a time."""
