@@ -210,7 +210,13 @@ class App:
         store, clock, settings = self.store, self.clock, self.settings
         self.files, self.layouts = ImageFiles(settings.images_dir), Layouts(self.models)
         self.messages = JobMessages(
-            self.client, self.layouts, self.files, clock, self.preferences.quiet, self.stars.count
+            self.client,
+            self.layouts,
+            self.files,
+            clock,
+            self.preferences.quiet,
+            self.stars.count,
+            self.preferences.mention_minutes,
         )
         self.metrics = Metrics(clock)
         image_filter = ImageFilter(self.moderation, self.audit)

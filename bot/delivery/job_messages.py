@@ -55,10 +55,14 @@ class JobMessages:
         clock: Clock,
         quiet: Collection[int] = (),
         stars: Callable[[Job, Sequence[StoredImage]], Awaitable[int | None]] | None = None,
+        mention_minutes: Callable[[int], Awaitable[int | None]] | None = None,
     ) -> None:
         self._client, self._layouts, self._files, self._clock = client, layouts, files, clock
         self._quiet = quiet  # people who want no pictures while painting
         self._stars = stars  # how many a picture has; None where it can have none
+        self._mention_minutes = (
+            mention_minutes  # how long a job of somebody's has to take to mention them; None = never
+        )
         self._live: dict[int, _Live] = {}
         self._wordless: set[int] = set()  # jobs on their way whose prompt a filter of Discord's blocks
         self._pace = EditRateLimiter()
@@ -96,9 +100,13 @@ class JobMessages:
         contents = await self._result(job, images, whole) if images else self._ended(job)
         post, greeting = self._post(job), f"<@{job.user_id}>, this took a while."
         try:
-            message_id = await post.final(contents, owed.nonce, greeting, patient=owed.attempts < PATIENCE)
+            sent = await post.final(contents, owed.nonce, greeting, patient=owed.attempts < PATIENCE)
+            if not sent.anew and await self._took_long(job):
+                await post.mention(sent.message_id, f"{owed.nonce}@")
             found = {image.id for image, _ in whole}
-            return Receipt(message_id=message_id, lost=tuple(image.id for image in images if image.id not in found))
+            return Receipt(
+                message_id=sent.message_id, lost=tuple(image.id for image in images if image.id not in found)
+            )
         except TryLater:
             if images and owed.attempts == PATIENCE:
                 await post.progress(self._layouts.delayed(job), None)
@@ -107,6 +115,13 @@ class JobMessages:
             if images:
                 await self._say_undeliverable(post, job, owed.nonce)
             raise
+
+    async def _took_long(self, job: Job) -> bool:
+        """Whether it took so long that its person wants to be mentioned."""
+        if self._mention_minutes is None or job.state == "cancelled":
+            return False
+        minutes = await self._mention_minutes(job.user_id)
+        return minutes is not None and self._clock.now_ms() - job.created_at > minutes * 60_000
 
     async def _say_undeliverable(self, post: MessageTransport, job: Job, nonce: str) -> None:
         """Tell the person, without the file that may be what Discord refuses; there may be no way for words either."""

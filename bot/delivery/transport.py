@@ -16,7 +16,7 @@ from bot.delivery.answers import FAILURES, Next, after, retry_after_s
 from bot.delivery.image_tools import Upload
 from bot.jobs.outbox import TokenRefused, TryLater, Undeliverable
 from bot.jobs.records import Job
-from bot.kit.components import NOBODY
+from bot.kit.components import NOBODY, notice
 
 log = logging.getLogger(__name__)
 WAY_S = 120.0  # one request: discord.py repeats it for 25 s by itself, and 25 MiB may go over a slow line
@@ -37,6 +37,14 @@ class Way:
     name: str
     send: Callable[[LayoutView, Upload | None], Awaitable[int]]
     by_token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """Where something was delivered. `anew`: as a new message, which notified its person."""
+
+    message_id: int
+    anew: bool
 
 
 class _Closed(Exception):
@@ -67,17 +75,18 @@ class MessageTransport:
                 return None
         return asks
 
-    async def final(self, message: Message, nonce: str, greeting: str = "", *, patient: bool = True) -> int:
+    async def final(self, message: Message, nonce: str, greeting: str = "", *, patient: bool = True) -> Sent:
         """Deliver: edit by token, edit in the channel, send anew, send directly, whichever works first.
 
         A patient delivery waits where Discord is out of order; one that waited long enough takes the next way. `nonce`
-        (at most 25 characters) keeps a repeated new message from appearing twice. Returns the message's id.
+        (at most 25 characters) keeps a repeated new message from appearing twice.
         Raises: TryLater, Undeliverable, TokenRefused.
         """
         busy: TryLater | None = None
-        for way in (*self._edits(), *self._new_messages(nonce, greeting)):
+        edits = tuple(self._edits())
+        for way in (*edits, *self._new_messages(nonce, greeting)):
             try:
-                return await self._along(way, message)
+                return Sent(message_id=await self._along(way, message), anew=way not in edits)
             except _Closed as closed:
                 log.info("job %d is not delivered by %s: %s", self._job.id, way.name, closed)
             except TryLater as later:
@@ -87,6 +96,22 @@ class MessageTransport:
         if busy is not None:
             raise busy
         raise Undeliverable("its message, its channel and the direct messages are closed to the bot")
+
+    async def mention(self, message_id: int, nonce: str) -> None:
+        """Tell the person that their message is ready, for an edit notifies nobody. A failure is of no matter.
+
+        What only they may know they are told directly. `nonce` keeps a repeated one from appearing twice.
+        """
+        job = self._job
+        link = f"https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{message_id}"
+        view = notice(f"<@{job.user_id}>, this is ready: {link}")
+        for way in self._new_messages(nonce, ""):
+            try:
+                await way.send(view, None)
+            except FAILURES as error:
+                log.info("the person of job %d is not mentioned by %s: %s", job.id, way.name, error)
+            else:
+                return
 
     async def _along(self, way: Way, message: Message) -> int:
         """Deliver by one way, as small and wordless as Discord asks. Raises: _Closed, TryLater, TokenRefused."""

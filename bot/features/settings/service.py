@@ -39,6 +39,10 @@ class PreferenceService:
     async def preferences(self, user_id: int) -> Preferences:
         return await self._store.read(preference_store.preferences, user_id)
 
+    async def mention_minutes(self, user_id: int) -> int | None:
+        """How long a member's job has to take for them to be mentioned at its end; None = never."""
+        return (await self.preferences(user_id)).mention_minutes
+
     async def prefer(self, user_id: int, guild_id: int, **changes: Any) -> Preferences:
         """Change some of a member's settings. Raises: BadInput."""
         wanted = replace(await self.preferences(user_id), **changes)

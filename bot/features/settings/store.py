@@ -17,6 +17,7 @@ class Preferences:
         shape: `3:2` or `768x512`. suffix: words behind every prompt of /imagine.
         remix: V opens the form first. subtle, strong: per cent that a variation goes towards new noise.
         private: answers are for their person only, unless asked otherwise. previews: pictures while painting.
+        mention_minutes: a job that took longer mentions its person when it ends; None = never.
     """
 
     model: str | None = None
@@ -27,6 +28,7 @@ class Preferences:
     strong: int = 50
     private: bool = False
     previews: bool = True
+    mention_minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,9 @@ class ModelNote:
 
 
 # ---------------------------------------------------------------- members
+PLAIN = ("model", "shape", "suffix", "subtle", "strong", "mention_minutes")  # kept as they are
+
+
 def preferences(db: sqlite3.Connection, user_id: int) -> Preferences:
     row = db.execute(
         "SELECT p.* FROM preference p JOIN user u ON u.id = p.user_id WHERE u.discord_id = ?", (user_id,)
@@ -68,7 +73,7 @@ def preferences(db: sqlite3.Connection, user_id: int) -> Preferences:
     if row is None:
         return Preferences()
     flags: dict[str, Any] = {name: bool(row[name]) for name in ("remix", "private", "previews")}
-    plain: dict[str, Any] = {name: row[name] for name in ("model", "shape", "suffix", "subtle", "strong")}
+    plain: dict[str, Any] = {name: row[name] for name in PLAIN}
     return Preferences(**plain, **flags)
 
 

@@ -22,6 +22,7 @@ SHAPES = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
 AS_IT_IS = "-"  # value of the option that sets nothing
 SUBTLE = ((5, "hardly changes anything"), (10, "close"), (15, "default"), (25, "loose"), (35, "far"))
 STRONG = ((40, "the same idea"), (50, "default"), (65, "only the mood stays"), (80, "almost new"))
+MENTIONS = (1, 5, 15, 60)  # minutes
 MAX_SUFFIX = 300
 
 
@@ -37,6 +38,7 @@ class Setting(IntEnum):
     PRIVATE = 6
     PREVIEWS = 7
     RESET = 8
+    MENTION = 9
 
 
 FIELDS = {
@@ -47,9 +49,10 @@ FIELDS = {
     Setting.REMIX: "remix",
     Setting.PRIVATE: "private",
     Setting.PREVIEWS: "previews",
+    Setting.MENTION: "mention_minutes",
 }
 """Which of a member's settings a select or switch changes."""
-LISTS = frozenset({Setting.MODEL, Setting.SHAPE, Setting.SUBTLE, Setting.STRONG})
+LISTS = frozenset({Setting.MODEL, Setting.SHAPE, Setting.SUBTLE, Setting.STRONG, Setting.MENTION})
 BUTTONS = frozenset(Setting) - LISTS
 
 
@@ -70,6 +73,7 @@ def panel(mine: Preferences, models: Sequence[str]) -> LayoutView:
             _list(Setting.SHAPE, "Size", [(shape, shape) for shape in SHAPES], mine.shape),
             _steps(Setting.SUBTLE, "V1-V4 and Vary (Subtle)", SUBTLE, mine.subtle),
             _steps(Setting.STRONG, "Vary (Strong)", STRONG, mine.strong),
+            _mentions(mine.mention_minutes),
             Section(f"**Added to every prompt**\n{words}", accessory=cast(Any, _button(Setting.SUFFIX, "Edit"))),
             Separator(),
             ActionRow(
@@ -107,6 +111,8 @@ def value_of(setting: Setting, chosen: str) -> str | int | None:
     """A select's value as the setting keeps it."""
     if setting in (Setting.SUBTLE, Setting.STRONG):
         return int(chosen) if chosen.isascii() and chosen.isdigit() and 1 <= int(chosen) <= 100 else 15
+    if setting is Setting.MENTION:
+        return int(chosen) if chosen in map(str, MENTIONS) else None
     return None if chosen == AS_IT_IS else chosen
 
 
@@ -123,6 +129,12 @@ def _steps(setting: Setting, name: str, steps: Sequence[tuple[int, str]], now: i
     if now not in dict(steps):
         options.append((f"{name}: {now} %", str(now)))
     return row_of(Select.text(SelectId(Action.SETTING, setting), options, now=(str(now),)))
+
+
+def _mentions(now: int | None) -> ActionRow[LayoutView]:
+    options = [("Mention me: never", AS_IT_IS)]
+    options += [(f"Mention me: when it took over {minutes} min", str(minutes)) for minutes in MENTIONS]
+    return row_of(Select.text(SelectId(Action.SETTING, Setting.MENTION), options, now=(str(now or AS_IT_IS),)))
 
 
 def _switch(setting: Setting, name: str, on: bool) -> Any:
