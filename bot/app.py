@@ -29,7 +29,7 @@ from bot.features.describe import commands as describe
 from bot.features.gallery import buttons as gallery_buttons
 from bot.features.gallery.poster import Gallery
 from bot.features.gallery.service import Stars
-from bot.features.generate import buttons, controlnet, edit_buttons, edit_commands, history
+from bot.features.generate import buttons, controlnet, deleting, edit_buttons, edit_commands, history
 from bot.features.generate import commands as imagine
 from bot.features.generate.submission import Submission
 from bot.features.help import commands as help_commands
@@ -233,7 +233,7 @@ class App:
         self.outbox.on_refused = lambda: self.fail(TOKEN_REFUSED)
         self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
         self.statistics = Statistics(store, clock)
-        self.moderated_jobs = ModeratedJobs(self.jobs, self.audit)
+        self.moderated_jobs = ModeratedJobs(self.jobs, self.audit, store, clock)
         self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
         self.alerts = Alerts(carrier(self.client, settings), self.key_values, clock)
         self.backups = BackupSchedule(settings, clock, lambda why: self.alerts.tell("backup", why))
@@ -245,6 +245,7 @@ class App:
                 "erasures": self.privacy.finish_erasures,
                 "jobs that nobody paints": interrupted.take_up,
                 "what no transaction leaves": interrupted.put_right,
+                "deletions": lambda: deleting.finish(self.client, self),
                 "stray files": StrayFiles(store, PictureFolder(settings.images_dir), clock).look,
             }
         )
@@ -284,6 +285,7 @@ class App:
         imagine.install(client, self)
         history.install(client, self)
         buttons.install(client, self)
+        deleting.install(client, self)
         edit_commands.install(client, self)
         controlnet.install(client, self)
         edit_buttons.install(client, self)

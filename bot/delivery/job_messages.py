@@ -199,6 +199,10 @@ class JobMessages:
         """A finished job's message around its file, posted already or not; without `lost` pictures of it."""
         return self._layouts.grid(job, images, filename, _note(job, len(images), lost, filename), stars)
 
+    def before_deleting(self, job: Job, image: StoredImage, filename: str) -> discord.ui.LayoutView:
+        """The question whether to delete a job, around its file ("" = there is none)."""
+        return self._layouts.before_deleting(job, image.id, filename)
+
     async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
         """What the gallery shows of a job, and its file. Raises: NotFound when no picture's file is left."""
         whole = await self._found(images)

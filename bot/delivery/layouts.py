@@ -131,6 +131,20 @@ class Layouts:
         picture = _gallery(filename, alt_text(job), spoiler=image.flagged)
         return _view([TextDisplay(words), picture, *buttons], DONE)
 
+    def before_deleting(self, job: Job, image_id: int, filename: str) -> LayoutView:
+        """A finished job with the question whether to delete it; `filename` "" = it has no file."""
+        count = job.spec.num_images
+        what = "this picture" if count == 1 else f"these {count} pictures"
+        yes = Button(ButtonId(Action.DELETE_YES, image_id), "Yes, delete", style=discord.ButtonStyle.danger, emoji="🗑️")
+        return _view(
+            [
+                TextDisplay(f"Delete {what}, with the prompt and the files?"),
+                *([_gallery(filename, alt_text(job))] if filename else []),
+                _row(yes, Button(ButtonId(Action.DELETE_NO, image_id), "Keep")),
+            ],
+            BROKEN,
+        )
+
     def poster(self, job: Job, filename: str, stars: int) -> LayoutView:
         """A starred job in the gallery, with the way to its buttons."""
         show = Button(ButtonId(Action.SHOW, job.id), "Show")

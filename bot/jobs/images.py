@@ -53,7 +53,8 @@ def of_job(db: sqlite3.Connection, job_id: int) -> list[StoredImage]:
 
 def with_job(db: sqlite3.Connection, image_id: int) -> tuple[Job, StoredImage]:
     """Raises: NotFound."""
-    image = db.execute("SELECT * FROM image WHERE id = ?", (image_id,)).fetchone()
+    known = "SELECT i.* FROM image i JOIN job j ON j.id = i.job_id WHERE i.id = ? AND j.deleted_at IS NULL"
+    image = db.execute(known, (image_id,)).fetchone()
     if image is None:
         raise NotFound("This picture was deleted. Ask for a new one with /imagine.")
     return Job.from_row(

@@ -274,10 +274,11 @@ def forget_expired(db: sqlite3.Connection, now_ms: int) -> None:
 def delete(db: sqlite3.Connection, job_id: int, now_ms: int, painted: Fraction = UNPAINTED) -> int:
     """Forget a job for its person, cancelled as in `cancel`; how many files nothing refers to any more.
 
-    Raises: NotFound.
+    One that is hidden, because its deletion can still be undone, goes for good. Raises: NotFound.
     """
-    cancel(db, job_id, now_ms, painted)
-    deliveries.give_up(db, job_id, now_ms)  # nothing is owed any more; a result that was not delivered yet is refunded
+    if not db.execute("DELETE FROM deletion WHERE job_id = ?", (job_id,)).rowcount:
+        cancel(db, job_id, now_ms, painted)
+        deliveries.give_up(db, job_id, now_ms)  # nothing is owed any more; what was not delivered yet is refunded
     db.execute("UPDATE job SET deleted_at = ?, spec = '{}', error_text = NULL WHERE id = ?", (now_ms, job_id))
     image_rows.end_files_of_job(db, job_id)
     return image_rows.forget(db, job_id) + image_rows.forget_inputs(db, job_id)

@@ -36,7 +36,10 @@ class Action(StrEnum):
     REROLL = "r"  # the same job with new seeds
     REMIX = "x"  # the form with everything filled in
     SEED = "s"  # the seeds and a line to paste
-    DELETE = "d"  # forget the image's whole job
+    DELETE = "d"  # ask whether to forget the image's whole job
+    DELETE_YES = "dy"  # forget it
+    DELETE_NO = "dn"  # show it as before
+    UNDO = "du"  # number = job that was deleted a moment ago
     REMOVE = "rm"  # take this one message away, keep the job
     CANCEL = "c"  # number = job
     AGAIN = "t"  # number = job that failed or was cancelled

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from bot.demo.simulation import Stage
+from bot.features.generate import deleting
 
 
 def parts(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -58,6 +59,18 @@ async def press(studio: Stage, message: Any, label: str, who: str = "Ann") -> An
     assert result.acknowledged
     await studio.idle()
     return result
+
+
+async def delete(studio: Stage, message: Any, who: str = "Ann") -> Any:
+    """Press Delete and say yes."""
+    asked = await press(studio, message, "Delete", who)
+    return await press(studio, asked.response or message, "Yes, delete", who)
+
+
+async def a_minute_later(studio: Stage) -> None:
+    """What was deleted can't be had back any more."""
+    await studio.app.store.write(lambda db: db.execute("UPDATE deletion SET due_at = 0") and None)
+    await deleting.finish(studio.bot, studio.app)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from bot.jobs.outbox import TryLater
 from bot.jobs.records import Job, OutboxEntry
 from bot.kit.components import notice
 from bot.ledger.limits import default_terms
-from tests.e2e.screen import buttons, closed_to, paint, press, words
+from tests.e2e.screen import buttons, closed_to, delete, paint, press, words
 
 WEBHOOK = "/webhooks/*/*/messages/*"
 CHANNEL = "/channels/*/messages/*"
@@ -357,7 +357,7 @@ async def test_too_large_a_file_is_made_smaller(studio: Stage) -> None:
 async def test_one_messages_end_does_not_kill_the_buttons_of_others(studio: Stage) -> None:
     """discord.py forgets a dynamic item's class when a view that holds it with plain items stops."""
     first, second = await paint(studio, "a red boat"), await paint(studio, "a blue boat")
-    await press(studio, second, "Delete")
+    await delete(studio, second)
     failed = await paint(studio, "!fail --n 1")
     await press(studio, failed, "Try again")
     assert (await press(studio, first, "U1")).response.attachments

@@ -15,7 +15,7 @@ from bot.features.moderation.service import ELSEWHERE
 from bot.kit.button import Button
 from bot.kit.custom_ids import Action, ButtonId
 from engine.fake import FakeEngine
-from tests.e2e.screen import paint, press
+from tests.e2e.screen import a_minute_later, delete, paint
 from tests.features.generate.test_options import file
 from tests.features.moderation.test_moderation import said
 
@@ -189,7 +189,8 @@ async def test_the_banned_get_their_sentence_from_every_button(town: Town) -> No
 async def test_buttons_of_a_deleted_picture_say_so(town: Town) -> None:
     message = await paint(town.studio, f"a {SECRET} too", "Ann")
     image_id = (await town.studio.app.jobs.images(2))[0].id
-    await press(town.studio, message, "Delete", "Ann")
+    await delete(town.studio, message)
+    await a_minute_later(town.studio)
     for action in Action:
         for number in (2, image_id):
             text = await forged(town, "member", action, number)

@@ -221,7 +221,7 @@ WAYS |= {
         "button of the list": button("js:1", queued),
         "button of the job": button("c:1", queued),
     },
-    "job.delete": {"button": button("d:1", painted)},
+    "job.delete": {"button": button("dy:1", painted)},
     "job.deliver": {"button": button("jd:1", undelivered)},
 }
 

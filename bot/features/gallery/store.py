@@ -44,7 +44,7 @@ def drop(db: sqlite3.Connection, job_id: int) -> None:
 
 def stale(db: sqlite3.Connection) -> list[GalleryPost]:
     """Posts of jobs that were deleted."""
-    return _posts(db, "j.deleted_at IS NOT NULL", ())
+    return _posts(db, "j.deleted_at IS NOT NULL AND j.id NOT IN (SELECT job_id FROM deletion)", ())
 
 
 def of_person(db: sqlite3.Connection, user_id: int) -> list[GalleryPost]:

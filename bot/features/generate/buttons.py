@@ -100,15 +100,6 @@ def _install_recipes(app: Services, client: Client) -> None:
 
 
 def _install_ends(app: Services, client: Client) -> None:
-    @client.on_button(Action.DELETE, image=True, shown=False)
-    async def delete(interaction: Interaction, job: Job, _image: StoredImage) -> None:
-        by, moderator = actor_of(interaction), may_remove(interaction)
-        await interaction.response.defer()
-        await app.moderated_jobs.delete(by, job.id, moderator=moderator)
-        await app.gallery.tidy()
-        await interaction.delete_original_response()
-        await interaction.followup.send("Deleted, with its files.", ephemeral=True)
-
     @client.on_button(Action.REMOVE, image=True, shown=False)
     async def remove(interaction: Interaction, job: Job, _image: StoredImage) -> None:
         if interaction.user.id != job.user_id and not may_remove(interaction):

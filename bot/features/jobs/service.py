@@ -8,16 +8,22 @@ from __future__ import annotations
 from bot.errors import BadInput, NotFound
 from bot.features.audit.service import Audit
 from bot.features.jobs import acts
+from bot.features.jobs import store as rows
+from bot.features.jobs.store import Gone
 from bot.jobs.records import Job
 from bot.jobs.service import Jobs
 from bot.orders.actor import Actor
+from bot.store.clock import Clock
+from bot.store.store import Store
+
+UNDO_MS = 60_000
 
 
 class ModeratedJobs:
     """Ends jobs; what a moderator does to another member's is an act. Members' own jobs are their own affair."""
 
-    def __init__(self, jobs: Jobs, audit: Audit) -> None:
-        self._jobs, self._audit = jobs, audit
+    def __init__(self, jobs: Jobs, audit: Audit, store: Store, clock: Clock) -> None:
+        self._jobs, self._audit, self._store, self._clock = jobs, audit, store, clock
 
     async def active(self, guild_id: int | None, user_id: int | None = None) -> list[Job]:
         """A server's active jobs (None = of all servers), one member's or everybody's, as they will be served."""
@@ -50,6 +56,26 @@ class ModeratedJobs:
         else:
             _check_server(by, job)
             await self._jobs.end([job_id], lambda: self._audit.perform(acts.delete, by, by.guild_id, job_id))
+
+    async def hide(self, by: Actor, job_id: int, message_id: int | None) -> bool:
+        """Delete one's own delivered job so that it can be had back for a minute; False where that isn't possible.
+
+        `message_id`: of the message that offers that; None where only they see it.
+        """
+        if (await self._jobs.get(job_id)).user_id != by.user_id:
+            return False
+        now_ms = self._clock.now_ms()
+        return await self._store.write(rows.hide, job_id, message_id, now_ms + UNDO_MS, now_ms)
+
+    async def restore(self, by: Actor, job_id: int) -> Job:
+        """Have back what one deleted a moment ago. Raises: NotFound."""
+        return await self._store.write(rows.restore, job_id, by.user_id)
+
+    async def finish_deletions(self) -> list[Gone]:
+        """Delete for good what can't be had back any more."""
+        gone = await self._store.write(rows.finish, self._clock.now_ms())
+        await self._jobs.remove_ended_files()
+        return gone
 
     async def undelivered(self, guild_id: int | None, limit: int) -> list[Job]:
         """A server's jobs (None = of all servers) whose images couldn't be delivered, newest first."""

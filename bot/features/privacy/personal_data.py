@@ -30,6 +30,7 @@ PERSONAL = (
     Holding("job", "user_id = :person"),
     Holding("image", f"job_id IN ({JOBS})"),
     Holding("delivery", f"job_id IN ({JOBS})"),
+    Holding("deletion", f"job_id IN ({JOBS})"),
     Holding("upload", "user_id = :person"),
     Holding(
         "input_image",

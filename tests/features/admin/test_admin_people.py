@@ -10,7 +10,7 @@ from PIL import Image
 
 from bot.config import Settings
 from bot.demo.simulation import FIRST_USER_ID, Stage
-from tests.e2e.screen import buttons, paint, press, words
+from tests.e2e.screen import a_minute_later, buttons, delete, paint, press, words
 
 ADA = FIRST_USER_ID + 2
 
@@ -45,7 +45,8 @@ async def test_stats_are_a_picture_and_a_table(studio: Stage) -> None:
 
 async def test_stats_outlive_the_pictures(studio: Stage) -> None:
     message = await paint(studio, "a red boat")
-    await press(studio, message, "Delete")
+    await delete(studio, message)
+    await a_minute_later(studio)
     shown = await admin(studio, "stats", days=1)
     table = studio.env.backend.cdn.get(shown.attachments[1].url).decode("utf-8-sig")
     assert ",1,4,1," in table.splitlines()[1]

@@ -12,7 +12,7 @@ import pytest
 from bot.demo.simulation import Stage
 from bot.features.audit.store import AuditQuery
 from bot.orders.actor import Actor
-from tests.e2e.screen import buttons, paint, press, words
+from tests.e2e.screen import buttons, delete, paint, press, words
 
 
 def said(result: Any) -> str:
@@ -360,7 +360,7 @@ async def test_the_log_is_searched_exported_and_posted(studio: Stage) -> None:
 
 async def test_an_admins_deletion_of_somebody_elses_picture_is_noted(studio: Stage) -> None:
     message = await paint(studio, "a red boat")
-    await press(studio, message, "Delete", "Ada")
+    await delete(studio, message, "Ada")
     assert await actions(studio) == ["job.delete"]
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from bot.demo.simulation import Stage
 from bot.features.gallery.service import Stars
 from engine.fake import FLAG_COLOUR
-from tests.e2e.screen import buttons, paint, parts, press, words
+from tests.e2e.screen import a_minute_later, buttons, delete, paint, parts, press, words
 from tests.e2e.test_conversation import credits_of
 from tests.features.moderation.test_moderation import actions, admin, posts, read, said
 
@@ -153,7 +153,9 @@ async def test_a_deleted_picture_leaves_the_gallery(studio: Stage) -> None:
     message = await paint(studio, "a red boat")
     await press(studio, message, "⭐", "Ben")
     assert len(channel.history()) == 1
-    await press(studio, message, "Delete")
+    await delete(studio, message)
+    assert len(channel.history()) == 1
+    await a_minute_later(studio)
     assert channel.history() == []
 
 

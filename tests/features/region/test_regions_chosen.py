@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from bot.demo.simulation import Stage
 from bot.errors import NotYours
 from bot.prompt.spec import Spec
-from tests.e2e.screen import buttons, paint, parts, picture, press, words
+from tests.e2e.screen import a_minute_later, buttons, delete, paint, parts, picture, press, words
 
 
 def png(image: Image.Image, form: str = "PNG") -> bytes:
@@ -313,7 +313,8 @@ async def test_deleting_a_picture_ends_its_chooser(studio: Stage) -> None:
     grid = await paint(studio, "a green boat")
     alone = (await press(studio, grid, "U1")).response
     chosen = (await press(studio, alone, "Vary (Region)")).response
-    await press(studio, grid, "Delete")
+    await delete(studio, grid)
+    await a_minute_later(studio)
     assert "has expired" in said(await press(studio, chosen, "By words"))
 
 

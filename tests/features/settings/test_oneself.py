@@ -19,7 +19,7 @@ from bot.features.settings.store import Preferences, ServerDefaults, Style
 from bot.orders.actor import Actor
 from engine.api.left_out import LeftOut
 from engine.fake import FakeEngine
-from tests.e2e.screen import buttons, paint, parts, press, words
+from tests.e2e.screen import buttons, delete, paint, parts, press, words
 
 
 def selects(message: Any) -> dict[str, dict[str, Any]]:
@@ -162,7 +162,7 @@ async def test_styles_are_added_listed_stacked_and_removed(studio: Stage) -> Non
     assert (await spec_of(studio, await paint(studio, "a cat --style gold"))).prompt == "a cat, golden"
     choices = await ann.autocomplete(studio.channel, "imagine", "style", "ink,g")
     assert [choice["value"] for choice in choices] == ["ink,gold"]
-    await press(studio, grid, "Delete")
+    await delete(studio, grid)
     assert not (await ann.slash(studio.channel, "style list")).response.attachments
     await ada.slash(studio.channel, "style remove", name="ink")
     refused = await ann.slash(studio.channel, "imagine", prompt="a cat --style ink")
