@@ -387,7 +387,8 @@ class App:
 
     async def _beat(self) -> None:
         loops = [self.dispatcher.loop, self.outbox.loop, self.reconciler.loop, self.maintenance.loop]
-        watch = Watch(self.settings, self.client, self.store, self.files, self.alerts, loops)
+        loops += [self.backups.loop]
+        watch = Watch(self.settings, self.client, self.store, self.files, self.alerts, self.backend, loops)
         self.fail(f"{await watch.until_lost(lambda: self.engine_lost)} {START_AGAIN}")
         await asyncio.Event().wait()  # whoever hears of the failure ends this process
 

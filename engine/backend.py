@@ -22,7 +22,7 @@ class EngineStatus:
     """For `/info`, metrics and health checks.
 
     `facts["lost"]`: a sentence why nothing can be painted until it is built anew. `facts["memory_bytes"]`: of the
-    device, as far as it has its own.
+    device, as far as it has its own. `facts["rounds"]`: grows while something is painted.
     """
 
     device: str = "cpu"

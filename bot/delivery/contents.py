@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ from discord.ui import LayoutView
 
 from bot.delivery.image_tools import DoesNotFit, Upload
 from bot.jobs.records import Job
+from bot.threads.pools import PICTURES
 
 HIDDEN_WORDS = "Discord's filter blocks this prompt here, so it isn't shown."
 
@@ -35,7 +35,7 @@ class Contents:
     async def make(self) -> tuple[LayoutView, Upload | None]:
         """The message as it should be tried now. Raises: DoesNotFit."""
         if self._picture is not None and self._upload is None:
-            self._upload = await asyncio.to_thread(self._picture, self._limit_bytes)
+            self._upload = await PICTURES.run_always(self._picture, self._limit_bytes)
         return self._view(self._job, self._upload), self._upload
 
     async def shrink(self) -> bool:
@@ -43,7 +43,7 @@ class Contents:
         if self._picture is None or self._upload is None:
             return False
         try:
-            self._upload = await asyncio.to_thread(self._picture, len(self._upload.data) // 2)
+            self._upload = await PICTURES.run_always(self._picture, len(self._upload.data) // 2)
         except DoesNotFit:
             return False
         return True

@@ -18,12 +18,13 @@ from bot.delivery.edit_rate import EditRateLimiter
 from bot.delivery.image_tools import Upload
 from bot.delivery.layouts import Layouts, Painting
 from bot.delivery.transport import MessageTransport
-from bot.errors import NotFound
+from bot.errors import Busy, NotFound
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import PicturesLost, Receipt, TryLater, Undeliverable
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.kit.client import Client
 from bot.store.clock import Clock
+from bot.threads.pools import PICTURES
 from engine.api.events import Event, Preview, Progress, Queued, Started, Terminal
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,8 @@ class JobMessages:
             await post.final(Contents(job, lambda job, _: self._layouts.undelivered(job)), f"{nonce}!")
 
     async def result(self, job: Job, images: Sequence[StoredImage]) -> tuple[discord.ui.LayoutView, Upload]:
-        """A finished job's message and its file. Raises: NotFound when no picture's file is left."""
+        """A finished job's message and its file. Raises: Busy; NotFound when no picture's file is left."""
+        PICTURES.check_room()
         view, upload = await (await self._result(job, images, await self._found(images))).make()
         assert upload is not None
         return view, upload
@@ -156,7 +158,8 @@ class JobMessages:
         if state.previews and job.user_id not in self._quiet:
             spec, previews = job.spec, dict(state.previews)
             aspect, columns = spec.width / spec.height, len(spec.compare.columns) if spec.compare else 2
-            upload = await asyncio.to_thread(image_tools.preview_grid, previews, spec.draws, aspect, columns)
+            with suppress(Busy):  # words will do, this time
+                upload = await PICTURES.run(image_tools.preview_grid, previews, spec.draws, aspect, columns)
         await self._progress(job, state, upload)
 
     async def _progress(self, job: Job, state: Painting, upload: Upload | None) -> None:
@@ -206,7 +209,7 @@ class JobMessages:
     async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
         """What the gallery shows of a job, and its file. Raises: NotFound when no picture's file is left."""
         whole = await self._found(images)
-        upload = await asyncio.to_thread(_picture, job, whole, self._limit_bytes(job.guild_id))
+        upload = await PICTURES.run(_picture, job, whole, self._limit_bytes(job.guild_id))
         return self._layouts.poster(job, upload.name, stars), upload
 
     async def _found(self, images: Sequence[StoredImage]) -> Whole:

@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import partial
 
 from bot.config import Settings
-from bot.errors import UserError
+from bot.errors import Busy, UserError
 from bot.jobs import lifecycle
 from bot.jobs.event_relay import Listener, Relay
 from bot.jobs.files import ImageFiles
@@ -183,6 +183,8 @@ class Dispatcher:
         except NotRunning:
             log.info("job %d was cancelled while it ran", run.job.id)
             await run.discard(self._files)
+        except Busy:  # the disk is behind
+            await self._again(run, count_attempt=False, delay_s=ENGINE_AWAY_S)
         except UserError as error:  # its input picture is gone
             await self._fail(run.job, error.code, str(error))
         except (OSError, sqlite3.OperationalError):  # the disk, before anything was painted

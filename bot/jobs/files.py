@@ -5,7 +5,6 @@ Nothing here runs on the event loop.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from bot.errors import NotFound
 from bot.jobs.records import StoredFile
 from bot.store.lock import sync_folder
+from bot.threads.pools import FILES
 
 log = logging.getLogger(__name__)
 TEMPORARY = ".part"
@@ -32,12 +32,12 @@ class ImageFiles:
     async def write_output(self, job_id: int, ordinal: int, data: bytes) -> StoredFile:
         """Keep a job's picture. A thousand jobs share a folder, so none grows without end."""
         name = f"{_of_job(job_id)}{ordinal}-{{sha:.8}}.png"
-        return await asyncio.to_thread(self._write, name, data)
+        return await FILES.run_always(self._write, name, data)
 
     async def write_input(self, data: bytes) -> StoredFile:
         """Keep an upload. Its name is never used again: whoever removes a file can't mean somebody else's."""
         name = f"inputs/{{sha:.2}}/{{sha}}-{secrets.token_hex(4)}.png"
-        return await asyncio.to_thread(self._write, name, data)
+        return await FILES.run(self._write, name, data)
 
     async def read(self, path: str, sha256: str = "") -> bytes:
         """A file that is what it was when it was written, where `sha256` says what that is.
@@ -45,7 +45,7 @@ class ImageFiles:
         Raises: NotFound when somebody removed or changed it behind our back.
         """
         try:
-            data, whole = await asyncio.to_thread(self._read, path, sha256)
+            data, whole = await FILES.run(self._read, path, sha256)
         except FileNotFoundError as error:
             raise NotFound("The picture's file is gone from the disk. Ask for a new one with /imagine.") from error
         if not whole:
@@ -54,18 +54,18 @@ class ImageFiles:
 
     async def has(self, path: str, size: int) -> bool:
         """Whether a file is there and has the size, in bytes, that it was written with."""
-        return await asyncio.to_thread(self._has, path, size)
+        return await FILES.run(self._has, path, size)
 
     async def delete(self, paths: Iterable[str]) -> list[str]:
         """Remove files, and all of a job where a path is `all_of_job`; missing ones are fine.
 
         Returns the paths of which nothing is left; the log tells of others.
         """
-        return await asyncio.to_thread(self._delete, list(paths))
+        return await FILES.run_always(self._delete, list(paths))
 
     async def free_mib(self) -> int:
         """Space left on the disk."""
-        return await asyncio.to_thread(self._free_mib)
+        return await FILES.run(self._free_mib)
 
     def _write(self, name: str, data: bytes) -> StoredFile:
         sha = hashlib.sha256(data).hexdigest()

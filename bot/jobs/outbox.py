@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.errors import NotFound
+from bot.errors import Busy, NotFound
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.jobs.store import JobStore
 from bot.loops import Loop
@@ -134,6 +134,8 @@ class Outbox:
                 receipt = await self._deliver(owed)
         except TryLater as later:
             await self._again(owed, later.after_s)
+        except Busy:  # the disk is behind
+            await self._again(owed, None)
         except TokenRefused:
             self._refuse()
         except Undeliverable as error:

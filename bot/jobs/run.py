@@ -16,6 +16,7 @@ from bot.jobs.event_relay import Relay
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, NewImage, StoredFile
 from bot.jobs.store import JobStore
+from bot.threads.pools import PICTURES
 from engine.api.errors import EngineError
 from engine.api.events import Cancelled, Failed, Finished, ImageReady, Progress, Started
 from engine.api.metadata import encode_png
@@ -110,7 +111,7 @@ class Run:
 
     async def _save(self, event: ImageReady, files: ImageFiles) -> NewImage:
         """Put a picture on disk, its recipe inside. Raises: OSError once the job is given up."""
-        data = await asyncio.to_thread(encode_png, event.image, event.recipe)
+        data = await PICTURES.run_always(encode_png, event.image, event.recipe)
         return NewImage(
             ordinal=event.index,
             seed=event.seed,
@@ -140,7 +141,7 @@ async def _inputs(job: Job, store: JobStore, files: ImageFiles) -> dict[str, Ima
     found = {}
     for sha256 in job.spec.inputs:
         data = await files.read((await store.input_image(sha256)).file.path, sha256)
-        found[sha256] = await asyncio.to_thread(_open, data)
+        found[sha256] = await PICTURES.run_always(_open, data)
     return found
 
 

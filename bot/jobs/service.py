@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -17,6 +16,7 @@ from bot.jobs.files import ImageFiles
 from bot.jobs.records import InputImage, Job, NewJob, StoredImage
 from bot.jobs.store import JobStore
 from bot.ledger.limits import Terms, default_terms
+from bot.threads.pools import UPLOADS
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Jobs:
 
         `user_id`: who uploaded it; it is forgotten with them.
         """
-        data, sha256 = await asyncio.to_thread(_png, image)
+        data, sha256 = await UPLOADS.run(_png, image)
         known = await self._store.input_again(sha256, user_id)
         if known and await self._files.has(known, len(data)):
             return sha256

@@ -1,30 +1,23 @@
-"""A member's picture: checked before it is decoded, rebuilt from its pixels alone. Slow: see `in_turn`."""
+"""A member's picture: checked before it is decoded, rebuilt from its pixels alone. Slow: goes to a pool."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil, sqrt
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from bot.errors import BadInput, Busy
+from bot.errors import BadInput
 from bot.orders import picture_files
 from bot.orders.picture_files import DAMAGED, UNUSUAL, PictureFile
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 MAX_PIXELS = 16_800_000  # 4096 x 4096 and a little: the largest result that can be edited again
 MAX_JPEG_SCANS = 100  # a progressive picture has about ten; thousands take minutes to decode
 MAX_SIDE_PX = 8192  # the engine's own for edits
-WORKERS, MOST_WAITING = 2, 64  # pictures being read, and waiting for that
 STRIP_PX = 64  # rows of a large picture that are converted at once, so that the whole never lies there twice
 SLACK = 0.1  # a picture that is so much larger than wanted stays as it is
 
@@ -67,9 +60,6 @@ OWN = Limits(  # one's own files on one's own machine
     scanned_px=4_000_000_000,
 )
 
-_POOL = ThreadPoolExecutor(WORKERS, "uploads")  # its own: reading a stored picture never waits for a stranger's
-_waiting = 0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
@@ -81,18 +71,6 @@ class Upload:
     @property
     def note(self) -> str:
         return " ".join(self.notes)
-
-
-async def in_turn(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Work on pictures off the event loop, a few at a time. Raises: Busy when too many wait."""
-    global _waiting
-    if _waiting >= WORKERS + MOST_WAITING:
-        raise Busy("Many pictures are being read right now. Try again in a minute.")
-    _waiting += 1
-    try:
-        return await asyncio.get_running_loop().run_in_executor(_POOL, lambda: read(*args, **kwargs))
-    finally:
-        _waiting -= 1
 
 
 def check_size(size_bytes: int, limits: Limits = STRANGERS) -> None:

@@ -19,6 +19,7 @@ from bot.store.connection import Reader, Writer, open_reader, open_writer
 from bot.store.errors import unusable
 from bot.store.lock import directory_lock, forget_end, note_end
 from bot.store.migrations import backup, migrate, problems
+from bot.threads.pools import FILES
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,7 +65,7 @@ class Store:
 
     async def backup(self, target: Path) -> None:
         """Write a consistent copy, also under load."""
-        await asyncio.to_thread(backup, self._writer.path, target)
+        await FILES.run_always(backup, self._writer.path, target)
 
     async def empty_log(self) -> None:
         """Take what was deleted out of the write-ahead log, unless somebody is reading there just now."""
@@ -79,11 +80,11 @@ class Store:
 
     async def drop_backups_with(self, user_id: int) -> None:
         """Remove the copies that migrations made that hold this person."""
-        await asyncio.to_thread(secure_erase.drop_backups_with, self._writer.path, user_id)
+        await FILES.run_always(secure_erase.drop_backups_with, self._writer.path, user_id)
 
     async def drop_backups(self, before_ms: int) -> None:
         """Remove the copies that migrations made before `before_ms`."""
-        await asyncio.to_thread(secure_erase.drop_backups_before, self._writer.path, before_ms)
+        await FILES.run_always(secure_erase.drop_backups_before, self._writer.path, before_ms)
 
 
 def _forget_end(path: Path) -> bool:

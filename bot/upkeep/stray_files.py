@@ -6,13 +6,13 @@ for 30 days, and only where the database is the one that wrote the pictures; a r
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from fnmatch import fnmatchcase
 
 from bot.jobs.files import TEMPORARY
 from bot.store.clock import DAY_MS, Clock
 from bot.store.store import Store
+from bot.threads.pools import FILES
 from bot.upkeep import store as upkeep_store
 from bot.upkeep.picture_folder import INPUTS, OWNER, PictureFolder
 from bot.upkeep.store import Known
@@ -41,9 +41,9 @@ class StrayFiles:
         if not await self._ours():
             return
         if not self._waiting:
-            self._waiting = await asyncio.to_thread(self._folder.parts)
+            self._waiting = await FILES.run_always(self._folder.parts)
             before_ms = self._clock.now_ms() - ASIDE_DAYS * DAY_MS
-            await asyncio.to_thread(self._folder.drop_aside, before_ms / 1000)
+            await FILES.run_always(self._folder.drop_aside, before_ms / 1000)
         for part in self._waiting[:PARTS]:
             await self._compare(part)
             self._waiting.remove(part)
@@ -57,9 +57,9 @@ class StrayFiles:
     async def _ours(self) -> bool:
         """Whether the database wrote these pictures; it takes over a folder that is empty, or that it knows."""
         database_id = await self._store.read(upkeep_store.database_id)
-        owner = await asyncio.to_thread(self._folder.owner)
+        owner = await FILES.run_always(self._folder.owner)
         if not owner and await self._known():
-            await asyncio.to_thread(self._folder.take_over, database_id)
+            await FILES.run_always(self._folder.take_over, database_id)
             owner = database_id
         if owner != database_id and not self._foreign:
             folder = self._folder.folder
@@ -74,16 +74,16 @@ class StrayFiles:
 
     async def _known(self) -> bool:
         """Whether there are no pictures, or the database knows one of the first that there are."""
-        for part in await asyncio.to_thread(self._folder.parts):
-            if files := await asyncio.to_thread(self._folder.listing, part):
+        for part in await FILES.run_always(self._folder.parts):
+            if files := await FILES.run_always(self._folder.listing, part):
                 known = await self._store.read(upkeep_store.known, part)
                 return bool(known.paths & files.keys())
         return True
 
     async def _compare(self, part: str) -> None:
-        files = await asyncio.to_thread(self._folder.listing, part)  # first: whatever is written later has no say
+        files = await FILES.run_always(self._folder.listing, part)  # first: whatever is written later has no say
         known = await self._store.read(upkeep_store.known, part)
-        await asyncio.to_thread(self._tidy, part, files, known)
+        await FILES.run_always(self._tidy, part, files, known)
 
     def _tidy(self, part: str, files: dict[str, float], known: Known) -> None:
         now_s = self._clock.now_ms() / 1000

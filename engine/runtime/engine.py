@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from PIL import Image
 
 from engine.api import safety as picture_safety
-from engine.api.errors import EngineClosed, EngineError, InvalidRequest, InvalidSetup, QueueFull, first_line
+from engine.api.errors import (
+    EngineClosed,
+    EngineError,
+    EngineFault,
+    InvalidRequest,
+    InvalidSetup,
+    QueueFull,
+    first_line,
+)
 from engine.api.events import Event, Queued
 from engine.api.inspection import Inspection
 from engine.api.left_out import LeftOut
@@ -157,6 +165,8 @@ class Engine:
     @property
     def _stopped(self) -> EngineError | None:
         """Why nothing can be painted any more."""
+        if self._thread is not None and not self._thread.is_alive():
+            return EngineFault(reason="its thread has ended")
         return self._worker.stopped if self._worker is not None else self._unusable
 
     async def close(self, grace_s: float = 0.0) -> None:
@@ -277,7 +287,7 @@ class Engine:
         if self._stopped is not None:
             facts["lost"] = f"{str(self._stopped).partition('. ')[0].rstrip('.')}."  # jobs are told the rest
         if worker is not None:
-            facts["memory_bytes"] = worker.memory_bytes
+            facts |= {"memory_bytes": worker.memory_bytes, "rounds": worker.rounds}
         running = worker.running if worker else 0
         return EngineStatus(
             device=facts.pop("device", self._settings["device"]),

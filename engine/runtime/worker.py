@@ -42,7 +42,7 @@ class Worker:
         self._options, self._commands, self._step_times = options, commands, step_times
         self.facts: dict[str, Any] = {}
         self.loaded: tuple[str, ...] = ()
-        self.running = 0
+        self.running = self.rounds = 0
         self.stopped: EngineError | None = None
         self._asking: list[Post[Any]] = []
         self._queue = JobQueue(step_times)
@@ -149,6 +149,7 @@ class Worker:
     # ------------------------------------------------------------------ one round
     def _round(self) -> bool:
         """One round. False when it is time to end."""
+        self.rounds += 1
         if not self._drain():
             return False
         raised = attempt(self._tick)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import discord
 import pytest
 from aiohttp import web
 
 from bot.demo.simulation import Stage, stage
 from bot.features.operations import heartbeat
 from bot.features.operations.alerts import HOUR_MS, Alerts, Webhook
+from bot.features.operations.looks import SILENT_S, GatewayLook
 from bot.features.operations.watch import Watch
+from bot.loops import LOOK_S
 from bot.store.clock import ManualClock
 from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
@@ -154,7 +158,7 @@ async def test_a_server_that_adds_the_bot_is_told(studio: Stage) -> None:
 async def test_a_disk_that_fills_up_and_a_device_that_fails_are_told(studio: Stage, tmp_path: Path) -> None:
     app = studio.app
     tight = studio.settings.model_copy(update={"min_free_mib": 10**9})
-    watch = Watch(tight, app.client, app.store, app.files, app.alerts, [])
+    watch = Watch(tight, app.client, app.store, app.files, app.alerts, app.backend, [])
     answers = iter(["", "The device failed."])
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("bot.features.operations.watch.LOOK_S", 0.0)
@@ -164,3 +168,21 @@ async def test_a_disk_that_fills_up_and_a_device_that_fails_are_told(studio: Sta
     assert "EASEL_MIN_FREE_MIB (1,000,000,000): no new jobs are taken." in disk
     assert device == "Easel, device: The device failed."
     assert heartbeat.read(tight.data_dir)[0]
+
+
+async def test_a_connection_that_is_silent_is_made_anew(studio: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    latency_s, made = [0.05], []
+
+    async def reconnect(shard: discord.ShardInfo) -> None:
+        made.append(shard.id)
+
+    monkeypatch.setattr(discord.ShardInfo, "latency", property(lambda _: latency_s[0]))
+    monkeypatch.setattr(discord.ShardInfo, "reconnect", reconnect)
+    look = GatewayLook(studio.app.client)
+    for _ in range(20):
+        latency_s[0] += 0.001  # each answer takes another time
+        assert await look() == ""
+    said = [await look() for _ in range(int(SILENT_S / LOOK_S) + 1)]
+    assert [each for each in said if each] == ["nothing was heard for 180 s; it connects again."]
+    await asyncio.sleep(0)
+    assert made == [0]

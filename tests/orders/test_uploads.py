@@ -1,9 +1,7 @@
 """Pictures of strangers: the right pixels or a sentence, quickly and in little memory."""
 
-import asyncio
 import io
 import struct
-import threading
 import time
 import tracemalloc
 import zlib
@@ -13,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.errors import BadInput, Busy
-from bot.orders import uploads
+from bot.errors import BadInput
 from bot.orders.uploads import STRANGERS, check_size
 from bot.orders.uploads import read_upload as read_file
 
@@ -148,15 +145,3 @@ def test_size_is_checked_before_reading() -> None:
     check_size(MAX_BYTES)
     with pytest.raises(BadInput, match=r"13\.0 MiB"):
         check_size(13 * 2**20)
-
-
-async def test_too_many_at_once_are_turned_away_and_the_others_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MOST_WAITING", 3)
-    going = threading.Event()
-    tasks = [asyncio.create_task(uploads.in_turn(going.wait, 30)) for _ in range(5)]
-    await asyncio.sleep(0)
-    with pytest.raises(Busy, match="in a minute"):
-        await uploads.in_turn(read_file, encoded(two_halves()))
-    going.set()
-    assert all(await asyncio.gather(*tasks))
-    assert (await uploads.in_turn(read_file, encoded(two_halves()))).image.size == (40, 20)

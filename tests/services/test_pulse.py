@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.features.operations import heartbeat, pulse
+from bot.features.operations import heartbeat, looks, pulse
+from bot.features.operations.looks import EngineLook
 from bot.features.operations.pulse import Pulse
+from bot.loops import LOOK_S
+from engine.backend import EngineStatus
+from engine.fake import FakeEngine
 
 
 async def well() -> str:
@@ -45,3 +49,25 @@ async def test_a_heartbeat_that_cannot_be_written_is_no_end(tmp_path: Path) -> N
     (tmp_path / f"{heartbeat.NAME}.new").rmdir()
     await beating.beat()
     assert heartbeat.read(tmp_path)[0]
+
+
+class StandingEngine(FakeEngine):
+    """Says how often it went round, and that it has something to do."""
+
+    rounds, running = 0, 1
+
+    def status(self) -> EngineStatus:
+        return EngineStatus(running=self.running, facts={"rounds": self.rounds})
+
+
+async def test_an_engine_that_stands_still_while_jobs_wait_is_told() -> None:
+    engine = StandingEngine()
+    look, many = EngineLook(engine), int(looks.STANDS_S / LOOK_S)
+    for _ in range(many):
+        assert await look() == ""
+    assert await look() == "nothing was painted for 30 minutes, though jobs wait."
+    engine.rounds += 1
+    assert await look() == ""
+    engine.running = 0
+    for _ in range(many + 2):
+        assert await look() == "", "it has nothing to do"

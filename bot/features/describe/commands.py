@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from dataclasses import replace
 from typing import Protocol
@@ -30,6 +29,7 @@ from bot.orders.service import Order
 from bot.prompt import image_metadata
 from bot.prompt.parser import Draft
 from bot.store.key_value_store import KeyValues
+from bot.threads.pools import PICTURES, UPLOADS
 from engine.backend import Backend
 
 PAUSE_MS = 5_000  # between two descriptions for one person: they are free, and a captioner works for a second or two
@@ -151,7 +151,7 @@ async def _read(app: Services, interaction: Interaction, found: FoundImage) -> N
     if len(found.images) > 1:
         found = replace(found, images=found.images[:1])  # they differ in their seeds only
     data = await image_lookup.data(app, interaction, found)
-    said = await asyncio.to_thread(image_metadata.read, data)
+    said = await UPLOADS.run(image_metadata.read, data)
     if said is None:
         raise NotFound(NOTHING_SAID)
     image = await image_lookup.picture(app, interaction, found)
@@ -161,7 +161,7 @@ async def _read(app: Services, interaction: Interaction, found: FoundImage) -> N
 
 
 async def _answer(interaction: Interaction, view: discord.ui.LayoutView, image: Image.Image) -> None:
-    thumbnail = io.BytesIO(await asyncio.to_thread(image_tools.thumbnail, image))
+    thumbnail = io.BytesIO(await PICTURES.run(image_tools.thumbnail, image))
     file = discord.File(thumbnail, filename=describe_views.THUMBNAIL)
     await interaction.edit_original_response(view=view, attachments=[file])
 

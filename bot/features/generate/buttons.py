@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from typing import Any, Protocol
 
@@ -27,6 +26,7 @@ from bot.orders.service import new_seed
 from bot.prompt.parser import GRID, Draft, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import block
+from bot.threads.pools import PICTURES
 from engine.backend import Backend
 
 MAX_PASTE_CHARS = 1900  # of one message, with the seeds above
@@ -58,7 +58,7 @@ def _install_variations(app: Services, client: Client) -> None:
     async def pick(interaction: Interaction, job: Job, image: StoredImage) -> None:
         await acknowledge(interaction, private=job.private)
         data = await app.files.read(image.path, image.sha256)
-        upload = await asyncio.to_thread(_file, image, data, interaction.filesize_limit)
+        upload = await PICTURES.run(_file, image, data, interaction.filesize_limit)
         view = app.layouts.single(job, image, upload.filename, copy=True)
         await interaction.edit_original_response(view=view, attachments=[upload])
 

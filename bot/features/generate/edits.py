@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -30,6 +29,7 @@ from bot.prompt.numbers import read_number
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
 from bot.prompt.spec import Spec
 from bot.prompt.text import visible
+from bot.threads.pools import UPLOADS
 from engine.backend import Backend
 from engine.tasks.blend import Blend
 from engine.tasks.control import Control
@@ -103,7 +103,7 @@ async def of_upload(app: Services, interaction: Interaction, file: discord.Attac
     check_size(file.size)
     data = await file.read()
     picture = await app.submission.stored_file(interaction, data)
-    said = await asyncio.to_thread(image_metadata.read, data)
+    said = await UPLOADS.run(image_metadata.read, data)
     words, without = (said.prompt, said.negative_prompt) if said else ("", "")
     return Source(
         picture=picture,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from contextlib import suppress
 from typing import Protocol
@@ -23,6 +22,7 @@ from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, check_obtainable, check_permissions, check_visible, load_job
+from bot.threads.pools import PICTURES
 
 PAGE = 4  # jobs of one history page: 4 x (section + text + thumbnail + row + button) stays far under 40 components
 MAX_JOBS_SHOWN = 8
@@ -117,9 +117,7 @@ async def _thumbnail(
             blobs.append(await app.files.read(image.path, image.sha256))
     if not blobs:
         return None
-    data = await asyncio.to_thread(
-        lambda: image_tools.thumbnail(image_tools.grid([image_tools.opened(b) for b in blobs]))
-    )
+    data = await PICTURES.run(lambda: image_tools.thumbnail(image_tools.grid([image_tools.opened(b) for b in blobs])))
     return discord.File(io.BytesIO(data), filename=f"job-{job.id}.webp")
 
 

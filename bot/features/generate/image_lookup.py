@@ -6,7 +6,6 @@ Discord's attachments are taken, never an address. Nothing is found that its per
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,9 +24,10 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import can_read, check_visible, is_age_restricted, viewer_of
-from bot.orders.uploads import check_size, in_turn, read_upload
+from bot.orders.uploads import check_size, read_upload
 from bot.orders.visibility import may_see
 from bot.prompt.text import visible
+from bot.threads.pools import PICTURES, UPLOADS
 
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
@@ -152,8 +152,8 @@ async def picture(app: Services, interaction: Interaction, found: FoundImage) ->
     """The picture as RGB, checked like every upload. Raises: NotFound, BadInput, Refused."""
     raw = await data(app, interaction, found)
     if found.attachment is None:
-        return await asyncio.to_thread(image_tools.opened, raw)
-    image = (await in_turn(read_upload, raw)).image
+        return await PICTURES.run(image_tools.opened, raw)
+    image = (await UPLOADS.run(read_upload, raw)).image
     await app.submission.check_upload(interaction, image)
     return image
 

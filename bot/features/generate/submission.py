@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,10 +23,11 @@ from bot.kit.interactions import acknowledge, actor_of, check_permissions, load_
 from bot.ledger.limits import Terms
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Orders, Reply, Rules
-from bot.orders.uploads import check_size, in_turn, read_upload
+from bot.orders.uploads import check_size, read_upload
 from bot.prompt.parser import Draft, parse
 from bot.prompt.spec import Spec
 from bot.store.key_value_store import KeyValues
+from bot.threads.pools import PICTURES, UPLOADS
 from engine.tasks.pictures import StoredPicture
 
 
@@ -111,13 +111,13 @@ class Submission:
             check_size(picture.size)
             return await self.stored_file(interaction, await picture.read())
         job, row = await load_image(interaction, picture)
-        image = await asyncio.to_thread(image_tools.opened, await self._files.read(row.path))
+        image = await PICTURES.run(image_tools.opened, await self._files.read(row.path))
         # a copy of a member's image is forgotten with them, whoever edits it
         return StoredPicture(sha256=await self._jobs.store_input(image, job.user_id), size=image.size)
 
     async def stored_file(self, interaction: Interaction, data: bytes) -> StoredPicture:
         """Keep an upload. Raises: BadInput, Refused."""
-        image = (await in_turn(read_upload, data)).image
+        image = (await UPLOADS.run(read_upload, data)).image
         await self.check_upload(interaction, image)
         sha256 = await self._jobs.store_input(image, interaction.user.id)
         return StoredPicture(sha256=sha256, size=image.size)

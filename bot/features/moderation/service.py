@@ -25,6 +25,7 @@ from bot.prompt.text import quoted, shown
 from bot.store.clock import Clock
 from bot.store.store import Store
 from bot.store.ttl_cache import TTLCache
+from bot.threads.pools import TEXTS
 from engine.backend import Backend
 
 P = ParamSpec("P")
@@ -268,7 +269,7 @@ def _telling(tell: bool, rules: Rules) -> Rules:
 
 async def _aside(look: Callable[[str], T], text: str) -> T:
     """Search a text; outside the event loop if it's long, since that takes tens of milliseconds."""
-    return look(text) if len(text) < LONG else await asyncio.to_thread(look, text)
+    return look(text) if len(text) < LONG else await TEXTS.run(look, text)
 
 
 def check_channel(actor: Actor, rules: Rules) -> None:

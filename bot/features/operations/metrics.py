@@ -45,6 +45,8 @@ class Metrics:
         self.models = self._gauge("easel_models_loaded", "Models in memory.")
         self.device_bytes = self._gauge("easel_device_memory_bytes", "Memory of the device that Easel holds.")
         self.disk_bytes = self._gauge("easel_disk_free_bytes", "Free on the disk of the pictures.")
+        self.pool_waiting = self._gauge("easel_pool_waiting", "Work that waits for a thread.", "pool")
+        self.pool_busy = self._gauge("easel_pool_busy", "Threads that work.", "pool")
         self.up = self._gauge("easel_engine_up", "1 while the engine can paint.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -13,10 +13,12 @@ import discord
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from bot.errors import Busy
 from bot.features.operations.metrics import Metrics
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.store.store import Store
+from bot.threads.pools import POOLS
 from engine.backend import Backend
 
 PATH = "/metrics"
@@ -60,10 +62,13 @@ class MetricsPage:
         shards = self._client.shards.values()
         metrics.connected.set(bool(shards) and not any(shard.is_closed() for shard in shards))
         metrics.latency_s.set(self._client.latency if math.isfinite(self._client.latency) else math.nan)
+        for pool in POOLS:
+            metrics.pool_waiting.labels(pool.name).set(pool.waiting)
+            metrics.pool_busy.labels(pool.name).set(pool.busy)
         try:
             metrics.disk_bytes.set((await self._files.free_mib()) << 20)
             waiting, owed = await self._store.read(_counts)
-        except (OSError, sqlite3.Error):
+        except (OSError, Busy, sqlite3.Error):
             return
         metrics.owed.set(owed)
         for lane in LANES:

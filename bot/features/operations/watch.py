@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import discord
 
 from bot.config import Settings
+from bot.errors import Busy
 from bot.features.operations.alerts import Alerts, Carrier, DirectMessages, Webhook
+from bot.features.operations.looks import EngineLook, GatewayLook
 from bot.features.operations.pulse import Look, Pulse
 from bot.jobs.files import ImageFiles
 from bot.loops import LOOK_S, Loop, Watchdog
 from bot.prompt.text import visible
 from bot.store.store import Store
+from bot.threads.pools import POOLS, Pool
+from engine.backend import Backend
 
 
 class Watch:
@@ -26,12 +31,14 @@ class Watch:
         store: Store,
         files: ImageFiles,
         alerts: Alerts,
+        backend: Backend,
         loops: Sequence[Loop],
     ) -> None:
-        self._settings, self._client, self._store = settings, client, store
-        self._files, self._alerts = files, alerts
+        self._settings, self._store, self._files, self._alerts = settings, store, files, alerts
         self._watchdog = Watchdog(loops)
-        looks: dict[str, Look] = {"Discord": self._gateway, "database": self._database, "files": _threads}
+        looks: dict[str, Look] = {"Discord": GatewayLook(client), "database": self._database, "threads": _threads}
+        looks["engine"] = EngineLook(backend)
+        looks |= {pool.name: partial(_pool, pool) for pool in POOLS}
         self.pulse = Pulse(settings.data_dir, looks)
 
     async def until_lost(self, lost: Callable[[], str]) -> str:
@@ -49,15 +56,11 @@ class Watch:
     async def _disk(self) -> None:
         try:
             free_mib, least_mib = await self._files.free_mib(), self._settings.min_free_mib
-        except OSError:  # the pulse says it
+        except (OSError, Busy):  # the pulse says it
             return
         if free_mib < least_mib:
             rule = f"fewer than EASEL_MIN_FREE_MIB ({least_mib:,}): no new jobs are taken"
             await self._alerts.tell("disk", f"{free_mib:,} MiB are free, {rule}.")
-
-    async def _gateway(self) -> str:
-        shards = self._client.shards.values() if isinstance(self._client, discord.AutoShardedClient) else ()
-        return "the connection is down; it comes back by itself." if any(each.is_closed() for each in shards) else ""
 
     async def _database(self) -> str:
         await self._store.read(lambda db: db.execute("SELECT 1").fetchone())
@@ -65,8 +68,12 @@ class Watch:
 
 
 async def _threads() -> str:
-    """Whether the threads that read and write pictures are there."""
+    """Whether asyncio's own threads are there, which look up addresses."""
     return await asyncio.to_thread(str)
+
+
+async def _pool(pool: Pool) -> str:
+    return pool.look()
 
 
 def carrier(client: discord.Client, settings: Settings) -> Carrier | None:

@@ -32,8 +32,9 @@ from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, viewer_of
-from bot.orders.uploads import check_size, in_turn, read_layers, read_upload
+from bot.orders.uploads import check_size, read_layers, read_upload
 from bot.prompt.parser import Draft, parse, plain
+from bot.threads.pools import PICTURES, UPLOADS
 from engine.backend import Backend
 
 SEGMENT = "segment"  # among the engine's abilities
@@ -180,7 +181,7 @@ def _install_forms(app: Services, client: Client) -> None:
     @client.on_modal(Action.CELLS_DONE)
     async def cells_done(interaction: Interaction, region_id: int) -> None:
         region = await _begun(app, interaction, region_id)
-        mask = await asyncio.to_thread(region_masks.from_cells, region.cells, region.side, region.size)
+        mask = await PICTURES.run(region_masks.from_cells, region.cells, region.side, region.size)
         await _place(app, interaction, region, mask, modals.answers(interaction).get("prompt", ""))
 
     @client.on_modal(Action.PAINTED)
@@ -191,7 +192,7 @@ def _install_forms(app: Services, client: Client) -> None:
         check_size(files[0].size)
         region = await _begun(app, interaction, region_id)
         original = await inpainting.picture(app, interaction.client, region)
-        mask = await in_turn(_from_painted, await files[0].read(), original)
+        mask = await UPLOADS.run(_from_painted, await files[0].read(), original)
         await _place(app, interaction, region, mask, modals.answers(interaction).get("prompt", ""))
 
     @client.on_modal(Action.WORDS)
@@ -230,12 +231,12 @@ async def _mask(app: Services, interaction: Interaction, new: NewRegion, marked:
     """What a command's options mark. Raises: BadInput, InvalidRequest."""
     size = new.width, new.height
     if marked.mask is not None:
-        return await in_turn(_from_file, await marked.mask.read(), size)
+        return await UPLOADS.run(_from_file, await marked.mask.read(), size)
     if marked.region:
-        return await asyncio.to_thread(region_masks.from_words, marked.region, size)
+        return await PICTURES.run(region_masks.from_words, marked.region, size)
     original = await inpainting.picture(app, interaction.client, new)
     if marked.painted is not None:
-        return await in_turn(_from_painted, await marked.painted.read(), original)
+        return await UPLOADS.run(_from_painted, await marked.painted.read(), original)
     return region_masks.checked(await app.backend.segment(original, marked.what or ""))
 
 
@@ -257,7 +258,7 @@ async def _hole(found: FoundImage) -> Image.Image | None:
             data = await attachment.read()
     except TimeoutError:
         return None
-    return await in_turn(lambda: region_masks.hole(read_layers(data).image))
+    return await UPLOADS.run(lambda: region_masks.hole(read_layers(data).image))
 
 
 # ---------------------------------------------------------------- choosing
@@ -298,7 +299,7 @@ async def _show_ways(app: Services, interaction: Interaction, region: Region) ->
     )
     link = await app.region_selection.link(new)
     picture = await inpainting.picture(app, interaction.client, region)
-    file = await asyncio.to_thread(lambda: _webp(image_tools.within(picture, SHOWN_PX), f"region-{region.id}"))
+    file = await PICTURES.run(lambda: _webp(image_tools.within(picture, SHOWN_PX), f"region-{region.id}"))
     await interaction.edit_original_response(view=region_views.ways(region, file.filename, link), attachments=[file])
 
 
@@ -307,9 +308,9 @@ async def _show_cells(app: Services, interaction: Interaction, region_id: int) -
     async with lock:
         region = await _mine(app, interaction, region_id)
         picture = await inpainting.picture(app, interaction.client, region)
-        sheet = await asyncio.to_thread(region_masks.with_cells, picture, region.side, region.cells)
+        sheet = await PICTURES.run(region_masks.with_cells, picture, region.side, region.cells)
         name = f"cells-{region.id}-{region.side}-{sum(1 << cell for cell in region.cells)}"
-        file = await asyncio.to_thread(_webp, sheet, name)
+        file = await PICTURES.run(_webp, sheet, name)
         await interaction.edit_original_response(view=region_views.cells(region, file.filename), attachments=[file])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
 import discord
@@ -23,8 +22,9 @@ from bot.kit.interactions import can_read, is_age_restricted, reader
 from bot.ledger.amounts import credits_text
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Reply
-from bot.orders.uploads import check_size, in_turn, read_layers
+from bot.orders.uploads import check_size, read_layers
 from bot.orders.visibility import Viewer
+from bot.threads.pools import EDITOR
 
 SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
 ONE_JOB = "The editor paints one job. Take out the choices in braces and --repeat."
@@ -54,7 +54,7 @@ class DiscordEditorService:
         if found is None:
             return None
         picture = await inpainting.picture(self._app, self._client, found.region)
-        return await asyncio.to_thread(lambda: image_tools.webp(image_tools.within(picture, SHOWN_PX)))
+        return await EDITOR.run(lambda: image_tools.webp(image_tools.within(picture, SHOWN_PX)))
 
     async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
         choosing = self._app.region_selection
@@ -89,7 +89,7 @@ class DiscordEditorService:
         region = found.region
         actor = (await self._viewer(region)).actor
         check_size(len(data))
-        mask = await in_turn(lambda: region_masks.from_editor(read_layers(data).image, region.size))
+        mask = await EDITOR.run(lambda: region_masks.from_editor(read_layers(data).image, region.size))
         order = await inpainting.order(self._app, self._client, actor, region, mask, line, None)
         if len(order.specs) > 1:
             raise BadInput(ONE_JOB)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from dataclasses import replace
 from typing import Protocol
@@ -22,6 +21,7 @@ from bot.orders.actor import Actor
 from bot.orders.service import Order
 from bot.orders.visibility import Viewer, check_may_see
 from bot.prompt.parser import Draft, parse
+from bot.threads.pools import PICTURES
 from engine.backend import Backend
 from engine.tasks.inpaint import Inpaint
 from engine.tasks.pictures import StoredPicture
@@ -44,7 +44,7 @@ async def order(
     options = replace(await _kept(app, client, region), strength=strength)
     asked = await app.preferences.style_only(parse(line, options), region.guild_id)
     info = drafts.find_model(app.backend.models(), asked[0].model)
-    manner = await asyncio.to_thread(region_masks.manner, mask, info.width * info.height)
+    manner = await PICTURES.run(region_masks.manner, mask, info.width * info.height)
     box = mask.getbbox()
     assert box is not None, "a checked mask holds something"
     size = region.width, region.height
@@ -77,7 +77,7 @@ async def check_visible(app: Services, viewer: Viewer, region: NewRegion) -> Non
 async def picture(app: Services, client: Client, region: NewRegion) -> Image.Image:
     """The picture whose region is chosen. Raises: NotFound."""
     data = await app.files.read((await app.jobs.input_image(region.source)).file.path, region.source)
-    return await asyncio.to_thread(_opened, data)
+    return await PICTURES.run(_opened, data)
 
 
 async def _kept(app: Services, client: Client, region: NewRegion) -> Draft:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from typing import Protocol
 
@@ -26,6 +25,7 @@ from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import viewer_of
 from bot.orders.visibility import may_see
 from bot.prompt.text import shown
+from bot.threads.pools import PICTURES
 
 
 class Services(Protocol):
@@ -123,5 +123,5 @@ async def _example(app: Services, interaction: Interaction, style: Style) -> dis
         data = await app.files.read(images[0].path, images[0].sha256)
     except NotFound:
         return None
-    small = await asyncio.to_thread(lambda: image_tools.thumbnail(image_tools.opened(data)))
+    small = await PICTURES.run(lambda: image_tools.thumbnail(image_tools.opened(data)))
     return discord.File(io.BytesIO(small), filename=f"style-{style.name}.webp")

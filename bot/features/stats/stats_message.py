@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 
 import discord
@@ -12,6 +11,7 @@ from bot.features.stats import service as stats
 from bot.features.stats.service import Statistics
 from bot.features.stats.views import PICTURE, TABLE, stats_view
 from bot.kit.client import Interaction
+from bot.threads.pools import PICTURES
 
 MAX_DAYS = 90
 
@@ -19,7 +19,7 @@ MAX_DAYS = 90
 async def show_stats(statistics: Statistics, interaction: Interaction, days: int, *, everywhere: bool = False) -> None:
     """Answer with the chart and the table of this server, or of all; the interaction is acknowledged already."""
     found = await statistics.figures(None if everywhere else interaction.guild_id, days)
-    picture = await asyncio.to_thread(charts.stats, found)
+    picture = await PICTURES.run(charts.stats, found)
     files = [
         discord.File(io.BytesIO(picture), filename=PICTURE),
         discord.File(io.BytesIO(stats.to_csv(found)), filename=TABLE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from diffusers import LatentConsistencyModelPipeline, LCMScheduler
 from safetensors.torch import load_file, save_file
 
 from engine import DeviceLost, Engine, Failed, ModelUnloadable, Txt2Img
+from engine.api.errors import EngineFault
 from tests.engine.conftest import before_unet, sd1, unet
 
 
@@ -129,3 +131,17 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout + done.stderr == ""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_an_engine_whose_thread_is_dead_says_so(folders: dict[str, Path]) -> None:
+    engine = Engine(str(folders["sd1"]))
+    await engine.start()
+    thread = engine._thread
+    assert thread is not None
+    engine._commands.put(lambda _: sys.exit())  # no `except Exception` catches that
+    await asyncio.to_thread(thread.join, 60)
+    assert "its thread has ended" in engine.status().facts["lost"]
+    with pytest.raises(EngineFault, match="its thread has ended"):
+        engine.submit(ask())
+    await engine.close()

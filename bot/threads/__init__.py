@@ -1,0 +1,1 @@
+"""Work that blocks, off the event loop."""
