@@ -1,4 +1,8 @@
-"""python -m engine.mini.ruler: paint single and counted things before white, measure them by pixels, print a table."""
+"""python -m engine.mini.ruler: paint single and counted things before white, measure them by pixels, print a table.
+
+`--strength` tells which part of a model loses a shape: it measures what image to image makes of the renderer's own
+pictures of single things. At 0 that is the autoencoder alone, at 1 almost what a prompt alone gives.
+"""
 
 import argparse
 import random
@@ -8,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from PIL import Image
 
 from engine.mini import MODEL_DIR
-from engine.mini.evaluate import load, paint
+from engine.mini.evaluate import BATCH, GUIDANCE, STEPS, load, paint
 from engine.mini.judge import wilson
 from engine.mini.silhouettes import Verdict, edge_width, own_pieces, pieces, together, verdict
 from engine.mini.train.captions import with_article
+from engine.mini.train.data import ENCODE_BATCH, to_tensor
 from engine.mini.train.render import render
 from engine.mini.train.scenes import ROWS, Scene, Thing
 from engine.mini.words import COLOURS, NUMBERS, THINGS, plural
@@ -40,7 +46,7 @@ class Question:
 
     def truth(self, seed: int) -> Image.Image:
         """Return the renderer's own answer."""
-        xs, radius = ROWS.get(self.count, (0.5,)), {1: 0.24, 2: 0.2, 3: 0.14, 4: 0.105}[self.count]
+        xs, radius = ROWS.get(self.count, (0.5,)), {1: 0.28, 2: 0.2, 3: 0.14, 4: 0.105}[self.count]
         things = tuple(Thing(kind=self.kind, colour=self.colour, x=x, radius=radius) for x in xs)
         return render(Scene(style="flat", scene="plain", background="white", things=things), seed, 256)
 
@@ -50,6 +56,48 @@ def questions(count: int | None = None) -> list[Question]:
     dice = random.Random(f"ruler {count}")
     colours = {kind: dice.sample(VISIBLE, COLOURS_EACH if count is None else 1) for kind in THINGS}
     return [Question(kind=kind, colour=colour, count=count or 1) for kind in THINGS for colour in colours[kind]]
+
+
+@torch.inference_mode()
+def decoded(pipeline: StableDiffusionPipeline, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+    """Return what is left of pictures in the autoencoder's latents."""
+    passed: list[Image.Image] = []
+    for start in range(0, len(pictures), ENCODE_BATCH):
+        latents = pipeline.vae.encode(to_tensor(pictures[start : start + ENCODE_BATCH])).latent_dist.mean
+        passed += pipeline.image_processor.postprocess(pipeline.vae.decode(latents).sample, output_type="pil")
+    return passed
+
+
+def repainted(
+    pipeline: StableDiffusionPipeline, pictures: Sequence[Image.Image], prompts: Sequence[str], strength: float
+) -> list[Image.Image]:
+    """Noise pictures by `strength`, 0 to 1, and paint them again after their own prompts."""
+    if int(STEPS * strength) == 0:
+        return decoded(pipeline, pictures)
+    repaint = StableDiffusionImg2ImgPipeline(**pipeline.components, requires_safety_checker=False)
+    repaint.set_progress_bar_config(disable=True)
+    done: list[Image.Image] = []
+    for start in range(0, len(pictures), BATCH):
+        chunk = slice(start, start + BATCH)
+        generators = [torch.Generator().manual_seed(start + i) for i in range(len(prompts[chunk]))]
+        done += repaint(
+            list(prompts[chunk]), image=list(pictures[chunk]), strength=strength,
+            num_inference_steps=STEPS, guidance_scale=GUIDANCE, generator=generators,
+        ).images  # fmt: skip
+    return done
+
+
+def answers(
+    pipeline: StableDiffusionPipeline | None, asked: Sequence[Question], strength: float | None
+) -> tuple[list[Image.Image], list[Image.Image]]:
+    """Return the pictures to measure and the renderer's own, which are the same without a pipeline."""
+    truths = [question.truth(seed) for seed, question in enumerate(asked)]
+    if pipeline is None:
+        return truths, truths
+    prompts = [question.prompt for question in asked]
+    if strength is None:
+        return paint(pipeline, prompts), truths
+    return repainted(pipeline, truths, prompts, strength), truths
 
 
 def counted(picture: Image.Image, question: Question) -> int:
@@ -92,14 +140,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=MODEL_DIR)
     parser.add_argument("--renderer", action="store_true", help="judge the renderer's own pictures, which bound it")
+    parser.add_argument(
+        "--strength", type=float, help="paint over the renderer's pictures, noised by 0 to 1 of the way"
+    )
     chosen = parser.parse_args()
     torch.set_num_threads(2)
     pipeline = None if chosen.renderer else load(chosen.model)
     print("| what | pictures | rate | 95 % interval |\n|---|---|---|---|")
-    for count in (None, 2, 3, 4):
+    for count in (None, 2, 3, 4) if chosen.strength is None else (None,):
         asked = questions(count)
-        truths = [question.truth(seed) for seed, question in enumerate(asked)]
-        pictures = truths if pipeline is None else paint(pipeline, [question.prompt for question in asked])
+        pictures, truths = answers(pipeline, asked, chosen.strength)
         if count is None:
             print("\n".join(single_table(asked, pictures)))
             print(f"edges {edge_ratio(pictures, truths):.2f} times as wide as the renderer's", flush=True)

@@ -4,8 +4,10 @@ import random
 
 import numpy as np
 import pytest
+from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageDraw, ImageFilter
 
+from engine.mini.ruler import Question, answers
 from engine.mini.silhouettes import edge_width, has_colour, pieces, verdict
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Scene, Thing
@@ -79,3 +81,16 @@ def test_a_blurred_edge_is_wider(kind: str) -> None:
     sharp = drawing(kind, "red")
     soft = sharp.filter(ImageFilter.GaussianBlur(1.5))
     assert edge_width(soft) > 1.3 * edge_width(sharp)
+
+
+def test_what_the_noise_hides_most_is_lost_most(pipeline: StableDiffusionPipeline) -> None:
+    """The autoencoder alone keeps silhouettes; painted over, a robot is none of the renderer's any more."""
+    asked = [Question(kind=kind, colour="green") for kind in ("robot", "sun", "fish", "flower")]
+    agreed = []
+    for strength in (0.0, 0.5):
+        pictures, truths = answers(pipeline, asked, strength)
+        assert pictures != truths
+        found = [verdict(picture, q.kind, q.colour) for picture, q in zip(pictures, asked, strict=True)]
+        agreed.append(float(np.mean([v.outline for v in found])))
+        assert all(v.right for v in found) or strength
+    assert agreed[0] > agreed[1] + 0.03

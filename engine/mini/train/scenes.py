@@ -72,8 +72,9 @@ INVISIBLE: dict[str, tuple[str, ...]] = {
     "sunset": ("purple",),
 }
 USUAL_SHARE = 0.4  # of the scenes show everything in its usual colour
-RADIUS = {"small": (0.12, 0.145), "mid": (0.2, 0.25), "big": (0.3, 0.36)}
 SINGLE_RADIUS = {"small": (0.13, 0.16), "mid": (0.25, 0.31), "big": (0.35, 0.41)}  # alone: room for a face
+CENTRE_RADIUS, CORNER_RADIUS = (0.2, 0.25), (0.12, 0.145)  # in company
+TRIO_RADIUS = CORNER_RADIUS
 PAIR_RADIUS = (0.195, 0.23)
 ROWS: dict[int, tuple[float, ...]] = {2: (0.27, 0.73), 3: (0.18, 0.5, 0.82), 4: (0.14, 0.38, 0.62, 0.86)}
 
@@ -216,10 +217,6 @@ def _pool(rng: random.Random, scene: str) -> Sequence[str]:
     return THINGS
 
 
-def _resized(rng: random.Random, thing: Thing, size: str, scale: float = 1.0) -> Thing:
-    return replace(thing, size=size, radius=rng.uniform(*RADIUS[size]) * scale)
-
-
 def _level(rng: random.Random, scene: str, kind: str, radius: float) -> float:
     """Return a height at which a thing of this kind belongs: on the ground, on the water or in the sky."""
     if scene in FLOATING_SCENES:
@@ -301,8 +298,8 @@ def _vertical(rng: random.Random, scene: Scene, first: Thing, second: Thing) -> 
 
 
 def _trio(rng: random.Random, scene: Scene) -> Scene:
-    things = [_resized(rng, t, "small") for t in _pick_things(rng, scene, 3)]
-    return replace(scene, things=_in_row(rng, scene, [replace(t, size="mid") for t in things]))
+    things = [replace(t, radius=rng.uniform(*TRIO_RADIUS)) for t in _pick_things(rng, scene, 3)]
+    return replace(scene, things=_in_row(rng, scene, things))
 
 
 def _counting(rng: random.Random, scene: Scene) -> Scene:
@@ -345,7 +342,8 @@ def _corner(rng: random.Random, scene: Scene) -> Scene:
     if scene.scene not in FLOATING_SCENES:
         return _single(rng, scene)
     first, second = _pick_things(rng, scene, 2)
-    first, second = replace(_resized(rng, first, "small"), size="mid"), _resized(rng, second, "mid")
+    first = replace(first, radius=rng.uniform(*CORNER_RADIUS))
+    second = replace(second, radius=rng.uniform(*CENTRE_RADIUS))
     place = rng.choice([place for place in PLACE_AT if " " in place])
     x, y = (want + rng.uniform(-0.05, 0.05) for want in PLACE_AT[place] if want)
     second = replace(second, x=rng.uniform(0.4, 0.6), y=rng.uniform(0.45, 0.6))
