@@ -28,7 +28,7 @@ from bot.orders.drafts import WORDS, find_model, resolve
 from bot.orders.uploads import OWN, Upload, check_size, read_upload
 from bot.prompt.parser import Draft, echo, parse
 from bot.prompt.spec import Spec
-from engine.api.events import Event, Failed, ImageReady, Progress, Started
+from engine.api.events import Event, Failed, ImageReady, Loading, Progress, Started
 from engine.api.metadata import encode_png
 from engine.api.model_info import ModelInfo
 from engine.backend import Backend
@@ -174,9 +174,11 @@ async def _follow(engine: Backend, spec: Spec, pictures: Mapping[str, Image.Imag
 def _tell(event: Event) -> None:
     """Progress for a person: one line that moves on a terminal, a few lines elsewhere."""
     moving = sys.stderr.isatty()
+    if isinstance(event, Loading) and moving and event.total_bytes:
+        print(f"{event}\033[K", end="\r", file=sys.stderr, flush=True)
     if isinstance(event, Progress) and moving:
         end = "\n" if event.step == event.steps else "\r"
-        print(f"Step {event.step} of {event.steps}", end=end, file=sys.stderr, flush=True)
+        print(f"Step {event.step} of {event.steps}\033[K", end=end, file=sys.stderr, flush=True)
     if isinstance(event, ImageReady) and not moving:
         print(f"Picture {event.index + 1} is ready (seed {event.seed}).", file=sys.stderr)
 

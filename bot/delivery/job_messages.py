@@ -25,7 +25,7 @@ from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.kit.client import Client
 from bot.store.clock import Clock
 from bot.threads.pools import PICTURES
-from engine.api.events import Event, Preview, Progress, Queued, Started, Terminal
+from engine.api.events import Event, Loading, Preview, Progress, Queued, Started, Terminal
 
 log = logging.getLogger(__name__)
 DEFAULT_LIMIT_BYTES = 10 * 1024 * 1024  # Discord's limit without boosts
@@ -261,11 +261,13 @@ def _apply(state: Painting, event: Event, now_ms: int) -> bool:
     """Fold an event into the state; True when there is something new to show."""
     match event:
         case Queued(position=position, eta_s=eta_s):
-            changed = state.position != position or state.started_ms is not None
-            state.position, state.eta_s, state.started_ms = position, eta_s, None
+            changed = state.position != position or state.started_ms is not None or state.loading is not None
+            state.position, state.eta_s, state.started_ms, state.loading = position, eta_s, None, None
             return changed
+        case Loading():
+            state.loading, state.started_ms = event, None
         case Started():
-            state.started_ms, state.eta_s = now_ms, None
+            state.started_ms, state.eta_s, state.loading = now_ms, None, None
         case Progress(step=step, steps=steps):
             state.step, state.steps = step, steps
             state.eta_s = _left_s(state, now_ms)

@@ -24,6 +24,7 @@ from bot.prompt.parser import echo
 from bot.prompt.spec import Spec
 from bot.prompt.text import shown
 from engine import mini
+from engine.api.events import Loading
 from engine.api.model_info import ModelInfo
 from engine.tasks import lora_tags
 
@@ -41,6 +42,7 @@ class Painting:
     step: int = 0
     steps: int = 0
     started_ms: int | None = None
+    loading: Loading | None = None
     previews: dict[int, Image.Image] = field(default_factory=dict)
 
 
@@ -283,6 +285,8 @@ def progress_line(state: Painting) -> str:
         share = state.step / state.steps
         bar = "▰" * round(share * 10) + "▱" * (10 - round(share * 10))
         return f"{bar} {share:.0%}{_eta(state.eta_s)}"
+    if state.loading is not None:
+        return shown(str(state.loading))
     if state.position:
         return f"In the queue, {_ordinal(state.position + 1)} in line{_eta(state.eta_s)}"
     return f"In the queue, next in line{_eta(state.eta_s)}"

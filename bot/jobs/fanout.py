@@ -15,6 +15,7 @@ from engine.api.events import (
     Failed,
     Finished,
     ImageReady,
+    Loading,
     Preview,
     Progress,
     Queued,
@@ -76,7 +77,7 @@ class TicketGroup:
     def _told(self, number: int, event: Event) -> Event | None:
         """An event of one job as one of all; None when it says nothing new."""
         match event:
-            case Queued():
+            case Queued() | Loading():
                 return event if number == 0 and not self._started else None
             case Started():
                 first, self._started = not self._started, True

@@ -1,13 +1,18 @@
-"""What a job reports, in the order its ticket yields it: queued, started, steps, images, the end. Knows no torch."""
+"""What a job reports, in the order its ticket yields it: queued, loading, started, steps, images, its end. No torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from PIL import Image
 
 from engine.api.errors import EngineError
 from engine.api.recipe import Recipe
+
+GB, MB = 1_000_000_000, 1_000_000
+UNITS = ((GB, "GB"), (MB, "MB"))  # as shops and hubs count
+FEW_GB = 10 * GB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +21,28 @@ class Queued:
 
     position: int
     eta_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """The job waits for files: `model` is downloaded or read into memory. 0 of 0 bytes while nobody knows how many."""
+
+    model: str
+    stage: Literal["download", "load"]
+    done_bytes: int
+    total_bytes: int
+
+    def __str__(self) -> str:
+        """As a sentence that isn't over yet: "Loading flux (12 of 24 GB)..."."""
+        verb = "Downloading" if self.stage == "download" else "Loading"
+        size, unit = next((each for each in UNITS if self.total_bytes >= each[0]), (1, ""))
+        far = f" ({self.done_bytes / size:.{self._digits}f} of {self.total_bytes / size:.{self._digits}f} {unit})"
+        return f"{verb} {self.model}{far if unit else ''}..."
+
+    @property
+    def _digits(self) -> int:
+        """Of the fraction: one where there are few gigabytes."""
+        return int(GB <= self.total_bytes < FEW_GB)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,5 +102,5 @@ class Cancelled:
     """The job was cancelled at a step boundary."""
 
 
-Event = Queued | Started | Progress | Preview | ImageReady | Finished | Failed | Cancelled
+Event = Queued | Loading | Started | Progress | Preview | ImageReady | Finished | Failed | Cancelled
 Terminal = (Finished, Failed, Cancelled)

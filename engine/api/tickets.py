@@ -10,9 +10,9 @@ from typing import Self
 from PIL import Image
 
 from engine.api.errors import EngineError
-from engine.api.events import Cancelled, Event, Failed, ImageReady, Preview, Progress, Queued, Terminal
+from engine.api.events import Cancelled, Event, Failed, ImageReady, Loading, Preview, Progress, Queued, Terminal
 
-_LATEST_WINS = (Queued, Progress, Preview)  # a reader that sleeps needs only the newest of these
+_LATEST_WINS = (Queued, Loading, Progress, Preview)  # a reader that sleeps needs only the newest of these
 
 
 class JobTicket:

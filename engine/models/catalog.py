@@ -11,6 +11,7 @@ from engine.api.model_info import ModelInfo, Upscaler
 from engine.models import checkpoints, facts, families, whole
 from engine.models.checkpoints import Checkpoint
 from engine.models.facts import MAX_AREA, Parts, read_json
+from engine.models.files import hub
 
 OWN_DEFAULTS = "easel.json"
 OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels")
@@ -28,6 +29,11 @@ class Source:
     def path(self) -> Path | None:
         path = Path(self.location).expanduser()
         return path if path.exists() else None
+
+    @property
+    def on_disk(self) -> Path | None:
+        """Where its files are: its own, or those of a hub model that was downloaded before, as a whole or in part."""
+        return self.path or hub.snapshot(self.location)
 
     @property
     def single_file(self) -> bool:
@@ -53,7 +59,7 @@ def key_of(location: str) -> str:
 
 def describe(model: Source) -> ModelInfo:
     """Read what the model's own files tell. Raises: ModelUnloadable."""
-    path = model.path or cached_snapshot(model.location)
+    path = model.on_disk
     card = families.published(model.location)
     if path is None:
         return _undescribed(model, card)
@@ -77,7 +83,7 @@ def checkpoint(model: Source, path: Path) -> Checkpoint:
 
 def is_described(model: Source) -> bool:
     """Whether there is something to read yet; a hub model that was never downloaded is known by its id only."""
-    return model.path is not None or cached_snapshot(model.location) is not None
+    return model.on_disk is not None
 
 
 def _undescribed(model: Source, card: families.Published | None) -> ModelInfo:
@@ -128,11 +134,3 @@ def describe_upscaler(location: str) -> tuple[Source, Upscaler]:
     scale = 4 if kind == "StableDiffusionUpscalePipeline" or "x4" in location.lower() else 2
     scale = int(config.get("upscale", scale))
     return found, Upscaler(name=key_of(location), scale=scale, tile_px=_UPSCALERS[kind])
-
-
-def cached_snapshot(repo: str) -> Path | None:
-    """The folder of a hub model that was downloaded before."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = (try_to_load_from_cache(repo, name) for name in ("model_index.json", facts.MODULAR))
-    return next((Path(each).parent for each in found if isinstance(each, str)), None)

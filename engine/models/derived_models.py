@@ -3,7 +3,8 @@
 Of LoRAs, textual inversions and IP-Adapters: the modules are copied without their tensors, and diffusers' own loaders
 put the adapters into the copies. So the model itself is never touched, its pictures stay what they are, and calls of
 different adapters are calls of different modules, which are never joined. A ControlNet leaves the modules alone and
-only adds to what the UNet computes, so calls with and without one are joined. Lives in the engine's thread.
+only adds to what the UNet computes, so calls with and without one are joined. All but what is loaded, which the
+loader's thread does, lives in the engine's thread.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Callable, Hashable, Mapping
-from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -19,12 +19,15 @@ import torch
 from safetensors.torch import load_file
 from transformers import CLIPVisionModelWithProjection
 
+from engine.device.exclusive import exclusive
 from engine.device.failures import loaded
-from engine.models import catalog, model_cache
+from engine.device.loader import Load, Tell
+from engine.models import model_cache
 from engine.models.adapters import Adapter
 from engine.models.controlnets import ControlNet
+from engine.models.files.hashes import Hashes
 from engine.models.ip_adapters import IpAdapter
-from engine.models.model_cache import Model
+from engine.models.model_cache import Model, ModelCache
 from engine.tasks import lora_tags
 
 MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
@@ -32,39 +35,45 @@ MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
 Wanted = Mapping[Adapter, float]
 
 
-def of(base: Model, wanted: Wanted, now: float) -> Model:
-    """The model with these adapters at these weights; itself when there are none. Raises: ModelUnloadable."""
+def of(base: Model, wanted: Wanted, now: float, cache: ModelCache) -> Model:
+    """The model with these adapters at these weights; itself when there are none. Raises: NotYet."""
     if not wanted:
         return base
     key = tuple((adapter.kind, adapter.name, weight) for adapter, weight in wanted.items())
-    return _kept(base, key, now, lambda: _made(base, wanted))
+    return _kept(base, key, now, cache, lambda tell: _made(base, wanted, cache.hashes, tell))
 
 
-def _kept(base: Model, key: Hashable, now: float, make: Callable[[], Model]) -> Model:
+def _kept(base: Model, key: Hashable, now: float, cache: ModelCache, make: Callable[[Tell], Model]) -> Model:
+    """The variant of that name. Raises: NotYet, when it must be made first."""
     if key not in base.variants:
-        base.variants[key] = make()
-        _drop_idle(base, key)
+        cache.loader.wait((id(base), key), lambda: _load(base, key, make))
     base.variants[key].last_used = now
     return base.variants[key]
 
 
+def _load(base: Model, key: Hashable, make: Callable[[Tell], Model]) -> Load:
+    base.hold()
+
+    def take(variant: Model) -> Model:
+        base.variants[key] = variant
+        _drop_idle(base, key)
+        return variant
+
+    return Load(key=(id(base), key), name=base.key, stage="load", work=make, take=take, ended=lambda: base.hold(-1))
+
+
 def _drop_idle(base: Model, keep: object) -> None:
-    idle = sorted((m.last_used, k) for k, m in base.variants.items() if not m.users and k != keep)
+    idle = sorted((m.last_used, k) for k, m in base.variants.items() if m.idle and k != keep)
     for _, key in idle[: max(0, len(idle) - MOST_IDLE)]:
         base.variants.pop(key).forget()
 
 
-def _made(base: Model, wanted: Wanted) -> Model:
+def _made(base: Model, wanted: Wanted, hashes: Hashes, tell: Tell) -> Model:
     names = " and ".join(adapter.name for adapter in wanted)
     pipe, loras = copy.copy(base.pipe), {a: weight for a, weight in wanted.items() if a.kind == "lora"}
     words = [adapter for adapter in wanted if adapter.kind == "embedding"]
-    for name, part in base.pipe.components.items():
-        if loras and part is not None and name in model_cache.DENOISERS:
-            pipe.__dict__[name] = shared_copy(part)
-        elif part is not None and name.startswith("text_encoder"):
-            pipe.__dict__[name] = shared_copy(part, own_words=bool(words))
-        elif words and part is not None and name.startswith("tokenizer"):
-            pipe.__dict__[name] = copy.deepcopy(part)
+    with exclusive.changing():  # a step may be changing the modules themselves for its while
+        _share(base.pipe, pipe, denoiser=bool(loras), own_words=bool(words))
 
     def attach() -> None:
         for word in words:
@@ -73,7 +82,18 @@ def _made(base: Model, wanted: Wanted) -> Model:
 
     loaded(f"{base.key} with {names}", attach)
     nbytes = sum(adapter.path.stat().st_size for adapter in wanted)
-    return _variant(base, pipe, nbytes, {adapter.name: _sha256(adapter.name, adapter.path) for adapter in wanted})
+    return _variant(base, pipe, nbytes, {adapter.name: hashes.of(adapter.path, tell) for adapter in wanted})
+
+
+def _share(old: Any, pipe: Any, *, denoiser: bool, own_words: bool) -> None:
+    """Give a copy of a pipeline modules of its own, around the same memory, where adapters will change them."""
+    for name, part in old.components.items():
+        if denoiser and part is not None and name in model_cache.DENOISERS:
+            pipe.__dict__[name] = shared_copy(part)
+        elif part is not None and name.startswith("text_encoder"):
+            pipe.__dict__[name] = shared_copy(part, own_words=own_words)
+        elif own_words and part is not None and name.startswith("tokenizer"):
+            pipe.__dict__[name] = copy.deepcopy(part)
 
 
 def shared_copy(module: torch.nn.Module, *, own_words: bool = False) -> torch.nn.Module:
@@ -112,24 +132,23 @@ def _add_embedding(pipe: Any, word: Adapter) -> None:
         )
 
 
-def _sha256(name: str, path: Path) -> str:
-    return model_cache.weights_sha256(catalog.Source(key=name, location=str(path)))
+def with_ip_adapter(base: Model, adapter: IpAdapter, scale: float, now: float, cache: ModelCache) -> Model:
+    """The model that reads pictures too, at this scale; the files are loaded once. Raises: NotYet."""
+    hashes = cache.hashes
+    key = ("ip_adapter", adapter.name)
+    loaded = _kept(base, key, now, cache, lambda tell: _with_eyes(base, adapter, hashes, tell))
+    return _kept(loaded, ("scale", scale), now, cache, lambda _: _scaled(loaded, scale))
 
 
-def with_ip_adapter(base: Model, adapter: IpAdapter, scale: float, now: float) -> Model:
-    """The model that reads pictures too, at this scale; the files are loaded once. Raises: ModelUnloadable."""
-    loaded = _kept(base, ("ip_adapter", adapter.name), now, lambda: _with_eyes(base, adapter))
-    return _kept(loaded, ("scale", scale), now, lambda: _scaled(loaded, scale))
-
-
-def _with_eyes(base: Model, adapter: IpAdapter) -> Model:
+def _with_eyes(base: Model, adapter: IpAdapter, hashes: Hashes, tell: Tell) -> Model:
     pipe = copy.copy(base.pipe)
-    pipe.__dict__["unet"] = shared_copy(base.pipe.unet)
+    with exclusive.changing():
+        pipe.__dict__["unet"] = shared_copy(base.pipe.unet)
     loaded(f"{base.key} with {adapter.name}", lambda: _load_ip_adapter(pipe, adapter))
     encoder = pipe.image_encoder
     nbytes = adapter.path.stat().st_size + sum(p.numel() * p.element_size() for p in encoder.parameters())
     files = {adapter.name: adapter.path, "image_encoder": adapter.encoder}
-    return _variant(base, pipe, nbytes, {name: _sha256(name, path) for name, path in files.items()})
+    return _variant(base, pipe, nbytes, {name: hashes.of(path, tell) for name, path in files.items()})
 
 
 def _load_ip_adapter(pipe: Any, adapter: IpAdapter) -> None:
@@ -145,17 +164,19 @@ def _load_ip_adapter(pipe: Any, adapter: IpAdapter) -> None:
 
 def _scaled(loaded: Model, scale: float) -> Model:
     pipe = copy.copy(loaded.pipe)
-    pipe.__dict__["unet"] = shared_copy(loaded.pipe.unet)
+    with exclusive.changing():
+        pipe.__dict__["unet"] = shared_copy(loaded.pipe.unet)
     pipe.set_ip_adapter_scale(scale)
     return _variant(loaded, pipe, 0, {})
 
 
-def with_controlnet(base: Model, controlnet: ControlNet, now: float) -> Model:
-    """The model that follows a ControlNet; its UNet is the model's own. Raises: ModelUnloadable."""
-    return _kept(base, ("controlnet", controlnet.name), now, lambda: _with_controlnet(base, controlnet))
+def with_controlnet(base: Model, controlnet: ControlNet, now: float, cache: ModelCache) -> Model:
+    """The model that follows a ControlNet; its UNet is the model's own. Raises: NotYet."""
+    key, hashes = ("controlnet", controlnet.name), cache.hashes
+    return _kept(base, key, now, cache, lambda tell: _with_controlnet(base, controlnet, hashes, tell))
 
 
-def _with_controlnet(base: Model, controlnet: ControlNet) -> Model:
+def _with_controlnet(base: Model, controlnet: ControlNet, hashes: Hashes, tell: Tell) -> Model:
     unet, auto = base.pipe.unet, diffusers.AutoPipelineForText2Image
 
     def attached() -> Any:
@@ -164,7 +185,7 @@ def _with_controlnet(base: Model, controlnet: ControlNet) -> Model:
 
     pipe = loaded(f"{base.key} with {controlnet.name}", attached)
     nbytes = sum(p.numel() * p.element_size() for p in pipe.controlnet.parameters())
-    return _variant(base, pipe, nbytes, {f"controlnet {controlnet.name}": _sha256(controlnet.name, controlnet.path)})
+    return _variant(base, pipe, nbytes, {f"controlnet {controlnet.name}": hashes.of(controlnet.path, tell)})
 
 
 def _controlnet_of(controlnet: ControlNet, unet: Any) -> Any:

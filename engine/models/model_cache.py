@@ -1,12 +1,15 @@
-"""Models in memory: load them safely, share their modules between tasks, let the idle ones go. Lives in the thread."""
+"""Models in memory: load them safely, share their modules between tasks, let the idle ones go.
+
+All lives in the engine's thread, but for what is loaded, which the loader's threads do.
+"""
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +18,20 @@ import torch
 import transformers
 
 from engine.api import schedulers
+from engine.api.errors import ModelUnloadable
 from engine.api.inspection import LoadedModel
 from engine.api.model_info import ModelInfo
 from engine.device import devices, overflow
 from engine.device.failures import attempt, loaded
 from engine.device.fibers import Kind, Stub
+from engine.device.loader import Load, Loader, Tell
 from engine.diffusion import modular
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
-from engine.models import families, signatures, single_file, super_resolution
-from engine.models.catalog import UPSCALER, Source, cached_snapshot, describe
+from engine.models import families, signatures, single_file, super_resolution, whole
+from engine.models.catalog import UPSCALER, Source, describe
+from engine.models.files import hub
+from engine.models.files.hashes import Hashes
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +49,7 @@ class Model:
     """A loaded pipeline and what is derived from it.
 
     Attributes:
-        users: images that run on it or on a variant of it now.
+        users: images that run on it or on a variant of it now. held: by jobs that aren't done with it, and by loads.
         previews: whether it can be shown on the way, as far as is known.
         base: the model whose weights it shares. variants: those that share its own; see `engine.models.derived_models`.
         info: its facts, from its own files. scheduler: the name of its own noise scheduler.
@@ -57,6 +64,7 @@ class Model:
     nbytes: int
     encoders: EncoderCache = field(default_factory=EncoderCache)
     users: int = 0
+    held: int = 0
     last_used: float = 0.0
     base: Model | None = None
     variants: dict[Hashable, Model] = field(default_factory=dict)
@@ -95,6 +103,17 @@ class Model:
         if key is not None:
             self.variants.pop(key).forget()
         return key is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody would miss it."""
+        return not self.users and not self.held
+
+    def hold(self, by: int = 1) -> None:
+        """Keep it in memory until that is taken back."""
+        self.held += by
+        if self.base is not None:
+            self.base.hold(by)
 
     def lease(self) -> None:
         """An image begins to run on it."""
@@ -167,9 +186,16 @@ class ModelCache:
     """
 
     def __init__(
-        self, sources: Mapping[str, Source], device: torch.device, dtype: torch.dtype, budget_bytes: int
+        self,
+        sources: Mapping[str, Source],
+        device: torch.device,
+        dtype: torch.dtype,
+        budget_bytes: int,
+        loader: Loader,
+        hashes: Hashes,
     ) -> None:
         self._sources, self._device, self._dtype = sources, device, dtype
+        self.loader, self.hashes = loader, hashes
         self._budget = budget_bytes or int(devices.memory_bytes(device) * BUDGET_SHARE)
         self._models: dict[str, Model] = {}
 
@@ -182,12 +208,22 @@ class ModelCache:
         return tuple(_told(model) for model in self._models.values())
 
     def get(self, key: str, now: float) -> Model:
-        """The model, loaded if it was not. Raises: ModelUnloadable."""
+        """The model. Raises: NotYet, when it must be downloaded or loaded first."""
         if key not in self._models:
-            self._models[key] = loaded(key, lambda: self._load(key))
-            self.make_room(key)
+            source = self._sources[key]
+            if not is_here(source):
+                self.loader.wait(("download", source.location), lambda: download(source))
+            self.loader.wait(key, lambda: Load(key=key, name=key, stage="load", work=self._work(key), take=self._take))
         self._models[key].last_used = now
         return self._models[key]
+
+    def _work(self, key: str) -> Callable[[Tell], Model]:
+        return lambda tell: loaded(key, partial(self._load, key, tell))
+
+    def _take(self, model: Model) -> Model:
+        self._models[model.key] = model
+        self.make_room(model.key)
+        return model
 
     def clear(self) -> None:
         """Drop everything; the engine ends."""
@@ -196,7 +232,7 @@ class ModelCache:
 
     def evict_idle(self) -> bool:
         """Drop every model nobody uses. Returns whether there was one."""
-        idle = [m.key for m in self._models.values() if not m.users]
+        idle = [m.key for m in self._models.values() if m.idle]
         for key in idle:
             self._drop(key)
         return bool(idle)
@@ -204,7 +240,7 @@ class ModelCache:
     def make_room(self, keep: str = "") -> None:
         """Drop what nobody uses, the longest unused first, until the weights fit the budget; never the model `keep`."""
         known = (m for model in self._models.values() for m in model.tree())
-        idle = [m for m in known if not m.users and m.key != keep and m.nbytes]
+        idle = [m for m in known if m.idle and m.key != keep and m.nbytes]
         for model in sorted(idle, key=lambda m: (m.last_used, m.base is None)):  # before the model that it shares
             if sum(m.weight_bytes for m in self._models.values()) <= self._budget:
                 return
@@ -218,8 +254,9 @@ class ModelCache:
         self._models.pop(key).forget()
         devices.free_cache(self._device)
 
-    def _load(self, key: str) -> Model:
+    def _load(self, key: str, tell: Tell) -> Model:
         source = self._sources[key]
+        sha256 = self.hashes.of(_files(source), tell)
         read = super_resolution.load if key == UPSCALER else load
         pipe = read(source, self._dtype).to(self._device)
         if self._dtype == torch.float16 and hasattr(pipe, "vae"):
@@ -229,7 +266,7 @@ class ModelCache:
             key=key,
             info=UPSCALES if key == UPSCALER else describe(source),
             pipe=pipe,
-            sha256=weights_sha256(source),
+            sha256=sha256,
             scheduler=schedulers.from_config(getattr(getattr(pipe, "scheduler", None), "config", {})).name,
             nbytes=nbytes,
         )
@@ -245,15 +282,41 @@ def _told(model: Model) -> LoadedModel:
     )
 
 
+def _files(source: Source) -> Path:
+    """Its file or folder. Raises: ModelUnloadable when it is not here."""
+    if source.on_disk is None:
+        raise ModelUnloadable(name=source.key, reason=f"there is no file, folder or download of '{source.location}'")
+    return source.on_disk
+
+
+def is_here(source: Source) -> bool:
+    """Whether nothing of it has to be downloaded: a download may have been cut off."""
+    if source.path is not None:
+        return True
+    found = hub.snapshot(source.location)
+    return found is not None and not whole.of_any_folder(found)
+
+
+def download(source: Source) -> Load:
+    """Fetches a hub model. Its work raises ModelUnloadable."""
+
+    def work(tell: Tell) -> None:
+        folder = loaded(source.key, lambda: hub.fetch(source.location, tell))
+        whole.check(source.key, folder)
+
+    return Load(key=("download", source.location), name=source.key, stage="download", work=work)
+
+
 def load(source: Source, dtype: torch.dtype) -> Any:
     """A text-to-image pipeline from safetensors only; code that comes with a model is never run."""
+    source = replace(source, location=str(_files(source)))
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
     if source.path is not None and source.single_file:
         return single_file.load(source.key, source.path, dtype)
     if source.path is not None and not (source.path / "model_index.json").is_file():
         return modular.load(source.key, source.path, dtype)
-    kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": source.path is not None}
+    kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
     if dtype == torch.float32 and source.path is not None and _weights_bytes(source.path) < SMALL_BYTES:
         kwargs["low_cpu_mem_usage"] = (
             False  # saving memory patches torch for every thread; not worth it for a small one
@@ -295,24 +358,3 @@ def _variant_only(folder: Path) -> bool:
 
 def _modules(pipe: Any) -> list[torch.nn.Module]:
     return [m for m in pipe.components.values() if isinstance(m, torch.nn.Module)]
-
-
-def weights_sha256(source: Source) -> str:
-    """The hash of a single file (as A1111 and Civitai name models), or of a folder's weights in order of their path.
-
-    Of a hub model it is the hash of what was downloaded.
-    """
-    path = source.path or cached_snapshot(source.location)
-    if path is None:
-        return hashlib.sha256(source.location.encode()).hexdigest()
-    files = [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
-    digest = hashlib.sha256()
-    for file in files:
-        _feed(digest, file)
-    return digest.hexdigest()
-
-
-def _feed(digest: Any, path: Path) -> None:
-    with path.open("rb") as file:
-        while block := file.read(8 * MIB):
-            digest.update(block)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import diffusers
@@ -45,7 +46,8 @@ class Swin2SR:
 
 def load(source: Source, dtype: torch.dtype) -> Any:
     """The upscaler behind a folder or hub id, from safetensors only; code that comes with a model is never run."""
-    kwargs: dict[str, Any] = {"use_safetensors": True, "local_files_only": source.path is not None}
+    source = replace(source, location=str(source.on_disk or source.location))
+    kwargs: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
     if class_of(source) != SWIN2SR:
         anything: Any = diffusers.DiffusionPipeline
         return anything.from_pretrained(source.location, dtype=dtype, **kwargs)

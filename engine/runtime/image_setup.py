@@ -26,19 +26,20 @@ from engine.upscale import superres
 
 
 def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, files: Files, now: float) -> Model:
-    """The model that runs a request, with the adapters it needs. Raises: ModelUnloadable."""
+    """The model that runs a request, with the adapters it needs. Raises: NotYet, ModelUnloadable."""
     if request.uses_upscaler:
         return cache.get(UPSCALER, now)
     model = cache.get(info.key, now)
     if request.reads_pictures(info):
         scale = ip_adapter_files.scale_of(request.noise_strength or 0.0)
-        model = derived_models.with_ip_adapter(model, files.ip_adapters[info.key], scale, now)
+        model = derived_models.with_ip_adapter(model, files.ip_adapters[info.key], scale, now, cache)
     if request.controlnet_used is not None:
-        model = derived_models.with_controlnet(model, files.controlnets[request.controlnet_used], now)
+        model = derived_models.with_controlnet(model, files.controlnets[request.controlnet_used], now, cache)
     loras, words = lora_tags.used(request, info)
     known = files.adapters
     wanted = {known["lora"][name]: weight for name, weight in loras.items()}
-    return derived_models.of(model, wanted | dict.fromkeys((known["embedding"][name] for name in words), 1.0), now)
+    wanted |= dict.fromkeys((known["embedding"][name] for name in words), 1.0)
+    return derived_models.of(model, wanted, now, cache)
 
 
 def begin(

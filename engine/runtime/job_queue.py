@@ -66,5 +66,5 @@ class JobQueue:
         for position, job in enumerate(self._order):
             known = self.pace.seconds(paced_as(job.request, job.info), job.pixels) is not None
             ahead_s = ahead_s + job.remaining_s(self.pace) if known and ahead_s is not None else None
-            if job.started is None:
+            if job.started is None and job.awaits is None:
                 job.tell_position(position, ahead_s)

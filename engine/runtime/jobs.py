@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.api.events import Cancelled, Event, Failed, Finished, ImageReady, Progress, Queued, Started
+from engine.api.events import Cancelled, Event, Failed, Finished, ImageReady, Loading, Progress, Queued, Started
 from engine.api.model_info import ModelInfo
 from engine.imaging.tiles import Mosaic
 from engine.runtime.policy import StepTimes
 from engine.tasks.txt2img import Txt2Img
+
+if TYPE_CHECKING:
+    from engine.device.loader import Load
 
 PROGRESS_INTERVAL_S = 0.05  # every event wakes the event loop; nobody sees more than 20 a second
 MOST_CALLS_A_STEP = 3  # wanted, unwanted, and a perturbed one
@@ -45,7 +48,7 @@ class ImageRun:
 
     @property
     def unstarted(self) -> bool:
-        return self.fiber is None and not self.done and not self.job.ended
+        return self.fiber is None and not self.done and not self.job.ended and self.job.awaits is None
 
     def leave(self) -> None:
         """Let go of its model and its pipeline; a picture of 4096 px has a thousand of them."""
@@ -56,7 +59,11 @@ class ImageRun:
 
 @dataclass(eq=False)
 class Job:
-    """One request in the engine thread. `post` hands an event to the submitter's loop."""
+    """One request in the engine thread. `post` hands an event to the submitter's loop.
+
+    Attributes:
+        awaits: the load that it waits for. held: models that stay in memory until it has ended.
+    """
 
     number: int
     request: Txt2Img
@@ -72,6 +79,8 @@ class Job:
     calls_each: int = 0
     calls_done: int = 0
     ended: bool = False
+    awaits: Load | None = None
+    held: list[Any] = field(default_factory=list)
     size: tuple[int, int] = (0, 0)
     _mosaics: dict[int, Mosaic] = field(default_factory=dict)
     _told: Queued | None = None
@@ -121,6 +130,30 @@ class Job:
             return
         self._told = Queued(position=position, eta_s=eta_s)
         self.post(self._told)
+
+    def await_load(self, load: Load) -> None:
+        """Be passed over until it has ended."""
+        self.awaits, self._told = load, None
+        self.tell_loading()
+
+    def tell_loading(self) -> None:
+        """Emit `Loading`."""
+        if (load := self.awaits) is not None:
+            self.post(
+                Loading(model=load.name, stage=load.stage, done_bytes=load.done_bytes, total_bytes=load.total_bytes)
+            )
+
+    def hold(self, model: Any) -> None:
+        """Keep a model in memory until the job has ended; once is enough."""
+        if not any(each is model for each in self.held):
+            model.hold()
+            self.held.append(model)
+
+    def let_go(self) -> None:
+        """Need no model any more."""
+        for model in self.held:
+            model.hold(-1)
+        self.held.clear()
 
     def tell_started(self) -> None:
         """Emit `Started`, once."""

@@ -172,6 +172,7 @@ class Postprocess:
         self._queue.leave(job)
         for image in job.images:
             unwind(image)
+        job.let_go()
         job.end(event)
 
     def fail_all(self, error: EngineError) -> None:

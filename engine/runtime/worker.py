@@ -1,4 +1,7 @@
-"""The engine's thread: take in commands, then schedule, run, postprocess. The only place where models run."""
+"""The engine's thread: take in commands, then schedule, run, postprocess. The only place where models run.
+
+What must be downloaded or loaded is left to the `Loader`'s threads; jobs and questions that need it are put aside.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import logging
 import queue
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, get_args
 
@@ -15,9 +19,12 @@ from engine.api.errors import DeviceLost, EngineClosed, EngineError, EngineFault
 from engine.api.events import Cancelled, Failed
 from engine.api.inspection import Forwards, Inspection
 from engine.device import devices
+from engine.device.exclusive import exclusive
 from engine.device.failures import attempt, failure
 from engine.device.fibers import Kind
-from engine.models.model_cache import MIB, ModelCache
+from engine.device.loader import Load, Loader, NotYet
+from engine.models.files.hashes import Hashes
+from engine.models.model_cache import MIB, Model, ModelCache
 from engine.runtime import image_setup
 from engine.runtime.batch_sizes import BatchSizes, PinnedSizes
 from engine.runtime.commands import Command, Post
@@ -45,6 +52,8 @@ class Worker:
         self.running = self.rounds = 0
         self.stopped: EngineError | None = None
         self._asking: list[Post[Any]] = []
+        self._aside: list[_Question] = []
+        self._stalled = False
         self._queue = JobQueue(step_times)
         self._deadline: float | None = None
 
@@ -64,6 +73,7 @@ class Worker:
                 while self._round():
                     pass
             self._post.fail_all(EngineClosed())
+            self._loader.close()
             self._cache.clear()
             self.loaded = ()
         except Exception as error:  # the thread's outermost edge: a set-up that cannot be, or the device is gone
@@ -77,8 +87,10 @@ class Worker:
         threads = devices.set_threads(options.threads)
         torch.backends.cudnn.deterministic = options.mode == "exact"
         self.facts.update(device=str(device), dtype=str(dtype).removeprefix("torch."), threads=threads)
-        self._cache = ModelCache(options.files.loadable(), device, dtype, int(options.memory_mib * MIB))
-        self._vision = VisionModels(options.files.sight, options.files.sources, device)
+        self._loader = Loader(self._run_here, self._tell_load, self._end_load)
+        budget, hashes = int(options.memory_mib * MIB), Hashes(options.data_dir)
+        self._cache = ModelCache(options.files.loadable(), device, dtype, budget, self._loader, hashes)
+        self._vision = VisionModels(options.files.sight, options.files.sources, device, self._loader)
         sizes = BatchSizes(options.mode, options.max_rows, device, PinnedSizes(options.data_dir))
         joins = options.mode == "fast" or devices.gains_from_rows(device)
         self._schedule = Schedule(self._queue, sizes, self._start, joins=joins, max_rows=options.max_rows)
@@ -96,12 +108,9 @@ class Worker:
         }
 
     def _warm_up(self) -> None:
-        try:
-            self._vision.ready()
-            self._cache.get(next(iter(self._options.files.sources)), time.perf_counter())
-        except EngineError as error:
-            log.warning("%s", error)  # the first job that needs it is told
-        self.loaded = self._cache.loaded
+        """Have the judge and the default model loaded before somebody asks for them."""
+        attempt(self._vision.ready)
+        attempt(lambda: self._cache.get(next(iter(self._options.files.sources)), time.perf_counter()))
 
     def _stop(self, error: Exception, *, prepared: bool) -> None:
         """Nothing can be painted any more: end what was asked for."""
@@ -116,16 +125,24 @@ class Worker:
     def _drain(self) -> bool:
         """Take in every command; wait for one when idle. False when it is time to end."""
         while True:
-            idle = not self._queue and self._deadline is None
+            patience_s = self._patience_s()
             try:
-                command = self._commands.get(block=idle)
+                command = self._commands.get(block=patience_s != 0, timeout=patience_s)
             except queue.Empty:
                 break
-            command(self)
+            with exclusive.step():
+                command(self)
             self._queue.disturb()
+            self._stalled = False
         if self._deadline is None:
             return True
         return bool(self._queue) and time.perf_counter() < self._deadline
+
+    def _patience_s(self) -> float | None:
+        """How long to wait for a command; None = however long it takes, for there is nothing else to do."""
+        if self._deadline is None:
+            return 0 if self._queue and not self._stalled else None
+        return max(0.0, self._deadline - time.perf_counter()) if self._queue and self._stalled else 0
 
     def submit(self, job: Job) -> None:
         self._queue.enter(job)
@@ -135,9 +152,16 @@ class Worker:
 
     def look(self, question: Callable[[VisionModels], T], post: Post[T]) -> None:
         self._asking.append(post)
-        answer = attempt(lambda: question(self._vision))
-        self._asking.remove(post)
-        post(failure(answer, "a picture could not be looked at") if isinstance(answer, Exception) else answer)
+        self._answer(_Question(question, post))
+
+    def _answer(self, asked: _Question) -> None:
+        answer = attempt(lambda: asked.question(self._vision))
+        if isinstance(answer, NotYet):
+            asked.awaits = answer.load
+            self._aside.append(asked)
+            return
+        self._asking.remove(asked.post)
+        asked.post(failure(answer, "a picture could not be looked at") if isinstance(answer, Exception) else answer)
 
     def inspect(self, post: Post[Inspection]) -> None:
         forwards = {kind: self._runner.forwards.get(kind, Forwards()) for kind in get_args(Kind)}
@@ -146,13 +170,45 @@ class Worker:
     def close(self, grace_s: float) -> None:
         self._deadline = time.perf_counter() + grace_s
 
+    # ------------------------------------------------------------------ loads
+    def _run_here(self, work: Callable[[], None]) -> None:
+        """From any thread: run that in this one, unless it has stopped."""
+        self._commands.put(lambda _: work() if self.stopped is None else None)
+
+    def _waiting(self, load: Load) -> list[Job]:
+        return [job for job in self._queue.jobs if job.awaits is load]
+
+    def _tell_load(self, load: Load) -> None:
+        for job in self._waiting(load):
+            job.tell_loading()
+
+    def _end_load(self, load: Load, error: Exception | None) -> None:
+        """It is there, or cannot be: those who wait go on, or are told why not; whoever comes later tries again."""
+        if error is not None and devices.is_device_error(error):
+            raise error
+        self.loaded = self._cache.loaded
+        told = None if error is None else failure(error, f"{load.name} could not be loaded")
+        if told is not None:
+            log.warning("%s", told)
+        for job in self._waiting(load):
+            job.awaits = None
+            if told is not None:
+                self._post.end(job, Failed(error=told))
+            elif load.kept is not None:
+                job.hold(load.kept)
+        asked = [each for each in self._aside if each.awaits is load]
+        self._aside = [each for each in self._aside if each.awaits is not load]
+        for each in asked:
+            self._answer(each if told is None else _Question(_raises(told), each.post))
+
     # ------------------------------------------------------------------ one round
     def _round(self) -> bool:
         """One round. False when it is time to end."""
         self.rounds += 1
         if not self._drain():
             return False
-        raised = attempt(self._tick)
+        with exclusive.step():
+            raised = attempt(self._tick)
         if isinstance(raised, Exception):  # nobody's job is to blame, so all are asked to come again
             log.error("the engine made a mistake", exc_info=raised)
             self._post.fail_all(EngineFault(reason=first_line(raised)))
@@ -162,6 +218,7 @@ class Worker:
         batch = self._schedule.next()
         self.running = self._queue.running
         if batch is None:
+            self._stalled = bool(self._loader.pending)
             return
         self._post.begin(batch)
         for outcome in self._runner.run(batch):
@@ -171,17 +228,45 @@ class Worker:
         self._post.attempt(image.job, partial(self._begin, image))
 
     def _begin(self, image: ImageRun) -> None:
-        """Lease the model, set up the pipeline, and run it to its first call."""
-        job = image.job
+        """Lease the model, set up the pipeline, and run it to its first call; or wait for what it needs."""
+        try:
+            model = self._model_for(image.job)
+        except NotYet as wait:
+            image.job.await_load(wait.load)
+            return
+        self._begin_on(model, image)
+
+    def _model_for(self, job: Job) -> Model:
+        """The model that runs it, with all that judges its pictures at hand. Raises: NotYet, EngineError."""
         self._vision.ready()
-        model = image_setup.model_for(job.request, job.info, self._cache, self._options.files, time.perf_counter())
-        self.loaded = self._cache.loaded
-        image.model = model
+        if job.request.best_of:
+            self._vision.ready_to_rank(job.info.key)
+        return image_setup.model_for(job.request, job.info, self._cache, self._options.files, time.perf_counter())
+
+    def _begin_on(self, model: Model, image: ImageRun) -> None:
+        job, image.model = image.job, model
         model.lease()
+        job.hold(model)
         self._cache.make_room()
         begun = image_setup.begin(job.request, image.index, image.part, model, job.info)
         image.pipe, image.fiber, image.watch = begun
         self._post.advance(image)
+
+
+@dataclass(eq=False)
+class _Question:
+    """A question about a picture. `awaits`: the load that it was put aside for."""
+
+    question: Callable[[VisionModels], Any]
+    post: Post[Any]
+    awaits: Load | None = None
+
+
+def _raises(error: EngineError) -> Callable[[VisionModels], Any]:
+    def question(_: VisionModels) -> Any:
+        raise error
+
+    return question
 
 
 def _as_told(error: Exception, *, prepared: bool) -> EngineError:

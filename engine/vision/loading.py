@@ -1,4 +1,4 @@
-"""Load the models that look at pictures: safetensors only, offline when they are a folder, never code of theirs."""
+"""Load the models that look at pictures, from folders: safetensors only, never code of theirs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Reader:
 
 
 def reader(model_class: Any, location: str, device: torch.device, *, words: bool = True) -> Reader:
-    """The model of a folder or hub id, with its processors."""
-    where = here(location)
+    """The model of a folder, with its processors."""
+    where = {"local_files_only": True}
     model = model_class.from_pretrained(location, use_safetensors=True, dtype=torch.float32, **where)
     return Reader(
         model=model.eval().to(device),
@@ -44,22 +44,8 @@ def reader(model_class: Any, location: str, device: torch.device, *, words: bool
     )
 
 
-def here(location: str) -> dict[str, bool]:
-    """Nothing is asked of the network for a folder."""
-    return {"local_files_only": Path(location).expanduser().exists()}
-
-
 def config_of(location: str) -> dict[str, Any]:
     """A model's config.json; empty when there is none."""
-    if Path(location).expanduser().exists():
-        path = Path(location).expanduser() / "config.json"
-    else:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError
-
-        try:
-            path = Path(hf_hub_download(location, "config.json"))
-        except EntryNotFoundError:
-            return {}
+    path = Path(location).expanduser() / "config.json"
     value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return value if isinstance(value, dict) else {}

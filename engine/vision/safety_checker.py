@@ -11,7 +11,7 @@ import transformers
 from PIL import Image
 
 from engine.api.safety import FINE, Verdict
-from engine.vision.loading import Reader, config_of, here, reader
+from engine.vision.loading import Reader, config_of, reader
 
 Judge = Callable[[Image.Image], Verdict]
 CHECKER = "StableDiffusionSafetyChecker"
@@ -19,7 +19,7 @@ UNSAFE = 0.5  # of the probability: as many models' cards do
 
 
 def judge(location: str, labels: Sequence[str], device: torch.device) -> Judge:
-    """The judge that a folder or hub id holds. Raises: OSError, ValueError and what loading raises."""
+    """The judge that a folder holds. Raises: OSError, ValueError and what loading raises."""
     config = config_of(location)
     if CHECKER in (config.get("architectures") or ()):
         return checker(location, "", device)
@@ -32,7 +32,7 @@ def checker(location: str, part: str, device: torch.device) -> Judge:
     """diffusers' own: CLIP's picture against 17 concepts it does not name; published for sexual content."""
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 
-    where = here(location)
+    where = {"local_files_only": True}
     model = StableDiffusionSafetyChecker.from_pretrained(location, subfolder=part, use_safetensors=True, **where)
     pictures = transformers.AutoImageProcessor.from_pretrained(location, subfolder=_extractor(location, part), **where)
     eyes = Reader(model=model.eval().to(device), pictures=pictures, words=None, device=device)

@@ -1,9 +1,14 @@
-"""Everything that looks at pictures, loaded when first needed. Lives in the engine's thread."""
+"""Everything that looks at pictures, loaded when first needed. Lives in the engine's thread.
+
+Whatever needs a model that isn't there yet raises NotYet.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
 
 import torch
 from PIL import Image
@@ -12,8 +17,11 @@ from engine.api import safety as picture_safety
 from engine.api.errors import NO_CAPTIONER, NO_RANKER, NO_SEGMENTER, InvalidRequest
 from engine.api.safety import Verdict
 from engine.device.failures import loaded
+from engine.device.loader import Load, Loader, Tell
 from engine.diffusion.prompts import plain_text
+from engine.models import whole
 from engine.models.catalog import Source
+from engine.models.files import hub
 from engine.tasks.lora_tags import without
 from engine.vision import captioner, ranker, safety_checker, segmenter
 from engine.vision.captioner import Vocabulary
@@ -22,34 +30,45 @@ from engine.vision.options import VisionOptions, own_ranker
 from engine.vision.safety_checker import Judge
 
 log = logging.getLogger(__name__)
+CHECKER, EXTRACTOR = "safety_checker", "feature_extractor"  # of a pipeline from the hub, all that judging needs
 
 
 class VisionModels:
     """The models of `VisionOptions`. Their memory is not part of the painting models' budget."""
 
-    def __init__(self, sight: VisionOptions, sources: Mapping[str, Source], device: torch.device) -> None:
-        self._sight, self._device = sight, device
+    def __init__(
+        self, sight: VisionOptions, sources: Mapping[str, Source], device: torch.device, loader: Loader
+    ) -> None:
+        self._sight, self._device, self._loader = sight, device, loader
         self._rankers = {key: str(folder) for key, source in sources.items() if (folder := own_ranker(source))}
         self._readers: dict[str, Reader] = {}
+        self._fetched: dict[str, Path] = {}
         self._vocabulary: Vocabulary | None = None
         self._judge: Judge | None = None
 
     def ready(self) -> None:
-        """Have the judge at hand before something is painted. Raises: ModelUnloadable."""
-        if self._judge is None and self._sight.checks:
-            sight = self._sight
-            self._judge = loaded(
-                "safety", lambda: safety_checker.judge(sight.safety, sight.unsafe_labels, self._device)
-            )
+        """Have the judge at hand before something is painted. Raises: NotYet."""
+        sight = self._sight
+        if self._judge is None and sight.checks:
+            where = self._on_disk("safety", sight.safety)
+            self._load("safety", lambda: safety_checker.judge(where, sight.unsafe_labels, self._device), self._judge_by)
+
+    def _judge_by(self, judge: Judge) -> None:
+        self._judge = judge
+
+    def ready_to_rank(self, model: str) -> None:
+        """Have the ranker at hand before pictures are painted that it chooses from. Raises: NotYet."""
+        if location := self._sight.ranker or self._rankers.get(model):
+            self._reader("ranker", location)
 
     def judge(self, image: Image.Image) -> Verdict:
-        """The gate's verdict, else the safety model's. Raises: ModelUnloadable."""
+        """The gate's verdict, else the safety model's. Raises: NotYet."""
         self.ready()
         verdict = picture_safety.ask(self._sight.gate, image)
         return self._judge(image) if self._judge is not None and not verdict.flagged else verdict
 
     def describe(self, image: Image.Image) -> list[str]:
-        """Raises: InvalidRequest, ModelUnloadable."""
+        """Raises: InvalidRequest, NotYet."""
         if self._sight.captioner:
             eyes = self._reader("captioner", self._sight.captioner)
             return captioner.captions(eyes, image)
@@ -60,13 +79,13 @@ class VisionModels:
         return self._vocabulary.describe(image)
 
     def segment(self, image: Image.Image, what: str) -> Image.Image:
-        """Raises: InvalidRequest, ModelUnloadable."""
+        """Raises: InvalidRequest, NotYet."""
         if not self._sight.segmenter:
             raise InvalidRequest(*NO_SEGMENTER)
         return segmenter.mask_of(self._reader("segmenter", self._sight.segmenter), image, what)
 
     def scores(self, model: str, prompt: str, images: list[Image.Image]) -> list[float]:
-        """How well each picture of a model matches the prompt. Raises: InvalidRequest, ModelUnloadable."""
+        """How well each picture of a model matches the prompt. Raises: InvalidRequest, NotYet."""
         location = self._sight.ranker or self._rankers.get(model)
         if not location:
             raise InvalidRequest(*NO_RANKER)
@@ -75,6 +94,39 @@ class VisionModels:
     def _reader(self, kind: str, location: str) -> Reader:
         load = {"captioner": captioner.captioner, "segmenter": segmenter.segmenter, "ranker": ranker.ranker}[kind]
         if location not in self._readers:
-            log.info("loading the %s", kind)
-            self._readers[location] = loaded(kind, lambda: load(location, self._device))
+            where = self._on_disk(kind, location)
+            self._load(kind, lambda: load(where, self._device), lambda reader: self._keep(location, reader))
         return self._readers[location]
+
+    def _keep(self, location: str, reader: Reader) -> None:
+        self._readers[location] = reader
+
+    def _load(self, kind: str, work: Callable[[], object], take: Callable[[Any], None]) -> NoReturn:
+        """Have it loaded, and be asked again. Raises: NotYet."""
+
+        def begin() -> Load:
+            log.info("loading the %s", kind)
+            return Load(key=f"({kind})", name=kind, stage="load", work=lambda _: loaded(kind, work), take=take)
+
+        self._loader.wait(f"({kind})", begin)
+
+    def _on_disk(self, kind: str, location: str) -> str:
+        """Its folder. Raises: NotYet, when it must be downloaded first."""
+        if Path(location).expanduser().exists():
+            return location
+        if location not in self._fetched:
+            self._loader.wait(("download", location), lambda: self._download(kind, location))
+        return str(self._fetched[location])
+
+    def _download(self, kind: str, location: str) -> Load:
+        def work(tell: Tell) -> Path:
+            found = hub.snapshot(location)
+            if found is None or whole.of_folder(found / CHECKER if (found / CHECKER).is_dir() else found):
+                within = (CHECKER, EXTRACTOR) if kind == "safety" else ()
+                return loaded(kind, lambda: hub.fetch(location, tell, within))
+            return found
+
+        def take(folder: Path) -> None:
+            self._fetched[location] = folder
+
+        return Load(key=("download", location), name=kind, stage="download", work=work, take=take)

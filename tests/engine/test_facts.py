@@ -132,7 +132,7 @@ def test_what_paints_no_pictures_is_refused_by_name(tmp_path: Path, pipeline: st
 
 
 def test_hub_models_are_known_by_their_whole_id_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "cached_snapshot", lambda repo: None)
+    monkeypatch.setattr(catalog.hub, "snapshot", lambda repo: None)
     for hub_id, card in families.PUBLISHED.items():
         found = signatures.of(card.pipeline)
         assert found is not None
