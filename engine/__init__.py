@@ -39,6 +39,7 @@ from engine.tasks.control import Control
 from engine.tasks.img2img import Img2Img
 from engine.tasks.inpaint import Inpaint
 from engine.tasks.outpaint import Outpaint
+from engine.tasks.pictures import Guide
 from engine.tasks.txt2img import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Txt2Img, Variation
 from engine.tasks.upscale import Upscale
 
@@ -61,6 +62,7 @@ __all__ = [
     "Failed",
     "Finished",
     "Forwards",
+    "Guide",
     "ImageGate",
     "ImageReady",
     "Img2Img",

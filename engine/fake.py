@@ -36,10 +36,10 @@ from engine.api.recipe import Recipe
 from engine.api.safety import ImageGate, Verdict
 from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
+from engine.imaging import controlnet_preprocess
 from engine.mini.words import COLOURS
 from engine.tasks import canvas, resolve
-from engine.tasks.control import MAX_CONTROL_SCALE
-from engine.tasks.pictures import covering
+from engine.tasks.pictures import MAX_CONTROL_SCALE, covering
 from engine.tasks.txt2img import Txt2Img
 
 FAIL_WORD = "!fail"  # a prompt with it fails for good
@@ -85,9 +85,10 @@ def _painted(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
 def _drawn(request: Txt2Img, info: ModelInfo, seed: int) -> Image.Image:
     """The seed's picture; of a blend, as much of it as its strength says over the mixed pictures."""
     fresh = paint(seed, *request.canvas(info))
-    guide = request.guide()
-    if guide is not None:
-        return _outlined(fresh, guide, request.arguments(info)["controlnet_conditioning_scale"])
+    for guide in request.guides:
+        seen = covering(guide.image, fresh.size)
+        drawn = seen if guide.prepared else controlnet_preprocess.made_ready(seen, guide.controlnet)
+        fresh = _outlined(fresh, drawn, guide.conditioning_scale)
     if not request.shares:
         return fresh
     mixed, total = Image.new("RGB", fresh.size), 0.0

@@ -20,11 +20,11 @@ from bot.prompt.numbers import read_number
 from bot.prompt.parser import Draft
 from engine.api.model_info import ModelInfo
 from engine.tasks.blend import MAX_BLENDED, Blend
-from engine.tasks.control import MAX_CONTROL_SCALE, Control
+from engine.tasks.control import Control
 from engine.tasks.img2img import Img2Img
 from engine.tasks.inpaint import MAX_REACH_PX, Inpaint
 from engine.tasks.outpaint import Outpaint
-from engine.tasks.pictures import StoredPicture
+from engine.tasks.pictures import MAX_CONTROL_SCALE, Guide, StoredPicture
 from engine.tasks.upscale import Upscale
 
 SIDES = ("left", "right", "top", "bottom")
@@ -61,13 +61,7 @@ def _control(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture)
     scale = 1.0 if wish.draft.strength is None else wish.draft.strength
     if not 0 <= scale <= MAX_CONTROL_SCALE:
         raise BadInput(f"The strength cannot be {scale:g}. Use 0 to {MAX_CONTROL_SCALE:g}.")
-    what = Control(
-        prompt="",
-        control_image=picture,
-        controlnet=args.kind,
-        controlnet_conditioning_scale=scale,
-        prepared=args.prepared,
-    )
+    what = Control.along(Guide(image=picture, controlnet=args.kind, conditioning_scale=scale, prepared=args.prepared))
     return replace(wish, draft=replace(wish.draft, strength=None), what=lambda info: what)
 
 

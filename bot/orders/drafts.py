@@ -17,7 +17,7 @@ from bot.prompt.text import quoted, visible
 from engine.api import schedulers
 from engine.api.errors import InvalidRequest, UnknownScheduler
 from engine.api.model_info import ModelInfo
-from engine.tasks import control, guidance, lora_tags
+from engine.tasks import guidance, lora_tags
 from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Room, Txt2Img, Variation
 
 WORDS = Txt2Img(prompt="")  # painted from words alone
@@ -83,17 +83,16 @@ def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: T
     """The model a person means, or the first of theirs that can do the task. Raises: BadInput."""
     models = _allowed(models, name, terms)
     able = [info for info in models if what.suits(info)]
-    if what.controlnet_used is not None:
-        able = following(what.controlnet_used, able)
+    for guide in what.guides:
+        able = following(guide.controlnet, able)
     info = find_model(models if name or not able else able, name)
     if not what.suits(info):
         other = f"Use {able[0].key}." if able else "No model here can."
         raise BadInput(f"The model {info.key} can't {what.does}. {other}")
     if info not in able:
         fits = ", ".join(each.key for each in able)
-        raise BadInput(
-            f"The model {info.key} has no ControlNet {quoted(what.controlnet_used or '')}. These have: {fits}."
-        )
+        wanted = " and ".join(quoted(guide.controlnet) for guide in what.guides)
+        raise BadInput(f"The model {info.key} has no ControlNet {wanted}. These have: {fits or 'none'}.")
     return info
 
 
@@ -107,7 +106,7 @@ def following(controlnet: str, able: Sequence[ModelInfo]) -> list[ModelInfo]:
         )
     if controlnet and controlnet.casefold() not in known:
         raise BadInput(f"There's no ControlNet {quoted(controlnet)}. {_nearest(controlnet, [*known.values()])}")
-    return [info for info in able if not controlnet or control.named(controlnet, info.controlnets)]
+    return [info for info in able if info.controlnet_named(controlnet)]
 
 
 def _sized(draft: Draft, info: ModelInfo, what: Txt2Img, most: int) -> tuple[Txt2Img, tuple[int, int], str]:
@@ -116,7 +115,8 @@ def _sized(draft: Draft, info: ModelInfo, what: Txt2Img, most: int) -> tuple[Txt
     Raises: InvalidRequest when nothing fits.
     """
     if not what.any_size:
-        own = next((each.size for each in what.pictures if all(each.size)), None)
+        main = what.main_picture
+        own = main.size if main is not None and all(main.size) else None
         size = _size(draft, info, own, min(most, info.max_pixels))
         whole = draft.aspect_ratio or draft.width or draft.height or what.is_edit or own in (None, size)
         return what, size, "" if whole else f"Repainted at {size[0]}x{size[1]}, the size that suits {info.key}."

@@ -118,7 +118,8 @@ class Spec:
     @property
     def init_image(self) -> str | None:
         """sha256 of the one picture that is repainted, edited or followed; None for words and for blends."""
-        return None if self.request.shares else next(iter(self.inputs), None)
+        main = self.request.main_picture
+        return main.sha256 if isinstance(main, StoredPicture) and not self.request.shares else None
 
     @property
     def cells(self) -> tuple[Self, ...]:

@@ -95,19 +95,31 @@ def _rare_facts(recipe: Recipe) -> Iterator[tuple[str, Any]]:
         yield "Denoising strength", f"{request['strength']:g}"
     if request.get("clip_skip"):
         yield "Clip skip", request["clip_skip"] + 1  # A1111 counts from 1, diffusers from 0
-    if request.get("controlnet"):
-        yield "ControlNet 0", _guided(request)
+    for number, guide in enumerate(_guides(request)):
+        yield f"ControlNet {number}", _guided(guide)
     if request.get("tiling"):
         yield "Tiling", "True"
 
 
-def _guided(request: Mapping[str, Any]) -> str:
+def _guides(request: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What ControlNets follow, by the fields of `engine.tasks.pictures.Guide`."""
+    if request.get("controlnet"):
+        yield {
+            "controlnet": request["controlnet"],
+            "conditioning_scale": request["controlnet_conditioning_scale"],
+            "guidance_start": request["control_guidance_start"],
+            "guidance_end": request["control_guidance_end"],
+        }
+    yield from request.get("controls", ())
+
+
+def _guided(guide: Mapping[str, Any]) -> str:
     """As the ControlNet extension of A1111 writes it (sd-webui-controlnet, internal_controlnet/external_code.py)."""
     facts = {
-        "Model": request["controlnet"],
-        "Weight": f"{request['controlnet_conditioning_scale']:g}",
-        "Guidance Start": f"{request['control_guidance_start']:g}",
-        "Guidance End": f"{request['control_guidance_end']:g}",
+        "Model": guide["controlnet"],
+        "Weight": f"{guide['conditioning_scale']:g}",
+        "Guidance Start": f"{guide['guidance_start']:g}",
+        "Guidance End": f"{guide['guidance_end']:g}",
     }
     return ", ".join(f"{name}: {value}" for name, value in facts.items())
 

@@ -57,7 +57,8 @@ class ModelInfo:
         image_prompts: whether a blend's pictures are read as its words are, by an IP-Adapter.
         loras: those that fit it, by the name in `<lora:name:0.8>`. embeddings: words that stand for textual inversions.
         lora_defaults: of those that change how it is to be sampled.
-        controlnets: those that fit it, by name.
+        controlnets: those that fit it, by name. control_tasks: of `txt2img`, `img2img`, `inpaint`, what they can lead.
+        several_controls: whether it can follow several pictures at once.
     """
 
     key: str
@@ -84,6 +85,8 @@ class ModelInfo:
     lora_defaults: tuple[LoraDefaults, ...] = ()
     embeddings: tuple[str, ...] = ()
     controlnets: tuple[str, ...] = ()
+    control_tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint"})
+    several_controls: bool = True
 
     @property
     def schedulers(self) -> tuple[Scheduler, ...]:
@@ -97,3 +100,8 @@ class ModelInfo:
         found = schedulers.resolve(name)
         found = schedulers.resolve(self.scheduler) if found is schedulers.OWN else found
         return found if found in self.schedulers else None
+
+    def controlnet_named(self, name: str) -> str:
+        """A ControlNet's name as it is known, however it is written, the first for none; "" when there is none such."""
+        known = (each for each in self.controlnets if not name or each.casefold() == name.casefold())
+        return next(known, "")

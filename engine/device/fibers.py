@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -20,7 +21,14 @@ from engine.device.overflow import in_float32, was_too_small
 Kind = Literal["encode", "control", "denoise", "decode"]
 PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules of different jobs share a call
 SCALES = ("conditioning_scale",)  # a number that only multiplies what comes out, so each job's own rows get it there
-RESIDUALS = ("down_block_additional_residuals", "mid_block_additional_residual")  # of a ControlNet; none is zeros
+RESIDUALS = (  # of a ControlNet; none is zeros
+    "down_block_additional_residuals",
+    "mid_block_additional_residual",
+    "block_controlnet_hidden_states",
+    "controlnet_block_samples",
+    "controlnet_single_block_samples",
+)
+SAME_AS_NONE = {"controlnet_blocks_repeat": False}
 SHARED = ("img_ids", "txt_ids")  # no batch dimension
 ROW_LISTS = (
     "x",
@@ -187,6 +195,8 @@ class Stub:
         found = getattr(output, "latent_dist", None)
         if found is not None and found.parameters.dtype != image.dtype:
             output.latent_dist = type(found)(found.parameters.to(image.dtype))  # the denoiser reads what came in
+        if found is not None:
+            output.latent_dist.sample = partial(_drawn, output.latent_dist)
         return output
 
     def _as_own(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -202,6 +212,15 @@ class Stub:
         known = self._cached(call) if self._cached else None
         assert fiber.parent is not None
         return fiber.parent.switch(call) if known is None else known
+
+
+def _drawn(distribution: Any, generator: torch.Generator | None = None) -> torch.Tensor:
+    """A sample of a VAE's distribution. Without a generator (SD3's ControlNets have none) its mean: torch's own random
+    numbers are everybody's, so the same seed would give other pictures."""
+    drawn: torch.Tensor = (
+        distribution.mode() if generator is None else type(distribution).sample(distribution, generator)
+    )
+    return drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +275,8 @@ def _form_of(call: Call) -> _Form:
     for name in IGNORED.get(call.method, ()):
         named.pop(name, None)
     shared = {name: named.pop(name) for name in SHARED if named.get(name) is not None}
-    residuals = {name: named.pop(name) for name in RESIDUALS if named.get(name) is not None}
+    residuals = {name: value for name in RESIDUALS if (value := named.pop(name, None)) is not None}
+    named = {name: value for name, value in named.items() if name not in SAME_AS_NONE or value != SAME_AS_NONE[name]}
     added, structure = pytree.tree_flatten(residuals)
     residual = (structure, *(_signature(leaf, call) for leaf in added)) if added else None
     for name in PER_ROW_TIME:
@@ -337,17 +357,21 @@ def _joined(column: Sequence[Any], calls: Sequence[Call], total: int) -> Any:
 
 
 def _split(output: Any, calls: Sequence[Call], total: int) -> list[Any]:
-    if isinstance(output, tuple):
-        output = tuple(_Rows(tuple(each)) if isinstance(each, list) and len(each) == total else each for each in output)
+    if isinstance(output, tuple) and any(isinstance(leaf, _Rows) for leaf in calls[0].form.leaves):
+        output = tuple(_Rows(tuple(each)) if isinstance(each, list) else each for each in output)
     leaves, spec = pytree.tree_flatten(output)
     results, start = [], 0
     for call in calls:
         rows = slice(start, start := start + call.rows)
         own = [_of_rows(leaf, rows) if _is_rows(leaf, total) else leaf for leaf in leaves]
         scale = call.form.scale
-        results.append(pytree.tree_unflatten([leaf * scale for leaf in own] if scale != 1 else own, spec))
+        results.append(pytree.tree_unflatten([_scaled(leaf, scale) for leaf in own], spec))
     return results
 
 
 def _of_rows(leaf: Any, rows: slice) -> Any:
     return list(leaf.each[rows]) if isinstance(leaf, _Rows) else leaf[rows]
+
+
+def _scaled(leaf: Any, scale: float) -> Any:
+    return leaf * scale if scale != 1 and isinstance(leaf, torch.Tensor) else leaf

@@ -1,4 +1,4 @@
-"""ControlNets, unloaded: which folders hold one, and which models they fit. Knows no torch."""
+"""ControlNets, unloaded: which folders and files hold one, and which models they fit. Knows no torch."""
 
 from __future__ import annotations
 
@@ -11,18 +11,36 @@ from typing import Any
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo
-from engine.models import whole
+from engine.models import signatures, whole
 from engine.models.adapters import body_of
 from engine.models.catalog import Source
 from engine.models.facts import read_json
 from engine.tasks import control
 
-CLASS = "ControlNetModel"
+PLAIN, UNION = "ControlNetModel", "ControlNetUnionModel"
+# The families whose denoisers a class was made for.
+CLASSES: Mapping[str, tuple[str, ...]] = {
+    PLAIN: ("sd1", "sdxl"),
+    UNION: ("sdxl",),
+    "SD3ControlNetModel": ("sd3",),
+    "FluxControlNetModel": ("flux",),
+}
+# What one that follows several kinds calls them, as its card has it: xinsir's Union and ProMax of SDXL, InstantX's of
+# FLUX.1. ProMax's "repaint" is left out, which is inpainting by another name.
+MODES: Mapping[str, Mapping[str, int]] = {
+    UNION: {"pose": 0, "depth": 1, "soft": 2, "edges": 3, "normal": 4, "segments": 5, "tile": 6},
+    "FluxControlNetModel": {"edges": 0, "tile": 1, "depth": 2, "blur": 3, "pose": 4, "grey": 5},
+}
+# What leads a family's tasks, by diffusers' tables. SD3's for inpainting asks for a ControlNet of its own kind.
+LED: Mapping[str, str] = {"sd3": "stable-diffusion-3-controlnet", "flux": "flux-controlnet"}
+NOT_LED = {"sd3": frozenset({"inpaint"})}
+SEVERAL = frozenset({"sd1", "sdxl", "flux"})  # diffusers 0.42 can't add up what several of SD3 say
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # as diffusers saves them; `.index.json` behind it when in parts
 _NAME = re.compile(r"[\w.+-]{1,60}")  # what can be typed, and be shown as it is
 _HINT = ("controlnet_cond_embedding.conv_in.weight", "input_hint_block.0.weight")  # diffusers' and the original's
 PUBLISHED_HINT = (16, 32, 96, 256)
 _READS = "attn2.to_k.weight"
+_TASKS = "task_embedding"
 _LAYOUT = ("block_out_channels", "layers_per_block")  # what it adds must meet the UNet's own, level by level
 _PUBLISHED = {"block_out_channels": [320, 640, 1280, 1280], "layers_per_block": 2}
 _PUBLISHED_XL = {"block_out_channels": [320, 640, 1280], "layers_per_block": 2}
@@ -33,24 +51,38 @@ class ControlNet:
     """A ControlNet's folder or single file, and what it says of the models it was made for.
 
     Attributes:
-        width: of the text that it reads, in numbers a token.
-        layout: its levels, as in the config; empty for a single file, whose config is that of the model's own UNet.
+        made: its class in diffusers. width: of the text that it reads, or of a transformer's attention.
+        layout: its levels, as in the config; empty for a single file, whose config is that of the model's own UNet,
+            and for a transformer.
         hint: channels of a single file's layers that read the picture.
+        kinds: how many kinds of pictures it follows. mode: which of them this name means; None = it knows one only.
     """
 
     name: str
     path: Path
+    made: str = PLAIN
     width: int
-    layout: tuple[Any, ...]
+    layout: tuple[Any, ...] = ()
     hint: tuple[int, ...] = ()
+    kinds: int = 0
+    mode: int | None = None
 
     def fits(self, model: Source, info: ModelInfo) -> bool:
-        """Whether what it says can be added to the model's UNet."""
-        if info.family not in control.FAMILIES or "txt2img" not in info.tasks:
+        """Whether what it says can be added to what the model's denoiser computes."""
+        if info.family not in CLASSES[self.made] or "txt2img" not in info.tasks:
             return False
-        config = _unet_of(model, info)
-        as_deep = not self.layout or self.layout == _layout(config)
+        as_deep = not self.layout or self.layout == _layout(_unet_of(model, info))
         return as_deep and self.width == body_of(model, info.family).width
+
+    @property
+    def named(self) -> dict[str, ControlNet]:
+        """It by the names that people type: one for each kind that it follows."""
+        if not self.kinds:
+            return {self.name: self}
+        modes = {kind: mode for kind, mode in MODES.get(self.made, {}).items() if mode < self.kinds}
+        return {
+            f"{kind}-{self.name}": replace(self, name=f"{kind}-{self.name}", mode=mode) for kind, mode in modes.items()
+        }
 
 
 def of_mini(sources: Iterable[Source]) -> dict[str, str]:
@@ -58,7 +90,7 @@ def of_mini(sources: Iterable[Source]) -> dict[str, str]:
     if all(source.path != mini.MODEL_DIR for source in sources):
         return {}
     folders = sorted(path.parent for path in mini.ADAPTERS_DIR.glob(f"*/{WEIGHTS}"))
-    return {each.name: str(each) for each in folders if read_json(each / "config.json").get("_class_name") == CLASS}
+    return {each.name: str(each) for each in folders if read_json(each / "config.json").get("_class_name") == PLAIN}
 
 
 def read(name: str, location: str) -> ControlNet:
@@ -69,13 +101,24 @@ def read(name: str, location: str) -> ControlNet:
     if folder.is_file():
         return _of_file(name, folder)
     config = read_json(folder / "config.json")
-    if config.get("_class_name") != CLASS:
-        raise ModelUnloadable(name=name, reason=f"'{folder}' is no folder of a {CLASS} as diffusers saves one")
+    made = str(config.get("_class_name"))
+    if made not in CLASSES:
+        raise ModelUnloadable(
+            name=name, reason=f"'{folder}' is no folder of a ControlNet of SD 1.x, 2.x, SDXL, SD3 or FLUX.1"
+        )
     if not any((folder / f"{WEIGHTS}{end}").is_file() for end in ("", ".index.json")):
         raise ModelUnloadable(name=name, reason=f"'{folder}' has no {WEIGHTS}; pickles may run code, and are not read")
     whole.check(name, folder)
+    kinds = int(config.get("num_control_type") or 6) if made == UNION else int(config.get("num_mode") or 0)
+    layout = _layout(config) if made in (PLAIN, UNION) else ()
+    return ControlNet(name=name, path=folder, made=made, width=_width(config), layout=layout, kinds=kinds)
+
+
+def _width(config: Mapping[str, Any]) -> int:
     width = config.get("cross_attention_dim")
-    return ControlNet(name=name, path=folder, width=width if isinstance(width, int) else 0, layout=_layout(config))
+    if isinstance(width, int):
+        return width
+    return int(config.get("num_attention_heads") or 0) * int(config.get("attention_head_dim") or 0)
 
 
 def _of_file(name: str, path: Path) -> ControlNet:
@@ -84,14 +127,20 @@ def _of_file(name: str, path: Path) -> ControlNet:
         raise ModelUnloadable(name=name, reason="it must be a .safetensors file; pickles may run code")
     whole.check(name, path)
     shapes = whole.read_header(path).shapes
+    if any(tensor.startswith("controlnet_blocks.") for tensor in shapes):
+        raise ModelUnloadable(
+            name=name, reason="one of SD3 or FLUX.1 needs its config: give its folder in diffusers' form"
+        )
     if not any(tensor.endswith(_HINT) for tensor in shapes):
         raise ModelUnloadable(name=name, reason=f"{path.name} is no ControlNet of SD 1.x, SD 2.x or SDXL")
-    if any("task_embedding" in tensor for tensor in shapes):
-        raise ModelUnloadable(name=name, reason=f"{path.name} is a ControlNet Union, which can't be used here")
     width = next((shape[1] for tensor, shape in shapes.items() if tensor.endswith(_READS)), 0)
     named = ("conv_in", *(f"blocks.{number}" for number in range(1, 9, 2)))
     hint = tuple(shapes[key][0] for each in named if (key := f"controlnet_cond_embedding.{each}.weight") in shapes)
-    return ControlNet(name=name, path=path, width=width, layout=(), hint=hint or PUBLISHED_HINT)
+    kinds = shapes[_TASKS][0] if _TASKS in shapes else 0
+    if not kinds and any(_TASKS in tensor for tensor in shapes):
+        raise ModelUnloadable(name=name, reason="it is a ControlNet Union in names that diffusers can't read")
+    made = UNION if kinds else PLAIN
+    return ControlNet(name=name, path=path, made=made, width=width, hint=hint or PUBLISHED_HINT, kinds=kinds)
 
 
 def _layout(config: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -108,4 +157,14 @@ def _unet_of(model: Source, info: ModelInfo) -> Mapping[str, Any]:
 def fitted(info: ModelInfo, model: Source, known: Mapping[str, ControlNet]) -> ModelInfo:
     """The model's facts with the ControlNets that fit it; with one it can do one task more."""
     names = tuple(name for name, each in known.items() if each.fits(model, info))
-    return replace(info, controlnets=names, tasks=info.tasks | {control.Control.task}) if names else info
+    if not names:
+        return info
+    table = LED.get(info.family, "stable-diffusion-controlnet")
+    led = (signatures.led_tasks(table) & info.tasks) - NOT_LED.get(info.family, frozenset())
+    return replace(
+        info,
+        controlnets=names,
+        control_tasks=led,
+        several_controls=info.family in SEVERAL,
+        tasks=info.tasks | {control.Control.task},
+    )

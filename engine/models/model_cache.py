@@ -162,6 +162,10 @@ class Model:
         kind = _kind(name)
         if kind is None:
             return part
+        several: Any = getattr(part, "nets", None)
+        if kind == "control" and several is not None:  # diffusers' loop over several: each is a call of its own
+            looped: Any = type(part)
+            return looped([Stub(net, kind) for net in several])
         if kind == "decode":
             return Stub(part, kind, ("decode",))
         return Stub(part, kind, cached=self.encoders.get if kind == "encode" else None)

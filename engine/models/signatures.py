@@ -104,6 +104,11 @@ def class_for(signature: Signature, task: str) -> str:
     return _auto().get(task, {}).get(signature.name, "")
 
 
+def led_tasks(name: str) -> frozenset[str]:
+    """The tasks of diffusers' Auto classes that know a kind of pipeline by that name."""
+    return frozenset(task for task, table in _auto().items() if name in table)
+
+
 def _parameters(call: ast.FunctionDef | None) -> dict[str, Any]:
     if call is None:
         return {}

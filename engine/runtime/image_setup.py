@@ -13,7 +13,7 @@ from engine.api import schedulers
 from engine.api.errors import RenderFailed
 from engine.api.model_info import ModelInfo
 from engine.device.fibers import Fiber
-from engine.diffusion import blending, embeddings, modular, noise, prompts, scheduler_factory
+from engine.diffusion import blending, embeddings, guiding, modular, noise, prompts, scheduler_factory
 from engine.diffusion.preview import StepWatch
 from engine.models import derived_models, families
 from engine.models import ip_adapters as ip_adapter_files
@@ -33,8 +33,9 @@ def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, files: Files
     if request.reads_pictures(info):
         scale = ip_adapter_files.scale_of(request.noise_strength or 0.0)
         model = derived_models.with_ip_adapter(model, files.ip_adapters[info.key], scale, now, cache)
-    if request.controlnet_used is not None:
-        model = derived_models.with_controlnet(model, files.controlnets[request.controlnet_used], now, cache)
+    if request.guides:
+        nets = [files.controlnets[guide.controlnet] for guide in request.guides]
+        model = derived_models.with_controlnets(model, nets, now, cache)
     loras, words = lora_tags.used(request, info)
     known = files.adapters
     wanted = {known["lora"][name]: weight for name, weight in loras.items()}
@@ -43,7 +44,7 @@ def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, files: Files
 
 
 def begin(
-    request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo
+    request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo, files: Files
 ) -> tuple[Any, Fiber, StepWatch | None]:
     """The pipeline copy of part `part` of image `index`, the fiber that will call it, and what sees its steps."""
     enlargement = request.enlargement(info, part)
@@ -76,6 +77,9 @@ def begin(
         if reads_pictures:
             words["ip_adapter_image_embeds"] = blending.embeddings_of(request, pipe)
         region, pictures = request.prepare(info, seed, part)
+        if request.guides:
+            modes = [files.controlnets[guide.controlnet].mode for guide in request.guides]
+            pictures |= guiding.arguments(request, pipe, region, modes)
         painted = _picture(pipe, {**arguments, **words, **pictures})
         if not isinstance(painted, Image.Image):
             raise RenderFailed(reason=f"it gave a {type(painted).__name__} in place of a picture")

@@ -183,4 +183,4 @@ def weighted_pixels(request: Txt2Img, size: tuple[int, int]) -> int:
 
 def paced_as(request: Txt2Img, info: ModelInfo) -> str:
     """What besides the pixels a step's seconds depend on."""
-    return f"{info.key} with {request.controlnet_used}" if request.controlnet_used is not None else info.key
+    return " with ".join((info.key, *(guide.controlnet for guide in request.guides)))

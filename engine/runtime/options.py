@@ -71,8 +71,9 @@ class Files:
         used = {name for info in models for name in (*info.loras, *info.embeddings, *info.controlnets)}
         for kind, named in self.adapters.items():
             yield from (LeftOut(kind=KINDS[kind], name=name, reason=STRAY) for name in named.keys() - used)
-        for name in self.controlnets.keys() - used:
-            yield LeftOut(kind="ControlNet", name=name, reason=STRAY)
+        lone = {str(each.path): name for name, each in self.controlnets.items()}
+        for path in lone.keys() - {str(self.controlnets[name].path) for name in self.controlnets.keys() & used}:
+            yield LeftOut(kind="ControlNet", name=lone[path], reason=STRAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,8 @@ class Reading:
     def controlnets(self, named: Mapping[str, str], sources: Iterable[Source]) -> dict[str, ControlNet]:
         """Those that come with Mini, and those that are configured."""
         own = {name: controlnets.read(name, at) for name, at in controlnets.of_mini(sources).items()}
-        return own | self.usable("ControlNet", named, controlnets.read)
+        found = own | self.usable("ControlNet", named, controlnets.read)
+        return {name: kind for each in found.values() for name, kind in each.named.items()}
 
     def files(
         self,

@@ -248,7 +248,7 @@ class Worker:
         model.lease()
         job.hold(model)
         self._cache.make_room()
-        begun = image_setup.begin(job.request, image.index, image.part, model, job.info)
+        begun = image_setup.begin(job.request, image.index, image.part, model, job.info, self._options.files)
         image.pipe, image.fiber, image.watch = begun
         self._post.advance(image)
 

@@ -36,6 +36,7 @@ class Blend(Txt2Img):
     is_edit: ClassVar[bool] = True
     varies_by_noise: ClassVar[bool] = False
     default_strength: ClassVar[float | None] = 0.6
+    can_follow: ClassVar[bool] = False
     picture_fields: ClassVar[tuple[str, ...]] = ("images",)
 
     def __post_init__(self) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from PIL import Image, ImageOps
 
 from engine.api.errors import InvalidRequest
 from engine.imaging.masks import Box, Size
 
+MAX_CONTROL_SCALE = 2.0  # beyond it a ControlNet drowns the prompt, and soon the picture
+MAX_GUIDES = 4  # each costs its memory, and about half a step's time in every step
 MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
 
 
@@ -55,3 +58,62 @@ def fitted(image: Picture, size: Size) -> Image.Image:
 def covering(image: Picture, size: Size) -> Image.Image:
     """The picture as RGB at `size`, in its own proportions, its middle kept."""
     return ImageOps.fit(pixels(image).convert("RGB"), size, Image.Resampling.LANCZOS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guide:
+    """A picture whose lines, depths or poses are followed by a ControlNet, whatever else a request asks for.
+
+    Attributes:
+        image: any mode, any size; it covers the result, what sticks out is cut off.
+        controlnet: the name of one that fits the model, in capitals or not; "" = the first.
+        prepared: the picture is what the ControlNet reads already, so nothing is drawn.
+        conditioning_scale: how closely it is followed, 0..2; 0 = not at all.
+        guidance_start, guidance_end: the part of the steps that follow it, 0 <= start < end <= 1.
+    """
+
+    image: Picture
+    controlnet: str = ""
+    prepared: bool = False
+    conditioning_scale: float = 1.0
+    guidance_start: float = 0.0
+    guidance_end: float = 1.0
+
+    def __post_init__(self) -> None:
+        scale, start, end = self.conditioning_scale, self.guidance_start, self.guidance_end
+        if not 0 <= scale <= MAX_CONTROL_SCALE:
+            raise InvalidRequest(f"The conditioning scale {scale} is out of range.", f"Use 0 to {MAX_CONTROL_SCALE:g}.")
+        if not 0 <= start < end <= 1:
+            raise InvalidRequest(
+                f"The ControlNet can't be followed from {start} to {end} of the steps.",
+                "The start is 0 or more, the end at most 1, and larger than the start.",
+            )
+
+    @property
+    def told(self) -> str:
+        """Which ControlNet, and how closely: "edges 0.8"."""
+        closely = "" if self.conditioning_scale == 1 else f" {round(self.conditioning_scale, 2):g}"
+        return f"{self.controlnet}{closely}{', as it is' if self.prepared else ''}"
+
+
+Beside = Guide  # what brings a picture of its own along
+
+
+def pictures_in(value: object) -> Iterator[Picture]:
+    """The pictures in a field of a request, in order."""
+    if isinstance(value, Image.Image | StoredPicture):
+        yield value
+    elif isinstance(value, Beside):
+        yield value.image
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from pictures_in(each)
+
+
+def with_pictures(value: object, become: Callable[[Picture], Picture]) -> object:
+    """A field of a request with other pictures in the place of its own."""
+    if isinstance(value, Image.Image | StoredPicture):
+        return become(value)
+    if isinstance(value, Beside):
+        return replace(value, image=become(value.image))
+    return tuple(with_pictures(each, become) for each in value) if isinstance(value, tuple) else value

@@ -14,8 +14,8 @@ from engine.api import schedulers
 from engine.api.errors import NO_RANKER, InvalidRequest, UnknownModel
 from engine.api.model_info import ModelInfo
 from engine.tasks import lora_tags
-from engine.tasks.pictures import StoredPicture
-from engine.tasks.txt2img import MAX_SEED, Txt2Img, Variation
+from engine.tasks.pictures import Beside, StoredPicture
+from engine.tasks.txt2img import BESIDE, MAX_SEED, Txt2Img, Variation
 
 R = TypeVar("R", bound=Txt2Img)
 
@@ -93,7 +93,8 @@ def image_chain(request: Txt2Img, index: int) -> tuple[int, tuple[Variation, ...
 
 def to_json(request: Txt2Img) -> dict[str, Any]:
     """The request as plain JSON values; a picture becomes the sha256 of its RGB pixels."""
-    return {f.name: _plain(getattr(request, f.name)) for f in fields(request)}
+    values = {f.name: getattr(request, f.name) for f in fields(request)}
+    return {name: _plain(value) for name, value in values.items() if value or name not in BESIDE}
 
 
 def _plain(value: Any) -> Any:
@@ -103,6 +104,8 @@ def _plain(value: Any) -> Any:
         return value.sha256
     if isinstance(value, Variation):
         return {"seed": value.seed, "strength": value.strength}
+    if isinstance(value, Beside):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     return value

@@ -18,13 +18,24 @@ from engine.api.model_info import ModelInfo
 from engine.imaging.masks import Size
 from engine.imaging.tiles import Mosaic
 from engine.tasks.canvas import Enlargement, Place, Region
-from engine.tasks.pictures import MAX_EDIT_SIDE_PX, Picture, StoredPicture
+from engine.tasks.pictures import (
+    MAX_EDIT_SIDE_PX,
+    MAX_GUIDES,
+    Guide,
+    Picture,
+    StoredPicture,
+    pictures_in,
+    with_pictures,
+)
 
 MAX_SEED = 2**32 - 1  # Midjourney's and A1111's range, so seeds travel between tools
 MAX_IMAGES = 16
 MAX_STEPS = 150
 MAX_SIDE_PX = 4096
 MAX_RATIO = 4.0  # beyond 1:4 every model repeats itself
+BESIDE = ("controls",)  # fields of every task that bring pictures along
+# What diffusers' tables call what an Auto class does.
+_AUTO = {"": "txt2img", "AutoPipelineForImage2Image": "img2img", "AutoPipelineForInpainting": "inpaint"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,7 @@ class Txt2Img:
         seed: 0..2^32-1; None = drawn once at submit and told in the recipe.
         model: a key of the engine's model table; None = the first.
         tiling: the picture's edges fit each other (circular convolutions).
+        controls: pictures that ControlNets follow, up to 4.
     """
 
     prompt: str
@@ -85,6 +97,7 @@ class Txt2Img:
     clip_skip: int | None = None
     tiling: bool = False
     variations: tuple[Variation, ...] = ()
+    controls: tuple[Guide, ...] = ()
 
     task: ClassVar[str] = "txt2img"
     label: ClassVar[str] = "words"  # in a list of what a model can do
@@ -94,6 +107,7 @@ class Txt2Img:
     varies_by_noise: ClassVar[bool] = True  # its noise alone tells it from its neighbours
     any_size: ClassVar[bool] = False  # an edit: width and height are the result's, and the model's grid is our business
     default_strength: ClassVar[float | None] = None  # for people who name none; None = the task has no strength
+    can_follow: ClassVar[bool] = True  # whether a ControlNet can lead it, where the model's family has such a pipeline
     picture_fields: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -128,14 +142,14 @@ class Txt2Img:
         return True
 
     @property
-    def controlnet_used(self) -> str | None:
-        """The ControlNet it follows; "" = the first that fits, None = it follows none."""
-        return None
+    def guides(self) -> tuple[Guide, ...]:
+        """What it follows, and the ControlNets for it."""
+        return self.controls
 
     @property
     def detail(self) -> str:
-        """What a title says in brackets, where a variation of the result says it too."""
-        return ""
+        """What a title says in brackets, where a variation of the result says it too: what is followed, how closely."""
+        return f"({', '.join(guide.told for guide in self.guides)})" if self.guides else ""
 
     @property
     def shares(self) -> tuple[tuple[Picture, float], ...]:
@@ -144,25 +158,29 @@ class Txt2Img:
 
     @property
     def title(self) -> str:
-        """What is done to a picture, in people's words; nothing for what is painted from words."""
-        return ""
+        """What is done, in people's words, such as "Control (edges 0.8)"; nothing for what is painted from words."""
+        return f"Control {self.detail}" if self.guides else ""
 
     # ------------------------------------------------------------ pictures
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """Its pictures, in the order of its fields."""
-        values = (getattr(self, name) for name in self.picture_fields)
-        return tuple(each for value in values for each in (value if isinstance(value, tuple) else (value,)))
+        """Its pictures, in the order of its fields, and those that lie beside them."""
+        values = (getattr(self, name) for name in (*self.picture_fields, *BESIDE))
+        return tuple(each for value in values for each in pictures_in(value))
+
+    @property
+    def main_picture(self) -> Picture | None:
+        """The one picture that is repainted, edited or followed."""
+        return next((each for name in self.picture_fields for each in pictures_in(getattr(self, name))), None)
 
     def loaded(self, found: Mapping[str, Image.Image]) -> Self:
         """The request with the pixels in place of its stored pictures; `found` holds them by sha256."""
 
-        def pixels_of(value: Any) -> Any:
-            if isinstance(value, tuple):
-                return tuple(pixels_of(each) for each in value)
-            return found[value.sha256] if isinstance(value, StoredPicture) else value
+        def pixels_of(picture: Picture) -> Picture:
+            return found[picture.sha256] if isinstance(picture, StoredPicture) else picture
 
-        changes: dict[str, Any] = {name: pixels_of(getattr(self, name)) for name in self.picture_fields}
+        names = (*self.picture_fields, *(name for name in BESIDE if getattr(self, name)))
+        changes: dict[str, Any] = {name: with_pictures(getattr(self, name), pixels_of) for name in names}
         return replace(self, **changes) if changes else self
 
     # ------------------------------------------------------------ what it needs of a model
@@ -175,10 +193,29 @@ class Txt2Img:
         """Raises: InvalidRequest when the model cannot do it."""
         if not self.suits(info):
             raise InvalidRequest(f"{info.key} can't do {self.task}.", f"It does {', '.join(sorted(info.tasks))}.")
+        if self.guides:
+            self._check_guides(info)
+
+    def _check_guides(self, info: ModelInfo) -> None:
+        """Raises: InvalidRequest when the model can't follow them."""
+        if not info.controlnets:
+            raise InvalidRequest(f"There is no ControlNet for {info.key} here.", "Use a model that has one.")
+        if not self.can_follow or _AUTO[self.pipeline(info)] not in info.control_tasks:
+            raise InvalidRequest(f"{info.key} can't follow a ControlNet in {self.task}.", "Leave it out.")
+        for guide in self.guides:
+            if guide.controlnet and not info.controlnet_named(guide.controlnet):
+                has = ", ".join(info.controlnets)
+                raise InvalidRequest(f"{info.key} has no ControlNet '{guide.controlnet}'.", f"It has: {has}.")
+        if len(self.guides) > (MAX_GUIDES if info.several_controls else 1):
+            most = MAX_GUIDES if info.several_controls else 1
+            raise InvalidRequest(f"{info.key} can't follow {len(self.guides)} pictures at once.", f"Use {most}.")
 
     def completed(self, info: ModelInfo) -> Self:
         """With the gaps of the task's own fields filled. Raises: InvalidRequest."""
-        return self
+        if not self.controls:
+            return self
+        named = ((guide, info.controlnet_named(guide.controlnet)) for guide in self.controls)
+        return replace(self, controls=tuple(replace(guide, controlnet=name) for guide, name in named))
 
     def asked_again(self) -> Self:
         """As it would be asked for now: what an engine filled in is open again."""
@@ -226,10 +263,6 @@ class Txt2Img:
         """The strength that runs at least one step; diffusers runs `int(steps * strength)` and fails on none."""
         assert self.num_inference_steps
         return min(1.0, max(strength, (1 + 1e-6) / self.num_inference_steps))
-
-    def guide(self) -> Image.Image | None:
-        """What its ControlNet sees: RGB at the size of the request."""
-        return None
 
     # ------------------------------------------------------------ the canvas
     def canvas(self, info: ModelInfo) -> Size:
@@ -312,6 +345,8 @@ def check(request: Txt2Img) -> None:
         raise InvalidRequest(f"The seed {seed} is out of range.", f"Use 0 to {MAX_SEED}.")
     if not 1 <= request.num_images <= MAX_IMAGES:
         raise InvalidRequest(f"{request.num_images} images are out of range.", f"Use 1 to {MAX_IMAGES}.")
+    if len(request.guides) > MAX_GUIDES:
+        raise InvalidRequest(f"{len(request.guides)} pictures can't be followed at once.", f"Use at most {MAX_GUIDES}.")
     if request.best_of is not None and not request.num_images <= request.best_of <= MAX_IMAGES:
         raise InvalidRequest(
             f"The best {request.num_images} of {request.best_of} can't be kept.",

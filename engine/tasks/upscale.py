@@ -46,6 +46,7 @@ class Upscale(Txt2Img):
     varies_by_noise: ClassVar[bool] = False
     any_size: ClassVar[bool] = True
     default_strength: ClassVar[float | None] = 0.3
+    can_follow: ClassVar[bool] = False
     picture_fields: ClassVar[tuple[str, ...]] = ("init_image",)
 
     def __post_init__(self) -> None:

@@ -39,6 +39,7 @@ from engine.api import metadata
 from engine.fake import MINI, FakeEngine
 from engine.mini import MODEL_DIR
 from engine.tasks import resolve
+from engine.tasks.txt2img import BESIDE
 
 Pictures = Mapping[str, Image.Image]  # by the sha256 of the stored file
 Facts = dict[str, Any]  # plain JSON
@@ -97,7 +98,8 @@ def _reading(spec: Spec, pictures: Pictures) -> Facts:
 
 def neutral(request: engine_api.Txt2Img) -> Facts:
     """A request in plain words: its task and its fields, a picture by its pixels."""
-    values = {field.name: _plain(getattr(request, field.name)) for field in fields(request)}
+    said = {field.name: getattr(request, field.name) for field in fields(request)}
+    values = {name: _plain(value) for name, value in said.items() if value or name not in BESIDE}
     return {"task": request.task, **values}
 
 

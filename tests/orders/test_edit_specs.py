@@ -133,7 +133,7 @@ def test_a_followed_picture_is_named_sized_and_priced_like_one_of_words() -> Non
     assert (request.controlnet, request.controlnet_conditioning_scale, request.prepared) == ("edges", 0.4, False)
     assert (asked.width, asked.height, asked.strength) == (168, 96, None)
     assert price_mc(asked, INFO) == price_mc(spec(WORDS_ALONE, width=168, height=96), INFO)
-    assert spec(control(controlnet="DEPTH")).request.controlnet_used == "depth"
+    assert spec(control(controlnet="DEPTH")).request.guides[0].controlnet == "depth"
     other = replace(INFO, key="other", controlnets=("pose",))
     found = resolve(Draft(prompt="x"), (WORDS, INFO, other), TERMS, 7, control(controlnet="pose"))
     assert found.model == "other"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import discord
@@ -21,7 +22,23 @@ from bot.kit.error_messages import shows_errors
 from bot.orders import drafts
 from engine.api.model_info import ModelInfo
 from engine.backend import Backend
-from engine.tasks.control import MAX_CONTROL_SCALE, Control
+from engine.tasks.control import Control
+from engine.tasks.img2img import Img2Img
+from engine.tasks.pictures import MAX_CONTROL_SCALE, Guide
+from engine.tasks.txt2img import Txt2Img
+
+OPTIONS = {
+    "image": PICTURE,
+    "source": SOURCE,
+    "prompt": "What the new pictures show; flags such as --seed 7 work too",
+    "kind": "Which ControlNet, that is: what of the picture is followed",
+    "strength": "How closely, 0 to 2 (normally 1)",
+    "prepared": "The picture is an outline or depth map already: take it as it is",
+    "repaint": "Start from the picture, too, and repaint this much of it, above 0 up to 1",
+    "image2": "A second picture to follow",
+    "kind2": "Which ControlNet follows the second picture",
+    "private": PRIVATE,
+}
 
 
 class Services(Protocol):
@@ -39,15 +56,7 @@ def install(client: Client, app: Services) -> None:
 
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
-    @app_commands.describe(
-        image=PICTURE,
-        source=SOURCE,
-        prompt="What the new pictures show; flags such as --seed 7 work too",
-        kind="Which ControlNet, that is: what of the picture is followed",
-        strength="How closely, 0 to 2 (normally 1)",
-        prepared="The picture is an outline or depth map already: take it as it is",
-        private=PRIVATE,
-    )
+    @app_commands.describe(**OPTIONS)
     @shows_errors
     async def control(
         interaction: discord.Interaction[Client],
@@ -57,25 +66,32 @@ def install(client: Client, app: Services) -> None:
         kind: str | None = None,
         strength: Range[float, 0.0, MAX_CONTROL_SCALE] = 1.0,
         prepared: bool = False,
+        repaint: Range[float, 0.0, 1.0] | None = None,
+        image2: discord.Attachment | None = None,
+        kind2: str | None = None,
         private: bool | None = None,
     ) -> None:
         """Paint words along a picture's outlines, depths or poses."""
         said = edits.read(prompt)
-        name = (kind or "").strip()
-        drafts.following(name, app.backend.models())  # before the picture is fetched
+        names = [(kind or "").strip(), *([(kind2 or kind or "").strip()] if image2 or kind2 else [])]
+        for name in names:
+            drafts.following(name, app.backend.models())  # before a picture is fetched
         picture = await edits.given(app, interaction, image, source, private=private)
-        what = Control(
-            prompt="",
-            control_image=picture.picture,
-            controlnet=name,
-            controlnet_conditioning_scale=round(strength, 4),
-            prepared=prepared,
-        )
+        also = await app.submission.stored_input(interaction, image2) if image2 else picture.picture
+        guides = [
+            Guide(image=each, controlnet=name) for each, name in zip((picture.picture, also), names, strict=False)
+        ]
+        guides[0] = replace(guides[0], conditioning_scale=round(strength, 4), prepared=prepared)
+        what: Txt2Img = Control.along(*guides)
+        if repaint:
+            what = Img2Img(prompt="", init_image=picture.picture, controls=tuple(guides))
+            said = replace(said, strength=repaint)
         await edits.control(app, interaction, picture, what, said)
 
     control.autocomplete("source")(image_lookup.own_pictures(app))
 
     @control.autocomplete("kind")
+    @control.autocomplete("kind2")
     async def kinds(interaction: Interaction, typed: str) -> list[Choice[str]]:
         return _choices(_meant(app, interaction), typed.strip().casefold())
 

@@ -32,7 +32,6 @@ from bot.prompt.text import visible
 from bot.threads.pools import UPLOADS
 from engine.backend import Backend
 from engine.tasks.blend import Blend
-from engine.tasks.control import Control
 from engine.tasks.img2img import Img2Img
 from engine.tasks.outpaint import Outpaint
 from engine.tasks.pictures import StoredPicture
@@ -144,11 +143,12 @@ async def blend(
 
 
 async def control(
-    app: Services, interaction: Interaction, source: Source, what: Control, said: Draft = NOTHING
+    app: Services, interaction: Interaction, source: Source, what: Txt2Img, said: Draft = NOTHING
 ) -> None:
-    """Four pictures of words, along what a ControlNet reads in this one. Raises: UserError."""
+    """Four pictures of words, along what ControlNets read in this one. Raises: UserError."""
     draft = draft_of(app, interaction.client, source, type(what), said)
-    fitting = {info.key for info in drafts.following(what.controlnet, app.backend.models())}
+    able = app.backend.models()
+    fitting = {info.key for info in able if all(info in drafts.following(g.controlnet, able) for g in what.guides)}
     if said.model is None and draft.model not in fitting:  # then it is not the picture's model that follows it
         draft = replace(
             draft,

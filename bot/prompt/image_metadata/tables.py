@@ -61,7 +61,7 @@ def easel(recipe: Mapping[str, Any]) -> Parameters | None:
     chain = [(whole(each.get("seed")), number(each.get("strength"))) for each in links if isinstance(each, dict)]
     varied = tuple((seed, min(1.0, strength)) for seed, strength in chain if seed is not None and strength is not None)
     own = whole(recipe.get("seed")) or 0
-    facts = (("Task", words(recipe.get("task"), 40)), ("ControlNet", words(said.get("controlnet"), 60)))
+    facts = (("Task", words(recipe.get("task"), 40)), ("ControlNet", _followed(said)))
     return Parameters(
         tool="Easel",
         prompt=words(said.get("prompt")),
@@ -76,6 +76,15 @@ def easel(recipe: Mapping[str, Any]) -> Parameters | None:
         strength=number(said.get("strength")),
         variations=(*varied[:-1], (own, varied[-1][1])) if varied else (),
         tiling=said.get("tiling") is True,
-        from_picture=isinstance(said.get("init_image"), str) or recipe.get("task") not in ("txt2img", "img2img"),
+        from_picture=isinstance(said.get("init_image"), str)
+        or bool(said.get("controls"))
+        or recipe.get("task") not in ("txt2img", "img2img"),
         others=tuple(fact for fact in facts if fact[1]),
     )
+
+
+def _followed(said: Mapping[str, Any]) -> str:
+    """Every ControlNet that a recipe's request names."""
+    more = said.get("controls")
+    guides = [each.get("controlnet") for each in more if isinstance(each, dict)] if isinstance(more, list) else []
+    return words(", ".join(each for each in (said.get("controlnet"), *guides) if isinstance(each, str)), 120)

@@ -262,7 +262,7 @@ async def test_what_does_not_fit_is_refused_before_anything_runs(
     engine = Engine(str(folders["sd1"]), models={"flux": str(folders["flux"])}, controlnets=guides)
     for changes, why in (
         ({"controlnet": "edges-xl"}, "has no ControlNet 'edges-xl'. It has: lines, depth, pooled"),
-        ({"model": "flux"}, "flux can.t follow a ControlNet"),
+        ({"model": "flux"}, "no ControlNet for flux"),
     ):
         with pytest.raises(InvalidRequest, match=why):
             engine.submit(ask(**changes))
@@ -288,8 +288,8 @@ def test_what_can_be_no_controlnet(folders: dict[str, Path], guides: dict[str, s
     (pickled / "config.json").write_bytes((Path(guides["lines"]) / "config.json").read_bytes())
     (pickled / "diffusion_pytorch_model.bin").touch()
     for name, place, why in (
-        ("x", folders["sd1"] / "unet", "no folder of a ControlNetModel"),
-        ("x", tmp_path / "none", "no folder of a ControlNetModel"),
+        ("x", folders["sd1"] / "unet", "no folder of a ControlNet"),
+        ("x", tmp_path / "none", "no folder of a ControlNet"),
         ("x", pickled, "pickles"),
         ("a b", Path(guides["lines"]), "letters"),
     ):

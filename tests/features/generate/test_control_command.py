@@ -119,6 +119,37 @@ async def test_its_buttons_follow_the_same_picture_after_a_restart(led: Stage) -
     assert {"Vary (Subtle)", "Upscale (2x)", "Remix"} <= buttons(alone).keys()
 
 
+async def test_two_pictures_are_followed_and_the_first_is_repainted(led: Stage) -> None:
+    both = await asked(
+        led,
+        "control",
+        image=("house.png", drawing()),
+        image2=("a.png", png()),
+        prompt="a house",
+        kind="edges",
+        kind2="depth",
+    )
+    job = await job_of(led, both.response)
+    assert "Control (edges, depth) of an uploaded picture" in words(both.response)
+    assert [(guide.controlnet, len(guide.image.sha256)) for guide in job.spec.request.guides] == [
+        ("edges", 64),
+        ("depth", 64),
+    ]
+    assert len(job.spec.inputs) == 2
+    again = (await press(led, both.response, "🔄")).response
+    assert (await job_of(led, again)).spec.request.guides == job.spec.request.guides
+    shown = await led.members["Ann"].context_menu(led.channel, "Read parameters", both.response.message)
+    text = words(shown.followups[-1] if shown.followups else shown.response)
+    assert "ControlNet edges" in text
+    assert "depth" in text
+
+    repainted = await asked(led, "control", source="1.1", kind="edges", kind2="depth", repaint=0.5, prompt="a barn")
+    job = await job_of(led, repainted.response)
+    assert (job.spec.task, job.spec.strength) == ("img2img", 0.5)
+    assert [guide.image for guide in job.spec.request.guides] == [job.spec.request.main_picture] * 2
+    assert "Control (edges, depth) of picture 1 of #1" in words(repainted.response)
+
+
 async def test_read_parameters_tells_of_it(led: Stage) -> None:
     result = await asked(led, "control", image=("house.png", drawing()), prompt="a house --n 1", kind="edges")
     shown = await led.members["Ann"].context_menu(led.channel, "Read parameters", result.response.message)
