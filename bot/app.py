@@ -65,6 +65,7 @@ from bot.jobs.outbox import Outbox
 from bot.jobs.service import Jobs
 from bot.jobs.store import JobStore
 from bot.kit.admin_panel import AdminArea
+from bot.kit.checks import tells_time
 from bot.kit.client import Client
 from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action
@@ -73,7 +74,7 @@ from bot.kit.modals import Forms
 from bot.loops import Loop
 from bot.orders.model_list import ModelList
 from bot.orders.service import Orders
-from bot.store.clock import Clock, SystemClock
+from bot.store.clock import Clock, SteadyClock
 from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
 from bot.upkeep.interrupted_work import InterruptedWork
@@ -150,7 +151,7 @@ class App:
     ) -> None:
         self.settings = settings
         self.backend = backend or engine_for(settings, gate)
-        self.clock = clock or SystemClock()
+        self.clock = clock or SteadyClock()
         self._shard_count, self._always_sync = shard_count, always_sync
         self._stack = AsyncExitStack()
         self._started = AsyncExitStack()
@@ -181,14 +182,6 @@ class App:
             pages=self._pages(),
         )
         self._install()
-        credits.install(
-            self.client,
-            credits=self.credits,
-            quotas=self.quotas,
-            moderation=self.moderation,
-            jobs=self.jobs,
-            models=self.models,
-        )
         return self
 
     def _pages(self) -> dict[str, Handler]:
@@ -240,6 +233,7 @@ class App:
         interrupted = InterruptedWork(store, self.job_store, self.dispatcher, clock)
         self.reconciler = Reconciler(
             {
+                "the time": self.store.note_time,
                 "what has expired": self.job_store.forget_expired,
                 "files to remove": self.jobs.remove_ended_files,
                 "erasures": self.privacy.finish_erasures,
@@ -298,6 +292,7 @@ class App:
         models.install(client, self)
         help_commands.install(client, self)
         gallery_buttons.install(client, self)
+        credits.install(client, self)
         self._install_admin(admin.install(client))
 
     def _install_admin(self, area: AdminArea) -> None:
@@ -322,6 +317,7 @@ class App:
                 rules = await self.moderation.rules(interaction.guild_id)
                 interaction.extras[MODERATOR_ROLE] = rules.moderator_role
 
+        client.add_check(tells_time(self.clock))
         client.add_check(self.allow_list.check)
         client.add_check(note_moderator_role)
         client.add_check(self.direct_messages.check)

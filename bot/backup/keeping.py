@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import shutil
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from bot.backup import archive
 from bot.backup.archive import NEVER, SCRATCH, Contents
 
-PATTERN = "easel-*.zip"
+PATTERN, NAME = "easel-*.zip", "easel-%Y%m%d-%H%M%S.zip"
 HOUR_MS = 3_600_000
 LEFT_MS = 24 * HOUR_MS  # what is half-written for so long was cut off, and is no other backup that is being made
 
@@ -21,25 +22,30 @@ def make(
     """Write a backup into the folder and let the oldest beyond `keep` go. Raises: what `archive.write` raises."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _clear(folder, now_ms - LEFT_MS)
-    target = folder / f"easel-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now_ms / 1000))}.zip"
+    target = folder / time.strftime(NAME, time.gmtime(now_ms / 1000))
     contents = archive.write(data_dir, target, now_ms, aborted)
-    for old in found(folder)[:-keep]:
-        old.unlink()
+    for spare in sorted(found(folder), key=lambda path: (made_ms(path) <= now_ms, made_ms(path)))[:-keep]:
+        spare.unlink()  # first those from a time that is still to come: clocks jump, and the new one must stay
     return target, contents
 
 
 def found(folder: Path) -> list[Path]:
-    """The backups in a folder, oldest first: their names say when they were made."""
-    return sorted(folder.glob(PATTERN))
+    """The backups in a folder that were made for it, oldest first: their names say when."""
+    return sorted((path for path in folder.glob(PATTERN) if made_ms(path)), key=made_ms)
+
+
+def made_ms(path: Path) -> int:
+    """When a backup was made, by its name; 0 = it's none of these. Copying files changes the time they bear."""
+    try:
+        return calendar.timegm(time.strptime(path.name, NAME)) * 1000
+    except ValueError:
+        return 0
 
 
 def is_due(folder: Path, every_hours: int, now_ms: int) -> bool:
-    """Whether the newest backup is older than it may be, or from a time that is still to come."""
-    newest = found(folder)[-1:]
-    if not every_hours or not newest:
-        return bool(every_hours)
-    age_ms = now_ms - newest[0].stat().st_mtime * 1000
-    return not -HOUR_MS <= age_ms < every_hours * HOUR_MS
+    """Whether the newest backup is older than it may be. Those from a time that is still to come don't count."""
+    made = [made_ms(path) for path in found(folder) if made_ms(path) <= now_ms + HOUR_MS]
+    return bool(every_hours) and (not made or now_ms - max(made) >= every_hours * HOUR_MS)
 
 
 def _clear(folder: Path, before_ms: int) -> None:

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from bot.store import secure_erase
-from bot.store.clock import Clock
+from bot.store import key_values, secure_erase
+from bot.store.clock import Clock, SteadyClock
 from bot.store.connection import Reader, Writer, open_reader, open_writer
 from bot.store.errors import unusable
 from bot.store.lock import directory_lock, forget_end, note_end
@@ -23,6 +23,7 @@ from bot.threads.pools import FILES
 
 P = ParamSpec("P")
 T = TypeVar("T")
+LAST_SEEN = "last seen"  # note: when a process ran, to the minute
 
 
 class Store:
@@ -32,8 +33,8 @@ class Store:
         ended_well: the process before closed it in order. Else everything on the disk has to be looked at.
     """
 
-    def __init__(self, writer: Writer, reader: Reader, *, ended_well: bool = False) -> None:
-        self._writer, self._reader, self.ended_well = writer, reader, ended_well
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock, *, ended_well: bool = False) -> None:
+        self._writer, self._reader, self._clock, self.ended_well = writer, reader, clock, ended_well
 
     @classmethod
     @asynccontextmanager
@@ -49,7 +50,10 @@ class Store:
             stack.callback(_note_end, path)
             writer = await stack.enter_async_context(open_writer(path))
             reader = await stack.enter_async_context(open_reader(path))
-            yield cls(writer, reader, ended_well=ended_well)
+            store = cls(writer, reader, clock, ended_well=ended_well)
+            if isinstance(clock, SteadyClock) and (last_ms := await store.read(key_values.recall, LAST_SEEN)):
+                clock.resume(int(last_ms))
+            yield store
 
     async def write(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one function of a `store` module in a transaction; returns once it is on disk."""
@@ -58,6 +62,10 @@ class Store:
     async def read(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one function of a `store` module on a snapshot."""
         return await self._reader.run(lambda db: fn(db, *args, **kwargs))
+
+    async def note_time(self) -> None:
+        """Note that it's now: the next process is to know a clock that jumped meanwhile."""
+        await self.write(key_values.remember, LAST_SEEN, str(self._clock.now_ms()))
 
     async def problems(self) -> list[str]:
         """Rows of the `bad_*` views, which must stay empty: what `easel doctor` prints."""

@@ -366,7 +366,7 @@ async def open_data_dir(folder: Path, world: Facts, step_s: float = 0.0) -> Asyn
         try:
             async with simulated_discord.simulated(app.client) as env:
                 guild = env.create_guild("Easel's studio", id=GUILD_ID)
-                people = simulation._people(env, guild, PEOPLE, ADMINS)
+                people = simulation._people(env, guild, PEOPLE, ADMINS, ())
                 channels = {name: _channel(env, guild, name, world.get("channels", {})) for name in CHANNELS}
                 for message in world.get("messages", ()):
                     _post(env, channels[message["channel"]].id, message)

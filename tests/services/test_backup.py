@@ -281,11 +281,21 @@ async def test_they_are_made_when_due_and_the_newest_are_kept(data: Path) -> Non
 
 def test_a_clock_that_went_back_does_not_stop_them(tmp_path: Path) -> None:
     (tmp_path / "easel-20990101-000000.zip").touch()
-    now_ms = SystemClock().now_ms()
+    (tmp_path / "easel-of-mine.zip").touch()
+    now_ms = 1_800_000_000_000  # 2027-01-15 08:00:00
+    assert keeping.is_due(tmp_path, 24, now_ms), "what is from a time to come is no backup of today"
+    (tmp_path / "easel-20270115-080000.zip").touch()
     assert not keeping.is_due(tmp_path, 24, now_ms)
     assert keeping.is_due(tmp_path, 24, now_ms + DAY_MS)
     assert keeping.is_due(tmp_path, 24, now_ms - DAY_MS)
     assert not keeping.is_due(tmp_path, 0, now_ms + DAY_MS)
+
+
+def test_what_a_clock_ahead_left_behind_goes_before_what_is_new(data: Path, tmp_path: Path) -> None:
+    folder, now_ms = tmp_path / "backups", 1_800_000_000_000
+    for day in (20, 0, 1):
+        keeping.make(data, folder, 2, now_ms + day * DAY_MS)
+    assert [path.name[6:14] for path in keeping.found(folder)] == ["20270115", "20270116"]
 
 
 async def test_a_failure_is_told(data: Path, tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import discord
 from discord import app_commands
@@ -19,6 +20,7 @@ from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of
 from bot.ledger.amounts import credits_text
 from bot.orders import drafts
+from bot.orders.model_list import ModelList
 from bot.prompt.parser import GRID
 from bot.prompt.text import shown
 from engine.api.model_info import ModelInfo
@@ -26,30 +28,32 @@ from engine.api.model_info import ModelInfo
 ENTRIES = 8
 
 
-def install(
-    client: Client,
-    *,
-    credits: Credits,
-    quotas: Quotas,
-    moderation: Moderation,
-    jobs: Jobs,
-    models: Callable[[], Sequence[ModelInfo]],
-) -> None:
+class Services(Protocol):
+    """What this module works with."""
+
+    credits: Credits
+    quotas: Quotas
+    moderation: Moderation
+    jobs: Jobs
+    models: ModelList
+
+
+def install(client: Client, app: Services) -> None:
     """Add the commands to the client."""
 
     async def account(interaction: Interaction) -> None:
         """What you have, when it renews, what things cost, and what is running."""
         await acknowledge(interaction, private=True)
         user_id, guild_id = interaction.user.id, interaction.guild_id or 0
-        terms = await quotas.terms(actor_of(interaction))
+        terms = await app.quotas.terms(actor_of(interaction))
         view = credit_views.credits_view(
-            await credits.balance(user_id, guild_id, terms),
+            await app.credits.balance(user_id, guild_id, terms),
             terms,
-            await credits.entries(user_id, terms.paid_in(guild_id), ENTRIES),
-            _costs(models()),
-            active=len(await jobs.active(user_id, guild_id)),
-            queued=await jobs.queue_length(),
-            pauses=await moderation.pauses(guild_id),
+            await app.credits.entries(user_id, terms.paid_in(guild_id), ENTRIES),
+            _costs(app.models()),
+            active=len(await app.jobs.active(user_id, guild_id)),
+            queued=await app.jobs.queue_length(),
+            pauses=await app.moderation.pauses(guild_id),
         )
         await interaction.edit_original_response(view=view)
 
@@ -66,14 +70,14 @@ def install(
     ) -> None:
         """Give some of your credits to another member, if this server allows it."""
         giver = actor_of(interaction)
-        await moderation.check_person(giver)
-        cap_mc = (await quotas.server(giver.guild_id)).gifts_mc
+        await app.moderation.check_person(giver)
+        cap_mc = (await app.quotas.server(giver.guild_id)).gifts_mc
         if cap_mc is None:
             raise UserError("Gifts are off in this server. An admin can turn them on with /admin quota gifts_a_day.")
         if user.bot or user.id == giver.user_id:
             raise BadInput("Choose another person. You can't give credits to bots or to yourself.")
         amount_mc = round(amount * 1000)
-        await credits.gift(giver, user.id, amount_mc, cap_mc, str(interaction.id))
+        await app.credits.gift(giver, user.id, amount_mc, cap_mc, str(interaction.id))
         text = f"🎁 <@{giver.user_id}> gives <@{user.id}> **{credits_text(amount_mc)}**."
         await interaction.response.send_message(view=notice(text))
 
@@ -87,5 +91,5 @@ def _costs(models: Sequence[ModelInfo]) -> str:
         f"A grid of {GRID} at {info.width}x{info.height} and {info.num_inference_steps} steps ({shown(info.key, 80)}): "
         f"**{grid}**. A single image (`--n 1`): **{one}**.\n"
         "Twice the pixels or twice the steps cost twice as much. Free: **U1-U4**, **/show**, **Seed**, and whatever "
-        "fails or is cancelled: you only pay for images you get."
+        "fails: you only pay for images you get, and for the steps that were painted of a job you cancel."
     )

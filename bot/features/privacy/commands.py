@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from contextlib import aclosing
-from datetime import UTC, datetime
 from typing import Protocol
 
 import discord
@@ -77,7 +76,7 @@ def _privacy(app: Services) -> app_commands.Group:
 
 async def _send(interaction: Interaction, archive: Archive) -> None:
     """Send the parts one by one, so that only one is in memory."""
-    day, number = datetime.now(UTC).strftime("%Y-%m-%d"), 0
+    day, number = f"{interaction.created_at:%Y-%m-%d}", 0
     async with aclosing(archive.parts()) as parts:
         async for data in parts:
             number += 1
