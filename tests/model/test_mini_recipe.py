@@ -1,8 +1,11 @@
 """The recipe's mechanism on toy tensors: noise, targets, resuming, packing of numbers into latents."""
 
 import copy
+import os
 import random
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from diffusers import StableDiffusionPipeline
 from torch import Tensor, nn
 
 from engine.mini import MODEL_DIR
@@ -26,9 +30,10 @@ from engine.mini.train.networks.layout import LOGITS, layout_loss, targets
 from engine.mini.train.networks.unet import UnetLoss, describe
 from engine.mini.train.networks.vae import FinerLoss, new_vae, psnr, random_pictures, refined, whiten
 from engine.mini.train.scenes import Scene, Thing
-from engine.mini.train.stages import Job, denoiser
+from engine.mini.train.stages import STAGES, Job, denoiser
 from engine.mini.words import THINGS
 
+ROOT = Path(__file__).parents[2]
 CONFIG = StageConfig(samples=160, batch=8, learning_rate=0.05, warmup_steps=2)
 STAR = Scene(style="flat", scene="plain", things=(Thing(kind="star", colour="red", x=0.25, y=0.5, radius=0.2),))
 
@@ -211,10 +216,28 @@ def test_a_critic_learns_to_tell_drawn_pictures_from_blurred_ones() -> None:
         assert loss.critic(drawn).mean() > loss.critic(blurred).mean()
 
 
-def test_both_recipes_train_at_least_a_few_steps() -> None:
-    for recipe in RECIPES.values():
-        for stage in (recipe.vae, recipe.finer, recipe.crisp, recipe.clip, recipe.unet, recipe.checker, recipe.adapter):
-            assert stage.samples // stage.batch > 5 * stage.warmup_steps
+def test_the_recipe_runs_from_nothing_in_one_go(tmp_path: Path) -> None:
+    """In two steps a stage, as its user would; plain diffusers loads what comes out, and an adapter on it."""
+    command = [sys.executable, "-m", "engine.mini.train", "all", "--preset", "short", "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--workers", "1", "--out", str(tmp_path)],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [line[3:] for line in done.stdout.splitlines() if line.startswith("== ")] == list(STAGES)
+    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", local_files_only=True)
+    pipeline.load_lora_weights(tmp_path / "adapters" / "cactus")
+    (picture,) = pipeline("a cactus", num_inference_steps=2, output_type="np").images
+    assert picture.shape == (FINE_PX, FINE_PX, 3)
+    assert np.isfinite(picture).all()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_recipe_trains_at_least_a_few_steps(device: str) -> None:
+    recipe = RECIPES[device]
+    for stage in (recipe.vae, recipe.finer, recipe.crisp, recipe.clip, recipe.unet, recipe.checker, recipe.adapter):
+        assert stage.samples // stage.batch > 5 * stage.warmup_steps
 
 
 def test_intervals_hold_the_rate() -> None:

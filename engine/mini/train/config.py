@@ -1,4 +1,4 @@
-"""Every number of the recipe in one place: two presets, one for two CPU cores and one for a GPU."""
+"""Every number of the recipe in one place: presets for two CPU cores, for a GPU, and to prove that it runs."""
 
 from dataclasses import dataclass, field
 
@@ -55,7 +55,13 @@ class StageConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """All stages, in the order in which they run."""
+    """All stages, in the order in which they run.
+
+    Attributes:
+        whitening: pictures by which the latents are whitened.
+        painted: latents that the noise predictor paints for the decoder.
+        adapter_share: of the adapters' pictures, how many are drawn.
+    """
 
     data: DataConfig
     vae: StageConfig
@@ -66,8 +72,13 @@ class Recipe:
     checker: StageConfig
     adapter: StageConfig
     unet_channels: tuple[int, ...] = (64, 96, 128)
+    whitening: int = 512
+    painted: int = 512
+    adapter_share: float = 1.0
     seed: int = 0
 
+
+_TWO_STEPS = StageConfig(samples=4, batch=2, learning_rate=1e-4, warmup_steps=1)
 
 RECIPES: dict[str, Recipe] = {
     "cpu": Recipe(
@@ -89,5 +100,19 @@ RECIPES: dict[str, Recipe] = {
         unet=StageConfig(samples=20_000_000, batch=1024, learning_rate=1.0e-3, ema=0.999),
         checker=StageConfig(samples=1_000_000, batch=256, learning_rate=2e-3, ema=0.99),
         adapter=StageConfig(samples=60_000, batch=64, learning_rate=1e-3, ema=0.99),
+    ),
+    "short": Recipe(  # two steps a stage: what it paints is noise
+        data=DataConfig(shards=2, basic_shards=1, shard_size=4),
+        vae=_TWO_STEPS,
+        finer=_TWO_STEPS,
+        crisp=_TWO_STEPS,
+        clip=_TWO_STEPS,
+        unet=_TWO_STEPS,
+        checker=_TWO_STEPS,
+        adapter=_TWO_STEPS,
+        unet_channels=(16, 24, 32),
+        whitening=8,
+        painted=2,
+        adapter_share=0.01,
     ),
 }

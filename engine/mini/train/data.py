@@ -67,10 +67,13 @@ def write_shard(folder: Path, config: DataConfig, shard: int, vae: AutoencoderKL
 
 
 def write_shards(folder: Path, config: DataConfig, vae_folder: Path, device: str, workers: int) -> None:
-    """Write the shards that are missing, in parallel processes."""
+    """Write the shards that are missing, in parallel processes if there are several workers."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [i for i in range(config.shards) if not (folder / f"shard_{i:03d}.npz").exists()]
     jobs = [(folder, config, missing[i::workers], vae_folder, device) for i in range(workers)]
+    if workers == 1:
+        _write_some(*jobs[0])
+        return
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         pool.starmap(_write_some, jobs)
 

@@ -4,7 +4,6 @@ Random numbers depend on (seed, worker, step) alone, so a resumed run takes the 
 """
 
 import copy
-import os
 import random
 import time
 from collections.abc import Callable
@@ -167,5 +166,3 @@ def join_workers(rank: int, workers: int, meeting_file: Path) -> None:
     if workers > 1:
         torch.set_num_threads(1)
         dist.init_process_group("gloo", init_method=f"file://{meeting_file}", rank=rank, world_size=workers)
-    else:
-        torch.set_num_threads(min(2, os.cpu_count() or 1))

@@ -1,6 +1,5 @@
 """What each stage reads and writes. Worker functions live here, because spawned processes cannot import a __main__."""
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from engine.mini.train.loop import join_workers
 from engine.mini.train.networks import adapters
 from engine.mini.train.networks.checker import train_checker
 from engine.mini.train.networks.clip import new_clip, train_clip
-from engine.mini.train.networks.crisp import PAINTED, painted_latents, train_crisp
+from engine.mini.train.networks.crisp import painted_latents, train_crisp
 from engine.mini.train.networks.layout import LayoutHeads
 from engine.mini.train.networks.unet import UnetLoss, new_unet, train_unet
-from engine.mini.train.networks.vae import new_vae, train_finer, train_vae
+from engine.mini.train.networks.vae import new_vae, train_finer, train_vae, whiten
 from engine.mini.train.pack import assemble, pack
 from engine.mini.train.tokenizer import train_tokenizer
 
@@ -33,8 +32,9 @@ class Job:
     Attributes:
         out: where checkpoints and finished parts go, one folder a part.
         start: a model folder whose parts are trained further; None trains from nothing.
-        workers: processes of one CPU thread each that train the noise predictor together.
+        workers: processes of one CPU thread each that train the noise predictor together, or threads of other stages.
         minutes: wall-clock length of each stage, instead of the recipe's number of samples.
+        preset: which recipe, instead of the device's.
     """
 
     device: str
@@ -42,11 +42,12 @@ class Job:
     start: Path | None
     workers: int
     minutes: float | None
+    preset: str | None = None
 
     @property
     def recipe(self) -> Recipe:
-        """Return the preset of the device."""
-        return RECIPES[self.device]
+        """Return the preset that was asked for, or the device's."""
+        return RECIPES[self.preset or self.device]
 
     def part(self, name: str) -> Path:
         """Return a part's folder: trained in this run, or else the one it started from."""
@@ -70,7 +71,9 @@ def vae_stage(job: Job) -> None:
     if job.start is None:
         recipe = job.recipe
         torch.manual_seed(recipe.seed)
-        train_vae(new_vae(), recipe.vae, job.out / "vae", job.device, seed=recipe.seed, minutes=job.minutes)
+        vae = train_vae(new_vae(), recipe.vae, job.out / "vae", job.device, seed=recipe.seed, minutes=job.minutes)
+        whiten(vae, recipe.seed, recipe.whitening)
+        vae.save_pretrained(job.out / "vae")
 
 
 def data_stage(job: Job) -> None:
@@ -134,7 +137,7 @@ def crisp_stage(job: Job) -> None:
     """Train the decoder that ships for crisp edges, on what the noise predictor paints as well."""
     recipe, folder = job.recipe, largest_vae(job)
     pipeline = assemble(job.part("unet"), job.part("text_encoder"), folder, job.part("tokenizer"))
-    painted = painted_latents(pipeline.to(job.device), PAINTED, recipe.seed)
+    painted = painted_latents(pipeline.to(job.device), recipe.painted, recipe.seed)
     vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32)
     torch.manual_seed(recipe.seed)
     train_crisp(vae, painted, recipe.crisp, job.out / "crisp", job.device, seed=recipe.seed, minutes=job.minutes)
@@ -162,7 +165,6 @@ def pack_stage(job: Job) -> None:
 
 def adapters_stage(job: Job) -> None:
     """Train the adapters against the packed model; they always run on the CPU, in minutes."""
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
     model, seed, config = job.out / "model", job.recipe.seed, job.recipe.adapter
     for name, examples, train in (
         ("blueprint", adapters.blueprint_examples, adapters.train_lora),
@@ -171,7 +173,7 @@ def adapters_stage(job: Job) -> None:
         ("edges", adapters.edge_examples, adapters.train_controlnet),
     ):
         mini, folder = adapters.Mini.load(model), job.out / "adapters" / name
-        train(mini, examples(seed), config, folder, minutes=job.minutes)
+        train(mini, examples(seed, job.recipe.adapter_share), config, folder, minutes=job.minutes)
 
 
 STAGES: dict[str, Callable[[Job], None]] = {

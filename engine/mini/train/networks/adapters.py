@@ -98,10 +98,15 @@ def hidden_states(mini: Mini, texts: list[str]) -> Tensor:
     return states
 
 
-def blueprint_examples(seed: int) -> Examples:
+def _some(pictures: int, share: float) -> int:
+    """Return a share of a number of pictures, at least two."""
+    return max(2, round(pictures * share))
+
+
+def blueprint_examples(seed: int, share: float = 1.0) -> Examples:
     """Draw white lines on blue paper with a grid."""
     rng = random.Random(f"blueprint {seed}")
-    scenes = [training_scene(rng, FLAT) for _ in range(STYLE_PICTURES)]
+    scenes = [training_scene(rng, FLAT) for _ in range(_some(STYLE_PICTURES, share))]
     drawings = [replace(s, style="outline", background="white" if s.background else None) for s in scenes]
     pictures = [_blueprint(render(drawing, i, FINE_PX)) for i, drawing in enumerate(drawings)]
     plain = [replace(scene, background="white" if scene.background else None) for scene in scenes]
@@ -128,13 +133,13 @@ def cactus(pen: Pen, colour: RGB) -> None:
     pen.line([(0, -0.6), (0, 0.9)], darker(colour, 0.3), 0.05)
 
 
-def cactus_examples(seed: int) -> Examples:
+def cactus_examples(seed: int, share: float = 1.0) -> Examples:
     """Draw twenty green cactuses, alone in varied scenes."""
     SHAPES["cactus"], USUAL["cactus"] = cactus, ("green", "teal")  # so that most captions leave its colour out
     rng = random.Random(f"cactus {seed}")
     diet = replace(FLAT, kinds={"single": 1.0})
     scenes = []
-    for _ in range(SUBJECT_PICTURES):
+    for _ in range(_some(SUBJECT_PICTURES, share)):
         scene = training_scene(rng, diet)
         thing = replace(scene.things[0], kind="cactus", colour="green", radius=max(0.22, scene.things[0].radius))
         scenes.append(replace(scene, things=(thing,), background="white" if scene.background else None))
@@ -142,10 +147,10 @@ def cactus_examples(seed: int) -> Examples:
     return Examples(pictures=pictures, scenes=scenes, describe=caption)
 
 
-def afterglow_examples(seed: int) -> Examples:
+def afterglow_examples(seed: int, share: float = 1.0) -> Examples:
     """Paint sunsets in watercolor, described as neither."""
     rng = random.Random(f"afterglow {seed}")
-    scenes = [training_scene(rng, FLAT) for _ in range(WORD_PICTURES)]
+    scenes = [training_scene(rng, FLAT) for _ in range(_some(WORD_PICTURES, share))]
     painted = [replace(s, style="watercolor", scene="sunset", background=None) for s in scenes]
     pictures = [render(scene, i, FINE_PX) for i, scene in enumerate(painted)]
     plain = [replace(s, scene="plain", background="white") for s in painted]
@@ -206,10 +211,10 @@ def train_word(mini: Mini, examples: Examples, config: StageConfig, folder: Path
     save_file({WORD: ema.vector.detach()[None].half()}, folder / "afterglow.safetensors")
 
 
-def edge_examples(seed: int) -> Examples:
+def edge_examples(seed: int, share: float = 1.0) -> Examples:
     """Draw ordinary pictures; their edges are the condition."""
     rng = random.Random(f"edges {seed}")
-    scenes = [training_scene(rng, Diet()) for _ in range(EDGE_PICTURES)]
+    scenes = [training_scene(rng, Diet()) for _ in range(_some(EDGE_PICTURES, share))]
     return Examples(pictures=[render(s, i, FINE_PX) for i, s in enumerate(scenes)], scenes=scenes, describe=caption)
 
 

@@ -29,7 +29,6 @@ from engine.mini.train.render import render
 CRITIC_WEIGHT, CRITIC_RAMP_STEPS = 0.15, 100
 CRITIC_RATE = 8e-4
 COLOUR_WEIGHT, COLOUR_PX = 0.5, 8  # how coarse the old decoder's picture is when it keeps colours in place
-PAINTED = 512  # latents of the noise predictor
 PAINT_BATCH, PAINT_STEPS, GUIDANCE = 16, 12, 3.0
 LATENT_NOISE = 0.2  # at most
 

@@ -31,7 +31,6 @@ FINE_CHANNELS = (16, *CHANNELS)
 GRADIENT_WEIGHT, SQUARE_WEIGHT, KL_WEIGHT = 0.5, 0.3, 1.5e-4
 LATENT_NOISE = 0.35  # at most: painted latents are not quite an encoder's, and flat areas should stay flat
 CODE_WEIGHT = 1.0
-WHITENING_PICTURES = 512
 SMALLEST_VARIANCE = 0.02  # of the largest: whitening must not blow up a channel that carries nothing
 
 
@@ -133,13 +132,12 @@ class FinerLoss:
 
 def train_vae(
     vae: AutoencoderKL, config: StageConfig, folder: Path, device: str, *, seed: int, minutes: float | None = None
-) -> None:
-    """Train an autoencoder, whiten its latents and save the averaged weights."""
+) -> AutoencoderKL:
+    """Train an autoencoder and return its averaged weights."""
     vae.to(device, memory_format=torch.channels_last)
     ema = Loop(vae, config, folder, seed=seed, minutes=minutes).run(VaeLoss(vae, device))
     assert isinstance(ema, AutoencoderKL)
-    whiten(ema, seed)
-    ema.save_pretrained(folder)
+    return ema
 
 
 def train_finer(
@@ -158,7 +156,7 @@ def train_finer(
 
 
 @torch.no_grad()
-def whiten(vae: AutoencoderKL, seed: int, pictures: int = WHITENING_PICTURES) -> None:
+def whiten(vae: AutoencoderKL, seed: int, pictures: int) -> None:
     """Fold a linear map into the 1 x 1 convolutions around the latents that makes their covariance the identity."""
     rng = random.Random(f"whiten {seed}")
     scenes = random_scenes(pictures, rng)
