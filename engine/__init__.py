@@ -36,6 +36,7 @@ from engine.backend import Backend, EngineStatus, Ticket
 from engine.runtime.engine import Engine
 from engine.tasks.blend import Blend
 from engine.tasks.control import Control
+from engine.tasks.edit import Edit
 from engine.tasks.img2img import Img2Img
 from engine.tasks.inpaint import Inpaint
 from engine.tasks.outpaint import Outpaint
@@ -53,6 +54,7 @@ __all__ = [
     "Cancelled",
     "Control",
     "DeviceLost",
+    "Edit",
     "Engine",
     "EngineClosed",
     "EngineError",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bot.prompt.spec import Spec
+from engine.tasks import TASKS
 from engine.tasks.pictures import StoredPicture
-from engine.tasks.registry import TASKS
 from engine.tasks.txt2img import Variation
 
 OF_REQUESTS = frozenset({name for task in TASKS.values() for name in task.__dataclass_fields__})

@@ -15,7 +15,7 @@ from bot.prompt.spec import Spec, stand_in
 from engine.api.errors import EngineError
 
 JobKind = str
-"""What was asked for: `imagine`, `vary`, or the name of the engine's task: see `engine.tasks.registry.TASKS`."""
+"""What was asked for: `imagine`, `vary`, or the name of the engine's task: see `engine.tasks.TASKS`."""
 JobState = Literal[
     "queued",  # waits for its turn, or for a retry
     "running",  # handed to the engine by the process that holds it

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from engine.tasks import TASKS
 from engine.tasks.pictures import Beside, Guide, StoredPicture
-from engine.tasks.registry import TASKS
 from engine.tasks.txt2img import Txt2Img, Variation
 
 BESIDE = {"controls": Guide}

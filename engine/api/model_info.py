@@ -51,6 +51,8 @@ class ModelInfo:
         guided_by: the pipeline's parameter that the guidance goes to; "" = it has none.
         negative_prompts: whether it takes any.
         references: whether its img2img sees the picture beside the words, so that a strength has no effect.
+        edited_pictures: how many pictures an instruction can be about, the one that is changed first; 0 = none.
+        kept_by: the pipeline's parameter that says how much of the first is kept; "" = it has none.
         tileable: whether it is made of convolutions, so that circular padding closes the edges.
         ranks: whether a CLIP is there that can tell which of its pictures match a prompt best.
         upscaler: of the engine, whatever the model.
@@ -77,6 +79,8 @@ class ModelInfo:
     guided_by: str = "guidance_scale"
     negative_prompts: bool = True
     references: bool = False
+    edited_pictures: int = 0
+    kept_by: str = ""
     tileable: bool = True
     ranks: bool = False
     upscaler: Upscaler = Upscaler()

@@ -36,6 +36,7 @@ ROW_LISTS = (
 )  # a list of one tensor a row in place of one tensor: Z-Image's, whose captions differ in length
 # Whose row lengths decide how far all rows are padded, so only calls of equal lengths give the same bits together.
 LENGTHS = {"Lumina2Transformer2DModel": ("encoder_attention_mask",)}
+WHOLE = ("pixel_values",)  # pictures among words, whose patches are no rows: such a call runs by itself
 IGNORED = {"decode": ("generator",)}  # AutoencoderKL.decode takes and never reads it
 FORBIDDEN = [
     "set_attn_processor",
@@ -293,7 +294,8 @@ def _form_of(call: Call) -> _Form:
     leaves, spec = pytree.tree_flatten(named)
     signature = tuple(_signature(leaf, call) for leaf in leaves)
     content = tuple((name, call.fiber.digest(tensor)) for name, tensor in shared.items())
-    key = (id(call.module), call.method, call.fiber.tiled, spec, signature, content, lengths)
+    own = id(call) if any(named.get(name) is not None for name in WHOLE) else None
+    key = (id(call.module), call.method, call.fiber.tiled, spec, signature, content, lengths, own)
     return _Form(leaves, spec, shared, key, scale, added, residual)
 
 

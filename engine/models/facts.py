@@ -21,6 +21,7 @@ STEPS, GUIDANCE, SIDE_PX, PATCH = 30, 5.0, 1024, 2  # where nothing tells
 SAFE_MULTIPLE_PX = 64  # the largest that any family asks for
 MODULAR = "modular_model_index.json"
 VIDEO = ("num_frames",)  # what only pipelines that make videos ask for
+KEPT_BY = ("image_guidance_scale",)  # what an editor's call says of the picture it is given
 CONTROLLED = "-control"  # ends the names of families that paint from words and a control image only
 
 Config = Mapping[str, Any]
@@ -78,11 +79,12 @@ def read(key: str, class_name: str, parts: Parts, card: families.Published | Non
     signature = signatures.of(class_name) or signatures.of_modular(class_name)
     if signature is None:
         raise ModelUnloadable(name=key, reason=f"the diffusers installed here has no '{class_name}'")
-    tasks = _tasks(signature, parts)
+    editor = families.EDITORS.get(class_name)
+    tasks = _tasks(signature, parts, editor)
     if not tasks:
         raise ModelUnloadable(name=key, reason=f"a {class_name} makes no pictures of words")
     card = card or families.Published(pipeline=class_name)
-    family = families.named(signature.name)
+    family = families.CLASSES.get(class_name) or families.named(signature.name)
     side = card.side or _side(family, signature, parts)
     own = parts.of("scheduler")
     guided, guidance = _guidance(signature, parts)
@@ -103,18 +105,22 @@ def read(key: str, class_name: str, parts: Parts, card: families.Published | Non
         flow=_flows(parts, signature),
         guided_by=guided,
         negative_prompts="negative_prompt" in signature.takes,
+        edited_pictures=editor.pictures if editor else 0,
+        kept_by=next((name for name in KEPT_BY if name in signature.takes), ""),
         references="img2img" in tasks and "strength" not in _call_for(signature, "img2img"),
         tileable="unet" in signature.components,
     )
 
 
 # ---------------------------------------------------------------- tasks
-def _tasks(signature: Signature, parts: Parts) -> frozenset[str]:
+def _tasks(signature: Signature, parts: Parts, editor: families.Editor | None) -> frozenset[str]:
     """What a request can ask of it, by diffusers' own tables, else by what its call takes."""
     if any(name in signature.takes for name in VIDEO) or signature.tasks & {"video", "audio"}:
         return frozenset()
     if signature.name.endswith(CONTROLLED):
         return frozenset()
+    if editor is not None and not signature.tasks:
+        return frozenset({"edit", "txt2img"} if editor.paints else {"edit"})
     known = signature.tasks or _tasks_of_call(signature)
     if parts.of("unet").get("in_channels") == INPAINT_CHANNELS:
         known &= {"inpaint"}
@@ -125,6 +131,8 @@ def _tasks(signature: Signature, parts: Parts) -> frozenset[str]:
         found |= {"upscale", "blend"} if _mixes(parts) else {"upscale"}
     if "inpaint" in known:
         found.add("outpaint")
+    if editor is not None:
+        found.add("edit")
     return frozenset(found)
 
 

@@ -18,7 +18,12 @@ JOINED = frozenset(
         "flux",
         "flux2",
         "flux2-klein",
+        "flux-kontext",
         "qwenimage",
+        "qwenimage-edit",
+        "qwenimage-edit-plus",
+        "instruct-pix2pix",
+        "instruct-pix2pix-xl",
         "z-image",
         "lumina2",
         "auraflow",
@@ -28,14 +33,22 @@ JOINED = frozenset(
         "sana",
     }
 )
+# What diffusers' Auto classes have no name for.
+CLASSES = {
+    "StableDiffusionInstructPix2PixPipeline": "instruct-pix2pix",
+    "StableDiffusionXLInstructPix2PixPipeline": "instruct-pix2pix-xl",
+}
 # Who change their denoiser while they paint, so that nobody else may use it before they are done: they run in one go.
 UNSHARED = ("-pag",)
 # What is said to a pipeline besides the request, so that it paints the size that was asked for.
-EXACT_SIZE: Mapping[str, Mapping[str, bool]] = {"hunyuan": {"use_resolution_binning": False}}
+EXACT_SIZE: Mapping[str, Mapping[str, bool]] = {
+    "hunyuan": {"use_resolution_binning": False},
+    "flux-kontext": {"_auto_resize": False},  # or the picture and the result lie on different grids
+}
 # Whose tokens hold a patch's pixels before its channels.
 CHANNELS_LAST = frozenset({"ideogram4"})
 # Whose model cards recommend fewer steps than their pipeline's default.
-STEPS = {"sd1": 25, "sdxl": 30}
+STEPS = {"sd1": 25, "sdxl": 30, "instruct-pix2pix": 25, "instruct-pix2pix-xl": 30}
 # Pixels a side where no config is at hand, and the pipeline's code does not tell either.
 SIDES = {"sd1": 512, "sdxl": 1024, "sd3": 1024}
 
@@ -49,6 +62,35 @@ class Published:
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editor:
+    """A pipeline that changes a picture as words say: no signature tells it from one that enlarges, say.
+
+    Attributes:
+        pictures: how many it looks at, as its card has it. paints: whether it also paints from words alone, where
+            diffusers' Auto classes do not say.
+    """
+
+    pictures: int = 1
+    paints: bool = False
+
+
+EDITORS: Mapping[str, Editor] = {
+    "StableDiffusionInstructPix2PixPipeline": Editor(),
+    "StableDiffusionXLInstructPix2PixPipeline": Editor(),
+    "FluxKontextPipeline": Editor(),
+    "Flux2Pipeline": Editor(pictures=5),
+    "Flux2KleinPipeline": Editor(pictures=4),
+    "Flux2KleinKVPipeline": Editor(pictures=4, paints=True),
+    "QwenImageEditPipeline": Editor(),
+    "QwenImageEditPlusPipeline": Editor(pictures=3),
+    "LongCatImageEditPipeline": Editor(),
+    "BriaFiboEditPipeline": Editor(),
+    "JoyImageEditPipeline": Editor(),
+    "DreamLitePipeline": Editor(),
+    "ZImageOmniPipeline": Editor(pictures=3),
+}
 
 _SD, _XL = "StableDiffusionPipeline", "StableDiffusionXLPipeline"
 # By hub id, or by a folder or file of just that name. Distilled models want few steps and no guidance, and no file of

@@ -33,6 +33,8 @@ def unheard(request: Txt2Img, info: ModelInfo, *, guided: bool, strong: bool) ->
         said.append(f"At guidance {request.guidance_scale:g} a negative prompt has no effect; use more than 1.")
     if guided and not info.guided_by:
         said.append(f"{info.key} takes no guidance.")
+    if strong and request.task == "edit" and not info.kept_by:
+        said.append(f"{info.key} can't be told how much to change, so the strength has no effect.")
     if strong and info.references and request.task == "img2img":
         said.append(f"{info.key} sees your picture beside the words, so a strength has no effect.")
     return " ".join(said)

@@ -40,10 +40,6 @@ def sd_controlnet() -> Any:
     return diffusers.StableDiffusionControlNetPipeline(**parts, controlnet=net, requires_safety_checker=False)
 
 
-def flux_kontext() -> Any:
-    return diffusers.FluxKontextPipeline(**big.flux().components)
-
-
 def hunyuan() -> Any:
     transformer = diffusers.HunyuanDiT2DModel(
         sample_size=32,
@@ -280,7 +276,6 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "lcm": lcm,
     "sd-pag": sd_pag,
     "sd-controlnet": sd_controlnet,
-    "flux-kontext": flux_kontext,
     "hunyuan": hunyuan,
     "cogview3": cogview3,
     "cogview4": cogview4,

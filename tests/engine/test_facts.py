@@ -107,7 +107,17 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "klein": (
         "Flux2KleinPipeline",
         {"vae": KL8},
-        {"tasks": frozenset({"txt2img", "img2img"}), "references": True, "negative_prompts": False},
+        {
+            "tasks": frozenset({"txt2img", "img2img", "edit"}),
+            "references": True,
+            "edited_pictures": 4,
+            "negative_prompts": False,
+        },
+    ),
+    "instruct-pix2pix": (
+        "StableDiffusionInstructPix2PixPipeline",
+        {"vae": KL8, "unet": {"in_channels": 8, "sample_size": 32}},
+        {"tasks": frozenset({"edit"}), "width": 256, "edited_pictures": 1, "kept_by": "image_guidance_scale"},
     ),
 }
 

@@ -23,7 +23,18 @@ from tests.engine.test_parity import RED, ROUNDING, _pictures_keep_their_floats,
 
 BOX = Image.Resampling.BOX
 SIZE = {"width": 64, "height": 64}
-FAMILIES = ("flux2", "flux2-klein", "qwen-image", "z-image", "lumina2", "auraflow", "chroma", "pixart", "sana")
+FAMILIES = (
+    "flux2",
+    "flux2-klein",
+    "flux-kontext",
+    "qwen-image",
+    "z-image",
+    "lumina2",
+    "auraflow",
+    "chroma",
+    "pixart",
+    "sana",
+)
 PAINT: dict[str, Any] = {"prompt": "a red boat", "seed": 7, "num_inference_steps": 3, "guidance_scale": 4.0, **SIZE}
 OTHER_WORDS = "a blue moon with the dog"
 
@@ -67,7 +78,7 @@ def own(folder: Path, request: Txt2Img) -> Image.Image:
             named = {"true_cfg_scale": request.guidance_scale, "negative_prompt": unwanted or blank}
     if isinstance(request, Img2Img):
         named |= {"image": request.init_image, "strength": request.strength}
-    named |= {"max_area": SIZE["width"] * SIZE["height"]}
+    named |= {"max_area": SIZE["width"] * SIZE["height"], "_auto_resize": False}
     if "HunyuanDiT" in type(pipe).__name__:
         named["use_resolution_binning"] = False
     named |= {"prompt": request.prompt, "num_inference_steps": request.num_inference_steps, **SIZE}

@@ -347,6 +347,10 @@ def flux2() -> Any:
     return diffusers.Flux2Pipeline(**{**parts, "tokenizer": tokenizer(chat=True)})
 
 
+def flux_kontext() -> Any:
+    return diffusers.FluxKontextPipeline(**big.flux().components)
+
+
 def auraflow() -> Any:
     transformer = diffusers.AuraFlowTransformer2DModel(
         sample_size=32,
@@ -423,6 +427,7 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "kandinsky3": kandinsky3,
     "flux2-klein": flux2_klein,
     "flux2": flux2,
+    "flux-kontext": flux_kontext,
     "auraflow": auraflow,
     "sana": sana,
 }

@@ -16,7 +16,7 @@ from bot.prompt.text import shown
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
 from engine.backend import Backend
-from engine.tasks.registry import TASKS
+from engine.tasks import TASKS
 
 MOST_CHARS = 3600  # of one message's 4,000
 KNOWN = {

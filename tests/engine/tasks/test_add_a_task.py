@@ -20,9 +20,9 @@ from bot.orders.drafts import price_mc, resolve
 from bot.prompt import request_json
 from bot.prompt.parser import Draft
 from bot.prompt.spec import Spec
+from engine import tasks as registry
 from engine.api.errors import InvalidRequest
 from engine.fake import MINI, FakeEngine
-from engine.tasks import registry
 from engine.tasks.pictures import StoredPicture
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,79 @@
+"""edit: change a picture as an instruction says, with other pictures to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import Any, ClassVar, Self
+
+from PIL import Image
+
+from engine.api.errors import InvalidRequest
+from engine.api.model_info import ModelInfo
+from engine.tasks.pictures import Picture, check_strength, fitted, pixels
+from engine.tasks.txt2img import Txt2Img, check
+
+MAX_EDITED = 5  # the picture and four references
+# What InstructPix2Pix calls image guidance: at 1 it forgets the picture, at 2.5 it hardly changes it. Its card's 1.5 is
+# a strength of two thirds.
+KEEPS_MOST, KEEPS_LEAST = 2.5, 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit(Txt2Img):
+    """Change `images[0]` as the prompt says; the other pictures are what the prompt may refer to.
+
+    Attributes:
+        images: 1 to 5, any mode and size. The first is scaled to `width` x `height`, the others keep their proportions.
+        strength: of the change, 0 < strength <= 1, where the model can be told one; None = as its card recommends.
+    """
+
+    images: Sequence[Picture]
+    strength: float | None = None
+
+    task: ClassVar[str] = "edit"
+    label: ClassVar[str] = "change by words"
+    does: ClassVar[str] = "change a picture as words say"
+    picture_fields: ClassVar[tuple[str, ...]] = ("images",)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", tuple(self.images))
+        check(self)
+        if self.strength is not None:
+            check_strength(self.strength)
+        if not 1 <= len(self.images) <= MAX_EDITED:
+            raise InvalidRequest(f"{len(self.images)} pictures can't be edited together.", f"Use 1 to {MAX_EDITED}.")
+
+    @property
+    def title(self) -> str:
+        return "Edit"
+
+    def check_model(self, info: ModelInfo) -> None:
+        Txt2Img.check_model(self, info)
+        most = info.edited_pictures
+        if len(self.images) > most:
+            references = f"{most - 1} references" if most > 1 else "none"
+            raise InvalidRequest(
+                f"{info.key} can't look at {len(self.images)} pictures.", f"Give {references} with it."
+            )
+
+    def with_strength(self, strength: float | None) -> Self:
+        return replace(self, strength=strength)
+
+    def arguments(self, info: ModelInfo) -> dict[str, Any]:
+        first, *others = self.images
+        pictures = [fitted(first, self.size), *(_reference(each, info) for each in others)]
+        named: dict[str, Any] = {"image": pictures if info.edited_pictures > 1 else pictures[0]}
+        if info.kept_by and self.strength is not None:
+            named[info.kept_by] = KEEPS_MOST + (KEEPS_LEAST - KEEPS_MOST) * self.strength
+        return {**Txt2Img.arguments(self, info), **named}
+
+
+def _reference(picture: Picture, info: ModelInfo) -> Image.Image:
+    """A picture to look at, in its own proportions, on no more pixels than the model's own size has."""
+    image = pixels(picture)
+    scale = min(1.0, sqrt(info.width * info.height / (image.width * image.height)))
+    unit = info.multiple_px
+    width, height = (max(unit, round(side * scale / unit) * unit) for side in image.size)
+    return fitted(image, (width, height))
