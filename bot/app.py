@@ -7,9 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
-
-import discord
+from typing import Self
 
 from bot.backup.schedule import BackupSchedule
 from bot.config import Settings
@@ -50,6 +48,9 @@ from bot.features.region import commands as region
 from bot.features.region.editor_server import EditorServer, Handler
 from bot.features.region.editor_service import DiscordEditorService
 from bot.features.region.selection import RegionSelection
+from bot.features.reports import admin_commands as reports_admin
+from bot.features.reports.service import Reports
+from bot.features.servers import checks
 from bot.features.servers.allow_list import AllowList
 from bot.features.servers.direct_messages import DirectMessages
 from bot.features.settings import admin_commands as settings_admin
@@ -69,7 +70,7 @@ from bot.kit.checks import tells_time
 from bot.kit.client import Client
 from bot.kit.command_sync import CommandSync
 from bot.kit.custom_ids import Action
-from bot.kit.interactions import MODERATOR_ROLE, DoubleClicks, actor_of, is_about_own_data
+from bot.kit.interactions import DoubleClicks
 from bot.kit.modals import Forms
 from bot.loops import Loop
 from bot.orders.model_list import ModelList
@@ -227,6 +228,7 @@ class App:
         self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
         self.statistics = Statistics(store, clock)
         self.moderated_jobs = ModeratedJobs(self.jobs, self.audit, store, clock)
+        self.reports = Reports(store, self.audit)
         self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
         self.alerts = Alerts(carrier(self.client, settings), self.key_values, clock)
         self.backups = BackupSchedule(settings, clock, lambda why: self.alerts.tell("backup", why))
@@ -240,6 +242,7 @@ class App:
                 "jobs that nobody paints": interrupted.take_up,
                 "what no transaction leaves": interrupted.put_right,
                 "deletions": lambda: deleting.finish(self.client, self),
+                "reports that were decided": self.reports.tell_outcomes,
                 "stray files": StrayFiles(store, PictureFolder(settings.images_dir), clock).look,
             }
         )
@@ -301,27 +304,15 @@ class App:
         credits_admin.install(self.client, area, self)
         moderation_admin.install(self.client, area, self)
         jobs_admin.install(self.client, area, self)
+        reports_admin.install(self.client, area, self)
         audit_admin.install(area, self)
         settings_admin.install(self.client, area, self)
 
     def _hooks(self) -> None:
         """What happens before every command, and when Discord tells of something."""
         client = self.client
-
-        async def check_banned(interaction: discord.Interaction[Any]) -> None:
-            if not is_about_own_data(interaction):  # a ban takes nobody's right to what is kept about them
-                await self.moderation.check_person(actor_of(interaction))
-
-        async def note_moderator_role(interaction: discord.Interaction[Any]) -> None:
-            if interaction.guild_id is not None:
-                rules = await self.moderation.rules(interaction.guild_id)
-                interaction.extras[MODERATOR_ROLE] = rules.moderator_role
-
         client.add_check(tells_time(self.clock))
-        client.add_check(self.allow_list.check)
-        client.add_check(note_moderator_role)
-        client.add_check(self.direct_messages.check)
-        client.add_check(check_banned)
+        checks.install(client, self.allow_list, self.direct_messages, self.moderation)
         client.count_refusals = self.metrics.refusing(self.statistics.count_refusal)
         client.listen("guild_remove", lambda guild: self.maintenance.guild_left(guild.id))
         client.listen("guild_join", lambda guild: self.maintenance.guild_joined(guild.id))

@@ -30,13 +30,11 @@ def words(compare: Comparison) -> str:
     return shown(f"{across} × {compare.y} {', '.join(compare.rows)}" if compare.y else across, 400)
 
 
-def rows(
-    compare: Comparison, images: Sequence[StoredImage], stars: Sequence[Button]
-) -> Iterator[ActionRow[LayoutView]]:
+def rows(compare: Comparison, images: Sequence[StoredImage], more: Sequence[Button]) -> Iterator[ActionRow[LayoutView]]:
     """A button for each picture, standing as the pictures stand; at most five rows of five, and one more below."""
     wide = len(compare.columns)
     for first in range(0, len(compare.cells), wide):
         here = [image for image in images if first <= image.ordinal < first + wide]
         if here:
             yield row(*(Button(ButtonId(Action.PICK, image.id), f"U{image.ordinal + 1}") for image in here))
-    yield row(Button(ButtonId(Action.DELETE, images[0].id), "Delete", emoji="🗑️"), *stars)
+    yield row(Button(ButtonId(Action.DELETE, images[0].id), "Delete", emoji="🗑️"), *more)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from discord.ui import ActionRow, LayoutView
 
 from bot.delivery.titles import ARROWS, is_exact, is_painted_from_noise
-from bot.jobs.records import StoredImage
+from bot.jobs.records import Job, StoredImage
 from bot.kit.button import Button
 from bot.kit.components import row
 from bot.kit.custom_ids import Action, ButtonId
@@ -24,20 +24,28 @@ PANS: Mapping[geometry.Direction, Action] = {
 
 
 def rows(
-    spec: Spec, image: StoredImage, tasks: frozenset[str], *, copy: bool, stars: Sequence[Button] = ()
+    spec: Spec, image: StoredImage, tasks: frozenset[str], *, copy: bool, more: Sequence[Button] = ()
 ) -> list[ActionRow[LayoutView]]:
-    """Rows of at most five buttons. Delete takes a `copy` away alone, and the only post with its job."""
+    """Rows of at most five buttons; of `more`, what there is room for. Delete takes a `copy` away alone, and the only
+    post with its job.
+    """
     size = image.width, image.height
     groups: list[Iterable[Button]] = [_upscales(image.id, size, tasks), _varies(spec, image.id, tasks)]
     if "outpaint" in tasks:
         groups += [_zooms(image.id), _pans(image.id, size)]
-    groups.append([*_rest(spec, image.id, Action.REMOVE if copy else Action.DELETE), *stars])
+    groups.append([*_rest(spec, image.id, Action.REMOVE if copy else Action.DELETE), *more][:5])
     return [row(*buttons) for group in groups if (buttons := list(group))]
 
 
 def star(job_id: int, stars: int | None) -> list[Button]:
     """The star button with its count; none where a picture can have no stars."""
     return [] if stars is None else [Button(ButtonId(Action.STAR, job_id), str(stars or ""), emoji="⭐")]
+
+
+def report(job: Job) -> list[Button]:
+    """The button that tells moderators; none where nobody else sees the picture."""
+    public = job.guild_id and not job.private
+    return [Button(ButtonId(Action.REPORT, job.id), "Report", emoji="🚩")] if public else []
 
 
 def _upscales(image_id: int, size: tuple[int, int], tasks: frozenset[str]) -> Iterator[Button]:

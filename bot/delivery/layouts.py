@@ -93,6 +93,7 @@ class Layouts:
                     Button(ButtonId(Action.SEED, first), "Seed", emoji="🌱"),
                     Button(ButtonId(Action.DELETE, first), "Delete", emoji="🗑️"),
                     *image_buttons.star(job.id, stars),
+                    *image_buttons.report(job),
                 ),
             ],
             DONE,
@@ -112,7 +113,8 @@ class Layouts:
             _noted(self.headline(job), self._hint(job.spec), job.spec.note, note)
         )
         sheet = _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images))
-        return _view([words, sheet, *comparison_sheet.rows(compare, images, image_buttons.star(job.id, stars))], DONE)
+        more = [*image_buttons.star(job.id, stars), *image_buttons.report(job)]
+        return _view([words, sheet, *comparison_sheet.rows(compare, images, more)], DONE)
 
     def single(
         self,
@@ -126,9 +128,8 @@ class Layouts:
     ) -> LayoutView:
         """One image at full size. Delete takes a `copy` away alone, and the only post with its job."""
         job = replace(job, spec=job.spec_of(image))  # its own seed, so that its line gives it alone
-        buttons = image_buttons.rows(
-            job.spec, image, self._tasks(job.spec), copy=copy, stars=image_buttons.star(job.id, stars)
-        )
+        more = [*image_buttons.star(job.id, stars), *image_buttons.report(job)]
+        buttons = image_buttons.rows(job.spec, image, self._tasks(job.spec), copy=copy, more=more)
         words = _noted(self.headline(job), self._hint(job.spec), job.spec.note, note)
         picture = _gallery(filename, alt_text(job), spoiler=image.flagged)
         return _view([TextDisplay(words), picture, *buttons], DONE)
@@ -151,7 +152,9 @@ class Layouts:
         """A starred job in the gallery, with the way to its buttons."""
         show = Button(ButtonId(Action.SHOW, job.id), "Show")
         words = f"{self.headline(job)}\n-# {stars} ⭐ in <#{job.channel_id}>"
-        return _view([TextDisplay(words), _gallery(filename, alt_text(job)), _row(show)], DONE)
+        return _view(
+            [TextDisplay(words), _gallery(filename, alt_text(job)), _row(show, *image_buttons.report(job))], DONE
+        )
 
     def ended(self, job: Job, sentence: str) -> LayoutView:
         """A job without a picture: what happened, what was charged, and a way to try again."""

@@ -104,7 +104,7 @@ def _people(
     guild: simcord.GuildHandle,
     members: Sequence[str],
     admins: Sequence[str],
-    moderators: Sequence[str],
+    moderators: Sequence[str] = (),
 ) -> dict[str, simcord.MemberActor]:
     admin = guild.create_role("Admin", permissions=discord.Permissions(administrator=True))
     moderator = guild.create_role("Moderator")

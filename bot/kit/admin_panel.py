@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import discord
 from discord import app_commands
 from discord.ui import LayoutView
 
@@ -27,18 +28,28 @@ class Panel:
         assert tab.number not in self._pages, f"two pages have the number {tab.number}"
         self._pages[tab.number] = tab, parts
 
-    async def open(self, interaction: Interaction) -> None:
-        """Answer a command with the first page, for their eyes only."""
-        await interaction.response.send_message(view=await self._view(interaction, 0, ""), ephemeral=True)
+    async def open(self, interaction: Interaction, page: Tab | None = None) -> None:
+        """Answer a command with a page, the first one if none is named, for their eyes only."""
+        view = await self._view(interaction, page.number if page else 0, "")
+        await interaction.response.send_message(view=view, ephemeral=True)
 
     async def show(self, interaction: Interaction, page: int | Tab, note: str = "") -> None:
         """Turn the message to a page; `note` says what was changed."""
         number = page if isinstance(page, int) else page.number
-        await interaction.response.edit_message(view=await self._view(interaction, number, note))
+        view = await self._view(interaction, number, note)
+        await interaction.response.edit_message(view=view, attachments=[])
 
-    async def show_parts(self, interaction: Interaction, page: Tab, parts: list[Any], note: str = "") -> None:
-        """Show something else under a page's name: one member, say."""
-        await interaction.response.edit_message(view=frame(self._tabs(interaction), page, parts, note))
+    async def show_parts(
+        self,
+        interaction: Interaction,
+        page: Tab,
+        parts: list[Any],
+        note: str = "",
+        files: Sequence[discord.File] = (),
+    ) -> None:
+        """Show something else under a page's name: one member, say. `files` are the pictures in it."""
+        view = frame(self._tabs(interaction), page, parts, note)
+        await interaction.response.edit_message(view=view, attachments=files)
 
     def _tabs(self, interaction: Interaction) -> list[Tab]:
         """The pages that are for this person, in order. Raises: NotYours where none is."""

@@ -27,6 +27,7 @@ from bot.kit.select import Select
 from bot.kit.shards import PatientClient
 
 log = logging.getLogger(__name__)
+MAX_MENUS = 15
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # Easel doesn't talk: nobody need install either
 Interaction = discord.Interaction["Client"]
 Handler = Callable[[Interaction, int], Awaitable[None]]
@@ -42,6 +43,15 @@ AnyHandler = TypeVar("AnyHandler", bound=Callable[..., Awaitable[None]])
 
 class Tree(app_commands.CommandTree["Client"]):
     """The slash commands and context menus; whatever they raise is shown to the member."""
+
+    def add_command(self, command: Any, /, **how: Any) -> None:
+        """Discord allows 15 menus of a kind since 2025; discord.py 2.7 still stops at 5. Raises: as its own."""
+        try:
+            super().add_command(command, **how)
+        except app_commands.CommandLimitReached:
+            if not isinstance(command, app_commands.ContextMenu) or len(self._context_menus) >= MAX_MENUS:
+                raise
+            self._context_menus[(command.name, None, command.type.value)] = command
 
     async def interaction_check(self, interaction: discord.Interaction[Client], /) -> bool:
         """Run the checks before every command, menu and autocomplete."""

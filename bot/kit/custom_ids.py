@@ -85,6 +85,10 @@ class Action(StrEnum):
     LINE_INSTEAD = "li"  # number = refused line: paint it with the flag that was meant
     LINE_EDIT = "le"  # number = refused line: change it in a form, and that form's answer
     HELP = "hp"  # number = page of /help
+    REPORT = "rt"  # number = job: report it to the moderators, and the form with the reason
+    REPORTS = "are"  # the panel: choose a reported job
+    KEEP = "rk"  # the panel: number = job: it stays
+    TAKE_DOWN = "rq"  # the panel: number = job: delete it, its message too
     STAR = "st"  # number = job: one vote for the gallery
 
 

@@ -124,6 +124,12 @@ def _form(modal: Any) -> dict[str, Any] | None:
     }
 
 
+def as_before(now: Facts, then: Facts) -> bool:
+    """Whether a press leads where it led; its answers may have more buttons today, between those they had."""
+    rest = iter(now["buttons"])
+    return {**now, "buttons": then["buttons"]} == then and all(each in rest for each in then["buttons"])
+
+
 def _answers(result: Any) -> dict[str, Any]:
     shown = [*([result.response] if result.response else []), *result.followups]
     means = [today.meaning(part["custom_id"]) for each in shown for part in pressable({"components": each.components})]

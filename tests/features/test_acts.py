@@ -214,14 +214,28 @@ async def undelivered(studio: Stage) -> None:
         await paint(studio)
 
 
+async def reported(studio: Stage) -> None:
+    """Ben reported Ann's job 1."""
+    await painted(studio)
+    await REPORT.act(studio)
+
+
+async def report(studio: Stage) -> str:
+    shown = await _forged(studio, "Ben", "v1:rt:1")
+    return said(await studio.members["Ben"].submit_modal(shown, {"reason": "blood"}))
+
+
+REPORT = Way(report, (painted,))
 WAYS |= {
+    "report.open": {"form": REPORT},
+    "report.dismiss": {"button": button("rk:1", reported)},
     "job.cancel": {
         "command": command("admin jobs", queued, cancel=1),
         "command for all": command("admin jobs", queued, user="Ann", cancel=0),
         "button of the list": button("js:1", queued),
         "button of the job": button("c:1", queued),
     },
-    "job.delete": {"button": button("dy:1", painted)},
+    "job.delete": {"button": button("dy:1", painted), "button of a report": button("rq:1", reported)},
     "job.deliver": {"button": button("jd:1", undelivered)},
 }
 

@@ -29,7 +29,7 @@ def install(client: Client) -> AdminArea:
     @app_commands.guild_only()
     @moderated
     async def moderate(interaction: Interaction) -> None:
-        """For moderators: members, words and jobs in one message."""
+        """For moderators: reports, members, words and jobs in one message."""
         await panel.open(interaction)
 
     @group.command(name="panel")

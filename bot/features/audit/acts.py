@@ -41,12 +41,14 @@ class Note:
     Attributes:
         target: `user:<id>`, `role:<id>`, `job:<id>`, `word:<word>` and the like, or empty. details: small JSON values.
         action: which of the act's names; empty = its only one. guild_id: None = where the author acts.
+        nameless: the row doesn't say who acted.
     """
 
     target: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
     action: str = ""
     guild_id: int | None = None
+    nameless: bool = False
 
 
 Change: TypeAlias = Callable[Concatenate[sqlite3.Connection, Author, P], tuple[T, Sequence[Note]]]
@@ -70,7 +72,8 @@ class Act(Generic[P, T]):
         assert action in self.names, f"{action} is none of {self.names}"
         guild_id = by.guild_id if note.guild_id is None else note.guild_id
         details = {**note.details, **({"by": by.through} if by.through else {})}
-        return audit_store.add(db, guild_id, by.actor_id, action, note.target, details, by.now_ms)
+        actor_id = 0 if note.nameless else by.actor_id
+        return audit_store.add(db, guild_id, actor_id, action, note.target, details, by.now_ms)
 
 
 ACTS: dict[str, Act[..., Any]] = {}

@@ -83,9 +83,7 @@ async def finish(client: Client, app: Services) -> None:
 def _check_may(interaction: Interaction, job: Job) -> None:
     """Raises: NotYours."""
     if interaction.user.id != job.user_id and not may_remove(interaction):
-        raise NotYours(
-            "Only the person who asked for this image, or someone who can **Manage Messages** here, can delete it."
-        )
+        raise NotYours("Only the person who asked for this image, or a moderator, can delete it.")
 
 
 def _shown(interaction: Interaction) -> str:

@@ -54,6 +54,7 @@ PERSONAL = (
     Holding("pause", "actor_id = :discord"),
     Holding("audit", "actor_id = :discord OR target = 'user:' || :discord"),
     Holding("appeal", "user_id = :discord OR actor_id = :discord"),
+    Holding("report", "reporter_id = :discord"),  # those about one's images are what others said
     Holding("star", f"user_id = :discord OR job_id IN ({JOBS})"),
     Holding("erasure", "discord_id = :discord"),
     Holding("gallery", f"job_id IN ({JOBS})"),

@@ -13,7 +13,7 @@ from bot.features.settings.store import Style
 from bot.orders.actor import Actor
 from tests.e2e.screen import paint, parts, press, words
 
-TABS = ("Overview", "Quotas", "People", "Channels", "Words", "Pause", "Defaults", "Limits", "Jobs")
+TABS = ("Overview", "Quotas", "People", "Channels", "Words", "Pause", "Defaults", "Limits", "Jobs", "Reports")
 PAGES = {name: str(number) for number, name in enumerate(TABS)}
 
 

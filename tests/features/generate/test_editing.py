@@ -60,7 +60,7 @@ async def test_what_the_model_can_do_is_offered_in_the_order_people_know(studio:
     assert list(buttons(await alone(studio))) == [
         *("Upscale (2x)", "Upscale (Creative)", "Vary (Subtle)", "Vary (Strong)", "Vary (Region)"),
         *("Zoom Out 1.5x", "Zoom Out 2x", "Custom Zoom", "⬅️", "➡️", "⬆️", "⬇️"),
-        *("Remix", "🔄", "Seed", "Delete"),
+        *("Remix", "🔄", "Seed", "Delete", "Report"),
     ]
 
 
@@ -326,7 +326,10 @@ async def test_only_what_the_model_can_do_is_offered(settings: Settings) -> None
     talker = replace(MINI, key="talker", tasks=frozenset({"txt2img"}))
     async with stage(settings, make_engine=lambda: FakeEngine([talker, MINI])) as studio:
         shown = await alone(studio)
-        assert list(buttons(shown)) == ["Vary (Subtle)", "Vary (Strong)", "Remix", "🔄", "Seed", "Delete"]
+        assert list(buttons(shown)) == [
+            *("Vary (Subtle)", "Vary (Strong)"),
+            *("Remix", "🔄", "Seed", "Delete", "Report"),
+        ]
         made = await studio.members["Ann"].slash(studio.channel, "outpaint", source="1.1", zoom=2.0)
         await studio.idle()
         job = await job_of(studio, made.response)

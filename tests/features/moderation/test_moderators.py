@@ -20,10 +20,11 @@ from tests.features.moderation.test_moderation import _forged, _lend_admin, admi
 
 FOR_ADMINS = "You need the **Manage Server** permission for this."
 FOR_MODERATORS = "You need the **Manage Server** permission or this server's moderator role for this."
-COMMANDS = {"panel", "ban", "unban", "words", "jobs"}
+COMMANDS = {"panel", "reports", "ban", "unban", "words", "jobs"}
 """Of /admin, those that are for moderators too."""
-PRESSES = {Action.PANEL, Action.BAN, Action.UNBAN, Action.WORD, Action.APPROVE, Action.DENY, Action.STOP}
-LISTS = {Action.PANEL, Action.PERSON, Action.WORD}
+PEOPLE, REPORTS = {Action.BAN, Action.UNBAN, Action.STOP}, {Action.KEEP, Action.TAKE_DOWN}
+PRESSES = {Action.PANEL, Action.WORD, Action.APPROVE, Action.DENY, *PEOPLE, *REPORTS}
+LISTS = {Action.PANEL, Action.PERSON, Action.WORD, Action.REPORTS}
 REASONS = {"grant": {"amount": 1}, "take": {"amount": 1}, "announce": {"text": "hello"}, "models": {"model": "mini"}}
 
 
@@ -126,7 +127,8 @@ async def test_moderators_ban_neither_admins_nor_each_other(studio: Stage) -> No
 
 async def test_a_moderator_deletes_and_cancels_what_others_made(studio: Stage) -> None:
     message = await paint(studio, "a red boat")
-    assert "Deleted" in said(await press(studio, message, "Delete", "Mo"))
+    await press(studio, message, "Delete", "Mo")
+    assert "Deleted" in said(await press(studio, message, "Yes, delete", "Mo"))
     studio.settings.max_running = 0
     queued = await studio.members["Ann"].slash(studio.channel, "imagine", prompt="a boat")
     panel = (await moderate(studio)).response

@@ -1,0 +1,1 @@
+"""Images that members report, and the moderators' queue of them."""
