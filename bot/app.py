@@ -79,7 +79,6 @@ from bot.store.clock import Clock, SteadyClock
 from bot.store.key_value_store import KeyValues
 from bot.store.store import Store
 from bot.upkeep.interrupted_work import InterruptedWork
-from bot.upkeep.picture_folder import PictureFolder
 from bot.upkeep.reconciler import Reconciler
 from bot.upkeep.stray_files import StrayFiles
 from engine import Engine, ImageGate
@@ -232,6 +231,7 @@ class App:
         self.privacy = Privacy(store, self.jobs, self.files, self.dispatcher, clock)
         self.alerts = Alerts(carrier(self.client, settings), self.key_values, clock)
         self.backups = BackupSchedule(settings, clock, lambda why: self.alerts.tell("backup", why))
+        self.stray_files = StrayFiles(store, self.files, clock)
         interrupted = InterruptedWork(store, self.job_store, self.dispatcher, clock)
         self.reconciler = Reconciler(
             {
@@ -243,7 +243,7 @@ class App:
                 "what no transaction leaves": interrupted.put_right,
                 "deletions": lambda: deleting.finish(self.client, self),
                 "reports that were decided": self.reports.tell_outcomes,
-                "stray files": StrayFiles(store, PictureFolder(settings.images_dir), clock).look,
+                "stray files": self.stray_files.look,
             }
         )
         self.maintenance = Maintenance(store, self.privacy, clock, settings.retention_days)
@@ -339,6 +339,7 @@ class App:
         started.callback(logging.getLogger().removeHandler, errors)
         started.push_async_callback(self.messages.close)
         started.push_async_callback(self.audit_channel.close)
+        await self.stray_files.begin()
         await self.backend.start()
         started.push_async_callback(self.backend.close)
         await self.outbox.start()

@@ -5,6 +5,7 @@ UserError                 safe to show to the person who asked, word for word
 ├── NotEnoughCredits      the price is above what is left
 ├── TooManyJobs           the person has as many jobs as allowed
 ├── Busy                  the queue or the disk is full, or Easel is shutting down
+│   └── PicturesAway      the disk with the pictures isn't mounted
 ├── NotYours              only the owner (or an admin) may do this
 ├── NotFound              no such job or image (any more)
 ├── Banned                the person may not use the bot (here, or until a time)
@@ -50,6 +51,10 @@ class TooManyJobs(UserError):
 
 class Busy(UserError):
     code = "busy"
+
+
+class PicturesAway(Busy):
+    """The folder of the pictures isn't the one it was, such as a mount point without its disk."""
 
 
 class NotYours(UserError):

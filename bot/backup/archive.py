@@ -20,10 +20,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from bot.jobs import images
-from bot.store import migrations
+from bot.jobs.files import MARK, MARKED
+from bot.store import key_values, migrations
 from bot.store.errors import BackupBroken, NewerDatabase
 from bot.store.lock import sync_folder
 
+MARKED_FILE = f"images/{MARK}"
 DATABASE, IMAGES, LIST = "easel.db", "images", "backup.json"
 FORMAT = 1
 CHUNK = 1 << 20
@@ -51,7 +53,7 @@ class Contents:
 
     @property
     def pictures(self) -> int:
-        return sum(name.startswith(f"{IMAGES}/") for name in self.files)
+        return sum(name.startswith(f"{IMAGES}/") and name != MARKED_FILE for name in self.files)
 
     @property
     def bytes(self) -> int:
@@ -85,6 +87,10 @@ def _write(data_dir: Path, file: IO[bytes], snapshot: Path, now_ms: int, aborted
         migrations.backup(data_dir / DATABASE, snapshot)
         paths = _check(snapshot)
         files[DATABASE] = _add(archive, DATABASE, snapshot)
+        marked = _is_marked(snapshot)
+        if marked:
+            _check_there(data_dir)
+            files[MARKED_FILE] = _add(archive, MARKED_FILE, data_dir / MARKED_FILE)
         for extra in sorted(data_dir.glob("*.json")):  # such as the row counts that pictures depend on
             files[extra.name] = _add(archive, extra.name, extra)
         for path in sorted(paths):
@@ -95,9 +101,24 @@ def _write(data_dir: Path, file: IO[bytes], snapshot: Path, now_ms: int, aborted
                 files[name] = _add(archive, name, data_dir / IMAGES / path)
             except FileNotFoundError:
                 missing.append(path)
+        if marked and missing:
+            _check_there(data_dir)
         contents = Contents(made_ms=now_ms, files=files, missing=_lost(data_dir / DATABASE, missing))
         archive.writestr(LIST, json.dumps(_to_json(contents)), zipfile.ZIP_DEFLATED)
     return contents
+
+
+def _is_marked(database: Path) -> bool:
+    """Whether its folder of pictures bore a mark."""
+    with closing(sqlite3.connect(migrations.read_only_uri(database), uri=True)) as db:
+        db.row_factory = sqlite3.Row
+        return key_values.recall(db, MARKED) is not None
+
+
+def _check_there(data_dir: Path) -> None:
+    """Raises: BackupBroken while the disk of the pictures isn't mounted: none of them would be in it."""
+    if not (mark := data_dir / MARKED_FILE).exists():
+        raise BackupBroken(f"The disk with the pictures isn't there ({mark} is missing).")
 
 
 def _add(archive: zipfile.ZipFile, name: str, source: Path) -> tuple[int, str]:

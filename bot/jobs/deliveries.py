@@ -111,6 +111,11 @@ def failed(db: sqlite3.Connection, delivery_id: int, retry_at_ms: int | None, no
         give_up(db, row["job_id"], now_ms)
 
 
+def postponed(db: sqlite3.Connection, delivery_id: int, until_ms: int) -> None:
+    """Try it later, and don't count it as a try."""
+    db.execute(f"UPDATE delivery SET not_before = ? WHERE id = ? AND {OPEN}", (until_ms, delivery_id))
+
+
 def give_up(db: sqlite3.Connection, job_id: int, now_ms: int) -> None:
     """Stop trying. People pay for delivered pictures only, so an undelivered result is refunded.
 

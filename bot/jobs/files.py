@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from bot.errors import NotFound
+from bot.errors import NotFound, PicturesAway
 from bot.jobs.records import StoredFile
 from bot.store.lock import sync_folder
 from bot.threads.pools import FILES
@@ -21,13 +21,28 @@ from bot.threads.pools import FILES
 log = logging.getLogger(__name__)
 TEMPORARY = ".part"
 ASIDE = "aside"  # a folder for files that no row tells of: see `bot.upkeep.stray_files`
+MARK = "database"  # a file that says which database wrote the pictures
+MARKED = "pictures marked"  # note: the folder bears that mark
+AWAY = "The disk with the pictures isn't there right now. Easel goes on when it's back; nothing was charged."
 
 
 class ImageFiles:
-    """The images directory. Paths given and taken are relative to it, with forward slashes."""
+    """The images directory. Paths given and taken are relative to it, with forward slashes.
+
+    Everything raises PicturesAway while the folder is another than it was.
+
+    Attributes:
+        marked: whether it bears its mark: without that it's a mount point whose disk isn't there, say.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.marked = False
+
+    def check_there(self) -> None:
+        """Raises: PicturesAway."""
+        if self.marked and not (self.folder / MARK).exists():
+            raise PicturesAway(AWAY)
 
     async def write_output(self, job_id: int, ordinal: int, data: bytes) -> StoredFile:
         """Keep a job's picture. A thousand jobs share a folder, so none grows without end."""
@@ -59,22 +74,23 @@ class ImageFiles:
     async def delete(self, paths: Iterable[str]) -> list[str]:
         """Remove files, and all of a job where a path is `all_of_job`; missing ones are fine.
 
-        Returns the paths of which nothing is left; the log tells of others.
+        Returns the paths of which nothing is left: none while the disk isn't there. The log tells of others.
         """
         return await FILES.run_always(self._delete, list(paths))
 
     async def free_mib(self) -> int:
-        """Space left on the disk."""
+        """Space left on the disk. Raises: PicturesAway, OSError."""
         return await FILES.run(self._free_mib)
 
     def _write(self, name: str, data: bytes) -> StoredFile:
+        self.check_there()
         sha = hashlib.sha256(data).hexdigest()
         path = name.format(sha=sha)
         target = self.folder / path
         make_folder(target.parent)
         part = target.with_name(f"{target.name}.{secrets.token_hex(4)}{TEMPORARY}")
         try:
-            _write_through(part, data)
+            write_through(part, data)
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
@@ -85,13 +101,23 @@ class ImageFiles:
         try:
             return (self.folder / path).stat().st_size == size
         except FileNotFoundError:
+            self.check_there()
             return False
 
     def _read(self, path: str, sha256: str) -> tuple[bytes, bool]:
-        data = (self.folder / path).read_bytes()
+        try:
+            data = (self.folder / path).read_bytes()
+        except FileNotFoundError:
+            self.check_there()
+            raise
         return data, not sha256 or hashlib.sha256(data).hexdigest() == sha256
 
     def _delete(self, paths: list[str]) -> list[str]:
+        try:
+            self.check_there()
+        except PicturesAway as error:
+            log.warning("no picture was removed: %s", error)
+            return []
         return [path for path in paths if self._gone(path)]
 
     def _gone(self, path: str) -> bool:
@@ -106,6 +132,7 @@ class ImageFiles:
         return True
 
     def _free_mib(self) -> int:
+        self.check_there()
         folder = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
         return shutil.disk_usage(folder).free // 2**20
 
@@ -119,7 +146,7 @@ def _of_job(job_id: int) -> str:
     return f"{job_id // 1000:04d}/{job_id}-"
 
 
-def _write_through(path: Path, data: bytes) -> None:
+def write_through(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()

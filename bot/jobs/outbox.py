@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 16  # deliveries under way together
 TRY_S = 600.0  # one try, which may go through all ways to a person
 BACKOFF_MAX_S = 300.0
+BEHIND_S = 10.0  # pause while the pictures can't be read
 BROKEN_STORE_S = 5.0  # pause when the database refuses, instead of turning in circles
 MOST_TRIES = 296  # a day of them at those pauses, counted and not timed: clocks jump. Then it waits in the history
 
@@ -134,8 +135,9 @@ class Outbox:
                 receipt = await self._deliver(owed)
         except TryLater as later:
             await self._again(owed, later.after_s)
-        except Busy:  # the disk is behind
-            await self._again(owed, None)
+        except Busy:  # the disk is behind, or away
+            until_ms = self._clock.now_ms() + int(BEHIND_S * 1000)
+            await self._store.delivery_postponed(owed.id, until_ms=until_ms)
         except TokenRefused:
             self._refuse()
         except Undeliverable as error:

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from PIL import Image
 
+from bot.errors import PicturesAway
 from bot.jobs import fanout
 from bot.jobs.event_relay import Relay
 from bot.jobs.files import ImageFiles
@@ -78,7 +79,7 @@ class Run:
         """Wait until everything that was painted is on the disk, or nobody wants it any more."""
         try:
             return Outcome(images=tuple(await asyncio.gather(*self.saves)), end=end)
-        except OSError:
+        except (OSError, PicturesAway):
             if not self.cancelled:
                 raise
             return Outcome(images=(), end=Cancelled())
@@ -110,7 +111,7 @@ class Run:
         return Cancelled()  # a ticket that ends without a word
 
     async def _save(self, event: ImageReady, files: ImageFiles) -> NewImage:
-        """Put a picture on disk, its recipe inside. Raises: OSError once the job is given up."""
+        """Put a picture on disk, its recipe inside. Raises: OSError, PicturesAway once the job is given up."""
         data = await PICTURES.run_always(encode_png, event.image, event.recipe)
         return NewImage(
             ordinal=event.index,
@@ -124,11 +125,11 @@ class Run:
         )
 
     async def _write(self, index: int, data: bytes, files: ImageFiles) -> StoredFile:
-        """Write until it is written: a picture waits in memory while the disk is full. Raises: OSError as `_save`."""
+        """Write until it is written: a picture waits in memory while the disk is full, or away. Raises: as `_save`."""
         while True:
             try:
                 return await files.write_output(self.job.id, index, data)
-            except OSError as error:
+            except (OSError, PicturesAway) as error:
                 if self.cancelled:
                     raise
                 log.warning("a picture of job %d can't be kept yet: %s", self.job.id, error)

@@ -213,6 +213,10 @@ class JobStore:
         """Jobs of a server (None = of all) whose pictures could not be delivered, newest first."""
         return [await self.job(each) for each in await self._store.read(deliveries.undelivered, guild_id, limit)]
 
+    async def delivery_postponed(self, delivery_id: int, *, until_ms: int) -> None:
+        """It couldn't be tried at all, for want of the disk: it isn't counted as a try."""
+        await self._store.write(deliveries.postponed, delivery_id, until_ms)
+
     async def delivery_failed(self, delivery_id: int, *, retry_at_ms: int | None) -> None:
         """Try again at `retry_at_ms`, or never (None): then the result waits in the history and is refunded."""
         await self._store.write(deliveries.failed, delivery_id, retry_at_ms, self._clock.now_ms())

@@ -9,10 +9,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bot.jobs.files import ASIDE, TEMPORARY, make_folder
+from bot.jobs.files import ASIDE, MARK, TEMPORARY, make_folder, write_through
 from bot.store.lock import sync_folder
 
-OWNER = "database"  # a file that says which database wrote the pictures
 INPUTS = "inputs"
 SUFFIXES = (".png", TEMPORARY)
 
@@ -26,14 +25,15 @@ class PictureFolder:
     def owner(self) -> str:
         """The id of the database that wrote these pictures; "" = nobody noted it."""
         try:
-            return (self.folder / OWNER).read_text("utf-8").strip()
+            return (self.folder / MARK).read_text("utf-8").strip()
         except FileNotFoundError:
             return ""
 
     def take_over(self, database_id: str) -> None:
         """Note which database writes here from now on."""
         make_folder(self.folder)
-        (self.folder / OWNER).write_text(f"{database_id}\n", "utf-8")
+        write_through(self.folder / MARK, f"{database_id}\n".encode())
+        sync_folder(self.folder)
 
     def parts(self) -> list[str]:
         """The folders that hold pictures, as "0012/" and "inputs/ab/"."""

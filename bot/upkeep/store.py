@@ -53,6 +53,11 @@ def known(db: sqlite3.Connection, part: str) -> Known:
     )
 
 
+def any_pictures(db: sqlite3.Connection) -> bool:
+    """Whether there is any that a file should be of."""
+    return any(db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in ("image", "input_image"))
+
+
 def release_strays(db: sqlite3.Connection, now_ms: int) -> int:
     """Give back what is set aside for jobs that have ended; for how many jobs. One transaction does both, so: none."""
     people = db.execute(

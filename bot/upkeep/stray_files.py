@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 from fnmatch import fnmatchcase
 
-from bot.jobs.files import TEMPORARY
+from bot.errors import PicturesAway
+from bot.jobs.files import AWAY, MARK, MARKED, TEMPORARY, ImageFiles
+from bot.store import key_values
 from bot.store.clock import DAY_MS, Clock
 from bot.store.store import Store
 from bot.threads.pools import FILES
 from bot.upkeep import store as upkeep_store
-from bot.upkeep.picture_folder import INPUTS, OWNER, PictureFolder
+from bot.upkeep.picture_folder import INPUTS, PictureFolder
 from bot.upkeep.store import Known
 
 log = logging.getLogger(__name__)
@@ -30,11 +32,20 @@ class StrayFiles:
         lost: how many rows of each folder have no file.
     """
 
-    def __init__(self, store: Store, folder: PictureFolder, clock: Clock) -> None:
-        self._store, self._folder, self._clock = store, folder, clock
+    def __init__(self, store: Store, files: ImageFiles, clock: Clock) -> None:
+        self._store, self._files, self._clock = store, files, clock
+        self._folder = PictureFolder(files.folder)
         self._waiting: list[str] = []
-        self._foreign = False
+        self._foreign = self._told = False
         self.lost: dict[str, int] = {}
+
+    async def begin(self) -> None:
+        """Know whether the folder is there, before anything is read or written. The first time, mark it."""
+        self._files.marked = await self._store.read(key_values.recall, MARKED) is not None
+        try:
+            await self._ours()
+        except OSError:  # a full disk, say: a minute later it's tried again
+            log.warning("the pictures' folder can't be marked", exc_info=True)
 
     async def look(self) -> None:
         """Compare the next few folders. Raises: OSError."""
@@ -56,6 +67,8 @@ class StrayFiles:
 
     async def _ours(self) -> bool:
         """Whether the database wrote these pictures; it takes over a folder that is empty, or that it knows."""
+        if await self._away():
+            return False
         database_id = await self._store.read(upkeep_store.database_id)
         owner = await FILES.run_always(self._folder.owner)
         if not owner and await self._known():
@@ -67,18 +80,36 @@ class StrayFiles:
                 "the pictures in %s belong to another database, so none of them is tidied up. Restore that database; "
                 "or, if they are to belong to this one, remove the file %s",
                 folder,
-                folder / OWNER,
+                folder / MARK,
             )
         self._foreign = owner != database_id
+        if not self._foreign and not self._files.marked:
+            await self._store.write(key_values.remember, MARKED, "1")
+            self._files.marked = True
         return not self._foreign
 
-    async def _known(self) -> bool:
-        """Whether there are no pictures, or the database knows one of the first that there are."""
+    async def _away(self) -> bool:
+        """Whether the folder lost its mark, and nothing that is there shows that it's the right one all the same."""
+        try:
+            await FILES.run_always(self._files.check_there)
+        except PicturesAway:
+            nothing_lost = not await self._store.read(upkeep_store.any_pictures)
+            if not await self._known(empty=nothing_lost):
+                if not self._told:
+                    mark = self._files.folder / MARK
+                    log.critical("%s Is it mounted? If the pictures are gone for good: touch %s", AWAY, mark)
+                self._told = True
+                return True
+        self._told = False
+        return False
+
+    async def _known(self, *, empty: bool = True) -> bool:
+        """Whether the database knows one of the first pictures that there are; `empty` where there is none."""
         for part in await FILES.run_always(self._folder.parts):
             if files := await FILES.run_always(self._folder.listing, part):
                 known = await self._store.read(upkeep_store.known, part)
                 return bool(known.paths & files.keys())
-        return True
+        return empty
 
     async def _compare(self, part: str) -> None:
         files = await FILES.run_always(self._folder.listing, part)  # first: whatever is written later has no say

@@ -13,7 +13,6 @@ from PIL import Image
 
 from bot.jobs.files import ASIDE
 from bot.store.clock import ManualClock
-from bot.upkeep.picture_folder import PictureFolder
 from bot.upkeep.stray_files import ASIDE_DAYS, StrayFiles
 from engine.fake import FakeEngine
 from tests.services.workbench import Workbench, asked, until, workbench
@@ -39,7 +38,7 @@ def aside(folder: Path) -> set[str]:
 
 
 async def look(bench: Workbench, folder: Path, clock: ManualClock) -> StrayFiles:
-    strays = StrayFiles(bench.store.db, PictureFolder(folder / "images"), clock)
+    strays = StrayFiles(bench.store.db, bench.files, clock)
     await strays.look_at_all()
     return strays
 

@@ -9,7 +9,7 @@ from functools import partial
 import discord
 
 from bot.config import Settings
-from bot.errors import Busy
+from bot.errors import Busy, PicturesAway
 from bot.features.operations.alerts import Alerts, Carrier, DirectMessages, Webhook
 from bot.features.operations.looks import EngineLook, GatewayLook
 from bot.features.operations.pulse import Look, Pulse
@@ -17,7 +17,7 @@ from bot.jobs.files import ImageFiles
 from bot.loops import LOOK_S, Loop, Watchdog
 from bot.prompt.text import visible
 from bot.store.store import Store
-from bot.threads.pools import POOLS, Pool
+from bot.threads.pools import FILES, POOLS, Pool
 from engine.backend import Backend
 
 
@@ -37,7 +37,7 @@ class Watch:
         self._settings, self._store, self._files, self._alerts = settings, store, files, alerts
         self._watchdog = Watchdog(loops)
         looks: dict[str, Look] = {"Discord": GatewayLook(client), "database": self._database, "threads": _threads}
-        looks["engine"] = EngineLook(backend)
+        looks |= {"engine": EngineLook(backend), "disk of pictures": self._pictures}
         looks |= {pool.name: partial(_pool, pool) for pool in POOLS}
         self.pulse = Pulse(settings.data_dir, looks)
 
@@ -61,6 +61,13 @@ class Watch:
         if free_mib < least_mib:
             rule = f"fewer than EASEL_MIN_FREE_MIB ({least_mib:,}): no new jobs are taken"
             await self._alerts.tell("disk", f"{free_mib:,} MiB are free, {rule}.")
+
+    async def _pictures(self) -> str:
+        try:
+            await FILES.run_always(self._files.check_there)
+        except PicturesAway as error:
+            return str(error)
+        return ""
 
     async def _database(self) -> str:
         await self._store.read(lambda db: db.execute("SELECT 1").fetchone())
