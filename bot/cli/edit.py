@@ -12,6 +12,7 @@ from PIL import Image
 from bot.cli.generate import CliRequest, check_target, common_options, deliver, one_job, read_file, sha256_of, tell
 from bot.config import Settings
 from bot.errors import BadInput
+from bot.features.region import mask_files
 from bot.features.region import masks as region_masks
 from bot.orders import geometry
 from bot.orders.uploads import OWN, read_layers, read_upload
@@ -99,7 +100,7 @@ def _redrawing(
 def _mask(args: argparse.Namespace, picture: Image.Image) -> Image.Image:
     """Raises: BadInput."""
     if args.mask:
-        return region_masks.from_file(read_layers(read_file(args.mask), OWN).image, picture.size)
+        return mask_files.from_file(read_layers(read_file(args.mask), OWN).image, picture)
     if args.painted:
         return region_masks.from_painted(picture, read_upload(read_file(args.painted), OWN).image)
     box = _box(args.region)

@@ -18,6 +18,7 @@ from engine.api import schedulers
 from engine.api.errors import InvalidRequest, UnknownScheduler
 from engine.api.model_info import ModelInfo
 from engine.tasks import guidance, lora_tags
+from engine.tasks.pictures import same_ratio
 from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Room, Txt2Img, Variation
 
 WORDS = Txt2Img(prompt="")  # painted from words alone
@@ -119,6 +120,8 @@ def _sized(draft: Draft, info: ModelInfo, what: Txt2Img, most: int) -> tuple[Txt
         own = main.size if main is not None and all(main.size) else None
         size = _size(draft, info, own, min(most, info.max_pixels))
         whole = draft.aspect_ratio or draft.width or draft.height or what.is_edit or own in (None, size)
+        if own is not None and not same_ratio(own, size):
+            return what, size, f"What is beyond the proportions of {size[0]}x{size[1]} was cut off the picture."
         return what, size, "" if whole else f"Repainted at {size[0]}x{size[1]}, the size that suits {info.key}."
     asked = (draft.width, draft.height) if draft.width and draft.height else what.result_size
     assert asked is not None, "an edit's size follows from its picture"

@@ -137,6 +137,8 @@ def merge(options: Draft, text: Draft) -> Draft:
     said = {f.name: value for f in fields(Draft) if (value := getattr(text, f.name)) not in (None, "")}
     if text.negative_prompt and options.negative_prompt:
         said["negative_prompt"] = f"{visible(options.negative_prompt)}, {text.negative_prompt}"
+    if text.notes and options.notes:
+        said["notes"] = tuple(dict.fromkeys((*options.notes, *text.notes)))
     if text.aspect_ratio or text.width or text.height:
         options = replace(options, aspect_ratio=None, width=None, height=None)
     return replace(options, **said)

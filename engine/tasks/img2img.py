@@ -15,7 +15,7 @@ class Img2Img(Txt2Img):
     """Repaint a picture after a prompt.
 
     Attributes:
-        init_image: RGB, any size; scaled to `width` x `height`.
+        init_image: RGB, any size; scaled to `width` x `height`, and cut where its proportions are others.
         strength: noise added, 0 < strength <= 1; `int(steps * strength)` steps are run, at least one.
     """
 

@@ -12,6 +12,7 @@ from engine.imaging.masks import Box, Size
 
 MAX_CONTROL_SCALE = 2.0  # beyond it a ControlNet drowns the prompt, and soon the picture
 MAX_GUIDES = 4  # each costs its memory, and about half a step's time in every step
+SAME_RATIO = 0.08  # a small model's sides are rounded to its own multiple: nobody sees a picture stretched by so little
 MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
 
 
@@ -49,9 +50,16 @@ def check_strength(strength: float) -> None:
         raise InvalidRequest(f"The strength {strength} is out of range.", "Use more than 0, at most 1.")
 
 
+def same_ratio(one: Size, other: Size) -> bool:
+    """Whether two sizes have the same proportions, but for a model's rounding of its sides."""
+    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= SAME_RATIO
+
+
 def fitted(image: Picture, size: Size) -> Image.Image:
-    """The picture as RGB at `size`, stretched if it must be."""
+    """The picture as RGB at `size`; of other proportions, its middle: a circle stays one."""
     rgb = pixels(image).convert("RGB")
+    if not same_ratio(rgb.size, size):
+        return covering(rgb, size)
     return rgb if rgb.size == size else rgb.resize(size, Image.Resampling.LANCZOS)
 
 

@@ -8,16 +8,17 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.features.generate import refusals
+from bot.features.generate import edits, image_lookup, refusals
 from bot.features.generate.refusals import Line
 from bot.features.generate.submission import Submission, without_private
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.styles import read_names
+from bot.jobs.files import ImageFiles
+from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.orders.service import Order
-from bot.orders.uploads import check_size
 from bot.prompt.parser import Draft, parse
 from bot.store.key_value_store import KeyValues
 from engine.api import schedulers
@@ -37,6 +38,7 @@ OPTIONS = {
     "seed": "The same seed and prompt give the same picture; -1 is a new one",
     "model": "Which model paints",
     "image": "A picture to start from",
+    "source": "Instead of an image: a message's or attachment's link, or a job's number such as 12.3",
     "strength": "How much of that picture to repaint, above 0 up to 1",
     "style": "One or more of the server's styles, such as ink,gold; /style list shows them",
     "private": "Only you see it",
@@ -47,6 +49,8 @@ class Services(Protocol):
     """What this module works with."""
 
     backend: Backend
+    files: ImageFiles
+    jobs: Jobs
     key_values: KeyValues
     preferences: PreferenceService
     submission: Submission
@@ -70,6 +74,7 @@ def install(client: Client, app: Services) -> None:
         seed: Range[int, -1, MAX_SEED] | None = None,
         model: str | None = None,
         image: discord.Attachment | None = None,
+        source: str | None = None,
         strength: Range[float, 0, 1] | None = None,
         style: str | None = None,
         private: bool | None = None,
@@ -86,14 +91,14 @@ def install(client: Client, app: Services) -> None:
             strength=strength,
             style=read_names(style) if style else None,
         )
-        line = Line(text=prompt, options=options, image=image, private=private)
+        line = Line(text=prompt, options=options, image=image, source=source, private=private)
         await refusals.try_painting(app, interaction, line, paint)
 
     async def paint(interaction: Interaction, line: Line) -> None:
-        if line.image is None:
+        if line.image is None and not line.source:
             await app.submission.imagine(interaction, line.text, line.options, private=line.private)
         else:
-            await _from_picture(app, interaction, line, line.image)
+            await _from_picture(app, interaction, line)
 
     _complete(app, imagine)
     refusals.install(client, app, paint)
@@ -101,6 +106,7 @@ def install(client: Client, app: Services) -> None:
 
 def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> None:
     """What is offered while an option is typed."""
+    imagine.autocomplete("source")(image_lookup.own_pictures(app))
 
     @imagine.autocomplete("aspect")
     async def aspects(interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -122,17 +128,21 @@ def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> No
         return _choices(f"{head}{comma}{last.strip()}", [(name, name) for name in names])
 
 
-async def _from_picture(app: Services, interaction: Interaction, line: Line, attachment: discord.Attachment) -> None:
+async def _from_picture(app: Services, interaction: Interaction, line: Line) -> None:
     """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
     drafts = parse(line.text, line.options)
     asked = await app.submission.with_defaults(interaction, without_private(drafts), from_picture=True)
+    found = await image_lookup.from_options(app, interaction, line.image, line.source)
     private = await app.submission.wants_private(interaction, line.private, drafts)
+    private = private or (found.job is not None and found.job.private)
     check_permissions(interaction, private)
-    check_size(attachment.size)
+    found.check_single()
     await acknowledge(interaction, private=private or len(asked) > 1)
-    repaint = Img2Img(prompt="", init_image=await app.submission.stored_input(interaction, attachment))
+    source = await edits.of_found(app, interaction, found, private=private)
+    asked = [edits.with_notes(draft, *source.notes) for draft in asked]
+    repaint = Img2Img(prompt="", init_image=source.picture)
     specs = await app.submission.orders.resolve_all(actor_of(interaction), asked, repaint)
-    await app.submission.submit_or_confirm(interaction, Order(specs=specs, private=private))
+    await app.submission.submit_or_confirm(interaction, Order(specs=specs, parent=source.parent, private=private))
 
 
 def _ratio(text: str | None) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from discord.app_commands import Choice, Range
 
 from bot.errors import BadInput, NotFound, UserError
 from bot.features.generate import edits, image_lookup
+from bot.features.generate.discord_files import DiscordFile
 from bot.features.generate.edits import Source
 from bot.features.generate.image_lookup import FoundImage
 from bot.features.generate.submission import Submission
@@ -24,7 +25,6 @@ from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import answer, shows_errors
 from bot.kit.interactions import acknowledge, check_permissions
 from bot.orders.geometry import MAX_ZOOM, Direction
-from bot.orders.uploads import check_size
 from bot.prompt.flags import read_ratio, read_strength
 from bot.prompt.numbers import read_number
 from bot.prompt.parser import plain
@@ -38,7 +38,7 @@ from engine.tasks.upscale import Mode
 NAMED = {"subtle": Action.VARY, "strong": Action.VARY_STRONG}
 DEFAULT_ZOOM = 1.5
 PICTURE = "The picture"
-SOURCE = "Instead of an image: a message's link, or a job's number such as 12.3"
+SOURCE = "Instead of an image: a message's or attachment's link, or a job's number such as 12.3"
 PRIVATE = "Only you see it"
 
 
@@ -166,7 +166,7 @@ def _install_blend(app: Services, client: Client) -> None:
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(
         image1="The first picture; it gives the proportions",
-        image2="The second picture",
+        sources="Pictures by message links or job numbers such as 12.3, with spaces between; they come after images",
         weights="How much of each, such as 2, 1 (normally all alike)",
         prompt="What the new pictures show; flags such as --ar 3:2 work too",
         private=PRIVATE,
@@ -174,21 +174,27 @@ def _install_blend(app: Services, client: Client) -> None:
     @shows_errors
     async def blend(
         interaction: discord.Interaction[Client],
-        image1: discord.Attachment,
-        image2: discord.Attachment,
+        image1: discord.Attachment | None = None,
+        image2: discord.Attachment | None = None,
         image3: discord.Attachment | None = None,
         image4: discord.Attachment | None = None,
         image5: discord.Attachment | None = None,
+        sources: str | None = None,
         weights: str | None = None,
         prompt: str | None = None,
         private: bool | None = None,
     ) -> None:
         """Mix two to five pictures into new ones."""
-        files = [file for file in (image1, image2, image3, image4, image5)[:MAX_BLENDED] if file is not None]
-        for file in files:
-            check_size(file.size)
-        shares = _weights(weights, len(files))
-        await edits.blend(app, interaction, files, shares, edits.read(prompt), private)
+        files = [file for file in (image1, image2, image3, image4, image5) if file is not None]
+        named = (sources or "").split()
+        if not 2 <= len(files) + len(named) <= MAX_BLENDED:
+            raise BadInput(f"A blend takes 2 to {MAX_BLENDED} pictures: attach them, or name them in `sources`.")
+        shares, said = _weights(weights, len(files) + len(named)), edits.read(prompt)
+        pictures = [FoundImage(file=DiscordFile.attached(file)) for file in files]
+        pictures += [await image_lookup.in_text(app, interaction, text) for text in named]
+        for picture in pictures:
+            picture.check_single()
+        await edits.blend(app, interaction, pictures, shares, said, private)
 
 
 # ---------------------------------------------------------------- menus
@@ -271,15 +277,16 @@ def _prompt(found: FoundImage) -> str:
 
 async def _keep(app: Services, interaction: Interaction, found: FoundImage) -> None:
     """Fetch an upload while its person fills in the form: later the message may be out of our sight."""
-    if found.attachment is None:
+    if found.file is None:
         return
     try:
-        source = await edits.of_upload(app, interaction, found.attachment)
+        source = await edits.of_upload(app, interaction, found.file)
     except (UserError, EngineError) as refusal:
         await answer(interaction, refusal)
         return
     picture, words = source.picture, {"words": source.words, "without": source.without}
-    note = json.dumps([interaction.user.id, {"sha256": picture.sha256, "size": picture.size, **words}])
+    facts = {"sha256": picture.sha256, "size": picture.size, "notes": source.notes, **words}
+    note = json.dumps([interaction.user.id, facts])
     await app.key_values.remember(f"menu:{interaction.id}", note)
 
 
@@ -293,7 +300,8 @@ async def _kept(app: Services, interaction: Interaction, number: int) -> Source:
     check_permissions(interaction, private)
     await acknowledge(interaction, private=private)
     picture = StoredPicture(sha256=kept["sha256"], size=tuple(kept["size"]))
-    return Source(picture=picture, words=kept["words"], without=kept["without"], private=private)
+    notes = tuple(kept.get("notes", ()))
+    return Source(picture=picture, words=kept["words"], without=kept["without"], private=private, notes=notes)
 
 
 # ---------------------------------------------------------------- values

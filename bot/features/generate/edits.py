@@ -10,6 +10,7 @@ import discord
 
 from bot.errors import BadInput
 from bot.features.generate import image_lookup
+from bot.features.generate.discord_files import DiscordFile
 from bot.features.generate.image_lookup import FoundImage
 from bot.features.generate.submission import Submission
 from bot.features.settings.service import PreferenceService
@@ -23,7 +24,6 @@ from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.orders import drafts, geometry
 from bot.orders.geometry import Direction
 from bot.orders.service import Order, new_seed
-from bot.orders.uploads import check_size
 from bot.prompt import image_metadata
 from bot.prompt.numbers import read_number
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
@@ -59,7 +59,7 @@ class Source:
     Attributes:
         spec: what painted it, for the words and values of the edit; None for an upload.
         words, without: prompt and negative prompt that an upload's file tells, for an edit that says none.
-        parent: the id of our image, None for an upload.
+        parent: the id of our image, None for an upload. notes: what was done to an upload.
     """
 
     picture: StoredPicture
@@ -68,6 +68,7 @@ class Source:
     without: str = ""
     parent: int | None = None
     private: bool = False
+    notes: tuple[str, ...] = ()
 
 
 async def of_image(
@@ -86,7 +87,7 @@ async def of_found(app: Services, interaction: Interaction, found: FoundImage, *
 
     Raises: NotFound, BadInput, MissingPermission.
     """
-    if found.attachment is None:
+    if found.file is None:
         image = found.image
         assert image is not None
         assert found.job is not None
@@ -94,18 +95,17 @@ async def of_found(app: Services, interaction: Interaction, found: FoundImage, *
     private = await app.submission.wants_private(interaction, private)
     check_permissions(interaction, private)
     await acknowledge(interaction, private=private)
-    return replace(await of_upload(app, interaction, found.attachment), private=private)
+    return replace(await of_upload(app, interaction, found.file), private=private)
 
 
-async def of_upload(app: Services, interaction: Interaction, file: discord.Attachment) -> Source:
+async def of_upload(app: Services, interaction: Interaction, file: DiscordFile) -> Source:
     """An upload as a source, with the words that its file tells. Raises: BadInput, Refused."""
-    check_size(file.size)
-    data = await file.read()
-    picture = await app.submission.stored_file(interaction, data)
-    said = await UPLOADS.run(image_metadata.read, data)
+    kept = await app.submission.stored_file(interaction, file)
+    said = await UPLOADS.run(image_metadata.read, kept.data)
     words, without = (said.prompt, said.negative_prompt) if said else ("", "")
     return Source(
-        picture=picture,
+        picture=kept.picture,
+        notes=kept.notes,
         words=visible(words)[:MAX_PROMPT_CHARS],
         without=visible(without)[:MAX_NEGATIVE_CHARS],
     )
@@ -128,17 +128,20 @@ async def given(
 async def blend(
     app: Services,
     interaction: Interaction,
-    files: Sequence[discord.Attachment],
+    pictures: Sequence[FoundImage],
     weights: tuple[float, ...],
     said: Draft,
     private: bool | None,
 ) -> None:
     """Four pictures that are something of each. Raises: UserError."""
     private = await app.submission.wants_private(interaction, private)
+    private = private or any(found.job is not None and found.job.private for found in pictures)
     check_permissions(interaction, private)
     await acknowledge(interaction, private=private)
-    kept = [await app.submission.stored_input(interaction, file) for file in files]
-    specs = await _planned(app, interaction, said, Blend(images=kept, weights=weights))
+    sources = [await of_found(app, interaction, found, private=private) for found in pictures]
+    said = with_notes(said, *(note for source in sources for note in source.notes))
+    blended = Blend(images=[source.picture for source in sources], weights=weights)
+    specs = await _planned(app, interaction, said, blended)
     await app.submission.submit_or_confirm(interaction, Order(specs=specs, kind=Blend.task, private=private))
 
 
@@ -173,6 +176,7 @@ def read(line: str | None, ar: tuple[float, float] | None = None) -> Draft:
 
 def draft_of(app: Services, client: Client, source: Source, what: type[Txt2Img], said: Draft) -> Draft:
     """The words and values that the picture was painted with, what was `said` laid over them."""
+    said = with_notes(said, *source.notes)
     spec = source.spec
     if spec is None:
         told = Draft(prompt=source.words, negative_prompt=source.without or None)
@@ -188,6 +192,11 @@ def draft_of(app: Services, client: Client, source: Source, what: type[Txt2Img],
             scheduler=spec.scheduler,
         )
     return merge(base, said)
+
+
+def with_notes(draft: Draft, *notes: str) -> Draft:
+    """A draft whose job will say so, each once."""
+    return replace(draft, notes=tuple(dict.fromkeys((*(draft.notes or ()), *notes)))) if notes else draft
 
 
 async def start(

@@ -1,13 +1,14 @@
-"""Which picture somebody means: one in a message, behind a message link, one of their own jobs, or an attachment.
+"""Which picture somebody means: in a message, behind a link, of one of their own jobs, or an attachment.
 
 Our own pictures are found by the ids in their message's buttons and read from our own files; of other messages only
-Discord's attachments are taken, never an address. Nothing is found that its person could not see themselves.
+what lies at Discord is taken, never an address. Nothing is found that its person could not see themselves.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ from PIL import Image
 
 from bot.delivery import image_tools
 from bot.errors import BadInput, NotFound, Refused
+from bot.features.generate import discord_files
+from bot.features.generate.discord_files import CDN_LINK, DiscordFile
 from bot.features.generate.submission import Submission
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, StoredImage
@@ -24,10 +27,10 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import can_read, check_visible, is_age_restricted, viewer_of
-from bot.orders.uploads import check_size, read_upload
+from bot.orders.uploads import read_upload
 from bot.orders.visibility import may_see
 from bot.prompt.text import visible
-from bot.threads.pools import PICTURES, UPLOADS
+from bot.threads.pools import PICTURES
 
 LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d{1,20})/(\d{1,20})/(\d{1,20})")
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
@@ -49,15 +52,15 @@ class Services(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundImage:
-    """What was pointed at: pictures of one of our jobs, or an attachment of somebody else's message.
+    """What was pointed at: pictures of one of our jobs, or a picture that lies at Discord.
 
     Attributes:
-        images: of `job`, the ones the message shows: one, or those of a grid; empty for an attachment.
+        images: of `job`, the ones the message shows: one, or those of a grid; empty for a `file`.
     """
 
     job: Job | None = None
     images: tuple[StoredImage, ...] = ()
-    attachment: discord.Attachment | None = None
+    file: DiscordFile | None = None
 
     def check_single(self) -> None:
         """Raises: BadInput when a whole grid was meant."""
@@ -69,7 +72,7 @@ class FoundImage:
 
     @property
     def image(self) -> StoredImage | None:
-        """The one picture of ours; None for an attachment. Raises: BadInput when a whole grid was meant."""
+        """The one picture of ours; None for a file. Raises: BadInput when a whole grid was meant."""
         self.check_single()
         return self.images[0] if self.images else None
 
@@ -80,14 +83,16 @@ async def in_message(app: Services, interaction: Interaction, message: discord.M
     ours = me is not None and message.author.id == me.id
     if ours and (ids := list(_image_ids(message.components))):
         return await _stored(app, interaction, ids)
-    forwarded = (each for snapshot in message.message_snapshots for each in snapshot.attachments)
-    if attachment := first_picture([*message.attachments, *forwarded]):
-        return FoundImage(attachment=attachment)
+    if files := discord_files.pictures_of(message):
+        return FoundImage(file=files[0])
+    answered = await _answered(interaction, message)
+    if answered is not None and answered.reference is None:
+        return await in_message(app, interaction, answered)
     raise NotFound("I can't find a picture in that message.")
 
 
 async def in_text(app: Services, interaction: Interaction, text: str) -> FoundImage:
-    """The picture that a text names: a message's link in this server, or one's own job (`12`, or `12.3` for its third).
+    """The picture that a text names: the link of a message here or of an attachment, or a job (`12`, or `12.3`).
 
     Raises: NotFound, BadInput.
     """
@@ -96,6 +101,8 @@ async def in_text(app: Services, interaction: Interaction, text: str) -> FoundIm
         return await in_message(app, interaction, await _linked(interaction, *link.groups()))
     if own := OWN_JOB.fullmatch(text):
         return await _of_job(app, interaction, int(own[1]), int(own[2]) if own[2] else None)
+    if CDN_LINK.fullmatch(text):
+        return FoundImage(file=DiscordFile.linked(text))
     raise BadInput(
         "I couldn't find an image in that. Use a message's link (its menu has **Copy Message Link**), or a job's "
         "number as **/history** shows it: 12, or 12.3 for its third picture."
@@ -107,8 +114,7 @@ async def from_options(
 ) -> FoundImage:
     """The picture of a command that takes an attachment or a text that names one. Raises: NotFound, BadInput."""
     if image is not None:
-        check_size(image.size)
-        return FoundImage(attachment=image)
+        return FoundImage(file=DiscordFile.attached(image))
     if source:
         return await in_text(app, interaction, source)
     raise BadInput("Attach a picture, or name one: a message's link, or a job's number such as 12.3.")
@@ -140,9 +146,8 @@ def own_pictures(app: Services) -> Callable[[Interaction, str], Coroutine[Any, A
 
 async def data(app: Services, interaction: Interaction, found: FoundImage) -> bytes:
     """The file as it is, metadata and all. Raises: NotFound, BadInput."""
-    if found.attachment is not None:
-        check_size(found.attachment.size)
-        return await found.attachment.read()
+    if found.file is not None:
+        return (await discord_files.read(interaction, found.file, read_upload)).data
     image = found.image
     assert image is not None
     return await app.files.read(image.path, image.sha256)
@@ -150,17 +155,11 @@ async def data(app: Services, interaction: Interaction, found: FoundImage) -> by
 
 async def picture(app: Services, interaction: Interaction, found: FoundImage) -> Image.Image:
     """The picture as RGB, checked like every upload. Raises: NotFound, BadInput, Refused."""
-    raw = await data(app, interaction, found)
-    if found.attachment is None:
-        return await PICTURES.run(image_tools.opened, raw)
-    image = (await UPLOADS.run(read_upload, raw)).image
+    if found.file is None:
+        return await PICTURES.run(image_tools.opened, await data(app, interaction, found))
+    image = (await discord_files.read(interaction, found.file, read_upload)).upload.image
     await app.submission.check_upload(interaction, image)
     return image
-
-
-def first_picture(attachments: Iterable[discord.Attachment]) -> discord.Attachment | None:
-    """The first attachment that calls itself a picture."""
-    return next((each for each in attachments if (each.content_type or "").startswith("image/")), None)
 
 
 # ---------------------------------------------------------------- our own messages
@@ -203,6 +202,19 @@ async def _of_job(app: Services, interaction: Interaction, job_id: int, number: 
     return FoundImage(job=job, images=tuple(images if number is None else images[number - 1 : number]))
 
 
+async def _answered(interaction: Interaction, message: discord.Message) -> discord.Message | None:
+    """What a message replies to, which is shown above it; None when that is elsewhere or gone."""
+    reference = message.reference
+    if reference is None or reference.message_id is None or reference.channel_id != interaction.channel_id:
+        return None
+    if isinstance(known := reference.resolved or reference.cached_message, discord.Message):
+        return known
+    if isinstance(interaction.channel, discord.abc.Messageable):
+        with suppress(discord.NotFound, discord.Forbidden):
+            return await interaction.channel.fetch_message(reference.message_id)
+    return None
+
+
 # ---------------------------------------------------------------- links
 async def _linked(interaction: Interaction, guild: str, channel_id: str, message_id: str) -> discord.Message:
     """The message of a link, if this person can read it too. Raises: NotFound, Refused."""
@@ -220,7 +232,7 @@ async def _linked(interaction: Interaction, guild: str, channel_id: str, message
     except (discord.NotFound, discord.Forbidden):
         raise NotFound("I can't find a message there that we can both read.") from None
     # without the message content intent Discord shows us nothing of other people's messages
-    if not message.components and not message.attachments:
+    if not message.components and not discord_files.pictures_of(message) and message.reference is None:
         raise NotFound(UNREADABLE)
     return message
 

@@ -28,11 +28,12 @@ class Services(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What was typed into /imagine; `image` is the picture to start from, `private` None = not said."""
+    """What was typed into /imagine; `image` or `source` is the picture to start from, `private` None = not said."""
 
     text: str
     options: Draft
     image: discord.Attachment | None = None
+    source: str | None = None
     private: bool | None = None
 
 
@@ -97,6 +98,7 @@ async def _keep(app: Services, interaction: Interaction, line: Line, refusal: Ex
         "options": draft_json.to_json(line.options),
         "private": line.private,
         "image": line.image.to_dict() if line.image else None,
+        "source": line.source,
     }
     await app.key_values.remember(f"line:{interaction.id}", json.dumps([interaction.user.id, kept]))
     number = interaction.id
@@ -119,6 +121,7 @@ async def _recall(app: Services, interaction: Interaction, number: int) -> _Refu
         text=kept["text"],
         options=draft_json.from_json(kept["options"]),
         private=kept["private"],
+        source=kept.get("source"),
         image=discord.Attachment(data=image, state=interaction._state) if image else None,
     )
     return _Refused(line=line, ways=kept["ways"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import discord
@@ -13,6 +13,8 @@ from PIL import Image
 from bot.delivery import image_tools, layouts, titles
 from bot.delivery.job_messages import JobMessages
 from bot.errors import BadInput, NotFound, NotYours, UserError
+from bot.features.generate import discord_files
+from bot.features.generate.discord_files import DiscordFile
 from bot.features.settings.service import PreferenceService
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import Job, JobKind
@@ -23,11 +25,11 @@ from bot.kit.interactions import acknowledge, actor_of, check_permissions, load_
 from bot.ledger.limits import Terms
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Orders, Reply, Rules
-from bot.orders.uploads import check_size, read_upload
+from bot.orders.uploads import read_upload
 from bot.prompt.parser import Draft, parse
 from bot.prompt.spec import Spec
 from bot.store.key_value_store import KeyValues
-from bot.threads.pools import PICTURES, UPLOADS
+from bot.threads.pools import PICTURES
 from engine.tasks.pictures import StoredPicture
 
 
@@ -49,6 +51,15 @@ class Announcements(Protocol):
     async def tell(self, interaction: discord.Interaction[discord.Client]) -> None:
         """Show it after the answer itself; must not raise."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """An upload that is kept. `notes`: what was done to it. `data`: its file as it came."""
+
+    picture: StoredPicture
+    notes: tuple[str, ...] = ()
+    data: bytes = b""
 
 
 class Submission:
@@ -102,25 +113,21 @@ class Submission:
         await self._moderation.check_channel(actor_of(interaction))
 
     # ------------------------------------------------------------ pictures to start from
-    async def stored_input(self, interaction: Interaction, picture: int | discord.Attachment) -> StoredPicture:
-        """Keep an image to edit: of a job (by its id) or an attachment. Acknowledge first.
-
-        Raises: NotFound, BadInput, Refused.
-        """
-        if isinstance(picture, discord.Attachment):
-            check_size(picture.size)
-            return await self.stored_file(interaction, await picture.read())
-        job, row = await load_image(interaction, picture)
+    async def stored_input(self, interaction: Interaction, image_id: int) -> StoredPicture:
+        """Keep an image of a job to edit it. Raises: NotFound."""
+        job, row = await load_image(interaction, image_id)
         image = await PICTURES.run(image_tools.opened, await self._files.read(row.path))
         # a copy of a member's image is forgotten with them, whoever edits it
         return StoredPicture(sha256=await self._jobs.store_input(image, job.user_id), size=image.size)
 
-    async def stored_file(self, interaction: Interaction, data: bytes) -> StoredPicture:
-        """Keep an upload. Raises: BadInput, Refused."""
-        image = (await UPLOADS.run(read_upload, data)).image
+    async def stored_file(self, interaction: Interaction, file: DiscordFile) -> KeptFile:
+        """Keep a picture that lies at Discord. Acknowledge first. Raises: NotFound, BadInput, Busy, Refused."""
+        found = await discord_files.read(interaction, file, read_upload)
+        image = found.upload.image
         await self.check_upload(interaction, image)
         sha256 = await self._jobs.store_input(image, interaction.user.id)
-        return StoredPicture(sha256=sha256, size=image.size)
+        stored = StoredPicture(sha256=sha256, size=image.size)
+        return KeptFile(picture=stored, notes=found.upload.notes, data=found.data)
 
     async def check_upload(self, interaction: Interaction, image: Image.Image) -> None:
         """Whether a safety check lets us work with an image. Raises: Refused, EngineError."""

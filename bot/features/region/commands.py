@@ -15,10 +15,12 @@ from PIL import Image
 
 from bot.delivery import image_tools
 from bot.errors import BadInput
-from bot.features.generate import image_lookup
+from bot.features.generate import discord_files, image_lookup
+from bot.features.generate.discord_files import DiscordFile
 from bot.features.generate.image_lookup import FoundImage
-from bot.features.generate.submission import Submission
+from bot.features.generate.submission import KeptFile, Submission
 from bot.features.region import inpaint as inpainting
+from bot.features.region import mask_files
 from bot.features.region import masks as region_masks
 from bot.features.region import views as region_views
 from bot.features.region.selection import RegionSelection
@@ -32,7 +34,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, viewer_of
-from bot.orders.uploads import check_size, read_layers, read_upload
+from bot.orders.uploads import read_layers, read_upload
 from bot.prompt.parser import Draft, parse, plain
 from bot.threads.pools import PICTURES, UPLOADS
 from engine.backend import Backend
@@ -74,9 +76,6 @@ class Marked:
         if len(given) > 1:
             names = " and ".join(f"`{name}`" for name in given)
             raise BadInput(f"You gave {names}. Each of them says which part is to be redrawn: give one.")
-        for file in (self.mask, self.painted):
-            if file is not None:
-                check_size(file.size)
 
 
 def install(client: Client, app: Services) -> None:
@@ -189,10 +188,9 @@ def _install_forms(app: Services, client: Client) -> None:
         files = modals.files(interaction)
         if not files:
             raise BadInput("Upload the picture with the part scribbled over, in any colour.")
-        check_size(files[0].size)
         region = await _begun(app, interaction, region_id)
         original = await inpainting.picture(app, interaction.client, region)
-        mask = await UPLOADS.run(_from_painted, await files[0].read(), original)
+        mask = await _painted_over(interaction, files[0], original)
         await _place(app, interaction, region, mask, modals.answers(interaction).get("prompt", ""))
 
     @client.on_modal(Action.WORDS)
@@ -214,51 +212,51 @@ async def _inpaint(
     private: bool,
 ) -> None:
     """With a region: queue the job. Without one: ask for it, on a message only its person sees."""
-    hole = None if marked.any else await _hole(found)
+    hole = None if marked.any else await _hole(interaction, found)
     asks = not marked.any and hole is None
     private = private or (found.job is not None and found.job.private)
     await acknowledge(interaction, private=private or asks)
-    new = await _new(app, interaction, found, line, private)
+    new, notes = await _new(app, interaction, found, line, private)
     if asks:
         kept = replace(new, prompt=line if strength is None else f"{line} --strength {strength:g}")
-        await _show_ways(app, interaction, await app.region_selection.begin(kept))
+        await _show_ways(app, interaction, await app.region_selection.begin(kept), notes)
         return
     mask = region_masks.checked(hole) if hole else await _mask(app, interaction, new, marked)
-    await _place(app, interaction, new, mask, line, strength)
+    await _place(app, interaction, new, mask, line, strength, notes)
 
 
 async def _mask(app: Services, interaction: Interaction, new: NewRegion, marked: Marked) -> Image.Image:
     """What a command's options mark. Raises: BadInput, InvalidRequest."""
     size = new.width, new.height
     if marked.mask is not None:
-        return await UPLOADS.run(_from_file, await marked.mask.read(), size)
+        file = DiscordFile.attached(marked.mask)
+        layers = (await discord_files.read(interaction, file, read_layers)).upload.image
+        original = await inpainting.picture(app, interaction.client, new)
+        return await UPLOADS.run(mask_files.from_file, layers, original)
     if marked.region:
         return await PICTURES.run(region_masks.from_words, marked.region, size)
     original = await inpainting.picture(app, interaction.client, new)
     if marked.painted is not None:
-        return await UPLOADS.run(_from_painted, await marked.painted.read(), original)
+        return await _painted_over(interaction, marked.painted, original)
     return region_masks.checked(await app.backend.segment(original, marked.what or ""))
 
 
-def _from_file(data: bytes, size: region_masks.Size) -> Image.Image:
-    return region_masks.from_file(read_layers(data).image, size)
+async def _painted_over(interaction: Interaction, attachment: discord.Attachment, original: Image.Image) -> Image.Image:
+    """Where somebody painted over a picture. Raises: BadInput, NotFound."""
+    found = await discord_files.read(interaction, DiscordFile.attached(attachment), read_upload)
+    return await UPLOADS.run(region_masks.from_painted, original, found.upload.image)
 
 
-def _from_painted(data: bytes, original: Image.Image) -> Image.Image:
-    return region_masks.from_painted(original, read_upload(data).image)
-
-
-async def _hole(found: FoundImage) -> Image.Image | None:
+async def _hole(interaction: Interaction, found: FoundImage) -> Image.Image | None:
     """The transparent part of an attached picture; None when it has none, or when it takes too long to come."""
-    attachment = found.attachment
-    if attachment is None or attachment.content_type not in ("image/png", "image/webp"):
+    if found.file is None:
         return None
     try:
         async with asyncio.timeout(READ_S):
-            data = await attachment.read()
+            layers = (await discord_files.read(interaction, found.file, read_layers)).upload.image
     except TimeoutError:
         return None
-    return await UPLOADS.run(lambda: region_masks.hole(read_layers(data).image))
+    return await UPLOADS.run(mask_files.hole, layers)
 
 
 # ---------------------------------------------------------------- choosing
@@ -268,15 +266,20 @@ async def _choose(app: Services, interaction: Interaction, found: FoundImage) ->
     await acknowledge(interaction, private=True)
     prompt = plain(found.job.spec.prompt) if found.job else ""
     private = (found.job is not None and found.job.private) or await app.submission.wants_private(interaction, None)
-    new = await _new(app, interaction, found, prompt, private)
-    await _show_ways(app, interaction, await app.region_selection.begin(new))
+    new, notes = await _new(app, interaction, found, prompt, private)
+    await _show_ways(app, interaction, await app.region_selection.begin(new), notes)
 
 
-async def _new(app: Services, interaction: Interaction, found: FoundImage, line: str, private: bool) -> NewRegion:
-    """The picture, kept, with who wants to change it and where. Raises: NotFound, BadInput."""
-    named = found.attachment or (found.image.id if found.image else 0)
-    picture = await app.submission.stored_input(interaction, named)
-    return NewRegion(
+async def _new(
+    app: Services, interaction: Interaction, found: FoundImage, line: str, private: bool
+) -> tuple[NewRegion, tuple[str, ...]]:
+    """The picture, kept, with who wants to change it and where; and what was done to it. Raises: NotFound, BadInput."""
+    if found.file is not None:
+        kept = await app.submission.stored_file(interaction, found.file)
+    else:
+        kept = KeptFile(picture=await app.submission.stored_input(interaction, found.image.id if found.image else 0))
+    picture = kept.picture
+    new = NewRegion(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id or 0,
         channel_id=interaction.channel_id or 0,
@@ -287,9 +290,10 @@ async def _new(app: Services, interaction: Interaction, found: FoundImage, line:
         prompt=line[: region_views.PROMPT_MAX],
         private=private,
     )
+    return new, kept.notes
 
 
-async def _show_ways(app: Services, interaction: Interaction, region: Region) -> None:
+async def _show_ways(app: Services, interaction: Interaction, region: Region, notes: tuple[str, ...] = ()) -> None:
     new = EditorPass(
         region=region,
         interaction_id=interaction.id,
@@ -300,7 +304,9 @@ async def _show_ways(app: Services, interaction: Interaction, region: Region) ->
     link = await app.region_selection.link(new)
     picture = await inpainting.picture(app, interaction.client, region)
     file = await PICTURES.run(lambda: _webp(image_tools.within(picture, SHOWN_PX), f"region-{region.id}"))
-    await interaction.edit_original_response(view=region_views.ways(region, file.filename, link), attachments=[file])
+    await interaction.edit_original_response(
+        view=region_views.ways(region, file.filename, link, notes), attachments=[file]
+    )
 
 
 async def _show_cells(app: Services, interaction: Interaction, region_id: int) -> None:
@@ -362,6 +368,7 @@ async def _place(
     mask: Image.Image,
     line: str,
     strength: float | None = None,
+    notes: tuple[str, ...] = (),
 ) -> None:
-    order = await inpainting.order(app, interaction.client, actor_of(interaction), region, mask, line, strength)
+    order = await inpainting.order(app, interaction.client, actor_of(interaction), region, mask, line, strength, notes)
     await app.submission.submit_or_confirm(interaction, order)

@@ -38,10 +38,17 @@ class Services(Protocol):
 
 
 async def order(
-    app: Services, client: Client, actor: Actor, region: NewRegion, mask: Image.Image, line: str, strength: float | None
+    app: Services,
+    client: Client,
+    actor: Actor,
+    region: NewRegion,
+    mask: Image.Image,
+    line: str,
+    strength: float | None,
+    notes: tuple[str, ...] = (),
 ) -> Order:
     """What is to be queued: the masked part of a stored picture, painted as a prompt line says. Raises: UserError."""
-    options = replace(await _kept(app, client, region), strength=strength)
+    options = replace(await _kept(app, client, region), strength=strength, notes=notes or None)
     asked = await app.preferences.style_only(parse(line, options), region.guild_id)
     info = drafts.find_model(app.backend.models(), asked[0].model)
     manner = await PICTURES.run(region_masks.manner, mask, info.width * info.height)

@@ -1,4 +1,4 @@
-"""From what somebody marked to a mask: a file, a picture painted over, words, cells. Pure pixels; knows no Discord.
+"""From what somebody marked to a mask: a picture painted over, words, cells. Pure pixels; knows no Discord.
 
 A mask is an L picture as large as the picture it belongs to: 255 = redraw, 0 = keep. Slow: call it off the event loop.
 """
@@ -64,32 +64,6 @@ class Manner:
 
 
 # ---------------------------------------------------------------- from what people give
-def from_file(layers: Image.Image, size: Size) -> Image.Image:
-    """A mask file: white = redraw; or, in a picture with holes, the transparent part. Raises: BadInput."""
-    if layers.size != size:
-        raise BadInput(
-            f"The mask has {_px(layers.size)} and the picture {_px(size)} pixels. "
-            "Make the mask as large as the picture, or paint over the picture itself and give it as `painted`."
-        )
-    return checked(hole(layers) or _of(np.asarray(layers.convert("L")) >= 128))
-
-
-def hole(layers: Image.Image) -> Image.Image | None:
-    """The transparent part of a picture; None when nothing of it is.
-
-    White strokes on an empty layer are the other way round: there the strokes are the region.
-    """
-    if not layers.has_transparency_data:
-        return None
-    pixels = np.asarray(layers.convert("RGBA"))
-    solid = pixels[..., 3] >= 128
-    if solid.all():
-        return None
-    strokes = pixels[..., :3][solid]
-    white = strokes.size > 0 and float((strokes.min(axis=-1) >= 224).mean()) > 0.98
-    return _of(solid if white else ~solid)
-
-
 def from_painted(original: Image.Image, painted: Image.Image) -> Image.Image:
     """Where two pictures differ, with what a stroke encloses. Both RGB; JPEG noise and rescaling do not count.
 
@@ -98,12 +72,12 @@ def from_painted(original: Image.Image, painted: Image.Image) -> Image.Image:
     size = original.size
     if abs(painted.width * size[1] / (painted.height * size[0]) - 1) > SIMILAR:
         raise BadInput(
-            f"The painted picture has {_px(painted.size)} and the original {_px(size)} pixels. "
+            f"The painted picture has {px(painted.size)} and the original {px(size)} pixels. "
             "Paint over the same picture, without cropping or turning it."
         )
-    mask = _of(_strokes(*_alike(original, painted)))
+    mask = of_bits(_strokes(*_alike(original, painted)))
     return checked(
-        _scaled(mask, size), "The two pictures are the same. Scribble over what is to be redrawn, in any colour."
+        scaled(mask, size), "The two pictures are the same. Scribble over what is to be redrawn, in any colour."
     )
 
 
@@ -127,8 +101,8 @@ def from_editor(drawn: Image.Image, size: Size) -> Image.Image:
     """What the browser's editor drew, white on black, perhaps smaller than the picture. Raises: BadInput."""
     if abs(drawn.width * size[1] / (drawn.height * size[0]) - 1) > SIMILAR:
         raise BadInput("This mask belongs to another picture. Open the editor again.")
-    mask = _of(np.asarray(drawn.convert("L")) >= 128)
-    return checked(_scaled(mask, size), "Nothing is marked yet. Paint over what is to be redrawn.")
+    mask = of_bits(np.asarray(drawn.convert("L")) >= 128)
+    return checked(scaled(mask, size), "Nothing is marked yet. Paint over what is to be redrawn.")
 
 
 def checked(mask: Image.Image, empty: str = "") -> Image.Image:
@@ -280,15 +254,18 @@ def _filled(marked: Bits) -> Bits:
     return np.asarray(ndimage.binary_fill_holes(closed | marked), dtype=np.bool_)
 
 
-def _scaled(mask: Image.Image, size: Size) -> Image.Image:
+def scaled(mask: Image.Image, size: Size) -> Image.Image:
+    """A mask at another size, still of two values."""
     if mask.size == size:
         return mask
     return mask.resize(size, Image.Resampling.BILINEAR).point([0] * 128 + [255] * 128)
 
 
-def _of(bits: Bits) -> Image.Image:
+def of_bits(bits: Bits) -> Image.Image:
+    """A mask that is white where `bits` are true."""
     return Image.fromarray(bits.astype(np.uint8) * 255)
 
 
-def _px(size: Size) -> str:
+def px(size: Size) -> str:
+    """A size as people write it."""
     return f"{size[0]}x{size[1]}"

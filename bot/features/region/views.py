@@ -23,9 +23,9 @@ WAYS = """**Which part is to be redrawn?**
 EDITOR = "**Mask editor** opens a page with a brush; its link is yours alone, works once and for an hour"
 
 
-def ways(region: Region, filename: str, link: str | None) -> LayoutView:
+def ways(region: Region, filename: str, link: str | None, notes: Sequence[str] = ()) -> LayoutView:
     """The picture and the ways of choosing; `link` opens the browser's editor, if there is one."""
-    text = f"{WAYS}\n{EDITOR}" if link else WAYS
+    text = "\n".join([WAYS, *([EDITOR] if link else []), *(f"-# {note}" for note in notes)])
     presses = row(
         Button(ButtonId(Action.CELLS, region.id), "Cells", emoji="🔢"),
         Button(ButtonId(Action.PAINTED, region.id), "Paint over", emoji="🖍️"),
