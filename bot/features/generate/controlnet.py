@@ -11,6 +11,7 @@ from discord.app_commands import Choice, Range
 
 from bot.errors import BadInput
 from bot.features.generate import edits, image_lookup
+from bot.features.generate.discord_files import DiscordFile
 from bot.features.generate.edit_commands import PICTURE, PRIVATE, SOURCE
 from bot.features.generate.image_lookup import CHOICES
 from bot.features.generate.submission import Submission
@@ -77,7 +78,10 @@ def install(client: Client, app: Services) -> None:
         for name in names:
             drafts.following(name, app.backend.models())  # before a picture is fetched
         picture = await edits.given(app, interaction, image, source, private=private)
-        also = await app.submission.stored_input(interaction, image2) if image2 else picture.picture
+        also = picture.picture
+        if image2:
+            kept = await app.submission.stored_file(interaction, DiscordFile.attached(image2))
+            also, said = kept.picture, edits.with_notes(said, *kept.notes)
         guides = [
             Guide(image=each, controlnet=name) for each, name in zip((picture.picture, also), names, strict=False)
         ]

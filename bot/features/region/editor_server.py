@@ -5,10 +5,12 @@ Whoever holds a link's token may use it, and nobody else learns anything: every 
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 import logging
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -18,11 +20,15 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from bot.errors import UserError
+from bot.features.region.doors import DoorLimits, Doors
 from bot.prompt.parser import MAX_PROMPT_CHARS
 from engine.api.errors import EngineError
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+BODY_S = 60.0  # for a form of some hundred KiB
+BACKLOG = 16  # connections that the loop accepts in one go: each takes it about 0.1 ms
+PICTURES, WINDOW_S = 20, 10.0  # a page asks for its picture once
 MAX_BODY = 4 * 2**20  # a mask of two colours has a few hundred KiB
 SENT = "Go back to Discord: your picture appears there. You can close this page."
 TOO_LARGE = "The mask is too large to be sent. Mark less fine detail."
@@ -77,23 +83,36 @@ class EditorService(Protocol):
 class EditorServer:
     """Listens on `host` and `port` (0 = any). `address` is where browsers find it, or "auto" for just there.
 
-    `pages` are further ones of the same server, by path.
+    `pages` are further ones of the same server, by path; `limits` hold for all of them.
     """
 
     def __init__(
-        self, desk: EditorService, *, host: str, port: int, address: str, pages: Mapping[str, Handler] | None = None
+        self,
+        desk: EditorService,
+        *,
+        host: str,
+        port: int,
+        address: str,
+        pages: Mapping[str, Handler] | None = None,
+        limits: DoorLimits | None = None,
     ) -> None:
-        self._pages = pages or {}
+        self._pages, self._limits = pages or {}, limits or DoorLimits()
         self._desk, self._host, self._port, self._address = desk, host, port, address.rstrip("/")
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self.doors: Doors | None = None
+        self._since, self._asked = -WINDOW_S, Counter[str]()
         self._base = "/mask/"
 
     async def start(self) -> str:
         """Begin to listen; the address of the editor. Raises: UserError when the port is taken."""
         self._runner = web.AppRunner(self._app(), access_log=None, keepalive_timeout=15.0, shutdown_timeout=5.0)
         await self._runner.setup()
+        assert self._runner.server is not None
+        self.doors = Doors(self._runner.server, self._limits)
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            self._server = await loop.create_server(self.doors, self._host, self._port, backlog=BACKLOG)
         except OSError as error:
             await self._runner.cleanup()
             raise UserError(
@@ -101,12 +120,14 @@ class EditorServer:
                 "a free port, or leave EASEL_WEB_ADDRESS and EASEL_METRICS_TOKEN empty."
             ) from None
         if self._address == "auto":
-            port = self._runner.addresses[0][1]
+            port = self._server.sockets[0].getsockname()[1]
             return f"http://{self._host}:{port}"
         self._base = f"{urlsplit(self._address).path}/mask/"
         return self._address
 
     async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -124,12 +145,17 @@ class EditorServer:
     @web.middleware
     async def _same_for_all(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Whatever fails looks alike from outside."""
+        assert self.doors is not None
+        transport = request.transport
+        self.doors.begin(transport)
         try:
             return await handler(request)
-        except (web.HTTPException, UserError):
+        except (web.HTTPException, UserError, TimeoutError):
             pass
         except Exception:  # the outer edge: aiohttp would answer 500, which tells more than nothing
             log.exception("the mask editor failed")
+        finally:
+            self.doors.end(transport)
         return self._html("gone.html", status=404)
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
@@ -146,10 +172,19 @@ class EditorServer:
         return self._html("editor.html", prompt=sheet.prompt)
 
     async def _picture(self, request: web.Request) -> web.StreamResponse:
-        data = await self._desk.picture(request.match_info["token"])
+        token = request.match_info["token"]
+        data = await self._desk.picture(token) if self._seldom(token) else None
         if data is None:
             raise web.HTTPNotFound
         return web.Response(body=data, content_type="image/webp")
+
+    def _seldom(self, token: str) -> bool:
+        """Whether a picture isn't asked for over and over: sending it takes the loop's time."""
+        now = asyncio.get_running_loop().time()
+        if now - self._since > WINDOW_S:
+            self._since, self._asked = now, Counter()
+        self._asked[token] += 1
+        return self._asked[token] <= PICTURES
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
         token = request.match_info["token"]
@@ -174,8 +209,12 @@ class EditorServer:
 
 
 async def _fields(request: web.Request) -> tuple[bytes, str, bool]:
-    """Mask, prompt, and whether the price was agreed to. Raises: HTTPBadRequest, HTTPRequestEntityTooLarge."""
-    form = await request.post()
+    """Mask, prompt, and whether the price was agreed to.
+
+    Raises: HTTPBadRequest, HTTPRequestEntityTooLarge, TimeoutError when it comes too slowly.
+    """
+    async with asyncio.timeout(BODY_S):
+        form = await request.post()
     mask, prompt = form.get("mask"), form.get("prompt")
     if not isinstance(mask, web.FileField) or not isinstance(prompt, str) or len(prompt) > MAX_PROMPT_CHARS:
         raise web.HTTPBadRequest

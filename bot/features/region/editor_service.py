@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import OrderedDict
 from typing import Protocol
 
 import discord
@@ -24,15 +26,21 @@ from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Reply
 from bot.orders.uploads import check_size, read_layers
 from bot.orders.visibility import Viewer
+from bot.store.clock import Clock
+from bot.store.ttl_cache import TTLCache
 from bot.threads.pools import EDITOR
 
 SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enough for a phone's canvas
+PICTURES_KEPT = 32  # of about 200 KiB
+TURNS = 2  # pictures that are made at a time
+SEEN_MS = 5_000  # that its person may see a picture is believed for so long, for looking at it
 ONE_JOB = "The editor paints one job. Take out the choices in braces and --repeat."
 
 
 class Services(inpainting.Services, Protocol):
     """What the editor works with."""
 
+    clock: Clock
     direct_messages: DirectMessages
     messages: JobMessages
     moderation: Moderation
@@ -44,6 +52,9 @@ class DiscordEditorService:
 
     def __init__(self, client: Client, app: Services) -> None:
         self._client, self._app = client, app
+        self._viewers = TTLCache(app.clock, SEEN_MS)
+        self._pictures: OrderedDict[str, asyncio.Task[bytes]] = OrderedDict()
+        self._turns = asyncio.Semaphore(TURNS)
 
     async def open(self, token: str) -> EditorPage | None:
         found = await self._look(token)
@@ -53,8 +64,7 @@ class DiscordEditorService:
         found = await self._look(token)
         if found is None:
             return None
-        picture = await inpainting.picture(self._app, self._client, found.region)
-        return await EDITOR.run(lambda: image_tools.webp(image_tools.within(picture, SHOWN_PX)))
+        return await self._shown(found.region.source)
 
     async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
         choosing = self._app.region_selection
@@ -69,11 +79,26 @@ class DiscordEditorService:
         await choosing.finish(token)
         return True
 
+    async def _shown(self, source: str) -> bytes:
+        """A stored picture as the page shows it; made once for all who ask for it. Raises: NotFound."""
+        making = self._pictures.get(source)
+        if making is None or (making.done() and (making.cancelled() or making.exception())):
+            making = self._pictures[source] = asyncio.create_task(self._made(source))
+        self._pictures.move_to_end(source)
+        while len(self._pictures) > PICTURES_KEPT:
+            self._pictures.popitem(last=False)
+        return await asyncio.shield(making)
+
+    async def _made(self, source: str) -> bytes:
+        async with self._turns:  # a picture of 16 megapixels lies there twice
+            data = await inpainting.stored(self._app, source)
+            return await EDITOR.run_always(_webp, data)
+
     async def _look(self, token: str) -> EditorPass | None:
         """What a link is good for. Raises: UserError when its person may not see the picture any more."""
         found = await self._app.region_selection.look(token)
-        if found is not None:
-            await self._viewer(found.region)
+        if found is not None:  # Discord isn't asked anew for every picture of a page
+            await self._viewers.get(found.region.id, lambda: self._viewer(found.region))
         return found
 
     async def _viewer(self, region: Region) -> Viewer:
@@ -167,3 +192,7 @@ async def _is_in_thread(member: discord.Member, channel: object) -> bool:
     except discord.NotFound:
         return False
     return True
+
+
+def _webp(data: bytes) -> bytes:
+    return image_tools.webp(image_tools.within(image_tools.opened(data), SHOWN_PX))

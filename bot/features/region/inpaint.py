@@ -83,8 +83,13 @@ async def check_visible(app: Services, viewer: Viewer, region: NewRegion) -> Non
 
 async def picture(app: Services, client: Client, region: NewRegion) -> Image.Image:
     """The picture whose region is chosen. Raises: NotFound."""
-    data = await app.files.read((await app.jobs.input_image(region.source)).file.path, region.source)
+    data = await stored(app, region.source)
     return await PICTURES.run(_opened, data)
+
+
+async def stored(app: Services, source: str) -> bytes:
+    """A stored input picture's file, by its sha256. Raises: NotFound."""
+    return await app.files.read((await app.jobs.input_image(source)).file.path, source)
 
 
 async def _kept(app: Services, client: Client, region: NewRegion) -> Draft:
