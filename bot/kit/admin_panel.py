@@ -37,7 +37,7 @@ class Panel:
         """Turn the message to a page; `note` says what was changed."""
         number = page if isinstance(page, int) else page.number
         view = await self._view(interaction, number, note)
-        await interaction.response.edit_message(view=view, attachments=[])
+        await _change(interaction, view, ())
 
     async def show_parts(
         self,
@@ -49,7 +49,7 @@ class Panel:
     ) -> None:
         """Show something else under a page's name: one member, say. `files` are the pictures in it."""
         view = frame(self._tabs(interaction), page, parts, note)
-        await interaction.response.edit_message(view=view, attachments=files)
+        await _change(interaction, view, files)
 
     def _tabs(self, interaction: Interaction) -> list[Tab]:
         """The pages that are for this person, in order. Raises: NotYours where none is."""
@@ -62,6 +62,14 @@ class Panel:
         tab = next((tab for tab in tabs if tab.number == number), tabs[0])  # else one of another version, or not theirs
         _, parts = self._pages[tab.number]
         return frame(tabs, tab, await parts(interaction), note)
+
+
+async def _change(interaction: Interaction, view: LayoutView, files: Sequence[discord.File]) -> None:
+    """Change the panel's message, acknowledged or not."""
+    if interaction.response.is_done():
+        await interaction.edit_original_response(view=view, attachments=files)
+    else:
+        await interaction.response.edit_message(view=view, attachments=files)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,11 @@ class Action(StrEnum):
     LINE_INSTEAD = "li"  # number = refused line: paint it with the flag that was meant
     LINE_EDIT = "le"  # number = refused line: change it in a form, and that form's answer
     HELP = "hp"  # number = page of /help
+    PICTURES = "mp"  # the panel: number = person: what they made here
+    PICTURES_OLDER = "mpo"  # the panel: number = job that the next page begins after
+    PICTURES_ONE = "mpd"  # the panel: number = job: delete it
+    PICTURES_ASK = "mpa"  # the panel: number = person: ask before deleting all
+    PICTURES_ALL = "mpy"  # the panel: number = person: delete all
     REPORT = "rt"  # number = job: report it to the moderators, and the form with the reason
     REPORTS = "are"  # the panel: choose a reported job
     KEEP = "rk"  # the panel: number = job: it stays

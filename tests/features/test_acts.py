@@ -225,6 +225,10 @@ async def report(studio: Stage) -> str:
     return said(await studio.members["Ben"].submit_modal(shown, {"reason": "blood"}))
 
 
+async def empty(studio: Stage) -> str:
+    return await button(f"mpy:{studio.members['Ann'].id}").act(studio)
+
+
 REPORT = Way(report, (painted,))
 WAYS |= {
     "report.open": {"form": REPORT},
@@ -236,6 +240,7 @@ WAYS |= {
         "button of the job": button("c:1", queued),
     },
     "job.delete": {"button": button("dy:1", painted), "button of a report": button("rq:1", reported)},
+    "job.delete_all": {"button": Way(empty, (painted,))},
     "job.deliver": {"button": button("jd:1", undelivered)},
 }
 

@@ -53,6 +53,11 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         check_moderator(interaction)
         await show(interaction, int(values[0]))
 
+    @client.on_button(Action.PERSON)
+    async def back(interaction: Interaction, user_id: int) -> None:
+        check_moderator(interaction)
+        await show(interaction, user_id)
+
     panel.add(TAB, lambda interaction: _parts(app, interaction))
     _install_grants(client, app, show)
     _install_bans(client, app, show)
@@ -112,6 +117,7 @@ async def _member_parts(app: Services, interaction: Interaction, user_id: int) -
         f"**Banned** {views.ban_line(ban)}" if ban else "Not banned",
     ]
     row = [button(Action.UNBAN, user_id, "Unban") if ban else button(Action.BAN, user_id, "Ban …", danger=True)]
+    row.insert(0, button(Action.PICTURES, user_id, "Images …"))
     if by.may_administer:
         lines[1:1] = await _wealth(app, interaction, user_id)
         row.insert(0, button(Action.GRANT, user_id, "Give credits …"))

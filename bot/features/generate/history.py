@@ -96,15 +96,15 @@ async def _history(app: Services, interaction: Interaction, before: int | None) 
     rows, files = [], []
     for job in jobs[:PAGE]:
         images = await app.jobs.images(job.id)
-        file = await _thumbnail(app, interaction, job, images)
+        file = await thumbnail(app.files, interaction, job, images)
         rows.append((job, file.filename if file else None))
         files += [file] if file else []
     more = jobs[PAGE - 1].id if len(jobs) > PAGE else None
     await interaction.edit_original_response(view=app.layouts.history(rows, more), attachments=files)
 
 
-async def _thumbnail(
-    app: Services, interaction: Interaction, job: Job, images: list[StoredImage]
+async def thumbnail(
+    files: ImageFiles, interaction: Interaction, job: Job, images: list[StoredImage]
 ) -> discord.File | None:
     """The job's grid, small; None when it has no pictures, their files are gone, or they are not for this channel."""
     try:
@@ -114,7 +114,7 @@ async def _thumbnail(
     blobs = []
     for image in images[:4]:
         with suppress(NotFound):
-            blobs.append(await app.files.read(image.path, image.sha256))
+            blobs.append(await files.read(image.path, image.sha256))
     if not blobs:
         return None
     data = await PICTURES.run(lambda: image_tools.thumbnail(image_tools.grid([image_tools.opened(b) for b in blobs])))

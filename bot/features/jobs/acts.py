@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from bot.errors import BadInput
 from bot.features.audit.acts import Author, Note, act
+from bot.features.jobs import store as rows
 from bot.jobs import lifecycle
 from bot.jobs.records import Job
 
@@ -24,6 +25,15 @@ def delete(db: sqlite3.Connection, by: Author, job_id: int) -> tuple[int, list[N
     """Forget a job; how many files nothing refers to any more. Raises: NotFound."""
     job = lifecycle.get(db, job_id)
     return lifecycle.delete(db, job_id, by.now_ms), [_note(job)]
+
+
+@act("job.delete_all")
+def delete_all(db: sqlite3.Connection, by: Author, user_id: int, job_ids: Collection[int]) -> tuple[int, list[Note]]:
+    """Forget several jobs of one member; how many there were."""
+    there = [job_id for job_id in job_ids if rows.is_there(db, job_id)]
+    for job_id in there:
+        lifecycle.delete(db, job_id, by.now_ms)
+    return len(there), [Note(target=f"user:{user_id}", details={"jobs": there})] if there else []
 
 
 @act("job.deliver")

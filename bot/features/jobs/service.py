@@ -5,6 +5,9 @@ Knows no Discord.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from bot.errors import BadInput, NotFound
 from bot.features.audit.service import Audit
 from bot.features.jobs import acts
@@ -17,6 +20,7 @@ from bot.store.clock import Clock
 from bot.store.store import Store
 
 UNDO_MS = 60_000
+PORTION = 100  # jobs of one transaction
 
 
 class ModeratedJobs:
@@ -56,6 +60,12 @@ class ModeratedJobs:
         else:
             _check_server(by, job)
             await self._jobs.end([job_id], lambda: self._audit.perform(acts.delete, by, by.guild_id, job_id))
+
+    async def delete_all(self, by: Actor, user_id: int, job_ids: Sequence[int]) -> None:
+        """Forget jobs of a member that are in this server, as a moderator, a portion at a time."""
+        for start in range(0, len(job_ids), PORTION):
+            some = job_ids[start : start + PORTION]
+            await self._jobs.end(some, partial(self._audit.perform, acts.delete_all, by, by.guild_id, user_id, some))
 
     async def hide(self, by: Actor, job_id: int, message_id: int | None) -> bool:
         """Delete one's own delivered job so that it can be had back for a minute; False where that isn't possible.

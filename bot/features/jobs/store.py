@@ -27,6 +27,11 @@ def hide(db: sqlite3.Connection, job_id: int, message_id: int | None, due_ms: in
     return True
 
 
+def is_there(db: sqlite3.Connection, job_id: int) -> bool:
+    """Whether a job isn't deleted, nor hidden."""
+    return db.execute("SELECT 1 FROM job WHERE id = ? AND deleted_at IS NULL", (job_id,)).fetchone() is not None
+
+
 def restore(db: sqlite3.Connection, job_id: int, user_id: int) -> Job:
     """Show a hidden job of a person again. Raises: NotFound."""
     mine = "SELECT 1 FROM job j JOIN user u ON u.id = j.user_id WHERE j.id = deletion.job_id AND u.discord_id = ?"

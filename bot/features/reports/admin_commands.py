@@ -14,6 +14,7 @@ from bot.features.gallery.poster import Gallery
 from bot.features.jobs.messages import take_down
 from bot.features.jobs.service import ModeratedJobs
 from bot.features.reports import buttons as report_buttons
+from bot.features.reports import member_pictures
 from bot.features.reports.store import Report, Waiting
 from bot.jobs.records import Job
 from bot.kit.admin_panel import AdminArea
@@ -43,6 +44,7 @@ class Services(report_buttons.Services, Protocol):
 def install(client: Client, area: AdminArea, app: Services) -> None:
     """Add the command and the page, and what members press."""
     report_buttons.install(client, app)
+    member_pictures.install(client, area.panel, app)
     panel = area.panel
     panel.add(TAB, lambda interaction: _parts(app, interaction))
 

@@ -23,7 +23,11 @@ FOR_MODERATORS = "You need the **Manage Server** permission or this server's mod
 COMMANDS = {"panel", "reports", "ban", "unban", "words", "jobs"}
 """Of /admin, those that are for moderators too."""
 PEOPLE, REPORTS = {Action.BAN, Action.UNBAN, Action.STOP}, {Action.KEEP, Action.TAKE_DOWN}
-PRESSES = {Action.PANEL, Action.WORD, Action.APPROVE, Action.DENY, *PEOPLE, *REPORTS}
+IMAGES = {
+    *(Action.PERSON, Action.PICTURES, Action.PICTURES_OLDER, Action.PICTURES_ONE),
+    *(Action.PICTURES_ASK, Action.PICTURES_ALL),
+}
+PRESSES = {Action.PANEL, Action.WORD, Action.APPROVE, Action.DENY, *PEOPLE, *REPORTS, *IMAGES}
 LISTS = {Action.PANEL, Action.PERSON, Action.WORD, Action.REPORTS}
 REASONS = {"grant": {"amount": 1}, "take": {"amount": 1}, "announce": {"text": "hello"}, "models": {"model": "mini"}}
 
@@ -109,7 +113,7 @@ async def test_a_moderator_bans_and_lets_back_but_sees_no_credits(studio: Stage)
     shown = (await moderate(studio)).response
     await choose(studio, shown, "s1:ape:0", studio.members["Ann"], "Mo")
     assert "**Credits**" not in words(shown)
-    assert list(buttons(shown)) == ["Ban …"]
+    assert list(buttons(shown)) == ["Images …", "Ban …"]
     form = await press(studio, shown, "Ban …", "Mo")
     assert (await studio.members["Mo"].submit_modal(form, {"until": "7d", "reason": "spam"})).acknowledged
     assert "spam" in said(await studio.members["Ann"].slash(studio.channel, "history"))
