@@ -27,8 +27,8 @@ from bot.features.describe import commands as describe
 from bot.features.gallery import buttons as gallery_buttons
 from bot.features.gallery.poster import Gallery
 from bot.features.gallery.service import Stars
-from bot.features.generate import buttons, controlnet, deleting, edit_buttons, edit_commands, history
-from bot.features.generate import commands as imagine
+from bot.features.generate import deleting
+from bot.features.generate import installing as generate
 from bot.features.generate.submission import Submission
 from bot.features.help import commands as help_commands
 from bot.features.jobs import admin_commands as jobs_admin
@@ -60,6 +60,8 @@ from bot.features.settings.service import PreferenceService
 from bot.features.stats import admin_commands as stats_admin
 from bot.features.stats.notices import Notices
 from bot.features.stats.service import Statistics
+from bot.features.word_lists import commands as word_list_commands
+from bot.features.word_lists.service import WordLists
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import Outbox
@@ -254,6 +256,7 @@ class App:
         offers = offers_of(settings)
         self.quotas = Quotas(store, self.audit, settings, clock, offers.plans)
         self.credits = Credits(store, self.audit, settings, clock)
+        self.word_lists = WordLists(store, self.audit, clock)
         self.gallery = Gallery(client, self.stars, self.messages)
         self.audit_channel = AuditChannel(client, self.audit, self.moderation.audit_channel)
         self.purchases = Purchases(client, Shop(store, self.quotas, offers, clock))
@@ -279,13 +282,7 @@ class App:
     def _install(self) -> None:
         """Let every feature add its commands and buttons; each takes the services it names."""
         client = self.client
-        imagine.install(client, self)
-        history.install(client, self)
-        buttons.install(client, self)
-        deleting.install(client, self)
-        edit_commands.install(client, self)
-        controlnet.install(client, self)
-        edit_buttons.install(client, self)
+        generate.install(client, self)
         describe.install(client, self)
         compare.install(client, self)
         region.install(client, self)
@@ -293,6 +290,7 @@ class App:
         privacy_commands.install(client, self)
         style_commands.install(client, self)
         models.install(client, self)
+        word_list_commands.install(client, self)
         help_commands.install(client, self)
         gallery_buttons.install(client, self)
         credits.install(client, self)

@@ -65,7 +65,7 @@ class Layouts:
     def waiting(self, job: Job, state: Painting, preview: str | None = None) -> LayoutView:
         """A job in the queue or being painted. `preview` names the attached picture."""
         parts: list[discord.ui.Item[LayoutView]] = [
-            TextDisplay(_noted(f"{self.headline(job)}\n{progress_line(state)}", self._hint(job.spec)))
+            TextDisplay(_noted(f"{self.headline(job)}\n{progress_line(state)}", self._hint(job.spec), job.spec.note))
         ]
         if preview:
             parts.append(_gallery(preview, "Preview of a picture that is still being painted"))

@@ -84,6 +84,7 @@ class Action(StrEnum):
     LINE_WITHOUT = "lw"  # number = refused line: paint it without what is to blame
     LINE_INSTEAD = "li"  # number = refused line: paint it with the flag that was meant
     LINE_EDIT = "le"  # number = refused line: change it in a form, and that form's answer
+    WORD_LIST = "wl"  # the form of a word list; number = 0 one's own, 1 the server's
     HELP = "hp"  # number = page of /help
     PICTURES = "mp"  # the panel: number = person: what they made here
     PICTURES_OLDER = "mpo"  # the panel: number = job that the next page begins after

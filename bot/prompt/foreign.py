@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from bot.errors import BadInput
+from bot.prompt import word_lists
 from bot.prompt.numbers import decimal
 from bot.prompt.text import quoted
 
@@ -45,11 +46,6 @@ FORMS = (
     Form(
         re.compile(r"<(?:lyco|hypernet):[^<>]{0,200}>"), "Easel doesn't read {}. A LoRA is written <lora:name:0.8>.", ""
     ),
-    Form(
-        re.compile(r"(?<![\w\\])__([\w/*-]{1,80}?)__(?!\w)"),
-        "There is no word list {} here. For one of several words at random write {{a|b}}.",
-        r"\1",
-    ),
 )
 
 
@@ -66,6 +62,7 @@ def simplified(line: str) -> str:
     """The line with plain words in the place of every such form."""
     for form in FORMS:
         line = form.pattern.sub(form.instead, line)
+    line = word_lists.USE.sub(lambda use: use[0] if use[1] else use[2], line)
     return " ".join(line.split())
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 from random import Random
 
 from bot.errors import BadInput
-from bot.prompt import flags, foreign, permutations
+from bot.prompt import flags, foreign, permutations, word_lists
 from bot.prompt.numbers import decimal
 from bot.prompt.spec import Spec
 from bot.prompt.text import is_blank, visible
@@ -67,14 +67,23 @@ class Draft:
     notes: tuple[str, ...] | None = None
 
 
-def parse(line: str, options: Draft | None = None, *, wordless: bool = False, rng: Random | None = None) -> list[Draft]:
+def parse(
+    line: str,
+    options: Draft | None = None,
+    *,
+    wordless: bool = False,
+    rng: Random | None = None,
+    lists: word_lists.Lists | None = None,
+) -> list[Draft]:
     """The jobs a line asks for, flags laid over the slash command's `options`; at least one, at most MAX_JOBS.
 
-    `wordless` allows a prompt without words, as an edit's may be. `rng` draws the random choices.
+    `wordless` allows a prompt without words, as an edit's may be. `rng` draws the random choices; `lists` are the word
+    lists that may be named, from which each job's own seed draws.
     Raises: BadInput naming the flag or brace that cannot be used, or the count when it is above MAX_JOBS.
     """
     try:
-        return _parsed(_fitting(line), options or Draft(), wordless, rng or _CHANCE)
+        rng = rng or _CHANCE
+        return [drawn(draft, lists, rng) for draft in _parsed(_fitting(line), options or Draft(), wordless, rng)]
     except BadInput as error:
         _offer_ways(error, line)
         raise
@@ -84,7 +93,7 @@ def _parsed(line: str, options: Draft, wordless: bool, rng: Random) -> list[Draf
     total = permutations.count(line)
     if total > MAX_JOBS:
         raise _too_many(total)
-    drafts = [_checked(merge(options, _read(text)), wordless) for text in permutations.expand(line, rng)]
+    drafts = [checked(merge(options, _read(text)), wordless) for text in permutations.expand(line, rng)]
     total = sum(draft.repeat or 1 for draft in drafts)
     if total > MAX_JOBS:
         raise _too_many(total)
@@ -94,7 +103,7 @@ def _parsed(line: str, options: Draft, wordless: bool, rng: Random) -> list[Draf
     for turn in range(1, max(map(len, jobs))):  # every repeat has its own draw
         for mine, text in zip(jobs, permutations.expand(line, rng), strict=False):
             if turn < len(mine):
-                drawn = _checked(merge(options, _read(text)), wordless)
+                drawn = checked(merge(options, _read(text)), wordless)
                 mine[turn] = replace(drawn, repeat=None, seed=mine[turn].seed)
     return [each for mine in jobs for each in mine]
 
@@ -222,8 +231,9 @@ def _scan(line: str) -> Iterator[tuple[flags.Flag | None, str]]:
 def _head(line: str, at: int) -> int:
     """Length of the dashes that would begin a flag at `at`: `--x`, `—x`, `–x` (phones turn -- into those), else 0."""
     dashes = 2 if line.startswith(("--", "－－"), at) else 1 if line[at : at + 1] in ("—", "–") else 0
-    follower = unicodedata.normalize("NFKC", line[at + dashes : at + dashes + 1])
-    return dashes if dashes and follower.isascii() and follower.isalpha() else 0
+    follower = line[at + dashes : at + dashes + 1]
+    plain = unicodedata.normalize("NFKC", follower)
+    return dashes if dashes and follower.isalpha() and plain.isascii() and plain.isalpha() else 0
 
 
 def _flag_head(line: str, at: int) -> int:
@@ -272,7 +282,7 @@ def _quoted_value(line: str, at: int, flag: flags.Flag) -> tuple[int, str]:
     return end + 1, flags.mark(line[start + 1 : end])
 
 
-def _checked(draft: Draft, wordless: bool) -> Draft:
+def checked(draft: Draft, wordless: bool = False) -> Draft:
     """The draft, if its words can be painted. Raises: BadInput."""
     if is_blank(draft.prompt) and not wordless:
         raise BadInput("There's nothing to paint yet. Describe a picture, such as 'a red boat under a yellow moon'.")
@@ -293,6 +303,17 @@ def _checked(draft: Draft, wordless: bool) -> Draft:
         without = ", ".join(filter(None, (draft.negative_prompt, against)))
         draft = replace(draft, prompt=words, negative_prompt=without or None)
     return draft
+
+
+def drawn(draft: Draft, lists: word_lists.Lists | None = None, rng: Random = _CHANCE) -> Draft:
+    """The draft with words of the lists it names, drawn by its seed, which it gets if need be. Raises: BadInput."""
+    texts = draft.prompt, draft.negative_prompt or ""
+    if not any(map(word_lists.has_draws, texts)):
+        seed = draft.seed
+    else:
+        seed = rng.randrange(MAX_SEED + 1) if draft.seed is None else draft.seed
+    prompt, negative = (word_lists.draw(text, lists or {}, seed or 0) for text in texts)
+    return replace(draft, prompt=prompt, negative_prompt=negative or draft.negative_prompt, seed=seed)
 
 
 # ---------------------------------------------------------------- back to a line
@@ -336,7 +357,7 @@ def _unusual(spec: Spec, info: ModelInfo | None, default_model: str) -> Iterator
 def plain(text: str) -> str:
     """Escape words so that they are read as words: no flag and no permutation begins in them."""
     pieces = [f"\\{char}" if _reads_as_flag(text, at) else char for at, char in enumerate(text)]
-    return permutations.escape("".join(pieces))
+    return word_lists.escape(permutations.escape("".join(pieces)))
 
 
 def _reads_as_flag(text: str, at: int) -> bool:

@@ -162,15 +162,15 @@ def _drawn(group: _Group, rng: Random) -> Iterator[str]:
     options = [(group.choices[0], skipped), *((choice, 0) for choice in group.choices[1:])]
     taken: list[list[str]] = []
     for _ in range(min(rng.randint(min(low, high), max(low, high)), len(options))):
-        weights = [_weight(_text(choice)[skip:])[0] for choice, skip in options]
+        weights = [weight(_text(choice)[skip:])[0] for choice, skip in options]
         chosen = rng.choices(range(len(options)), weights if sum(weights) > 0 else None)[0]
         choice, skip = options.pop(chosen)
-        skip += _weight(_text(choice)[skip:])[1]
+        skip += weight(_text(choice)[skip:])[1]
         taken.append([line[skip:].strip() for line in _joined(choice, rng)])
     yield from (between.join(lines) for lines in product(*taken))
 
 
-def _weight(option: str) -> tuple[float, int]:
+def weight(option: str) -> tuple[float, int]:
     """How likely an option is, and how many characters say so."""
     said = _WEIGHT.match(option)
     return (float(said[1]), said.end()) if said else (1.0, 0)

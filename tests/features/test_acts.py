@@ -249,6 +249,7 @@ async def of(value: str) -> str:
     return value
 
 
+COLOURS = command("words save", name="colour", words="red, blue", server=True).act
 INK = command("style add", name="ink", template="ink {prompt}").act
 
 WAYS |= {
@@ -259,6 +260,8 @@ WAYS |= {
     },
     "style.add": {"command": command("style add", name="ink", template="ink {prompt}")},
     "style.remove": {"command": command("style remove", INK, name="INK")},
+    "words.save": {"command": command("words save", name="colour", words="red, blue", server=True)},
+    "words.remove": {"command": command("words remove", COLOURS, name="colour", server=True)},
     "model.describe": {"command": command("admin models", model="mini", licence="MIT", about="Boats")},
 }
 

@@ -8,9 +8,8 @@ import pytest
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.features.describe import reproduce
 from bot.ledger.limits import Quota, default_quota, default_terms, most_generous, terms_of
-from bot.orders import drafts
+from bot.orders import drafts, reproduce
 from bot.prompt.image_metadata import Parameters
 from bot.prompt.parser import Draft
 from engine import InvalidRequest, Txt2Img

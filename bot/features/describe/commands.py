@@ -12,7 +12,7 @@ from PIL import Image
 
 from bot.delivery import image_tools
 from bot.errors import BadInput, NotFound
-from bot.features.describe import reproduce, saved_drafts
+from bot.features.describe import saved_drafts
 from bot.features.describe import views as describe_views
 from bot.features.describe.saved_drafts import Offer
 from bot.features.generate import image_lookup
@@ -25,9 +25,10 @@ from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, viewer_of
+from bot.orders import reproduce
 from bot.orders.service import Order
 from bot.prompt import image_metadata
-from bot.prompt.parser import Draft
+from bot.prompt.parser import Draft, parse
 from bot.store.key_value_store import KeyValues
 from bot.threads.pools import PICTURES, UPLOADS
 from engine.backend import Backend
@@ -122,7 +123,7 @@ def _install_offer(app: Services, client: Client, at: int, action: Action) -> No
             kept = replace(kept, variations=None, num_images=None)
         kept = replace(kept, negative_prompt=said.get("negative"))
         private = True if offer.private else None
-        await app.submission.imagine(interaction, modals.line(said), kept, private=private)
+        await app.submission.imagine(interaction, parse(modals.line(said), kept), private=private)
 
 
 # ---------------------------------------------------------------- what is there

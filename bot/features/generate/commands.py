@@ -8,11 +8,13 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.features.generate import edits, image_lookup, refusals
+from bot.features.generate import edits, image_lookup, reading, refusals
+from bot.features.generate.reading import Asked
 from bot.features.generate.refusals import Line
 from bot.features.generate.submission import Submission, without_private
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.styles import read_names
+from bot.features.word_lists.service import WordLists
 from bot.jobs.files import ImageFiles
 from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
@@ -54,6 +56,7 @@ class Services(Protocol):
     key_values: KeyValues
     preferences: PreferenceService
     submission: Submission
+    word_lists: WordLists
 
 
 def install(client: Client, app: Services) -> None:
@@ -95,10 +98,11 @@ def install(client: Client, app: Services) -> None:
         await refusals.try_painting(app, interaction, line, paint)
 
     async def paint(interaction: Interaction, line: Line) -> None:
-        if line.image is None and not line.source:
-            await app.submission.imagine(interaction, line.text, line.options, private=line.private)
+        said = await reading.read(app, interaction, line)
+        if line.image is None and not said.source:
+            await app.submission.imagine(interaction, said.drafts, private=line.private, ask=said.as_told)
         else:
-            await _from_picture(app, interaction, line)
+            await _from_picture(app, interaction, line, said)
 
     _complete(app, imagine)
     refusals.install(client, app, paint)
@@ -128,21 +132,20 @@ def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> No
         return _choices(f"{head}{comma}{last.strip()}", [(name, name) for name in names])
 
 
-async def _from_picture(app: Services, interaction: Interaction, line: Line) -> None:
+async def _from_picture(app: Services, interaction: Interaction, line: Line, said: Asked) -> None:
     """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
-    drafts = parse(line.text, line.options)
-    asked = await app.submission.with_defaults(interaction, without_private(drafts), from_picture=True)
-    found = await image_lookup.from_options(app, interaction, line.image, line.source)
-    private = await app.submission.wants_private(interaction, line.private, drafts)
+    asked = await app.submission.with_defaults(interaction, without_private(said.drafts), from_picture=True)
+    found = await reading.picture_of(app, interaction, line, said)
+    private = await app.submission.wants_private(interaction, line.private, said.drafts)
     private = private or (found.job is not None and found.job.private)
     check_permissions(interaction, private)
-    found.check_single()
     await acknowledge(interaction, private=private or len(asked) > 1)
     source = await edits.of_found(app, interaction, found, private=private)
     asked = [edits.with_notes(draft, *source.notes) for draft in asked]
     repaint = Img2Img(prompt="", init_image=source.picture)
     specs = await app.submission.orders.resolve_all(actor_of(interaction), asked, repaint)
-    await app.submission.submit_or_confirm(interaction, Order(specs=specs, parent=source.parent, private=private))
+    order = Order(specs=specs, parent=source.parent, private=private)
+    await app.submission.submit_or_confirm(interaction, order, ask=said.as_told)
 
 
 def _ratio(text: str | None) -> tuple[float, float] | None:

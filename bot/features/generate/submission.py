@@ -26,7 +26,7 @@ from bot.ledger.limits import Terms
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Orders, Reply, Rules
 from bot.orders.uploads import read_upload
-from bot.prompt.parser import Draft, parse
+from bot.prompt.parser import Draft
 from bot.prompt.spec import Spec
 from bot.store.key_value_store import KeyValues
 from bot.threads.pools import PICTURES
@@ -81,13 +81,14 @@ class Submission:
         self._messages, self._announcements, self._key_values = messages, announcements, key_values
 
     # ------------------------------------------------------------ before an order
-    async def imagine(self, interaction: Interaction, line: str, options: Draft, *, private: bool | None) -> None:
-        """Read a prompt line and queue what it asks for; several jobs only after a yes. Raises: UserError."""
-        drafts = parse(line, options)
+    async def imagine(
+        self, interaction: Interaction, drafts: Sequence[Draft], *, private: bool | None, ask: bool = False
+    ) -> None:
+        """Queue what was read in a prompt line; several jobs only after a yes, as with `ask`. Raises: UserError."""
         asked = await self.with_defaults(interaction, without_private(drafts))
         specs = await self.orders.resolve_all(actor_of(interaction), asked)
         order = Order(specs=specs, private=await self.wants_private(interaction, private, drafts))
-        await self.submit_or_confirm(interaction, order)
+        await self.submit_or_confirm(interaction, order, ask=ask)
 
     async def terms(self, interaction: Interaction) -> Terms:
         """Return what the member may do here and now."""
@@ -142,11 +143,14 @@ class Submission:
         private = private or await self.wants_private(interaction, None)
         await self.submit_or_confirm(interaction, Order(specs=specs, kind=kind, parent=parent, private=private))
 
-    async def submit_or_confirm(self, interaction: Interaction, order: Order) -> None:
-        """Acknowledge, then queue the order, or ask first when it is more than one job or dearer than a grid."""
+    async def submit_or_confirm(self, interaction: Interaction, order: Order, *, ask: bool = False) -> None:
+        """Acknowledge, then queue the order, or ask first when it is more than one job or dearer than a grid.
+
+        `ask`: in any case, for what is painted isn't quite what was meant.
+        """
         check_permissions(interaction, order.private)
         await acknowledge(interaction, private=order.private or len(order.specs) > 1)
-        if len(order.specs) == 1 and self.orders.price_mc(*order.specs) <= UNASKED_MC:
+        if not ask and len(order.specs) == 1 and self.orders.price_mc(*order.specs) <= UNASKED_MC:
             await self._enqueue(interaction, order)
             return
         actor = actor_of(interaction)

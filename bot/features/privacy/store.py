@@ -130,7 +130,7 @@ def forget_person(db: sqlite3.Connection, user_id: int, now_ms: int) -> int:
     leave_traces(db, now_ms)
     if person:
         allowance.leave(db, user_id, now_ms)
-    for table in ("preference", "appeal", "report", "star", "gallery", "note"):
+    for table in ("preference", "appeal", "report", "star", "gallery", "word_list", "note"):
         mine = next(each.mine for each in personal_data.PERSONAL if each.table == table)
         db.execute(f"DELETE FROM {table} WHERE {mine.replace(' OR actor_id = :discord', '')}", values)
     for table in ("ban", "blocked_word", "pause"):
@@ -191,7 +191,17 @@ def forget_guild(db: sqlite3.Connection, guild_id: int, now_ms: int) -> None:
     for table in ("star", "gallery"):
         db.execute(f"DELETE FROM {table} WHERE job_id IN ({jobs_here})", (guild_id,))
     for table in (
-        *("guild_default", "style", "refusal", "region", "quota", "guild_budget", "subscription", "queue_server"),
+        *(
+            "guild_default",
+            "style",
+            "word_list",
+            "refusal",
+            "region",
+            "quota",
+            "guild_budget",
+            "subscription",
+            "queue_server",
+        ),
         *("ban", "blocked_word", "moderation", "allowed_channel", "pause", "appeal", "report"),
     ):
         db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))

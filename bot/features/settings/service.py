@@ -16,7 +16,7 @@ from bot.features.settings.store import ModelNote, Preferences, ServerDefaults, 
 from bot.features.settings.styles import find_styles
 from bot.orders import drafts
 from bot.orders.actor import Actor
-from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
+from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft, merge, parse
 from bot.prompt.text import is_blank, visible
 from bot.store.clock import Clock
 from bot.store.store import Store
@@ -121,6 +121,7 @@ def with_settings(
     Settings that name a model which is gone are passed over. A server's steps, guidance and scheduler are meant for
     its default model, so they hold for that one only.
     """
+    draft = _with_suffix(draft, mine.suffix, sizeless=from_picture)
     model = draft.model or _first((mine.model, theirs.model), models)
     own = theirs.model if theirs.model in models else (models[0] if models else None)
     if (model or own) == own:
@@ -136,7 +137,6 @@ def with_settings(
     return replace(
         draft,
         model=model,
-        prompt=f"{draft.prompt}, {mine.suffix}" if mine.suffix else draft.prompt,
         negative_prompt=draft.negative_prompt or theirs.negative or None,
         style=theirs.styles if draft.style is None else draft.style,
     )
@@ -158,9 +158,29 @@ def _first(names: Sequence[str | None], known: Sequence[str]) -> str | None:
     return next((name for name in names if name in known), None)
 
 
+def _with_suffix(draft: Draft, suffix: str, *, sizeless: bool) -> Draft:
+    """Add a member's words behind the prompt, and their flags to every field left unset, but for a size."""
+    if not suffix:
+        return draft
+    added = _read_suffix(suffix)
+    if sizeless:
+        added = replace(added, aspect_ratio=None, width=None, height=None)
+    return replace(merge(added, draft), prompt=", ".join(filter(None, (draft.prompt, added.prompt))))
+
+
+def _read_suffix(suffix: str) -> Draft:
+    """Read what is added to every prompt; all of it is words where it was kept before flags were read in it."""
+    try:
+        return parse(suffix, wordless=True)[0]
+    except BadInput:
+        return Draft(prompt=suffix)
+
+
 def _suffix(text: str) -> str:
-    """Return the words to add to every prompt. Raises: BadInput."""
+    """Return the words and flags to add to every prompt. Raises: BadInput."""
     text = visible(text).strip(" ,")
+    if len(parse(text, wordless=True)) > 1:
+        raise BadInput("This would make several jobs of every prompt. Leave out {a, b} and --repeat here.")
     if len(text) > MAX_SUFFIX_CHARS:
         raise BadInput(f"That's {len(text)} characters, and the limit is {MAX_SUFFIX_CHARS}. Shorten it.")
     return "" if is_blank(text) else text

@@ -96,7 +96,7 @@ def suffix_form(mine: Preferences) -> Form:
     form = Form(title="Added to every prompt", custom_id=str(ButtonId(Action.SETTING, Setting.SUFFIX)), timeout=None)
     form.add_item(
         discord.ui.TextInput(
-            label="Words, for example: soft light, film grain",
+            label="Such as: soft light --ar 3:2 --no text",
             custom_id="suffix",
             style=discord.TextStyle.paragraph,
             default=mine.suffix or None,

@@ -134,9 +134,13 @@ def _ran(value: Mapping[str, Any]) -> Graph:
     }
 
 
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _drawn(value: Mapping[str, Any]) -> Graph:
     """A drawing as the graph that would run."""
-    links = {link[0]: link[1] for link in value.get("links") or () if isinstance(link, list) and len(link) > 1
+    links = {link[0]: link[1] for link in _list(value.get("links")) if isinstance(link, list) and len(link) > 1
              and isinstance(link[0], int)}  # fmt: skip
     graph: dict[str, Mapping[str, Any]] = {}
     for node in value["nodes"]:

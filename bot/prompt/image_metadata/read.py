@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bot.prompt.image_metadata import comfy, infotext, tables
 from bot.prompt.image_metadata.containers import texts
 from bot.prompt.image_metadata.records import Parameters, json_of
@@ -21,4 +24,11 @@ def read(data: bytes) -> Parameters | None:
         or tables.invoke(json_of(found.get(INVOKE, "")) or table)
         or comfy.parse(json_of(found.get(RAN, "")) or table)
         or comfy.parse(json_of(found.get(DRAWN, "")))
+    )
+
+
+def read_table(value: Mapping[str, Any]) -> Parameters | None:
+    """What one JSON object says, whoever wrote it; None when there are no words for a picture in it."""
+    return (
+        tables.easel(value) or tables.swarm(value) or tables.invoke(value) or comfy.parse(value) or tables.plain(value)
     )

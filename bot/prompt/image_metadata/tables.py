@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bot.prompt.image_metadata.records import Parameters, name, number, whole, words
+from bot.prompt.image_metadata.records import MAX_OTHERS, Parameters, name, number, whole, words
 
 
 def swarm(value: Mapping[str, Any]) -> Parameters | None:
@@ -88,3 +88,42 @@ def _followed(said: Mapping[str, Any]) -> str:
     more = said.get("controls")
     guides = [each.get("controlnet") for each in more if isinstance(each, dict)] if isinstance(more, list) else []
     return words(", ".join(each for each in (said.get("controlnet"), *guides) if isinstance(each, str)), 120)
+
+
+NAMES = {
+    "prompt": ("prompt", "positive_prompt", "positive", "text"),
+    "negative": ("negative_prompt", "negative", "uc"),
+    "steps": ("steps", "num_inference_steps"),
+    "guidance": ("cfg_scale", "guidance_scale", "cfg", "guidance", "scale"),
+    "sampler": ("sampler_name", "sampler", "scheduler"),
+    "seed": ("seed",),
+    "width": ("width",),
+    "height": ("height",),
+    "model": ("model", "model_name", "checkpoint"),
+    "strength": ("denoising_strength", "strength"),
+}
+"""What the requests of public programs call the same thing: A1111's and ComfyUI's APIs, diffusers, NovelAI."""
+
+
+def plain(said: Mapping[str, Any]) -> Parameters | None:
+    """A request as people write it by hand or copy it from a program's documentation."""
+    values = {mine: next((said[key] for key in theirs if key in said), None) for mine, theirs in NAMES.items()}
+    if not words(values["prompt"]):
+        return None
+    known = {key for theirs in NAMES.values() for key in theirs}
+    others = [(words(key, 60), words(str(value), 400)) for key, value in said.items() if key not in known]
+    return Parameters(
+        tool="JSON",
+        prompt=words(values["prompt"]),
+        negative_prompt=words(values["negative"]),
+        steps=whole(values["steps"]),
+        guidance=number(values["guidance"]),
+        sampler=name(values["sampler"]),
+        seed=whole(values["seed"]),
+        width=whole(values["width"]),
+        height=whole(values["height"]),
+        model=name(values["model"]),
+        strength=number(values["strength"]),
+        from_picture=any(key.startswith("init_image") for key in said),
+        others=tuple(others)[:MAX_OTHERS],
+    )

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.features.describe import reproduce
 from bot.ledger.limit_kinds import Allowance
 from bot.ledger.limits import Terms
+from bot.orders import reproduce
 from bot.prompt.image_metadata import Parameters
 from engine.api.model_info import ModelInfo
 from engine.fake import MINI
