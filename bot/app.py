@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from bot.backup.schedule import BackupSchedule
-from bot.config import Settings
+from bot.config import Settings, engine_for
 from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
 from bot.features.admin import commands as admin
@@ -31,6 +31,8 @@ from bot.features.generate import deleting
 from bot.features.generate import installing as generate
 from bot.features.generate.submission import Submission
 from bot.features.help import commands as help_commands
+from bot.features.history import commands as history
+from bot.features.history.service import History
 from bot.features.jobs import admin_commands as jobs_admin
 from bot.features.jobs.service import ModeratedJobs
 from bot.features.moderation import admin_commands as moderation_admin
@@ -83,9 +85,8 @@ from bot.store.store import Store
 from bot.upkeep.interrupted_work import InterruptedWork
 from bot.upkeep.reconciler import Reconciler
 from bot.upkeep.stray_files import StrayFiles
-from engine import Engine, ImageGate
+from engine import ImageGate
 from engine.backend import Backend
-from engine.vision.options import VisionOptions
 
 log = logging.getLogger(__name__)
 FLUSH_S = 5.0  # what deliveries that are due get at the end
@@ -94,42 +95,6 @@ TOKEN_REFUSED = (
     "https://discord.com/developers/applications and put it into .env as EASEL_TOKEN. Whatever was asked for is kept."
 )
 START_AGAIN = "Start Easel again: every job waits in its queue."
-
-
-def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
-    """The engine that the settings describe; not started. It leaves out what can't be loaded.
-
-    `gate` is your own rule for pictures. Raises: ModelUnloadable for what is vital.
-    """
-    return Engine(
-        model=settings.model,
-        models=settings.models,
-        loras=settings.loras,
-        embeddings=settings.embeddings,
-        ip_adapters=settings.ip_adapters,
-        controlnets=settings.controlnets,
-        device=settings.device,
-        dtype=settings.dtype,
-        mode=settings.mode,
-        threads=settings.threads,
-        max_rows=settings.max_rows,
-        memory_mib=settings.memory_mib,
-        upscaler=settings.upscaler,
-        data_dir=settings.data_dir,
-        sight=vision_options(settings, gate),
-    )
-
-
-def vision_options(settings: Settings, gate: ImageGate | None = None) -> VisionOptions:
-    """The models that look at pictures, as the settings have them."""
-    return VisionOptions(
-        captioner=settings.captioner,
-        segmenter=settings.segmenter,
-        ranker=settings.ranker,
-        safety=settings.safety,
-        unsafe_labels=settings.unsafe_labels,
-        gate=gate,
-    )
 
 
 class App:
@@ -256,6 +221,7 @@ class App:
         offers = offers_of(settings)
         self.quotas = Quotas(store, self.audit, settings, clock, offers.plans)
         self.credits = Credits(store, self.audit, settings, clock)
+        self.history = History(store)
         self.word_lists = WordLists(store, self.audit, clock)
         self.gallery = Gallery(client, self.stars, self.messages)
         self.audit_channel = AuditChannel(client, self.audit, self.moderation.audit_channel)
@@ -283,6 +249,7 @@ class App:
         """Let every feature add its commands and buttons; each takes the services it names."""
         client = self.client
         generate.install(client, self)
+        history.install(client, self)
         describe.install(client, self)
         compare.install(client, self)
         region.install(client, self)

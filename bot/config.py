@@ -14,7 +14,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import BadInput
-from engine.vision.options import UNSAFE_LABELS
+from engine import Engine, ImageGate
+from engine.backend import Backend
+from engine.vision.options import UNSAFE_LABELS, VisionOptions
 
 PREFIX, ENV_FILE, ENCODING = "EASEL_", ".env", "utf-8-sig"  # Windows' editors begin a file with a byte order mark
 HUB_KEYS = ("HF_TOKEN", "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE")
@@ -232,3 +234,39 @@ def _complaints(error: ValidationError) -> list[str]:
         what = found["msg"].removeprefix("Value error, ")
         said.setdefault(key, f"The setting {key} can't be used: {what}. See docs/configuration.md.")
     return list(said.values())
+
+
+def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
+    """The engine that the settings describe; not started. It leaves out what can't be loaded.
+
+    `gate` is your own rule for pictures. Raises: ModelUnloadable for what is vital.
+    """
+    return Engine(
+        model=settings.model,
+        models=settings.models,
+        loras=settings.loras,
+        embeddings=settings.embeddings,
+        ip_adapters=settings.ip_adapters,
+        controlnets=settings.controlnets,
+        device=settings.device,
+        dtype=settings.dtype,
+        mode=settings.mode,
+        threads=settings.threads,
+        max_rows=settings.max_rows,
+        memory_mib=settings.memory_mib,
+        upscaler=settings.upscaler,
+        data_dir=settings.data_dir,
+        sight=vision_options(settings, gate),
+    )
+
+
+def vision_options(settings: Settings, gate: ImageGate | None = None) -> VisionOptions:
+    """The models that look at pictures, as the settings have them."""
+    return VisionOptions(
+        captioner=settings.captioner,
+        segmenter=settings.segmenter,
+        ranker=settings.ranker,
+        safety=settings.safety,
+        unsafe_labels=settings.unsafe_labels,
+        gate=gate,
+    )

@@ -19,8 +19,7 @@ from typing import Any
 from PIL import Image
 
 from bot import process
-from bot.app import engine_for
-from bot.config import Settings
+from bot.config import Settings, engine_for
 from bot.delivery.image_tools import grid
 from bot.errors import BadInput
 from bot.ledger.limits import default_terms

@@ -26,14 +26,13 @@ PANS: Mapping[geometry.Direction, Action] = {
 def rows(
     spec: Spec, image: StoredImage, tasks: frozenset[str], *, copy: bool, more: Sequence[Button] = ()
 ) -> list[ActionRow[LayoutView]]:
-    """Rows of at most five buttons; of `more`, what there is room for. Delete takes a `copy` away alone, and the only
-    post with its job.
-    """
+    """Rows of at most five buttons. Delete takes a `copy` away alone, and the only post with its job."""
     size = image.width, image.height
     groups: list[Iterable[Button]] = [_upscales(image.id, size, tasks), _varies(spec, image.id, tasks)]
     if "outpaint" in tasks:
         groups += [_zooms(image.id), _pans(image.id, size)]
-    groups.append([*_rest(spec, image.id, Action.REMOVE if copy else Action.DELETE), *more][:5])
+    rest = [*_rest(spec, image.id, Action.REMOVE if copy else Action.DELETE), *more]
+    groups += [rest[:5], rest[5:]]
     return [row(*buttons) for group in groups if (buttons := list(group))]
 
 

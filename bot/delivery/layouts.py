@@ -174,7 +174,7 @@ class Layouts:
             [TextDisplay(f"{text}\n-# They wait in **/history**. Nothing was charged yet."), _row(show)], BROKEN
         )
 
-    def history(self, rows: Sequence[tuple[Job, str | None]], older_than: int | None) -> LayoutView:
+    def history(self, rows: Sequence[tuple[Job, str | None]], older: ButtonId | None) -> LayoutView:
         """A page of jobs, each with its thumbnail's file name (None when it has no picture)."""
         parts: list[discord.ui.Item[LayoutView]] = []
         for job, thumbnail in rows:
@@ -188,9 +188,10 @@ class Layouts:
                 parts.append(TextDisplay(text))
             else:
                 parts.append(Section(text, accessory=Thumbnail(f"attachment://{thumbnail}", description=alt_text(job))))
-                parts.append(_row(show))
-        if older_than is not None:
-            parts += [Separator(), _row(Button(ButtonId(Action.OLDER, older_than), "Older", emoji="▶️"))]
+                family = Button(ButtonId(Action.FAMILY, job.id), "Family", emoji="🌳")
+                parts.append(_row(show, family, Button(ButtonId(Action.ORIGINALS, job.id), "Originals", emoji="💾")))
+        if older is not None:
+            parts += [Separator(), _row(Button(older, "Older", emoji="▶️"))]
         return _view(parts, ACCENT)
 
     def queue(self, rows: Iterable[tuple[Job, Painting]]) -> LayoutView:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import discord
 import simcord
 
-from bot.app import App, engine_for
-from bot.config import Settings
+from bot.app import App
+from bot.config import Settings, engine_for
 from bot.demo.simulated_discord import SimulatedDiscord, simulated
 from bot.kit.client import Client
 from engine.backend import Backend

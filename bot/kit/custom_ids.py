@@ -52,6 +52,9 @@ class Action(StrEnum):
     OFFER_4 = "od"
     RERUN = "or"  # number = offer: paint its only draft as it is
     OLDER = "h"  # number = history before this job
+    OLDER_FOUND = "hf"  # number = note of what is looked for in the history
+    FAMILY = "hk"  # number = job: what it came from, and what came from it
+    ORIGINALS = "ho"  # number = job: its files
     REGION = "vr"  # choose a region of this image to redraw
     WAYS = "ro"  # number = region: back to the ways of choosing
     CELLS = "rc"  # number = region: its cells, or the other grid when they are shown

@@ -26,7 +26,7 @@ async def test_a_prompt_becomes_a_grid_with_its_buttons(studio: Stage) -> None:
     assert list(buttons(message)) == [
         *("U1", "U2", "U3", "U4", "🔄"),
         *("V1", "V2", "V3", "V4", "Remix"),
-        *("Seed", "Delete", "Report"),
+        *("Seed", "Delete", "⭐", "Report"),
     ]
     assert not message.ephemeral
     info = studio.engine.models()[0]

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from bot.__main__ import main
-from bot.app import engine_for
 from bot.cli import doctor
 from bot.cli.checks import models
 from bot.cli.checks.finding import Check
-from bot.config import Settings
+from bot.config import Settings, engine_for
 from bot.store.lock import directory_lock
 from engine import mini
 from engine.api.errors import ModelUnloadable

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.app import vision_options
 from bot.cli.checks.finding import Check
-from bot.config import Settings
+from bot.config import Settings, vision_options
 from engine.api.errors import InvalidSetup
 from engine.models import catalog
 from engine.runtime.options import Finding, Reading

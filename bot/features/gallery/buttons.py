@@ -12,6 +12,9 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 
+STARRED = "⭐ One of your favourites now. **/history** `starred:True` shows them."
+UNSTARRED = "Taken off your favourites."
+
 
 class Services(Protocol):
     """What this module works with."""
@@ -28,11 +31,13 @@ def install(client: Client, app: Services) -> None:
     @client.on_button(Action.STAR, job=True)
     async def star(interaction: Interaction, job: Job) -> None:
         images = await app.jobs.images(job.id)
-        count = await app.stars.toggle(job, images, interaction.user.id)
+        starred = await app.stars.toggle(job, images, interaction.user.id)
+        count = await app.stars.count(job, images)
         shown = interaction.message.attachments if interaction.message else []
         if shown:  # the picture stays as it is: only the number changes
             view = app.messages.finished(job, images, shown[0].filename, count)
             await interaction.response.edit_message(view=view)
         else:
             await interaction.response.defer()
+        await interaction.followup.send(STARRED if starred else UNSTARRED, ephemeral=True)
         await app.gallery.consider(job, images, count)

@@ -1,4 +1,4 @@
-"""Stars: one a person and picture; enough of them bring it into the server's gallery, once. Knows no Discord."""
+"""Stars: a member's favourites, and votes for the server's gallery where it has one. Knows no Discord."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ class Stars:
     def __init__(self, store: Store, moderation: Moderation) -> None:
         self._store, self._moderation = store, moderation
 
-    async def count(self, job: Job, images: Sequence[StoredImage]) -> int | None:
-        """A job's stars; None where it can have none: private, flagged, or no gallery here."""
-        if job.private or not job.guild_id or any(image.flagged for image in images):
-            return None
-        if (await self._moderation.rules(job.guild_id)).gallery_channel is None:
-            return None
+    async def count(self, job: Job, images: Sequence[StoredImage]) -> int:
+        """A job's stars, where they are votes; 0 where they are only somebody's favourites."""
+        if not await self._is_voted_on(job, images):
+            return 0
         return await self._store.read(gallery_store.stars, job.id)
 
-    async def toggle(self, job: Job, images: Sequence[StoredImage], user_id: int) -> int:
-        """Give a star or take it back; the stars now. Raises: BadInput."""
-        if not images or await self.count(job, images) is None:
-            raise BadInput("This picture can't have stars: it's private, or this server has no gallery.")
-        await self._store.write(gallery_store.toggle, job.id, user_id)
-        return await self._store.read(gallery_store.stars, job.id)
+    async def _is_voted_on(self, job: Job, images: Sequence[StoredImage]) -> bool:
+        """Whether stars may bring it into a gallery: it isn't private or flagged, and the server has one."""
+        if job.private or not job.guild_id or any(image.flagged for image in images):
+            return False
+        return (await self._moderation.rules(job.guild_id)).gallery_channel is not None
+
+    async def toggle(self, job: Job, images: Sequence[StoredImage], user_id: int) -> bool:
+        """Give a star or take it back; whether it is there now. Raises: BadInput."""
+        if not images:
+            raise BadInput("There's no picture here to put a star on.")
+        return await self._store.write(gallery_store.toggle, job.id, user_id)
 
     async def claim(self, job: Job, count: int) -> int | None:
         """The gallery channel to post in, if it is time and nobody did; the caller then says how it went."""

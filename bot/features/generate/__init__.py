@@ -1,1 +1,1 @@
-"""/imagine and what is made of a picture: variations, upscales, zooms, blends, history."""
+"""/imagine and what is made of a picture: variations, upscales, zooms, blends."""

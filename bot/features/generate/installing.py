@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bot.features.generate import buttons, commands, controlnet, deleting, edit_buttons, edit_commands, history
+from bot.features.generate import buttons, commands, controlnet, deleting, edit_buttons, edit_commands
 from bot.kit.client import Client
 
 
@@ -15,7 +15,6 @@ class Services(
     deleting.Services,
     edit_buttons.Services,
     edit_commands.Services,
-    history.Services,
     Protocol,
 ):
     """What the feature works with."""
@@ -23,5 +22,5 @@ class Services(
 
 def install(client: Client, app: Services) -> None:
     """Add its commands, menus and buttons to the client."""
-    for module in (commands, history, buttons, deleting, edit_commands, controlnet, edit_buttons):
+    for module in (commands, buttons, deleting, edit_commands, controlnet, edit_buttons):
         module.install(client, app)

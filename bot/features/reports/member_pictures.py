@@ -15,7 +15,7 @@ from bot.delivery.layouts import STATE_WORDS
 from bot.errors import NotFound
 from bot.features.credits.panel_members import TAB
 from bot.features.gallery.poster import Gallery
-from bot.features.generate.history import thumbnail
+from bot.features.generate.thumbnails import thumbnail
 from bot.features.jobs.messages import take_down
 from bot.features.jobs.service import ModeratedJobs
 from bot.jobs.files import ImageFiles

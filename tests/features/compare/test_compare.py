@@ -39,7 +39,7 @@ def said(result: Any) -> str:
 
 async def test_a_small_grid_is_painted_at_once_and_labelled(studio: Stage) -> None:
     result = await compare(studio, x="guidance", x_values="2, 5", y="scheduler", y_values="euler, ddim")
-    assert list(buttons(result.response)) == ["U1", "U2", "U3", "U4", "Delete", "Report"]
+    assert list(buttons(result.response)) == ["U1", "U2", "U3", "U4", "Delete", "⭐", "Report"]
     assert "guidance 2, 5 × scheduler Euler, DDIM" in words(result.response).replace("\\", "")
     sheet = picture(studio, result.response)
     assert sheet.width > 2 * MINI.width + 20  # the rows' names stand at the left

@@ -172,13 +172,15 @@ async def test_who_deletes_their_data_leaves_the_gallery_too(studio: Stage) -> N
     assert star(kept) == "1"
 
 
-async def test_private_pictures_have_no_stars_and_a_forged_one_is_refused(studio: Stage) -> None:
+async def test_a_private_pictures_star_is_a_favourite_and_no_vote(studio: Stage) -> None:
     from tests.features.moderation.test_moderation import _forged
 
-    await with_gallery(studio, stars=1)
+    channel = await with_gallery(studio, stars=1)
     message = await paint(studio, "a red boat", private=True)
-    assert not any(press_id.startswith("v1:st:") for press_id in buttons(message).values())
-    assert "can't have stars" in said(await _forged(studio, "Ann", "v1:st:1"))
+    pressed = await press(studio, message, "⭐")
+    assert "favourites" in said(pressed)
+    assert star(message) == "⭐"
+    assert channel.history() == []
     assert "no such image" in said(await _forged(studio, "Ben", "v1:st:1"))
 
 
@@ -191,6 +193,8 @@ async def test_two_at_once_get_one_right_to_post(studio: Stage) -> None:
     assert len([right for right in rights if right is not None]) == 1
 
 
-async def test_without_a_gallery_there_are_no_stars(studio: Stage) -> None:
+async def test_without_a_gallery_a_star_is_a_favourite(studio: Stage) -> None:
     message = await paint(studio, "a red boat")
-    assert not any(press_id.startswith("v1:st:") for press_id in buttons(message).values())
+    assert "favourites now" in said(await press(studio, message, "⭐", "Ben"))
+    assert star(message) == "⭐"
+    assert "Taken off" in said(await press(studio, message, "⭐", "Ben"))
