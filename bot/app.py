@@ -31,7 +31,10 @@ from bot.features.generate import deleting
 from bot.features.generate import installing as generate
 from bot.features.generate.submission import Submission
 from bot.features.help import commands as help_commands
+from bot.features.history import admin_commands as history_admin
 from bot.features.history import commands as history
+from bot.features.history import gallery_page
+from bot.features.history.gallery_page import GalleryPage
 from bot.features.history.service import History
 from bot.features.jobs import admin_commands as jobs_admin
 from bot.features.jobs.service import ModeratedJobs
@@ -163,7 +166,14 @@ class App:
             dispatcher=self.dispatcher,
             backend=self.backend,
         )
-        return {metrics_page.PATH: page.answer} if token else {}
+        gallery: dict[str, Handler] = {
+            f"{gallery_page.MINE}/{{token}}": self.gallery_page.mine,
+            f"{gallery_page.MINE}/{{token}}/{{file}}": self.gallery_page.my_file,
+            f"{gallery_page.PUBLIC}/{{guild}}": self.gallery_page.public,
+            f"{gallery_page.PUBLIC}/{{guild}}/{{file}}": self.gallery_page.public_file,
+        }
+        metrics: dict[str, Handler] = {metrics_page.PATH: page.answer} if token else {}
+        return metrics | (gallery if self.settings.web_address else {})
 
     def _work(self) -> None:
         """What paints, delivers and keeps house."""
@@ -221,7 +231,8 @@ class App:
         offers = offers_of(settings)
         self.quotas = Quotas(store, self.audit, settings, clock, offers.plans)
         self.credits = Credits(store, self.audit, settings, clock)
-        self.history = History(store)
+        self.gallery_page = GalleryPage(self)
+        self.history = History(store, self.audit)
         self.word_lists = WordLists(store, self.audit, clock)
         self.gallery = Gallery(client, self.stars, self.messages)
         self.audit_channel = AuditChannel(client, self.audit, self.moderation.audit_channel)
@@ -271,6 +282,7 @@ class App:
         jobs_admin.install(self.client, area, self)
         reports_admin.install(self.client, area, self)
         audit_admin.install(area, self)
+        history_admin.install(area, self)
         settings_admin.install(self.client, area, self)
 
     def _hooks(self) -> None:
@@ -324,7 +336,7 @@ class App:
         started.push_async_callback(self.maintenance.stop)
         if self.settings.web_address or self._pages():
             started.push_async_callback(self._editor.stop)
-            self.region_selection.address = await self._editor.start()
+            self.region_selection.address = self.gallery_page.address = await self._editor.start()
         heart = Loop("heartbeat", self._beat)
         heart.start()
         started.push_async_callback(heart.stop)

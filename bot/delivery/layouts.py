@@ -174,7 +174,9 @@ class Layouts:
             [TextDisplay(f"{text}\n-# They wait in **/history**. Nothing was charged yet."), _row(show)], BROKEN
         )
 
-    def history(self, rows: Sequence[tuple[Job, str | None]], older: ButtonId | None) -> LayoutView:
+    def history(
+        self, rows: Sequence[tuple[Job, str | None]], older: ButtonId | None, link: str | None = None
+    ) -> LayoutView:
         """A page of jobs, each with its thumbnail's file name (None when it has no picture)."""
         parts: list[discord.ui.Item[LayoutView]] = []
         for job, thumbnail in rows:
@@ -190,8 +192,10 @@ class Layouts:
                 parts.append(Section(text, accessory=Thumbnail(f"attachment://{thumbnail}", description=alt_text(job))))
                 family = Button(ButtonId(Action.FAMILY, job.id), "Family", emoji="🌳")
                 parts.append(_row(show, family, Button(ButtonId(Action.ORIGINALS, job.id), "Originals", emoji="💾")))
-        if older is not None:
-            parts += [Separator(), _row(Button(older, "Older", emoji="▶️"))]
+        ends: list[Any] = [] if older is None else [Button(older, "Older", emoji="▶️")]
+        ends += [] if link is None else [discord.ui.Button(label="In the browser", url=link)]
+        if ends:
+            parts += [Separator(), discord.ui.ActionRow(*ends)]
         return _view(parts, ACCENT)
 
     def queue(self, rows: Iterable[tuple[Job, Painting]]) -> LayoutView:

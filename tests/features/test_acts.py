@@ -262,6 +262,7 @@ WAYS |= {
     "style.remove": {"command": command("style remove", INK, name="INK")},
     "words.save": {"command": command("words save", name="colour", words="red, blue", server=True)},
     "words.remove": {"command": command("words remove", COLOURS, name="colour", server=True)},
+    "gallery.page": {"command": command("admin gallery", public=False)},
     "model.describe": {"command": command("admin models", model="mini", licence="MIT", about="Boats")},
 }
 

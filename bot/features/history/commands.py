@@ -20,6 +20,7 @@ from bot.errors import NotFound
 from bot.features.generate.submission import Submission
 from bot.features.generate.thumbnails import thumbnail
 from bot.features.history import views
+from bot.features.history.gallery_page import GalleryPage
 from bot.features.history.service import History
 from bot.features.history.store import Wanted
 from bot.jobs.files import ImageFiles
@@ -46,6 +47,7 @@ class Services(Protocol):
 
     backend: Backend
     files: ImageFiles
+    gallery_page: GalleryPage
     history: History
     key_values: KeyValues
     jobs: Jobs
@@ -109,6 +111,10 @@ def _install_history(app: Services, client: Client) -> None:
     async def kinds(interaction: Interaction, typed: str) -> list[Choice[str]]:
         return _choices(["imagine", "vary", *TASKS], typed)
 
+    _install_buttons(app, client)
+
+
+def _install_buttons(app: Services, client: Client) -> None:
     @client.on_button(Action.OLDER)
     async def older(interaction: Interaction, before: int) -> None:
         await interaction.response.defer()
@@ -191,7 +197,8 @@ async def _history(app: Services, interaction: Interaction, number: int, wanted:
         rows.append((job, file.filename if file else None))
         files += [file] if file else []
     older = await _older(app, interaction, number, wanted, jobs[PAGE - 1].id) if len(jobs) > PAGE else None
-    await interaction.edit_original_response(view=app.layouts.history(rows, older), attachments=files)
+    link = await app.gallery_page.link(interaction.user.id, interaction.guild_id or 0, wanted)
+    await interaction.edit_original_response(view=app.layouts.history(rows, older, link), attachments=files)
 
 
 async def _older(app: Services, interaction: Interaction, number: int, wanted: Wanted, before: int) -> ButtonId:

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.features.audit.service import Audit
+from bot.features.history import acts
 from bot.features.history import store as rows
 from bot.features.history.store import Wanted
 from bot.jobs.records import Job
+from bot.orders.actor import Actor
 from bot.orders.visibility import Viewer, may_see
+from bot.store import key_values
 from bot.store.store import Store
 
 
 class History:
-    """Looks things up; nothing here changes anything."""
+    """Looks things up, and knows which galleries are open."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, audit: Audit) -> None:
+        self._store, self._audit = store, audit
+
+    async def secret(self, key: str) -> str:
+        """A random text under a key, the same from then on."""
+        known: str | None = await self._store.read(key_values.recall, key)
+        return known if known is not None else await self._store.write(rows.secret, key)
+
+    async def open_gallery(self, by: Actor, *, is_open: bool) -> None:
+        """Let everyone see the server's gallery in a browser, or nobody any more."""
+        await self._audit.perform(acts.open_gallery, by, by.guild_id, is_open)
+
+    async def hanging(self, guild_id: int, before_id: int | None, limit: int) -> list[Job] | None:
+        """What everyone may see of a server's gallery, newest first; None where it isn't open."""
+        if not guild_id or not await self._store.read(rows.is_open, guild_id):
+            return None
+        return await self._store.read(rows.hanging, guild_id, before_id, limit, None)
+
+    async def hangs(self, job_id: int) -> bool:
+        """Whether everyone may see a job, in an open gallery."""
+        return bool(await self._store.read(rows.hanging, 0, None, 1, job_id))
 
     async def search(
         self, user_id: int, guild_id: int, wanted: Wanted, before_id: int | None = None, limit: int = 10

@@ -73,6 +73,7 @@ IMPERSONAL = frozenset(
             "moderation",
             "allowed_channel",
             "departure",
+            "open_gallery",
             "guild_budget",
         ),  # a server's
         *("model_note", "refusal"),  # the operator's; counts without names

@@ -191,17 +191,8 @@ def forget_guild(db: sqlite3.Connection, guild_id: int, now_ms: int) -> None:
     for table in ("star", "gallery"):
         db.execute(f"DELETE FROM {table} WHERE job_id IN ({jobs_here})", (guild_id,))
     for table in (
-        *(
-            "guild_default",
-            "style",
-            "word_list",
-            "refusal",
-            "region",
-            "quota",
-            "guild_budget",
-            "subscription",
-            "queue_server",
-        ),
+        *("guild_default", "style", "word_list", "open_gallery", "refusal", "region", "quota", "guild_budget"),
+        *("subscription", "queue_server"),
         *("ban", "blocked_word", "moderation", "allowed_channel", "pause", "appeal", "report"),
     ):
         db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))
