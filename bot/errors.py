@@ -30,13 +30,16 @@ class BadInput(UserError):
         flag: the flag of a prompt line that is to blame, as typed and without its dashes. meant: the nearest one known.
         foreign: another program's syntax in the prompt is to blame.
         without, instead: the line without what is to blame, and with `meant` in its place; the parser sets both.
+        offers: prompts that would work; then the line may also be painted as it is, by one who insists.
     """
 
     code = "bad_input"
 
-    def __init__(self, sentence: str, *, flag: str = "", meant: str = "", foreign: bool = False) -> None:
+    def __init__(
+        self, sentence: str, *, flag: str = "", meant: str = "", foreign: bool = False, offers: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(sentence)
-        self.flag, self.meant, self.foreign = flag, meant, foreign
+        self.flag, self.meant, self.foreign, self.offers = flag, meant, foreign, offers
         self.without: str | None = None
         self.instead: str | None = None
 

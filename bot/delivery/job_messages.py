@@ -16,13 +16,14 @@ from bot.delivery.comparison_sheet import labels
 from bot.delivery.contents import Contents, without_words
 from bot.delivery.edit_rate import EditRateLimiter
 from bot.delivery.image_tools import Upload
-from bot.delivery.layouts import Layouts, Painting
+from bot.delivery.layouts import BOARD_COLUMNS, Layouts, Painting
 from bot.delivery.transport import MessageTransport
 from bot.errors import Busy, NotFound
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import PicturesLost, Receipt, TryLater, Undeliverable
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.kit.client import Client
+from bot.prompt.spec import Spec
 from bot.store.clock import Clock
 from bot.threads.pools import PICTURES
 from engine.api.events import Event, Loading, Preview, Progress, Queued, Started, Terminal
@@ -157,7 +158,7 @@ class JobMessages:
         upload: Upload | None = None
         if state.previews and job.user_id not in self._quiet:
             spec, previews = job.spec, dict(state.previews)
-            aspect, columns = spec.width / spec.height, len(spec.compare.columns) if spec.compare else 2
+            aspect, columns = spec.width / spec.height, len(spec.compare.columns) if spec.compare else _columns(spec)
             with suppress(Busy):  # words will do, this time
                 upload = await PICTURES.run(image_tools.preview_grid, previews, spec.draws, aspect, columns)
         await self._progress(job, state, upload)
@@ -248,13 +249,17 @@ def _note(job: Job, delivered: int, lost: int, filename: str) -> str:
     return " ".join(filter(None, notes))
 
 
+def _columns(spec: Spec) -> int:
+    return BOARD_COLUMNS if spec.is_board else 2
+
+
 def _picture(job: Job, whole: Whole, limit: int) -> Upload:
     """The stored pictures as the one file to send. Runs in a worker thread."""
     opened, compare = {image.ordinal: image_tools.opened(blob) for image, blob in whole}, job.spec.compare
     if compare is not None:
         return image_tools.fit(image_tools.sheet(opened, *labels(compare)), f"easel-{job.id}", limit)
     stored = whole[0][1] if len(whole) == 1 else None
-    return image_tools.fit(image_tools.grid([*opened.values()]), f"easel-{job.id}", limit, stored)
+    return image_tools.fit(image_tools.grid([*opened.values()], _columns(job.spec)), f"easel-{job.id}", limit, stored)
 
 
 def _apply(state: Painting, event: Event, now_ms: int) -> bool:

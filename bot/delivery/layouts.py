@@ -30,6 +30,7 @@ from engine.tasks import lora_tags
 
 PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
 MINI = "mini"  # the embedded model's key, which says by itself what it does not know
+BOARD_COLUMNS = 4
 ALT_TEXT = 1024  # Discord's limit
 
 
@@ -78,6 +79,8 @@ class Layouts:
         """A finished job: the pictures in one, and what can be done with each. `stars` None = no star button."""
         if job.spec.compare is not None:
             return self._comparison(job, job.spec.compare, images, filename, note, stars)
+        if job.spec.is_board:
+            return self._board(job, images, filename, note, stars)
         if len(images) == 1:
             return self.single(job, images[0], filename, note=note, stars=stars)
         first = images[0].id
@@ -98,6 +101,25 @@ class Layouts:
             ],
             DONE,
         )
+
+    def _board(
+        self, job: Job, images: Sequence[StoredImage], filename: str, note: str, stars: int | None
+    ) -> LayoutView:
+        """Many small pictures, each with a button that paints it in full."""
+        how = "Press a number to paint that one in full."
+        words = _noted(self.headline(job), how, self._hint(job.spec), job.spec.note, note)
+        pick = [Button(ButtonId(Action.FINISH, image.id), f"{image.ordinal + 1}") for image in images]
+        ends = [
+            Button(ButtonId(Action.REROLL, images[0].id), "", emoji="🔄"),
+            Button(ButtonId(Action.REMIX, images[0].id), "Remix", emoji="🎛️"),
+            Button(ButtonId(Action.SEED, images[0].id), "Seed", emoji="🌱"),
+            Button(ButtonId(Action.DELETE, images[0].id), "Delete", emoji="🗑️"),
+            *image_buttons.star(job.id, stars),
+        ]
+        more = [_row(*report)] if (report := image_buttons.report(job)) else []
+        rows = [_row(*pick[at : at + BOARD_COLUMNS]) for at in range(0, len(pick), BOARD_COLUMNS)]
+        sheet = _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images))
+        return _view([TextDisplay(words), sheet, *rows, _row(*ends), *more], DONE)
 
     def _comparison(
         self,

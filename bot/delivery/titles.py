@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.jobs.records import Job, JobKind
 from bot.prompt.spec import Spec
 
+FINISH = "finish"  # kind of a job that paints a picture of a board in full
 ARROWS = {"left": "⬅️", "right": "➡️", "up": "⬆️", "down": "⬇️"}
 
 
@@ -18,7 +19,7 @@ def job_title(kind: JobKind, spec: Spec) -> str:
     """ "Zoom Out 2x"; nothing for what is painted from words."""
     if kind == "vary":
         return f"Variation {spec.request.detail}".strip()
-    return spec.request.title
+    return "Finished version" if kind == FINISH else spec.request.title
 
 
 def _whence(job: Job) -> str:

@@ -18,6 +18,7 @@ class Action(StrEnum):
     """What a press asks for; the number names an image unless said otherwise."""
 
     PICK = "u"  # show this image alone, at full size
+    FINISH = "fi"  # paint this picture of a board in full
     VARY = "v"  # four near neighbours
     VARY_STRONG = "vs"  # four far neighbours
     UPSCALE = "up"  # twice as large, nothing added
@@ -86,6 +87,10 @@ class Action(StrEnum):
     FORM = "fo"  # number = refused form: open it again as it was filled in
     LINE_WITHOUT = "lw"  # number = refused line: paint it without what is to blame
     LINE_INSTEAD = "li"  # number = refused line: paint it with the flag that was meant
+    LINE_OFFER_1 = "lx"  # number = refused line: paint the first prompt that was offered instead
+    LINE_OFFER_2 = "ly"
+    LINE_OFFER_3 = "lz"
+    LINE_ANYWAY = "la"  # number = refused line: paint it as it is
     LINE_EDIT = "le"  # number = refused line: change it in a form, and that form's answer
     WORD_LIST = "wl"  # the form of a word list; number = 0 one's own, 1 the server's
     HELP = "hp"  # number = page of /help

@@ -24,6 +24,7 @@ from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, M
 WORDS = Txt2Img(prompt="")  # painted from words alone
 ENLARGED_MC = 100  # millicredits of a megapixel that nothing was painted into
 CHAOS_MAX, LEAST_CHAOS = 100, 0.1  # at none, four pictures still differ a little
+BOARD, BOARD_QUALITY = 16, 0.5  # pictures of a quarter of the pixels, in half the steps: two credits in all
 PICTURE_MC = 1000  # millicredits of one picture at the model's own size and steps
 
 
@@ -44,10 +45,12 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
     info = _able(models, draft.model, what, terms)
     _check_loras(draft, info, models, terms)
     info = lora_tags.sampled_by(info, draft.prompt)
+    draft, halved = _as_board(draft, what)
     _check_ranges(draft)
     try:
         what = what.asked_again().with_strength(draft.strength).completed(info)
         what, (width, height), note = _sized(draft, info, what, terms.max_pixels)
+        width, height = (_half(side, info) for side in (width, height)) if halved else (width, height)
     except InvalidRequest as error:
         raise BadInput(str(error)) from None
     request = replace(
@@ -70,6 +73,21 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
     unheard = guidance.unheard(request, info, guided=guided, strong=strong)
     still = "`--chaos` has no effect here." if draft.chaos is not None and not what.varies_by_noise else ""
     return Spec(request=request, note=" ".join(filter(None, (note, unheard, still, *(draft.notes or ())))))
+
+
+def _as_board(draft: Draft, what: Txt2Img) -> tuple[Draft, bool]:
+    """A board of small quick pictures where one is asked for; whether it is one. Raises: BadInput."""
+    if not draft.board or draft.num_images:
+        return draft, False
+    if what is not WORDS:
+        raise BadInput("--draft paints a board from words alone. Leave it out here.", flag="draft")
+    if draft.best_of:
+        raise BadInput("--draft paints a board that you pick from yourself. Leave out --best.", flag="best")
+    return replace(draft, num_images=BOARD, quality=draft.quality or BOARD_QUALITY), True
+
+
+def _half(side: int, info: ModelInfo) -> int:
+    return _clamped(round(side / 2 / info.multiple_px), info.multiple_px)
 
 
 def _variations(draft: Draft, what: Txt2Img, random_seed: int) -> tuple[Variation, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.errors import NotEnoughCredits
+from bot.errors import BadInput, NotEnoughCredits
 from bot.jobs.records import Job, JobKind, NewJob
 from bot.jobs.service import Jobs
 from bot.ledger.limits import Terms
@@ -17,7 +17,10 @@ from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.prompt.parser import GRID, Draft
 from bot.prompt.spec import Spec
+from bot.prompt.text import quoted
+from engine import mini
 from engine.api.model_info import ModelInfo
+from engine.tasks import lora_tags
 from engine.tasks.txt2img import MAX_SEED, Txt2Img
 
 UNASKED_MC = GRID * drafts.PICTURE_MC * 5 // 4  # a grid; other ratios round to a few pixels more
@@ -97,6 +100,19 @@ class Orders:
         if spec.compare is not None:
             specs = (specs[0].evolve(compare=spec.compare),)
         return tuple(each.evolve(note=each.note or spec.note) for each in specs)
+
+    def check_known(self, specs: Sequence[Spec]) -> None:
+        """Whether each prompt names something its model can paint; only Mini's world is so small. Raises: BadInput."""
+        models = self._models()
+        for spec in specs:
+            info = drafts.find_model(models, spec.model)
+            words = lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras)) if info.small_world else ""
+            if offers := mini.offers(words):
+                unknown = quoted(", ".join(mini.unknown_words(words)))
+                raise BadInput(
+                    f"{info.key} doesn't know {unknown}, and would paint blobs. These work; nothing was charged.",
+                    offers=offers,
+                )
 
     def price_mc(self, *specs: Spec) -> int:
         """Return what specs cost together, in millicredits."""

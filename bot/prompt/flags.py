@@ -292,7 +292,7 @@ FLAGS = {
         Flag("plain", "plain", "nothing", lambda _value: True),
         Flag("chaos", "chaos", "word", _chaos),
         Flag("quality", "quality", "word", _quality),
-        Flag("draft", "quality", "nothing", lambda _value: 0.5),
+        Flag("draft", "board", "nothing", lambda _value: True),
         Flag("iw", "strength", "word", _image_weight),
         Flag("stealth", "private", "nothing", lambda _value: True),
         Flag("public", "private", "nothing", lambda _value: False),

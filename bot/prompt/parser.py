@@ -40,6 +40,7 @@ class Draft:
         plain: neither one's settings nor the server's defaults hold.
         variations: chain of (seed, strength). repeat: jobs of the same draft; `parse` has multiplied it out.
         chaos: 0 to 100, how far the pictures are from each other. quality: a share of the model's own steps.
+        board: many small pictures to pick from.
         private: whether only the member sees the result. notes: sentences about what was left out.
     """
 
@@ -63,6 +64,7 @@ class Draft:
     plain: bool | None = None
     chaos: int | None = None
     quality: float | None = None
+    board: bool | None = None
     private: bool | None = None
     notes: tuple[str, ...] | None = None
 
@@ -324,12 +326,14 @@ def echo(spec: Spec, info: ModelInfo | None = None, default_model: str = "", hid
     that are `hidden`.
     """
     parts = [plain(spec.prompt)]
+    board, spec = spec.is_board, spec.evolve(width=spec.width * 2, height=spec.height * 2) if spec.is_board else spec
     if negative := spec.negative_prompt:  # with `=`, no dash in it can be one of prose
         between = "=" if _MARK.search(negative) else " "
         parts.append(f"--no{between}{plain(flags.unquote_proof(negative))}")
     parts += [f"--vary {seed}:{decimal(strength)}" for seed, strength in spec.variations]
     parts += [f"--{name} {value}" for name, value in _unusual(spec, info, default_model) if name not in hidden]
     parts += ["--tile"] if spec.tiling else []
+    parts += ["--draft"] if board else []
     return " ".join(parts)
 
 
@@ -348,7 +352,7 @@ def _unusual(spec: Spec, info: ModelInfo | None, default_model: str) -> Iterator
         yield "model", f'"{spec.model}"' if " " in spec.model else spec.model
     if spec.strength is not None:
         yield "strength", decimal(spec.strength)
-    if spec.num_images != GRID:
+    if spec.num_images != GRID and not spec.is_board:
         yield "n", str(spec.num_images)
     if spec.best_of:
         yield "best", str(spec.best_of)

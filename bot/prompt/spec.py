@@ -15,6 +15,7 @@ from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import MAX_IMAGES, Txt2Img, Variation
 
 T = TypeVar("T")
+BOARD_ABOVE = 4  # pictures: a grid has no more
 UNKNOWN = "unknown"  # in the place of a model's or a scheduler's name
 COMPLETE = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "seed", "model")
 SPEC_VERSION = 5  # 2: edits, 3: comparisons, 4: ControlNets, 5: the engine's request itself
@@ -99,6 +100,11 @@ class Spec:
     def num_images(self) -> int:
         """Pictures of the job: a grid is four."""
         return len(self.compare.cells) if self.compare else self.request.num_images
+
+    @property
+    def is_board(self) -> bool:
+        """Whether it is a board of small pictures to pick from."""
+        return self.compare is None and self.num_images > BOARD_ABOVE
 
     @property
     def draws(self) -> int:

@@ -60,6 +60,7 @@ class ModelInfo:
         loras: those that fit it, by the name in `<lora:name:0.8>`. embeddings: words that stand for textual inversions.
         lora_defaults: of those that change how it is to be sampled.
         controlnets: those that fit it, by name. control_tasks: of `txt2img`, `img2img`, `inpaint`, what they can lead.
+        small_world: it is Easel Mini, which paints what its few hundred words name, and blobs otherwise.
         several_controls: whether it can follow several pictures at once.
     """
 
@@ -89,6 +90,7 @@ class ModelInfo:
     lora_defaults: tuple[LoraDefaults, ...] = ()
     embeddings: tuple[str, ...] = ()
     controlnets: tuple[str, ...] = ()
+    small_world: bool = False
     control_tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint"})
     several_controls: bool = True
 

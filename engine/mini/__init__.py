@@ -9,7 +9,7 @@ ADAPTERS_DIR: Path = Path(__file__).parent / "adapters"  # one adapter a folder,
 MAX_WORDS_NAMED = 3  # a hint is one line under a picture, not a lecture
 MAX_WORD_CHARS = 24
 
-__all__ = ["ADAPTERS_DIR", "MODEL_DIR", "hint", "unknown_words", "vocabulary"]
+__all__ = ["ADAPTERS_DIR", "MODEL_DIR", "hint", "offers", "unknown_words", "vocabulary"]
 
 
 def vocabulary() -> dict[str, tuple[str, ...]]:
@@ -30,6 +30,14 @@ def unknown_words(prompt: str) -> tuple[str, ...]:
     """Return the prompt's words that Mini was never taught, in order and once each. Digits are never reported."""
     strangers = (word for word in words.words_in(prompt) if word not in words.KNOWN and not word.isdigit())
     return tuple(dict.fromkeys(strangers))
+
+
+def offers(prompt: str) -> tuple[str, ...]:
+    """Return three prompts that Mini can paint instead of one that names nothing it knows, else none."""
+    strangers = unknown_words(prompt)
+    if not strangers or words.PAINTED & set(words.words_in(prompt)):
+        return ()
+    return neighbours.instead_of(strangers, prompt)
 
 
 def hint(prompt: str) -> str | None:

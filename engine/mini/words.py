@@ -143,4 +143,11 @@ def _phrases() -> list[str]:
     ]
 
 
+PAINTED: frozenset[str] = frozenset(
+    word
+    for phrases in ([*names(thing), *map(plural, names(thing))] for thing in THINGS)
+    for phrase in phrases
+    for word in words_in(phrase)
+) | frozenset(scene for scene in SCENES if scene != "plain")
+"""Words that put something into a picture by themselves."""
 KNOWN: frozenset[str] = frozenset(word for phrase in _phrases() for word in words_in(phrase))

@@ -70,7 +70,8 @@ def describe(model: Source) -> ModelInfo:
     parts = facts.read_parts(path)
     if not parts.index:
         raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json, nor a modular one")
-    return _as_owner_says(facts.read(model.key, str(parts.index.get("_class_name", "")), parts, card), path)
+    info = facts.read(model.key, str(parts.index.get("_class_name", "")), parts, card)
+    return replace(_as_owner_says(info, path), small_world=path.resolve() == mini.MODEL_DIR.resolve())
 
 
 def checkpoint(model: Source, path: Path) -> Checkpoint:

@@ -39,7 +39,9 @@ def test_what_has_a_counterpart_does_it() -> None:
     assert one("a --iw 1", Draft(seed=1)).strength == 0.5
     assert one("a --stealth").private is True
     assert resolve(one("a --q 2"), (MINI,), TERMS, 1).num_inference_steps == 40
-    assert resolve(one("a --draft"), (MINI,), TERMS, 1).num_inference_steps == 10
+    board = resolve(one("a --draft"), (MINI,), TERMS, 1)
+    assert (board.num_inference_steps, board.num_images, board.width, board.height) == (10, 16, 64, 64)
+    assert resolve(one("a --draft --n 2"), (MINI,), TERMS, 1).num_images == 2
     near = resolve(one("a --chaos 10 --seed 5"), (MINI,), TERMS, 1)
     assert (near.seed, [share for _, share in near.variations]) == (5, [0.19])
     assert resolve(one("a --chaos 100"), (MINI,), TERMS, 1).variations == ()

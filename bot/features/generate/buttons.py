@@ -206,7 +206,7 @@ async def _seeds(app: Services, interaction: Interaction, job: Job, image: Store
 def _shows_grid(interaction: Interaction) -> bool:
     """Whether the message with the button offers single pictures to pick."""
     shown = image_lookup.presses(interaction.message.components) if interaction.message else []
-    return any(press.action is Action.PICK for press in shown)
+    return any(press.action in (Action.PICK, Action.FINISH) for press in shown)
 
 
 def _file(image: StoredImage, data: bytes, limit_bytes: int) -> discord.File:

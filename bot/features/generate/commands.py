@@ -100,7 +100,8 @@ def install(client: Client, app: Services) -> None:
     async def paint(interaction: Interaction, line: Line) -> None:
         said = await reading.read(app, interaction, line)
         if line.image is None and not said.source:
-            await app.submission.imagine(interaction, said.drafts, private=line.private, ask=said.as_told)
+            told, sure = said.as_told, line.sure
+            await app.submission.imagine(interaction, said.drafts, private=line.private, ask=told, sure=sure)
         else:
             await _from_picture(app, interaction, line, said)
 

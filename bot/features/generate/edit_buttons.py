@@ -32,6 +32,10 @@ class Services(Protocol):
 def install(client: Client, app: Services) -> None:
     """Register every press and form."""
 
+    @client.on_button(Action.FINISH, image=True, once=True)
+    async def finish(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await edits.finish(app, interaction, job, image)
+
     @client.on_button(Action.UPSCALE, image=True, once=True)
     async def upscale(interaction: Interaction, job: Job, image: StoredImage) -> None:
         await edits.upscale(app, interaction, await edits.of_image(app, interaction, job, image))

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import discord
 
+from bot.delivery.titles import FINISH
 from bot.errors import BadInput
 from bot.features.generate import image_lookup
 from bot.features.generate.discord_files import DiscordFile
@@ -38,6 +39,7 @@ from engine.tasks.pictures import StoredPicture
 from engine.tasks.txt2img import Txt2Img
 from engine.tasks.upscale import Mode, Upscale
 
+FINISH_STRENGTH = 0.6  # keeps the composition of a small picture, and paints its detail anew
 NOTHING = Draft()
 STRENGTHS = {Action.VARY: 0.35, Action.VARY_STRONG: 0.65}  # share of the steps that are painted anew
 
@@ -245,6 +247,23 @@ async def vary(app: Services, interaction: Interaction, source: Source, strength
     what = Img2Img(prompt="", init_image=source.picture)
     draft = draft_of(app, interaction.client, source, type(what), said)
     await start(app, interaction, source, replace(draft, strength=draft.strength or strength), what, "vary")
+
+
+async def finish(app: Services, interaction: Interaction, job: Job, image: StoredImage) -> None:
+    """A small picture of a board painted in full, as it was begun. Raises: UserError."""
+    source = await of_image(app, interaction, job, image)
+    spec = job.spec_of(image)
+    draft = replace(
+        drafts.draft_of(spec),
+        width=spec.width * 2,
+        height=spec.height * 2,
+        num_inference_steps=None,
+        strength=FINISH_STRENGTH,
+        variations=None,
+        seed=image.seed,
+        num_images=1,
+    )
+    await start(app, interaction, source, draft, Img2Img(prompt="", init_image=source.picture), FINISH)
 
 
 async def upscale(

@@ -166,7 +166,7 @@ async def picture(app: Services, interaction: Interaction, found: FoundImage) ->
 def _image_ids(components: Iterable[Any]) -> Iterator[int]:
     """The image numbers in a message's buttons: those of U1 to U4, or else the first one."""
     shown = presses(components)
-    picks = [press.number for press in shown if press.action is Action.PICK]
+    picks = [press.number for press in shown if press.action in (Action.PICK, Action.FINISH)]
     others = [press.number for press in shown if press.action in UNDER_EVERY_PICTURE]
     yield from picks or others[:1]
 

@@ -12,7 +12,7 @@ import discord
 from bot.errors import BadInput, NotFound, Refused, UserError
 from bot.kit import error_messages, modals
 from bot.kit.button import Button
-from bot.kit.client import Client, Interaction
+from bot.kit.client import Client, Handler, Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.prompt import draft_json
 from bot.prompt.parser import Draft
@@ -28,15 +28,20 @@ class Services(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What was typed into /imagine; `image` or `source` is the picture to start from, `private` None = not said."""
+    """What was typed into /imagine.
+
+    `image` or `source` is the picture to start from, `private` None = not said; `sure`: whatever its words are.
+    """
 
     text: str
     options: Draft
     image: discord.Attachment | None = None
     source: str | None = None
     private: bool | None = None
+    sure: bool = False
 
 
+OFFERS = (Action.LINE_OFFER_1, Action.LINE_OFFER_2, Action.LINE_OFFER_3)
 Paint = Callable[[Interaction, Line], Awaitable[None]]
 
 
@@ -63,6 +68,14 @@ def install(client: Client, app: Services, paint: Paint) -> None:
     async def instead(interaction: Interaction, number: int) -> None:
         await again(interaction, number, "instead")
 
+    for at, action in enumerate(OFFERS):
+        client.on_button(action, once=True)(_offer(again, at))
+
+    @client.on_button(Action.LINE_ANYWAY, once=True)
+    async def anyway(interaction: Interaction, number: int) -> None:
+        refused = await _recall(app, interaction, number)
+        await try_painting(app, interaction, replace(refused.line, sure=True), paint)
+
     @client.on_button(Action.LINE_EDIT)
     async def edit(interaction: Interaction, number: int) -> None:
         refused = await _recall(app, interaction, number)
@@ -74,6 +87,15 @@ def install(client: Client, app: Services, paint: Paint) -> None:
         refused = await _recall(app, interaction, number)
         text = modals.answers(interaction).get("prompt", "")
         await try_painting(app, interaction, replace(refused.line, text=text), paint)
+
+
+def _offer(again: Callable[[Interaction, int, str], Awaitable[None]], at: int) -> Handler:
+    """The button that paints one of the prompts that would work."""
+
+    async def take(interaction: Interaction, number: int) -> None:
+        await again(interaction, number, f"offer {at}")
+
+    return take
 
 
 async def try_painting(app: Services, interaction: Interaction, line: Line, paint: Paint) -> None:
@@ -92,6 +114,8 @@ async def try_painting(app: Services, interaction: Interaction, line: Line, pain
 async def _keep(app: Services, interaction: Interaction, line: Line, refusal: Exception) -> tuple[Button, ...]:
     """Keep a line for a day; its buttons."""
     ways = {name: text for name in ("without", "instead") if (text := getattr(refusal, name, None))}
+    offers = getattr(refusal, "offers", ())
+    ways |= {f"offer {at}": text for at, text in enumerate(offers)}
     kept = {
         "text": line.text,
         "ways": ways,
@@ -107,6 +131,12 @@ async def _keep(app: Services, interaction: Interaction, line: Line, refusal: Ex
         "without": Button(ButtonId(Action.LINE_WITHOUT, number), "Paint without it"),
     }
     offered = [button for name, button in buttons.items() if name in ways]
+    if offers:
+        offered += [
+            Button(ButtonId(action, number), text[:80], style=discord.ButtonStyle.primary)
+            for action, text in zip(OFFERS, offers, strict=False)
+        ]
+        offered.append(Button(ButtonId(Action.LINE_ANYWAY, number), "Paint it anyway"))
     return (*offered, Button(ButtonId(Action.LINE_EDIT, number), "Edit", emoji="✏️"))
 
 

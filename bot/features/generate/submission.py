@@ -82,11 +82,22 @@ class Submission:
 
     # ------------------------------------------------------------ before an order
     async def imagine(
-        self, interaction: Interaction, drafts: Sequence[Draft], *, private: bool | None, ask: bool = False
+        self,
+        interaction: Interaction,
+        drafts: Sequence[Draft],
+        *,
+        private: bool | None,
+        ask: bool = False,
+        sure: bool = False,
     ) -> None:
-        """Queue what was read in a prompt line; several jobs only after a yes, as with `ask`. Raises: UserError."""
+        """Queue what was read in a prompt line; several jobs only after a yes, as with `ask`.
+
+        `sure`: whatever its words are, also where the model knows none of them. Raises: UserError.
+        """
         asked = await self.with_defaults(interaction, without_private(drafts))
         specs = await self.orders.resolve_all(actor_of(interaction), asked)
+        if not sure:
+            self.orders.check_known(specs)
         order = Order(specs=specs, private=await self.wants_private(interaction, private, drafts))
         await self.submit_or_confirm(interaction, order, ask=ask)
 

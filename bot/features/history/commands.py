@@ -11,14 +11,13 @@ from typing import Protocol
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
-from engine.tasks.registry import TASKS
 
 from bot.delivery import layouts
 from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
+from bot.delivery.thumbnails import thumbnail
 from bot.errors import NotFound
 from bot.features.generate.submission import Submission
-from bot.features.generate.thumbnails import thumbnail
 from bot.features.history import views
 from bot.features.history.gallery_page import GalleryPage
 from bot.features.history.service import History
@@ -33,6 +32,7 @@ from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, check_obtainable, check_permissions, load_job, viewer_of
 from bot.store.key_value_store import KeyValues
 from engine.backend import Backend
+from engine.tasks import TASKS
 
 MAX_CHOICES, MAX_FILES = 25, 10  # Discord's
 MOST_BYTES = 24 * 2**20  # of one message; Discord takes 25 MiB

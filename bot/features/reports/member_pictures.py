@@ -12,10 +12,10 @@ import discord
 from discord.ui import Section, TextDisplay, Thumbnail
 
 from bot.delivery.layouts import STATE_WORDS
+from bot.delivery.thumbnails import thumbnail
 from bot.errors import NotFound
 from bot.features.credits.panel_members import TAB
 from bot.features.gallery.poster import Gallery
-from bot.features.generate.thumbnails import thumbnail
 from bot.features.jobs.messages import take_down
 from bot.features.jobs.service import ModeratedJobs
 from bot.jobs.files import ImageFiles
