@@ -45,11 +45,13 @@ class Contents:
 
     Attributes:
         made_ms: when, as UTC epoch. files: size and sha256 by name. missing: pictures that were gone from the disk.
+        deleted: pictures that its database knows, and that somebody deleted before they were read.
     """
 
     made_ms: int
     files: dict[str, tuple[int, str]]
     missing: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
 
     @property
     def pictures(self) -> int:
@@ -82,7 +84,7 @@ def write(data_dir: Path, target: Path, now_ms: int, aborted: Callable[[], bool]
 
 def _write(data_dir: Path, file: IO[bytes], snapshot: Path, now_ms: int, aborted: Callable[[], bool]) -> Contents:
     files: dict[str, tuple[int, str]] = {}
-    missing: list[str] = []
+    gone: list[str] = []
     with zipfile.ZipFile(file, "w") as archive:
         migrations.backup(data_dir / DATABASE, snapshot)
         paths = _check(snapshot)
@@ -100,10 +102,12 @@ def _write(data_dir: Path, file: IO[bytes], snapshot: Path, now_ms: int, aborted
             try:
                 files[name] = _add(archive, name, data_dir / IMAGES / path)
             except FileNotFoundError:
-                missing.append(path)
-        if marked and missing:
+                gone.append(path)
+        if marked and gone:
             _check_there(data_dir)
-        contents = Contents(made_ms=now_ms, files=files, missing=_lost(data_dir / DATABASE, missing))
+        missing = _lost(data_dir / DATABASE, gone)
+        deleted = tuple(path for path in gone if path not in missing)
+        contents = Contents(made_ms=now_ms, files=files, missing=missing, deleted=deleted)
         archive.writestr(LIST, json.dumps(_to_json(contents)), zipfile.ZIP_DEFLATED)
     return contents
 
@@ -135,12 +139,12 @@ def _add(archive: zipfile.ZipFile, name: str, source: Path) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _lost(database: Path, missing: list[str]) -> tuple[str, ...]:
+def _lost(database: Path, gone: list[str]) -> tuple[str, ...]:
     """Of the files that were not there, those that the database still knows: the others were deleted meanwhile."""
-    if not missing:
+    if not gone:
         return ()
     with closing(sqlite3.connect(migrations.read_only_uri(database), uri=True)) as db:
-        return tuple(sorted(images.known_paths(db) & set(missing)))
+        return tuple(sorted(images.known_paths(db) & set(gone)))
 
 
 # ---------------------------------------------------------------- reading
@@ -197,7 +201,7 @@ def _check_against(path: Path, contents: Contents, database: Path) -> None:
     except sqlite3.Error as error:
         raise BackupBroken(f"{path} is no whole backup: its database is damaged ({error}).") from error
     here = {name.removeprefix(f"{IMAGES}/") for name in contents.files}
-    if absent := known - here - set(contents.missing):
+    if absent := known - here - {*contents.missing, *contents.deleted}:
         raise BackupBroken(f"{path} is no whole backup: {len(absent)} of its pictures are not in it.")
 
 
@@ -243,6 +247,7 @@ def _to_json(contents: Contents) -> dict[str, Any]:
         "format": FORMAT,
         "made_ms": contents.made_ms,
         "missing": list(contents.missing),
+        "deleted": list(contents.deleted),
         "files": {name: list(facts) for name, facts in contents.files.items()},
     }
 
@@ -254,4 +259,5 @@ def _from_json(value: dict[str, Any]) -> Contents:
     files = {str(name): (int(size), str(digest)) for name, (size, digest) in value["files"].items()}
     if DATABASE not in files:
         raise ValueError("there is no database in it")
-    return Contents(made_ms=int(value["made_ms"]), files=files, missing=tuple(map(str, value["missing"])))
+    missing, deleted = (tuple(map(str, value.get(key, ()))) for key in ("missing", "deleted"))
+    return Contents(made_ms=int(value["made_ms"]), files=files, missing=missing, deleted=deleted)

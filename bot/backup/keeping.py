@@ -21,7 +21,7 @@ def make(
 ) -> tuple[Path, Contents]:
     """Write a backup into the folder and let the oldest beyond `keep` go. Raises: what `archive.write` raises."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _clear(folder, now_ms - LEFT_MS)
+    clear(folder, now_ms - LEFT_MS)
     target = folder / time.strftime(NAME, time.gmtime(now_ms / 1000))
     contents = archive.write(data_dir, target, now_ms, aborted)
     for spare in sorted(found(folder), key=lambda path: (made_ms(path) <= now_ms, made_ms(path)))[:-keep]:
@@ -48,7 +48,7 @@ def is_due(folder: Path, every_hours: int, now_ms: int) -> bool:
     return bool(every_hours) and (not made or now_ms - max(made) >= every_hours * HOUR_MS)
 
 
-def _clear(folder: Path, before_ms: int) -> None:
+def clear(folder: Path, before_ms: int) -> None:
     """Remove what a backup that was cut off left behind."""
     for left in (*folder.glob(f"{PATTERN}.part"), *folder.glob(f"{SCRATCH}*")):
         if left.stat().st_mtime * 1000 < before_ms:

@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from chaos import SETTINGS, FilePost
+from chaos import SETTINGS, FilePost, upkeep
 from test_killing import HERE, all_jobs, check_files, check_messages, lines
 from workbench import Postman, asked, until, workbench
 
@@ -27,7 +27,7 @@ from bot.backup.restore import restore
 from bot.backup.schedule import BackupSchedule
 from bot.config import Settings
 from bot.features.privacy.service import Privacy
-from bot.store import key_values, lock, users
+from bot.store import key_values, lock, migrations, users
 from bot.store.clock import DAY_MS, ManualClock, SystemClock
 from bot.store.errors import AlreadyRunning, BackupBroken, CorruptDatabase, NewerDatabase, NoSpace
 from bot.store.lock import directory_lock
@@ -376,6 +376,26 @@ def test_a_damaged_database_is_told_of_its_backup(data: Path) -> None:
         migrate(data / "easel.db", 0)
 
 
+async def test_what_is_deleted_while_a_backup_is_made_does_not_spoil_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, copied = tmp_path / "b.zip", migrations.backup
+
+    def snapshot_and_deletion(source: Path, to: Path) -> None:
+        copied(source, to)
+        with closing(sqlite3.connect(data / "easel.db")) as db:
+            (path,) = db.execute("DELETE FROM image WHERE id = 1 RETURNING rel_path").fetchone()
+            db.commit()
+        (data / "images" / path).unlink()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "backup", snapshot_and_deletion)
+        contents = archive.write(data, target, 5)
+    assert (len(contents.missing), len(contents.deleted)) == (0, 1)
+    assert archive.verify(target, tmp_path) == contents
+    restore(target, data, 6)
+
+
 # ---------------------------------------------------------------- the drill
 async def test_a_backup_taken_under_load_delivers_what_was_owed(tmp_path: Path) -> None:
     """A process is busy with jobs; backups are taken beside it, it is killed, and each is put back and started."""
@@ -409,11 +429,12 @@ async def put_back_and_checked(target: Path, known: set[int], missing: tuple[str
     post = FilePost(folder / "discord.jsonl", random.Random(1))
     async with workbench(folder, SystemClock(), engine=FakeEngine(), post=post, **SETTINGS) as bench:
         await bench.idle(120)
-    jobs = all_jobs(folder / "easel.db")
+        assert await upkeep(bench, ManualClock(SystemClock().now_ms() + 2 * DAY_MS)).once() == []
+    jobs = {number: job for number, job in all_jobs(folder / "easel.db").items() if job["user"]}
     assert known <= jobs.keys(), "what was acknowledged before the backup is in it"
     assert {job["state"] for job in jobs.values()} <= {"done", "failed", "cancelled"}
-    sent = lines(folder / "discord.jsonl")
-    check_files(folder / "images", sent)
+    sent = [line for line in lines(folder / "discord.jsonl") if line["job"] in jobs]
+    check_files(folder, sent)
     delivered_here = {line["job"] for line in sent}
     check_messages([], {number: job for number, job in jobs.items() if number in delivered_here}, sent)
 

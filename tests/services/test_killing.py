@@ -1,4 +1,4 @@
-"""kill -9 at random moments: every acknowledged job is delivered exactly once, no credit is lost or kept.
+"""kill -9 at random moments: what was acknowledged is there once, no credit is lost or kept, no file is left over.
 
 `EASEL_KILLS=50 python -m pytest tests/services/test_killing.py` does it fifty times.
 """
@@ -12,15 +12,17 @@ import os
 import random
 import sqlite3
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from chaos import ALLOWANCE_CREDITS, SETTINGS, FilePost
+from chaos import ALLOWANCE_CREDITS, SETTINGS, FilePost, upkeep
 from workbench import until, workbench
 
-from bot.store.clock import SystemClock
+from bot.backup import archive, keeping
+from bot.jobs.files import ASIDE, MARK
+from bot.store.clock import DAY_MS, ManualClock, SystemClock
 
 KILLS = int(os.environ.get("EASEL_KILLS", "5"))
 HERE = Path(__file__).parent
@@ -54,16 +56,26 @@ async def test_kill_9_at_random_moments(tmp_path: Path) -> None:
     post = FilePost(tmp_path / "discord.jsonl", dice)
     async with workbench(tmp_path, SystemClock(), post=post, **SETTINGS) as bench:
         await bench.idle(120)
+        assert await upkeep(bench, ManualClock(SystemClock().now_ms() + 2 * DAY_MS)).once() == []
         balances = [await bench.balance(user, 1) for user in range(1, 6)]
     jobs = all_jobs(tmp_path / "easel.db")
-    check_messages(lines(tmp_path / "acks.jsonl"), jobs, lines(tmp_path / "discord.jsonl"))
-    check_files(tmp_path / "images", lines(tmp_path / "discord.jsonl"))
+    kept = {number: job for number, job in jobs.items() if job["user"]}
+    sent = [line for line in lines(tmp_path / "discord.jsonl") if line["job"] in kept]
+    acts = lines(tmp_path / "acts.jsonl")
+    check_messages(lines(tmp_path / "acks.jsonl"), kept, sent)
+    check_files(tmp_path, sent)
+    check_backups(tmp_path / "backups")
+    given = check_acts(tmp_path / "easel.db", acts)
+    assert sum(balance.paid_mc for balance in balances) == given
     for user, balance in enumerate(balances, start=1):
         charged = sum(job["charged"] for job in jobs.values() if job["user"] == user)
         assert (balance.free_mc, balance.reserved_mc) == (ALLOWANCE_CREDITS * 1000 - charged, 0)
     again = sum(job["attempts"] > 1 for job in jobs.values())
     twice = len(lines(tmp_path / "discord.jsonl")) - len(jobs)
-    print(f"{KILLS} kills, {len(jobs)} jobs, {again} painted again, {twice} delivered again with the same message")
+    done = ", ".join(f"{count} {kind}" for kind, count in Counter(act["kind"] for act in acts).items())
+    print(
+        f"{KILLS} kills, {len(jobs)} jobs, {again} painted again, {twice} delivered again with the same message, {done}"
+    )
 
 
 def all_jobs(path: Path) -> dict[int, dict[str, Any]]:
@@ -84,10 +96,42 @@ def check_messages(acks: list[dict[str, Any]], jobs: dict[int, dict[str, Any]], 
         assert len(contents[job_id]) == 1, f"job {job_id} is in {len(contents[job_id])} messages"
         kind = json.loads(next(iter(contents[job_id])))["kind"]
         assert (job["state"], kind) in {("done", "result"), ("failed", "error"), ("cancelled", "cancelled")}
-        assert job["charged"] == (job["quote"] if kind == "result" else 0)
+        if kind == "cancelled":
+            assert 0 <= job["charged"] <= job["quote"]
+        else:
+            assert job["charged"] == (job["quote"] if kind == "result" else 0)
 
 
 def check_files(folder: Path, sent: list[dict[str, Any]]) -> None:
-    """Every picture that was shown is whole on the disk."""
-    on_disk = {hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.rglob("*.png")}
+    """Every picture that was shown is whole on the disk; no file is there without a row, and no row without a file."""
+    images = folder / "images"
+    on_disk = {hashlib.sha256(file.read_bytes()).hexdigest() for file in images.rglob("*.png")}
     assert {sha for line in sent for sha in line["images"]} <= on_disk
+    with closing(sqlite3.connect(folder / "easel.db")) as db:
+        rows = {row[0] for row in db.execute("SELECT rel_path FROM image UNION SELECT rel_path FROM input_image")}
+        assert db.execute("SELECT count(*) FROM unlink UNION ALL SELECT count(*) FROM erasure").fetchall() == [(0,)] * 2
+    files = {file.relative_to(images).as_posix() for file in images.rglob("*") if file.is_file()}
+    assert {path for path in files if not path.startswith(f"{ASIDE}/")} == rows | {MARK}
+
+
+def check_acts(path: Path, acts: list[dict[str, Any]]) -> int:
+    """What was acknowledged is there, once, each with its row in the audit log; what was granted in all."""
+    with closing(sqlite3.connect(path)) as db:
+        posted = dict(db.execute("SELECT idem, amount FROM transfer WHERE idem GLOB 'give:*' OR idem GLOB 'gift:*'"))
+        noted = dict(db.execute("SELECT action, count(*) FROM audit GROUP BY action"))
+        there = {row[0] for row in db.execute("SELECT discord_id FROM user")}
+    acknowledged = {f"{'give' if act['kind'] == 'grant' else 'gift'}:{act['key']}" for act in acts if "key" in act}
+    assert acknowledged <= posted.keys()
+    grants = [amount for idem, amount in posted.items() if idem.startswith("give:")]
+    assert noted.get("credits.grant", 0) == len(grants)
+    assert noted.get("member.gift", 0) == len(posted) - len(grants)
+    assert not there & {act["person"] for act in acts if act["kind"] == "forgotten"}
+    return sum(grants)
+
+
+def check_backups(folder: Path) -> None:
+    """Every one is whole, and what was cut off goes a day later."""
+    for path in keeping.found(folder):
+        archive.verify(path, folder)
+    keeping.clear(folder, SystemClock().now_ms() + DAY_MS)
+    assert [path for path in folder.iterdir() if path not in keeping.found(folder)] == []
