@@ -24,6 +24,7 @@ from bot.features.credits.entitlements import Purchases
 from bot.features.credits.purchases import Shop, offers_of
 from bot.features.credits.service import Credits, Quotas
 from bot.features.describe import commands as describe
+from bot.features.describe import shorten
 from bot.features.gallery import buttons as gallery_buttons
 from bot.features.gallery.poster import Gallery
 from bot.features.gallery.service import Stars
@@ -38,6 +39,8 @@ from bot.features.history.gallery_page import GalleryPage
 from bot.features.history.service import History
 from bot.features.jobs import admin_commands as jobs_admin
 from bot.features.jobs.service import ModeratedJobs
+from bot.features.macros import commands as macro_commands
+from bot.features.macros.service import Macros
 from bot.features.moderation import admin_commands as moderation_admin
 from bot.features.moderation.image_filter import ImageFilter
 from bot.features.moderation.service import Moderation
@@ -233,6 +236,7 @@ class App:
         self.credits = Credits(store, self.audit, settings, clock)
         self.gallery_page = GalleryPage(self)
         self.history = History(store, self.audit)
+        self.macros = Macros(store)
         self.word_lists = WordLists(store, self.audit, clock)
         self.gallery = Gallery(client, self.stars, self.messages)
         self.audit_channel = AuditChannel(client, self.audit, self.moderation.audit_channel)
@@ -262,12 +266,14 @@ class App:
         generate.install(client, self)
         history.install(client, self)
         describe.install(client, self)
+        shorten.install(client, self)
         compare.install(client, self)
         region.install(client, self)
         settings_commands.install(client, self)
         privacy_commands.install(client, self)
         style_commands.install(client, self)
         models.install(client, self)
+        macro_commands.install(client, self)
         word_list_commands.install(client, self)
         help_commands.install(client, self)
         gallery_buttons.install(client, self)

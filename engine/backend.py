@@ -75,6 +75,14 @@ class Backend(Protocol):
         """Up to four prompts that might have made a picture, the likeliest first. Raises: InvalidRequest."""
         ...
 
+    async def weigh(self, prompt: str, model: str) -> list[tuple[str, float]]:
+        """How much each word of a prompt matters to a model, 0..1 of the most important one, in their order.
+
+        By the model's own CLIP, else the one that ranks: how far the prompt's embedding moves without the word. Raises:
+        InvalidRequest where there is none.
+        """
+        ...
+
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
         """Where `what` is: an L mask of the picture's size, 255 there and 0 elsewhere. Raises: InvalidRequest.
 

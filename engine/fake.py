@@ -20,6 +20,7 @@ from PIL import Image, ImageChops, ImageDraw
 from engine.api import safety as picture_safety
 from engine.api.errors import (
     NO_CAPTIONER,
+    NO_RANKER,
     NO_SEGMENTER,
     NOTHING_THERE,
     DeviceLost,
@@ -191,6 +192,14 @@ class FakeEngine:
             raise InvalidRequest(*NO_CAPTIONER)
         colour = colour_of(image)
         return [f"a {colour} {thing}" for thing in ("circle", "balloon", "apple", "boat")]
+
+    async def weigh(self, prompt: str, model: str) -> list[tuple[str, float]]:
+        """Long words matter."""
+        if "rank" not in self._abilities:
+            raise InvalidRequest(*NO_RANKER)
+        words = prompt.split()
+        longest = max(map(len, words), default=1)
+        return [(word, round(len(word) / longest, 4)) for word in words]
 
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
         if "segment" not in self._abilities:

@@ -244,6 +244,9 @@ class Engine:
     async def describe(self, image: Image.Image) -> list[str]:
         return await self._look(lambda eyes: eyes.describe(image))
 
+    async def weigh(self, prompt: str, model: str) -> list[tuple[str, float]]:
+        return await self._look(lambda eyes: eyes.weigh(model, prompt))
+
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
         return await self._look(lambda eyes: eyes.segment(image, what))
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from engine.vision.loading import Reader, reader
 
+MAX_WORDS = 75  # as many as a CLIP reads at once, at the most
 TEXTS_AT_ONCE = 256  # keeps memory flat however many phrases are tried
 
 
@@ -34,3 +35,15 @@ def of_pictures(eyes: Reader, images: list[Image.Image]) -> torch.Tensor:
 def scores(eyes: Reader, text: str, images: list[Image.Image]) -> list[float]:
     """The cosine of each picture with the text, -1..1."""
     return (of_pictures(eyes, images) @ of_texts(eyes, [text])[0]).tolist()
+
+
+def weights(eyes: Reader, text: str) -> list[tuple[str, float]]:
+    """How far the text's vector moves without each of its words, as a share of the farthest; in their order."""
+    words = text.split()[:MAX_WORDS]
+    if not words:
+        return []
+    without = [" ".join(words[:at] + words[at + 1 :]) for at in range(len(words))]
+    whole, *others = of_texts(eyes, [" ".join(words), *without])
+    moved = [max(0.0, 1.0 - float(whole @ other)) for other in others]
+    farthest = max(moved) or 1.0
+    return [(word, round(far / farthest, 4)) for word, far in zip(words, moved, strict=True)]

@@ -91,6 +91,13 @@ class VisionModels:
             raise InvalidRequest(*NO_RANKER)
         return ranker.scores(self._reader("ranker", location), plain_text(without(prompt)), images)
 
+    def weigh(self, model: str, prompt: str) -> list[tuple[str, float]]:
+        """How much each word matters to a model. Raises: InvalidRequest, NotYet."""
+        location = self._rankers.get(model) or self._sight.ranker
+        if not location:
+            raise InvalidRequest(*NO_RANKER)
+        return ranker.weights(self._reader("ranker", location), plain_text(without(prompt)))
+
     def _reader(self, kind: str, location: str) -> Reader:
         load = {"captioner": captioner.captioner, "segmenter": segmenter.segmenter, "ranker": ranker.ranker}[kind]
         if location not in self._readers:

@@ -201,3 +201,11 @@ async def test_questions_to_a_closed_engine_are_refused() -> None:
     await engine.close()
     with pytest.raises(Exception, match="restarting"):
         await engine.describe(picture())
+
+
+async def test_mini_tells_which_words_of_a_prompt_matter() -> None:
+    async with Engine(model="mini", threads=1) as engine:
+        weighed = dict(await engine.weigh("a very (red:1.2) castle in the snow", "mini"))
+    assert list(weighed) == ["a", "very", "red", "castle", "in", "the", "snow"]
+    assert max(weighed.values()) == 1.0
+    assert min(weighed["castle"], weighed["snow"], weighed["red"]) > max(weighed["very"], weighed["a"])

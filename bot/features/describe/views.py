@@ -9,12 +9,14 @@ import discord
 from discord.ui import LayoutView, Section, TextDisplay, Thumbnail
 
 from bot.kit.button import Button
-from bot.kit.components import ACCENT, row, view
+from bot.kit.components import ACCENT, notice, row, view
 from bot.kit.custom_ids import Action, ButtonId
 from bot.prompt.image_metadata import Parameters
 from bot.prompt.text import shown
 
 OFFERS = (Action.OFFER_1, Action.OFFER_2, Action.OFFER_3, Action.OFFER_4)
+STRONG, WEAK = 0.6, 0.15  # of what the strongest word weighs
+WORDS_SHOWN = 1200  # characters
 PROMPT_SHOWN = 600  # characters each; a message holds 4,000
 THUMBNAIL = "looked-at.webp"
 
@@ -70,3 +72,20 @@ def _facts(said: Parameters) -> Iterator[tuple[str, Any]]:
     for name, value in named:
         if value not in (None, ""):
             yield name, f"{value:g}" if isinstance(value, float) else value
+
+
+def shortened(number: int, weighed: Sequence[tuple[str, float]], shorter: Sequence[str]) -> LayoutView:
+    """The words as they matter, strong ones bold and weak ones struck out, and shorter prompts with their buttons."""
+    told = " ".join(_told(word, weight) for word, weight in weighed)
+    lines = [f"**{n}.** {shown(prompt, PROMPT_SHOWN)}" for n, prompt in enumerate(shorter, 1)]
+    text = f"## Words that matter\n{told[:WORDS_SHOWN]}\n## Shorter\n" + (
+        "\n".join(lines) or "It's as short as can be."
+    )
+    buttons = [Button(ButtonId(action, number), f"{n}") for n, action in enumerate(OFFERS[: len(shorter)], 1)]
+    return notice(text, *buttons)
+
+
+def _told(word: str, weight: float) -> str:
+    if weight >= STRONG:
+        return f"**{shown(word, 60)}**"
+    return f"~~{shown(word, 60)}~~" if weight < WEAK else shown(word, 60)

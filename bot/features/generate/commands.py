@@ -12,6 +12,7 @@ from bot.features.generate import edits, image_lookup, reading, refusals
 from bot.features.generate.reading import Asked
 from bot.features.generate.refusals import Line
 from bot.features.generate.submission import Submission, without_private
+from bot.features.macros.service import Macros
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.styles import read_names
 from bot.features.word_lists.service import WordLists
@@ -55,6 +56,7 @@ class Services(Protocol):
     jobs: Jobs
     key_values: KeyValues
     preferences: PreferenceService
+    macros: Macros
     submission: Submission
     word_lists: WordLists
 

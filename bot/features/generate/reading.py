@@ -10,6 +10,7 @@ from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
 from bot.features.generate.refusals import Line
 from bot.features.generate.submission import Submission
+from bot.features.macros.service import Macros, expand
 from bot.features.word_lists.service import WordLists
 from bot.jobs.files import ImageFiles
 from bot.jobs.service import Jobs
@@ -29,6 +30,7 @@ class Services(Protocol):
     backend: Backend
     files: ImageFiles
     jobs: Jobs
+    macros: Macros
     submission: Submission
     word_lists: WordLists
 
@@ -50,7 +52,8 @@ class Asked:
 
 async def read(app: Services, interaction: Interaction, line: Line) -> Asked:
     """Everything that a line asks for. Raises: UserError; a BadInput has the ways to go on."""
-    addresses, text = pasted.addresses(line.text)
+    macros = await app.macros.of(interaction.user.id)
+    addresses, text = pasted.addresses(expand(line.text, macros))
     if len(addresses) > 1 or (addresses and (line.image is not None or line.source)):
         refusal = BadInput(ONE_PICTURE)
         refusal.without = text or None

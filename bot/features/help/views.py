@@ -34,6 +34,7 @@ You pay for pictures you get, and for the steps painted of a job you cancel.""",
 **/vary** **/upscale** **/outpaint** **/inpaint** **/blend** the same with any picture; see also a message's Apps
 **/control** your words along a picture's outlines · **/describe** words for a picture
 **/compare** steps, guidance or seeds side by side · **/style** words that the server keeps for you
+**/shorten** which words matter · **/words** lists to draw from · **/prefer** flags of your own
 **/show** post a job again · **/settings** how you like your pictures · **/models** what's here
 **/privacy** get or delete your data""",
 }

@@ -1,0 +1,1 @@
+"""/prefer: a member's own flags, each standing for words and flags."""
