@@ -25,6 +25,8 @@ from bot.features.credits.purchases import Shop, offers_of
 from bot.features.credits.service import Credits, Quotas
 from bot.features.describe import commands as describe
 from bot.features.describe import shorten
+from bot.features.edit import buttons as edit_buttons
+from bot.features.edit import commands as edit
 from bot.features.gallery import buttons as gallery_buttons
 from bot.features.gallery.poster import Gallery
 from bot.features.gallery.service import Stars
@@ -265,6 +267,8 @@ class App:
         client = self.client
         generate.install(client, self)
         history.install(client, self)
+        edit.install(client, self)
+        edit_buttons.install(client, self)
         describe.install(client, self)
         shorten.install(client, self)
         compare.install(client, self)

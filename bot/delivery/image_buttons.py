@@ -31,6 +31,8 @@ def rows(
     groups: list[Iterable[Button]] = [_upscales(image.id, size, tasks), _varies(spec, image.id, tasks)]
     if "outpaint" in tasks:
         groups += [_zooms(image.id), _pans(image.id, size)]
+    if spec.task == "edit":
+        groups.append(_chain(image.id))
     rest = [*_rest(spec, image.id, Action.REMOVE if copy else Action.DELETE), *more]
     groups += [rest[:5], rest[5:]]
     return [row(*buttons) for group in groups if (buttons := list(group))]
@@ -59,6 +61,8 @@ def _varies(spec: Spec, image_id: int, tasks: frozenset[str]) -> Iterator[Button
         yield Button(ButtonId(Action.VARY_STRONG, image_id), "Vary (Strong)", emoji="🪄")
     if "inpaint" in tasks:
         yield Button(ButtonId(Action.REGION, image_id), "Vary (Region)", emoji="🖌️")
+    if "edit" in tasks:
+        yield Button(ButtonId(Action.EDIT, image_id), "Edit", emoji="✏️")
 
 
 def _zooms(image_id: int) -> Iterator[Button]:
@@ -71,6 +75,11 @@ def _pans(image_id: int, size: tuple[int, int]) -> Iterator[Button]:
     for direction, action in PANS.items():
         if not narrow(geometry.panned(size, direction)):
             yield Button(ButtonId(action, image_id), "", emoji=ARROWS[direction])
+
+
+def _chain(image_id: int) -> Iterator[Button]:
+    yield Button(ButtonId(Action.EDIT_BEFORE, image_id), "Undo", emoji="↩️")
+    yield Button(ButtonId(Action.EDIT_COMPARE, image_id), "Compare", emoji="↔️")
 
 
 def _rest(spec: Spec, image_id: int, end: Action) -> Iterator[Button]:

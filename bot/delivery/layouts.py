@@ -27,6 +27,7 @@ from engine import mini
 from engine.api.events import Loading
 from engine.api.model_info import ModelInfo
 from engine.tasks import lora_tags
+from engine.tasks.edit import Edit
 
 PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
 MINI = "mini"  # the embedded model's key, which says by itself what it does not know
@@ -251,9 +252,9 @@ class Layouts:
         return shown(mini.hint(lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras))) or "", 400)
 
     def _tasks(self, spec: Spec) -> frozenset[str]:
-        """What the picture's model can do; when it is gone, what any other can."""
-        info = self._info(spec)
-        return info.tasks if info else frozenset[str]().union(*(info.tasks for info in self._models()))
+        """What the picture's model can do; when it is gone, what any other can. Any model edits pictures of all."""
+        info, any_model = self._info(spec), frozenset[str]().union(*(info.tasks for info in self._models()))
+        return info.tasks | (any_model & {Edit.task}) if info else any_model
 
     def _flags(self, job: Job, done: str) -> str:
         negative = f"without {shown(job.spec.negative_prompt, 300)} · " if job.spec.negative_prompt else ""

@@ -34,6 +34,10 @@ class Action(StrEnum):
     MENU_VARY_FILE = "mvf"  # the same; number = note of an upload
     MENU_UPSCALE = "mu"  # the form of the menu "Upscale"
     MENU_UPSCALE_FILE = "muf"  # the same; number = note of an upload
+    EDIT = "ed"  # the form that asks what should change, and that form's answer
+    MENU_EDIT_FILE = "edf"  # the same form of the menu "Edit"; number = note of an upload
+    EDIT_BEFORE = "eb"  # the picture that this one was made from
+    EDIT_COMPARE = "ec"  # both side by side
     REROLL = "r"  # the same job with new seeds
     REMIX = "x"  # the form with everything filled in
     SEED = "s"  # the seeds and a line to paste

@@ -23,6 +23,7 @@ from bot.store.key_value_store import KeyValues
 if TYPE_CHECKING:
     from bot.kit.client import Interaction
 
+MAX_REFERENCES = 4  # beside the picture that is edited
 REMEMBERED = 500  # forms that are open at a time; of older ones only the text is shown again
 TEXT_INPUT, RADIO_GROUP = 4, 21  # Discord's component types
 
@@ -109,6 +110,25 @@ def upscale(press: ButtonId, prompt: str) -> Form:
     scale = _choice("scale", "How large", {"2": "2x as wide and high", "4": "4x as wide and high"})
     mode = _choice("mode", "How", {"faithful": "Faithful: nothing added", "creative": "Creative: new detail, by words"})
     return _form("Upscale a picture", press, [scale, mode, _prompt(prompt, required=False)])
+
+
+def edit(press: ButtonId) -> Form:
+    """What should change, and pictures that the words may refer to."""
+    what: discord.ui.TextInput[Form] = discord.ui.TextInput(
+        label="What should change?",
+        custom_id="prompt",
+        style=discord.TextStyle.paragraph,
+        placeholder="make the boat blue",
+        max_length=4000,
+    )
+    look: discord.ui.Label[Form] = discord.ui.Label(
+        text="Pictures to look at",
+        description="If your words refer to any, such as: put this hat on the cat.",
+        component=discord.ui.FileUpload(
+            custom_id="references", required=False, min_values=0, max_values=MAX_REFERENCES
+        ),
+    )
+    return _form("Edit a picture", press, [what, look])
 
 
 def _choice(name: str, label: str, options: Mapping[str, str]) -> discord.ui.Label[Form]:

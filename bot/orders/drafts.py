@@ -101,12 +101,13 @@ def _variations(draft: Draft, what: Txt2Img, random_seed: int) -> tuple[Variatio
 def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: Terms) -> ModelInfo:
     """The model a person means, or the first of theirs that can do the task. Raises: BadInput."""
     models = _allowed(models, name, terms)
-    able = [info for info in models if what.suits(info)]
+    suiting = [info for info in models if what.suits(info)]
+    able = [info for info in suiting if what.fits(info)] or suiting
     for guide in what.guides:
         able = following(guide.controlnet, able)
     info = find_model(models if name or not able else able, name)
     if not what.suits(info):
-        other = f"Use {able[0].key}." if able else "No model here can."
+        other = f"Use {able[0].key}." if able else f"No model here can. {what.advice}".strip()
         raise BadInput(f"The model {info.key} can't {what.does}. {other}")
     if info not in able:
         fits = ", ".join(each.key for each in able)

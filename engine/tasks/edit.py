@@ -35,6 +35,10 @@ class Edit(Txt2Img):
     task: ClassVar[str] = "edit"
     label: ClassVar[str] = "change by words"
     does: ClassVar[str] = "change a picture as words say"
+    advice: ClassVar[str] = (
+        "The person who runs Easel can add one, such as FLUX.2 klein, FLUX.1 Kontext or InstructPix2Pix. Until then, "
+        "**Vary (Region)** repaints a part by words."
+    )
     picture_fields: ClassVar[tuple[str, ...]] = ("images",)
 
     def __post_init__(self) -> None:
@@ -49,14 +53,15 @@ class Edit(Txt2Img):
     def title(self) -> str:
         return "Edit"
 
-    def check_model(self, info: ModelInfo) -> None:
-        Txt2Img.check_model(self, info)
+    def fits(self, info: ModelInfo) -> bool:
+        return self.suits(info) and len(self.images) <= info.edited_pictures
+
+    def completed(self, info: ModelInfo) -> Self:
         most = info.edited_pictures
         if len(self.images) > most:
-            references = f"{most - 1} references" if most > 1 else "none"
-            raise InvalidRequest(
-                f"{info.key} can't look at {len(self.images)} pictures.", f"Give {references} with it."
-            )
+            advice = f"Give at most {most - 1} to look at." if most > 1 else "Give the one alone."
+            raise InvalidRequest(f"{info.key} can't look at {len(self.images)} pictures.", advice)
+        return self
 
     def with_strength(self, strength: float | None) -> Self:
         return replace(self, strength=strength)

@@ -102,6 +102,7 @@ class Txt2Img:
     task: ClassVar[str] = "txt2img"
     label: ClassVar[str] = "words"  # in a list of what a model can do
     does: ClassVar[str] = "paint from words alone"  # behind "The model X can't"
+    advice: ClassVar[str] = ""  # to whoever runs it, where no model can
     needs: ClassVar[str] = ""  # the task that a model must know for it; "" = this one itself
     is_edit: ClassVar[bool] = False  # it is what is done to pictures more than what words say: it may have none
     varies_by_noise: ClassVar[bool] = True  # its noise alone tells it from its neighbours
@@ -188,6 +189,10 @@ class Txt2Img:
     def suits(cls, info: ModelInfo) -> bool:
         """Whether the model knows the task."""
         return (cls.needs or cls.task) in info.tasks
+
+    def fits(self, info: ModelInfo) -> bool:
+        """Whether the model knows the task and takes as much as is asked of it."""
+        return self.suits(info)
 
     def check_model(self, info: ModelInfo) -> None:
         """Raises: InvalidRequest when the model cannot do it."""

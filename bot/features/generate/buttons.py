@@ -32,14 +32,19 @@ from engine.backend import Backend
 MAX_PASTE_CHARS = 1900  # of one message, with the seeds above
 
 
-class Services(Protocol):
+class Shows(Protocol):
+    """What showing a picture takes."""
+
+    files: ImageFiles
+    layouts: Layouts
+
+
+class Services(Shows, Protocol):
     """What this module works with."""
 
     backend: Backend
-    files: ImageFiles
     gallery: Gallery
     jobs: Jobs
-    layouts: Layouts
     moderated_jobs: ModeratedJobs
     preferences: PreferenceService
     submission: Submission
@@ -56,11 +61,7 @@ def install(client: Client, app: Services) -> None:
 def _install_variations(app: Services, client: Client) -> None:
     @client.on_button(Action.PICK, image=True)
     async def pick(interaction: Interaction, job: Job, image: StoredImage) -> None:
-        await acknowledge(interaction, private=job.private)
-        data = await app.files.read(image.path, image.sha256)
-        upload = await PICTURES.run(_file, image, data, interaction.filesize_limit)
-        view = app.layouts.single(job, image, upload.filename, copy=True)
-        await interaction.edit_original_response(view=view, attachments=[upload])
+        await show(app, interaction, job, image, private=job.private)
 
     @client.on_button(Action.VARY, image=True, once=True)
     async def vary(interaction: Interaction, job: Job, image: StoredImage) -> None:
@@ -127,6 +128,15 @@ def _install_questions(app: Services, client: Client) -> None:
     @client.on_button(Action.DISMISS)
     async def dismiss(interaction: Interaction, number: int) -> None:
         await app.submission.dismiss(interaction, number)
+
+
+async def show(app: Shows, interaction: Interaction, job: Job, image: StoredImage, *, private: bool) -> None:
+    """Answer with one picture at full size, and its buttons."""
+    await acknowledge(interaction, private=private)
+    data = await app.files.read(image.path, image.sha256)
+    upload = await PICTURES.run(_file, image, data, interaction.filesize_limit)
+    view = app.layouts.single(job, image, upload.filename, copy=True)
+    await interaction.edit_original_response(view=view, attachments=[upload])
 
 
 async def _vary(app: Services, interaction: Interaction, action: Action, job: Job, image: StoredImage) -> None:

@@ -204,18 +204,18 @@ def _install_menus(app: Services, client: Client) -> None:
     @shows_errors
     async def vary(interaction: discord.Interaction[Client], message: discord.Message) -> None:
         found = await image_lookup.in_message(app, interaction, message)
-        press = _press(interaction, found, Action.MENU_VARY, Action.MENU_VARY_FILE)
+        press = press_of(interaction, found, Action.MENU_VARY, Action.MENU_VARY_FILE)
         await interaction.client.forms.send(interaction, modals.vary(press, _prompt(found)))
-        await _keep(app, interaction, found)
+        await keep(app, interaction, found)
 
     @client.tree.context_menu(name="Upscale")
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @shows_errors
     async def upscale(interaction: discord.Interaction[Client], message: discord.Message) -> None:
         found = await image_lookup.in_message(app, interaction, message)
-        press = _press(interaction, found, Action.MENU_UPSCALE, Action.MENU_UPSCALE_FILE)
+        press = press_of(interaction, found, Action.MENU_UPSCALE, Action.MENU_UPSCALE_FILE)
         await interaction.client.forms.send(interaction, modals.upscale(press, _prompt(found)))
-        await _keep(app, interaction, found)
+        await keep(app, interaction, found)
 
 
 def _install_forms(app: Services, client: Client) -> None:
@@ -230,7 +230,7 @@ def _install_forms(app: Services, client: Client) -> None:
 
     @client.on_modal(Action.MENU_VARY_FILE, once=True)
     async def vary_file(interaction: Interaction, number: int) -> None:
-        await _vary(app, interaction, await _kept(app, interaction, number))
+        await _vary(app, interaction, await kept(app, interaction, number))
 
     @client.on_modal(Action.MENU_UPSCALE, image=True, once=True)
     async def upscale(interaction: Interaction, job: Job, image: StoredImage) -> None:
@@ -238,7 +238,7 @@ def _install_forms(app: Services, client: Client) -> None:
 
     @client.on_modal(Action.MENU_UPSCALE_FILE, once=True)
     async def upscale_file(interaction: Interaction, number: int) -> None:
-        await _upscale(app, interaction, await _kept(app, interaction, number))
+        await _upscale(app, interaction, await kept(app, interaction, number))
 
 
 async def _varied(
@@ -265,7 +265,7 @@ async def _upscale(app: Services, interaction: Interaction, source: Source) -> N
     await edits.upscale(app, interaction, source, scale, mode, edits.read(said.get("prompt")))
 
 
-def _press(interaction: Interaction, found: FoundImage, own: Action, file: Action) -> ButtonId:
+def press_of(interaction: Interaction, found: FoundImage, own: Action, file: Action) -> ButtonId:
     """The form's id: our picture's number, or that of the note which will name the upload."""
     image = found.image
     return ButtonId(own, image.id) if image is not None else ButtonId(file, interaction.id)
@@ -275,7 +275,7 @@ def _prompt(found: FoundImage) -> str:
     return found.job.spec.prompt if found.job else ""
 
 
-async def _keep(app: Services, interaction: Interaction, found: FoundImage) -> None:
+async def keep(app: Services, interaction: Interaction, found: FoundImage) -> None:
     """Fetch an upload while its person fills in the form: later the message may be out of our sight."""
     if found.file is None:
         return
@@ -290,7 +290,7 @@ async def _keep(app: Services, interaction: Interaction, found: FoundImage) -> N
     await app.key_values.remember(f"menu:{interaction.id}", note)
 
 
-async def _kept(app: Services, interaction: Interaction, number: int) -> Source:
+async def kept(app: Services, interaction: Interaction, number: int) -> Source:
     """The upload that a form is about. Raises: NotFound, MissingPermission."""
     note = await app.key_values.recall(f"menu:{number}")
     owner, kept = json.loads(note) if note else (0, {})

@@ -1,0 +1,1 @@
+"""Pictures changed by saying what."""

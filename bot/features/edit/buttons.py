@@ -1,0 +1,61 @@
+"""The button **Edit** under a picture, and the ways back from an edit."""
+
+from __future__ import annotations
+
+import io
+from typing import Protocol
+
+import discord
+from PIL import Image
+
+from bot.delivery import image_tools
+from bot.delivery.layouts import Layouts
+from bot.errors import NotFound
+from bot.features.generate.buttons import show
+from bot.jobs.files import ImageFiles
+from bot.jobs.records import Job, StoredImage
+from bot.jobs.service import Jobs
+from bot.kit import modals
+from bot.kit.client import Client, Interaction
+from bot.kit.custom_ids import Action, ButtonId
+from bot.kit.interactions import acknowledge, load_image
+from bot.threads.pools import PICTURES
+
+
+class Services(Protocol):
+    """What this module works with."""
+
+    files: ImageFiles
+    jobs: Jobs
+    layouts: Layouts
+
+
+def install(client: Client, app: Services) -> None:
+    """Register every press."""
+
+    @client.on_button(Action.EDIT, image=True)
+    async def edit_form(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await interaction.client.forms.send(interaction, modals.edit(ButtonId(Action.EDIT, image.id)))
+
+    @client.on_button(Action.EDIT_BEFORE, image=True)
+    async def before(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        if job.parent_image_id is None:
+            raise NotFound("This picture was made from an upload. Use **Compare** to see it.")
+        whole, parent = await load_image(interaction, job.parent_image_id)
+        await show(app, interaction, whole, parent, private=whole.private)
+
+    @client.on_button(Action.EDIT_COMPARE, image=True)
+    async def compare(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await acknowledge(interaction, private=True)
+        source = await app.jobs.input_image(job.spec.inputs[0])
+        before, after = await app.files.read(source.file.path), await app.files.read(image.path, image.sha256)
+        upload = await PICTURES.run(_beside, before, after, interaction.filesize_limit)
+        await interaction.edit_original_response(content="Before and after:", attachments=[upload])
+
+
+def _beside(before: bytes, after: bytes, limit_bytes: int) -> discord.File:
+    """Both pictures side by side at the size of the second, fitted to the upload limit. Runs in a worker thread."""
+    first, second = image_tools.opened(before), image_tools.opened(after)
+    sides = [first.resize(second.size, Image.Resampling.LANCZOS), second]
+    upload = image_tools.fit(image_tools.grid(sides), "before-and-after", limit_bytes)
+    return discord.File(io.BytesIO(upload.data), filename=upload.name)

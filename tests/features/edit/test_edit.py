@@ -1,0 +1,116 @@
+"""Change a picture by saying what: the command, the menu, the buttons under a picture, and the ways back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from bot.config import Settings
+from bot.demo.simulation import Stage, stage
+from engine import Edit
+from engine.fake import MINI, FakeEngine
+from tests.e2e.screen import buttons, paint, picture, press, words
+
+EDITOR = replace(MINI, key="editor", tasks=frozenset({"edit"}), edited_pictures=3)
+
+
+def png(colour: str = "teal", size: tuple[int, int] = (96, 64)) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture
+async def studio(settings: Settings) -> AsyncIterator[Stage]:
+    """A server with a model that paints, and another that edits."""
+    async with stage(settings, make_engine=lambda: FakeEngine((MINI, EDITOR))) as running:
+        yield running
+        await running.idle()
+
+
+async def edit(studio: Stage, who: str = "Ann", **options: Any) -> Any:
+    result = await studio.members[who].slash(studio.channel, "edit", **options)
+    await studio.idle()
+    if result.response is not None and "Paint it" in buttons(result.response):
+        await press(studio, result.response, "Paint it", who)
+    return result
+
+
+def said(result: Any) -> str:
+    shown = [*result.followups, *([result.response] if result.response else [])]
+    return shown[-1].content or words(shown[-1])
+
+
+async def test_an_upload_is_changed_as_words_say(studio: Stage) -> None:
+    result = await edit(studio, instruction="make the boat blue --seed 7", image=("boat.png", png()))
+    assert "make the boat blue" in words(result.response)
+    assert "Edit of an uploaded picture" in words(result.response)
+    assert picture(studio, result.response).width > 0
+    job = await studio.app.jobs.get(1)
+    assert isinstance(job.spec.request, Edit)
+    assert (job.spec.model, job.spec.seed, job.kind, job.charged_mc > 0) == ("editor", 7, "edit", True)
+
+
+async def test_references_go_with_it_up_to_what_the_model_looks_at(studio: Stage) -> None:
+    files = {f"reference{n}": (f"{n}.png", png("red")) for n in range(1, 5)}
+    refused = await edit(studio, instruction="put the hat on", image=("boat.png", png()), **files)
+    assert "can't look at 5 pictures" in said(refused)
+    two = dict(list(files.items())[:2])
+    await edit(studio, instruction="put the hat on", image=("boat.png", png()), **two)
+    job = await studio.app.jobs.get(1)
+    assert len(job.spec.request.pictures) == 3
+
+
+async def test_the_button_asks_what_and_the_ways_lead_back(studio: Stage) -> None:
+    grid = await paint(studio, "a red boat --seed 5")
+    shown = (await press(studio, grid, "U2")).response
+    form = await press(studio, shown, "Edit")
+    result = await studio.members["Ann"].submit_modal(form, {"prompt": "make it night"})
+    await studio.idle()
+    changed = result.response
+    assert "Edit of picture 2 of #1" in words(changed)
+    assert "a red boat" not in words(changed), "the instruction is all the words there are"
+    one = (await press(studio, changed, "U1")).response
+    back = (await press(studio, one, "Undo")).response
+    assert "a red boat" in words(back)
+    beside = (await press(studio, one, "Compare", "Ben")).response
+    after = picture(studio, one)
+    assert picture(studio, beside).width > 2 * after.width
+
+
+async def test_an_edit_of_an_upload_has_no_picture_of_ours_before_it(studio: Stage) -> None:
+    result = await edit(studio, instruction="make it night --n 1", image=("boat.png", png()))
+    assert "was made from an upload" in said(await press(studio, result.response, "Undo"))
+    assert picture(studio, (await press(studio, result.response, "Compare")).response).width > 0
+
+
+async def test_the_menu_edits_any_picture_of_a_message(studio: Stage) -> None:
+    ann = studio.members["Ann"]
+    message = await ann.send(studio.channel, "look", attachments=[("cat.png", png())])
+    form = await ann.context_menu(studio.channel, "Edit", message)
+    result = await ann.submit_modal(form, {"prompt": "as a robot"})
+    await studio.idle()
+    assert "as a robot" in words(result.response)
+
+
+async def test_where_no_model_can_the_sentence_names_what_may_be_added(settings: Settings) -> None:
+    async with stage(settings, make_engine=FakeEngine) as studio:
+        grid = await paint(studio, "a red boat")
+        assert "Edit" not in buttons((await press(studio, grid, "U1")).response)
+        refused = said(await edit(studio, instruction="make it night", source="1.1"))
+        assert "No model here can" in refused
+        assert "FLUX.2 klein" in refused
+
+
+async def test_reroll_and_remix_keep_the_picture(studio: Stage) -> None:
+    result = await edit(studio, instruction="make it night --n 1", image=("boat.png", png()))
+    again = (await press(studio, result.response, "🔄")).response
+    assert "make it night" in words(again)
+    first, second = [await studio.app.jobs.get(number) for number in (1, 2)]
+    assert first.spec.inputs == second.spec.inputs
+    assert first.spec.seed != second.spec.seed
