@@ -262,13 +262,18 @@ class Layouts:
             seed = "" if "seed" in (compare.x, compare.y) else f" · seed {job.spec.seed}"
             return f"{negative}{comparison_sheet.words(compare)}{seed}"
         if not job.spec.is_edit:
-            line = shown(self.paste_line(_wordless(job.spec), ("seed", "n")), 300)
+            told = ("seed", "n", *(("size",) if self._is_usual_size(job.spec) else ()))
+            line = shown(self.paste_line(_wordless(job.spec), told), 300)
             size = ""
         else:
             line = "" if titles.is_exact(job.spec) else shown(self._edit_line(job.spec), 300)
             size = f"{job.spec.width}x{job.spec.height}"
         title = done if job.spec.prompt else ""  # else it stands above
         return " · ".join(filter(None, [title, size, negative + line]))
+
+    def _is_usual_size(self, spec: Spec) -> bool:
+        info = self._info(spec)
+        return info is not None and (spec.width, spec.height) == (info.width, info.height)
 
     def _edit_line(self, spec: Spec) -> str:
         """The flags of an edit; its size and picture are told in words."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,10 @@ from bot.config import Settings
 from bot.demo.simulation import Stage
 from bot.features.region.store import TOKEN_MS
 from bot.orders.actor import Actor
+from tests.e2e.chromium import DESKTOP, PHONE, Chromium, chromium
+from tests.e2e.chromium import Page as Window
 from tests.e2e.screen import paint, parts, picture, press, words
+from tests.features.region.hands import Hands
 from tests.features.region.test_regions_chosen import credits_of, job_of, mask_of, png, redrawn
 
 SHOTS = os.environ.get("EASEL_SHOTS", "")  # a folder for pictures of the page, for people to look at
@@ -226,31 +228,26 @@ async def test_without_an_address_there_is_no_button(studio: Stage) -> None:
 
 # ---------------------------------------------------------------- in Chromium
 @pytest.fixture
-async def chromium() -> AsyncIterator[Any]:
-    playwright = pytest.importorskip("playwright.async_api", reason="Playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("there is no Chromium on this machine")
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
+async def browser() -> AsyncIterator[Chromium]:
+    async with chromium() as running:
+        yield running
 
 
 class Page:
     """The editor as a person sees it; faults of the page fail the test."""
 
-    def __init__(self, page: Any) -> None:
-        self.page, self.faults = page, []
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("console", lambda line: self.faults.append(line.text) if line.type in ("error", "warning") else None)
+    def __init__(self, window: Window) -> None:
+        self.window, self.page = window, Hands(window)
 
-    async def open(self, link: str) -> None:
-        await self.page.goto(link)
-        await self.page.wait_for_selector("body[data-ready]")
-        box = await self.page.evaluate(
-            "() => { const box = view.getBoundingClientRect();"
-            " return [box.x + origin.x, box.y + origin.y, mask.width * scale, mask.height * scale] }"
+    @property
+    def faults(self) -> list[str]:
+        return self.window.faults
+
+    async def open(self) -> None:
+        await self.window.until("document.body?.matches('[data-ready]')", "the editor is ready")
+        box = await self.window.run(
+            "(() => { const box = view.getBoundingClientRect();"
+            " return [box.x + origin.x, box.y + origin.y, mask.width * scale, mask.height * scale] })()"
         )
         self.left, self.top, self.width, self.height = box
 
@@ -266,7 +263,7 @@ class Page:
         await self.page.mouse.up()
 
     async def share(self) -> str:
-        return str(await self.page.inner_text("#share"))
+        return await self.page.text("#share")
 
     async def percent(self) -> int:
         text = await self.share()
@@ -275,26 +272,25 @@ class Page:
     async def send(self, prompt: str = "a flag") -> None:
         await self.page.fill("#prompt", prompt)
         await self.page.click("#send")
-        await self.page.wait_for_selector("#done:not([hidden])")
+        await self.page.wait_for("#done:not([hidden])")
 
     async def shot(self, name: str) -> None:
         if SHOTS:
-            await self.page.screenshot(path=f"{SHOTS}/{name}.png")
+            await self.window.shot(Path(SHOTS, f"{name}.png"))
 
 
-async def editor(chromium: Any, link: str, **context: Any) -> Page:
-    viewport = context.pop("viewport", {"width": 1280, "height": 800})
-    page = Page(await (await chromium.new_context(viewport=viewport, **context)).new_page())
-    await page.open(link)
+async def editor(browser: Chromium, link: str, size: tuple[int, int] = DESKTOP) -> Page:
+    page = Page(await browser.open(link, size))
+    await page.open()
     return page
 
 
 @pytest.mark.browser
-async def test_by_mouse_paint_undo_redo_send(studio: Stage, chromium: Any) -> None:
+async def test_by_mouse_paint_undo_redo_send(studio: Stage, browser: Chromium) -> None:
     chooser = await opened(studio)
     link = link_of(chooser)
-    page = await editor(chromium, link)
-    assert await page.page.input_value("#prompt") == "a green boat"
+    page = await editor(browser, link)
+    assert await page.page.value("#prompt") == "a green boat"
     assert await page.page.is_disabled("#send")
     await page.drag((0.2, 0.2), (0.5, 0.3), (0.3, 0.5))
     first = await page.percent()
@@ -314,16 +310,18 @@ async def test_by_mouse_paint_undo_redo_send(studio: Stage, chromium: Any) -> No
     left, _top, right, _bottom = await redrawn(studio, message) or (0, 0, 0, 0)
     assert left < 128 * 0.2 < right
     assert right < 128 * 0.75
-    again = await chromium.new_page()
-    assert (await again.goto(link)).status == 404
-    await page.shot("editor-gone")
+    gone = Page(await browser.open(link))
+    await gone.window.until(
+        "document.body?.innerText.length && !document.querySelector('#view')", "the link is used up"
+    )
+    await gone.shot("editor-gone")
     assert page.faults == []
     assert picture(studio, (await press(studio, message, "U1")).response).size == (128, 128)
 
 
 @pytest.mark.browser
-async def test_every_tool_marks_what_it_says(studio: Stage, chromium: Any) -> None:
-    page = await editor(chromium, link_of(await opened(studio)))
+async def test_every_tool_marks_what_it_says(studio: Stage, browser: Chromium) -> None:
+    page = await editor(browser, link_of(await opened(studio)))
     await page.page.keyboard.press("r")
     await page.drag((0.25, 0.25), (0.75, 0.75))
     assert await page.percent() == 25
@@ -348,8 +346,8 @@ async def test_every_tool_marks_what_it_says(studio: Stage, chromium: Any) -> No
 
 
 @pytest.mark.browser
-async def test_zoomed_in_strokes_land_where_they_are_seen(studio: Stage, chromium: Any) -> None:
-    page = await editor(chromium, link_of(await opened(studio)))
+async def test_zoomed_in_strokes_land_where_they_are_seen(studio: Stage, browser: Chromium) -> None:
+    page = await editor(browser, link_of(await opened(studio)))
     await page.page.mouse.move(*page.at(0.75, 0.75))
     for _ in range(6):
         await page.page.mouse.wheel(0, -100)
@@ -367,8 +365,8 @@ async def test_zoomed_in_strokes_land_where_they_are_seen(studio: Stage, chromiu
 
 
 @pytest.mark.browser
-async def test_by_keys_alone(studio: Stage, chromium: Any) -> None:
-    page = await editor(chromium, link_of(await opened(studio)))
+async def test_by_keys_alone(studio: Stage, browser: Chromium) -> None:
+    page = await editor(browser, link_of(await opened(studio)))
     await page.page.focus("#view")
     for key in ("r", "Space", *["Shift+ArrowRight"] * 3, *["Shift+ArrowDown"] * 3, "Space"):
         await page.page.keyboard.press(key)
@@ -388,26 +386,24 @@ async def test_by_keys_alone(studio: Stage, chromium: Any) -> None:
     assert not await page.page.is_visible("#help")
     for _ in range(20):  # every control is reached by Tab, and one sees where one is
         await page.page.keyboard.press("Tab")
-        seen = await page.page.evaluate("() => document.activeElement.id")
+        seen = await page.window.run("document.activeElement.id")
         if seen == "send":
             break
     assert seen == "send"
     await page.page.keyboard.press("Enter")
-    await page.page.wait_for_selector("#done:not([hidden])")
+    await page.page.wait_for("#done:not([hidden])")
     assert (await job_of(studio, await newest(studio))).spec.prompt == "a green boat"
     assert page.faults == []
 
 
 @pytest.mark.browser
-async def test_by_touch_on_a_phone(studio: Stage, chromium: Any) -> None:
-    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
-    page = await editor(chromium, link_of(await opened(studio)), **phone)
+async def test_by_touch_on_a_phone(studio: Stage, browser: Chromium) -> None:
+    page = await editor(browser, link_of(await opened(studio)), PHONE)
     await page.shot("phone-empty")
-    finger = await page.page.context.new_cdp_session(page.page)
 
     async def touch(kind: str, *points: tuple[float, float]) -> None:
         spots = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(page.at(*point) for point in points)]
-        await finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": spots})
+        await page.window.ask("Input.dispatchTouchEvent", type=kind, touchPoints=spots)
 
     async def swipe(start: tuple[float, float], end: tuple[float, float]) -> None:
         await touch("touchStart", start)
@@ -428,39 +424,39 @@ async def test_by_touch_on_a_phone(studio: Stage, chromium: Any) -> None:
     await touch("touchMove", (0.2, 0.2), (0.8, 0.8))
     await touch("touchEnd")
     assert await page.percent() == first
-    assert int((await page.page.inner_text("#zoom-fit")).rstrip("%")) > 150
+    assert int((await page.page.text("#zoom-fit")).rstrip("%")) > 150
     await page.page.click("#zoom-fit")
-    overflow = await page.page.evaluate("() => document.documentElement.scrollWidth > innerWidth")
+    overflow = await page.window.run("document.documentElement.scrollWidth > innerWidth")
     assert not overflow
     await page.page.fill("#prompt", "a flag")
     await page.page.click("#send")
-    await page.page.wait_for_selector("#done:not([hidden])")
+    await page.page.wait_for("#done:not([hidden])")
     mask = np.asarray(await mask_of(studio, (await job_of(studio, await newest(studio))).spec))
     assert mask[int(128 * 0.35), 64] == 255
     assert page.faults == []
 
 
 @pytest.mark.browser
-async def test_a_dear_job_is_sent_by_a_second_press(studio: Stage, chromium: Any) -> None:
-    page = await editor(chromium, link_of(await opened(studio)))
+async def test_a_dear_job_is_sent_by_a_second_press(studio: Stage, browser: Chromium) -> None:
+    page = await editor(browser, link_of(await opened(studio)))
     await page.drag((0.2, 0.2), (0.8, 0.3))
     await page.page.fill("#prompt", "a flag --steps 20")
     await page.page.click("#send")
-    await page.page.wait_for_selector("#said:not(:empty)")
-    assert "This costs" in await page.page.inner_text("#said")
+    await page.page.wait_for("#said:not(:empty)")
+    assert "This costs" in await page.page.text("#said")
     await page.page.click("#send")
-    await page.page.wait_for_selector("#done:not([hidden])")
+    await page.page.wait_for("#done:not([hidden])")
     assert await redrawn(studio, await newest(studio))
 
 
 @pytest.mark.browser
-async def test_a_refusal_is_shown_and_the_marks_stay(studio: Stage, chromium: Any) -> None:
-    page = await editor(chromium, link_of(await opened(studio)))
+async def test_a_refusal_is_shown_and_the_marks_stay(studio: Stage, browser: Chromium) -> None:
+    page = await editor(browser, link_of(await opened(studio)))
     await page.drag((0.2, 0.2), (0.5, 0.3))
     await page.page.fill("#prompt", "a flag --foo")
     await page.page.click("#send")
-    await page.page.wait_for_selector("#said:not(:empty)")
-    assert "--foo" in await page.page.inner_text("#said")
+    await page.page.wait_for("#said:not(:empty)")
+    assert "--foo" in await page.page.text("#said")
     await page.shot("editor-refused")
     await page.send()
     assert await redrawn(studio, await newest(studio))
