@@ -38,13 +38,13 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
     draft = one_job(line, common_options(args), wordless=args.command != "inpaint")
     check_target(args.out)
     if args.command == "blend":
-        return deliver(_blend(args, draft), args, settings)
+        return deliver([_blend(args, draft)], args, settings)
     data = read_file(args.image)
     upload, sha256 = read_upload(data, OWN), sha256_of(data)
     picture = upload.image
     tell(upload)
     stored, wish = StoredPicture(sha256=sha256, size=picture.size), CliRequest(draft=draft, pictures={sha256: picture})
-    return deliver(_REQUESTS[args.command](args, wish, stored), args, settings)
+    return deliver([_REQUESTS[args.command](args, wish, stored)], args, settings)
 
 
 def _vary(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture) -> CliRequest:

@@ -11,7 +11,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,26 +63,31 @@ class Painted:
 def run(args: argparse.Namespace, settings: Settings) -> int:
     """Paint what the arguments say. Raises: UserError, EngineError."""
     options = replace(common_options(args), width=args.width, height=args.height, best_of=args.best)
-    draft = one_job(" ".join([*args.prompt, *args.extra]), options)
+    drafts = [replace(draft, private=None) for draft in parse(" ".join([*args.prompt, *args.extra]), options)]
     check_target(args.out)
-    wish = CliRequest(draft=draft)
+    wish = CliRequest(draft=drafts[0])
     if args.image:
         data = read_file(args.image)
         upload, sha256 = read_upload(data, OWN), sha256_of(data)
         picture = upload.image
         tell(upload)
         repaint = Img2Img(prompt="", init_image=StoredPicture(sha256=sha256, size=picture.size))
-        wish = CliRequest(draft=draft, pictures={sha256: picture}, what=lambda info: repaint)
-    return deliver(wish, args, settings)
+        wish = replace(wish, pictures={sha256: picture}, what=lambda info: repaint)
+    return deliver([replace(wish, draft=draft) for draft in drafts], args, settings)
 
 
-def deliver(wish: CliRequest, args: argparse.Namespace, settings: Settings) -> int:
-    """Paint it, write the files and tell of them. Raises: UserError, EngineError."""
-    painted = process.run(lambda _: _paint(wish, _unlimited(settings, args.model)))
-    if painted.spec.note:
-        print(painted.spec.note, file=sys.stderr)
-    paths = _write(painted, args.out or Path(f"easel-{painted.spec.seed}.png"))
-    print(_report(painted, paths) if args.json else "\n".join(str(path) for path in paths))
+def deliver(wishes: Sequence[CliRequest], args: argparse.Namespace, settings: Settings) -> int:
+    """Paint them, write the files and tell of them. Raises: UserError, EngineError."""
+    painted = process.run(lambda _: _paint(wishes, _unlimited(settings, args.model)))
+    for note in dict.fromkeys(each.spec.note for each in painted if each.spec.note):
+        print(note, file=sys.stderr)
+    out = args.out or Path(f"easel-{painted[0].spec.seed}.png")
+    stems = [out] if len(painted) == 1 else [out.with_stem(f"{out.stem}-{n}") for n in range(1, len(painted) + 1)]
+    paths = [_write(each, stem) for each, stem in zip(painted, stems, strict=True)]
+    if args.json:
+        print(_report(painted, paths))
+    else:
+        print("\n".join(str(path) for written in paths for path in written))
     return 0
 
 
@@ -142,24 +147,29 @@ def _unlimited(settings: Settings, model: str | None) -> Settings:
     return settings.model_copy(update={"model": source, "max_pixels": MAX_SIDE_PX**2, "max_steps": MAX_STEPS})
 
 
-async def _paint(wish: CliRequest, settings: Settings) -> Painted:
+async def _paint(wishes: Sequence[CliRequest], settings: Settings) -> list[Painted]:
     engine = engine_for(settings)
-    models, seed = engine.models(), secrets.randbelow(MAX_SEED + 1)
-    what = wish.what(find_model(models, wish.draft.model))
-    spec = resolve(wish.draft, models, default_terms(settings), seed, what)
+    models, terms = engine.models(), default_terms(settings)
+    specs = []
+    for wish in wishes:
+        what = wish.what(find_model(models, wish.draft.model))
+        specs.append(resolve(wish.draft, models, terms, secrets.randbelow(MAX_SEED + 1), what))
     await engine.start()
     try:
-        return await _follow(engine, spec, wish.pictures)
+        return [
+            await _follow(engine, spec, wish.pictures, f"Job {n} of {len(specs)}: " if len(specs) > 1 else "")
+            for n, (spec, wish) in enumerate(zip(specs, wishes, strict=True), 1)
+        ]
     finally:
         await engine.close()
 
 
-async def _follow(engine: Backend, spec: Spec, pictures: Mapping[str, Image.Image]) -> Painted:
-    print("Loading the model...", file=sys.stderr)
-    submitted, started = time.monotonic(), 0.0
+async def _follow(engine: Backend, spec: Spec, pictures: Mapping[str, Image.Image], which: str) -> Painted:
+    print(f"{which}Loading the model...", file=sys.stderr)
+    submitted, started, told = time.monotonic(), 0.0, 0
     painted = Painted(spec)
     async for event in engine.submit(spec.request.loaded(pictures), user="cli"):
-        _tell(event)
+        told = _tell(event, which, told)
         if isinstance(event, Failed):
             raise event.error
         if isinstance(event, Started):
@@ -170,16 +180,25 @@ async def _follow(engine: Backend, spec: Spec, pictures: Mapping[str, Image.Imag
     return replace(painted, wait_s=started - submitted, run_s=time.monotonic() - started)
 
 
-def _tell(event: Event) -> None:
-    """Progress for a person: one line that moves on a terminal, a few lines elsewhere."""
+def _tell(event: Event, which: str = "", told: int = 0) -> int:
+    """Progress for a person: one line that moves on a terminal, a line for each quarter elsewhere.
+
+    `told`: quarters that were told. Returns those that are told now.
+    """
     moving = sys.stderr.isatty()
     if isinstance(event, Loading) and moving and event.total_bytes:
         print(f"{event}\033[K", end="\r", file=sys.stderr, flush=True)
-    if isinstance(event, Progress) and moving:
-        end = "\n" if event.step == event.steps else "\r"
-        print(f"Step {event.step} of {event.steps}\033[K", end=end, file=sys.stderr, flush=True)
+    if isinstance(event, Progress):
+        quarters = 4 * event.step // max(1, event.steps)
+        line = f"{which}step {event.step} of {event.steps}".capitalize()
+        if moving:
+            print(f"{line}\033[K", end="\n" if event.step == event.steps else "\r", file=sys.stderr, flush=True)
+        elif quarters > told:
+            print(line, file=sys.stderr, flush=True)
+        return quarters
     if isinstance(event, ImageReady) and not moving:
-        print(f"Picture {event.index + 1} is ready (seed {event.seed}).", file=sys.stderr)
+        print(f"{which}picture {event.index + 1} is ready (seed {event.seed}).".capitalize(), file=sys.stderr)
+    return told
 
 
 # ---------------------------------------------------------------- files
@@ -200,12 +219,25 @@ def _save(image: Image.Image, ready: ImageReady, path: Path) -> Path:
     return path
 
 
-def _report(painted: Painted, paths: list[Path]) -> str:
-    facts: dict[str, Any] = {
-        "line": echo(painted.spec),
-        "seeds": [ready.seed for ready in painted.ready],
-        "paths": [str(path) for path in paths],
-        "recipes": [asdict(ready.recipe) for ready in painted.ready],
-        "timings": {"wait_s": round(painted.wait_s, 3), "run_s": round(painted.run_s, 3)},
+def _report(painted: Sequence[Painted], paths: Sequence[Sequence[Path]]) -> str:
+    """Everything about the jobs, each fact once: what a job's pictures share stands with the job."""
+    jobs = [_facts(job, written) for job, written in zip(painted, paths, strict=True)]
+    return json.dumps(jobs[0] if len(jobs) == 1 else {"jobs": jobs}, ensure_ascii=False, indent=2, default=str)
+
+
+def _facts(job: Painted, written: Sequence[Path]) -> dict[str, Any]:
+    own = written[-len(job.ready) :]  # a grid comes first
+    recipes = [asdict(ready.recipe) for ready in job.ready]
+    shared = {key: value for key, value in recipes[0].items() if all(each[key] == value for each in recipes)}
+    pictures = [
+        {"path": str(path), **{key: value for key, value in recipe.items() if key not in shared}, "seed": ready.seed}
+        for path, recipe, ready in zip(own, recipes, job.ready, strict=True)
+    ]
+    shared.pop("seed", None)  # of a picture, also where there is but one
+    return {
+        "line": echo(job.spec),
+        **({"grid": str(written[0])} if len(written) > len(job.ready) else {}),
+        "pictures": pictures,
+        "recipe": shared,
+        "timings": {"wait_s": round(job.wait_s, 3), "run_s": round(job.run_s, 3)},
     }
-    return json.dumps(facts, ensure_ascii=False, indent=2, default=str)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -61,8 +62,14 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         return int(args.start(args) or 0)
     except (UserError, EngineError, StoreError) as error:
-        print(f"easel: {error}", file=sys.stderr)
+        print(f"easel: {error}{_way_on(error, args)}", file=sys.stderr)
         return _exit_code(error) if args.command == "run" else REFUSED
+
+
+def _way_on(error: Exception, args: argparse.Namespace) -> str:
+    """The line that would work, where one is known: what the buttons under a refusal do on Discord."""
+    line = getattr(error, "instead", None) or getattr(error, "without", None)
+    return f" This would work: easel {args.command} {shlex.quote(line)}" if line and args.command == "imagine" else ""
 
 
 def _exit_code(error: Exception) -> int:
@@ -76,7 +83,8 @@ def _exit_code(error: Exception) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """All subcommands and their options."""
-    from bot.cli.parsers import EDITS, add_admin, add_edit
+    from bot.cli.completions import SHELLS
+    from bot.cli.parsers import EDITS, EXAMPLES, add_admin, add_edit
 
     parser = argparse.ArgumentParser(prog="easel", description="A self-hosted /imagine for Discord.")
     parser.add_argument("--version", action="version", version=f"easel {_version()}")
@@ -91,8 +99,13 @@ def build_parser() -> argparse.ArgumentParser:
     _restore_options(_add(commands, "restore", _restore, "Put a backup back. Stop the bot first."))
     _add(commands, "sync", _sync, "Publish the slash commands now.")
     add_admin(_add(commands, "admin", _admin, "Grant, ban, audit, stats and export, also while the bot runs."))
+    completions = _add(commands, "completions", _completions, "Print what a shell completes: bash or zsh.")
+    completions.add_argument("shell", choices=SHELLS, help="bash or zsh")
     doctor = _add(commands, "doctor", _doctor, "Check what Easel needs and say what is missing.")
     doctor.add_argument("--health", action="store_true", help="only: is the running bot alive? (for containers)")
+    for name, examples in EXAMPLES.items():
+        each = commands.choices[name]
+        each.epilog, each.formatter_class = f"examples:\n{examples}", argparse.RawDescriptionHelpFormatter
     return parser
 
 
@@ -121,7 +134,9 @@ def _demo_options(command: argparse.ArgumentParser) -> None:
 
 
 def _imagine_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("prompt", nargs="+", help="what to paint; the flags of /imagine work too, such as --ar 3:2")
+    command.add_argument(
+        "prompt", nargs="+", help="what to paint; flags such as --ar 3:2 and {red, blue} as in /imagine"
+    )
     command.add_argument("--negative", help="what must not be in the picture")
     command.add_argument("--seed", type=int, help="the same seed gives the same picture")
     command.add_argument("--steps", type=int, help="denoising steps")
@@ -225,6 +240,12 @@ def _admin(args: argparse.Namespace) -> int:
     from bot.cli import admin as cli_admin
 
     return cli_admin.run(args, _settings())
+
+
+def _completions(args: argparse.Namespace) -> None:
+    from bot.cli.completions import script
+
+    print(script(build_parser(), args.shell), end="")
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -16,6 +16,22 @@ EDITS = {
 }
 
 
+EXAMPLES = {
+    "imagine": """  easel imagine "a red boat under a yellow moon --ar 3:2 --seed 7"
+  easel imagine "a {red, blue} boat" --n 4 --out boats.png      boats-1.png and boats-2.png, with their pictures
+  easel imagine "a boat" --image sketch.png --strength 0.6""",
+    "vary": "  easel vary boat.png --strength 0.35",
+    "inpaint": """  easel inpaint boat.png "a black flag" --region "top right"
+  easel inpaint boat.png "a black flag" --mask mask.png""",
+    "outpaint": "  easel outpaint boat.png --left 64 --right 64\n  easel outpaint boat.png --zoom 1.5 --ratio 16:9",
+    "upscale": "  easel upscale boat.png --scale 4 --mode creative",
+    "blend": "  easel blend boat.png sea.png --weights 2,1",
+    "admin": "  easel admin grant 123456789012345678 50 --reason prize\n  easel admin stats --days 7 --png week.png",
+    "completions": "  easel completions bash > ~/.local/share/bash-completion/completions/easel",
+}
+"""What `--help` of a command shows at its end."""
+
+
 def add_edit(command: argparse.ArgumentParser, name: str) -> None:
     """Add the options of one of `EDITS`."""
     if name == "blend":

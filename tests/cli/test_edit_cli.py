@@ -120,8 +120,8 @@ def test_control(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 def test_several_pictures_and_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["vary", "a.png", "--n", "2", "--seed", "3", "--out", "v.png", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["paths"] == ["v.png", "v-1.png", "v-2.png"]
-    assert facts["seeds"] == [3, 4]
+    assert facts["grid"] == "v.png"
+    assert [(each["path"], each["seed"]) for each in facts["pictures"]] == [("v-1.png", 3), ("v-2.png", 4)]
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,10 @@ def test_one_picture_carries_its_recipe(tmp_path: Path) -> None:
 def test_several_pictures_and_their_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["imagine", "a boat --seed 7", "--n", "4", "--out", "b.png", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["paths"] == ["b.png", "b-1.png", "b-2.png", "b-3.png", "b-4.png"]
-    assert facts["seeds"] == [7, 8, 9, 10]
-    assert [recipe["seed"] for recipe in facts["recipes"]] == facts["seeds"]
+    assert facts["grid"] == "b.png"
+    assert [(each["path"], each["seed"]) for each in facts["pictures"]] == [(f"b-{n}.png", 6 + n) for n in range(1, 5)]
+    assert facts["recipe"]["request"]["prompt"] == "a boat"
+    assert not [each for each in facts["pictures"] if set(each) & set(facts["recipe"])], "nothing is said twice"
     assert facts["timings"].keys() == {"wait_s", "run_s"}
     (sheet, _), (one, _) = size_of(tmp_path / "b.png"), size_of(tmp_path / "b-1.png")
     assert sheet >= 2 * one
@@ -54,7 +55,9 @@ def test_a_picture_to_start_from(tmp_path: Path) -> None:
     ("argv", "says"),
     [
         (["a", "--sedd", "4"], "Did you mean --seed?"),
-        (["a {b, c}"], "2 jobs"),
+        (["{a,b}{c,d,e,f,g}{h,i}"], "20 jobs"),
+        (["a --sedd 4"], "This would work: easel imagine 'a --seed 4'"),
+        (["a [b|c]"], "This would work: easel imagine 'a b c'"),
         (["a", "--out", "a.jpg"], "ends in .png"),
         (["a", "--out", "nowhere/a.png"], "cannot be written"),
         (["a", "--image", "nowhere.png"], "cannot be read"),
@@ -73,5 +76,21 @@ def test_errors_are_one_sentence(argv: list[str], says: str, capsys: pytest.Capt
 def test_the_best_of_many_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["imagine", "a boat --seed 7", "--best", "5", "--out", "b.png", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["seeds"] == [max(range(7, 12), key=score)]
+    assert [each["seed"] for each in facts["pictures"]] == [max(range(7, 12), key=score)]
     assert facts["line"].endswith("--n 1 --best 5")
+
+
+def test_choices_are_several_jobs_in_several_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["imagine", "a {red, blue} boat --seed 3", "--out", "b.png", "--json"]) == 0
+    said = capsys.readouterr()
+    jobs = json.loads(said.out)["jobs"]
+    assert [job["pictures"][0]["path"] for job in jobs] == ["b-1.png", "b-2.png"]
+    assert [job["recipe"]["request"]["prompt"] for job in jobs] == ["a red boat", "a blue boat"]
+    assert "Job 2 of 2: step" in said.err
+    assert {path.name for path in tmp_path.glob("*.png")} == {"b-1.png", "b-2.png"}
+
+
+def test_progress_is_told_by_steps_also_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["imagine", "a boat --seed 1 --steps 20"]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Step")]
+    assert lines == [f"Step {step} of 20" for step in (5, 10, 15, 20)]
