@@ -287,9 +287,16 @@ def _wordless(spec: Spec) -> Spec:
     return spec.evolve(prompt="", negative_prompt="", variations=())
 
 
+QUOTED, QUOTED_CHARS = 4, 1500  # prompts of a question about the price, and characters of all of them
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What is about to be made, and what it costs somebody who has `left_mc`. `title`: what an edit does."""
+    """What is about to be made, and what it costs somebody who has `left_mc`.
+
+    Attributes:
+        title: what an edit does. prompts: of the jobs, in their order.
+    """
 
     jobs: int
     images: int
@@ -298,6 +305,7 @@ class Quote:
     relax: bool = False
     title: str = ""
     note: str = ""
+    prompts: Sequence[str] = ()
 
     def text(self) -> str:
         pictures = f"{self.images} picture{'s' if self.images > 1 else ''}"
@@ -306,7 +314,11 @@ class Quote:
         text = f"This makes **{what}**, for **{price}**. You have {left}."
         if self.price_mc > self.left_mc and self.relax:
             text += " What they do not pay for is painted in the relax lane: free, and slower."
-        return f"**{self.title}**\n{text}" if self.title else text
+        asked = [prompt for prompt in dict.fromkeys(self.prompts) if prompt]
+        most = QUOTED_CHARS // max(1, min(len(asked), QUOTED))
+        lines = [f"> {shown(prompt, most)}" for prompt in asked[:QUOTED]]
+        lines += [f"> … and {len(asked) - QUOTED} more"] if len(asked) > QUOTED else []
+        return "\n".join([*([f"**{self.title}**"] if self.title else []), text, *lines])
 
 
 def batch(number: int, quote: Quote) -> LayoutView:

@@ -24,6 +24,7 @@ NEEDED = {
 }
 DOUBLE_CLICK_MS = 2000
 SHARED = "shared servers"  # among an interaction's extras, in direct messages: an `Actor` for each
+PUBLIC = "public"  # likewise: whether everyone sees the answer that was promised
 MODERATOR_ROLE = "moderator role"  # likewise, in a server: the id of its moderators' role, or None
 AGE_RESTRICTED = (discord.TextChannel, discord.VoiceChannel, discord.StageChannel, discord.Thread)
 
@@ -68,6 +69,7 @@ async def acknowledge(interaction: Interaction, *, private: bool) -> None:
     """Answer within Discord's 3 seconds, whatever comes."""
     if not interaction.response.is_done():
         response = await interaction.response.defer(thinking=True, ephemeral=private)
+        interaction.extras[PUBLIC] = not private
         if response is not None:
             interaction.extras["message_id"] = response.message_id
     if interaction.guild_id:

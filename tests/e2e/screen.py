@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image
@@ -46,9 +47,19 @@ async def paint(studio: Stage, prompt: str = "a red boat", who: str = "Ann", **o
     result = await studio.members[who].slash(studio.channel, "imagine", prompt=prompt, **options)
     assert result.acknowledged
     await studio.idle()
-    if "Paint it" in buttons(result.response):
-        await press(studio, result.response, "Paint it", who)
-    return result.response
+    return (await agreed(studio, result, who)).response
+
+
+async def agreed(studio: Stage, result: Any, who: str = "Ann") -> Any:
+    """Say yes where a price was asked about; the result, its response being the message with the pictures."""
+    shown = [*([result.response] if result.response else []), *result.followups]
+    question = next((message for message in shown if "Paint it" in buttons(message)), None)
+    if question is None:
+        return result
+    assert question.ephemeral
+    done = await press(studio, question, "Paint it", who)
+    response = next((message for message in done.followups if message.attachments), question)
+    return SimpleNamespace(acknowledged=True, ephemeral=response.ephemeral, response=response, followups=[], modal=None)
 
 
 async def press(studio: Stage, message: Any, label: str, who: str = "Ann") -> Any:

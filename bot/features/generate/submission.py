@@ -21,7 +21,7 @@ from bot.jobs.records import Job, JobKind
 from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.components import notice
-from bot.kit.interactions import acknowledge, actor_of, check_permissions, load_image
+from bot.kit.interactions import PUBLIC, acknowledge, actor_of, check_permissions, load_image
 from bot.ledger.limits import Terms
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Orders, Reply, Rules
@@ -160,8 +160,10 @@ class Submission:
         `ask`: in any case, for what is painted isn't quite what was meant.
         """
         check_permissions(interaction, order.private)
-        await acknowledge(interaction, private=order.private or len(order.specs) > 1)
-        if not ask and len(order.specs) == 1 and self.orders.price_mc(*order.specs) <= UNASKED_MC:
+        dear = self.orders.price_mc(*order.specs) > UNASKED_MC
+        asks = ask or dear or len(order.specs) > 1
+        await acknowledge(interaction, private=order.private or asks)
+        if not asks:
             await self._enqueue(interaction, order)
             return
         actor = actor_of(interaction)
@@ -173,13 +175,13 @@ class Submission:
     async def confirm(self, interaction: Interaction, number: int) -> None:
         """Queue what was asked about; a second press finds nothing. A refusal leaves the question open."""
         order, kept = await self._take(interaction, number)
-        single = len(order.specs) == 1
+        single, asked = len(order.specs) == 1, interaction.message
         text = "Painting …" if single else f"Painting {len(order.specs)} jobs …"
         try:
             check_permissions(interaction, order.private)
             await interaction.response.edit_message(view=notice(text))
-            if single and interaction.message is not None:  # the question becomes the job's message
-                interaction.extras["message_id"] = interaction.message.id
+            if single and asked is not None and asked.flags.ephemeral == order.private:
+                interaction.extras["message_id"] = asked.id  # the question becomes the job's message
             await self._enqueue(interaction, order)
         except UserError:
             await self._key_values.remember(f"batch:{number}", kept)
@@ -217,7 +219,7 @@ class Submission:
         return replace(job, message_id=message.id)
 
     async def _ask(self, interaction: Interaction, order: Order, number: int) -> None:
-        """Show what an order costs, with a button for yes and one for no."""
+        """Show only to its member what an order costs, with a button for yes and one for no."""
         quote = await self.orders.quote(actor_of(interaction), order)
         shown = layouts.Quote(
             jobs=len(order.specs),
@@ -227,8 +229,15 @@ class Submission:
             relax=quote.terms.relax,
             title=titles.job_title(order.kind, order.specs[0]),
             note=order.specs[0].note,
+            prompts=[spec.prompt for spec in order.specs],
         )
-        await interaction.edit_original_response(view=layouts.batch(number, shown))
+        view = layouts.batch(number, shown)
+        if not interaction.extras.get(PUBLIC):
+            await interaction.edit_original_response(view=view)
+            return
+        await interaction.edit_original_response(content="…")  # or the follow-up would become the public answer
+        await interaction.followup.send(view=view, ephemeral=True)
+        await interaction.delete_original_response()
 
     async def _take(self, interaction: Interaction, number: int) -> tuple[Order, str]:
         """Return the order that was asked about, and its record, which is gone now. Raises: NotFound, NotYours."""

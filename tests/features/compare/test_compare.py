@@ -67,7 +67,7 @@ async def test_a_large_grid_says_its_price_first_and_costs_by_what_each_takes(st
     assert "**10 pictures**, for **15 credits**" in words(asked.response)
     await studio.restart()
     done = await press(studio, asked.response, "Paint it")
-    assert [label for label in buttons(asked.response) if label.startswith("U")] == [f"U{n}" for n in range(1, 11)]
+    assert [label for label in buttons(done.followups[0]) if label.startswith("U")] == [f"U{n}" for n in range(1, 11)]
     assert done.acknowledged
     job = await studio.app.jobs.get(1)
     assert job.charged_mc == 15_000

@@ -180,8 +180,9 @@ async def test_what_is_dearer_than_a_grid_is_asked_about_first(studio: Stage) ->
     assert "8 credits" in words(asked)
     assert "You have 100 credits" in words(asked)
     assert await studio.app.jobs.pending() == 0
-    await press(studio, asked, "Paint it")
-    assert list(buttons(asked))[:2] == ["U1", "U2"]
+    assert asked.ephemeral
+    done = await press(studio, asked, "Paint it")
+    assert list(buttons(done.followups[0]))[:2] == ["U1", "U2"]
     assert (await studio.app.credits.balance(studio.members["Ann"].id, studio.guild.id)).free_mc == 92_000
 
 

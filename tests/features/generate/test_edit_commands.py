@@ -10,7 +10,7 @@ from PIL import Image
 
 from bot.demo.simulation import Stage
 from bot.jobs.records import Job
-from tests.e2e.screen import buttons, paint, picture, press, words
+from tests.e2e.screen import agreed, buttons, paint, picture, press, words
 
 
 def png(width: int = 96, height: int = 64, colour: str = "teal", form: str = "PNG") -> bytes:
@@ -23,9 +23,7 @@ async def asked(studio: Stage, command: str, who: str = "Ann", **options: Any) -
     result = await studio.members[who].slash(studio.channel, command, **options)
     assert result.acknowledged
     await studio.idle()
-    if result.response is not None and "Paint it" in buttons(result.response):
-        await press(studio, result.response, "Paint it", who)
-    return result
+    return await agreed(studio, result, who)
 
 
 def said(result: Any) -> str:

@@ -16,7 +16,8 @@ from engine import Outpaint
 from engine.api import metadata
 from engine.fake import MINI, FakeEngine
 from engine.tasks.resolve import picture_sha256
-from tests.e2e.screen import buttons, paint, picture, press, words
+from tests.e2e.screen import agreed, buttons, paint, picture, press, words
+from tests.features.moderation.test_moderation import _forged
 
 EDITS = {
     "Upscale (2x)": "Upscale 2x (Lanczos) of picture 1 of #1",
@@ -49,10 +50,8 @@ async def job_of(studio: Stage, message: Any) -> Job:
 
 async def pressed(studio: Stage, message: Any, label: str, who: str = "Ann") -> Any:
     """Press, agree to the price if it is asked about, and wait; the message of the new job."""
-    shown = (await press(studio, message, label, who)).response
+    shown = (await agreed(studio, await press(studio, message, label, who), who)).response
     assert shown is not None, label
-    if "Paint it" in buttons(shown):
-        await press(studio, shown, "Paint it", who)
     return shown
 
 
@@ -270,21 +269,24 @@ async def broke(studio: Stage, who: str) -> None:
 async def test_what_is_dear_says_its_price_and_waits_for_a_yes_of_the_same_person(studio: Stage) -> None:
     shown = await pressed(studio, await alone(studio), "Upscale (2x)")
     before = await credits_of(studio)
-    asked = (await press(studio, shown, "Upscale (Creative)")).response
+    asked = (await press(studio, shown, "Upscale (Creative)")).followups[-1]
     assert "**Upscale 2x (Creative)**\nThis makes **1 picture**, for **6.25 credits**" in words(asked)
+    assert "> a red boat" in words(asked)
+    assert asked.ephemeral
     assert await credits_of(studio) == before
     await studio.restart()
     for label in ("Paint it", "Not now"):
-        assert "Only the person who asked" in said(await press(studio, asked, label, "Ben"))
-    await press(studio, asked, "Paint it")
-    assert "Upscale 2x (Creative) of #2" in words(asked)
+        assert "Only the person who asked" in said(await _forged(studio, "Ben", buttons(asked)[label]))
+    done = await press(studio, asked, "Paint it")
+    assert "Upscale 2x (Creative) of #2" in words(done.followups[0])
+    assert not done.followups[0].ephemeral
     assert before - await credits_of(studio) == 6250
 
 
 async def test_no_is_free(studio: Stage) -> None:
     shown = await pressed(studio, await alone(studio), "Upscale (2x)")
     before = await credits_of(studio)
-    asked = (await press(studio, shown, "Upscale (Creative)")).response
+    asked = (await press(studio, shown, "Upscale (Creative)")).followups[-1]
     await press(studio, asked, "Not now")
     assert "nothing was charged" in words(asked)
     assert await credits_of(studio) == before

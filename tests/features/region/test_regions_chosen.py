@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from bot.demo.simulation import Stage
 from bot.errors import NotYours
 from bot.prompt.spec import Spec
-from tests.e2e.screen import a_minute_later, buttons, delete, paint, parts, picture, press, words
+from tests.e2e.screen import a_minute_later, agreed, buttons, delete, paint, parts, picture, press, words
 
 
 def png(image: Image.Image, form: str = "PNG") -> bytes:
@@ -37,9 +37,7 @@ async def inpaint(studio: Stage, who: str = "Ann", **options: Any) -> Any:
     result = await studio.members[who].slash(studio.channel, "inpaint", **{"prompt": "a red boat", **options})
     assert result.acknowledged
     await studio.idle()
-    if result.response is not None and "Paint it" in buttons(result.response):  # dearer than a grid
-        await press(studio, result.response, "Paint it", who)
-    return result
+    return await agreed(studio, result, who)
 
 
 def said(result: Any) -> str:
