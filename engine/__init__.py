@@ -40,7 +40,7 @@ from engine.tasks.edit import Edit
 from engine.tasks.img2img import Img2Img
 from engine.tasks.inpaint import Inpaint
 from engine.tasks.outpaint import Outpaint
-from engine.tasks.pictures import Guide
+from engine.tasks.pictures import Guide, Reference
 from engine.tasks.txt2img import MAX_IMAGES, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Txt2Img, Variation
 from engine.tasks.upscale import Upscale
 
@@ -84,6 +84,7 @@ __all__ = [
     "QueueFull",
     "Queued",
     "Recipe",
+    "Reference",
     "RenderFailed",
     "Started",
     "Terminal",

@@ -105,6 +105,10 @@ def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: T
     able = [info for info in suiting if what.fits(info)] or suiting
     for guide in what.guides:
         able = following(guide.controlnet, able)
+    if what.references:
+        able = check_reads_pictures(able)
+        if name and (meant := find_model(models, name)) not in able:
+            raise BadInput(f"{meant.key} can't read reference pictures. {', '.join(info.key for info in able)} can.")
     info = find_model(models if name or not able else able, name)
     if not what.suits(info):
         other = f"Use {able[0].key}." if able else f"No model here can. {what.advice}".strip()
@@ -114,6 +118,17 @@ def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: T
         wanted = " and ".join(quoted(guide.controlnet) for guide in what.guides)
         raise BadInput(f"The model {info.key} has no ControlNet {wanted}. These have: {fits or 'none'}.")
     return info
+
+
+def check_reads_pictures(models: Sequence[ModelInfo]) -> list[ModelInfo]:
+    """The models that can read reference pictures. Raises: BadInput when none can."""
+    able = [info for info in models if info.image_prompts]
+    if not able:
+        raise BadInput(
+            "No model here can read reference pictures. The person who runs Easel can add an IP-Adapter with "
+            "EASEL_IP_ADAPTERS. Until then, **/blend** mixes several pictures."
+        )
+    return able
 
 
 def following(controlnet: str, able: Sequence[ModelInfo]) -> list[ModelInfo]:

@@ -105,8 +105,8 @@ NOTED = {
 """What is taken, left out, and said."""
 
 _REFERENCE = (
-    "Easel can't take a reference picture with `--{}` yet. `/imagine image:` starts from a picture, and **/blend** "
-    "mixes several."
+    "Easel takes no reference picture by an address in `--{}`. Attach one with `/imagine reference:`, or mix several "
+    "with **/blend**."
 )
 _MOTION = "Easel paints still pictures, so `--{}` can't be used."
 REFUSED = {

@@ -7,10 +7,10 @@ from dataclasses import fields
 from typing import Any
 
 from engine.tasks import TASKS
-from engine.tasks.pictures import Beside, Guide, StoredPicture
+from engine.tasks.pictures import Beside, Guide, Reference, StoredPicture
 from engine.tasks.txt2img import Txt2Img, Variation
 
-BESIDE = {"controls": Guide}
+BESIDE: Mapping[str, type[Beside]] = {"controls": Guide, "references": Reference}
 
 
 def to_json(request: Txt2Img) -> dict[str, Any]:

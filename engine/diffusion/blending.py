@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 
 from engine.device.fibers import Stub
-from engine.tasks.pictures import covering, pixels
+from engine.tasks.pictures import ImagePrompt, Picture, covering, pixels
 from engine.tasks.txt2img import Txt2Img
 
 ROUNDS = 32  # the mean of points within a right angle of each other settles in about ten
@@ -23,16 +23,25 @@ def vae_for(request: Txt2Img, pipe: Any) -> Stub:
     return _BlendingVae(pipe.vae, tensors, [first, *(share for _, share in others)])
 
 
-def embeddings_of(request: Txt2Img, pipe: Any) -> list[torch.Tensor]:
-    """What an IP-Adapter's pipeline takes for its pictures: the mean of what it makes of each, by their shares."""
+def embeddings_of(request: Txt2Img, prompts: Sequence[ImagePrompt], pipe: Any) -> list[torch.Tensor]:
+    """What an IP-Adapter's pipeline takes for its pictures: of each prompt the mean of what it makes of the pictures.
+
+    A prompt has its own copy of the adapter, so that it speaks at a scale of its own; each gets the same embeddings.
+    """
     assert request.guidance_scale is not None
     guided = request.guidance_scale > 1 and pipe.unet.config.time_cond_proj_dim is None
-    device = pipe.unet.device
-    each = [
-        (pipe.prepare_ip_adapter_image_embeds([pixels(image).convert("RGB")], None, device, 1, guided), share)
-        for image, share in request.shares
-    ]
-    return [sum(embedding[i] * share for embedding, share in each) for i in range(len(each[0][0]))]
+
+    def seen(image: Picture) -> torch.Tensor:
+        copies = [pixels(image).convert("RGB")] * len(prompts)
+        found: list[torch.Tensor] = pipe.prepare_ip_adapter_image_embeds(copies, None, pipe.unet.device, 1, guided)
+        return found[0]
+
+    return [_sum(seen(image) * share for image, share in prompt.shares) for prompt in prompts]
+
+
+def _sum(terms: Iterable[torch.Tensor]) -> torch.Tensor:
+    first, *others = terms
+    return sum(others, first)
 
 
 class _BlendingVae(Stub):

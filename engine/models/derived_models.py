@@ -32,6 +32,7 @@ from engine.models.files.hashes import Hashes
 from engine.models.ip_adapters import IpAdapter
 from engine.models.model_cache import Model, ModelCache
 from engine.tasks import lora_tags
+from engine.tasks.pictures import ImagePrompt, Use
 
 MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
 
@@ -135,42 +136,61 @@ def _add_embedding(pipe: Any, word: Adapter) -> None:
         )
 
 
-def with_ip_adapter(base: Model, adapter: IpAdapter, scale: float, now: float, cache: ModelCache) -> Model:
-    """The model that reads pictures too, at this scale; the files are loaded once. Raises: NotYet."""
-    hashes = cache.hashes
-    key = ("ip_adapter", adapter.name)
-    loaded = _kept(base, key, now, cache, lambda tell: _with_eyes(base, adapter, hashes, tell))
-    return _kept(loaded, ("scale", scale), now, cache, lambda _: _scaled(loaded, scale))
+def with_ip_adapter(
+    base: Model, adapter: IpAdapter, prompts: Sequence[ImagePrompt], now: float, cache: ModelCache
+) -> Model:
+    """The model that reads pictures too, each prompt by its own copy of the adapter at its own scale. Raises: NotYet.
+
+    The files are loaded once for so many prompts.
+    """
+    hashes, copies = cache.hashes, len(prompts)
+    key = ("ip_adapter", adapter.name, copies)
+    loaded = _kept(base, key, now, cache, lambda tell: _with_eyes(base, adapter, copies, hashes, tell))
+    scales = tuple((each.use, each.scale) for each in prompts)
+    return _kept(loaded, ("scale", scales), now, cache, lambda _: _scaled(loaded, scales))
 
 
-def _with_eyes(base: Model, adapter: IpAdapter, hashes: Hashes, tell: Tell) -> Model:
+def _with_eyes(base: Model, adapter: IpAdapter, copies: int, hashes: Hashes, tell: Tell) -> Model:
     pipe = copy.copy(base.pipe)
     with exclusive.changing():
         pipe.__dict__["unet"] = shared_copy(base.pipe.unet)
-    loaded(f"{base.key} with {adapter.name}", lambda: _load_ip_adapter(pipe, adapter))
+    loaded(f"{base.key} with {adapter.name}", lambda: _load_ip_adapter(pipe, adapter, copies))
     encoder = pipe.image_encoder
-    nbytes = adapter.path.stat().st_size + sum(p.numel() * p.element_size() for p in encoder.parameters())
+    nbytes = copies * adapter.path.stat().st_size + sum(p.numel() * p.element_size() for p in encoder.parameters())
     files = {adapter.name: adapter.path, "image_encoder": adapter.encoder}
     return _variant(base, pipe, nbytes, {name: hashes.of(path, tell) for name, path in files.items()})
 
 
-def _load_ip_adapter(pipe: Any, adapter: IpAdapter) -> None:
+def _load_ip_adapter(pipe: Any, adapter: IpAdapter, copies: int) -> None:
     """With diffusers' own loader. The CLIP comes first: that loader would take a pickle for it too."""
     slow = {"low_cpu_mem_usage": False}  # saving memory patches torch for every thread
     encoder: Any = CLIPVisionModelWithProjection.from_pretrained(
         adapter.encoder, dtype=pipe.unet.dtype, use_safetensors=True, local_files_only=True
     )
     pipe.register_modules(image_encoder=encoder.to(pipe.unet.device))
-    folder = str(adapter.path.parent)
-    pipe.load_ip_adapter(folder, subfolder="", weight_name=adapter.path.name, local_files_only=True, **slow)
+    folder, name = str(adapter.path.parent), adapter.path.name
+    pipe.load_ip_adapter(
+        [folder] * copies, subfolder=[""] * copies, weight_name=[name] * copies, local_files_only=True, **slow
+    )
 
 
-def _scaled(loaded: Model, scale: float) -> Model:
+# Which attention layers of SDXL read a picture's style, and which where things are: InstantStyle (Wang et al. 2024,
+# section 3.2) and diffusers' documentation, "IP-Adapter", "Style & layout control".
+_LAYERS: Mapping[Use, Callable[[float], Any]] = {
+    "all": lambda scale: scale,
+    "style": lambda scale: {"up": {"block_0": [0.0, scale, 0.0]}},
+    "composition": lambda scale: {"down": {"block_2": [0.0, scale]}},
+}
+
+
+def _scaled(loaded: Model, scales: Sequence[tuple[Use, float]]) -> Model:
     pipe = copy.copy(loaded.pipe)
     with exclusive.changing():
         pipe.__dict__["unet"] = shared_copy(loaded.pipe.unet)
-    pipe.set_ip_adapter_scale(scale)
-    return _variant(loaded, pipe, 0, {})
+    pipe.set_ip_adapter_scale([_LAYERS[use](scale) for use, scale in scales])
+    variant = _variant(loaded, pipe, 0, {})
+    variant.encoders = loaded.encoders  # of the same encoders, so a picture is read once, however loudly it speaks
+    return variant
 
 
 def with_controlnets(base: Model, wanted: Sequence[ControlNet], now: float, cache: ModelCache) -> Model:

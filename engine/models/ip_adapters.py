@@ -55,8 +55,3 @@ def _encoder(name: str, path: Path, model: Source, shapes: adapters.Shapes) -> P
     if _PLAIN in shapes and width is not None and shapes[_PLAIN][-1] != width:
         raise ModelUnloadable(name=name, reason=f"it was not made for the CLIP in '{found}'")
     return found
-
-
-def scale_of(strength: float) -> float:
-    """How loudly the pictures speak, 0.5..1: the larger a blend's strength, the freer it is."""
-    return 1 - strength / 2

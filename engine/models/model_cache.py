@@ -176,7 +176,7 @@ def _kind(name: str) -> Kind | None:
         return "denoise"
     if name == "controlnet":
         return "control"
-    if name.startswith("text_encoder"):
+    if name.startswith("text_encoder") or name == "image_encoder":
         return "encode"
     return "decode" if name == "vae" else None
 

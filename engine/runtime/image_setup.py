@@ -16,7 +16,6 @@ from engine.device.fibers import Fiber
 from engine.diffusion import blending, embeddings, guiding, modular, noise, prompts, scheduler_factory
 from engine.diffusion.preview import StepWatch
 from engine.models import derived_models, families
-from engine.models import ip_adapters as ip_adapter_files
 from engine.models.catalog import UPSCALER
 from engine.models.model_cache import Model, ModelCache
 from engine.runtime.options import Files
@@ -30,9 +29,8 @@ def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, files: Files
     if request.uses_upscaler:
         return cache.get(UPSCALER, now)
     model = cache.get(info.key, now)
-    if request.reads_pictures(info):
-        scale = ip_adapter_files.scale_of(request.noise_strength or 0.0)
-        model = derived_models.with_ip_adapter(model, files.ip_adapters[info.key], scale, now, cache)
+    if prompted := request.image_prompts(info):
+        model = derived_models.with_ip_adapter(model, files.ip_adapters[info.key], prompted, now, cache)
     if request.guides:
         nets = [files.controlnets[guide.controlnet] for guide in request.guides]
         model = derived_models.with_controlnets(model, nets, now, cache)
@@ -64,8 +62,8 @@ def begin(
         pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
         pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
     watch = StepWatch(pipe.scheduler)
-    reads_pictures = request.reads_pictures(info)
-    if request.shares and not reads_pictures:
+    prompted = request.image_prompts(info)
+    if request.shares and not prompted:
         pipe.__dict__["vae"] = blending.vae_for(request, pipe)
     arguments = {**request.arguments(info), **families.EXACT_SIZE.get(model.info.family, {}), "generator": generator}
 
@@ -74,8 +72,8 @@ def begin(
         if ready is not None:
             return ready
         words = _words(pipe, model, request, info)
-        if reads_pictures:
-            words["ip_adapter_image_embeds"] = blending.embeddings_of(request, pipe)
+        if prompted:
+            words["ip_adapter_image_embeds"] = blending.embeddings_of(request, prompted, pipe)
         region, pictures = request.prepare(info, seed, part)
         if request.guides:
             modes = [files.controlnets[guide.controlnet].mode for guide in request.guides]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
-from engine.tasks.pictures import Picture, check_strength, covering
+from engine.tasks.pictures import ImagePrompt, Picture, check_strength, covering
 from engine.tasks.txt2img import Txt2Img, check
 
 MAX_BLENDED = 5  # as Midjourney's /blend; more pictures than that only blur
@@ -69,8 +69,10 @@ class Blend(Txt2Img):
     def title(self) -> str:
         return f"Blend of {len(self.images)} pictures"
 
-    def reads_pictures(self, info: ModelInfo) -> bool:
-        return info.image_prompts
+    def image_prompts(self, info: ModelInfo) -> tuple[ImagePrompt, ...]:
+        """The larger the strength, the freer: the pictures speak at 0.5 to 1."""
+        scale = 1 - self.strength / 2
+        return (ImagePrompt(use="all", scale=scale, shares=self.shares),) if info.image_prompts else ()
 
     def pipeline(self, info: ModelInfo) -> str:
         return "" if info.image_prompts else "AutoPipelineForImage2Image"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from PIL import Image, ImageOps
 
@@ -12,6 +13,10 @@ from engine.imaging.masks import Box, Size
 
 MAX_CONTROL_SCALE = 2.0  # beyond it a ControlNet drowns the prompt, and soon the picture
 MAX_GUIDES = 4  # each costs its memory, and about half a step's time in every step
+MAX_REFERENCES = 8
+MAX_REFERENCE_WEIGHT = 2.0  # beyond it nothing of the words is left
+Use = Literal["all", "style", "composition"]
+USES: tuple[Use, ...] = get_args(Use)
 SAME_RATIO = 0.08  # a small model's sides are rounded to its own multiple: nobody sees a picture stretched by so little
 MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
 
@@ -104,7 +109,55 @@ class Guide:
         return f"{self.controlnet}{closely}{', as it is' if self.prepared else ''}"
 
 
-Beside = Guide  # what brings a picture of its own along
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A picture that is read as words are, by an IP-Adapter: what it shows, or how, comes into the new one.
+
+    Attributes:
+        image: any mode, any size.
+        weight: how loudly it speaks, 0..2; of several the loudest says how loudly they all do, and each has its share.
+        use: all of it, its style or its composition alone (both of SDXL only).
+    """
+
+    image: Picture
+    weight: float = 1.0
+    use: Use = "all"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= MAX_REFERENCE_WEIGHT:
+            raise InvalidRequest(
+                f"The reference's weight {self.weight} is out of range.",
+                f"Use more than 0, at most {MAX_REFERENCE_WEIGHT:g}.",
+            )
+        if self.use not in USES:
+            raise InvalidRequest(f"A reference can't be used as '{self.use}'.", f"Use {', '.join(USES)}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePrompt:
+    """Pictures that an IP-Adapter reads as one: each with its part of the whole; `scale`: how loudly they speak."""
+
+    use: Use
+    scale: float
+    shares: tuple[tuple[Picture, float], ...]
+
+
+def image_prompts(references: Iterable[Reference]) -> tuple[ImagePrompt, ...]:
+    """The references by what they're used for."""
+    asked = tuple(references)
+    groups = ((use, [each for each in asked if each.use == use]) for use in USES)
+    return tuple(
+        ImagePrompt(
+            use=use,
+            scale=max(each.weight for each in group),
+            shares=tuple((each.image, each.weight / sum(one.weight for one in group)) for each in group),
+        )
+        for use, group in groups
+        if group
+    )
+
+
+Beside = Guide | Reference  # what brings a picture of its own along
 
 
 def pictures_in(value: object) -> Iterator[Picture]:

@@ -21,9 +21,13 @@ from engine.tasks.canvas import Enlargement, Place, Region
 from engine.tasks.pictures import (
     MAX_EDIT_SIDE_PX,
     MAX_GUIDES,
+    MAX_REFERENCES,
     Guide,
+    ImagePrompt,
     Picture,
+    Reference,
     StoredPicture,
+    image_prompts,
     pictures_in,
     with_pictures,
 )
@@ -33,7 +37,7 @@ MAX_IMAGES = 16
 MAX_STEPS = 150
 MAX_SIDE_PX = 4096
 MAX_RATIO = 4.0  # beyond 1:4 every model repeats itself
-BESIDE = ("controls",)  # fields of every task that bring pictures along
+BESIDE = ("controls", "references")  # fields of every task that bring pictures along
 # What diffusers' tables call what an Auto class does.
 _AUTO = {"": "txt2img", "AutoPipelineForImage2Image": "img2img", "AutoPipelineForInpainting": "inpaint"}
 
@@ -80,7 +84,7 @@ class Txt2Img:
         seed: 0..2^32-1; None = drawn once at submit and told in the recipe.
         model: a key of the engine's model table; None = the first.
         tiling: the picture's edges fit each other (circular convolutions).
-        controls: pictures that ControlNets follow, up to 4.
+        controls: pictures that ControlNets follow, up to 4. references: pictures that are read as words are, up to 8.
     """
 
     prompt: str
@@ -98,6 +102,7 @@ class Txt2Img:
     tiling: bool = False
     variations: tuple[Variation, ...] = ()
     controls: tuple[Guide, ...] = ()
+    references: tuple[Reference, ...] = ()
 
     task: ClassVar[str] = "txt2img"
     label: ClassVar[str] = "words"  # in a list of what a model can do
@@ -108,7 +113,7 @@ class Txt2Img:
     varies_by_noise: ClassVar[bool] = True  # its noise alone tells it from its neighbours
     any_size: ClassVar[bool] = False  # an edit: width and height are the result's, and the model's grid is our business
     default_strength: ClassVar[float | None] = None  # for people who name none; None = the task has no strength
-    can_follow: ClassVar[bool] = True  # whether a ControlNet can lead it, where the model's family has such a pipeline
+    can_follow: ClassVar[bool] = True  # a ControlNet's picture or a reference, where the model can
     picture_fields: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
@@ -200,6 +205,12 @@ class Txt2Img:
             raise InvalidRequest(f"{info.key} can't do {self.task}.", f"It does {', '.join(sorted(info.tasks))}.")
         if self.guides:
             self._check_guides(info)
+        if self.references and not info.image_prompts:
+            raise InvalidRequest(f"{info.key} can't read reference pictures.", "It needs an IP-Adapter.")
+        if self.references and not self.can_follow:
+            raise InvalidRequest(f"{info.key} can't read reference pictures in {self.task}.", "Leave them out.")
+        if info.family != "sdxl" and (told := next((r.use for r in self.references if r.use != "all"), "")):
+            raise InvalidRequest(f"{info.key} can't read the {told} of a picture alone.", "Use all of it, or SDXL.")
 
     def _check_guides(self, info: ModelInfo) -> None:
         """Raises: InvalidRequest when the model can't follow them."""
@@ -244,9 +255,9 @@ class Txt2Img:
         """
         return self, size, ""
 
-    def reads_pictures(self, info: ModelInfo) -> bool:
-        """Whether the model takes its pictures in as it does words, by an IP-Adapter."""
-        return False
+    def image_prompts(self, info: ModelInfo) -> tuple[ImagePrompt, ...]:
+        """The pictures that the model reads as words, by an IP-Adapter."""
+        return image_prompts(self.references)
 
     # ------------------------------------------------------------ the pipeline
     def pipeline(self, info: ModelInfo) -> str:
@@ -352,6 +363,8 @@ def check(request: Txt2Img) -> None:
         raise InvalidRequest(f"{request.num_images} images are out of range.", f"Use 1 to {MAX_IMAGES}.")
     if len(request.guides) > MAX_GUIDES:
         raise InvalidRequest(f"{len(request.guides)} pictures can't be followed at once.", f"Use at most {MAX_GUIDES}.")
+    if len(request.references) > MAX_REFERENCES:
+        raise InvalidRequest(f"{len(request.references)} references are too many.", f"Use at most {MAX_REFERENCES}.")
     if request.best_of is not None and not request.num_images <= request.best_of <= MAX_IMAGES:
         raise InvalidRequest(
             f"The best {request.num_images} of {request.best_of} can't be kept.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import discord
@@ -9,6 +10,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range
 
 from bot.features.generate import edits, image_lookup, reading, refusals
+from bot.features.generate.discord_files import DiscordFile
 from bot.features.generate.reading import Asked
 from bot.features.generate.refusals import Line
 from bot.features.generate.submission import Submission, without_private
@@ -21,12 +23,14 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
+from bot.orders.drafts import WORDS, check_reads_pictures
 from bot.orders.service import Order
 from bot.prompt.parser import Draft, parse
 from bot.store.key_value_store import KeyValues
 from engine.api import schedulers
 from engine.backend import Backend
 from engine.tasks.img2img import Img2Img
+from engine.tasks.pictures import MAX_REFERENCE_WEIGHT, Reference, Use
 from engine.tasks.txt2img import MAX_SEED, MAX_STEPS
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
@@ -43,6 +47,9 @@ OPTIONS = {
     "image": "A picture to start from",
     "source": "Instead of an image: a message's or attachment's link, or a job's number such as 12.3",
     "strength": "How much of that picture to repaint, above 0 up to 1",
+    "reference": "A picture whose things or look come into the new ones, where the model has an IP-Adapter",
+    "reference_use": "What of that picture: all of it, only its style, or only where things are (SDXL)",
+    "reference_weight": "How loudly it speaks beside the words, above 0 up to 2 (normally 1)",
     "style": "One or more of the server's styles, such as ink,gold; /style list shows them",
     "private": "Only you see it",
 }
@@ -81,6 +88,9 @@ def install(client: Client, app: Services) -> None:
         image: discord.Attachment | None = None,
         source: str | None = None,
         strength: Range[float, 0, 1] | None = None,
+        reference: discord.Attachment | None = None,
+        reference_use: Use = "all",
+        reference_weight: Range[float, 0.0, MAX_REFERENCE_WEIGHT] = 1.0,
         style: str | None = None,
         private: bool | None = None,
     ) -> None:
@@ -97,15 +107,16 @@ def install(client: Client, app: Services) -> None:
             style=read_names(style) if style else None,
         )
         line = Line(text=prompt, options=options, image=image, source=source, private=private)
+        line = replace(line, reference=reference, use=reference_use, weight=round(reference_weight, 4) or 0.01)
         await refusals.try_painting(app, interaction, line, paint)
 
     async def paint(interaction: Interaction, line: Line) -> None:
         said = await reading.read(app, interaction, line)
-        if line.image is None and not said.source:
+        if line.image is None and not said.source and line.reference is None:
             told, sure = said.as_told, line.sure
             await app.submission.imagine(interaction, said.drafts, private=line.private, ask=told, sure=sure)
         else:
-            await _from_picture(app, interaction, line, said)
+            await _with_pictures(app, interaction, line, said)
 
     _complete(app, imagine)
     refusals.install(client, app, paint)
@@ -135,19 +146,28 @@ def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> No
         return _choices(f"{head}{comma}{last.strip()}", [(name, name) for name in names])
 
 
-async def _from_picture(app: Services, interaction: Interaction, line: Line, said: Asked) -> None:
-    """img2img: the words are checked, then the picture is fetched, checked and kept, then the job is placed."""
-    asked = await app.submission.with_defaults(interaction, without_private(said.drafts), from_picture=True)
-    found = await reading.picture_of(app, interaction, line, said)
+async def _with_pictures(app: Services, interaction: Interaction, line: Line, said: Asked) -> None:
+    """The words are checked, then the pictures are fetched, checked and kept, then the job is placed."""
+    starts = line.image is not None or bool(said.source)
+    asked = await app.submission.with_defaults(interaction, without_private(said.drafts), from_picture=starts)
+    found = await reading.picture_of(app, interaction, line, said) if starts else None
     private = await app.submission.wants_private(interaction, line.private, said.drafts)
-    private = private or (found.job is not None and found.job.private)
+    private = private or (found is not None and found.job is not None and found.job.private)
     check_permissions(interaction, private)
+    if line.reference is not None:
+        check_reads_pictures(app.backend.models())
     await acknowledge(interaction, private=private or len(asked) > 1)
-    source = await edits.of_found(app, interaction, found, private=private)
-    asked = [edits.with_notes(draft, *source.notes) for draft in asked]
-    repaint = Img2Img(prompt="", init_image=source.picture)
-    specs = await app.submission.orders.resolve_all(actor_of(interaction), asked, repaint)
-    order = Order(specs=specs, parent=source.parent, private=private)
+    what, parent = WORDS, None
+    if found is not None:
+        source = await edits.of_found(app, interaction, found, private=private)
+        asked = [edits.with_notes(draft, *source.notes) for draft in asked]
+        what, parent = Img2Img(prompt="", init_image=source.picture), source.parent
+    if line.reference is not None:
+        kept = await app.submission.stored_file(interaction, DiscordFile.attached(line.reference))
+        asked = [edits.with_notes(draft, *kept.notes) for draft in asked]
+        what = replace(what, references=(Reference(image=kept.picture, use=line.use, weight=line.weight),))
+    specs = await app.submission.orders.resolve_all(actor_of(interaction), asked, what)
+    order = Order(specs=specs, parent=parent, private=private)
     await app.submission.submit_or_confirm(interaction, order, ask=said.as_told)
 
 

@@ -18,6 +18,7 @@ from bot.prompt import draft_json
 from bot.prompt.parser import Draft
 from bot.store.key_value_store import KeyValues
 from engine.api.errors import EngineError
+from engine.tasks.pictures import Use
 
 
 class Services(Protocol):
@@ -28,15 +29,19 @@ class Services(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What was typed into /imagine.
+    """What was typed into /imagine; `private` None = not said; `sure`: whatever its words are.
 
-    `image` or `source` is the picture to start from, `private` None = not said; `sure`: whatever its words are.
+    Attributes:
+        image, source: the picture to start from. reference: one that is read as words are, as `use` and `weight` say.
     """
 
     text: str
     options: Draft
     image: discord.Attachment | None = None
     source: str | None = None
+    reference: discord.Attachment | None = None
+    use: Use = "all"
+    weight: float = 1.0
     private: bool | None = None
     sure: bool = False
 
@@ -123,6 +128,9 @@ async def _keep(app: Services, interaction: Interaction, line: Line, refusal: Ex
         "private": line.private,
         "image": line.image.to_dict() if line.image else None,
         "source": line.source,
+        "reference": line.reference.to_dict() if line.reference else None,
+        "use": line.use,
+        "weight": line.weight,
     }
     await app.key_values.remember(f"line:{interaction.id}", json.dumps([interaction.user.id, kept]))
     number = interaction.id
@@ -146,12 +154,19 @@ async def _recall(app: Services, interaction: Interaction, number: int) -> _Refu
     owner, kept = json.loads(found) if found else (0, {})
     if owner != interaction.user.id:
         raise NotFound("This is older than a day, or someone else's. Type the prompt into **/imagine** again.")
-    image: Any = kept["image"]
+
+    def attached(name: str) -> discord.Attachment | None:
+        data: Any = kept.get(name)
+        return discord.Attachment(data=data, state=interaction._state) if data else None
+
     line = Line(
         text=kept["text"],
         options=draft_json.from_json(kept["options"]),
         private=kept["private"],
         source=kept.get("source"),
-        image=discord.Attachment(data=image, state=interaction._state) if image else None,
+        image=attached("image"),
+        reference=attached("reference"),
+        use=kept.get("use", "all"),
+        weight=kept.get("weight", 1.0),
     )
     return _Refused(line=line, ways=kept["ways"])

@@ -1,0 +1,80 @@
+"""/imagine reference: a picture read as words are, kept with its job; and what is said where no model can."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.config import Settings
+from bot.demo.simulation import Stage, stage
+from engine.fake import MINI, FakeEngine
+from tests.e2e.screen import press
+from tests.features.generate.test_edit_commands import asked, credits_of, job_of, png, said
+
+READS = replace(MINI, key="reads", family="sdxl", image_prompts=True)
+
+
+@pytest.fixture
+async def reading(settings: Settings) -> AsyncIterator[Stage]:
+    async with stage(settings, make_engine=lambda: FakeEngine((MINI, READS))) as running:
+        yield running
+        await running.idle()
+        assert await running.app.store.problems() == []
+
+
+async def test_a_reference_goes_with_the_job_and_its_neighbours(reading: Stage) -> None:
+    asked_for = {"prompt": "a boat", "reference": ("ink.png", png()), "reference_use": "style", "reference_weight": 0.5}
+    result = await asked(reading, "imagine", **asked_for)
+    job = await job_of(reading, result.response)
+    (reference,) = job.spec.request.references
+    assert (job.spec.model, reference.use, reference.weight) == ("reads", "style", 0.5), "the first model that can"
+    assert job.spec.inputs == (reference.image.sha256,)
+    assert (job.spec.init_image, job.spec.task) == (None, "txt2img")
+    again = (await press(reading, result.response, "🔄")).response
+    assert (await job_of(reading, again)).spec.request.references == (reference,)
+
+
+async def test_beside_a_picture_to_start_from(reading: Stage) -> None:
+    result = await asked(
+        reading,
+        "imagine",
+        prompt="a boat",
+        image=("a.png", png(96, 64)),
+        reference=("ink.png", png(64, 96)),
+        strength=0.4,
+    )
+    job = await job_of(reading, result.response)
+    assert (job.spec.task, job.spec.strength, len(job.spec.inputs)) == ("img2img", 0.4, 2)
+    assert job.spec.width > job.spec.height, "the picture to start from gives the proportions"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"prompt": "a boat --model mini"}, "mini can't read reference pictures. reads can"),
+        ({"reference": ("a.png", b"nothing")}, "a picture that I can read"),
+    ],
+)
+async def test_refusals_are_sentences_and_free(reading: Stage, changes: dict[str, Any], says: str) -> None:
+    result = await asked(reading, "imagine", **{"prompt": "a boat", "reference": ("ink.png", png()), **changes})
+    assert says in said(result).replace("\\", "")
+    assert await credits_of(reading) == reading.settings.credits_a_day * 1000
+
+
+async def test_without_an_adapter_it_says_what_could_be_added(studio: Stage) -> None:
+    result = await asked(studio, "imagine", prompt="a boat", reference=("ink.png", png()))
+    assert "EASEL_IP_ADAPTERS" in said(result).replace("\\", "")
+    assert await credits_of(studio) == studio.settings.credits_a_day * 1000
+
+
+async def test_another_prompt_keeps_the_reference(reading: Stage) -> None:
+    """A refused line offers itself again, with all that was attached."""
+    result = await asked(
+        reading, "imagine", prompt="a boat --sedd 3", reference=("ink.png", png()), reference_weight=0.5
+    )
+    shown = await press(reading, result.response, "Paint without it")
+    (reference,) = (await job_of(reading, shown.response)).spec.request.references
+    assert reference.weight == 0.5
