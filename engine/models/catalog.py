@@ -15,7 +15,7 @@ from engine.models.files import hub
 
 OWN_DEFAULTS = "easel.json"
 OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels")
-WEIGHTS = (".safetensors", ".sft")
+WEIGHTS = (".safetensors", ".sft", ".gguf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.models.facts import INPAINT_CHANNELS, Parts
+from engine.models.files import quantised
 from engine.models.whole import Header
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -32,7 +33,7 @@ class Checkpoint:
         shipped: the entry of `shipped/configs.json` that it needs; "" = its configs are not here.
         transformer: of a file that holds a transformer alone: the class to read it with.
         scheduler: what its tensors say of the noise it was trained on, over what its configs say.
-        unet: likewise of its UNet.
+        unet: likewise of its UNet. scaled: its weights are to be multiplied by scales beside them.
     """
 
     what: str
@@ -41,6 +42,7 @@ class Checkpoint:
     transformer: str = ""
     scheduler: Mapping[str, Any] = field(default_factory=dict)
     unet: Mapping[str, Any] = field(default_factory=dict)
+    scaled: bool = False
 
 
 # ---------------------------------------------------------------- what it is
@@ -76,12 +78,34 @@ _MORE_OTHERS = (  # told by what a file has no more than
 def recognise(header: Header) -> Checkpoint | str:
     """The kind of a file by its tensors, or what else it is, as the end of a sentence that begins with "it is"."""
     names = header.shapes.keys()
-    if header.gguf:
-        return "a GGUF file, which can't be read here; take the model's safetensors file or its diffusers folder"
+    if header.gguf and (problem := _unreadable(header)):
+        return problem
     if not names:
         return "not a safetensors file"
-    if any(name.endswith((".scale_weight", ".weight_scale")) or name == "scaled_fp8" for name in names):
-        return "scaled fp8, whose scales can't be read here; take its fp16, bf16 or plain fp8 file"
+    if how := quantised.packed(names):
+        return f"{how}, which can't be read from one file; take its fp8, GGUF or bf16 file, or its diffusers folder"
+    found = _kind(header)
+    return replace(found, scaled=quantised.is_scaled(names)) if isinstance(found, Checkpoint) else found
+
+
+def _unreadable(header: Header) -> str:
+    """What is wrong with a GGUF; "" when it can be painted with."""
+    if not header.file_bytes:
+        return "a GGUF file that is cut off, or of a version that isn't known"
+    if header.strange:
+        return "a GGUF file of a type that diffusers can't read; take one of Q4_0 to Q8_0, or Q2_K to Q6_K"
+    found = _kind(header)
+    if not isinstance(found, Checkpoint) or not found.transformer:
+        return (
+            "a GGUF file of something else than a transformer that diffusers reads from one; take its safetensors file"
+        )
+    if not quantised.has("gguf"):
+        return "a GGUF file, which needs one more package: pip install gguf"
+    return ""
+
+
+def _kind(header: Header) -> Checkpoint | str:
+    names = header.shapes.keys()
     lone = next((each for each in _LONE if all(_any(names, mark) for mark in each[0])), None)
     if lone is not None:
         _, what, pipeline, transformer = lone

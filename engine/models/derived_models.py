@@ -110,7 +110,7 @@ def shared_copy(module: torch.nn.Module, *, own_words: bool = False) -> torch.nn
 
 def _twin(tensor: torch.Tensor) -> torch.Tensor:
     """The same memory with flags of its own: peft turns gradients off, and some kernels round by whether they're on."""
-    if not isinstance(tensor, torch.nn.Parameter):
+    if type(tensor) is not torch.nn.Parameter:  # one of its own kind, as of a GGUF, holds more than its numbers
         return tensor
     return torch.nn.Parameter(tensor.data, requires_grad=tensor.requires_grad)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import diffusers
 import torch
+from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
 from engine.api.errors import ModelUnloadable, first_line
@@ -18,6 +19,7 @@ from engine.device.failures import attempt
 from engine.models import families
 from engine.models.checkpoints import SHIPPED, Checkpoint, parts_of, recognise
 from engine.models.facts import Parts, read_parts
+from engine.models.files import quantised
 from engine.models.whole import read_header
 
 CLIP_TOKENS = 77
@@ -30,7 +32,11 @@ def load(name: str, path: Path, dtype: torch.dtype) -> Any:
     if isinstance(found, str):
         raise ModelUnloadable(name=name, reason=f"it is {found}")
     with tempfile.TemporaryDirectory(prefix="easel-file-") as folder:
-        pipe = _read(name, _as_safetensors(path, Path(folder)), found, path.with_suffix(""), dtype)
+        file = _as_safetensors(path, Path(folder))
+        if found.scaled and not found.transformer:
+            file = Path(folder) / "unscaled.safetensors"
+            save_file({k: v.contiguous() for k, v in quantised.unscaled(path, dtype).items()}, file)
+        pipe = _read(name, file, found, path.with_suffix(""), dtype)
     vae = path.with_name(f"{path.stem}.vae.safetensors")
     if vae.is_file():
         pipe.register_modules(vae=_vae(vae, pipe, dtype))
@@ -39,7 +45,7 @@ def load(name: str, path: Path, dtype: torch.dtype) -> Any:
 
 def _as_safetensors(path: Path, folder: Path) -> Path:
     """The file under a name that ends so: diffusers would take any other for a pickle."""
-    if path.suffix == ".safetensors":
+    if path.suffix in (".safetensors", ".gguf"):
         return path
     link = folder / f"{path.stem}.safetensors"
     link.symlink_to(path.resolve())
@@ -103,8 +109,11 @@ def _around_transformer(name: str, path: Path, found: Checkpoint, beside: Path, 
     if not (beside / "model_index.json").is_file():
         rest = f"put a diffusers folder of {found.what} beside it as '{beside.name}/', for its text encoders and VAE"
         raise ModelUnloadable(name=name, reason=f"it is {found.what}'s transformer alone; {rest}")
-    config = {"config": str(beside), "subfolder": "transformer", "local_files_only": True}
-    transformer = getattr(diffusers, found.transformer).from_single_file(str(path), dtype=dtype, **config)
+    config: dict[str, Any] = {"config": str(beside), "subfolder": "transformer", "local_files_only": True}
+    if path.suffix == ".gguf":
+        config["quantization_config"] = diffusers.GGUFQuantizationConfig(compute_dtype=dtype)
+    weights: Any = quantised.unscaled(path, dtype) if found.scaled else str(path)
+    transformer = getattr(diffusers, found.transformer).from_single_file(weights, dtype=dtype, **config)
     anything: Any = diffusers.DiffusionPipeline
     return anything.from_pretrained(
         beside, transformer=transformer, dtype=dtype, use_safetensors=True, local_files_only=True

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.api.errors import ModelUnloadable
 from engine.models.facts import MODULAR, read_json
+from engine.models.files import gguf_header, quantised
 
 Shapes = Mapping[str, tuple[int, ...]]
 MAX_HEADER_BYTES = 100 << 20  # as the safetensors library has it
@@ -23,22 +24,32 @@ class Header:
     """What stands before a safetensors file's weights: its tensors' shapes by name, and its metadata.
 
     Attributes:
-        file_bytes: how long the whole file must be; 0 = it is no safetensors file. gguf: it is one of llama.cpp's.
+        file_bytes: how long the whole file must be; 0 = it can't be read. gguf: it is one of llama.cpp's.
+        strange: some of its tensors are of a type that nobody here can read.
     """
 
     shapes: Shapes = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     file_bytes: int = 0
     gguf: bool = False
+    strange: bool = False
 
 
 def read_header(path: Path) -> Header:
-    """The header of a safetensors file; empty when it is none, whatever else it is. Raises: OSError."""
+    """The header of a safetensors or GGUF file; empty when it is none, whatever else it is. Raises: OSError."""
     with path.open("rb") as file:
         start = file.read(LENGTH_BYTES)
         size = int.from_bytes(start, "little")
-        if start.startswith(b"GGUF"):
-            return Header(gguf=True)
+        if start.startswith(gguf_header.MAGIC):
+            file.seek(0)
+            known = gguf_header.read(file)
+            return Header(
+                shapes=known.shapes,
+                metadata=known.metadata,
+                file_bytes=known.file_bytes,
+                gguf=True,
+                strange=known.strange,
+            )
         if not 0 < size < MAX_HEADER_BYTES:
             return Header()
         try:
@@ -90,8 +101,10 @@ def of_pipeline(folder: Path, index: Mapping[str, Any]) -> str:
 def _of_parts(folder: Path, names: Iterable[str]) -> str:
     for name in names:
         config = folder / name / "config.json"  # tokenizers, schedulers and processors call theirs otherwise
-        if config.is_file() and (problem := of_folder(folder / name)):
-            return f"in {name}, {problem}"
+        if config.is_file():
+            problem = quantised.missing_package(read_json(config)) or of_folder(folder / name)
+            if problem:
+                return f"in {name}, {problem}"
     return ""
 
 
@@ -120,7 +133,7 @@ def of_file(path: Path) -> str:
             return f"{path.name} is a pointer of Git LFS, not the file itself; fetch it with: git lfs pull"
     whole, size = read_header(path).file_bytes, path.stat().st_size
     if not whole:
-        return f"{path.name} is no safetensors file, or only its beginning"
+        return f"{path.name} is no {'GGUF' if path.suffix == '.gguf' else 'safetensors'} file, or only its beginning"
     if size != whole:
         return f"{path.name} is not whole: it has {size:,} of {whole:,} bytes"
     return ""

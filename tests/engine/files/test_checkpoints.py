@@ -12,7 +12,6 @@ import pytest
 import torch
 import transformers
 from accelerate import init_empty_weights
-from original_layout import save_original
 from safetensors.torch import load_file, save_file
 
 from engine import Engine, ModelUnloadable, Txt2Img
@@ -20,6 +19,7 @@ from engine.models import catalog, checkpoints, single_file
 from engine.models.checkpoints import Checkpoint
 from engine.models.whole import Header
 from tests.engine import conftest, zoo
+from tests.engine.files.original_layout import save_original
 
 U = checkpoints.FIRST_CONVOLUTION
 SD = {U: (320, 4, 3, 3), "cond_stage_model.transformer.x": (1,)}
@@ -53,7 +53,6 @@ OTHERS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "part": ({"down_blocks.0.x": (1,), "conv_in.weight": (1,)}, "one part of a diffusers model"),
     "pix2pix": ({**SD, U: (320, 8, 3, 3)}, "InstructPix2Pix"),
     "unet": ({U: (320, 4, 3, 3)}, "a UNet without its text encoder"),
-    "scaled": ({**SD, "model.x.scale_weight": ()}, "scaled fp8"),
     "strange": ({"nothing.known": (2,)}, "none of the kinds"),
 }
 

@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 from diffusers import PNDMScheduler
-from original_layout import save_original
 
 from engine import Engine, Txt2Img
 from tests.engine import conftest
+from tests.engine.files.original_layout import save_original
 
 
 async def painted(model: Path, scheduler: str | None = None) -> bytes:
