@@ -37,6 +37,22 @@ class LoraDefaults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What the makers of a model or a LoRA say of it in its file; strangers' words.
+
+    Attributes:
+        name: as people type it. trigger_words: what a LoRA was taught. thumbnail: a small JPEG; b"" = none.
+    """
+
+    name: str
+    title: str = ""
+    author: str = ""
+    licence: str = ""
+    trigger_words: tuple[str, ...] = ()
+    thumbnail: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """What one may ask of a model, known before its weights are loaded.
 
@@ -61,6 +77,7 @@ class ModelInfo:
         lora_defaults: of those that change how it is to be sampled.
         controlnets: those that fit it, by name. control_tasks: of `txt2img`, `img2img`, `inpaint`, what they can lead.
         small_world: it is Easel Mini, which paints what its few hundred words name, and blobs otherwise.
+        about: what its file and its LoRAs' say of themselves. revision: the commit of a hub model that is here.
         several_controls: whether it can follow several pictures at once.
     """
 
@@ -93,6 +110,8 @@ class ModelInfo:
     small_world: bool = False
     control_tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint"})
     several_controls: bool = True
+    about: tuple[About, ...] = ()
+    revision: str = ""
 
     @property
     def schedulers(self) -> tuple[Scheduler, ...]:

@@ -14,11 +14,11 @@ from typing import Literal
 
 from engine import mini
 from engine.api.errors import ModelUnloadable
-from engine.api.model_info import LoraDefaults, ModelInfo
+from engine.api.model_info import About, LoraDefaults, ModelInfo
 from engine.models import families, whole
 from engine.models.catalog import OWN_DEFAULTS, Source
 from engine.models.facts import read_json
-from engine.models.files import lora_layers
+from engine.models.files import lora_layers, modelspec
 from engine.models.files.lora_layers import ENOUGH, SOME, Layers
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Adapter:
     body: Body
     layers: Layers = frozenset()
     defaults: LoraDefaults | None = None
+    about: About | None = None
 
     def fits(self, model: Body) -> bool:
         """Whether the model is like the one it was made for: it has its layers, or where that is unknown, its width."""
@@ -98,7 +99,8 @@ def read(kind: Kind, name: str, location: str) -> Adapter:
     if not _NAME.fullmatch(name):
         raise ModelUnloadable(name=name, reason="such a name cannot stand in a prompt; use letters, digits and -")
     path = weights_file(name, Path(location).expanduser())
-    shapes = whole.read_header(path).shapes
+    header = whole.read_header(path)
+    shapes, said = header.shapes, modelspec.about(name, header.metadata)
     body = _body_of_lora(shapes) if kind == "lora" else _body_of_embedding(shapes)
     layers = lora_layers.of_lora(shapes) if kind == "lora" else frozenset()
     if kind == "lora" and (other := lora_layers.other_kind(shapes)):
@@ -106,7 +108,9 @@ def read(kind: Kind, name: str, location: str) -> Adapter:
     if body == Body() and not layers:
         what = "a LoRA of a model that is known here" if kind == "lora" else "a textual inversion"
         raise ModelUnloadable(name=name, reason=f"{path.name} is not {what}")
-    return Adapter(name=name, kind=kind, path=path, body=body, layers=layers, defaults=_defaults(name, path))
+    return Adapter(
+        name=name, kind=kind, path=path, body=body, layers=layers, defaults=_defaults(name, path), about=said
+    )
 
 
 def _defaults(name: str, path: Path) -> LoraDefaults | None:
@@ -203,4 +207,5 @@ def fitted(info: ModelInfo, model: Source, adapters: Mapping[Kind, Mapping[str, 
         if 0 < share < ENOUGH:
             log.warning("of the LoRA '%s' only %.0f %% fits %s; the rest does nothing", name, 100 * share, info.key)
     defaults = tuple(each for name in loras if (each := adapters["lora"][name].defaults) is not None)
-    return replace(info, loras=loras, embeddings=embeddings, lora_defaults=defaults)
+    said = tuple(about for name in loras if (about := adapters["lora"][name].about) is not None)
+    return replace(info, loras=loras, embeddings=embeddings, lora_defaults=defaults, about=(*info.about, *said))

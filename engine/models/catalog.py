@@ -11,7 +11,7 @@ from engine.api.model_info import ModelInfo, Upscaler
 from engine.models import checkpoints, facts, families, whole
 from engine.models.checkpoints import Checkpoint
 from engine.models.facts import MAX_AREA, Parts, read_json
-from engine.models.files import hub
+from engine.models.files import hub, modelspec
 
 OWN_DEFAULTS = "easel.json"
 OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels")
@@ -34,6 +34,11 @@ class Source:
     def on_disk(self) -> Path | None:
         """Where its files are: its own, or those of a hub model that was downloaded before, as a whole or in part."""
         return self.path or hub.snapshot(self.location)
+
+    @property
+    def revision(self) -> str:
+        """The commit of a hub model that is here; its folder in the cache is called so."""
+        return "" if self.path is not None or self.on_disk is None else self.on_disk.name
 
     @property
     def single_file(self) -> bool:
@@ -66,12 +71,15 @@ def describe(model: Source) -> ModelInfo:
     if path.is_file():
         beside, found = path.with_suffix(""), checkpoint(model, path)
         parts = checkpoints.parts_of(found, facts.read_parts(beside))
-        return _as_owner_says(facts.read(model.key, found.pipeline, parts, card), beside)
+        said = modelspec.about(model.key, whole.read_header(path).metadata)
+        info = replace(facts.read(model.key, found.pipeline, parts, card), about=(said,) if said else ())
+        return _as_owner_says(info, beside)
     parts = facts.read_parts(path)
     if not parts.index:
         raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json, nor a modular one")
     info = facts.read(model.key, str(parts.index.get("_class_name", "")), parts, card)
-    return replace(_as_owner_says(info, path), small_world=path.resolve() == mini.MODEL_DIR.resolve())
+    info = replace(info, revision=model.revision, small_world=path.resolve() == mini.MODEL_DIR.resolve())
+    return _as_owner_says(info, path)
 
 
 def checkpoint(model: Source, path: Path) -> Checkpoint:

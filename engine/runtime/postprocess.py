@@ -161,6 +161,7 @@ class Postprocess:
             model_sha256=image.model.sha256,
             rows=image.rows,
             adapters=image.model.adapters,
+            model_revision=image.model.info.revision,
             **self._facts,
         )
 

@@ -107,19 +107,23 @@ def install(client: Client, app: Services) -> None:
             style=read_names(style) if style else None,
         )
         line = Line(text=prompt, options=options, image=image, source=source, private=private)
-        line = replace(line, reference=reference, use=reference_use, weight=round(reference_weight, 4) or 0.01)
+        line = line.with_reference(reference, reference_use, reference_weight)
         await refusals.try_painting(app, interaction, line, paint)
 
     async def paint(interaction: Interaction, line: Line) -> None:
-        said = await reading.read(app, interaction, line)
-        if line.image is None and not said.source and line.reference is None:
-            told, sure = said.as_told, line.sure
-            await app.submission.imagine(interaction, said.drafts, private=line.private, ask=told, sure=sure)
-        else:
-            await _with_pictures(app, interaction, line, said)
+        await _paint(app, interaction, line)
 
     _complete(app, imagine)
     refusals.install(client, app, paint)
+
+
+async def _paint(app: Services, interaction: Interaction, line: Line) -> None:
+    said = await reading.read(app, interaction, line)
+    if line.image is None and not said.source and line.reference is None:
+        told, sure = said.as_told, line.sure
+        await app.submission.imagine(interaction, said.drafts, private=line.private, ask=told, sure=sure)
+    else:
+        await _with_pictures(app, interaction, line, said)
 
 
 def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> None:

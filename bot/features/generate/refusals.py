@@ -20,6 +20,8 @@ from bot.store.key_value_store import KeyValues
 from engine.api.errors import EngineError
 from engine.tasks.pictures import Use
 
+LEAST_WEIGHT = 0.01  # of a reference that is there at all
+
 
 class Services(Protocol):
     """What this module works with."""
@@ -44,6 +46,10 @@ class Line:
     weight: float = 1.0
     private: bool | None = None
     sure: bool = False
+
+    def with_reference(self, picture: discord.Attachment | None, use: Use, weight: float) -> Line:
+        """With a picture that is read as words are."""
+        return replace(self, reference=picture, use=use, weight=round(weight, 4) or LEAST_WEIGHT)
 
 
 OFFERS = (Action.LINE_OFFER_1, Action.LINE_OFFER_2, Action.LINE_OFFER_3)

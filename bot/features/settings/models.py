@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from typing import Protocol
 
+import discord
 from discord import app_commands
 
 from bot.delivery import layouts
@@ -14,11 +17,13 @@ from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
 from bot.prompt.text import shown
 from engine.api.left_out import LeftOut
-from engine.api.model_info import ModelInfo
+from engine.api.model_info import About, ModelInfo
 from engine.backend import Backend
 from engine.tasks import TASKS
 
 MOST_CHARS = 3600  # of one message's 4,000
+MOST_PICTURES = 10  # of a gallery
+MOST_TOLD = 8  # LoRAs of a model that say something of themselves
 KNOWN = {
     layouts.MINI: ModelNote(
         licence="MIT, like Easel",
@@ -45,19 +50,47 @@ def install(client: Client, app: Services) -> None:
         notes = KNOWN | await app.preferences.model_notes()
         described = [_described(info, notes.get(info.key, ModelNote())) for info in app.backend.models()]
         described += [_left_out(each) for each in app.backend.left_out()]
-        await interaction.response.send_message(view=notice(_fitting(described)), ephemeral=True)
+        pictures = _thumbnails(app.backend.models())
+        page = notice(_fitting(described))
+        if pictures:
+            items = [
+                discord.MediaGalleryItem(f"attachment://{name}", description=told)
+                for name, (told, _) in pictures.items()
+            ]
+            page.add_item(discord.ui.MediaGallery(*items))
+        files = [discord.File(io.BytesIO(data), name) for name, (_, data) in pictures.items()]
+        await interaction.response.send_message(view=page, files=files, ephemeral=True)
+
+
+def _thumbnails(models: Sequence[ModelInfo]) -> dict[str, tuple[str, bytes]]:
+    """The pictures that files bring along: by a file's name, what each is of, and its bytes."""
+    told = {each.name: each for info in models for each in info.about if each.thumbnail}
+    return {
+        f"{number}.jpg": (each.name, each.thumbnail) for number, each in enumerate([*told.values()][:MOST_PICTURES])
+    }
+
+
+def _said(about: About) -> str:
+    """What a file says of itself, in one line: strangers' words."""
+    by = f" by {shown(about.author, 100)}" if about.author else ""
+    words = f" · write: {shown(', '.join(about.trigger_words), 200)}" if about.trigger_words else ""
+    return f"{shown(about.title or about.name, 100)}{by}{words}"
 
 
 def _described(info: ModelInfo, note: ModelNote) -> str:
+    own = next((each for each in info.about if each.name == info.key), None)
+    loras = [f"{shown(each.name, 60)}: {_said(each)}" for each in info.about if each is not own][:MOST_TOLD]
+    licence = note.licence or (own.licence if own else "")
     tasks = ", ".join(each.label for each in TASKS.values() if each.suits(info))
     lines = [
         f"**{info.key}** · {info.family}",
-        shown(note.about, 500) if note.about else "",
-        f"Licence: {shown(note.licence, 200) if note.licence else 'not stated by the people who run this bot'}",
+        shown(note.about, 500) if note.about else _said(own) if own else "",
+        f"Licence: {shown(licence, 200) if licence else 'not stated by the people who run this bot'}",
         f"-# {info.width}x{info.height}, {info.num_inference_steps} steps, guidance {info.guidance_scale:g}, "
         f"{info.scheduler} · up to {info.max_pixels:,} pixels, sides in steps of {info.multiple_px}",
         f"-# Can do: {tasks}" + ("" if info.weighted_prompts else " · doesn't support weights such as (word:1.3)"),
         _named("LoRAs, used as <lora:name:0.8> in the prompt", info.loras),
+        *(f"-# {each}" for each in loras),
         _named("Words it has learned", info.embeddings),
         _named("ControlNets, for the option kind of **/control**", info.controlnets),
     ]

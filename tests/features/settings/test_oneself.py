@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from bot.features.settings import store as preference_store
 from bot.features.settings.store import Preferences, ServerDefaults, Style
 from bot.orders.actor import Actor
 from engine.api.left_out import LeftOut
-from engine.fake import FakeEngine
+from engine.api.model_info import About
+from engine.fake import MINI, FakeEngine
 from tests.e2e.screen import buttons, delete, paint, parts, press, words
 
 
@@ -205,6 +207,23 @@ async def test_models_are_shown_with_licence_limits_and_tasks(studio: Stage) -> 
     assert "**mini**" in text
     assert "MIT" in text
     assert "Can do: words, repaint" in text
+
+
+async def test_models_show_what_their_files_say(settings: Settings) -> None:
+    thumbnail = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(thumbnail, "JPEG")
+    own = About(name="mini", title="*Boats*", author="@everyone", licence="CC-BY-4.0", thumbnail=thumbnail.getvalue())
+    ink = About(name="ink", trigger_words=("inked", "wet"))
+    told = replace(MINI, key="boats", loras=("ink",), about=(replace(own, name="boats"), ink))
+    async with stage(settings, make_engine=lambda: FakeEngine((told,))) as studio:
+        result = await studio.members["Ann"].slash(studio.channel, "models")
+        text = words(result.response)
+        (file,) = result.response.attachments
+        assert studio.env.backend.cdn.get(file.url) == thumbnail.getvalue()
+    assert "\\*Boats\\* by" in text, "nothing in it is markup"
+    assert "@everyone" not in text
+    assert "Licence: CC-BY-4.0" in text.replace("\\", "")
+    assert "ink: ink · write: inked, wet" in text.replace("\\", "")
 
 
 async def test_models_names_what_is_left_out(settings: Settings) -> None:
