@@ -10,6 +10,8 @@ from pathlib import Path
 
 from bot.backup import archive
 from bot.backup.archive import NEVER, SCRATCH, Contents
+from bot.jobs.files import make_folder
+from bot.store.lock import sync_folder
 
 PATTERN, NAME = "easel-*.zip", "easel-%Y%m%d-%H%M%S.zip"
 HOUR_MS = 3_600_000
@@ -20,7 +22,9 @@ def make(
     data_dir: Path, folder: Path, keep: int, now_ms: int, aborted: Callable[[], bool] = NEVER
 ) -> tuple[Path, Contents]:
     """Write a backup into the folder and let the oldest beyond `keep` go. Raises: what `archive.write` raises."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
     clear(folder, now_ms - LEFT_MS)
     target = folder / time.strftime(NAME, time.gmtime(now_ms / 1000))
     contents = archive.write(data_dir, target, now_ms, aborted)

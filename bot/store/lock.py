@@ -35,7 +35,11 @@ OF_DATABASE = ("easel.db-wal", "easel.db-shm")  # they belong to the old file, a
 def directory_lock(folder: Path) -> Iterator[None]:
     """Hold `folder` (made if missing) for this process. Raises: AlreadyRunning, FolderUnusable, NoSpace."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds prompts, and what reaches people's messages
+        if not folder.exists():
+            folder.mkdir(
+                mode=0o700, parents=True, exist_ok=True
+            )  # it holds prompts, and what reaches people's messages
+            sync_folder(folder.parent)
         handle = os.open(folder / "easel.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     except OSError as error:
         raise unusable(folder, error) from error

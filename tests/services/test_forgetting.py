@@ -8,7 +8,7 @@ import itertools
 import json
 import sqlite3
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,45 @@ async def test_the_export_is_everything(tmp_path: Path, clock: ManualClock) -> N
         everything = b"".join(files.read(name) for name in files.namelist())
         assert TOKEN.encode() not in everything
         assert b"somebody else" not in everything
+
+
+async def test_an_export_that_is_cut_off_anywhere_is_complete_when_asked_again(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        await busy_life(bench, clock)
+        exports = service(bench, clock)
+        whole = [part async for part in (await exports.export(ANN, 10 * MEGABYTE)).parts()]
+        read, before = bench.files.read, database(tmp_path)
+        for at in itertools.count():
+            steps = itertools.count()
+
+            async def either(*args: Any, last: int = at, counted: Iterator[int] = steps) -> bytes:
+                if next(counted) >= last:
+                    raise OSError("the disk is gone")
+                return await read(*args)
+
+            monkeypatch.setattr(bench.files, "read", either)
+            try:
+                parts = [part async for part in (await exports.export(ANN, 10 * MEGABYTE)).parts()]
+            except OSError:
+                continue
+            break
+        assert at > 30, "it was cut off at every picture"
+        monkeypatch.undo()
+        again = [part async for part in (await exports.export(ANN, 10 * MEGABYTE)).parts()]
+        assert [members(each) for each in (whole, parts, again)] == [members(whole)] * 3
+        assert database(tmp_path) == before, "nothing was changed"
+
+
+def database(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.glob("easel.db*") if not file.name.endswith("-shm")}
+
+
+def members(parts: list[bytes]) -> dict[str, bytes]:
+    """Every file of an export by name."""
+    archives = [zipfile.ZipFile(io.BytesIO(part)) for part in parts]
+    return {name: archive.read(name) for archive in archives for name in archive.namelist()}
 
 
 async def test_a_large_export_is_split_and_says_what_does_not_fit(tmp_path: Path, clock: ManualClock) -> None:
