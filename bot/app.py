@@ -192,6 +192,7 @@ class App:
             self.preferences.quiet,
             self.stars.count,
             self.preferences.mention_minutes,
+            self.preferences.wordless,
         )
         self.metrics = Metrics(clock)
         image_filter = ImageFilter(self.moderation, self.audit)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from bot.errors import UserError
+from engine.api import metadata
+from engine.api.recipe import Recipe
 
 GAP_PX = 4
 GRID_CELL_PX = 256  # smaller pictures are hard to choose from on a large screen
@@ -105,7 +107,7 @@ def preview_grid(previews: Mapping[int, Image.Image], count: int, aspect: float,
     cell = max(8, round(PREVIEW_CELL_PX * scale[0])), max(8, round(PREVIEW_CELL_PX * scale[1]))
     blank = Image.new("RGB", cell, BLANK)
     cells = [previews[n].resize(cell, Image.Resampling.BICUBIC) if n in previews else blank for n in range(count)]
-    return Upload("preview.webp", _encoded(grid(cells, columns), "WEBP", 80))
+    return Upload("preview.webp", metadata.encode(grid(cells, columns), "WEBP", None, quality=80, method=2))
 
 
 def thumbnail(image: Image.Image) -> bytes:
@@ -113,7 +115,7 @@ def thumbnail(image: Image.Image) -> bytes:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     small = image.crop((left, top, left + side, top + side)).resize((THUMBNAIL_PX, THUMBNAIL_PX))
-    return _encoded(small, "WEBP", 80)
+    return _webp(small, 80)
 
 
 def within(image: Image.Image, side_px: int) -> Image.Image:
@@ -125,21 +127,32 @@ def within(image: Image.Image, side_px: int) -> Image.Image:
 
 def webp(image: Image.Image) -> bytes:
     """A WebP for looking at."""
-    return _encoded(image, "WEBP", 85)
+    return _webp(image, 85)
 
 
-def fit(image: Image.Image, name: str, limit_bytes: int, stored: bytes | None = None) -> Upload:
+def fit(
+    image: Image.Image,
+    name: str,
+    limit_bytes: int,
+    stored: bytes | None = None,
+    *,
+    recipe: Recipe | None = None,
+    words: bool = True,
+) -> Upload:
     """The picture as a file of at most `limit_bytes`: PNG, else WebP of falling quality, else smaller.
 
-    `stored` is the picture's own PNG, sent as it is when it fits, because its metadata carries the recipe.
-    Raises: DoesNotFit.
+    Each tells how it was made: `recipe`, without the prompt unless `words`. `stored` is the picture's own PNG, which
+    is sent as it is when it fits. Raises: DoesNotFit.
     """
-    data = stored if stored is not None else _encoded(image, "PNG", 0)
+    if stored is None:
+        data = metadata.encode(image, "PNG", recipe, words=words, compress_level=4)
+    else:
+        data = stored if words else metadata.without_words(stored)
     if len(data) <= limit_bytes:
         return Upload(f"{name}.png", data)
     while True:
         for quality in WEBP_QUALITIES:
-            data = _encoded(image, "WEBP", quality)
+            data = metadata.encode(image, "WEBP", recipe, words=words, quality=quality, method=2)
             if len(data) <= limit_bytes:
                 return Upload(f"{name}.webp", data)
         if max(image.size) // 2 < MIN_SIDE_PX:
@@ -147,12 +160,10 @@ def fit(image: Image.Image, name: str, limit_bytes: int, stored: bytes | None = 
         image = image.resize((max(1, image.width // 2), max(1, image.height // 2)), Image.Resampling.LANCZOS)
 
 
-def _encoded(image: Image.Image, form: str, quality: int) -> bytes:
+def _webp(image: Image.Image, quality: int) -> bytes:
+    """For looking at on the way; it says nothing of itself, for it may be a person's own picture."""
     out = io.BytesIO()
-    if form == "PNG":
-        image.save(out, "PNG", compress_level=4)
-    else:
-        image.save(out, form, quality=quality, method=2)
+    image.save(out, "WEBP", quality=quality, method=2)
     return out.getvalue()
 
 

@@ -58,9 +58,11 @@ class JobMessages:
         quiet: Collection[int] = (),
         stars: Callable[[Job, Sequence[StoredImage]], Awaitable[int | None]] | None = None,
         mention_minutes: Callable[[int], Awaitable[int | None]] | None = None,
+        wordless: Collection[int] = (),
     ) -> None:
         self._client, self._layouts, self._files, self._clock = client, layouts, files, clock
         self._quiet = quiet  # people who want no pictures while painting
+        self._secretive = wordless  # people who want no prompt in their files
         self._stars = stars  # how many a picture has; None where it can have none
         self._mention_minutes = (
             mention_minutes  # how long a job of somebody's has to take to mention them; None = never
@@ -195,7 +197,12 @@ class JobMessages:
             assert upload is not None
             return self.finished(job, shown, upload.name, stars, lost)
 
-        return Contents(job, view, partial(_picture, job, whole), self._limit_bytes(job.guild_id))
+        words = self.tells_words(job)
+        return Contents(job, view, partial(_picture, job, whole), self._limit_bytes(job.guild_id), words=words)
+
+    def tells_words(self, job: Job) -> bool:
+        """Whether a job's files may hold its prompt."""
+        return job.user_id not in self._secretive
 
     def finished(
         self, job: Job, images: Sequence[StoredImage], filename: str, stars: int | None, lost: int = 0
@@ -210,7 +217,7 @@ class JobMessages:
     async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
         """What the gallery shows of a job, and its file. Raises: NotFound when no picture's file is left."""
         whole = await self._found(images)
-        upload = await PICTURES.run(_picture, job, whole, self._limit_bytes(job.guild_id))
+        upload = await PICTURES.run(_picture, job, whole, self._limit_bytes(job.guild_id), self.tells_words(job))
         return self._layouts.poster(job, upload.name, stars), upload
 
     async def _found(self, images: Sequence[StoredImage]) -> Whole:
@@ -253,13 +260,17 @@ def _columns(spec: Spec) -> int:
     return BOARD_COLUMNS if spec.is_board else 2
 
 
-def _picture(job: Job, whole: Whole, limit: int) -> Upload:
-    """The stored pictures as the one file to send. Runs in a worker thread."""
+def _picture(job: Job, whole: Whole, limit: int, words: bool) -> Upload:
+    """The stored pictures as the one file to send; a grid tells of its first. Runs in a worker thread."""
     opened, compare = {image.ordinal: image_tools.opened(blob) for image, blob in whole}, job.spec.compare
+    recipe = whole[0][0].made_with
     if compare is not None:
-        return image_tools.fit(image_tools.sheet(opened, *labels(compare)), f"easel-{job.id}", limit)
+        return image_tools.fit(
+            image_tools.sheet(opened, *labels(compare)), f"easel-{job.id}", limit, recipe=recipe, words=words
+        )
     stored = whole[0][1] if len(whole) == 1 else None
-    return image_tools.fit(image_tools.grid([*opened.values()], _columns(job.spec)), f"easel-{job.id}", limit, stored)
+    shown = image_tools.grid([*opened.values()], _columns(job.spec))
+    return image_tools.fit(shown, f"easel-{job.id}", limit, stored, recipe=recipe, words=words)
 
 
 def _apply(state: Painting, event: Event, now_ms: int) -> bool:

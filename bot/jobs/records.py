@@ -13,6 +13,8 @@ from typing import Any, Literal, Self
 
 from bot.prompt.spec import Spec, stand_in
 from engine.api.errors import EngineError
+from engine.api.metadata import recipe_from_json
+from engine.api.recipe import Recipe
 
 JobKind = str
 """What was asked for: `imagine`, `vary`, or the name of the engine's task: see `engine.tasks.TASKS`."""
@@ -224,6 +226,14 @@ class StoredImage:
             recipe=json.loads(row["recipe"]),
             flagged=bool(row["flagged"]),
         )
+
+    @property
+    def made_with(self) -> Recipe | None:
+        """The recipe, unless it is one that this version can't read."""
+        try:
+            return recipe_from_json(dict(self.recipe))
+        except TypeError:
+            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ import asyncio
 import io
 import logging
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 
 from PIL import Image
 
-from bot.errors import PicturesAway
+from bot.errors import NotFound, PicturesAway
 from bot.jobs import fanout
 from bot.jobs.event_relay import Relay
 from bot.jobs.files import ImageFiles
@@ -48,6 +48,7 @@ class Run:
     relay: Relay
     ticket: Ticket | None = None
     started: bool = False
+    composite: bool = False
     painted: Fraction = Fraction(0)
     draining: bool = False
     saves: list[asyncio.Task[NewImage]] = field(default_factory=list)
@@ -92,6 +93,7 @@ class Run:
     async def _follow(self, store: JobStore, backend: Backend, files: ImageFiles) -> Finished | Failed | Cancelled:
         try:
             inputs = await _inputs(self.job, store, files)
+            self.composite = bool(inputs) and await _shows_a_persons(self.job, store)
             requests = [cell.request.loaded(inputs) for cell in self.job.spec.cells]
             job = self.job
             self.ticket = fanout.submit(backend, requests, user=str(job.user_id), weight=job.weight, lane=job.lane)
@@ -112,14 +114,15 @@ class Run:
 
     async def _save(self, event: ImageReady, files: ImageFiles) -> NewImage:
         """Put a picture on disk, its recipe inside. Raises: OSError, PicturesAway once the job is given up."""
-        data = await PICTURES.run_always(encode_png, event.image, event.recipe)
+        recipe = replace(event.recipe, composite=self.composite)
+        data = await PICTURES.run_always(encode_png, event.image, recipe)
         return NewImage(
             ordinal=event.index,
             seed=event.seed,
             file=await self._write(event.index, data, files),
             width=event.image.width,
             height=event.image.height,
-            recipe=asdict(event.recipe),
+            recipe=asdict(recipe),
             flagged=event.flagged,
             reason=event.reason,
         )
@@ -135,6 +138,17 @@ class Run:
                 log.warning("a picture of job %d can't be kept yet: %s", self.job.id, error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.given_up.wait(), DISK_PAUSE_S)
+
+
+async def _shows_a_persons(job: Job, store: JobStore) -> bool:
+    """Whether a job with pictures works on one that a person brought, or on one of ours that shows such a one."""
+    if job.parent_image_id is None:
+        return True
+    try:
+        _, parent = await store.job_of_image(job.parent_image_id)
+    except NotFound:  # deleted; nobody knows any more
+        return True
+    return parent.recipe.get("composite") is True
 
 
 async def _inputs(job: Job, store: JobStore, files: ImageFiles) -> dict[str, Image.Image]:

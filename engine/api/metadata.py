@@ -1,33 +1,41 @@
-"""What a PNG tells about itself: A1111's infotext, Easel's recipe, and that it was made by an algorithm.
+"""What a picture's file tells about itself: A1111's infotext, Easel's recipe, and that it was made by an algorithm.
 
-Knows no torch. `decode` reads files of strangers: it never raises on a bad one.
+Each is in its format's own place: text chunks in a PNG, EXIF and XMP in a WebP or JPEG. Knows no torch. `decode` reads
+files of strangers: it never raises on a bad one.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image, PngImagePlugin
 
 from engine.api import schedulers
 from engine.api.recipe import Recipe
 
+Form = Literal["PNG", "WEBP", "JPEG"]
 EASEL_KEY = "easel"
 A1111_KEY = "parameters"
 XMP_KEY = "XML:com.adobe.xmp"
 MAX_RECIPE_CHARS = 1 << 17  # a prompt is at most a few thousand; more is not ours
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+EXIF_POINTER, USER_COMMENT, DESCRIPTION = 0x8769, 0x9286, 0x010E  # EXIF 2.3, 4.6.3 to 4.6.5
+SHORT_HASH = 10  # letters of a sha256 that A1111 and CivitAI call AutoV2
 
-# IPTC's word for "made by a trained model" (NewsCodes, digital source type); Google and Meta label pictures by it.
+# IPTC's words for "made by a trained model" and "a picture with such parts" (NewsCodes, digital source type); Google
+# and Meta label pictures by them.
+TRAINED, COMPOSITE = "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia"
 _XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">'
     "<Iptc4xmpExt:DigitalSourceType>"
-    "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    "http://cv.iptc.org/newscodes/digitalsourcetype/{kind}"
     "</Iptc4xmpExt:DigitalSourceType></rdf:Description></rdf:RDF></x:xmpmeta>"
     '<?xpacket end="w"?>'
 )
@@ -35,13 +43,64 @@ _XMP = (
 
 def encode_png(image: Image.Image, recipe: Recipe) -> bytes:
     """The image as a PNG that carries its recipe. The same image and recipe give the same bytes."""
-    info = PngImagePlugin.PngInfo()
-    info.add_text(A1111_KEY, infotext(recipe))  # tEXt, or iTXt when it is not Latin-1: as A1111 itself writes it
-    info.add_itxt(EASEL_KEY, json.dumps(asdict(recipe), ensure_ascii=False, sort_keys=True))
-    info.add_itxt(XMP_KEY, _XMP)
-    out = io.BytesIO()
-    image.save(out, "PNG", pnginfo=info)
+    return encode(image, "PNG", recipe)
+
+
+def encode(image: Image.Image, form: Form, recipe: Recipe | None, *, words: bool = True, **options: Any) -> bytes:
+    """The image as a file that tells what it is.
+
+    `recipe`: None = only that it was made by an algorithm. Without `words` neither the prompt nor the recipe is told.
+    `options` are Pillow's for the format.
+    """
+    xmp = _XMP.format(kind=source_type(recipe))
+    out, told = io.BytesIO(), recipe if words else None
+    if form == "PNG":
+        image.save(out, "PNG", pnginfo=_chunks(told, xmp), **options)
+    else:
+        image.save(out, form, exif=_exif(told), xmp=xmp.encode(), **options)
     return out.getvalue()
+
+
+def source_type(recipe: Recipe | None) -> str:
+    """IPTC's word for how a picture came to be."""
+    return COMPOSITE if recipe is not None and recipe.composite else TRAINED
+
+
+def _chunks(recipe: Recipe | None, xmp: str) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    if recipe is not None:
+        info.add_text(A1111_KEY, infotext(recipe))  # tEXt, or iTXt when it is not Latin-1: as A1111 itself writes it
+        info.add_itxt(EASEL_KEY, _json(recipe))
+    info.add_itxt(XMP_KEY, xmp)
+    return info
+
+
+def _exif(recipe: Recipe | None) -> Image.Exif:
+    """A1111's user comment, and the recipe in the description, as ComfyUI puts its own there."""
+    exif = Image.Exif()
+    if recipe is not None:
+        exif[DESCRIPTION] = f"{EASEL_KEY}:{_json(recipe, ascii_only=True)}"
+        exif.get_ifd(EXIF_POINTER)[USER_COMMENT] = b"UNICODE\0" + infotext(recipe).encode("utf-16-be")
+    return exif
+
+
+def _json(recipe: Recipe, *, ascii_only: bool = False) -> str:
+    value = asdict(recipe)
+    if not recipe.composite:  # as it always was
+        del value["composite"]
+    return json.dumps(value, ensure_ascii=ascii_only, sort_keys=True)
+
+
+def without_words(png: bytes) -> bytes:
+    """One of our PNGs without prompt and recipe: the pixels and what it is stay, byte for byte."""
+    kept, at = [png[: len(SIGNATURE)]], len(SIGNATURE)
+    while at + 12 <= len(png):
+        size, kind = struct.unpack_from(">I4s", png, at)
+        chunk = png[at : at + 12 + size]
+        if kind not in (b"tEXt", b"iTXt") or chunk[8:].split(b"\0", 1)[0] == XMP_KEY.encode():
+            kept.append(chunk)
+        at += 12 + size
+    return b"".join(kept)
 
 
 def decode(png: bytes) -> Recipe | None:
@@ -67,7 +126,8 @@ def infotext(recipe: Recipe) -> str:
     lines = [str(request["prompt"])]
     if request.get("negative_prompt"):
         lines.append(f"Negative prompt: {request['negative_prompt']}")
-    lines.append(", ".join(f"{name}: {_quoted(value)}" for name, value in _facts(recipe)))
+    facts = ", ".join(f"{name}: {_quoted(value)}" for name, value in _facts(recipe))
+    lines.append(f"{facts}, Hashes: {_hashes(recipe)}")
     return "\n".join(lines)
 
 
@@ -83,7 +143,28 @@ def _facts(recipe: Recipe) -> Iterator[tuple[str, Any]]:
     yield "Model hash", recipe.model_sha256[:10]
     yield "Model", recipe.model
     yield from _rare_facts(recipe)
+    if loras := {name: sha for name, sha in recipe.adapters.items() if _kind(name, request) == "lora"}:
+        yield "Lora hashes", ", ".join(f"{name}: {sha[:SHORT_HASH]}" for name, sha in loras.items())
     yield "Version", "Easel"
+
+
+def _hashes(recipe: Recipe) -> str:
+    """By which CivitAI finds the files again: JSON at the end of the line, as its extension of A1111 writes it."""
+    known = {"model": recipe.model_sha256}
+    for name, sha in recipe.adapters.items():
+        kind = _kind(name, recipe.request)
+        known[f"{kind}:{name}" if kind else name] = sha
+    return json.dumps({name: sha[:SHORT_HASH] for name, sha in known.items()}, ensure_ascii=False)
+
+
+def _kind(name: str, request: Mapping[str, Any]) -> str:
+    """What an adapter is, in A1111's words; "" = neither a LoRA nor an embedding."""
+    if name.startswith("controlnet ") or name == "image_encoder":
+        return ""
+    said = f"{request['prompt']} {request.get('negative_prompt', '')}".casefold()
+    if f"<lora:{name.casefold()}" in said:
+        return "lora"
+    return "embed" if name.casefold() in said else ""
 
 
 def _rare_facts(recipe: Recipe) -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,8 @@ class Recipe:
     appears as its sha256). `index` counts the paintings of its job, so `seed` is the request's plus it, also when only
     the best were kept. `versions`, `device`, `dtype`, `mode`, `rows` are
     what "the same seed, the same bytes" depends on besides. `adapters`: the sha256 of each LoRA, embedding,
-    IP-Adapter and ControlNet in use. `model_revision`: of a hub model, the commit that was painted with.
+    IP-Adapter and ControlNet in use. `model_revision`: of a hub model, the commit that was painted with. `composite`:
+    whether a person's picture is part of it.
     """
 
     task: str
@@ -31,3 +32,4 @@ class Recipe:
     versions: Mapping[str, str]
     adapters: Mapping[str, str] = field(default_factory=dict)
     model_revision: str = ""
+    composite: bool = False

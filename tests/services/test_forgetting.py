@@ -352,7 +352,7 @@ async def test_settings_of_members_and_servers_are_kept(tmp_path: Path, clock: M
         assert await bench.store.read(preference_store.preferences, ANN) == Preferences()
         await bench.store.write(preference_store.prefer, ANN, GUILD, wanted, 0)
         assert await bench.store.read(preference_store.preferences, ANN) == wanted
-        assert await bench.store.read(preference_store.without_previews) == frozenset({ANN})
+        assert await bench.store.read(preference_store.without, "previews") == frozenset({ANN})
         defaults = ServerDefaults(model="mini", steps=12, guidance=3.5, styles=("ink", "gold"))
         await bench.store.write(preference_store.set_defaults, GUILD, defaults, 0)
         for name in ("ink", "gold"):

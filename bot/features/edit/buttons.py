@@ -9,6 +9,7 @@ import discord
 from PIL import Image
 
 from bot.delivery import image_tools
+from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
 from bot.errors import NotFound
 from bot.features.generate.buttons import show
@@ -28,6 +29,7 @@ class Services(Protocol):
     files: ImageFiles
     jobs: Jobs
     layouts: Layouts
+    messages: JobMessages
 
 
 def install(client: Client, app: Services) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import discord
 
 from bot.delivery import image_tools
+from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts, charged
 from bot.errors import BadInput, NotYours
 from bot.features.gallery.poster import Gallery
@@ -37,6 +38,7 @@ class Shows(Protocol):
 
     files: ImageFiles
     layouts: Layouts
+    messages: JobMessages
 
 
 class Services(Shows, Protocol):
@@ -134,7 +136,7 @@ async def show(app: Shows, interaction: Interaction, job: Job, image: StoredImag
     """Answer with one picture at full size, and its buttons."""
     await acknowledge(interaction, private=private)
     data = await app.files.read(image.path, image.sha256)
-    upload = await PICTURES.run(_file, image, data, interaction.filesize_limit)
+    upload = await PICTURES.run(_file, image, data, interaction.filesize_limit, app.messages.tells_words(job))
     view = app.layouts.single(job, image, upload.filename, copy=True)
     await interaction.edit_original_response(view=view, attachments=[upload])
 
@@ -219,7 +221,8 @@ def _shows_grid(interaction: Interaction) -> bool:
     return any(press.action in (Action.PICK, Action.FINISH) for press in shown)
 
 
-def _file(image: StoredImage, data: bytes, limit_bytes: int) -> discord.File:
+def _file(image: StoredImage, data: bytes, limit_bytes: int, words: bool) -> discord.File:
     """The stored picture, fitted to the upload limit. Runs in a worker thread."""
-    upload = image_tools.fit(image_tools.opened(data), f"easel-{image.id}", limit_bytes, data)
+    recipe, shown = image.made_with, image_tools.opened(data)
+    upload = image_tools.fit(shown, f"easel-{image.id}", limit_bytes, data, recipe=recipe, words=words)
     return discord.File(io.BytesIO(upload.data), filename=upload.name)

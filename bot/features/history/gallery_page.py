@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from bot.delivery import image_tools
+from bot.delivery.job_messages import JobMessages
 from bot.errors import NotFound
 from bot.features.history.service import History
 from bot.features.history.store import Wanted
@@ -30,6 +31,7 @@ from bot.orders.visibility import Viewer, may_see
 from bot.store.clock import DAY_MS, Clock
 from bot.store.key_value_store import KeyValues
 from bot.threads.pools import PICTURES
+from engine.api import metadata
 
 MINE, PUBLIC = "/gallery", "/servers"
 STATIC, STYLES = "static", "gallery.css"
@@ -49,6 +51,7 @@ class Services(Protocol):
     history: History
     jobs: Jobs
     key_values: KeyValues
+    messages: JobMessages
     moderation: Moderation
 
 
@@ -116,7 +119,7 @@ class GalleryPage:
         job, image = await self._picture(request)
         if job.user_id != user_id or not may_see(_viewer(user_id, guild_id), job):
             raise web.HTTPNotFound
-        return await self._file(request, image)
+        return await self._file(request, image, words=True)
 
     # ------------------------------------------------------------ a server's
     async def public(self, request: web.Request) -> web.StreamResponse:
@@ -134,7 +137,7 @@ class GalleryPage:
         job, image = await self._picture(request)
         if job.guild_id != _number(request.match_info["guild"]) or not await self._app.history.hangs(job.id):
             raise web.HTTPNotFound
-        return await self._file(request, image)
+        return await self._file(request, image, words=self._app.messages.tells_words(job))
 
     # ------------------------------------------------------------ both
     async def _picture(self, request: web.Request) -> tuple[Job, StoredImage]:
@@ -143,12 +146,13 @@ class GalleryPage:
         except NotFound:
             raise web.HTTPNotFound from None
 
-    async def _file(self, request: web.Request, image: StoredImage) -> web.StreamResponse:
+    async def _file(self, request: web.Request, image: StoredImage, *, words: bool) -> web.StreamResponse:
         data = await self._app.files.read(image.path, image.sha256)
         if request.match_info["file"].endswith(".webp"):
             small = await PICTURES.run(lambda: image_tools.thumbnail(image_tools.opened(data)))
             return web.Response(body=small, content_type="image/webp", headers=PRIVATE_CACHE)
-        return web.Response(body=data, content_type=image.mime, headers=PRIVATE_CACHE)
+        told = data if words else metadata.without_words(data)
+        return web.Response(body=told, content_type=image.mime, headers=PRIVATE_CACHE)
 
     async def _page(self, title: str, about: str, base: str, jobs: Sequence[Job], older: str) -> web.Response:
         figures = [_figure(base, job, await self._app.jobs.images(job.id)) for job in jobs]

@@ -31,10 +31,12 @@ class PreferenceService:
     def __init__(self, store: Store, audit: Audit, clock: Clock, models: Callable[[], Sequence[ModelInfo]]) -> None:
         self._store, self._audit, self._clock, self._models = store, audit, clock, models
         self.quiet: set[int] = set()  # who wants no pictures while painting; looked at for every preview
+        self.wordless: set[int] = set()  # who wants no prompt in the files of their pictures
 
     async def load(self) -> None:
         """Load what is needed too often to ask the database each time."""
-        self.quiet.update(await self._store.read(preference_store.without_previews))
+        self.quiet.update(await self._store.read(preference_store.without, "previews"))
+        self.wordless.update(await self._store.read(preference_store.without, "file_words"))
 
     async def preferences(self, user_id: int) -> Preferences:
         return await self._store.read(preference_store.preferences, user_id)
@@ -52,11 +54,13 @@ class PreferenceService:
             drafts.find_model(self._models(), wanted.model)
         await self._store.write(preference_store.prefer, user_id, guild_id, wanted, self._clock.now_ms())
         self.quiet.discard(user_id) if wanted.previews else self.quiet.add(user_id)
+        self.wordless.discard(user_id) if wanted.file_words else self.wordless.add(user_id)
         return wanted
 
     def forget(self, user_id: int) -> None:
         """Forget a member whose settings were deleted."""
         self.quiet.discard(user_id)
+        self.wordless.discard(user_id)
 
     async def defaults(self, guild_id: int) -> ServerDefaults:
         return await self._store.read(preference_store.defaults, guild_id)

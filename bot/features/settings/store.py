@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from bot.store import users
 
@@ -18,6 +18,7 @@ class Preferences:
         remix: V opens the form first. subtle, strong: per cent that a variation goes towards new noise.
         private: answers are for their person only, unless asked otherwise. previews: pictures while painting.
         mention_minutes: a job that took longer mentions its person when it ends; None = never.
+        file_words: whether the files of their pictures tell the prompt and the recipe.
     """
 
     model: str | None = None
@@ -29,6 +30,7 @@ class Preferences:
     private: bool = False
     previews: bool = True
     mention_minutes: int | None = None
+    file_words: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def preferences(db: sqlite3.Connection, user_id: int) -> Preferences:
     ).fetchone()
     if row is None:
         return Preferences()
-    flags: dict[str, Any] = {name: bool(row[name]) for name in ("remix", "private", "previews")}
+    flags: dict[str, Any] = {name: bool(row[name]) for name in ("remix", "private", "previews", "file_words")}
     plain: dict[str, Any] = {name: row[name] for name in PLAIN}
     return Preferences(**plain, **flags)
 
@@ -84,11 +86,11 @@ def prefer(db: sqlite3.Connection, user_id: int, guild_id: int, wanted: Preferen
     _replace(db, "preference", {"user_id": person, **values})
 
 
-def without_previews(db: sqlite3.Connection) -> frozenset[int]:
-    """Discord ids of those who want no pictures while painting."""
+def without(db: sqlite3.Connection, flag: Literal["previews", "file_words"]) -> frozenset[int]:
+    """Discord ids of those who switched something off that is looked at often."""
     rows = db.execute(
         "SELECT u.discord_id FROM preference p JOIN user u ON u.id = p.user_id"
-        " WHERE p.previews = 0 AND u.discord_id IS NOT NULL"
+        f" WHERE p.{flag} = 0 AND u.discord_id IS NOT NULL"
     )
     return frozenset(int(row[0]) for row in rows)
 

@@ -39,6 +39,7 @@ class Setting(IntEnum):
     PREVIEWS = 7
     RESET = 8
     MENTION = 9
+    FILE_WORDS = 10
 
 
 FIELDS = {
@@ -50,6 +51,7 @@ FIELDS = {
     Setting.PRIVATE: "private",
     Setting.PREVIEWS: "previews",
     Setting.MENTION: "mention_minutes",
+    Setting.FILE_WORDS: "file_words",
 }
 """Which of a member's settings a select or switch changes."""
 LISTS = frozenset({Setting.MODEL, Setting.SHAPE, Setting.SUBTLE, Setting.STRONG, Setting.MENTION})
@@ -80,11 +82,13 @@ def panel(mine: Preferences, models: Sequence[str]) -> LayoutView:
                 _switch(Setting.REMIX, "Remix on V", mine.remix),
                 _switch(Setting.PRIVATE, "Private", mine.private),
                 _switch(Setting.PREVIEWS, "Previews", mine.previews),
+                _switch(Setting.FILE_WORDS, "Prompt in files", mine.file_words),
                 _button(Setting.RESET, "Reset"),
             ),
             TextDisplay(
                 "-# **Remix on V** opens a form before each variation · With **Private**, only you see the answers · "
-                "**Previews** show images while they're being generated"
+                "**Previews** show images while they're being generated · **Prompt in files**: whoever gets an "
+                "image's file can read the prompt in it"
             ),
         ],
         ACCENT,

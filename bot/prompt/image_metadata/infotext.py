@@ -10,7 +10,18 @@ from bot.prompt.image_metadata.records import MAX_OTHERS, MAX_TEXT, Parameters, 
 FACTS, NEGATIVE = "Steps: ", "Negative prompt:"
 MAX_FACTS = 64
 KNOWN = frozenset(
-    {"steps", "sampler", "schedule type", "cfg scale", "seed", "size", "model", "denoising strength", "tiling"}
+    {
+        "steps",
+        "sampler",
+        "schedule type",
+        "cfg scale",
+        "seed",
+        "size",
+        "model",
+        "denoising strength",
+        "tiling",
+        "hashes",
+    }
 )
 
 
@@ -58,11 +69,19 @@ def pairs(line: str) -> Iterator[tuple[str, str]]:
         key, at = line[at:colon].strip(), colon + 1
         while line[at : at + 1] == " ":
             at += 1
-        value, at = _quoted(line, at) if line[at : at + 1] == '"' else ("", at)
+        value, at = _quoted(line, at) if line[at : at + 1] == '"' else _object(line, at)
         comma = line.find(",", at)
         end = len(line) if comma < 0 else comma
         yield words(key, 60), words(value or line[at:end], 400)
         at = end + 1
+
+
+def _object(line: str, start: int) -> tuple[str, int]:
+    """A JSON object and where it ends, as `Hashes` has one; ("", start) when there is none."""
+    if line[start : start + 1] != "{":
+        return "", start
+    end = line.find("}", start) + 1  # none of them is nested
+    return (line[start:end], end) if end else ("", start)
 
 
 def _quoted(line: str, start: int) -> tuple[str, int]:
