@@ -150,6 +150,12 @@ BANNED = command("admin ban", user="Ben").act
 LISTED = command("admin words", action="add", word="peg").act
 DRAINED = command("admin pause", mode="drain").act
 APPEALED = button("ap:1", refused, who="Ann").act
+APPROVED = button("ay:1").act
+
+
+async def of(value: str) -> str:
+    return value
+
 
 WAYS |= {
     "ban.set": {
@@ -193,6 +199,9 @@ WAYS |= {
     },
     "appeal.open": {"button": button("ap:1", refused, who="Ann")},
     "appeal.approve": {"button": button("ay:1", refused, APPEALED)},
+    "appeal.revoke": {
+        "list": panel_list("Appeals", refused, APPEALED, APPROVED, number="ap:0", value=lambda _: of("1"))
+    },
     "appeal.deny": {"button": button("an:1", refused, APPEALED)},
 }
 
@@ -243,10 +252,6 @@ WAYS |= {
     "job.delete_all": {"button": Way(empty, (painted,))},
     "job.deliver": {"button": button("jd:1", undelivered)},
 }
-
-
-async def of(value: str) -> str:
-    return value
 
 
 COLOURS = command("words save", name="colour", words="red, blue", server=True).act

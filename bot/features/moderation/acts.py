@@ -117,7 +117,7 @@ def open_appeal(db: sqlite3.Connection, by: Author, appeal_id: int) -> tuple[App
         raise NotYours("Only the person whose prompt was refused can appeal.")
     if rows.open_appeals(db, appeal.guild_id, by.actor_id) >= MAX_APPEALS:
         raise BadInput(f"You already have {MAX_APPEALS} appeals waiting for a decision. Try again once one is decided.")
-    if not rows.move_appeal(db, appeal_id, "refused", "open", None):
+    if not rows.move_appeal(db, appeal_id, "refused", "open"):
         raise BadInput("You've already appealed.")
     note = Note(target=f"user:{appeal.user_id}", details={"rule": appeal.rule}, guild_id=appeal.guild_id)
     return replace(appeal, state="open"), [note]
@@ -126,15 +126,31 @@ def open_appeal(db: sqlite3.Connection, by: Author, appeal_id: int) -> tuple[App
 @act("appeal.approve", "appeal.deny")
 def decide(db: sqlite3.Connection, by: Author, appeal_id: int, approve: bool) -> tuple[Appeal, list[Note]]:
     """Allow one prompt for one member, or don't; return the decided appeal. Raises: NotFound, BadInput."""
-    appeal = _appeal(db, appeal_id)
-    if appeal.guild_id != by.guild_id:
-        raise NotFound("There's no such appeal in this server.")
+    appeal = _appeal_of(db, by, appeal_id)
     to: rows.AppealState = "approved" if approve else "denied"
-    if not rows.move_appeal(db, appeal_id, "open", to, by.actor_id):
+    if not rows.move_appeal(db, appeal_id, "open", to, by.actor_id, by.now_ms):
         raise BadInput(f"This appeal was already {appeal.state}.")
     action = "appeal.approve" if approve else "appeal.deny"
     note = Note(action=action, target=f"user:{appeal.user_id}", details={"rule": appeal.rule})
-    return replace(appeal, state=to, actor_id=by.actor_id), [note]
+    return replace(appeal, state=to, actor_id=by.actor_id, decided_ms=by.now_ms), [note]
+
+
+@act("appeal.revoke")
+def revoke(db: sqlite3.Connection, by: Author, appeal_id: int) -> tuple[Appeal, list[Note]]:
+    """Take an approval back: the prompt is refused again. Raises: NotFound, BadInput."""
+    appeal = _appeal_of(db, by, appeal_id)
+    if not rows.move_appeal(db, appeal_id, "approved", "denied", by.actor_id, by.now_ms):
+        raise BadInput("This prompt isn't approved any more.")
+    note = Note(target=f"user:{appeal.user_id}", details={"rule": appeal.rule})
+    return replace(appeal, state="denied", actor_id=by.actor_id, decided_ms=by.now_ms), [note]
+
+
+def _appeal_of(db: sqlite3.Connection, by: Author, appeal_id: int) -> Appeal:
+    """An appeal of the server where somebody decides. Raises: NotFound."""
+    appeal = _appeal(db, appeal_id)
+    if appeal.guild_id != by.guild_id:
+        raise NotFound("There's no such appeal in this server.")
+    return appeal
 
 
 def _appeal(db: sqlite3.Connection, appeal_id: int) -> Appeal:

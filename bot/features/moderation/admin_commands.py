@@ -53,7 +53,7 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
     panel_channels.install(client, area.panel, app)
     panel_words.install(client, area.panel, app)
     panel_pause.install(client, area.panel, app)
-    appeals.install(client, app)
+    appeals.install(client, area, app)
 
 
 def _people(app: Services, group: app_commands.Group) -> None:

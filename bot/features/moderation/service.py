@@ -18,7 +18,7 @@ from bot.features.audit.service import Audit, Bound, Event
 from bot.features.audit.store import EVERYWHERE
 from bot.features.moderation import acts, child_safety
 from bot.features.moderation import store as rows
-from bot.features.moderation.store import Appeal, Ban, BlockedWord, Pause, PauseMode, Rules, WordAction
+from bot.features.moderation.store import Appeal, AppealState, Ban, BlockedWord, Pause, PauseMode, Rules, WordAction
 from bot.features.moderation.word_filter import Matcher
 from bot.orders.actor import Actor
 from bot.prompt.text import quoted, shown
@@ -208,11 +208,19 @@ class Moderation:
 
     async def withdraw(self, appeal: Appeal) -> None:
         """Take back an appeal that couldn't be posted."""
-        await self._store.write(rows.move_appeal, appeal.id, "open", "refused", None)
+        await self._store.write(rows.move_appeal, appeal.id, "open", "refused")
 
     async def decide(self, by: Actor, appeal_id: int, *, approve: bool) -> Appeal:
         """Allow one prompt for one member, or don't; return the decided appeal. Raises: NotFound, BadInput."""
         return await self._audit.perform(acts.decide, by, by.guild_id, appeal_id, approve)
+
+    async def revoke(self, by: Actor, appeal_id: int) -> Appeal:
+        """Take an approval back; return what was approved. Raises: NotFound, BadInput."""
+        return await self._audit.perform(acts.revoke, by, by.guild_id, appeal_id)
+
+    async def appeals(self, guild_id: int, state: AppealState, limit: int) -> list[Appeal]:
+        """Return a server's appeals in a state, the last decided or asked first."""
+        return await self._store.read(rows.appeals, guild_id, state, limit)
 
     # ------------------------------------------------------------ bans, rules, pauses
     async def ban(self, by: Actor, guild_id: int, user_id: int, reason: str, until_ms: int | None) -> Ban:

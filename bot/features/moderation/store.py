@@ -74,6 +74,7 @@ class Appeal:
     rule: str
     state: AppealState
     actor_id: int | None
+    decided_ms: int | None
 
 
 # ------------------------------------------------------------------ bans
@@ -206,12 +207,23 @@ def open_appeals(db: sqlite3.Connection, guild_id: int, user_id: int) -> int:
     return int(db.execute(query, (user_id, guild_id)).fetchone()["n"])
 
 
+def appeals(db: sqlite3.Connection, guild_id: int, state: AppealState, limit: int) -> list[Appeal]:
+    """A server's appeals in a state, the last decided or asked first."""
+    query = "SELECT * FROM appeal WHERE guild_id = ? AND state = ? ORDER BY ifnull(decided_at, 0) DESC, id DESC LIMIT ?"
+    return [_appeal(row) for row in db.execute(query, (guild_id, state, limit))]
+
+
 def move_appeal(
-    db: sqlite3.Connection, appeal_id: int, was: AppealState, to: AppealState, actor_id: int | None
+    db: sqlite3.Connection,
+    appeal_id: int,
+    was: AppealState,
+    to: AppealState,
+    actor_id: int | None = None,
+    now_ms: int | None = None,
 ) -> bool:
-    """Of several who decide, one does; False for the others."""
-    query = "UPDATE appeal SET state = ?, actor_id = ? WHERE id = ? AND state = ?"
-    return db.execute(query, (to, actor_id, appeal_id, was)).rowcount > 0
+    """Of several who decide, one does; False for the others. `actor_id` and `now_ms`: who decided, and when."""
+    query = "UPDATE appeal SET state = ?, actor_id = ?, decided_at = ? WHERE id = ? AND state = ?"
+    return db.execute(query, (to, actor_id, now_ms, appeal_id, was)).rowcount > 0
 
 
 def is_approved(db: sqlite3.Connection, guild_id: int, user_id: int, sha256: bytes) -> bool:
@@ -228,4 +240,5 @@ def _appeal(row: sqlite3.Row) -> Appeal:
         rule=row["rule"],
         state=row["state"],
         actor_id=row["actor_id"],
+        decided_ms=row["decided_at"],
     )

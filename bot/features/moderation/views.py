@@ -57,6 +57,19 @@ def pause_line(pause: Pause) -> str:
     return f"Easel {MODES[pause.mode]} in {where}{said}"
 
 
+def approval_line(approved: Appeal) -> str:
+    """Which prompt of whom was approved, by whom and when."""
+    when = f", <t:{approved.decided_ms // 1000}:R>" if approved.decided_ms else ""
+    by = f"<@{approved.actor_id}>" if approved.actor_id else "someone who left"
+    return f"#{approved.id} <@{approved.user_id}>: {shown(approved.prompt, 120)}, by {by}{when}"
+
+
+def appeal_buttons(appeal_id: int) -> list[Button]:
+    """What decides an appeal."""
+    yes = Button(ButtonId(Action.APPROVE, appeal_id), "Approve", emoji="✅")
+    return [yes, Button(ButtonId(Action.DENY, appeal_id), "Deny", emoji="🚫")]
+
+
 def appeal(asked: Appeal) -> LayoutView:
     """Return an appeal for the admins to decide, or who decided it."""
     text = (
@@ -65,6 +78,4 @@ def appeal(asked: Appeal) -> LayoutView:
     )
     if asked.state != "open":
         return notice(f"{text}\n**{asked.state.capitalize()}** by <@{asked.actor_id}>")
-    yes = Button(ButtonId(Action.APPROVE, asked.id), "Approve", emoji="✅")
-    no = Button(ButtonId(Action.DENY, asked.id), "Deny", emoji="🚫")
-    return notice(text, yes, no)
+    return notice(text, *appeal_buttons(asked.id))

@@ -13,7 +13,19 @@ from bot.features.settings.store import Style
 from bot.orders.actor import Actor
 from tests.e2e.screen import paint, parts, press, words
 
-TABS = ("Overview", "Quotas", "People", "Channels", "Words", "Pause", "Defaults", "Limits", "Jobs", "Reports")
+TABS = (
+    "Overview",
+    "Quotas",
+    "People",
+    "Channels",
+    "Words",
+    "Pause",
+    "Defaults",
+    "Limits",
+    "Jobs",
+    "Reports",
+    "Appeals",
+)
 PAGES = {name: str(number) for number, name in enumerate(TABS)}
 
 

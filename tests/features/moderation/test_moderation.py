@@ -196,7 +196,7 @@ async def test_an_appeal_is_approved_and_lets_that_prompt_run(studio: Stage) -> 
     channel = await with_audit_channel(studio)
     refusal = await refused(studio)
     await press(studio, refusal, "Appeal")
-    assert "was sent to this server's admins" in words(refusal)
+    assert "was sent to this server's moderators" in words(refusal)
     await studio.restart()
     appeal = await posts(channel, "Appeal")
     assert "@everyone" not in words(read(appeal))
@@ -211,6 +211,27 @@ async def test_an_appeal_is_approved_and_lets_that_prompt_run(studio: Stage) -> 
     assert "blocked" in await asks(studio, "a peg @everyone", "Ben")
     assert studio.members["Ann"].id in studio.env.backend.dm_channels
     assert {"appeal.open", "appeal.approve"} <= set(await actions(studio))
+
+
+async def test_the_panel_lists_appeals_and_takes_approvals_back(studio: Stage) -> None:
+    await with_audit_channel(studio)
+    await press(studio, await refused(studio), "Appeal")
+    panel = (await studio.members["Ada"].slash(studio.channel, "admin appeals")).response
+    assert "a peg" in words(panel)
+    await press(studio, panel, "Approve", "Ada")
+    ada, ann = studio.members["Ada"].id, studio.members["Ann"].id
+    line = next(each for each in words(panel).splitlines() if each.startswith("#1"))
+    assert f"<@{ann}>" in line
+    assert f"by <@{ada}>, <t:" in line
+    assert (await paint(studio, "a peg @everyone")).attachments
+    await studio.restart()
+    result = await studio.members["Ada"].select(panel.message, ["1"], custom_id="s1:ap:0")
+    assert "No prompt is approved" in words(panel)
+    assert result.acknowledged
+    assert "blocked" in await asks(studio, "a peg @everyone")
+    again = await studio.members["Ada"].slash(studio.channel, "admin appeals")
+    assert "No appeal waits" in words(again.response)
+    assert (await actions(studio))[-2:] == ["appeal.revoke", "prompt.refused"]
 
 
 async def test_an_appeal_is_denied_once(studio: Stage) -> None:
