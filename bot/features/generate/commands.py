@@ -9,6 +9,8 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
+from bot.delivery import pickers
+from bot.delivery.pickers import choices
 from bot.features.generate import edits, image_lookup, reading, refusals
 from bot.features.generate.discord_files import DiscordFile
 from bot.features.generate.reading import Asked
@@ -27,14 +29,12 @@ from bot.orders.drafts import WORDS, check_reads_pictures
 from bot.orders.service import Order
 from bot.prompt.parser import Draft, parse
 from bot.store.key_value_store import KeyValues
-from engine.api import schedulers
 from engine.backend import Backend
 from engine.tasks.img2img import Img2Img
 from engine.tasks.pictures import MAX_REFERENCE_WEIGHT, Reference, Use
 from engine.tasks.txt2img import MAX_SEED, MAX_STEPS
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
-MAX_CHOICES = 25  # Discord's
 OPTIONS = {
     "prompt": "What to paint; flags such as --ar 3:2 --seed 7 --no clouds and {red, blue} work too",
     "negative": "What to leave out",
@@ -44,6 +44,7 @@ OPTIONS = {
     "scheduler": "The noise scheduler",
     "seed": "The same seed and prompt give the same picture; -1 is a new one",
     "model": "Which model paints",
+    "lora": "LoRAs with their weights, such as waves:0.8",
     "image": "A picture to start from",
     "source": "Instead of an image: a message's or attachment's link, or a job's number such as 12.3",
     "strength": "How much of that picture to repaint, above 0 up to 1",
@@ -85,6 +86,7 @@ def install(client: Client, app: Services) -> None:
         scheduler: str | None = None,
         seed: Range[int, -1, MAX_SEED] | None = None,
         model: str | None = None,
+        lora: str | None = None,
         image: discord.Attachment | None = None,
         source: str | None = None,
         strength: Range[float, 0, 1] | None = None,
@@ -106,7 +108,8 @@ def install(client: Client, app: Services) -> None:
             strength=strength,
             style=read_names(style) if style else None,
         )
-        line = Line(text=prompt, options=options, image=image, source=source, private=private)
+        tags = pickers.lora_tags(lora or "")
+        line = Line(text=prompt, options=options, loras=tags, image=image, source=source, private=private)
         line = line.with_reference(reference, reference_use, reference_weight)
         await refusals.try_painting(app, interaction, line, paint)
 
@@ -132,22 +135,18 @@ def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> No
 
     @imagine.autocomplete("aspect")
     async def aspects(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return _choices(typed, [(ratio, ratio) for ratio in ASPECTS])
+        return choices(typed, [(ratio, ratio) for ratio in ASPECTS])
 
-    @imagine.autocomplete("scheduler")
-    async def scheduler_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return _choices(typed, [(each.label, each.name) for each in schedulers.SCHEDULERS])
-
-    @imagine.autocomplete("model")
-    async def model_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        return _choices(typed, [(info.key, info.key) for info in app.backend.models()])
+    imagine.autocomplete("scheduler")(pickers.schedulers(app))
+    imagine.autocomplete("model")(pickers.models(app))
+    imagine.autocomplete("lora")(pickers.loras(app))
 
     @imagine.autocomplete("style")
     async def style_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
         known = await app.preferences.styles(interaction.guild_id or 0)
         head, comma, last = typed.rpartition(",")
         names = [f"{head}{comma}{style.name}" for style in known if style.name not in head.split(",")]
-        return _choices(f"{head}{comma}{last.strip()}", [(name, name) for name in names])
+        return choices(f"{head}{comma}{last.strip()}", [(name, name) for name in names])
 
 
 async def _with_pictures(app: Services, interaction: Interaction, line: Line, said: Asked) -> None:
@@ -178,9 +177,3 @@ async def _with_pictures(app: Services, interaction: Interaction, line: Line, sa
 def _ratio(text: str | None) -> tuple[float, float] | None:
     """The option means what the flag means. Raises: BadInput."""
     return parse(f"x --ar {text}")[0].aspect_ratio if text else None
-
-
-def _choices(typed: str, known: list[tuple[str, str]]) -> list[Choice[str]]:
-    wanted = typed.casefold().strip()
-    found = [pair for pair in known if wanted in pair[0].casefold() or wanted in pair[1].casefold()]
-    return [Choice(name=label[:100], value=value[:100]) for label, value in found[:MAX_CHOICES]]

@@ -16,7 +16,7 @@ import discord
 from discord.app_commands import Choice
 from PIL import Image
 
-from bot.delivery import image_tools
+from bot.delivery import image_tools, pickers
 from bot.errors import BadInput, NotFound, Refused
 from bot.features.generate import discord_files
 from bot.features.generate.discord_files import CDN_LINK, DiscordFile
@@ -121,25 +121,22 @@ async def from_options(
 
 
 def own_pictures(app: Services) -> Callable[[Interaction, str], Coroutine[Any, Any, list[Choice[str]]]]:
-    """Return the autocomplete of the option `source`: a member's newest images here."""
+    """Return the autocomplete of the option `source`: a member's newest images here, with their colours."""
+    swatches = pickers.Swatches()
 
     async def complete(interaction: Interaction, typed: str) -> list[Choice[str]]:
         jobs = await app.jobs.history(interaction.user.id, interaction.guild_id or 0, limit=JOBS_OFFERED)
         viewer = viewer_of(interaction)
-        wanted, found = typed.strip().lstrip("#").casefold(), []
+        wanted = typed.strip().lstrip("#").casefold()
+        found: list[Choice[str]] = []
         for job in (job for job in jobs if job.state == "done" and may_see(viewer, job)):
-            numbers = (
-                [f"{job.id}.{n}" for n in range(1, job.spec.num_images + 1)]
-                if job.spec.num_images > 1
-                else [f"{job.id}"]
-            )
             what = visible(job.spec.prompt) or job.kind
-            found += [
-                Choice(name=f"#{number} · {what}"[:100], value=number)
-                for number in numbers
-                if number.startswith(wanted) or wanted in what.casefold()
-            ]
-        return found[:CHOICES]
+            for image in await app.jobs.images(job.id):
+                number = f"{job.id}.{image.ordinal + 1}" if job.spec.num_images > 1 else f"{job.id}"
+                if len(found) < CHOICES and (number.startswith(wanted) or wanted in what.casefold()):
+                    colours = await swatches.of(app.files, image)
+                    found.append(Choice(name=f"{colours} #{number} · {what}".strip()[:100], value=number))
+        return found
 
     return complete
 

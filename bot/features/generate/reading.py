@@ -62,9 +62,14 @@ async def read(app: Services, interaction: Interaction, line: Line) -> Asked:
     told = pasted.parameters(text)
     if told is not None:
         draft = await _as_told(app, interaction, told, line.options, text)
-        return Asked(drafts=[draft], source=source, rest=rest, as_told=True)
+        return Asked(drafts=_with_loras([draft], line.loras), source=source, rest=rest, as_told=True)
     lists = await app.word_lists.usable(interaction.user.id, interaction.guild_id or 0)
-    return Asked(drafts=parser.parse(text, line.options, lists=lists), source=source, rest=rest)
+    drafts = _with_loras(parser.parse(text, line.options, lists=lists), line.loras)
+    return Asked(drafts=drafts, source=source, rest=rest)
+
+
+def _with_loras(drafts: list[Draft], tags: str) -> list[Draft]:
+    return [replace(draft, prompt=f"{draft.prompt} {tags}") for draft in drafts] if tags else drafts
 
 
 async def picture_of(app: Services, interaction: Interaction, line: Line, asked: Asked) -> FoundImage:

@@ -35,10 +35,12 @@ class Line:
 
     Attributes:
         image, source: the picture to start from. reference: one that is read as words are, as `use` and `weight` say.
+        loras: tags that their option named.
     """
 
     text: str
     options: Draft
+    loras: str = ""
     image: discord.Attachment | None = None
     source: str | None = None
     reference: discord.Attachment | None = None
@@ -131,6 +133,7 @@ async def _keep(app: Services, interaction: Interaction, line: Line, refusal: Ex
         "text": line.text,
         "ways": ways,
         "options": draft_json.to_json(line.options),
+        "loras": line.loras,
         "private": line.private,
         "image": line.image.to_dict() if line.image else None,
         "source": line.source,
@@ -168,6 +171,7 @@ async def _recall(app: Services, interaction: Interaction, number: int) -> _Refu
     line = Line(
         text=kept["text"],
         options=draft_json.from_json(kept["options"]),
+        loras=kept.get("loras", ""),
         private=kept["private"],
         source=kept.get("source"),
         image=attached("image"),
