@@ -1,7 +1,7 @@
-"""python -m engine.mini.ruler: paint single and counted things before white, measure them by pixels, print a table.
+"""python -m engine.mini.ruler: paint things before white, alone, counted and in styles, measure pixels, print a table.
 
 `--strength` tells which part of a model loses a shape: it measures what image to image makes of the renderer's own
-pictures of single things. At 0 that is the autoencoder alone, at 1 almost what a prompt alone gives.
+pictures of things alone and in styles. At 0 that is the autoencoder alone, at 1 almost what a prompt alone gives.
 """
 
 import argparse
@@ -18,12 +18,13 @@ from PIL import Image
 from engine.mini import MODEL_DIR
 from engine.mini.evaluate import BATCH, GUIDANCE, STEPS, load, paint
 from engine.mini.judge import wilson
+from engine.mini.manners import manner
 from engine.mini.silhouettes import Verdict, edge_width, own_pieces, pieces, together, verdict
 from engine.mini.train.captions import with_article
 from engine.mini.train.data import ENCODE_BATCH, to_tensor
 from engine.mini.train.render import render
 from engine.mini.train.scenes import ROWS, Scene, Thing
-from engine.mini.words import COLOURS, NUMBERS, THINGS, plural
+from engine.mini.words import COLOURS, NUMBERS, STYLE_PHRASES, STYLES, THINGS, plural
 
 VISIBLE = tuple(colour for colour in COLOURS if colour != "white")
 COLOURS_EACH = 4  # of every thing
@@ -36,19 +37,21 @@ class Question:
     kind: str
     colour: str
     count: int = 1
+    style: str = "flat"
 
     @property
     def prompt(self) -> str:
         """Ask for it before white: a default backdrop is not a question of shape."""
         one, many = f"{self.colour} {self.kind}", f"{self.colour} {plural(self.kind)}"
         things = with_article(one) if self.count == 1 else f"{NUMBERS[self.count][0]} {many}"
-        return f"{things} on a white background"
+        manner = "" if self.style == "flat" else f", {STYLE_PHRASES[self.style][0]}"
+        return f"{things} on a white background{manner}"
 
     def truth(self, seed: int) -> Image.Image:
         """Return the renderer's own answer."""
         xs, radius = ROWS.get(self.count, (0.5,)), {1: 0.28, 2: 0.2, 3: 0.14, 4: 0.105}[self.count]
         things = tuple(Thing(kind=self.kind, colour=self.colour, x=x, radius=radius) for x in xs)
-        return render(Scene(style="flat", scene="plain", background="white", things=things), seed, 256)
+        return render(Scene(style=self.style, scene="plain", background="white", things=things), seed, 256)
 
 
 def questions(count: int | None = None) -> list[Question]:
@@ -56,6 +59,12 @@ def questions(count: int | None = None) -> list[Question]:
     dice = random.Random(f"ruler {count}")
     colours = {kind: dice.sample(VISIBLE, COLOURS_EACH if count is None else 1) for kind in THINGS}
     return [Question(kind=kind, colour=colour, count=count or 1) for kind in THINGS for colour in colours[kind]]
+
+
+def styled() -> list[Question]:
+    """Return the same questions each time: every thing in every style but the flat one, in a colour each."""
+    dice = random.Random("ruler styles")
+    return [Question(kind=kind, colour=dice.choice(VISIBLE), style=style) for style in STYLES[1:] for kind in THINGS]
 
 
 @torch.inference_mode()
@@ -118,6 +127,18 @@ def single_table(asked: Sequence[Question], pictures: Sequence[Image.Image]) -> 
     return [*lines, _weakest(asked, found)]
 
 
+def style_table(asked: Sequence[Question], pictures: Sequence[Image.Image]) -> list[str]:
+    """Return a line about each style, by that style's own measure."""
+    found = [(q.style, manner(picture).fits(q.style)) for q, picture in zip(asked, pictures, strict=True)]
+    return [_line(style, [fits for other, fits in found if other == style]) for style in STYLES[1:]]
+
+
+def count_line(count: int, asked: Sequence[Question], pictures: Sequence[Image.Image]) -> str:
+    """Return the line about a number of things, of those that the renderer draws in one piece."""
+    pairs = [(q, p) for q, p in zip(asked, pictures, strict=True) if own_pieces(q.kind, q.colour) == 1]
+    return _line(NUMBERS[count][0], [counted(picture, question) == count for question, picture in pairs])
+
+
 def _line(name: str, passed: Sequence[bool]) -> str:
     low, high = wilson(sum(passed), len(passed))
     return f"| {name} | {len(passed)} | {np.mean(passed):.2f} | {low:.2f}-{high:.2f} |"
@@ -147,16 +168,14 @@ def main() -> None:
     torch.set_num_threads(2)
     pipeline = None if chosen.renderer else load(chosen.model)
     print("| what | pictures | rate | 95 % interval |\n|---|---|---|---|")
-    for count in (None, 2, 3, 4) if chosen.strength is None else (None,):
-        asked = questions(count)
-        pictures, truths = answers(pipeline, asked, chosen.strength)
-        if count is None:
-            print("\n".join(single_table(asked, pictures)))
-            print(f"edges {edge_ratio(pictures, truths):.2f} times as wide as the renderer's", flush=True)
-            continue
-        single = [q for q in asked if own_pieces(q.kind, q.colour) == 1]
-        right = [counted(p, q) == count for p, q in zip(pictures, asked, strict=True) if q in single]
-        print(_line(NUMBERS[count][0], right), flush=True)
+    pictures, truths = answers(pipeline, asked := questions(), chosen.strength)
+    print("\n".join(single_table(asked, pictures)))
+    print(f"edges {edge_ratio(pictures, truths):.2f} times as wide as the renderer's", flush=True)
+    for count in (2, 3, 4) if chosen.strength is None else ():
+        pictures, _ = answers(pipeline, asked := questions(count), None)
+        print(count_line(count, asked, pictures), flush=True)
+    pictures, _ = answers(pipeline, asked := styled(), chosen.strength)
+    print("\n".join(style_table(asked, pictures)))
 
 
 if __name__ == "__main__":

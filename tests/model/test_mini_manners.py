@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from engine.mini.manners import manner
+from engine.mini.ruler import answers, style_table, styled
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Scene, Thing
 from engine.mini.words import COLOURS, STYLES, THINGS
@@ -25,3 +26,12 @@ def test_each_style_fits_its_own_measure_alone(style: str) -> None:
 
 def test_blurred_cells_are_no_pixel_art() -> None:
     assert not manner(drawing("pixel", 1).filter(ImageFilter.GaussianBlur(4))).fits("pixel")
+
+
+def test_the_ruler_asks_for_every_style_and_passes_the_renderer() -> None:
+    asked = styled()
+    assert {question.style for question in asked} == {*STYLES} - {"flat"}
+    assert asked[0].prompt.endswith("on a white background, outline")
+    some = asked[::28]
+    lines = style_table(some, answers(None, some, None)[0])
+    assert [line.split(" | ")[2] for line in lines] == ["1.00"] * len(lines), lines
