@@ -312,11 +312,13 @@ def _asked_size(width: int, height: int, info: ModelInfo, most: int) -> tuple[in
 def fit(ratio: float, info: ModelInfo, most: int, area: int = 0) -> tuple[int, int]:
     """Width and height of a ratio (kept within 1:4 to 4:1) on about `area` pixels, by default the model's own number.
 
+    Where the model knows its native size alone, the shorter side is the native one: what it paints keeps its size.
     Never more than `most` pixels, as long as the smallest sides allow it.
     """
     ratio = min(MAX_RATIO, max(1 / MAX_RATIO, ratio))
     unit = info.multiple_px
-    width = sqrt(min(area or info.width * info.height, most) * ratio)
+    room = max(ratio, 1 / ratio) if info.margins else 1.0
+    width = sqrt(min(area or info.width * info.height * room, most) * ratio)
     width = max(width, MIN_SIDE_PX, MIN_SIDE_PX * ratio)
     sides = [_clamped(round(side / unit), unit) for side in (width, width / ratio)]
     if sides[0] * sides[1] > most:

@@ -70,6 +70,7 @@ class ModelInfo:
         edited_pictures: how many pictures an instruction can be about, the one that is changed first; 0 = none.
         kept_by: the pipeline's parameter that says how much of the first is kept; "" = it has none.
         tileable: whether it is made of convolutions, so that circular padding closes the edges.
+        margins: whether it knows its native size alone, so that what lies beyond its middle is to go on as its rim.
         ranks: whether a CLIP is there that can tell which of its pictures match a prompt best.
         upscaler: of the engine, whatever the model.
         image_prompts: whether a blend's pictures are read as its words are, by an IP-Adapter.
@@ -100,6 +101,7 @@ class ModelInfo:
     edited_pictures: int = 0
     kept_by: str = ""
     tileable: bool = True
+    margins: bool = False
     ranks: bool = False
     upscaler: Upscaler = Upscaler()
     image_prompts: bool = False

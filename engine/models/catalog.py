@@ -14,7 +14,7 @@ from engine.models.facts import MAX_AREA, Parts, read_json
 from engine.models.files import hub, modelspec
 
 OWN_DEFAULTS = "easel.json"
-OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels")
+OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels", "margins")
 WEIGHTS = (".safetensors", ".sft", ".gguf")
 
 

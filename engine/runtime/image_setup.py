@@ -14,6 +14,7 @@ from engine.api.errors import RenderFailed
 from engine.api.model_info import ModelInfo
 from engine.device.fibers import Fiber
 from engine.diffusion import blending, embeddings, guiding, modular, noise, prompts, scheduler_factory
+from engine.diffusion.margins import with_margins
 from engine.diffusion.preview import StepWatch
 from engine.models import derived_models, families
 from engine.models.catalog import UPSCALER
@@ -61,6 +62,8 @@ def begin(
     if place is not None:
         pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
         pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
+    if info.margins and request.from_nothing(info):
+        with_margins(pipe)
     watch = StepWatch(pipe.scheduler)
     prompted = request.image_prompts(info)
     if request.shares and not prompted:

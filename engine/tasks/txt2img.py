@@ -264,6 +264,11 @@ class Txt2Img:
         """The diffusers Auto class whose `from_pipe` shares the model's modules; "" = the pipeline as loaded."""
         return ""
 
+    def from_nothing(self, info: ModelInfo) -> bool:
+        """Whether words alone say what is where: no picture, no outline, no neighbouring tile."""
+        beside = self.guides or self.shares or self.place(info, 0)
+        return not (self.pipeline(info) or beside or self.tiling)
+
     def arguments(self, info: ModelInfo) -> dict[str, Any]:
         """What it adds to the pipeline's call. Names that the pipeline does not know are left out."""
         return {

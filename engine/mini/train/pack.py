@@ -36,6 +36,7 @@ DEFAULTS: dict[
     "num_inference_steps": 12,
     "guidance_scale": 3.0,
     "scheduler": "dpmpp_2m",
+    "margins": True,
 }
 
 
