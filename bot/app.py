@@ -27,6 +27,7 @@ from bot.features.describe import commands as describe
 from bot.features.describe import shorten
 from bot.features.edit import buttons as edit_buttons
 from bot.features.edit import commands as edit
+from bot.features.edit import mentions
 from bot.features.gallery import buttons as gallery_buttons
 from bot.features.gallery.poster import Gallery
 from bot.features.gallery.service import Stars
@@ -270,6 +271,7 @@ class App:
         history.install(client, self)
         edit.install(client, self)
         edit_buttons.install(client, self)
+        mentions.install(client, self)
         describe.install(client, self)
         shorten.install(client, self)
         compare.install(client, self)

@@ -36,7 +36,13 @@ SelectHandler = Callable[[Interaction, int, tuple[str, ...]], Awaitable[None]]
 Check = Callable[[discord.Interaction[Any]], Awaitable[None]]
 Loader = Callable[[Interaction, int], Awaitable[tuple[Any, ...]]]
 Event = Literal[
-    "guild_join", "guild_available", "guild_remove", "entitlement_create", "entitlement_update", "entitlement_delete"
+    "message",
+    "guild_join",
+    "guild_available",
+    "guild_remove",
+    "entitlement_create",
+    "entitlement_update",
+    "entitlement_delete",
 ]
 AnyHandler = TypeVar("AnyHandler", bound=Callable[..., Awaitable[None]])
 
@@ -91,7 +97,7 @@ class Client(PatientClient):
         self, clicks: DoubleClicks, is_operator: Callable[[int], bool], *, shard_count: int | None = None
     ) -> None:
         super().__init__(
-            intents=discord.Intents(guilds=True),  # nothing privileged: buttons and commands need no more
+            intents=discord.Intents(guilds=True, guild_messages=True),  # nothing privileged: words only if mentioned
             allowed_mentions=discord.AllowedMentions.none(),
             shard_count=shard_count,
         )
@@ -163,6 +169,9 @@ class Client(PatientClient):
         self.add_dynamic_items(Button, Select)
         if self.command_sync is not None:
             await self.command_sync.sync(self.tree, self.application_id or 0)
+
+    async def on_message(self, message: discord.Message) -> None:
+        await self._tell("message", message)
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         await self._tell("guild_remove", guild)

@@ -42,12 +42,14 @@ def install(client: Client, app: Services) -> None:
     @client.on_button(Action.EDIT_BEFORE, image=True)
     async def before(interaction: Interaction, job: Job, image: StoredImage) -> None:
         if job.parent_image_id is None:
-            raise NotFound("This picture was made from an upload. Use **Compare** to see it.")
+            raise NotFound("There's no picture of Easel's before this one. **Compare** shows what it was made from.")
         whole, parent = await load_image(interaction, job.parent_image_id)
         await show(app, interaction, whole, parent, private=whole.private)
 
     @client.on_button(Action.EDIT_COMPARE, image=True)
     async def compare(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        if not job.spec.inputs:
+            raise NotFound("This picture wasn't made from another one, so there's nothing to compare.")
         await acknowledge(interaction, private=True)
         source = await app.jobs.input_image(job.spec.inputs[0])
         before, after = await app.files.read(source.file.path), await app.files.read(image.path, image.sha256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import discord
@@ -110,14 +111,15 @@ def install(client: Client, app: Services) -> None:
         )
         tags = pickers.lora_tags(lora or "")
         line = Line(text=prompt, options=options, loras=tags, image=image, source=source, private=private)
-        line = line.with_reference(reference, reference_use, reference_weight)
-        await refusals.try_painting(app, interaction, line, paint)
-
-    async def paint(interaction: Interaction, line: Line) -> None:
-        await _paint(app, interaction, line)
+        await try_line(app, interaction, line.with_reference(reference, reference_use, reference_weight))
 
     _complete(app, imagine)
-    refusals.install(client, app, paint)
+    refusals.install(client, app, partial(_paint, app))
+
+
+async def try_line(app: Services, interaction: Interaction, line: Line) -> None:
+    """Paint a line, or say why not, with the ways to go on."""
+    await refusals.try_painting(app, interaction, line, partial(_paint, app))
 
 
 async def _paint(app: Services, interaction: Interaction, line: Line) -> None:

@@ -174,6 +174,7 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         audit="Where admins' actions and appeals are posted",
         spoiler="Post flagged images as spoilers in age-restricted channels instead of withholding them",
         moderators="A role that can moderate: reports, appeals, bans, words, and other members' images and jobs",
+        mentions="Paint and edit when a message mentions Easel",
         clear="Forget a channel or the moderators' role",
     )
     @guarded
@@ -187,6 +188,7 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         audit: discord.TextChannel | None = None,
         spoiler: bool | None = None,
         moderators: discord.Role | None = None,
+        mentions: bool | None = None,
         clear: Literal["allowed", "gallery", "audit", "moderators"] | None = None,
     ) -> None:
         """See or change where Easel can be used, where it posts, and who moderates."""
@@ -194,7 +196,7 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         _check_server(by)
         check_postable(allow, gallery, audit)
         check_moderator_role(interaction, *([moderators.id] if moderators else []))
-        said: dict[str, Any] = {"age_only": age_only, "stars": stars, "spoiler": spoiler}
+        said: dict[str, Any] = {"age_only": age_only, "stars": stars, "spoiler": spoiler, "answers_mentions": mentions}
         said |= {"gallery_channel": gallery.id if gallery else None, "audit_channel": audit.id if audit else None}
         said |= {"moderator_role": moderators.id if moderators else None}
 

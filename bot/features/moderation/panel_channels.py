@@ -23,7 +23,7 @@ from bot.prompt.text import quoted
 
 TAB = Tab(3, "Channels", "#️⃣", "Where Easel can be used, where it posts, and who moderates.")
 ALLOWED, GALLERY, AUDIT, MODERATORS = 0, 1, 2, 3  # numbers of the lists
-AGE_ONLY, SPOILER, STARS = 0, 1, 2  # numbers of the buttons
+AGE_ONLY, SPOILER, STARS, MENTIONS = 0, 1, 2, 3  # numbers of the buttons
 
 
 class Services(Protocol):
@@ -62,6 +62,10 @@ def install(client: Client, panel: Panel, app: Services) -> None:
             await interaction.client.forms.send(interaction, ask("Gallery", Action.CHANNEL, STARS, field))
         elif number == SPOILER:
             await _change(app, panel, interaction, lambda rules: replace(rules, spoiler=not rules.spoiler))
+        elif number == MENTIONS:
+            await _change(
+                app, panel, interaction, lambda rules: replace(rules, answers_mentions=not rules.answers_mentions)
+            )
         else:
             await _change(app, panel, interaction, lambda rules: replace(rules, age_only=not rules.age_only))
 
@@ -95,6 +99,7 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
         buttons(
             button(Action.CHANNEL, AGE_ONLY, "Age-restricted only", on=rules.age_only),
             button(Action.CHANNEL, SPOILER, "Flagged as spoilers", on=rules.spoiler),
+            button(Action.CHANNEL, MENTIONS, "Answers mentions", on=rules.answers_mentions),
             button(Action.CHANNEL, STARS, "Stars …"),
         ),
         TextDisplay("-# Flagged images are withheld, or posted as spoilers in age-restricted channels only."),

@@ -44,6 +44,7 @@ class Rules:
         spoiler: flagged pictures asked for in age-restricted channels are posted as spoilers, not withheld.
         stars: that bring a picture into the gallery channel. allowed: channels to paint in; none = everywhere.
         moderator_role: whose members may moderate, besides those who manage the server.
+        answers_mentions: Easel paints when it's mentioned in a message.
     """
 
     age_only: bool = False
@@ -53,6 +54,7 @@ class Rules:
     gallery_channel: int | None = None
     audit_channel: int | None = None
     moderator_role: int | None = None
+    answers_mentions: bool = True
     allowed: frozenset[int] = frozenset()
 
 
@@ -150,14 +152,15 @@ def rules(db: sqlite3.Connection, guild_id: int) -> Rules:
         gallery_channel=row["gallery_channel"],
         audit_channel=row["audit_channel"],
         moderator_role=row["moderator_role"],
+        answers_mentions=bool(row["answers_mentions"]),
         allowed=allowed,
     )
 
 
 def set_rules(db: sqlite3.Connection, guild_id: int, new: Rules) -> None:
     places = (new.gallery_channel, new.audit_channel, new.moderator_role)
-    row = (guild_id, new.age_only, new.tell_word, new.spoiler, new.stars, *places)
-    db.execute("INSERT OR REPLACE INTO moderation VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    row = (guild_id, new.age_only, new.tell_word, new.spoiler, new.stars, *places, new.answers_mentions)
+    db.execute("INSERT OR REPLACE INTO moderation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     db.execute("DELETE FROM allowed_channel WHERE guild_id = ?", (guild_id,))
     db.executemany("INSERT INTO allowed_channel VALUES (?, ?)", [(guild_id, each) for each in sorted(new.allowed)])
 

@@ -46,6 +46,7 @@ def rules_text(rules: Rules, pauses: Sequence[Pause]) -> str:
         "**Flagged images** are posted as spoilers in age-restricted channels, and withheld elsewhere"
         if rules.spoiler
         else "**Flagged images** are withheld",
+        "**Mentions** of Easel paint and edit" if rules.answers_mentions else "**Mentions** of Easel do nothing",
         *(f"**Now** {pause_line(pause)}" for pause in pauses),
     ]
     return "\n".join(lines)

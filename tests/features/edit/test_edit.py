@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
-
-import pytest
-from PIL import Image
 
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from engine import Edit
-from engine.fake import MINI, FakeEngine
+from engine.fake import FakeEngine
 from tests.e2e.screen import buttons, paint, picture, press, words
-
-EDITOR = replace(MINI, key="editor", tasks=frozenset({"edit"}), edited_pictures=3)
-
-
-def png(colour: str = "teal", size: tuple[int, int] = (96, 64)) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", size, colour).save(out, "PNG")
-    return out.getvalue()
-
-
-@pytest.fixture
-async def studio(settings: Settings) -> AsyncIterator[Stage]:
-    """A server with a model that paints, and another that edits."""
-    async with stage(settings, make_engine=lambda: FakeEngine((MINI, EDITOR))) as running:
-        yield running
-        await running.idle()
+from tests.features.edit.conftest import png
 
 
 async def edit(studio: Stage, who: str = "Ann", **options: Any) -> Any:
@@ -85,7 +64,7 @@ async def test_the_button_asks_what_and_the_ways_lead_back(studio: Stage) -> Non
 
 async def test_an_edit_of_an_upload_has_no_picture_of_ours_before_it(studio: Stage) -> None:
     result = await edit(studio, instruction="make it night --n 1", image=("boat.png", png()))
-    assert "was made from an upload" in said(await press(studio, result.response, "Undo"))
+    assert "no picture of Easel's before this one" in said(await press(studio, result.response, "Undo"))
     assert picture(studio, (await press(studio, result.response, "Compare")).response).width > 0
 
 
