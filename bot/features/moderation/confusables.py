@@ -21,9 +21,28 @@ _TWINS = {  # looks that people use and Unicode doesn't list: other scripts, tur
 _SMALL_CAPITALS = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True))
 _ALPHABETS = (0x1F150, 0x1F170, 0x1F1E6)  # circled and squared letters, regional indicators: NFKC leaves them
 
+_FANCY = (  # alphabets that "fancy text" pages write with, a to z; a dot where theirs is a plain letter or two signs
+    "ᗩᗷᑕᗪᗴᖴᘜᕼᓰᒍ.ᒪᗰᑎᓍᑭᑫᖇᔕᖶᑌᐯᗯ᙭ᖻᘔ",
+    "卂乃匚ᗪ乇千Ꮆ卄丨ﾌҜㄥ爪几ㄖ卩Ɋ尺丂ㄒㄩᐺ山乂ㄚ乙",
+    "ąცƈɖɛʄɠɧıʝƙƖɱŋơ℘զཞʂɬų۷ῳҳყʑ",
+    "ค๒ς๔єŦﻮђเןкɭ๓ภ๏קợгรՇยשฬאץչ",
+    "ǟɮƈɖɛʄɢɦɨʝӄʟʍռօքզʀֆȶʊʋաӼʏʐ",
+    "ДБ..Ξ....JҜ..ИФ.ǪЯ.ΓЦ.ЩЖУ.",
+    "ɐ.ɔ.ǝɟƃɥᴉɾʞ.ɯ....ɹ.ʇ.ʌʍ.ʎ.",
+    "ȺɃȻĐɆ.ǤĦƗɈꝀŁ..ØⱣꝖɌ.ŦɄ...ɎƵ",
+    "ɑƅ.ԃ.ƒ...ʝ.ℓ.ησρφɾ.ƚυν...ɀ",
+    "Λ.ƈđ∃..........þ.ʁ.......ʒ",
+    "Δƀ..ɇ..ħɨɉ.ł..øᵽɋɍ.ŧʉ...ɏⱬ",
+)
+_COMBINING = dict(zip(range(0x363, 0x370), "aeioucdhmrtvx", strict=True))  # small letters above others
+_TAGS = range(0xE0041, 0xE007B)  # ASCII letters that nobody sees
+
 STANDS_FOR = {
     "0": "o", "1": "il", "2": "z", "3": "e", "4": "a", "5": "s", "6": "gb", "7": "t", "8": "b", "9": "g",
-    "@": "a", "$": "s", "€": "e", "£": "l", "¡": "i", "!": "il", "|": "il", "+": "t",
+    "@": "a", "$": "s", "€": "e", "£": "le", "¡": "i", "!": "il", "|": "il", "+": "t",
+    "®": "r", "©": "c", "¢": "c", "¥": "y", "§": "s", "∂": "d", "∃": "e", "∆": "a", "∇": "v", "♭": "b",
+    "∩": "n", "∪": "u", "₳": "a", "฿": "b", "₵": "c", "₣": "f", "₲": "g", "₭": "k", "₥": "m", "₦": "n", "₱": "p",
+    "₴": "s", "₮": "t", "₩": "w",
 }  # fmt: skip
 """Besides itself. When a digit or sign is a letter at all: see `bot.features.moderation.word_filter`."""
 
@@ -49,16 +68,25 @@ def plain(text: str) -> str:
 def _read(char: str) -> tuple[Glyph, ...]:
     if char in INVISIBLE:
         return ()
-    if (code := ord(char)) >= _ALPHABETS[0] and (letter := _enclosed(code)):
+    code = ord(char)
+    if code in _COMBINING or (code in _TAGS and chr(code - 0xE0000).isalpha()):
+        return (Glyph(_COMBINING.get(code) or chr(code - 0xE0000).lower(), optional=True),)
+    if code >= _ALPHABETS[0] and (letter := _enclosed(code)):
         return (Glyph(letter),)
     folded = "".join(_without_marks(unicodedata.normalize("NFKD", char.casefold())))
     if len(folded) != 1:
         return tuple(Glyph(_twin(each)) for each in folded)
     looks = [_UNICODE[each] for each in (folded, char, folded.upper()) if each in _UNICODE]
     first = "".join(look[0] for look in looks)
-    letters = dict.fromkeys(_twin(folded) + first + ("i" if "l" in first else ""))  # I and l are one shape in the table
+    letters = dict.fromkeys(
+        _twin(folded) + first + ("i" if "l" in first else "") + _also(char, folded)
+    )  # I and l are one shape in the table
     more = looks[0][1:] if looks else ""
     return (Glyph("".join(letters)), *(Glyph(letter, optional=True) for letter in more))
+
+
+def _also(*chars: str) -> str:
+    return "".join(_ALSO.get(char, "") for char in chars)
 
 
 def _without_marks(text: str) -> Iterator[str]:
@@ -101,3 +129,9 @@ def _unicodes() -> dict[str, str]:
 
 _OWN = {twin: letter for letter, twins in _TWINS.items() for twin in twins} | _SMALL_CAPITALS
 _UNICODE = _unicodes()
+_ALSO: dict[str, str] = {}
+"""What texts may mean by a character besides. Words are kept without it: in their own languages these are letters."""
+for _alphabet in _FANCY:
+    for _letter, _char in zip("abcdefghijklmnopqrstuvwxyz", _alphabet, strict=True):
+        if _char != "." and _letter not in _ALSO.get(_char, ""):
+            _ALSO[_char] = _ALSO.get(_char, "") + _letter

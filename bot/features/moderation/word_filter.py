@@ -43,7 +43,8 @@ def pattern(word: str) -> str:
 def readings(prompt: str) -> tuple[str, ...]:
     """A prompt as people read it and as its text encoder does, each text once."""
     texts = (prompt, *encoder_texts(prompt))
-    return tuple(dict.fromkeys((*texts, *map(html.unescape, texts))))
+    once = (*map(html.unescape, texts),)
+    return tuple(dict.fromkeys((*texts, *once, *map(html.unescape, once))))  # some pipelines do so twice
 
 
 def _forms(word: str) -> tuple[str, ...]:
