@@ -14,8 +14,6 @@ from bot.prompt import word_lists
 from bot.prompt.numbers import decimal
 from bot.prompt.text import quoted
 
-_INSIDE = r"[^\[\]:|\\]{0,200}"  # bounded, so that no pattern takes more than linear time
-
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -26,27 +24,7 @@ class Form:
     instead: str
 
 
-FORMS = (
-    Form(
-        re.compile(rf"(?<!\\)\[({_INSIDE}):({_INSIDE}):\s*\d{{0,4}}(?:\.\d{{1,4}})?\s*\]"),
-        "Easel can't change words while it paints, as {} would in A1111.",
-        r"\2",
-    ),
-    Form(
-        re.compile(rf"(?<!\\)\[({_INSIDE})::\s*\d{{0,4}}(?:\.\d{{1,4}})?\s*\]"),
-        "Easel can't drop words while it paints, as {} would in A1111.",
-        r"\1",
-    ),
-    Form(
-        re.compile(rf"(?<!\\)\[({_INSIDE})\|({_INSIDE})\]"),
-        "Easel can't alternate words while it paints, as {} would in A1111. For one of them at random write {{a|b}}.",
-        r"\1 \2",
-    ),
-    Form(re.compile(r"(?<=[a-z\d),.]) AND (?=[a-z\d(])"), "Easel can't join prompts with {}, as A1111 does.", " and "),
-    Form(
-        re.compile(r"<(?:lyco|hypernet):[^<>]{0,200}>"), "Easel doesn't read {}. A LoRA is written <lora:name:0.8>.", ""
-    ),
-)
+FORMS = (Form(re.compile(r"<hypernet:[^<>]{0,200}>"), "Easel doesn't read {}. A LoRA is written <lora:name:0.8>.", ""),)
 
 
 def check(prompt: str) -> None:

@@ -62,6 +62,7 @@ class ModelInfo:
         multiple_px: sides must be multiples of this. max_pixels: more than this is refused.
         tasks: of `txt2img`, `img2img`, `inpaint`, ...; `control` where one of `controlnets` is.
         weighted_prompts: whether `(word:1.3)` has an effect (T5 encoders ignore it).
+        clip_cut: whether a CLIP, beside another encoder, reads the first 77 tokens of a prompt only.
         flow: whether it is a rectified-flow model, which only flow schedulers can sample.
         any_scheduler: whether schedulers of its kind other than its own can sample it.
         guided_by: the pipeline's parameter that the guidance goes to; "" = it has none.
@@ -93,6 +94,7 @@ class ModelInfo:
     max_pixels: int = 2048 * 2048
     tasks: frozenset[str] = frozenset({"txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend"})
     weighted_prompts: bool = True
+    clip_cut: bool = False
     flow: bool = False
     any_scheduler: bool = True
     guided_by: str = "guidance_scale"

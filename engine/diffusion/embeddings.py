@@ -7,16 +7,21 @@ embeddings are multiplied by their token's weight, and the tensor's mean is put 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils import _pytree as pytree
 
+from engine.api.errors import InvalidRequest
 from engine.device.fibers import Call
+from engine.diffusion import prompt_schedule
 from engine.diffusion.prompts import Piece, is_plain, parse
 
 CACHE_BYTES = 64 << 20
+MAX_TEXTS = 32  # different ones of a picture; each is encoded
+BACKTRACK = 20  # tokens; A1111's "Prompt word wrap length limit"
 MAX_REPAIR = 2.0  # a mean near zero says nothing about the scale, and dividing by it would destroy the picture
 
 Tokens = list[tuple[int, float]]
@@ -56,8 +61,8 @@ def _cache_key(call: Call) -> tuple[object, ...]:
 
 
 def needs_embedding(pipe: Any, *prompts: str) -> bool:
-    """Whether a prompt says more than the pipeline itself can read: weights, BREAK, or too many tokens."""
-    if not all(is_plain(parse(prompt)) for prompt in prompts):
+    """Whether a prompt says more than the pipeline itself can read: weights, BREAK, changes, or too many tokens."""
+    if any(prompt_schedule.changes(prompt) or not is_plain(parse(prompt)) for prompt in prompts):
         return True
     room = pipe.tokenizer.model_max_length - 2
     return any(
@@ -66,54 +71,111 @@ def needs_embedding(pipe: Any, *prompts: str) -> bool:
     )
 
 
-def embed(pipe: Any, prompt: str, negative_prompt: str, clip_skip: int | None) -> dict[str, Any]:
-    """The pipeline arguments that replace `prompt` and `negative_prompt`; call inside a fiber.
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A text as the denoiser reads it: (1, 77 x chunks, width), and SDXL's pooled vector (1, width)."""
 
-    Embeddings are (1, 77 x chunks, width); SDXL joins both encoders' widths and adds the second one's pooled vector.
+    states: torch.Tensor
+    pooled: torch.Tensor | None = None
+
+
+def embed(
+    pipe: Any, prompts: Sequence[str], negative_prompts: Sequence[str], clip_skip: int | None
+) -> tuple[dict[str, Embedded], dict[str, Embedded]]:
+    """What the texts are to the pipeline's denoiser, all of as many chunks; call inside a fiber.
+
+    SDXL joins both encoders' widths and adds the second one's pooled vector; no words are zeros to it, where they are
+    unwanted.
     """
     encoders = [(pipe.tokenizer, pipe.text_encoder)]
     second = getattr(pipe, "text_encoder_2", None)
     if second is not None:
         encoders.append((pipe.tokenizer_2, second))
-    wanted, unwanted = parse(prompt), parse(negative_prompt)
-    parts = [_embed_pair(t, e, wanted, unwanted, clip_skip, sdxl=second is not None) for t, e in encoders]
-    named: dict[str, Any] = {"prompt_embeds": torch.cat([p[0][0] for p in parts], dim=-1)}
-    named["negative_prompt_embeds"] = torch.cat([p[1][0] for p in parts], dim=-1)
-    if second is not None:
-        named["pooled_prompt_embeds"], named["negative_pooled_prompt_embeds"] = parts[-1][0][1], parts[-1][1][1]
-        _zero_empty(pipe, negative_prompt, named)
+    texts = list(dict.fromkeys((*prompts, *negative_prompts)))
+    if len(texts) > MAX_TEXTS:
+        raise InvalidRequest(f"The prompt is {len(texts)} different texts.", f"Use at most {MAX_TEXTS}.")
+    each = [_embed_all(t, e, texts, clip_skip, sdxl=second is not None) for t, e in encoders]
+    found = {
+        text: Embedded(torch.cat([part[number][0] for part in each], dim=-1), each[-1][number][1])
+        for number, text in enumerate(texts)
+    }
+    unwanted = {text: found[text] for text in negative_prompts}
+    if second is not None and "" in unwanted and pipe.config.force_zeros_for_empty_prompt:
+        states, pooled = found[""].states, found[""].pooled
+        unwanted[""] = Embedded(torch.zeros_like(states), None if pooled is None else torch.zeros_like(pooled))
+    return {text: found[text] for text in prompts}, unwanted
+
+
+def arguments(wanted: Embedded, unwanted: Embedded) -> dict[str, Any]:
+    """The pipeline arguments that replace `prompt` and `negative_prompt`."""
+    named: dict[str, Any] = {"prompt_embeds": wanted.states, "negative_prompt_embeds": unwanted.states}
+    if wanted.pooled is not None:
+        named |= {"pooled_prompt_embeds": wanted.pooled, "negative_pooled_prompt_embeds": unwanted.pooled}
     return named
 
 
-def _zero_empty(pipe: Any, negative_prompt: str, named: dict[str, Any]) -> None:
-    """SDXL was trained with zeros for "no negative prompt", as its pipeline does by itself."""
-    if not negative_prompt and pipe.config.force_zeros_for_empty_prompt:
-        for name in ("negative_prompt_embeds", "negative_pooled_prompt_embeds"):
-            named[name] = torch.zeros_like(named[name])
-
-
-def _embed_pair(
-    tokenizer: Any, encoder: Any, wanted: Sequence[Piece], unwanted: Sequence[Piece], skip: int | None, *, sdxl: bool
+def _embed_all(
+    tokenizer: Any, encoder: Any, texts: Sequence[str], skip: int | None, *, sdxl: bool
 ) -> list[tuple[torch.Tensor, torch.Tensor | None]]:
-    """Embedding and pooled vector of both prompts, with as many chunks each."""
-    chunked = [_chunks(tokenizer, pieces) for pieces in (wanted, unwanted)]
+    """Embedding and pooled vector of each text, with as many chunks each."""
+    chunked = [_chunks(tokenizer, parse(text)) for text in texts]
     count = max(map(len, chunked))
     return [_encode(tokenizer, encoder, c + [[]] * (count - len(c)), skip, sdxl=sdxl) for c in chunked]
 
 
 def _chunks(tokenizer: Any, pieces: Sequence[Piece]) -> list[Tokens]:
-    """Tokens with their weights, in chunks of what the encoder reads at once less start and end."""
-    room = tokenizer.model_max_length - 2
+    """Tokens with their weights, in chunks of what the encoder reads at once less start and end.
+
+    As A1111 cuts them: what stands behind a chunk's last comma goes to the next one, if it is at most 20 tokens; a
+    textual inversion of several vectors is never torn.
+    """
+    room, comma = tokenizer.model_max_length - 2, _comma(tokenizer)
     chunks: list[Tokens] = [[]]
+    last_comma = -1
     for piece in pieces:
         if piece.text is None:
             chunks.append([])
+            last_comma = -1
             continue
-        for token in tokenizer(piece.text, truncation=False, add_special_tokens=False, verbose=False).input_ids:
-            if len(chunks[-1]) == room:
+        ids = tokenizer(piece.text, truncation=False, add_special_tokens=False, verbose=False).input_ids
+        for run in _unbroken(tokenizer, ids):
+            full = len(chunks[-1]) == room
+            if run == [comma]:
+                last_comma = len(chunks[-1])
+            elif full and last_comma >= 0 and room - last_comma <= BACKTRACK:
+                moved = chunks[-1][last_comma + 1 :]
+                del chunks[-1][last_comma + 1 :]
+                chunks.append(moved)
+                last_comma = -1
+            if len(chunks[-1]) + len(run) > room:
                 chunks.append([])
-            chunks[-1].append((token, piece.weight))
-    return chunks
+                last_comma = -1
+            chunks[-1].extend((token, piece.weight) for token in run[:room])
+    return chunks[:-1] if len(chunks) > 1 and not chunks[-1] else chunks
+
+
+def _comma(tokenizer: Any) -> int | None:
+    """The token of a comma that ends a word, as CLIP has it."""
+    found: int | None = tokenizer.get_vocab().get(",</w>")
+    return found
+
+
+def _unbroken(tokenizer: Any, ids: Sequence[int]) -> Iterator[list[int]]:
+    """Single tokens, and the tokens of a textual inversion together: `<dawn>`, `<dawn>_1`, `<dawn>_2` ..."""
+    known: Mapping[int, str] = {number: token for token, number in tokenizer.get_added_vocab().items()}
+    run: list[int] = []
+    for each in ids:
+        name = known.get(each, "")
+        if run and name and name == f"{known[run[0]]}_{len(run)}":
+            run.append(each)
+            continue
+        if run:
+            yield run
+        run = [each] if name else []
+        if not name:
+            yield [each]
+    if run:
+        yield run
 
 
 def _encode(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from engine.diffusion import prompt_schedule
 from engine.tasks import lora_tags
 
 ROUND, SQUARE = 1.1, 1 / 1.1
@@ -53,7 +54,7 @@ def _take(match: re.Match[str], pieces: list[list[object]], rounds: list[int], s
     elif token == "BREAK":
         pieces.append([None, 1.0])
     else:
-        pieces.append([token[1:] if token.startswith("\\") and len(token) > 1 else token, 1.0])
+        pieces.append([token.removeprefix("\\"), 1.0])
 
 
 def _weight(number: str) -> float | None:
@@ -91,15 +92,20 @@ def is_plain(pieces: tuple[Piece, ...]) -> bool:
 
 
 def plain_text(prompt: str) -> str:
-    """The prompt without weights and escapes; a prompt that has none comes back unchanged."""
-    return "".join(piece.text or " " for piece in parse(prompt))
+    """The words that a prompt ends with, without weights and escapes; one that has none comes back unchanged."""
+    ends_with = prompt_schedule.plain(prompt) if prompt_schedule.changes(prompt) else prompt
+    return "".join(piece.text or " " for piece in parse(ends_with))
 
 
 def encoder_texts(prompt: str) -> tuple[str, ...]:
-    """All that a text encoder may be given for a prompt: its words without tags, those without weights, and as pieces.
+    """All that a text encoder may be given for a prompt: its words without tags, and as it changes from step to step;
+    those without weights, and as pieces.
 
     A new syntax that is taken out of prompts, or put into them, belongs here as well: words are blocked by these texts.
     """
     words = lora_tags.without(prompt)
-    pieces = [piece.text or " " for piece in parse(words)]
-    return tuple(dict.fromkeys((words, "".join(pieces), " ".join(pieces))))
+    found = [words]
+    for text in prompt_schedule.texts(words):
+        pieces = [piece.text or " " for piece in parse(text)]
+        found += [text, "".join(pieces), " ".join(pieces)]
+    return tuple(dict.fromkeys(found))

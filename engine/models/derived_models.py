@@ -32,11 +32,12 @@ from engine.models.files.hashes import Hashes
 from engine.models.ip_adapters import IpAdapter
 from engine.models.model_cache import Model, ModelCache
 from engine.tasks import lora_tags
+from engine.tasks.lora_tags import Weights
 from engine.tasks.pictures import ImagePrompt, Use
 
 MOST_IDLE = 8  # variants of a model that are kept though nobody uses them
 
-Wanted = Mapping[Adapter, float]
+Wanted = Mapping[Adapter, Weights]
 
 
 def of(base: Model, wanted: Wanted, now: float, cache: ModelCache) -> Model:
@@ -120,7 +121,15 @@ def _attach(pipe: Any, loras: Wanted) -> None:
     for name, adapter in zip(names, loras, strict=True):
         pipe.load_lora_weights(load_file(adapter.path), adapter_name=name)
     if names:
-        pipe.set_adapters(names, list(loras.values()))
+        pipe.set_adapters(names, [_by_part(pipe, weights) for weights in loras.values()])
+
+
+def _by_part(pipe: Any, weights: Weights) -> Any:
+    """A LoRA's weights as diffusers takes them: one number where both are alike."""
+    if weights.words == weights.picture:
+        return weights.picture
+    parts = {name: weights.words for name in pipe.components if name.startswith("text_encoder")}
+    return {**parts, **{name: weights.picture for name in model_cache.DENOISERS if name in pipe.components}}
 
 
 def _add_embedding(pipe: Any, word: Adapter) -> None:

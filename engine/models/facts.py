@@ -102,6 +102,7 @@ def read(key: str, class_name: str, parts: Parts, card: families.Published | Non
         max_pixels=side * side * MAX_AREA,
         tasks=tasks,
         weighted_prompts=_reads_clip(signature, parts),
+        clip_cut=any(name.startswith("CLIPText") for name in parts.encoders) and not _reads_clip(signature, parts),
         flow=_flows(parts, signature),
         guided_by=guided,
         negative_prompts="negative_prompt" in signature.takes,

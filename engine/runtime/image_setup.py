@@ -12,8 +12,18 @@ from PIL import Image
 from engine.api import schedulers
 from engine.api.errors import RenderFailed
 from engine.api.model_info import ModelInfo
-from engine.device.fibers import Fiber
-from engine.diffusion import blending, embeddings, guiding, modular, noise, prompts, scheduler_factory
+from engine.device.fibers import Fiber, Stub
+from engine.diffusion import (
+    blending,
+    embeddings,
+    guiding,
+    modular,
+    noise,
+    prompt_schedule,
+    prompts,
+    scheduler_factory,
+)
+from engine.diffusion.conditioning import Conditioned, Words
 from engine.diffusion.margins import with_margins
 from engine.diffusion.preview import StepWatch
 from engine.models import derived_models, families
@@ -38,7 +48,7 @@ def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, files: Files
     loras, words = lora_tags.used(request, info)
     known = files.adapters
     wanted = {known["lora"][name]: weight for name, weight in loras.items()}
-    wanted |= dict.fromkeys((known["embedding"][name] for name in words), 1.0)
+    wanted |= dict.fromkeys((known["embedding"][name] for name in words), lora_tags.Weights(1.0, 1.0))
     return derived_models.of(model, wanted, now, cache)
 
 
@@ -74,7 +84,7 @@ def begin(
         ready = request.unpainted()
         if ready is not None:
             return ready
-        words = _words(pipe, model, request, info)
+        words = _words(pipe, model, request, info, watch)
         if prompted:
             words["ip_adapter_image_embeds"] = blending.embeddings_of(request, prompted, pipe)
         region, pictures = request.prepare(info, seed, part)
@@ -98,21 +108,33 @@ def _within(mode: Any, function: Callable[..., Any]) -> Callable[..., Any]:
     return inside
 
 
-def _words(pipe: Any, model: Model, request: Txt2Img, info: ModelInfo) -> dict[str, Any]:
+def _words(pipe: Any, model: Model, request: Txt2Img, info: ModelInfo, watch: StepWatch) -> dict[str, Any]:
     """The prompts as the pipeline takes them: text where it reads the same, embeddings where we read more."""
     _, taught = lora_tags.used(request, info)
     prompt = lora_tags.tokens_in(lora_tags.without(request.prompt), taught)
     negative = lora_tags.tokens_in(request.negative_prompt, taught)
-    if model.info.weighted_prompts:
-        # the pipeline does this to a text by itself, and cannot to our embeddings
-        full = [pipe.maybe_convert_prompt(text, pipe.tokenizer) if taught else text for text in (prompt, negative)]
-        if embeddings.needs_embedding(pipe, *full):
-            named = guidance.arguments(request, model.info, "")
-            return {**named, **embeddings.embed(pipe, full[0], full[1], request.clip_skip)}
-    return {
-        "prompt": prompts.plain_text(prompt),
-        **guidance.arguments(request, model.info, prompts.plain_text(negative)),
-    }
+    if not model.info.weighted_prompts:  # brackets are brackets to T5 and language models
+        return {"prompt": prompt, **guidance.arguments(request, model.info, negative)}
+    # the pipeline does this to a text by itself, and cannot to our embeddings
+    full = [pipe.maybe_convert_prompt(text, pipe.tokenizer) if taught else text for text in (prompt, negative)]
+    if not embeddings.needs_embedding(pipe, *full):
+        return {
+            "prompt": prompts.plain_text(prompt),
+            **guidance.arguments(request, model.info, prompts.plain_text(negative)),
+        }
+    return {**guidance.arguments(request, model.info, ""), **_embedded(pipe, full[0], full[1], request, watch)}
+
+
+def _embedded(pipe: Any, prompt: str, negative: str, request: Txt2Img, watch: StepWatch) -> dict[str, Any]:
+    """The first words as embeddings; where they change or are several, the denoiser is given them as they come."""
+    steps = request.num_inference_steps or 1
+    wanted, unwanted = prompt_schedule.parts(prompt, steps), prompt_schedule.unwanted(negative, steps)
+    texts = [text for part in wanted for _, text in part.texts]
+    found, against = embeddings.embed(pipe, texts, [text for _, text in unwanted.texts], request.clip_skip)
+    words = Words(wanted, unwanted, found, against)
+    if type(pipe.unet) is Stub and (len(found) > 1 or len(against) > 1 or words.weights != [1.0]):
+        pipe.__dict__["unet"] = Conditioned(pipe.unet, words, watch)
+    return embeddings.arguments(found[wanted[0].at(0)], against[unwanted.at(0)])
 
 
 def _picture(pipe: Any, arguments: Mapping[str, Any]) -> Any:

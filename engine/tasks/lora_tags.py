@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
@@ -18,15 +18,30 @@ from engine.tasks.txt2img import Txt2Img
 MAX_WEIGHT = 4.0  # beyond it nothing but noise is left
 MAX_LORAS = 4  # each costs memory and time in every step
 _SAMPLING = ("num_inference_steps", "guidance_scale", "scheduler")
-_TAG = re.compile(r"<lora:([^:<>]*)(?::([^:<>]*))?>", re.IGNORECASE)
+_TAG = re.compile(r"<(?:lora|lyco):([^:<>]*)(?::([^:<>]*))?(?::([^:<>]*))?>", re.IGNORECASE)
 
 
-def loras(prompt: str) -> dict[str, float]:
-    """The weight of each LoRA by name as it was typed; of one named twice the sum. Raises: InvalidRequest."""
-    found: dict[str, float] = {}
+class Weights(NamedTuple):
+    """How strongly a LoRA changes the text encoders, and the denoiser."""
+
+    words: float
+    picture: float
+
+    def plus(self, other: Weights) -> Weights:
+        return Weights(self.words + other.words, self.picture + other.picture)
+
+
+def loras(prompt: str) -> dict[str, Weights]:
+    """The weights of each LoRA by name as it was typed; of one named twice the sum. Raises: InvalidRequest.
+
+    As A1111 reads them: `<lora:name:text encoders:denoiser>`, one number for both, or none for 1.
+    """
+    found: dict[str, Weights] = {}
     for match in _TAG.finditer(prompt):
         name = match[1].strip()
-        found[name] = found.get(name, 0.0) + _weight(name, match[2])
+        words = _weight(name, match[2], "te")
+        picture = words if match[3] is None else _weight(name, match[3], "unet")
+        found[name] = found.get(name, Weights(0.0, 0.0)).plus(Weights(words, picture))
     if len(found) > MAX_LORAS:
         raise InvalidRequest(f"The prompt asks for {len(found)} LoRAs.", f"Use at most {MAX_LORAS}.")
     return found
@@ -43,9 +58,9 @@ def keeping(text: str, known: Iterable[str]) -> str:
     return _TAG.sub(lambda match: match[0] if match[1].strip().casefold() in names else "", text)
 
 
-def _weight(name: str, text: str | None) -> float:
+def _weight(name: str, text: str | None, label: str) -> float:
     try:
-        weight = 1.0 if text is None else float(text)
+        weight = 1.0 if text is None else float(text.strip().removeprefix(f"{label}="))
     except ValueError:
         weight = float("nan")
     if not -MAX_WEIGHT <= weight <= MAX_WEIGHT:
@@ -54,10 +69,10 @@ def _weight(name: str, text: str | None) -> float:
     return weight
 
 
-def used(request: Txt2Img, info: ModelInfo) -> tuple[dict[str, float], tuple[str, ...]]:
+def used(request: Txt2Img, info: ModelInfo) -> tuple[dict[str, Weights], tuple[str, ...]]:
     """The LoRAs with weights other than 0, and the embeddings that a complete request needs, by their keys."""
     keys = {key.casefold(): key for key in info.loras}
-    wanted = {keys[name.casefold()]: weight for name, weight in loras(request.prompt).items() if weight}
+    wanted = {keys[name.casefold()]: weight for name, weight in loras(request.prompt).items() if any(weight)}
     words = without(request.prompt) + "\n" + request.negative_prompt
     return wanted, tuple(key for key in info.embeddings if _word(key).search(words))
 
@@ -72,7 +87,7 @@ def check(prompt: str, negative_prompt: str, info: ModelInfo, models: Sequence[M
 
 def sampled_by(info: ModelInfo, prompt: str) -> ModelInfo:
     """The model's facts with what the prompt's LoRAs want of steps, guidance and scheduler. Raises: InvalidRequest."""
-    named = {name.casefold() for name, weight in loras(prompt).items() if weight}
+    named = {name.casefold() for name, weight in loras(prompt).items() if any(weight)}
     for wanted in info.lora_defaults:
         if wanted.name.casefold() in named:
             facts = {name: getattr(wanted, name) for name in _SAMPLING}

@@ -81,9 +81,7 @@ def test_weights_of_parts(line: str, prompt: str, negative: str | None) -> None:
         ("a boat --sref 123 --ar 3:2", "a boat --ar 3:2", None),
         ("a {red, blue} boat --cfg 99", "a {red, blue} boat", None),
         ("a --colour boat at sea", "a boat at sea", None),
-        ("a [cat:dog:0.5] AND a boat --seed 3", "a dog and a boat --seed 3", None),
-        ("a [cat|dog] in __place__", "a cat dog in place", None),
-        ("a <lyco:ink:1> boat", "a boat", None),
+        ("a <hypernet:ink:1> boat --seed 3", "a boat --seed 3", None),
     ],
 )
 def test_a_refusal_knows_the_lines_that_work(line: str, without: str, instead: str | None) -> None:

@@ -40,7 +40,7 @@ def spec(prompt: str, terms: object = TERMS, negative: str = "", model: str = "m
     ],
 )
 def test_tags_are_read_and_taken_out(prompt: str, wanted: dict[str, float], left: str) -> None:
-    assert lora_tags.loras(prompt) == wanted
+    assert lora_tags.loras(prompt) == {name: (weight, weight) for name, weight in wanted.items()}
     assert lora_tags.without(prompt) == left
 
 

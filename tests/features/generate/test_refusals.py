@@ -30,7 +30,7 @@ async def newest(studio: Stage) -> Any:
         ("a red boat --sref 77", ["Paint without it", "Edit"]),
         ("a red boat --ar 9:1", ["Paint without it", "Edit"]),
         ("a {red boat", ["Edit"]),
-        ("a [red|blue] boat", ["Paint without it", "Edit"]),
+        ("a <hypernet:x:1> boat", ["Paint without it", "Edit"]),
     ],
 )
 async def test_a_refused_line_is_shown_with_its_ways(studio: Stage, line: str, labels: list[str]) -> None:

@@ -57,7 +57,7 @@ async def test_a_list_is_changed_in_a_form_and_removed(studio: Stage) -> None:
         ("colour", " , ", "1 to 400 entries"),
         ("colour", "red --ar 3:2", "holds a flag"),
         ("colour", "red --sedd 3", "Did you mean --seed?"),
-        ("colour", "a [red|blue] one", "alternate"),
+        ("colour", "a <hypernet:x:1> one", "hypernet"),
         ("colour", "x" * 201, "at most 200"),
     ],
 )

@@ -31,10 +31,10 @@ async def test_the_commands_own_options_win_over_what_was_pasted(studio: Stage) 
 
 
 async def test_what_only_other_programs_do_is_refused_in_pasted_texts_too(studio: Stage) -> None:
-    refused = await imagine(studio, PASTED.replace("red", "[red|blue]"))
-    assert "alternate" in words(refused)
+    refused = await imagine(studio, PASTED.replace("red", "<hypernet:x:1> red"))
+    assert "hypernet" in words(refused)
     await press(studio, (await press(studio, refused, "Paint without it")).response, "Paint it")
-    assert (await newest(studio)).prompt == "a red blue boat"
+    assert (await newest(studio)).prompt == "a red boat"
 
 
 async def test_a_message_link_at_the_beginning_is_the_picture_to_start_from(studio: Stage) -> None:
