@@ -230,6 +230,11 @@ def _scan(line: str) -> Iterator[tuple[flags.Flag | None, str]]:
     yield flag, "".join(text)
 
 
+def has_flags(text: str) -> bool:
+    """Whether a text would be read as more than words. Raises: BadInput for a flag that isn't known."""
+    return any(flag is not None for flag, _ in _scan(text))
+
+
 def _head(line: str, at: int) -> int:
     """Length of the dashes that would begin a flag at `at`: `--x`, `—x`, `–x` (phones turn -- into those), else 0."""
     dashes = 2 if line.startswith(("--", "－－"), at) else 1 if line[at : at + 1] in ("—", "–") else 0

@@ -68,10 +68,21 @@ def add_word(db: sqlite3.Connection, by: Author, word: str, action: WordAction) 
 @act("word.remove")
 def remove_word(db: sqlite3.Connection, by: Author, word: str) -> tuple[str, list[Note]]:
     """Take a word off the list; return it as it was kept. Raises: NotFound, BadInput."""
-    kept = pattern(word)
-    if not rows.remove_word(db, by.guild_id, kept):
+    listed = [each.word for each in rows.words(db, (by.guild_id,))]
+    kept = word if word in listed else pattern(word)
+    same = [each for each in listed if each == kept or _same(each, kept)]  # read by an older table of look-alikes
+    for each in same:
+        rows.remove_word(db, by.guild_id, each)
+    if not same:
         raise NotFound(f"{quoted(kept)} isn't on the list. `/admin words action:list` shows what is.")
-    return kept, [Note(target=f"word:{kept}")]
+    return kept, [Note(target=f"word:{each}") for each in same]
+
+
+def _same(listed: str, kept: str) -> bool:
+    try:
+        return pattern(listed) == kept
+    except BadInput:  # what would be refused today
+        return False
 
 
 # ------------------------------------------------------------------ a server's rules

@@ -15,7 +15,7 @@ from bot.features.audit.acts import Author, Note, act
 from bot.features.settings import store as rows
 from bot.features.settings.shapes import check_shape
 from bot.features.settings.store import ModelNote, ServerDefaults, Style
-from bot.features.settings.styles import MAX_STYLES, find_styles, read_names
+from bot.features.settings.styles import MAX_STYLES, check_words, find_styles, read_names
 from bot.orders import drafts
 from engine.api.model_info import ModelInfo
 
@@ -28,6 +28,7 @@ def set_defaults(
     new = replace(rows.defaults(db, by.guild_id), **changes)
     find_styles(rows.styles(db, by.guild_id), new.styles)
     check_shape(new.shape)
+    check_words(new.negative)
     drafts.check_defaults(new.model, new.steps, new.guidance, new.scheduler, models)
     rows.set_defaults(db, by.guild_id, new, by.now_ms)
     details = {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from bot.errors import BadInput
 from bot.features.settings.store import Style
+from bot.prompt.parser import has_flags
 from bot.prompt.text import is_blank, quoted, visible
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
@@ -40,11 +41,22 @@ def make(name: str, template: str, negative: str = "", example_job: int | None =
         template = f"{PLACE}, {template}"  # people who leave the place out mean it so
     if template.count(PLACE) != 1:
         raise BadInput("A template needs {prompt} exactly once, for example: ink drawing of {prompt}, fine lines.")
+    check_words(template)
+    check_words(negative)
     if len(template) > MAX_TEMPLATE_CHARS or len(negative) > MAX_NEGATIVE_CHARS:
         raise BadInput(
             f"That's too long. The limits are {MAX_TEMPLATE_CHARS:,} and {MAX_NEGATIVE_CHARS} (negative) characters."
         )
     return Style(name=names[0], template=template, negative=negative, example_job=example_job)
+
+
+def check_words(text: str) -> None:
+    """What is laid around prompts is words: a flag in it would be painted. Raises: BadInput."""
+    if has_flags(text):
+        raise BadInput(
+            "Only words can be here: a flag would become part of the picture. Sizes, steps and the like belong into a "
+            "prompt, into /settings or, for everyone, into `/admin defaults`."
+        )
 
 
 def find_styles(known: Sequence[Style], names: Sequence[str]) -> list[Style]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from bot.demo.simulation import Stage
 from bot.features.audit.store import AuditQuery
+from bot.features.moderation import store
 from bot.orders.actor import Actor
 from tests.e2e.screen import buttons, delete, paint, press, words
 
@@ -183,6 +185,37 @@ async def test_no_sexual_pictures_of_minors_whatever_the_rules(studio: Stage) ->
     assert buttons(result.followups[-1]) == {}
     assert "always refused" in await admin(studio, "words", action="test", word="nude child")
     assert (await paint(studio, "a child on a swing --no nude")).attachments
+
+
+@pytest.mark.parametrize("typed", ["peg", "рeg", "peg!"])
+async def test_a_word_kept_by_an_older_table_can_be_removed(studio: Stage, typed: str) -> None:
+    def older(db: sqlite3.Connection) -> None:
+        store.add_word(db, studio.guild.id, "рeg", "block", 1, 0)  # with a Cyrillic er
+
+    await studio.app.store.write(older)
+    assert "blocked" in await asks(studio, "a peg")
+    assert "Removed" in await admin(studio, "words", action="remove", word=typed)
+    assert (await paint(studio, "a peg")).attachments
+
+
+@pytest.mark.parametrize("template", ["ink --ar 3:2 {prompt}", "{prompt} --no fog", "{prompt} —seed 5"])
+async def test_a_style_holds_no_flags(studio: Stage, template: str) -> None:
+    result = await studio.members["Ada"].slash(studio.channel, "style add", name="ink", template=template)
+    assert "Only words can be here" in said(result)
+    assert await studio.app.preferences.styles(studio.guild.id) == []
+    assert "Only words" in await admin(studio, "defaults", negative="fog --seed 3")
+
+
+async def test_words_count_in_styles_suffixes_and_defaults(studio: Stage) -> None:
+    ann = studio.members["Ann"]
+    await studio.members["Ada"].slash(studio.channel, "style add", name="ink", template="{prompt}, a peg")
+    await studio.app.preferences.prefer(studio.members["Ben"].id, studio.guild.id, suffix="a p3g")
+    await admin(studio, "words", action="add", word="peg")
+    assert "blocked" in said(await ann.slash(studio.channel, "imagine", prompt="a boat", style="ink"))
+    assert "blocked" in await asks(studio, "a boat --style ink")
+    assert "blocked" in await asks(studio, "a boat", "Ben")
+    await admin(studio, "defaults", negative="p e g")
+    assert "blocked" in await asks(studio, "a boat")
 
 
 # ------------------------------------------------------------------ appeals
