@@ -24,6 +24,7 @@ from engine.tasks import lora_tags
 from engine.tasks.txt2img import MAX_SEED, Txt2Img
 
 UNASKED_MC = GRID * drafts.PICTURE_MC * 5 // 4  # a grid; other ratios round to a few pixels more
+MAX_NAMED = 4  # of the words that a model doesn't know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,8 @@ class Orders:
             info = drafts.find_model(models, spec.model)
             words = lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras)) if info.small_world else ""
             if offers := mini.offers(words):
-                unknown = quoted(", ".join(mini.unknown_words(words)))
+                *others, last = map(quoted, mini.unknown_words(words)[:MAX_NAMED])
+                unknown = f"{', '.join(others)} or {last}" if others else last
                 raise BadInput(
                     f"{info.key} doesn't know {unknown}, and would paint blobs. These work; nothing was charged.",
                     offers=offers,
