@@ -54,7 +54,9 @@ def command(name: str, /, *given: Step, who: str = "Ada", **options: Any) -> Way
 
     async def act(studio: Stage) -> str:
         known = {"everyone": studio.guild.default_role, **studio.members}
-        filled = {option: known.get(value, value) for option, value in options.items()}
+        filled = {
+            option: known.get(value, value) if isinstance(value, str) else value for option, value in options.items()
+        }
         return said(await studio.members[who].slash(studio.channel, name, **filled))
 
     return Way(act, given)
@@ -147,6 +149,7 @@ async def refused(studio: Stage) -> None:
 
 
 BANNED = command("admin ban", user="Ben").act
+ATTACHED = command("admin words", action="attach", word="gore").act
 LISTED = command("admin words", action="add", word="peg").act
 DRAINED = command("admin pause", mode="drain").act
 APPEALED = button("ap:1", refused, who="Ann").act
@@ -176,6 +179,12 @@ WAYS |= {
         "command": command("admin words", LISTED, action="remove", word="peg"),
         "panel": panel_list("Words", LISTED, number="awo:0", value=the_word),
     },
+    "word.import": {"command": command("admin words", action="import", file=("words.txt", b"peg"))},
+    "word.attach": {
+        "command": command("admin words", action="attach", word="gore"),
+        "panel": panel_list("Words", number="awo:1", value=lambda _: of("gore")),
+    },
+    "word.detach": {"command": command("admin words", ATTACHED, action="detach", word="gore")},
     "rules.set": {
         "channels": command("admin channels", age_only=True),
         "words": command("admin words", tell=False),

@@ -6,7 +6,7 @@ Knows no Discord. Where an act counts everywhere, its author's server is 0.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from bot.errors import BadInput, NotFound, NotYours
@@ -83,6 +83,32 @@ def _same(listed: str, kept: str) -> bool:
         return pattern(listed) == kept
     except BadInput:  # what would be refused today
         return False
+
+
+@act("word.import")
+def import_words(db: sqlite3.Connection, by: Author, words: Mapping[str, WordAction]) -> tuple[str, list[Note]]:
+    """Add many words, or none; return how many there are. Raises: BadInput."""
+    listed = {each.word for each in rows.words(db, (by.guild_id,))} | set(words)
+    if len(listed) > MAX_WORDS or sum("*" in each for each in listed) > MAX_WILD:
+        raise BadInput(f"A list can hold {MAX_WORDS:,} words, {MAX_WILD} of them with *. Nothing was changed.")
+    for word, action in words.items():
+        rows.add_word(db, by.guild_id, word, action, by.actor_id, by.now_ms)
+    return str(len(words)), [Note(details={"words": len(words)})] if words else []
+
+
+@act("word.attach")
+def attach_list(db: sqlite3.Connection, by: Author, name: str, action: WordAction) -> tuple[str, list[Note]]:
+    """Let a shared list hold here; return its name."""
+    rows.attach(db, by.guild_id, name, action, by.actor_id, by.now_ms)
+    return name, [Note(target=f"list:{name}", details={"action": action})]
+
+
+@act("word.detach")
+def detach_list(db: sqlite3.Connection, by: Author, name: str) -> tuple[str, list[Note]]:
+    """Let a shared list hold here no longer; return its name. Raises: NotFound."""
+    if not rows.detach(db, by.guild_id, name):
+        raise NotFound(f"The list {quoted(name)} isn't attached. `/admin words action:list` shows which are.")
+    return name, [Note(target=f"list:{name}")]
 
 
 # ------------------------------------------------------------------ a server's rules

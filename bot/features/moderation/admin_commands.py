@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -9,9 +10,9 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.errors import BadInput
+from bot.errors import BadInput, NotYours
 from bot.features.audit.store import EVERYWHERE
-from bot.features.moderation import appeals, panel_channels, panel_pause, panel_words, views
+from bot.features.moderation import appeals, lists, panel_channels, panel_pause, panel_words, views
 from bot.features.moderation.confusables import plain
 from bot.features.moderation.service import Moderation
 from bot.features.moderation.store import MAX_STARS, Rules, WordAction
@@ -100,28 +101,33 @@ def _words(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         action="What to do with the list",
-        word="The word (* matches any letters); to test: a whole prompt; to list: part of a word",
+        word="The word (* matches any letters); to test: a prompt; to list: part of a word; to attach: a list's name",
         rule="What happens to prompts with the word",
         tell="Whether refusals name the word",
+        file="To import: a text file with a word a line, or word,rule",
         everywhere=WHERE,
     )
     @app_commands.choices(rule=[Choice(name=label, value=value) for value, label in WORD_ACTIONS.items()])
     @moderated
     async def words(
         interaction: discord.Interaction[Client],
-        action: Literal["list", "add", "remove", "test"] = "list",
+        action: Literal["list", "add", "remove", "test", "import", "export", "attach", "detach"] = "list",
         word: Range[str, 0, 4000] = "",
         rule: str = "block",
         tell: bool | None = None,
+        file: discord.Attachment | None = None,
         everywhere: bool = False,
     ) -> None:
         """See, change or test the words that can't be used in prompts here."""
         by = check_moderator(interaction)
         place = EVERYWHERE if everywhere else by.guild_id
+        if action in ("import", "export"):
+            await _exchange(app, interaction, place, _rule(rule), file if action == "import" else None, action)
+            return
         if action != "list" and not word.strip():
             raise BadInput(f"Which word do you want to {action}? Give it as the option word.")
         done = []
-        if action in ("add", "remove"):
+        if action in ("add", "remove", "attach", "detach"):
             done.append(await _change(app, by, place, action, word, rule, tell))
         elif tell is not None:
             await app.moderation.change_rules(by, lambda rules: replace(rules, tell_word=tell))
@@ -139,8 +145,9 @@ async def _list(app: Services, place: int, part: str) -> discord.ui.LayoutView:
     moderation = app.moderation
     listed = [*await moderation.words(place), *(await moderation.words(EVERYWHERE) if place else ())]
     listed = [each for each in listed if plain(part) in each.word]
+    shared = [views.list_line(*each) for each in (await moderation.attached(place)).items()] if not part else []
     empty = "None yet. Add one with `/admin words action:add word:…`."
-    return listing("Blocked words", map(views.word_line, listed), empty)
+    return listing("Blocked words", [*shared, *map(views.word_line, listed)], empty)
 
 
 async def _test(app: Services, by: Actor, text: str) -> discord.ui.LayoutView:
@@ -153,13 +160,41 @@ async def _test(app: Services, by: Actor, text: str) -> discord.ui.LayoutView:
 
 
 async def _change(app: Services, by: Actor, place: int, action: str, word: str, rule: str, tell: bool | None) -> str:
-    if rule not in WORD_ACTIONS:
-        raise BadInput(f"There's no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
-    chosen: WordAction = "age" if rule == "age" else "flag" if rule == "flag" else "block"
+    chosen = _rule(rule)
+    if action == "attach":
+        name = await app.moderation.attach(by, place, word.strip(), chosen)
+        return f"Attached the list {shown(name, 100)}. Prompts with its words are {WORD_ACTIONS[chosen]}."
+    if action == "detach":
+        return f"Detached the list {shown(await app.moderation.detach(by, place, word.strip()), 100)}."
     if action == "add":
         kept = await app.moderation.add_word(by, place, word, chosen, tell=tell)
         return f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[chosen]}."
     return f"Removed: {shown(await app.moderation.remove_word(by, place, word, tell=tell), 200)}."
+
+
+def _rule(rule: str) -> WordAction:
+    if rule not in lists.RULES:
+        raise BadInput(f"There's no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
+    return lists.RULES[rule]
+
+
+async def _exchange(
+    app: Services, interaction: Interaction, place: int, rule: WordAction, file: discord.Attachment | None, action: str
+) -> None:
+    """Import the words of a file, or send the list as one."""
+    by = check_moderator(interaction)
+    if action == "export":
+        if place == EVERYWHERE and not by.is_operator:
+            raise NotYours("Only the people who run this bot can export the list of every server.")
+        data = io.BytesIO(lists.written(await app.moderation.words(place)))
+        text = "One word a line, with its rule. `action:import` reads it again."
+        await interaction.response.send_message(text, file=discord.File(data, "words.txt"), ephemeral=True)
+        return
+    if file is None or file.size > lists.MAX_BYTES:
+        raise BadInput("Which file? Give a text file of at most 1 MiB as the option file, with a word a line.")
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    count = await app.moderation.import_words(by, place, await file.read(), rule)
+    await interaction.edit_original_response(content=f"Imported {count} words.")
 
 
 # ------------------------------------------------------------------ channels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
@@ -20,10 +21,12 @@ from bot.kit.checks import check_moderator
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import MAX_OPTIONS, Select, row_of
+from bot.orders.actor import Actor
 from bot.prompt.text import quoted, shown
 
 TAB = Tab(4, "Words", "🚫", "Words that can't be used in prompts here.", moderators=True)
 ADD, TEST, TELL = 0, 1, 2  # numbers of the buttons and forms
+WORDS, LISTS = 0, 1  # numbers of the lists
 MOST_SHOWN = 40
 
 
@@ -57,13 +60,28 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         await panel.show(interaction, TAB, note)
 
     @client.on_select(Action.WORD)
-    async def remove(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
+    async def remove(interaction: Interaction, number: int, values: tuple[str, ...]) -> None:
         by, moderation = check_moderator(interaction), app.moderation
+        if number == LISTS:
+            await _share(app, by, values)
+            await panel.show(interaction, TAB, "Changed.")
+            return
         listed = {str(word.id): word.word for word in await moderation.words(by.guild_id)}
         if values[0] not in listed:
             raise BadInput("This word is no longer on the list.")
         kept = await moderation.remove_word(by, by.guild_id, listed[values[0]])
         await panel.show(interaction, TAB, f"Removed: {shown(kept, 200)}.")
+
+
+async def _share(app: Services, by: Actor, names: Sequence[str]) -> None:
+    """Attach these shared lists, and detach the others."""
+    attached = await app.moderation.attached(by.guild_id)
+    for name in names:
+        if name not in attached:
+            await app.moderation.attach(by, by.guild_id, name, "block")
+    for name in attached:
+        if name not in names:
+            await app.moderation.detach(by, by.guild_id, name)
 
 
 async def _add(app: Services, interaction: Interaction) -> str:
@@ -94,7 +112,12 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
     found: list[Any] = [TextDisplay("\n".join([*lines[:MOST_SHOWN], *more])[:2500] or "No words are blocked here.")]
     if own:
         listed = [(word.word, str(word.id)) for word in own[-MAX_OPTIONS:]]
-        found.append(row_of(Select.text(SelectId(Action.WORD, 0), listed, placeholder="Remove a word")))
+        found.append(row_of(Select.text(SelectId(Action.WORD, WORDS), listed, placeholder="Remove a word")))
+    names, attached = moderation.lists.names(), await moderation.attached(guild_id)
+    if names:
+        choice, most = SelectId(Action.WORD, LISTS), min(len(names), MAX_OPTIONS)
+        shared = [(name, name) for name in sorted(names, key=lambda name: name not in attached)]
+        found.append(row_of(Select.text(choice, shared, now=list(attached), placeholder="Shared lists", at_most=most)))
     return [
         *found,
         buttons(

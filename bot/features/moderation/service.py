@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ParamSpec, TypeVar
@@ -12,12 +13,13 @@ from typing import ParamSpec, TypeVar
 from PIL import Image
 
 from bot.config import Settings
-from bot.errors import Banned, Busy, NotYours, Refused
+from bot.errors import Banned, Busy, NotYours, Refused, UserError
 from bot.features.audit.acts import Act
 from bot.features.audit.service import Audit, Bound, Event
 from bot.features.audit.store import EVERYWHERE
-from bot.features.moderation import acts, child_safety
+from bot.features.moderation import acts, child_safety, lists
 from bot.features.moderation import store as rows
+from bot.features.moderation.lists import SharedLists
 from bot.features.moderation.store import Appeal, AppealState, Ban, BlockedWord, Pause, PauseMode, Rules, WordAction
 from bot.features.moderation.word_filter import Matcher
 from bot.orders.actor import Actor
@@ -30,6 +32,7 @@ from engine.backend import Backend
 
 P = ParamSpec("P")
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 LONG = 300  # characters of a prompt; below, a look takes about a millisecond
 SOME_CHANNELS = (
     "A server you share with Easel limits it to some of its channels, so it can't be used in direct messages. "
@@ -51,6 +54,15 @@ class Hit:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class _List:
+    """What is blocked in a place; `versions` of the shared files it was made from."""
+
+    words: Sequence[BlockedWord]
+    matcher: Matcher
+    versions: Mapping[str, lists.Version | None]
+
+
 class Moderation:
     """The rules of each server and of the bot's operators; each refusal is a `UserError` with a sentence."""
 
@@ -61,7 +73,8 @@ class Moderation:
         self._store, self._audit, self._clock = store, audit, clock
         self._settings, self._backend, self._queued = settings, backend, queued
         self._recent = TTLCache(clock)
-        self._lists: dict[int, tuple[Sequence[BlockedWord], Matcher]] = {}
+        self.lists = SharedLists(settings.data_dir)
+        self._lists: dict[int, _List] = {}
         self._list_changes = 0
 
     # ------------------------------------------------------------ before anything
@@ -122,8 +135,8 @@ class Moderation:
         """Return the listed words, of these servers and of everywhere, that the text contains; the strictest first."""
         found = []
         for place in dict.fromkeys((EVERYWHERE, *guild_ids)):
-            listed, matcher = await self._list(place)
-            found += [Hit(listed[number], text) for number in await _aside(matcher.find, text)]
+            known = await self._list(place)
+            found += [Hit(known.words[number], text) for number in await _aside(known.matcher.find, text)]
         order: tuple[WordAction, ...] = ("block", "age", "flag")
         return sorted(found, key=lambda hit: order.index(hit.word.action))
 
@@ -132,7 +145,28 @@ class Moderation:
         return child_safety.forbidden(text)
 
     async def words(self, guild_id: int) -> Sequence[BlockedWord]:
-        return (await self._list(guild_id))[0]
+        """Return a list's own words, without those of shared lists."""
+        return [each for each in (await self._list(guild_id)).words if not each.source]
+
+    async def attached(self, guild_id: int) -> dict[str, WordAction]:
+        """Return the shared lists that hold in a server, with the rule of words that name none."""
+        return await self._store.read(rows.attached, guild_id)
+
+    async def import_words(self, by: Actor, guild_id: int, data: bytes, action: WordAction) -> str:
+        """Add the words of a file to a list; return how many. Raises: BadInput, NotYours; then nothing was changed."""
+        words = lists.read(data, action, acts.MAX_WORDS)
+        return await self._change_list(by, guild_id, lambda db, author: acts.import_words(db, author, words), None)
+
+    async def attach(self, by: Actor, guild_id: int, name: str, action: WordAction) -> str:
+        """Let a shared list hold; return its name. Raises: NotFound, BadInput, NotYours."""
+        await asyncio.to_thread(self.lists.words, name, action)
+        return await self._change_list(
+            by, guild_id, lambda db, author: acts.attach_list(db, author, name, action), None
+        )
+
+    async def detach(self, by: Actor, guild_id: int, name: str) -> str:
+        """Let a shared list hold no longer; return its name. Raises: NotFound, NotYours."""
+        return await self._change_list(by, guild_id, lambda db, author: acts.detach_list(db, author, name), None)
 
     async def add_word(
         self, by: Actor, guild_id: int, word: str, action: WordAction, *, tell: bool | None = None
@@ -161,15 +195,32 @@ class Moderation:
         self._recent.clear()
         return str(kept)
 
-    async def _list(self, guild_id: int) -> tuple[Sequence[BlockedWord], Matcher]:
-        if (known := self._lists.get(guild_id)) is not None:
+    async def _list(self, guild_id: int) -> _List:
+        known = self._lists.get(guild_id)
+        if known is not None and all(self.lists.version(name) == version for name, version in known.versions.items()):
             return known
         changes = self._list_changes
-        listed = await self._store.read(rows.words, (guild_id,))
-        found = listed, Matcher(each.word for each in listed)
+        own, attached = await self._store.read(rows.words, (guild_id,)), await self.attached(guild_id)
+        found = await asyncio.to_thread(self._made, guild_id, own, attached)
         if changes == self._list_changes:  # else the list was read before a change and would stay old
             self._lists[guild_id] = found
         return found
+
+    def _made(self, guild_id: int, own: Sequence[BlockedWord], attached: Mapping[str, WordAction]) -> _List:
+        """Own words and those of shared files, as the files are now. Runs in a worker thread."""
+        versions = {name: self.lists.version(name) for name in attached}
+        words = [*own]
+        for name, rule in attached.items():
+            try:
+                read = self.lists.words(name, rule)
+            except (UserError, OSError) as error:  # its file was changed or removed since
+                log.warning("the word list %s of server %d can't be used: %s", name, guild_id, error)
+                continue
+            words += [
+                BlockedWord(id=0, guild_id=guild_id, word=word, action=action, source=name)
+                for word, action in read.items()
+            ]
+        return _List(words, Matcher(each.word for each in words), versions)
 
     async def _check_words(self, actor: Actor, text: str, final: bool) -> None:
         hits = await self.hits(text, *actor.places)

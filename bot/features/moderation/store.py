@@ -27,12 +27,13 @@ class Ban:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockedWord:
-    """`action`: refuse it, refuse it outside age-restricted channels, or only note it."""
+    """`action`: refuse it, refuse it outside age-restricted channels, or only note it. `source`: the list it's from."""
 
     id: int
     guild_id: int
     word: str
     action: WordAction
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +136,23 @@ def words(db: sqlite3.Connection, guild_ids: Sequence[int]) -> list[BlockedWord]
     marks = ", ".join("?" * len(guild_ids))
     rows = db.execute(f"SELECT * FROM blocked_word WHERE guild_id IN ({marks}) ORDER BY guild_id, word", guild_ids)
     return [BlockedWord(id=row["id"], guild_id=row["guild_id"], word=row["word"], action=row["action"]) for row in rows]
+
+
+def attach(db: sqlite3.Connection, guild_id: int, name: str, action: WordAction, actor_id: int, now_ms: int) -> None:
+    """A list that is attached already gets the new action."""
+    row = (guild_id, name, action, actor_id, now_ms)
+    db.execute("INSERT OR REPLACE INTO attached_list VALUES (?, ?, ?, ?, ?)", row)
+
+
+def detach(db: sqlite3.Connection, guild_id: int, name: str) -> bool:
+    """False when it wasn't attached."""
+    return db.execute("DELETE FROM attached_list WHERE guild_id = ? AND name = ?", (guild_id, name)).rowcount > 0
+
+
+def attached(db: sqlite3.Connection, guild_id: int) -> dict[str, WordAction]:
+    """A server's shared lists by name, with the rule of words that name none."""
+    rows = db.execute("SELECT name, action FROM attached_list WHERE guild_id = ? ORDER BY name", (guild_id,))
+    return {row["name"]: row["action"] for row in rows}
 
 
 # ------------------------------------------------------------------ a server's rules

@@ -28,8 +28,15 @@ def ban_line(ban: Ban) -> str:
 
 
 def word_line(word: BlockedWord) -> str:
-    where = " · everywhere" if word.guild_id == 0 else ""
+    where = (f" · list {shown(word.source, 100)}" if word.source else "") + (
+        " · everywhere" if word.guild_id == 0 else ""
+    )
     return f"{shown(word.word, 200)} · {WORD_ACTIONS[word.action]}{where}"
+
+
+def list_line(name: str, action: str) -> str:
+    """A shared list that holds here."""
+    return f"list **{shown(name, 100)}** · {WORD_ACTIONS[action]}"
 
 
 def rules_text(rules: Rules, pauses: Sequence[Pause]) -> str:

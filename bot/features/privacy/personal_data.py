@@ -51,6 +51,7 @@ PERSONAL = (
     ),
     Holding("ban", "user_id = :discord OR actor_id = :discord"),
     Holding("blocked_word", "actor_id = :discord"),
+    Holding("attached_list", "actor_id = :discord"),
     Holding("pause", "actor_id = :discord"),
     Holding("audit", "actor_id = :discord OR target = 'user:' || :discord"),
     Holding("appeal", "user_id = :discord OR actor_id = :discord"),

@@ -133,7 +133,7 @@ def forget_person(db: sqlite3.Connection, user_id: int, now_ms: int) -> int:
     for table in ("preference", "appeal", "report", "star", "gallery", "word_list", "macro", "note"):
         mine = next(each.mine for each in personal_data.PERSONAL if each.table == table)
         db.execute(f"DELETE FROM {table} WHERE {mine.replace(' OR actor_id = :discord', '')}", values)
-    for table in ("ban", "blocked_word", "pause"):
+    for table in ("ban", "blocked_word", "attached_list", "pause"):
         db.execute(f"UPDATE {table} SET actor_id = 0 WHERE actor_id = ?", (user_id,))
     db.execute("UPDATE appeal SET actor_id = NULL WHERE actor_id = ?", (user_id,))
     audit_store.forget_person(db, user_id)
@@ -193,7 +193,7 @@ def forget_guild(db: sqlite3.Connection, guild_id: int, now_ms: int) -> None:
     for table in (
         *("guild_default", "style", "word_list", "open_gallery", "refusal", "region", "quota", "guild_budget"),
         *("subscription", "queue_server"),
-        *("ban", "blocked_word", "moderation", "allowed_channel", "pause", "appeal", "report"),
+        *("ban", "blocked_word", "attached_list", "moderation", "allowed_channel", "pause", "appeal", "report"),
     ):
         db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))
     audit_store.forget_guild(db, guild_id)
