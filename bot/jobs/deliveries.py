@@ -92,9 +92,9 @@ def begin_again(db: sqlite3.Connection, job_id: int) -> int:
 def undelivered(db: sqlite3.Connection, guild_id: int | None, limit: int) -> list[int]:
     """Jobs of a server (None = of all) whose pictures could not be delivered, newest first."""
     rows = db.execute(
-        "SELECT j.id FROM delivery d JOIN job j ON j.id = d.job_id WHERE d.dead = 1 AND d.kind = 'result'"
+        "SELECT j.id FROM delivery d CROSS JOIN job j ON j.id = d.job_id WHERE d.dead = 1 AND d.kind = 'result'"
         " AND j.state = 'failed' AND j.error_code = ? AND j.deleted_at IS NULL AND (? IS NULL OR j.guild_id = ?)"
-        " ORDER BY j.id DESC LIMIT ?",
+        " ORDER BY d.job_id DESC LIMIT ?",
         (UNDELIVERABLE, guild_id, guild_id, limit),
     )
     return [int(row["id"]) for row in rows]

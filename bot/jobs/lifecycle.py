@@ -22,6 +22,7 @@ from bot.store.clock import DAY_MS
 from bot.store.errors import NotRunning
 
 UNPAINTED = Fraction(0)
+NEWEST = 2**63 - 1  # above every id
 MAX_ATTEMPTS = 3  # a job that kills the process is given up after three starts
 UNUSED_MS = 3_600_000  # an upload that no job used for so long is forgotten
 RUNNING = "SELECT id, attempts FROM job WHERE state = 'running' AND"
@@ -324,9 +325,9 @@ def hand_over(db: sqlite3.Connection, job_id: int, allowance_mc: int, limits: Li
 
 def history(db: sqlite3.Connection, user_id: int, guild_id: int, before_id: int | None, limit: int) -> list[Job]:
     rows = db.execute(
-        f"{SELECT_JOB} WHERE u.discord_id = ? AND j.guild_id = ? AND j.deleted_at IS NULL AND (? IS NULL OR j.id < ?)"
+        f"{SELECT_JOB} WHERE u.discord_id = ? AND j.guild_id = ? AND j.deleted_at IS NULL AND j.id < ?"
         " ORDER BY j.id DESC LIMIT ?",
-        (user_id, guild_id, before_id, before_id, limit),
+        (user_id, guild_id, NEWEST if before_id is None else before_id, limit),
     )
     return [Job.from_row(row) for row in rows]
 

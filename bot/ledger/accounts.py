@@ -44,13 +44,22 @@ def entries(db: sqlite3.Connection, user_id: int, guild_id: int, limit: int) -> 
     """The newest lines of somebody's purses: what came and went, and what is still reserved."""
     rows = db.execute(
         """
-        SELECT t.created_at, t.reason, t.job_id, iif(t.credit_id = a.id, t.amount, -t.amount) AS amount
-        FROM account a JOIN user u ON u.id = a.user_id JOIN transfer t ON a.id IN (t.debit_id, t.credit_id)
-        WHERE u.discord_id = ? AND a.guild_id IN (?, 0) AND t.kind <> 'release'
-          AND NOT (t.kind = 'reserve' AND EXISTS (SELECT 1 FROM transfer r WHERE r.pending_id = t.id))
-        ORDER BY t.id DESC LIMIT ?
+        WITH mine AS (
+          SELECT id FROM account a WHERE kind = 'paid' AND user_id = :person AND guild_id IN (:guild, 0)
+          UNION ALL
+          SELECT id FROM (SELECT id FROM account WHERE kind = 'free' AND user_id = :person AND guild_id = :guild
+                          ORDER BY id DESC LIMIT :limit)), -- each of these has a line at least
+        line AS (
+          SELECT t.*, -t.amount AS change FROM mine JOIN transfer t ON t.id IN (
+            SELECT id FROM transfer WHERE debit_id = mine.id AND kind <> 'release'
+              AND NOT (kind = 'reserve' AND EXISTS (SELECT 1 FROM transfer r WHERE r.pending_id = transfer.id))
+            ORDER BY id DESC LIMIT :limit)
+          UNION ALL
+          SELECT t.*, t.amount FROM mine JOIN transfer t ON t.id IN (
+            SELECT id FROM transfer WHERE credit_id = mine.id ORDER BY id DESC LIMIT :limit))
+        SELECT created_at, reason, job_id, change AS amount FROM line ORDER BY id DESC LIMIT :limit
         """,
-        (user_id, guild_id, limit),
+        {"person": users.find(db, user_id), "guild": guild_id, "limit": limit},
     )
     return [
         Entry(at_ms=row["created_at"], amount_mc=row["amount"], reason=row["reason"], job_id=row["job_id"])

@@ -105,18 +105,21 @@ def outlook(
 
 def newest(db: sqlite3.Connection, person: int, guild_id: int) -> sqlite3.Row | None:
     """The one free account that counts: the latest made."""
-    return _one(db, person, guild_id, "1", "a.id DESC")
+    return _one(db, person, guild_id, "1", "a.id DESC", "account_last")
 
 
 def _latest(db: sqlite3.Connection, person: int, guild_id: int, period: Period) -> sqlite3.Row | None:
     """The latest free account of this kind of period."""
-    return _one(db, person, guild_id, f"length(a.period) {'> 7' if period == 'day' else '= 7'}", "a.period DESC")
+    return _one(
+        db, person, guild_id, f"length(a.period) {'> 7' if period == 'day' else '= 7'}", "a.period DESC", "account_user"
+    )
 
 
-def _one(db: sqlite3.Connection, person: int, guild_id: int, which: str, order: str) -> sqlite3.Row | None:
+def _one(db: sqlite3.Connection, person: int, guild_id: int, which: str, order: str, index: str) -> sqlite3.Row | None:
     row: sqlite3.Row | None = db.execute(
-        "SELECT a.*, w.entitled, w.carried FROM account a JOIN allowance w ON w.account_id = a.id"
-        f" WHERE a.user_id = ? AND a.guild_id = ? AND a.kind = 'free' AND {which} ORDER BY {order} LIMIT 1",
+        f"SELECT a.*, w.entitled, w.carried FROM account a INDEXED BY {index} CROSS JOIN allowance w"
+        f" ON w.account_id = a.id WHERE a.user_id = ? AND a.guild_id = ? AND a.kind = 'free' AND {which}"
+        f" ORDER BY {order} LIMIT 1",  # by its index, or all that somebody ever had is sorted
         (person, guild_id),
     ).fetchone()
     return row

@@ -137,10 +137,11 @@ def purses(db: sqlite3.Connection, person: int, guild_id: int) -> list[sqlite3.R
     """
     return db.execute(
         """
-        SELECT * FROM account a WHERE user_id = :person AND (
-          (guild_id = :guild AND kind = 'free' AND id = (
-            SELECT max(id) FROM account WHERE user_id = :person AND guild_id = :guild AND kind = 'free'))
-          OR (guild_id IN (:guild, 0) AND kind = 'paid'))
+        SELECT * FROM (
+          SELECT * FROM account WHERE id = (
+            SELECT max(id) FROM account WHERE user_id = :person AND guild_id = :guild AND kind = 'free')
+          UNION ALL
+          SELECT * FROM account WHERE user_id = :person AND guild_id IN (:guild, 0) AND kind = 'paid')
         ORDER BY kind = 'paid', guild_id = 0
         """,
         {"person": person, "guild": guild_id},

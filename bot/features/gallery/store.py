@@ -54,7 +54,8 @@ def of_person(db: sqlite3.Connection, user_id: int) -> list[GalleryPost]:
 
 def _posts(db: sqlite3.Connection, where: str, values: tuple[int, ...]) -> list[GalleryPost]:
     rows = db.execute(
-        f"SELECT g.* FROM gallery g JOIN job j ON j.id = g.job_id JOIN user u ON u.id = j.user_id WHERE {where}", values
+        f"SELECT g.* FROM gallery g CROSS JOIN job j ON j.id = g.job_id JOIN user u ON u.id = j.user_id WHERE {where}",
+        values,
     )
     return [
         GalleryPost(job_id=row["job_id"], channel_id=row["channel_id"], message_id=row["message_id"]) for row in rows

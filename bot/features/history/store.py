@@ -6,6 +6,7 @@ import secrets
 import sqlite3
 from dataclasses import dataclass
 
+from bot.jobs.lifecycle import NEWEST
 from bot.jobs.records import SELECT_JOB, Job
 from bot.store import users
 
@@ -33,8 +34,8 @@ def search(
     # SQLite's own folding knows ASCII alone
     db.create_function("folded", 1, lambda text: str(text or "").casefold(), deterministic=True)
     where = ["u.discord_id = :user AND j.guild_id = :guild AND j.deleted_at IS NULL"]
-    where += ["(:before IS NULL OR j.id < :before)"]
-    values: dict[str, object] = {"user": user_id, "guild": guild_id, "before": before_id, "limit": limit}
+    where += ["j.id < :before"]
+    values: dict[str, object] = {"user": user_id, "guild": guild_id, "before": before_id or NEWEST, "limit": limit}
     for number, word in enumerate(wanted.words):
         where.append(f"instr(folded(json_extract(j.spec, '$.prompt')), :word{number})")
         values[f"word{number}"] = word.casefold()

@@ -35,7 +35,7 @@ PERSONAL = (
     Holding(
         "input_image",
         "sha256 IN (SELECT sha256 FROM upload WHERE user_id = :person)"
-        f" OR lower(hex(sha256)) IN (SELECT sha256 FROM job_input WHERE job_id IN ({JOBS}))",
+        f" OR CAST(lower(hex(sha256)) AS TEXT) IN (SELECT sha256 FROM job_input WHERE job_id IN ({JOBS}))",
     ),
     Holding("job_input", f"job_id IN ({JOBS})"),
     Holding("region", "user_id = :person"),

@@ -48,8 +48,15 @@ def forget_jobs_before(db: sqlite3.Connection, before_ms: int, now_ms: int) -> F
 
 
 def _forget_jobs(db: sqlite3.Connection, where: str, value: int, now_ms: int) -> Forgotten:
-    there = "(deleted_at IS NULL OR id IN (SELECT job_id FROM deletion))"
-    rows = db.execute(f"SELECT id FROM job WHERE {there} AND {where} LIMIT {PORTION}", (value,))
+    rows = db.execute(
+        f"""
+        SELECT id FROM (SELECT id FROM job WHERE deleted_at IS NULL AND {where} LIMIT {PORTION})
+        UNION ALL
+        SELECT job.id FROM deletion d CROSS JOIN job ON job.id = d.job_id WHERE deleted_at IS NOT NULL AND {where}
+        LIMIT {PORTION}
+        """,  # in two parts, so that each finds its index
+        (value, value),
+    )
     ids = [int(row["id"]) for row in rows.fetchall()]
     files = sum(lifecycle.delete(db, job_id, now_ms) for job_id in ids)
     if ids:

@@ -86,8 +86,8 @@ def take_untold(db: sqlite3.Connection, limit: int) -> list[Report]:
         (limit,),
     ).fetchall()
     db.executemany("UPDATE report SET told = 1 WHERE id = ?", [(row["id"],) for row in rows])
-    gone = "SELECT id FROM job WHERE deleted_at IS NOT NULL AND id NOT IN (SELECT job_id FROM deletion)"
-    db.execute(f"DELETE FROM report WHERE told = 1 AND job_id IN ({gone})")
+    gone = "EXISTS (SELECT 1 FROM job j WHERE j.id = report.job_id AND j.deleted_at IS NOT NULL)"
+    db.execute(f"DELETE FROM report WHERE told = 1 AND {gone} AND job_id NOT IN (SELECT job_id FROM deletion)")
     return [_report(row) for row in rows]
 
 

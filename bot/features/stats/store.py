@@ -72,27 +72,36 @@ def figures(db: sqlite3.Connection, guild_id: int | None, days: int, now_ms: int
 _COUNTS = """
   count(*) AS jobs, ifnull(sum(outputs), 0) AS images, count(DISTINCT user_id) AS members,
   ifnull(sum(charged), 0) AS credits_mc, ifnull(sum(state = 'failed'), 0) AS failed
-  FROM job WHERE created_at >= ? AND (? IS NULL OR guild_id = ?)
+  FROM job WHERE
 """
 
 
+def _since(first: int, guild_id: int | None, column: str = "created_at", unit: int = DAY_MS) -> tuple[str, list[int]]:
+    """A condition and its values: from that day on, of a server or of all. In words of its own, to find an index."""
+    if guild_id is None:
+        return f"{column} >= ?", [first * unit]
+    return f"guild_id = ? AND {column} >= ?", [guild_id, first * unit]
+
+
 def _counted(db: sqlite3.Connection, guild_id: int | None, first: int) -> dict[int, dict[str, int]]:
-    sql = f"SELECT created_at / {DAY_MS} AS day, {_COUNTS} GROUP BY day"
-    rows = db.execute(sql, (first * DAY_MS, guild_id, guild_id))
+    where, values = _since(first, guild_id)
+    rows = db.execute(f"SELECT created_at / {DAY_MS} AS day, {_COUNTS} {where} GROUP BY day", values)
     return {row["day"]: {name: row[name] for name in row.keys() if name != "day"} for row in rows}  # noqa: SIM118
 
 
 def _totals(db: sqlite3.Connection, guild_id: int | None, first: int) -> dict[str, int]:
     """Not the sum of the days: a member of every day is one member."""
-    return dict(db.execute(f"SELECT {_COUNTS}", (first * DAY_MS, guild_id, guild_id)).fetchone())
+    where, values = _since(first, guild_id)
+    return dict(db.execute(f"SELECT {_COUNTS} {where}", values).fetchone())
 
 
 def _times(db: sqlite3.Connection, guild_id: int | None, first: int) -> dict[int, list[tuple[int, int]]]:
     """(waited, painted) in ms of each job that was painted, by the day it was asked for."""
+    where, values = _since(first, guild_id)
     rows = db.execute(
         f"SELECT created_at / {DAY_MS} AS day, started_at - created_at AS wait, finished_at - started_at AS run"
-        " FROM job WHERE created_at >= ? AND (? IS NULL OR guild_id = ?) AND outputs > 0 AND started_at IS NOT NULL",
-        (first * DAY_MS, guild_id, guild_id),
+        f" FROM job WHERE {where} AND outputs > 0 AND started_at IS NOT NULL",
+        values,
     )
     found: dict[int, list[tuple[int, int]]] = {}
     for row in rows:
@@ -101,11 +110,8 @@ def _times(db: sqlite3.Connection, guild_id: int | None, first: int) -> dict[int
 
 
 def _refused(db: sqlite3.Connection, guild_id: int | None, first: int) -> dict[tuple[int, str], int]:
-    rows = db.execute(
-        "SELECT day, code, sum(count) AS n FROM refusal WHERE day >= ? AND (? IS NULL OR guild_id = ?)"
-        " GROUP BY day, code",
-        (first, guild_id, guild_id),
-    )
+    where, values = _since(first, guild_id, "day", 1)
+    rows = db.execute(f"SELECT day, code, sum(count) AS n FROM refusal WHERE {where} GROUP BY day, code", values)
     return {(row["day"], row["code"]): row["n"] for row in rows}
 
 
