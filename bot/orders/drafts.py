@@ -68,11 +68,15 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
         model=info.key,
         tiling=bool(draft.tiling),
         variations=_variations(draft, what, random_seed),
+        weird=(draft.weird or 0.0) if _is_from_noise(what) else 0.0,
+        stop_at=(draft.stop_at or 1.0) if _is_from_noise(what) else 1.0,
     )
     guided, strong = draft.guidance_scale is not None, draft.strength is not None
     unheard = guidance.unheard(request, info, guided=guided, strong=strong)
     still = "`--chaos` has no effect here." if draft.chaos is not None and not what.varies_by_noise else ""
-    return Spec(request=request, note=" ".join(filter(None, (note, unheard, still, *(draft.notes or ())))))
+    odd = [name for name, value in (("weird", draft.weird), ("stop", draft.stop_at)) if value is not None]
+    idle = " ".join(f"`--{name}` has no effect here." for name in odd if not _is_from_noise(what))
+    return Spec(request=request, note=" ".join(filter(None, (note, unheard, still, idle, *(draft.notes or ())))))
 
 
 def _as_board(draft: Draft, what: Txt2Img) -> tuple[Draft, bool]:
@@ -88,6 +92,11 @@ def _as_board(draft: Draft, what: Txt2Img) -> tuple[Draft, bool]:
 
 def _half(side: int, info: ModelInfo) -> int:
     return _clamped(round(side / 2 / info.multiple_px), info.multiple_px)
+
+
+def _is_from_noise(what: Txt2Img) -> bool:
+    """Whether all of its pixels begin as noise, and all of its steps are made."""
+    return what.paints and what.noise_strength is None and not what.is_edit and not what.shares
 
 
 def _variations(draft: Draft, what: Txt2Img, random_seed: int) -> tuple[Variation, ...]:
@@ -348,4 +357,6 @@ def draft_of(spec: Spec) -> Draft:
         num_images=spec.num_images,
         best_of=spec.best_of,
         variations=spec.variations,
+        weird=spec.request.weird or None,
+        stop_at=spec.request.stop_at if spec.request.stop_at < 1 else None,
     )

@@ -16,6 +16,7 @@ from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, M
 
 MIN_SIDE_PX = 64
 RANDOM = -1  # the seed that stands for a new one
+MAX_WEIRD = 3000  # Midjourney's
 MAX_REPEAT = 16
 MAX_VARY = 16
 MAX_WORD_CHARS = 80
@@ -177,6 +178,11 @@ def _chaos(value: str) -> int:
     return _whole("chaos", 0, 100)(value)
 
 
+def _weird(value: str) -> float:
+    """Midjourney's weirdness as a share. Raises: BadInput."""
+    return round(_whole("weird", 0, MAX_WEIRD)(value) / MAX_WEIRD, 6)
+
+
 def _quality(value: str) -> float:
     """Midjourney's quality as a share of the model's own steps. Raises: BadInput."""
     number = read_number(value)
@@ -291,6 +297,8 @@ FLAGS = {
         Flag("style", "style", "word", _styles, lambda old, new: (*old, *new)),
         Flag("plain", "plain", "nothing", lambda _value: True),
         Flag("chaos", "chaos", "word", _chaos),
+        Flag("weird", "weird", "word", _weird),
+        Flag("stop", "stop_at", "word", lambda value: _whole("stop", 10, 100)(value) / 100),
         Flag("quality", "quality", "word", _quality),
         Flag("draft", "board", "nothing", lambda _value: True),
         Flag("iw", "strength", "word", _image_weight),

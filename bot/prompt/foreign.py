@@ -73,8 +73,6 @@ NOTED = {
     "sd": Habit("nothing", _SIZE.format("sd")),
     "raw": Habit("nothing", RAW.replace("--style raw", "--raw")),
     "stylize": Habit("number", "`--stylize` has no effect here. `--cfg` says how closely words are followed."),
-    "weird": Habit("number", "`--weird` has no effect here. `--chaos` spreads the four pictures."),
-    "stop": Habit("number", "`--stop` has no effect here: every step is painted. `--steps` asks for fewer."),
     "profile": Habit("number", "`--profile` has no effect here. **/settings** keeps your own style."),
     "uplight": Habit("nothing", "`--uplight` has no effect here. **Upscale (2x)** adds nothing to a picture."),
     "upbeta": Habit("nothing", "`--upbeta` has no effect here. **Upscale (2x)** adds nothing to a picture."),

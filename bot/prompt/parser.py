@@ -40,6 +40,7 @@ class Draft:
         plain: neither one's settings nor the server's defaults hold.
         variations: chain of (seed, strength). repeat: jobs of the same draft; `parse` has multiplied it out.
         chaos: 0 to 100, how far the pictures are from each other. quality: a share of the model's own steps.
+        weird: 0 to 1, how unusual the noise is. stop_at: 0.1 to 1, the share of the steps that are made.
         board: many small pictures to pick from.
         private: whether only the member sees the result. notes: sentences about what was left out.
     """
@@ -65,6 +66,8 @@ class Draft:
     chaos: int | None = None
     quality: float | None = None
     board: bool | None = None
+    weird: float | None = None
+    stop_at: float | None = None
     private: bool | None = None
     notes: tuple[str, ...] | None = None
 
@@ -359,6 +362,10 @@ def _unusual(spec: Spec, info: ModelInfo | None, default_model: str) -> Iterator
         yield "strength", decimal(spec.strength)
     if spec.num_images != GRID and not spec.is_board:
         yield "n", str(spec.num_images)
+    if spec.request.weird:
+        yield "weird", str(round(spec.request.weird * flags.MAX_WEIRD))
+    if spec.request.stop_at < 1:
+        yield "stop", str(round(spec.request.stop_at * 100))
     if spec.best_of:
         yield "best", str(spec.best_of)
 

@@ -139,7 +139,9 @@ class Spec:
         """Denoiser calls that one image takes, on any model: of an edit, for the share that its strength asks for."""
         if not self.request.paints:
             return 1  # none, but making its pixels is work too
-        steps = max(1, int(self.num_inference_steps * (1.0 if self.strength is None else self.strength)))
+        steps = max(
+            1, int(self.num_inference_steps * (self.request.stop_at if self.strength is None else self.strength))
+        )
         return schedulers.resolve(self.scheduler).calls(steps)
 
     # ------------------------------------------------------------ changes and JSON

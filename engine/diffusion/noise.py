@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
 from engine.tasks.canvas import Place
 from engine.tasks.txt2img import Variation
 
+MOST_UNEVEN, COARSE = 0.35, 4  # of the way to it; latent pixels of a side. Beyond, pictures dissolve
 PARALLEL = 0.9995  # cosine above which the great circle degenerates and the straight line is as good
 
 
@@ -51,6 +53,29 @@ class Varied(TorchFunctionMode):
         for link, strength in self._links:
             noise = slerp(noise, func(*args, **{**kwargs, "generator": link}), strength)
         return noise
+
+
+class Uneven(TorchFunctionMode):
+    """While active, the base generator's noise leans towards a coarse version of itself, as far as `share` (0..1) says.
+
+    A model makes its large shapes where the noise has large ones, so it begins somewhere unusual. Its strength stays a
+    noise's.
+    """
+
+    def __init__(self, base: torch.Generator, share: float) -> None:
+        super().__init__()
+        self._base, self._share = base, share * MOST_UNEVEN
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        noise = func(*args, **kwargs)
+        if func is not torch.randn or kwargs.get("generator") is not self._base or noise.dim() != 4:
+            return noise
+        small = F.avg_pool2d(noise.float(), COARSE, ceil_mode=True)
+        coarse = F.interpolate(small, size=noise.shape[-2:], mode="nearest")
+        return slerp(noise, (coarse / coarse.std()).to(noise.dtype), self._share)
 
 
 class Cropped(TorchFunctionMode):

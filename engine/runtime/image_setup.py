@@ -16,6 +16,7 @@ from engine.device.fibers import Fiber, Stub
 from engine.diffusion import (
     blending,
     embeddings,
+    ending,
     guiding,
     modular,
     noise,
@@ -68,10 +69,14 @@ def begin(
     generator = noise.generator(seed)
     if chain:
         pipe.__dict__["prepare_latents"] = _within(noise.Varied(generator, chain), pipe.prepare_latents)
+    if request.weird:
+        pipe.__dict__["prepare_latents"] = _within(noise.Uneven(generator, request.weird), pipe.prepare_latents)
     place = request.place(info, part)
     if place is not None:
         pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
         pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
+    if request.stop_at < 1:
+        ending.end_at(pipe.scheduler, request.stop_at)
     if info.margins and request.from_nothing(info):
         with_margins(pipe)
     watch = StepWatch(pipe.scheduler)

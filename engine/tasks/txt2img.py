@@ -84,6 +84,8 @@ class Txt2Img:
         seed: 0..2^32-1; None = drawn once at submit and told in the recipe.
         model: a key of the engine's model table; None = the first.
         tiling: the picture's edges fit each other (circular convolutions).
+        weird: how far its noise leans towards large shapes, 0..1. stop_at: the share of its steps that is made,
+            0.1..1. Both from words alone.
         controls: pictures that ControlNets follow, up to 4. references: pictures that are read as words are, up to 8.
     """
 
@@ -101,6 +103,8 @@ class Txt2Img:
     clip_skip: int | None = None
     tiling: bool = False
     variations: tuple[Variation, ...] = ()
+    weird: float = 0.0
+    stop_at: float = 1.0
     controls: tuple[Guide, ...] = ()
     references: tuple[Reference, ...] = ()
 
@@ -322,7 +326,7 @@ class Txt2Img:
     # ------------------------------------------------------------ what it costs
     def effort(self, info: ModelInfo) -> float:
         """Share of the steps that are run, 0..1."""
-        return 1.0 if self.noise_strength is None else self.strength_run(self.noise_strength)
+        return self.stop_at if self.noise_strength is None else self.strength_run(self.noise_strength)
 
     def steps_run(self, info: ModelInfo) -> int:
         """Denoiser steps of one image of a completed request."""
@@ -364,6 +368,8 @@ def check(request: Txt2Img) -> None:
         raise InvalidRequest(f"The guidance {scale} is out of range.", "Use 0 to 30.")
     if seed is not None and not 0 <= seed <= MAX_SEED:
         raise InvalidRequest(f"The seed {seed} is out of range.", f"Use 0 to {MAX_SEED}.")
+    if not (0 <= request.weird <= 1 and 0.1 <= request.stop_at <= 1):
+        raise InvalidRequest("The weirdness or the stop is out of range.", "Use 0 to 1, and 0.1 to 1.")
     if not 1 <= request.num_images <= MAX_IMAGES:
         raise InvalidRequest(f"{request.num_images} images are out of range.", f"Use 1 to {MAX_IMAGES}.")
     if len(request.guides) > MAX_GUIDES:

@@ -69,6 +69,9 @@ def request_from_spec(spec: Mapping[str, Any], pictures: Pictures) -> Facts:
     return _reading(Spec.from_json(spec), pictures)
 
 
+LATER = {"weird": 0.0, "stop_at": 1.0}  # fields that requests have got since, with what asks for nothing new
+
+
 def spec_of_one(spec: Mapping[str, Any], ordinal: int, seed: int, pictures: Pictures) -> Facts:
     """What one picture of a stored job asks of the engine, alone."""
     read = Spec.from_json(spec)
@@ -99,6 +102,7 @@ def _reading(spec: Spec, pictures: Pictures) -> Facts:
 def neutral(request: engine_api.Txt2Img) -> Facts:
     """A request in plain words: its task and its fields, a picture by its pixels."""
     said = {field.name: getattr(request, field.name) for field in fields(request)}
+    said = {name: value for name, value in said.items() if name not in LATER or value != LATER[name]}
     values = {name: _plain(value) for name, value in said.items() if value or name not in BESIDE}
     return {"task": request.task, **values}
 

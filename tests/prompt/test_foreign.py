@@ -8,7 +8,7 @@ import pytest
 
 from bot.errors import BadInput
 from bot.orders.drafts import resolve
-from bot.prompt.parser import Draft, parse
+from bot.prompt.parser import Draft, echo, parse
 from engine.tasks.pictures import StoredPicture
 from engine.tasks.upscale import Upscale
 from tests.prompt.test_grammar import MINI, TERMS, one
@@ -39,6 +39,9 @@ def test_what_has_a_counterpart_does_it() -> None:
     assert one("a --iw 1", Draft(seed=1)).strength == 0.5
     assert one("a --stealth").private is True
     assert resolve(one("a --q 2"), (MINI,), TERMS, 1).num_inference_steps == 40
+    odd = resolve(one("a --weird 1500 --stop 50"), (MINI,), TERMS, 1)
+    assert (odd.request.weird, odd.request.stop_at, odd.calls_run) == (0.5, 0.5, 10)
+    assert resolve(one(echo(odd, MINI)), (MINI,), TERMS, 2) == odd.evolve(seed=1)
     board = resolve(one("a --draft"), (MINI,), TERMS, 1)
     assert (board.num_inference_steps, board.num_images, board.width, board.height) == (10, 16, 64, 64)
     assert resolve(one("a --draft --n 2"), (MINI,), TERMS, 1).num_images == 2
