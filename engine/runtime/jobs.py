@@ -98,12 +98,24 @@ class Job:
         """What a call's seconds depend on."""
         return weighted_pixels(self.request, self.size)
 
+    @property
+    def calls(self) -> int:
+        """Denoiser calls of all its images."""
+        return self.calls_each * len(self.images)
+
+    def length_s(self, pace: StepTimes) -> float:
+        """Device seconds in all, as far as is known."""
+        return max(1, self.calls) * self.step_s(pace)
+
     def remaining_s(self, pace: StepTimes) -> float:
         """Device seconds to go, as far as is known."""
+        return max(1, self.calls - self.calls_done) * self.step_s(pace)
+
+    def step_s(self, pace: StepTimes) -> float:
+        """Device seconds of one step of one image, as far as is known."""
         pixels = self.pixels
         seconds = pace.seconds(paced_as(self.request, self.info), pixels)
-        calls = max(1, self.calls_each * len(self.images) - self.calls_done)
-        return calls * (pixels * GUESS_S_PER_PIXEL if seconds is None else seconds)
+        return pixels * GUESS_S_PER_PIXEL if seconds is None else seconds
 
     def collect(self, image: ImageRun, picture: Any) -> Any:
         """Take in a finished part; the image it belongs to, once that is whole."""
@@ -163,7 +175,7 @@ class Job:
 
     def tell_progress(self) -> None:
         """Emit `Progress`, not too often, but always the last."""
-        now, total = time.perf_counter(), self.calls_each * len(self.images)
+        now, total = time.perf_counter(), self.calls
         if now - self._progress_at >= PROGRESS_INTERVAL_S or self.calls_done >= total:
             self._progress_at = now
             self.post(Progress(step=min(self.calls_done, total), steps=total))
