@@ -165,7 +165,6 @@ def main() -> None:
         "--strength", type=float, help="paint over the renderer's pictures, noised by 0 to 1 of the way"
     )
     chosen = parser.parse_args()
-    torch.set_num_threads(2)
     pipeline = None if chosen.renderer else load(chosen.model)
     print("| what | pictures | rate | 95 % interval |\n|---|---|---|---|")
     pictures, truths = answers(pipeline, asked := questions(), chosen.strength)

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from engine.mini import MODEL_DIR, forty_eight
@@ -49,7 +48,6 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=MODEL_DIR)
     parser.add_argument("--all", action="store_true", help="the 48 prompts by which a person judges")
     chosen = parser.parse_args()
-    torch.set_num_threads(2)
     sheet(paint(load(chosen.model), forty_eight.PROMPTS if chosen.all else PROMPTS)).save(chosen.file, quality=QUALITY)
 
 
