@@ -13,6 +13,7 @@ from bot.backup.schedule import BackupSchedule
 from bot.config import Settings, engine_for
 from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
+from bot.delivery.marks import Marks
 from bot.features.admin import commands as admin
 from bot.features.audit import admin_commands as audit_admin
 from bot.features.audit.audit_channel import AuditChannel
@@ -181,20 +182,24 @@ class App:
         metrics: dict[str, Handler] = {metrics_page.PATH: page.answer} if token else {}
         return metrics | (gallery if self.settings.web_address else {})
 
-    def _work(self) -> None:
-        """What paints, delivers and keeps house."""
-        store, clock, settings = self.store, self.clock, self.settings
-        self.files, self.layouts = ImageFiles(settings.images_dir), Layouts(self.models)
-        self.messages = JobMessages(
+    def _messages(self) -> JobMessages:
+        return JobMessages(
             self.client,
             self.layouts,
             self.files,
-            clock,
+            self.clock,
             self.preferences.quiet,
             self.stars.count,
             self.preferences.mention_minutes,
             self.preferences.wordless,
+            Marks.of(self.settings),
         )
+
+    def _work(self) -> None:
+        """What paints, delivers and keeps house."""
+        store, clock, settings = self.store, self.clock, self.settings
+        self.files, self.layouts = ImageFiles(settings.images_dir), Layouts(self.models)
+        self.messages = self._messages()
         self.metrics = Metrics(clock)
         image_filter = ImageFilter(self.moderation, self.audit)
         self.dispatcher = Dispatcher(

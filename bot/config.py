@@ -165,6 +165,13 @@ class Settings(BaseSettings):
         SecretStr(""), description="Turns on `/metrics` for Prometheus, for whoever knows this token; empty = off."
     )
 
+    watermark: bool = Field(False, description="Pictures carry an invisible mark that says they were generated.")
+    c2pa_certificate: Source = Field(
+        "",
+        description="PEM file of the certificate that pictures are signed with (C2PA), with its chain; empty = none.",
+    )
+    c2pa_key: Source = Field("", description="PEM file of that certificate's private key.")
+
     min_free_mib: int = Field(1024, ge=0, description="No new jobs when the disk has less than this left.")
     backup_every_hours: int = Field(
         0, ge=0, le=24 * 365, description="A backup so many hours after the last; 0 = never."

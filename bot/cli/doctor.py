@@ -19,6 +19,7 @@ LOOKS: tuple[Look, ...] = (
     machine.disk,
     machine.backups,
     machine.web_server,
+    machine.marks,
     models.device,
     models.files,
     account.form,

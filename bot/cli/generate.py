@@ -21,6 +21,7 @@ from PIL import Image
 from bot import process
 from bot.config import Settings, engine_for
 from bot.delivery.image_tools import grid
+from bot.delivery.marks import Marks
 from bot.errors import BadInput
 from bot.ledger.limits import default_terms
 from bot.orders.drafts import WORDS, find_model, resolve
@@ -30,6 +31,7 @@ from bot.prompt.spec import Spec
 from engine.api.events import Event, Failed, ImageReady, Loading, Progress, Started
 from engine.api.metadata import encode_png
 from engine.api.model_info import ModelInfo
+from engine.api.recipe import Recipe
 from engine.backend import Backend
 from engine.tasks.img2img import Img2Img
 from engine.tasks.pictures import StoredPicture
@@ -83,7 +85,8 @@ def deliver(wishes: Sequence[CliRequest], args: argparse.Namespace, settings: Se
         print(note, file=sys.stderr)
     out = args.out or Path(f"easel-{painted[0].spec.seed}.png")
     stems = [out] if len(painted) == 1 else [out.with_stem(f"{out.stem}-{n}") for n in range(1, len(painted) + 1)]
-    paths = [_write(each, stem) for each, stem in zip(painted, stems, strict=True)]
+    marks = Marks.of(settings)
+    paths = [_write(each, stem, marks) for each, stem in zip(painted, stems, strict=True)]
     if args.json:
         print(_report(painted, paths))
     else:
@@ -202,18 +205,20 @@ def _tell(event: Event, which: str = "", told: int = 0) -> int:
 
 
 # ---------------------------------------------------------------- files
-def _write(painted: Painted, out: Path) -> list[Path]:
+def _write(painted: Painted, out: Path, marks: Marks) -> list[Path]:
     """One picture into `out`; several into out-1.png, out-2.png ... and their grid into `out`, which comes first."""
-    ready = painted.ready
+    own = bool(painted.spec.inputs)  # a picture that a person brought is part of it
+    ready = [(each.image, replace(each.recipe, composite=own)) for each in painted.ready]
     if len(ready) == 1:
-        return [_save(ready[0].image, ready[0], out)]
-    sheet = _save(grid([each.image for each in ready]), ready[0], out)
-    return [sheet, *(_save(each.image, each, out.with_stem(f"{out.stem}-{n}")) for n, each in enumerate(ready, 1))]
+        return [_save(*ready[0], out, marks)]
+    sheet = _save(grid([image for image, _ in ready]), ready[0][1], out, marks)
+    return [sheet, *(_save(*each, out.with_stem(f"{out.stem}-{n}"), marks) for n, each in enumerate(ready, 1))]
 
 
-def _save(image: Image.Image, ready: ImageReady, path: Path) -> Path:
+def _save(image: Image.Image, recipe: Recipe, path: Path, marks: Marks) -> Path:
     try:
-        path.write_bytes(encode_png(image, ready.recipe))
+        data = encode_png(marks.marked(image), recipe)
+        path.write_bytes(marks.signed(data, "png", recipe))
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}.") from None
     return path

@@ -97,6 +97,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add(commands, "migrate", _migrate, "Bring the database up to date.")
     _backup_options(_add(commands, "backup", _backup, "Write everything into one file, also while the bot runs."))
     _restore_options(_add(commands, "restore", _restore, "Put a backup back. Stop the bot first."))
+    marks = _add(commands, "marks", _marks, "Say what files tell of how they were made, and look for the watermark.")
+    marks.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures")
+    certificate = _add(commands, "certificate", _certificate, "Make a certificate of your own to sign pictures with.")
+    certificate.add_argument("--name", required=True, help="who signs: the name of your server or yourself")
+    certificate.add_argument("--to", type=Path, default=Path("."), help="a folder (default: this one)")
     _add(commands, "sync", _sync, "Publish the slash commands now.")
     add_admin(_add(commands, "admin", _admin, "Grant, ban, audit, stats and export, also while the bot runs."))
     completions = _add(commands, "completions", _completions, "Print what a shell completes: bash or zsh.")
@@ -234,6 +239,18 @@ def _restore(args: argparse.Namespace) -> int:
     from bot.cli import backup
 
     return backup.put_back(args, _settings())
+
+
+def _marks(args: argparse.Namespace) -> int:
+    from bot.cli import marks
+
+    return marks.tell(args.files)
+
+
+def _certificate(args: argparse.Namespace) -> int:
+    from bot.cli import marks
+
+    return marks.make_certificate(args.name, args.to)
 
 
 def _admin(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from bot.delivery.contents import Contents, without_words
 from bot.delivery.edit_rate import EditRateLimiter
 from bot.delivery.image_tools import Upload
 from bot.delivery.layouts import BOARD_COLUMNS, Layouts, Painting
+from bot.delivery.marks import NO_MARKS, Marks
 from bot.delivery.transport import MessageTransport
 from bot.errors import Busy, NotFound
 from bot.jobs.files import ImageFiles
@@ -59,8 +60,10 @@ class JobMessages:
         stars: Callable[[Job, Sequence[StoredImage]], Awaitable[int | None]] | None = None,
         mention_minutes: Callable[[int], Awaitable[int | None]] | None = None,
         wordless: Collection[int] = (),
+        marks: Marks = NO_MARKS,
     ) -> None:
         self._client, self._layouts, self._files, self._clock = client, layouts, files, clock
+        self.marks = marks
         self._quiet = quiet  # people who want no pictures while painting
         self._secretive = wordless  # people who want no prompt in their files
         self._stars = stars  # how many a picture has; None where it can have none
@@ -198,7 +201,9 @@ class JobMessages:
             return self.finished(job, shown, upload.name, stars, lost)
 
         words = self.tells_words(job)
-        return Contents(job, view, partial(_picture, job, whole), self._limit_bytes(job.guild_id), words=words)
+        return Contents(
+            job, view, partial(_picture, self.marks, job, whole), self._limit_bytes(job.guild_id), words=words
+        )
 
     def tells_words(self, job: Job) -> bool:
         """Whether a job's files may hold its prompt."""
@@ -217,7 +222,9 @@ class JobMessages:
     async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
         """What the gallery shows of a job, and its file. Raises: NotFound when no picture's file is left."""
         whole = await self._found(images)
-        upload = await PICTURES.run(_picture, job, whole, self._limit_bytes(job.guild_id), self.tells_words(job))
+        upload = await PICTURES.run(
+            _picture, self.marks, job, whole, self._limit_bytes(job.guild_id), self.tells_words(job)
+        )
         return self._layouts.poster(job, upload.name, stars), upload
 
     async def _found(self, images: Sequence[StoredImage]) -> Whole:
@@ -260,17 +267,17 @@ def _columns(spec: Spec) -> int:
     return BOARD_COLUMNS if spec.is_board else 2
 
 
-def _picture(job: Job, whole: Whole, limit: int, words: bool) -> Upload:
+def _picture(marks: Marks, job: Job, whole: Whole, limit: int, words: bool) -> Upload:
     """The stored pictures as the one file to send; a grid tells of its first. Runs in a worker thread."""
     opened, compare = {image.ordinal: image_tools.opened(blob) for image, blob in whole}, job.spec.compare
     recipe = whole[0][0].made_with
     if compare is not None:
-        return image_tools.fit(
+        return marks.fit(
             image_tools.sheet(opened, *labels(compare)), f"easel-{job.id}", limit, recipe=recipe, words=words
         )
     stored = whole[0][1] if len(whole) == 1 else None
     shown = image_tools.grid([*opened.values()], _columns(job.spec))
-    return image_tools.fit(shown, f"easel-{job.id}", limit, stored, recipe=recipe, words=words)
+    return marks.fit(shown, f"easel-{job.id}", limit, stored, recipe=recipe, words=words)
 
 
 def _apply(state: Painting, event: Event, now_ms: int) -> bool:

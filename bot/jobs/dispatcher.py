@@ -160,7 +160,7 @@ class Dispatcher:
     async def _claim(self, room: int) -> None:
         """Take jobs and carry them: two things of which a shutdown must not leave one undone."""
         for job in await self._store.claim(self.boot_id, room):
-            run = Run(job=job, relay=Relay(self._listener, job))
+            run = Run(job=job, relay=Relay(self._listener, job), watermark=self._settings.watermark)
             task = asyncio.create_task(self._carry(run), name=f"job-{job.id}")
             self._runs[job.id] = run, task
             task.add_done_callback(partial(self._ended, job.id))

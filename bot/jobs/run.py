@@ -21,7 +21,9 @@ from bot.threads.pools import PICTURES
 from engine.api.errors import EngineError
 from engine.api.events import Cancelled, Failed, Finished, ImageReady, Progress, Started
 from engine.api.metadata import encode_png
+from engine.api.recipe import Recipe
 from engine.backend import Backend, Ticket
+from engine.imaging import watermark
 
 log = logging.getLogger(__name__)
 DISK_PAUSE_S = 5.0  # between tries to write a picture
@@ -48,6 +50,7 @@ class Run:
     relay: Relay
     ticket: Ticket | None = None
     started: bool = False
+    watermark: bool = False
     composite: bool = False
     painted: Fraction = Fraction(0)
     draining: bool = False
@@ -115,7 +118,7 @@ class Run:
     async def _save(self, event: ImageReady, files: ImageFiles) -> NewImage:
         """Put a picture on disk, its recipe inside. Raises: OSError, PicturesAway once the job is given up."""
         recipe = replace(event.recipe, composite=self.composite)
-        data = await PICTURES.run_always(encode_png, event.image, recipe)
+        data = await PICTURES.run_always(_file, event.image, recipe, self.watermark)
         return NewImage(
             ordinal=event.index,
             seed=event.seed,
@@ -138,6 +141,11 @@ class Run:
                 log.warning("a picture of job %d can't be kept yet: %s", self.job.id, error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.given_up.wait(), DISK_PAUSE_S)
+
+
+def _file(image: Image.Image, recipe: Recipe, marked: bool) -> bytes:
+    """A picture as it is stored. Runs in a worker thread."""
+    return encode_png(watermark.embed(image) if marked else image, recipe)
 
 
 async def _shows_a_persons(job: Job, store: JobStore) -> bool:

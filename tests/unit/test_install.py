@@ -111,11 +111,15 @@ def imported(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", ["bot", "engine"])
 def test_whatever_is_imported_is_declared(package: str) -> None:
-    asked = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["demo"]
+    extras = PROJECT["project"]["optional-dependencies"]
+    asked = PROJECT["project"]["dependencies"] + extras["demo"] + extras["c2pa"]
     declared = {re.sub(r"[._]", "-", Requirement(each).name.lower()) for each in asked}
     known = packages_distributions()
     modules = imported(ROOT / package) - set(sys.stdlib_module_names) - {"bot", "engine", "migrations"}
-    names = {module: {re.sub(r"[._]", "-", name.lower()) for name in known.get(module, [module])} for module in modules}
+    names = {
+        module: {re.sub(r"[._]", "-", name.lower()) for name in known.get(module, [module, f"{module}-python"])}
+        for module in modules
+    }
     assert {module for module, providers in names.items() if not providers & declared} == set()
 
 

@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from bot.cli.checks.finding import Check
 from bot.config import Settings, unknown_keys
+from bot.delivery.marks import Marks
+from bot.errors import UserError
 from bot.store.errors import AlreadyRunning, StoreError, unusable
 from bot.store.lock import directory_lock
 
@@ -120,6 +122,17 @@ def web_server(settings: Settings) -> Iterator[Check]:
         yield Check("mask editor", "ok", f"at {address}, listening on {settings.web_host}:{settings.web_port}.")
     if address or metrics:
         yield from _port(settings)
+
+
+def marks(settings: Settings) -> Iterator[Check]:
+    """Whether pictures can be signed, by signing one."""
+    wanted = Marks.of(settings)
+    try:
+        wanted.check()
+    except UserError as error:
+        yield Check("signing", "bad", str(error), vital=False)
+    else:
+        yield Check("signing", "ok", "on." if wanted.certificate else "off; EASEL_C2PA_CERTIFICATE turns it on.")
 
 
 def _port(settings: Settings) -> Iterator[Check]:

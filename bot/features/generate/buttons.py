@@ -10,6 +10,7 @@ import discord
 from bot.delivery import image_tools
 from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts, charged
+from bot.delivery.marks import Marks
 from bot.errors import BadInput, NotYours
 from bot.features.gallery.poster import Gallery
 from bot.features.generate import edits, image_lookup
@@ -136,7 +137,8 @@ async def show(app: Shows, interaction: Interaction, job: Job, image: StoredImag
     """Answer with one picture at full size, and its buttons."""
     await acknowledge(interaction, private=private)
     data = await app.files.read(image.path, image.sha256)
-    upload = await PICTURES.run(_file, image, data, interaction.filesize_limit, app.messages.tells_words(job))
+    words = app.messages.tells_words(job)
+    upload = await PICTURES.run(_file, app.messages.marks, image, data, interaction.filesize_limit, words)
     view = app.layouts.single(job, image, upload.filename, copy=True)
     await interaction.edit_original_response(view=view, attachments=[upload])
 
@@ -221,8 +223,8 @@ def _shows_grid(interaction: Interaction) -> bool:
     return any(press.action in (Action.PICK, Action.FINISH) for press in shown)
 
 
-def _file(image: StoredImage, data: bytes, limit_bytes: int, words: bool) -> discord.File:
+def _file(marks: Marks, image: StoredImage, data: bytes, limit_bytes: int, words: bool) -> discord.File:
     """The stored picture, fitted to the upload limit. Runs in a worker thread."""
     recipe, shown = image.made_with, image_tools.opened(data)
-    upload = image_tools.fit(shown, f"easel-{image.id}", limit_bytes, data, recipe=recipe, words=words)
+    upload = marks.fit(shown, f"easel-{image.id}", limit_bytes, data, recipe=recipe, words=words)
     return discord.File(io.BytesIO(upload.data), filename=upload.name)

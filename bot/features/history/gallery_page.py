@@ -152,7 +152,8 @@ class GalleryPage:
             small = await PICTURES.run(lambda: image_tools.thumbnail(image_tools.opened(data)))
             return web.Response(body=small, content_type="image/webp", headers=PRIVATE_CACHE)
         told = data if words else metadata.without_words(data)
-        return web.Response(body=told, content_type=image.mime, headers=PRIVATE_CACHE)
+        signed = await PICTURES.run(self._app.messages.marks.signed, told, "png", image.made_with)
+        return web.Response(body=signed, content_type=image.mime, headers=PRIVATE_CACHE)
 
     async def _page(self, title: str, about: str, base: str, jobs: Sequence[Job], older: str) -> web.Response:
         figures = [_figure(base, job, await self._app.jobs.images(job.id)) for job in jobs]
