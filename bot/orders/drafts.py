@@ -36,12 +36,7 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
     server or model is made to fit.
     Raises: BadInput with what is wrong and the nearest thing that works.
     """
-    if draft.style:
-        raise BadInput("Styles belong to a server and only work there. Leave out --style here.")
-    if draft.private is not None:  # /imagine has heard it and taken it out; nobody else may leave it unheard
-        raise BadInput(
-            "--stealth and --public only work in /imagine. Leave them out here; some commands have **private**."
-        )
+    _check_heard(draft)
     info = _able(models, draft.model, what, terms)
     _check_loras(draft, info, models, terms)
     info = lora_tags.sampled_by(info, draft.prompt)
@@ -97,6 +92,18 @@ def _half(side: int, info: ModelInfo) -> int:
 def _is_from_noise(what: Txt2Img) -> bool:
     """Whether all of its pixels begin as noise, and all of its steps are made."""
     return what.paints and what.noise_strength is None and not what.is_edit and not what.shares
+
+
+def _check_heard(draft: Draft) -> None:
+    """What only /imagine has heard and taken out; nobody else may leave it unheard. Raises: BadInput."""
+    if draft.style:
+        raise BadInput("Styles belong to a server and only work there. Leave out --style here.")
+    if draft.references:
+        raise BadInput("--sref and --oref only work in /imagine. Leave them out here.")
+    if draft.private is not None:
+        raise BadInput(
+            "--stealth and --public only work in /imagine. Leave them out here; some commands have **private**."
+        )
 
 
 def _variations(draft: Draft, what: Txt2Img, random_seed: int) -> tuple[Variation, ...]:

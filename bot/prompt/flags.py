@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -199,6 +200,29 @@ def _image_weight(value: str) -> float:
     return round(1 / (1 + number), 4)
 
 
+def _reference(name: str, use: str) -> Callable[[str], tuple[tuple[str, str], ...]]:
+    """A picture of Easel's that is read as words are, for that use. Raises: BadInput."""
+
+    def read(value: str) -> tuple[tuple[str, str], ...]:
+        if not _OWN_PICTURE.fullmatch(value):
+            raise BadInput(
+                f"--{name} takes a job's number such as 12.3, or a message's link. Attach any other picture with "
+                "`/imagine reference:`."
+            )
+        return ((use, value),)
+
+    return read
+
+
+def _reference_weight(name: str, use: str) -> Callable[[str], tuple[tuple[str, float], ...]]:
+    """Midjourney's weight, 100 as usual, as an IP-Adapter's: 1 as usual, 2 at most. Raises: BadInput."""
+
+    def read(value: str) -> tuple[tuple[str, float], ...]:
+        return ((use, round(max(0.01, min(2.0, _whole(name, 0, 1000)(value) / 100)), 4)),)
+
+    return read
+
+
 def read_guidance(value: str) -> float:
     """Guidance, 0 to 30. Raises: BadInput."""
     number = read_number(value)
@@ -277,6 +301,8 @@ def _styles(value: str) -> tuple[str, ...]:
     return () if names == ("none",) else names
 
 
+_OWN_PICTURE = re.compile(r"#?\d{1,15}(?:\.\d{1,2})?|https://[\w.]*discord(?:app)?\.com/channels/\S{1,80}")
+
 FLAGS = {
     flag.name: flag
     for flag in (
@@ -302,6 +328,10 @@ FLAGS = {
         Flag("quality", "quality", "word", _quality),
         Flag("draft", "board", "nothing", lambda _value: True),
         Flag("iw", "strength", "word", _image_weight),
+        Flag("sref", "references", "word", _reference("sref", "style"), lambda old, new: (*old, *new)),
+        Flag("oref", "references", "word", _reference("oref", "all"), lambda old, new: (*old, *new)),
+        Flag("sw", "reference_weights", "word", _reference_weight("sw", "style"), lambda old, new: (*old, *new)),
+        Flag("ow", "reference_weights", "word", _reference_weight("ow", "all"), lambda old, new: (*old, *new)),
         Flag("stealth", "private", "nothing", lambda _value: True),
         Flag("public", "private", "nothing", lambda _value: False),
         *(Flag(name, "", habit.takes, str, note=habit.note) for name, habit in foreign.NOTED.items()),

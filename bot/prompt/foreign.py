@@ -81,12 +81,12 @@ NOTED = {
 """What is taken, left out, and said."""
 
 _REFERENCE = (
-    "Easel takes no reference picture by an address in `--{}`. Attach one with `/imagine reference:`, or mix several "
-    "with **/blend**."
+    "Easel doesn't know `--{}`. `--sref` takes a picture's style and `--oref` its things, by a job's number such as "
+    "12.3 or a message's link; `/imagine reference:` takes an attachment."
 )
 _MOTION = "Easel paints still pictures, so `--{}` can't be used."
 REFUSED = {
-    **{name: _REFERENCE.format(name) for name in ("sref", "cref", "oref", "sw", "cw", "ow", "sv")},
+    **{name: _REFERENCE.format(name) for name in ("cref", "cw", "sv")},
     **{name: _MOTION.format(name) for name in ("video", "motion", "loop", "end", "bs")},
 }
 """What would change the picture, so that leaving it out is asked first."""

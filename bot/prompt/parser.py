@@ -42,6 +42,7 @@ class Draft:
         chaos: 0 to 100, how far the pictures are from each other. quality: a share of the model's own steps.
         weird: 0 to 1, how unusual the noise is. stop_at: 0.1 to 1, the share of the steps that are made.
         board: many small pictures to pick from.
+        references: pictures that are read as words are, each its use and where it is; reference_weights: by use.
         private: whether only the member sees the result. notes: sentences about what was left out.
     """
 
@@ -68,6 +69,8 @@ class Draft:
     board: bool | None = None
     weird: float | None = None
     stop_at: float | None = None
+    references: tuple[tuple[str, str], ...] | None = None
+    reference_weights: tuple[tuple[str, float], ...] | None = None
     private: bool | None = None
     notes: tuple[str, ...] | None = None
 

@@ -119,10 +119,10 @@ HOSTILE = {
 def test_hostile_files_get_a_sentence_quickly(name: str) -> None:
     data, says = HOSTILE[name]
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(BadInput) as caught:
         read_upload(data)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
     tracemalloc.stop()
     assert says in str(caught.value)

@@ -81,7 +81,7 @@ def test_weights_of_parts(line: str, prompt: str, negative: str | None) -> None:
     ("line", "without", "instead"),
     [
         ("a boat --sedd 5 --ar 3:2", "a boat --ar 3:2", "a boat --seed 5 --ar 3:2"),
-        ("a boat --sref 123 --ar 3:2", "a boat --ar 3:2", None),
+        ("a boat --cref 123 --ar 3:2", "a boat --ar 3:2", None),
         ("a {red, blue} boat --cfg 99", "a {red, blue} boat", None),
         ("a --colour boat at sea", "a boat at sea", None),
         ("a <hypernet:ink:1> boat --seed 3", "a boat --seed 3", None),

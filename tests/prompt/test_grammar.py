@@ -122,7 +122,8 @@ def test_escapes_keep_dashes_and_braces() -> None:
         ("a --sedd 5", "Did you mean --seed?"),
         ("a --stepz 5", "'--stepz'"),
         ("a --ar3:2", "Did you mean --ar?"),
-        ("a --sref 5", "reference"),
+        ("a --cref 5", "reference"),
+        ("a --sref https://example.com/x.png", "a message's link"),
         ("a --video", "still"),
         ("a --seed", "--seed needs a value: a whole number from 0 to 4,294,967,295"),
         ("a --seed -2", "not '-2'"),
@@ -310,10 +311,10 @@ def test_only_bad_input_is_ever_raised(line: str) -> None:
 
 @pytest.mark.parametrize("part", ["--", "{", "{a,", "\\", "-- --seed", '--no "', "::", "[", "\\-", "—", "a ", "\u0301"])
 def test_the_longest_lines_take_no_time(part: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with suppress(BadInput):
         parse((part * 12_000)[:12_000])
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("prompt", ["a {b, c}", r"--sale \{x\} \--y", "—dash, \\, comma", "x"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import discord
 from discord import app_commands
@@ -12,6 +13,7 @@ from discord.app_commands import Choice, Range
 
 from bot.delivery import pickers
 from bot.delivery.pickers import choices
+from bot.errors import BadInput, NotFound, Refused, UserError
 from bot.features.generate import edits, image_lookup, reading, refusals
 from bot.features.generate.discord_files import DiscordFile
 from bot.features.generate.reading import Asked
@@ -55,6 +57,9 @@ OPTIONS = {
     "style": "One or more of the server's styles, such as ink,gold; /style list shows them",
     "private": "Only you see it",
 }
+
+
+_REFERENCES = re.compile(r"\s*--(?:[so]ref|[so]w)\s+\S+", re.IGNORECASE)
 
 
 class Services(Protocol):
@@ -124,7 +129,7 @@ async def try_line(app: Services, interaction: Interaction, line: Line) -> None:
 
 async def _paint(app: Services, interaction: Interaction, line: Line) -> None:
     said = await reading.read(app, interaction, line)
-    if line.image is None and not said.source and line.reference is None:
+    if line.image is None and not said.source and line.reference is None and not said.drafts[0].references:
         told, sure = said.as_told, line.sure
         await app.submission.imagine(interaction, said.drafts, private=line.private, ask=told, sure=sure)
     else:
@@ -154,13 +159,15 @@ def _complete(app: Services, imagine: app_commands.Command[Any, ..., Any]) -> No
 async def _with_pictures(app: Services, interaction: Interaction, line: Line, said: Asked) -> None:
     """The words are checked, then the pictures are fetched, checked and kept, then the job is placed."""
     starts = line.image is not None or bool(said.source)
-    asked = await app.submission.with_defaults(interaction, without_private(said.drafts), from_picture=starts)
+    named = said.drafts[0]  # drafts of one line differ in what stands in {}, which holds words
+    drafts = [replace(draft, references=None, reference_weights=None) for draft in without_private(said.drafts)]
+    asked = await app.submission.with_defaults(interaction, drafts, from_picture=starts)
     found = await reading.picture_of(app, interaction, line, said) if starts else None
     private = await app.submission.wants_private(interaction, line.private, said.drafts)
     private = private or (found is not None and found.job is not None and found.job.private)
     check_permissions(interaction, private)
-    if line.reference is not None:
-        check_reads_pictures(app.backend.models())
+    if line.reference is not None or named.references:
+        _check_references(app, line, named)
     await acknowledge(interaction, private=private or len(asked) > 1)
     what, parent = WORDS, None
     if found is not None:
@@ -171,9 +178,43 @@ async def _with_pictures(app: Services, interaction: Interaction, line: Line, sa
         kept = await app.submission.stored_file(interaction, DiscordFile.attached(line.reference))
         asked = [edits.with_notes(draft, *kept.notes) for draft in asked]
         what = replace(what, references=(Reference(image=kept.picture, use=line.use, weight=line.weight),))
+    if named.references:
+        try:
+            what = replace(what, references=(*what.references, *await _named(app, interaction, named, private)))
+        except (NotFound, BadInput) as error:
+            raise _without_references(line, error) from None
     specs = await app.submission.orders.resolve_all(actor_of(interaction), asked, what)
     order = Order(specs=specs, parent=parent, private=private)
     await app.submission.submit_or_confirm(interaction, order, ask=said.as_told)
+
+
+def _check_references(app: Services, line: Line, named: Draft) -> None:
+    """Whether any model reads pictures as words. Raises: BadInput."""
+    try:
+        check_reads_pictures(app.backend.models())
+    except BadInput as error:
+        raise (_without_references(line, error) if named.references else error) from None
+
+
+async def _named(app: Services, interaction: Interaction, draft: Draft, private: bool) -> list[Reference]:
+    """The pictures that a line names to be read as words are. Raises: NotFound, BadInput, Refused."""
+    weights = dict(draft.reference_weights or ())
+    found = []
+    for use, text in draft.references or ():
+        picture = await image_lookup.in_text(app, interaction, text)
+        picture.check_single()
+        if picture.job is not None and picture.job.private and not private:
+            raise Refused("That picture is private, so what is made of it has to be too: add --stealth.")
+        source = await edits.of_found(app, interaction, picture, private=private)
+        found.append(Reference(image=source.picture, use=cast(Use, use), weight=weights.get(use, 1.0)))
+    return found
+
+
+def _without_references(line: Line, refusal: UserError) -> BadInput:
+    """The refusal, with the line that works without what it names."""
+    told = BadInput(str(refusal))
+    told.without = _REFERENCES.sub("", line.text).strip() or None
+    return told
 
 
 def _ratio(text: str | None) -> tuple[float, float] | None:

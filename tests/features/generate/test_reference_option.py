@@ -11,7 +11,7 @@ import pytest
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from engine.fake import MINI, FakeEngine
-from tests.e2e.screen import press
+from tests.e2e.screen import paint, press
 from tests.features.generate.test_edit_commands import asked, credits_of, job_of, png, said
 
 READS = replace(MINI, key="reads", family="sdxl", image_prompts=True)
@@ -78,3 +78,26 @@ async def test_another_prompt_keeps_the_reference(reading: Stage) -> None:
     shown = await press(reading, result.response, "Paint without it")
     (reference,) = (await job_of(reading, shown.response)).spec.request.references
     assert reference.weight == 0.5
+
+
+async def test_flags_name_pictures_for_their_style_and_their_things(reading: Stage) -> None:
+    grid = await paint(reading, "ink")
+    result = await asked(reading, "imagine", prompt="a boat --sref 1.2 --oref 1.3 --sw 50 --ow 150")
+    request = (await job_of(reading, result.response)).spec.request
+    assert [(each.use, each.weight) for each in request.references] == [("style", 0.5), ("all", 1.5)]
+    assert len({each.image.sha256 for each in request.references}) == 2
+    link = f"https://discord.com/channels/{reading.guild.id}/{reading.channel.id}/{grid.id}"
+    assert "U1" in said(await asked(reading, "imagine", prompt=f"a boat --sref {link}")), "a grid is several"
+
+
+async def test_what_a_flag_cannot_find_is_said_with_a_way_on(reading: Stage) -> None:
+    refused = await asked(reading, "imagine", prompt="a boat --sref 1234567 --sw 20 --seed 3")
+    assert "can't find that job" in said(refused)
+    again = (await press(reading, refused.response or refused.followups[-1], "Paint without it")).response
+    spec = (await job_of(reading, again)).spec
+    assert (spec.prompt, spec.seed, spec.request.references) == ("a boat", 3, ())
+
+
+async def test_flags_for_references_belong_to_imagine(reading: Stage) -> None:
+    await paint(reading, "ink")
+    assert "only work in /imagine" in said(await asked(reading, "vary", source="1.1", prompt="a boat --sref 1.2"))

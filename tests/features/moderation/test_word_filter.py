@@ -209,8 +209,8 @@ def test_a_long_text_and_a_hostile_list_take_linear_time() -> None:
     matcher.find("a" * 100)
     times = []
     for size in (1000, 4000):
-        started = time.perf_counter()
+        started = time.process_time()
         matcher.find("a1" * (size // 2))
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     assert times[1] < times[0] * 16  # 4 x the text: quadratic would be 16 x
     assert times[1] < 3.0
