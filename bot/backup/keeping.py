@@ -11,7 +11,7 @@ from pathlib import Path
 from bot.backup import archive
 from bot.backup.archive import NEVER, SCRATCH, Contents
 from bot.jobs.files import make_folder
-from bot.store.lock import sync_folder
+from bot.store.lock import sharing, sync_folder
 
 PATTERN, NAME = "easel-*.zip", "easel-%Y%m%d-%H%M%S.zip"
 HOUR_MS = 3_600_000
@@ -27,7 +27,8 @@ def make(
     sync_folder(folder.parent)
     clear(folder, now_ms - LEFT_MS)
     target = folder / time.strftime(NAME, time.gmtime(now_ms / 1000))
-    contents = archive.write(data_dir, target, now_ms, aborted)
+    with sharing(folder, lambda: clear(folder, None)):  # what is half-written then is nobody's any more
+        contents = archive.write(data_dir, target, now_ms, aborted)
     for spare in sorted(found(folder), key=lambda path: (made_ms(path) <= now_ms, made_ms(path)))[:-keep]:
         spare.unlink()  # first those from a time that is still to come: clocks jump, and the new one must stay
     return target, contents
@@ -52,8 +53,8 @@ def is_due(folder: Path, every_hours: int, now_ms: int) -> bool:
     return bool(every_hours) and (not made or now_ms - max(made) >= every_hours * HOUR_MS)
 
 
-def clear(folder: Path, before_ms: int) -> None:
-    """Remove what a backup that was cut off left behind."""
+def clear(folder: Path, before_ms: int | None) -> None:
+    """Remove what backups that were cut off before a time (None = now) left behind."""
     for left in (*folder.glob(f"{PATTERN}.part"), *folder.glob(f"{SCRATCH}*")):
-        if left.stat().st_mtime * 1000 < before_ms:
+        if before_ms is None or left.stat().st_mtime * 1000 < before_ms:
             shutil.rmtree(left) if left.is_dir() else left.unlink()

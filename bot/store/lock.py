@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,11 +19,29 @@ if sys.platform == "win32":
 
     def _lock(handle: int) -> None:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+
+    @contextmanager
+    def sharing(_folder: Path, _alone: Callable[[], None]) -> Iterator[None]:
+        yield
 else:
     import fcntl
 
     def _lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @contextmanager
+    def sharing(folder: Path, alone: Callable[[], None]) -> Iterator[None]:
+        """Work in a folder as other processes may; first, when none does, call `alone`."""
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):
+                _lock(handle)
+                alone()
+            with contextlib.suppress(OSError):  # a file system that has no locks
+                fcntl.flock(handle, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(handle)
 
 
 RESTORED, REPLACED = "restored-", "replaced-"  # folders, followed by when: what is to be used, what was used before

@@ -30,7 +30,7 @@ def drop_backups_with(path: Path, user_id: int) -> None:
     """Remove the copies of the database `path` that know this person, or cannot be read."""
     for copy in backups(path):
         if _knows(copy, user_id):
-            copy.unlink()
+            _drop(copy)
 
 
 def drop_backups_before(path: Path, before_ms: int) -> None:
@@ -38,7 +38,13 @@ def drop_backups_before(path: Path, before_ms: int) -> None:
     for copy in backups(path):
         made = copy.stem.rsplit("-", 1)[-1]
         if made.isdigit() and int(made) < before_ms:
-            copy.unlink()
+            _drop(copy)
+
+
+def _drop(copy: Path) -> None:
+    """Remove a copy, and what SQLite put beside it when it was read."""
+    for beside in ("-wal", "-shm", ""):
+        copy.with_name(f"{copy.name}{beside}").unlink(missing_ok=True)
 
 
 def _knows(copy: Path, user_id: int) -> bool:

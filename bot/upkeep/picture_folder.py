@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bot.jobs.files import ASIDE, MARK, TEMPORARY, make_folder, write_through
@@ -45,8 +46,9 @@ class PictureFolder:
         found = {}
         with os.scandir(self.folder / part) as entries:
             for entry in entries:
-                if entry.name.endswith(SUFFIXES) and entry.is_file():
-                    found[f"{part}{entry.name}"] = entry.stat().st_mtime
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    if entry.name.endswith(SUFFIXES) and entry.is_file():
+                        found[f"{part}{entry.name}"] = entry.stat().st_mtime
         return found
 
     def missing(self, paths: Iterable[str]) -> list[str]:
@@ -63,9 +65,10 @@ class PictureFolder:
         for path in paths:
             target = self.folder / ASIDE / path
             make_folder(target.parent)
-            os.replace(self.folder / path, target)
-            os.utime(target, (now_s, now_s))
-            sync_folder(target.parent)
+            with suppress(FileNotFoundError):  # removed meanwhile
+                os.replace(self.folder / path, target)
+                os.utime(target, (now_s, now_s))
+                sync_folder(target.parent)
 
     def bring_back(self, paths: Iterable[str]) -> list[str]:
         """Move files back; those that were there."""

@@ -448,3 +448,13 @@ async def test_jobs_that_were_waiting_are_painted(tmp_path: Path) -> None:
     async with workbench(tmp_path / "new", ManualClock(), post=post) as bench:
         await bench.idle()
     assert [(kind, count) for _, kind, count in post.sent] == [("result", 4)]
+
+
+def test_what_a_killed_one_left_is_cleared_unless_another_is_being_made(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    (folder / "backup-of-the-dead").mkdir(parents=True)
+    with lock.sharing(folder, lambda: None):
+        keeping.make(data, folder, 3, 10**12)
+        assert (folder / "backup-of-the-dead").exists(), "somebody else is at work"
+    keeping.make(data, folder, 3, 2 * 10**12)
+    assert sorted(path.suffix for path in folder.iterdir()) == [".zip", ".zip"]

@@ -33,16 +33,22 @@ async def run_and_kill(folder: Path, round_: int, after_s: float) -> None:
     path = os.pathsep.join([str(HERE), str(HERE.parents[1])])
     command = [sys.executable, str(HERE / "chaos.py"), str(folder), str(round_)]
     process = await asyncio.create_subprocess_exec(*command, env={**os.environ, "PYTHONPATH": path})
+    try:
+        await alive_for(process, folder, after_s)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def alive_for(process: asyncio.subprocess.Process, folder: Path, after_s: float) -> None:
     acks, before = folder / "acks.jsonl", len(lines(folder / "acks.jsonl"))
 
     async def acknowledges() -> bool:
         return len(lines(acks)) > before or process.returncode is not None
 
-    await until(acknowledges, 60)
+    await until(acknowledges, 300)
     await asyncio.sleep(after_s)
     assert process.returncode is None, "it ended by itself"
-    process.kill()
-    await process.wait()
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -130,8 +136,8 @@ def check_acts(path: Path, acts: list[dict[str, Any]]) -> int:
 
 
 def check_backups(folder: Path) -> None:
-    """Every one is whole, and what was cut off goes a day later."""
+    """Every one is whole, and the next one clears up what was cut off."""
     for path in keeping.found(folder):
         archive.verify(path, folder)
-    keeping.clear(folder, SystemClock().now_ms() + DAY_MS)
+    keeping.make(folder.parent, folder, 3, SystemClock().now_ms())
     assert [path for path in folder.iterdir() if path not in keeping.found(folder)] == []

@@ -149,3 +149,8 @@ def test_jobs_of_controlnets_get_the_kind_that_they_are(tmp_path: Path) -> None:
         }
         with pytest.raises(sqlite3.IntegrityError, match="illegal job transition"):
             db.execute("UPDATE job SET state = 'done'")
+
+
+def test_no_two_migrations_have_one_number() -> None:
+    numbers = [step.version for step in shipped()]
+    assert numbers == sorted(set(numbers))
