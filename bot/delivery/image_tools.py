@@ -19,6 +19,7 @@ SHEET_PX, SHEET_CELL_PX, NAMED_PX = 2560, 256, 192  # all of a sheet; one cell; 
 LETTERS, MIN_LETTERS_PX = 56, 14  # in a message a sheet is shown about 550 pixels wide
 PREVIEW_CELL_PX = 192
 THUMBNAIL_PX = 128
+PNG_PIXELS = 2048 * 1536  # a grid of more takes a second of processor time as a PNG, a fifth of that as WebP
 WEBP_QUALITIES = (95, 88, 75, 60)
 MIN_SIDE_PX = 128  # a picture is not made smaller than this to fit a limit: nobody could see what is on it
 
@@ -144,11 +145,8 @@ def fit(
     Each tells how it was made: `recipe`, without the prompt unless `words`. `stored` is the picture's own PNG, which
     is sent as it is when it fits. Raises: DoesNotFit.
     """
-    if stored is None:
-        data = metadata.encode(image, "PNG", recipe, words=words, compress_level=4)
-    else:
-        data = stored if words else metadata.without_words(stored)
-    if len(data) <= limit_bytes:
+    data = _png(image, recipe, words=words) if stored is None else _told(stored, words=words)
+    if data is not None and len(data) <= limit_bytes:
         return Upload(f"{name}.png", data)
     while True:
         for quality in WEBP_QUALITIES:
@@ -158,6 +156,17 @@ def fit(
         if max(image.size) // 2 < MIN_SIDE_PX:
             raise DoesNotFit(f"No recognizable version of this picture fits into {limit_bytes:,} bytes.")
         image = image.resize((max(1, image.width // 2), max(1, image.height // 2)), Image.Resampling.LANCZOS)
+
+
+def _told(stored: bytes, *, words: bool) -> bytes:
+    return stored if words else metadata.without_words(stored)
+
+
+def _png(image: Image.Image, recipe: Recipe | None, *, words: bool) -> bytes | None:
+    """None where it would take long, and might not fit: every picture on a large grid is a PNG by itself."""
+    if image.width * image.height > PNG_PIXELS:
+        return None
+    return metadata.encode(image, "PNG", recipe, words=words, compress_level=metadata.PNG_LEVEL)
 
 
 def _webp(image: Image.Image, quality: int) -> bytes:

@@ -258,9 +258,13 @@ def _note(job: Job, delivered: int, lost: int, filename: str) -> str:
         f"The files of {lost} of {asked} pictures are gone from the disk{unpaid}." if lost else "",
         f"{failed} of {asked} pictures failed and were not charged." if failed else "",
         f"The safety check withheld {job.withheld} of {asked} pictures; not charged." if job.withheld else "",
-        "Sent as WebP to fit Discord's limit." if filename.endswith(".webp") else "",
+        _why_webp(delivered) if filename.endswith(".webp") else "",
     ]
     return " ".join(filter(None, notes))
+
+
+def _why_webp(pictures: int) -> str:
+    return "Sent as WebP to fit Discord's limit." if pictures == 1 else "Sent as WebP; each picture alone is a PNG."
 
 
 def _columns(spec: Spec) -> int:

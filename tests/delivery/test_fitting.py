@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.delivery.image_tools import MIN_SIDE_PX, DoesNotFit, fit
+from engine.api import metadata
 
 SIZES = st.integers(1, 400)
 
@@ -31,3 +33,18 @@ def test_a_picture_fits_or_is_given_up(width: int, height: int, limit: int) -> N
 def test_no_limit_is_too_small_to_be_answered(side: int) -> None:
     with pytest.raises(DoesNotFit):
         fit(Image.new("RGB", (side, side)), "x", 20)
+
+
+def test_a_large_grid_is_no_png_that_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would take a second of processor time; it goes as WebP at once."""
+    forms: list[str] = []
+    encode = metadata.encode
+
+    def noted(image: Image.Image, form: metadata.Form, *args: Any, **kwargs: Any) -> bytes:
+        forms.append(form)
+        return encode(image, form, *args, **kwargs)
+
+    monkeypatch.setattr(metadata, "encode", noted)
+    assert fit(Image.new("RGB", (2048, 2048)), "grid", 10 << 20).name == "grid.webp"
+    assert fit(Image.new("RGB", (1024, 1024)), "grid", 10 << 20).name == "grid.png"
+    assert forms == ["WEBP", "PNG"]
