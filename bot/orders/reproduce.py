@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import PurePath
 
 from bot.errors import BadInput
 from bot.ledger.limits import Terms
@@ -34,7 +35,7 @@ def of(said: Parameters, models: Sequence[ModelInfo], terms: Terms) -> Rerun:
     allowed = [info for info in models if terms.models is None or info.key in terms.models]
     info = _model(said, allowed or models, changes)
     loras = [key for key in info.loras if terms.loras is None or key in terms.loras]
-    prompt = _words(said.prompt, MAX_PROMPT_CHARS, "prompt", changes, loras)
+    prompt = _words(_with_loras(said, loras, changes), MAX_PROMPT_CHARS, "prompt", changes, loras)
     draft = Draft(
         prompt=prompt,
         negative_prompt=_words(said.negative_prompt, MAX_NEGATIVE_CHARS, "negative prompt", changes) or None,
@@ -49,9 +50,20 @@ def of(said: Parameters, models: Sequence[ModelInfo], terms: Terms) -> Rerun:
         variations=tuple((seed, share) for seed, share in said.variations if seed <= MAX_SEED) or None,
     )
     draft = _sized(draft, said, info, terms, changes)
+    if said.left_out:
+        changes.append(f"Left out: {', '.join(said.left_out)}.")
     if said.from_picture:
         changes.append("It was made from a picture that isn't in the file, so it's painted from the words alone.")
     return Rerun(draft=draft, changes=tuple(changes))
+
+
+def _with_loras(said: Parameters, loras: Sequence[str], changes: list[str]) -> str:
+    """The prompt with a tag for each LoRA that only the file's other facts name."""
+    known = {key.casefold(): key for key in loras}
+    found = {known.get(PurePath(name).stem.casefold(), ""): weight for name, weight in said.loras}
+    if missing := [name for name, _ in said.loras if PurePath(name).stem.casefold() not in known]:
+        changes.append(f"LoRAs that aren't here are left out: {', '.join(map(quoted, missing[:4]))}.")
+    return " ".join([said.prompt, *(f"<lora:{key}:{weight:g}>" for key, weight in found.items() if key)])
 
 
 def _words(text: str, most: int, what: str, changes: list[str], loras: Sequence[str] = ()) -> str:
@@ -110,7 +122,7 @@ def _seed(said: Parameters, changes: list[str]) -> int | None:
 def _sized(draft: Draft, said: Parameters, info: ModelInfo, terms: Terms, changes: list[str]) -> Draft:
     """With the same size if it can be painted, else with the same proportions."""
     if not said.width or not said.height:
-        return draft
+        return draft if said.ratio is None else replace(draft, aspect_ratio=said.ratio)
     whole = Draft(prompt="x", width=said.width, height=said.height, model=info.key)
     try:
         spec = drafts.resolve(whole, [info], terms, 0)

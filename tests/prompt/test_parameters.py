@@ -167,7 +167,7 @@ def test_comfyuis_graph_is_followed_from_its_sampler(data: bytes) -> None:
         height=448,
         model="dreamer.safetensors",
         strength=1.0,
-        others=(("LoRA", "waves.safetensors"),),
+        loras=(("waves.safetensors", 1.0),),
     )
 
 

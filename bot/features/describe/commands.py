@@ -40,6 +40,9 @@ NOTHING_SAID = (
 )
 
 
+HOW_NOT_SAID = "It doesn't say how; **Describe** guesses a prompt."
+
+
 class Services(Protocol):
     """What this module works with."""
 
@@ -137,13 +140,16 @@ async def _describe(app: Services, interaction: Interaction, found: FoundImage, 
     await acknowledge(interaction, private=secret)
     await app.submission.check_here(interaction)
     image = await image_lookup.picture(app, interaction, found)
-    prompts = (await app.backend.describe(image))[: len(describe_views.OFFERS)]
-    if not prompts:
+    prompts = await app.backend.describe(image)
+    said = (await _said(app, interaction, found)) if len(found.images) < 2 else None
+    own = [reproduce.of(said, app.backend.models(), await app.submission.terms(interaction)).draft] if said else []
+    prompts = prompts[: len(describe_views.OFFERS) - len(own)]
+    if not prompts and not own:
         raise BadInput("The model finds no words for this picture. Try another one.")
     # the words are plain ones: a brace or a dash in them asks for nothing
-    drafts = tuple(Draft(prompt=prompt) for prompt in prompts)
+    drafts = (*own, *(Draft(prompt=prompt) for prompt in prompts))
     await _keep(app, interaction, found, drafts)
-    await _answer(interaction, describe_views.described(interaction.id, prompts), image)
+    await _answer(interaction, describe_views.described(interaction.id, prompts, said), image)
 
 
 async def _read(app: Services, interaction: Interaction, found: FoundImage) -> None:
@@ -151,14 +157,20 @@ async def _read(app: Services, interaction: Interaction, found: FoundImage) -> N
     await acknowledge(interaction, private=True)
     if len(found.images) > 1:
         found = replace(found, images=found.images[:1])  # they differ in their seeds only
-    data = await image_lookup.data(app, interaction, found)
-    said = await UPLOADS.run(image_metadata.read, data)
-    if said is None:
-        raise NotFound(NOTHING_SAID)
+    said = await _said(app, interaction, found)
+    if said is None or not (said.prompt or said.seed is not None):
+        maker = await UPLOADS.run(image_metadata.maker, await image_lookup.data(app, interaction, found))
+        raise NotFound(f"This file was made by {maker}. {HOW_NOT_SAID}" if maker else NOTHING_SAID)
     image = await image_lookup.picture(app, interaction, found)
     again = reproduce.of(said, app.backend.models(), await app.submission.terms(interaction))
     await _keep(app, interaction, found, (again.draft,))
     await _answer(interaction, describe_views.parameters(interaction.id, said, again.changes), image)
+
+
+async def _said(app: Services, interaction: Interaction, found: FoundImage) -> image_metadata.Parameters | None:
+    """What a picture's file says of how it was made, also where it's hidden in the pixels."""
+    data, layers = await image_lookup.file_and_layers(app, interaction, found)
+    return await UPLOADS.run(image_metadata.read, data, layers)
 
 
 async def _answer(interaction: Interaction, view: discord.ui.LayoutView, image: Image.Image) -> None:

@@ -21,11 +21,14 @@ PROMPT_SHOWN = 600  # characters each; a message holds 4,000
 THUMBNAIL = "looked-at.webp"
 
 
-def described(number: int, prompts: Sequence[str]) -> LayoutView:
-    """Up to four prompts, each with the button that opens its form."""
-    lines = [f"**{n}.** {shown(prompt, PROMPT_SHOWN)}" for n, prompt in enumerate(prompts, 1)]
-    text = "\n".join(["**What the picture shows**", *lines, "-# A button opens the form of /imagine with its words."])
-    numbered = enumerate(OFFERS[: len(prompts)], 1)
+def described(number: int, prompts: Sequence[str], said: Parameters | None = None) -> LayoutView:
+    """Up to four prompts, each with the button that opens its form; first what the file itself says, if it does."""
+    first = 2 if said else 1
+    told = ["**1.** What its file says:", *_lines(said)] if said else []
+    lines = [f"**{n}.** {shown(prompt, PROMPT_SHOWN)}" for n, prompt in enumerate(prompts, first)]
+    seen = ["**What the picture shows**", *lines] if lines else []
+    text = "\n".join([*told, *seen, "-# A button opens the form of /imagine with its words."])
+    numbered = enumerate(OFFERS[: len(prompts) + first - 1], 1)
     buttons = [Button(ButtonId(action, number), str(n), emoji="🎨") for n, action in numbered]
     return view([_beside(text, "The picture that is described"), row(*buttons)], ACCENT)
 
@@ -54,7 +57,8 @@ def _lines(said: Parameters) -> Iterator[str]:
     facts = [f"{name} **{shown(str(value), 80)}**" for name, value in _facts(said)]
     if facts:
         yield " · ".join(facts)
-    others = [f"{shown(name, 30)} {shown(value, 60)}" for name, value in said.others[:8]]
+    loras = [("LoRA", f"{name} ({weight:g})") for name, weight in said.loras[:4]]
+    others = [f"{shown(name, 30)} {shown(value, 60)}" for name, value in (*loras, *said.others[:8])]
     if others:
         yield f"-# {' · '.join(others)}"
 

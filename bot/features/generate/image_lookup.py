@@ -27,7 +27,7 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import can_read, check_visible, is_age_restricted, viewer_of
-from bot.orders.uploads import read_upload
+from bot.orders.uploads import read_layers, read_upload
 from bot.orders.visibility import may_see
 from bot.prompt.text import visible
 from bot.threads.pools import PICTURES
@@ -148,6 +148,16 @@ async def data(app: Services, interaction: Interaction, found: FoundImage) -> by
     image = found.image
     assert image is not None
     return await app.files.read(image.path, image.sha256)
+
+
+async def file_and_layers(
+    app: Services, interaction: Interaction, found: FoundImage
+) -> tuple[bytes, Image.Image | None]:
+    """The file as it is, and a stranger's picture with its transparency. Raises: NotFound, BadInput."""
+    if found.file is None:
+        return await data(app, interaction, found), None
+    read = await discord_files.read(interaction, found.file, read_layers)
+    return read.data, read.upload.image
 
 
 async def picture(app: Services, interaction: Interaction, found: FoundImage) -> Image.Image:

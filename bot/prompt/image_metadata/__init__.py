@@ -3,7 +3,7 @@
 The file is a stranger's: every text in it has a bounded size, is read in linear time, and stays text.
 """
 
-from bot.prompt.image_metadata.read import read, read_table
+from bot.prompt.image_metadata.read import maker, read, read_table
 from bot.prompt.image_metadata.records import Parameters
 
-__all__ = ["Parameters", "read", "read_table"]
+__all__ = ["Parameters", "maker", "read", "read_table"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,8 +11,12 @@ from bot.prompt.image_metadata.records import MAX_OTHERS, Parameters, name, numb
 
 Graph = Mapping[str, Mapping[str, Any]]  # node id -> {"class_type": ..., "inputs": {name: value or [node id, output]}}
 MAX_NODES = 500  # looked at from one sampler
+MAX_WORD_NODES = 100  # between a sampler and its words
 TEXTS = ("text", "text_g", "t5xxl", "string", "value", "prompt", "text_l", "clip_l")
-CONDITIONS = ("conditioning", "conditioning_1", "positive", "guider")
+CONDITIONS = ("conditioning", "conditioning_1", "conditioning_2", "conditioning_to", "conditioning_from", "guider")
+JOINED = re.compile(r"(?:string|text|str|prompt|strings?|input)[_ ]?(?:[a-e]|[1-9])", re.IGNORECASE)
+BETWEEN = ("delimiter", "separator", "delim")
+LATENT = ("latent_image", "latent", "samples", "image", "images", "pixels", "upscaled", "latents")
 MODELS = ("ckpt_name", "unet_name", "model_name")
 WIDGETS = {  # a drawn node holds its values without names, in this order
     "KSampler": ("seed", "", "steps", "cfg", "sampler_name", "scheduler", "denoise"),
@@ -28,17 +33,18 @@ WIDGETS = {  # a drawn node holds its values without names, in this order
 def parse(value: Mapping[str, Any]) -> Parameters | None:
     """What a graph says; None when it has no sampler."""
     graph = _drawn(value) if isinstance(value.get("nodes"), list) else _ran(value)
-    start = next((key for key, node in graph.items() if "sampler" in str(node["class_type"]).lower()), None)
-    start = next((key for key, node in graph.items() if _samples(node)), start)
-    if start is None:
+    samplers = [key for key, node in graph.items() if _samples(node)]
+    samplers = samplers or [key for key, node in graph.items() if "sampler" in str(node["class_type"]).lower()]
+    if not samplers:
         return None
+    start = next((key for key in samplers if not _earlier(graph, key, samplers)), samplers[0])
     near = {key: _nearest(graph, start, keys) for key, keys in _WANTED.items()}
     scheduler = words(near["scheduler"], 40)
     plain = scheduler in ("", "normal", "simple", "sgm_uniform", "ddim_uniform")
     return Parameters(
         tool="ComfyUI",
-        prompt=_prompt(graph, start, ("positive", "guider")),
-        negative_prompt=_prompt(graph, start, ("negative",)),
+        prompt=_prompt(graph, start, "positive"),
+        negative_prompt=_prompt(graph, start, "negative"),
         steps=whole(near["steps"]),
         guidance=number(near["cfg"]),
         sampler=name(f"{words(near['sampler'], 60)}{'' if plain else f' {scheduler}'}"),
@@ -48,7 +54,8 @@ def parse(value: Mapping[str, Any]) -> Parameters | None:
         model=name(near["model"]),
         strength=number(near["denoise"]),
         from_picture=(number(near["denoise"]) or 1.0) < 1 and near["width"] is None,
-        others=tuple(("LoRA", name(node["inputs"]["lora_name"])) for node in _loras(graph))[:MAX_OTHERS],
+        loras=tuple(_loras(graph))[:MAX_OTHERS],
+        left_out=tuple(_left_out(graph, samplers)),
     )
 
 
@@ -58,8 +65,8 @@ _WANTED = {
     "sampler": ("sampler_name",),
     "scheduler": ("scheduler",),
     "seed": ("seed", "noise_seed"),
-    "width": ("width",),
-    "height": ("height",),
+    "width": ("width", "empty_latent_width"),
+    "height": ("height", "empty_latent_height"),
     "model": MODELS,
     "denoise": ("denoise",),
 }
@@ -70,8 +77,42 @@ def _samples(node: Mapping[str, Any]) -> bool:
     return ("positive" in inputs and "latent_image" in inputs) or ("guider" in inputs and "sampler" in inputs)
 
 
-def _loras(graph: Graph) -> Iterator[Mapping[str, Any]]:
-    return (node for node in graph.values() if isinstance(node["inputs"].get("lora_name"), str))
+def _loras(graph: Graph) -> Iterator[tuple[str, float]]:
+    """Of the usual loaders; rgthree's power loader holds each as a table of its own."""
+    for node in graph.values():
+        inputs = node["inputs"]
+        if name(inputs.get("lora_name")) not in ("", "None"):
+            yield name(inputs["lora_name"]), number(inputs.get("strength_model")) or 1.0
+        for value in inputs.values():
+            if isinstance(value, dict) and value.get("on") is True and name(value.get("lora")) not in ("", "None"):
+                yield name(value["lora"]), number(value.get("strength")) or 1.0
+
+
+def _earlier(graph: Graph, start: str, samplers: list[str]) -> bool:
+    """Whether a sampler goes on with what another one painted."""
+    others = {key for key in samplers if key != start}
+    if not others:
+        return False
+    ids = {id(graph[key]) for key in others}
+    inputs = graph[start]["inputs"]
+    firsts = [value[0] for key, value in inputs.items() if key in LATENT and isinstance(value, list) and value]
+    return any(id(node) in ids for first in firsts for node in _around(graph, str(first)))
+
+
+def _left_out(graph: Graph, samplers: list[str]) -> Iterator[str]:
+    """What the graph does besides its first sampler."""
+    if len(samplers) > 1:
+        yield "the second pass" if len(samplers) == 2 else f"{len(samplers) - 1} further passes"
+    for node in graph.values():
+        inputs, kind = node["inputs"], str(node["class_type"])
+        if isinstance(inputs.get("control_net_name"), str):
+            yield f"the ControlNet {name(inputs['control_net_name'])}"
+        elif kind == "UpscaleModelLoader":
+            yield f"the upscaler {name(inputs.get('model_name'))}"
+        elif kind in ("FaceDetailer", "DetailerForEach"):
+            yield "the detailer"
+        elif isinstance(inputs.get("ipadapter_file"), str):
+            yield f"the IP-Adapter {name(inputs['ipadapter_file'])}"
 
 
 def _nearest(graph: Graph, start: str, keys: tuple[str, ...]) -> Any:
@@ -109,20 +150,48 @@ def _around(graph: Graph, start: str, through: tuple[str, ...] | None = None) ->
                 waiting.append(link)
 
 
-def _prompt(graph: Graph, start: str, inputs: tuple[str, ...]) -> str:
+def _prompt(graph: Graph, start: str, side: str) -> str:
     """The words behind the sampler's positive or negative input."""
-    node: Mapping[str, Any] = graph[start]
-    if "guider" in node["inputs"] and isinstance(node["inputs"]["guider"], list) and node["inputs"]["guider"]:
-        node = graph.get(str(node["inputs"]["guider"][0]), node)
-        inputs = ("positive", "conditioning") if "positive" in inputs else inputs
-    first = next((node["inputs"][key] for key in inputs if isinstance(node["inputs"].get(key), list)), None)
-    if not first:
+    inputs = graph[start]["inputs"]
+    if isinstance(inputs.get("guider"), list) and inputs["guider"]:
+        inputs = graph.get(str(inputs["guider"][0]), graph[start])["inputs"]
+        side = "conditioning" if side == "positive" and "positive" not in inputs else side
+    first = inputs.get(side)
+    if isinstance(first, str):
+        return words(first)
+    wanted = "negative" if side == "negative" else "positive"
+    return words(_said(graph, first, wanted, set())) if isinstance(first, list) and first else ""
+
+
+def _said(graph: Graph, link: list[Any], side: str, seen: set[str]) -> str:
+    """The words that a link leads to: texts of an encoder, those that are joined, of a loader the ones of this side."""
+    key = str(link[0])
+    node = graph.get(key)
+    if node is None or key in seen or len(seen) > MAX_WORD_NODES:
         return ""
-    for each in _around(graph, str(first[0]), (*CONDITIONS, *TEXTS)):
-        for key in TEXTS:
-            if text := words(each["inputs"].get(key)):
-                return text
-    return ""
+    seen.add(key)
+    inputs = node["inputs"]
+    if inputs.get(side):  # a loader that encodes both, or a ControlNet that passes both on
+        return _value(graph, inputs[side], side, seen)
+    joined = [
+        text
+        for name_, value in inputs.items()
+        if JOINED.fullmatch(name_) and (text := _value(graph, value, side, seen))
+    ]
+    if joined:
+        between = next((inputs[name_] for name_ in BETWEEN if isinstance(inputs.get(name_), str)), ", ")
+        return str(between).join(joined)
+    for name_ in TEXTS:
+        if text := _value(graph, inputs.get(name_), side, seen):
+            return text
+    conditions = (_value(graph, inputs.get(name_), side, seen) for name_ in CONDITIONS)
+    return ", ".join(dict.fromkeys(filter(None, conditions)))
+
+
+def _value(graph: Graph, value: object, side: str, seen: set[str]) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], str | int):
+        return _said(graph, value, side, seen)
+    return words(value)
 
 
 # ---------------------------------------------------------------- the two forms

@@ -19,6 +19,7 @@ PLAIN_TAGS = (
     0x010F,
     0x0110,
 )  # description, make, model: where ComfyUI puts `prompt:{...}` and `workflow:{...}`
+SOFTWARE, XMP = 0x0131, "XML:com.adobe.xmp"  # as the text is called in a PNG
 _BROKEN = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError),
     *(struct.error, zlib.error, UnidentifiedImageError, Image.DecompressionBombError),
@@ -95,8 +96,15 @@ def _exif(data: bytes) -> Iterator[tuple[str, str]]:
             exif = image.getexif()
             comment = exif.get_ifd(EXIF_POINTER).get(USER_COMMENT)
             tags = [exif.get(tag) for tag in PLAIN_TAGS]
+            xmp, software = image.info.get("xmp", b""), exif.get(SOFTWARE)
     except _BROKEN:
         return
+    if isinstance(xmp, bytes) and len(xmp) <= MAX_TEXT:
+        yield XMP, xmp.decode("utf-8", "replace")
+    if isinstance(software, str):
+        yield "Software", software[:80]
+    if isinstance(tags[0], str) and not tags[0].lstrip().startswith("{"):
+        yield "Description", tags[0][:MAX_TEXT]
     for tag in tags:
         key, _, text = tag.partition(":") if isinstance(tag, str) else ("", "", "")
         if text.lstrip().startswith("{"):

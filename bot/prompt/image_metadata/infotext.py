@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 from bot.prompt.image_metadata.records import MAX_OTHERS, MAX_TEXT, Parameters, name, number, whole, words
@@ -31,12 +32,15 @@ def parse(text: str) -> Parameters | None:
     last = next((at for at in range(len(lines) - 1, -1, -1) if lines[at].lstrip().startswith(FACTS)), None)
     if last is None:
         return None
+    if " | Seed: " in lines[last]:  # SD.Next of 2023
+        lines[last] = lines[last].replace(" | ", ", ")
+        lines[0] = lines[0].removeprefix("prompt: ").removeprefix("Prompt: ")
     start = next((at for at in range(last) if lines[at].startswith(NEGATIVE)), last)
     negative = "\n".join(lines[start:last]).removeprefix(NEGATIVE)
     said = {key.casefold(): value for key, value in reversed([*pairs(lines[last])])}
     width, _, height = said.get("size", "").partition("x")
     return Parameters(
-        tool="A1111",
+        tool=_tool(said),
         prompt=words("\n".join(lines[:start])),
         negative_prompt=words(negative),
         steps=whole(said.get("steps")),
@@ -46,11 +50,46 @@ def parse(text: str) -> Parameters | None:
         width=whole(width),
         height=whole(height),
         model=name(said.get("model", "")),
-        strength=number(said.get("denoising strength")),
+        strength=None if _second_pass(said) else number(said.get("denoising strength")),
         tiling=said.get("tiling") == "True",
-        from_picture=("denoising strength" in said and "hires upscale" not in said) or "controlnet 0" in said,
+        from_picture=("denoising strength" in said and not _second_pass(said)) or "controlnet 0" in said,
+        left_out=tuple(_left_out(said)),
         others=tuple((key, value) for key, value in pairs(lines[last]) if key.casefold() not in KNOWN)[:MAX_OTHERS],
     )
+
+
+def _tool(said: dict[str, str]) -> str:
+    """Which of the programs that write infotexts; they name themselves in `App` or `Version`."""
+    app, version = said.get("app", ""), said.get("version", "")
+    if app:
+        return app[:40]
+    if version.startswith("f") and version[1:2].isdigit():  # f2.0.1v1.10.1
+        return "Forge"
+    named = next((each for each in ("Fooocus", "ComfyUI", "Easel", "neo") if version.startswith(each)), "")
+    if named:
+        return "Forge" if named == "neo" else named
+    return "Civitai" if "civitai resources" in said else "A1111"
+
+
+def _second_pass(said: dict[str, str]) -> bool:
+    return "hires upscale" in said or "hires resize" in said or "hires upscaler" in said
+
+
+def _left_out(said: dict[str, str]) -> Iterator[str]:
+    """What A1111, Forge and SD.Next do besides, which isn't done here."""
+    if _second_pass(said):
+        times = said.get("hires upscale") or said.get("hires resize") or "a larger size"
+        yield f"the second pass to {times}{' times the size' if 'hires upscale' in said else ''}"
+    if said.get("refiner"):
+        yield f"the refiner {said['refiner']}"
+    if any(key.startswith("adetailer") for key in said):
+        yield "ADetailer"
+    for key, value in said.items():
+        if key.startswith("controlnet ") and key.removeprefix("controlnet ").isdigit():
+            model = re.search(r"[Mm]odel: ([^,]+)", value)
+            yield f"the ControlNet {model[1].strip() if model else value}"[:120]
+    if said.get("vae"):
+        yield f"the VAE {said['vae']}"
 
 
 def _sampler(said: dict[str, str]) -> str:

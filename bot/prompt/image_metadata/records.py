@@ -22,6 +22,8 @@ class Parameters:
         tool: who wrote it, such as "ComfyUI". sampler: as that tool names it, with its schedule if any.
         seed: any size; tools differ. variations: Easel's own, (seed, strength). others: further (name, value) pairs.
         from_picture: another picture was part of it, which the file does not hold.
+        ratio: width to height, where no size is said. loras: by name and weight, those that the prompt doesn't name.
+        left_out: what was done besides and isn't done here, each as "the refiner x".
     """
 
     tool: str
@@ -38,6 +40,9 @@ class Parameters:
     variations: tuple[tuple[int, float], ...] = ()
     tiling: bool = False
     from_picture: bool = False
+    ratio: tuple[float, float] | None = None
+    loras: tuple[tuple[str, float], ...] = ()
+    left_out: tuple[str, ...] = ()
     others: tuple[tuple[str, str], ...] = ()
 
 

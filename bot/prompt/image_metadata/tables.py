@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bot.prompt.image_metadata.records import MAX_OTHERS, Parameters, name, number, whole, words
@@ -28,6 +28,8 @@ def swarm(value: Mapping[str, Any]) -> Parameters | None:
         model=name(said.get("model")),
         strength=number(said.get("initimagecreativity")),
         from_picture="initimage" in said or "initimagecreativity" in said,
+        loras=tuple(_swarm_loras(said)),
+        left_out=tuple(_swarm_left_out(said)),
     )
 
 
@@ -48,7 +50,46 @@ def invoke(said: Mapping[str, Any]) -> Parameters | None:
         model=name(said.get("model")),
         strength=number(said.get("strength")),
         from_picture="init_image" in said or said.get("strength") is not None,
+        loras=tuple(_invoke_loras(said)),
+        left_out=tuple(_invoke_left_out(said)),
     )
+
+
+def _invoke_loras(said: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Versions 3 and 4 to 6 name the model differently."""
+    for each in said.get("loras") or ():
+        if isinstance(each, dict) and (found := name(each.get("model") or each.get("lora"))):
+            yield found, number(each.get("weight")) or 1.0
+
+
+def _invoke_left_out(said: Mapping[str, Any]) -> Iterator[str]:
+    for kind, words_of in (("controlnets", "ControlNet"), ("ipAdapters", "IP-Adapter"), ("t2iAdapters", "T2I-Adapter")):
+        for each in said.get(kind) or ():
+            if isinstance(each, dict):
+                model = each.get("control_model") or each.get("ip_adapter_model") or each.get("t2i_adapter_model")
+                yield f"the {words_of} {name(model)}".strip()
+    if refiner := name(said.get("refiner_model")):
+        yield f"the refiner {refiner}"
+    if said.get("hrf_enabled") is True:
+        yield "the second pass to a larger size"
+
+
+def _swarm_loras(said: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    names, weights = said.get("loras"), said.get("loraweights")
+    names = names.split(",") if isinstance(names, str) else names if isinstance(names, list) else []
+    weights = weights.split(",") if isinstance(weights, str) else weights if isinstance(weights, list) else []
+    for at, each in enumerate(names):
+        if isinstance(each, str) and each.strip():
+            yield name(each.strip()), (number(weights[at]) if at < len(weights) else None) or 1.0
+
+
+def _swarm_left_out(said: Mapping[str, Any]) -> Iterator[str]:
+    if refiner := name(said.get("refinermodel")):
+        yield f"the refiner {refiner}"
+    elif said.get("refinerupscale") not in (None, 1, "1"):
+        yield f"the second pass to {said['refinerupscale']} times the size"
+    if control := name(said.get("controlnetmodel")):
+        yield f"the ControlNet {control}"
 
 
 def easel(recipe: Mapping[str, Any]) -> Parameters | None:

@@ -271,3 +271,35 @@ async def test_own_pictures_are_offered_while_typing(studio: Stage, command: str
     for typed, values in (("", ["2.1", "2.2", "1"]), ("moon", ["2.1", "2.2"]), ("#2.2", ["2.2"]), ("secret", [])):
         result = await studio.members["Ann"].autocomplete(studio.channel, command, "source", typed)
         assert [choice["value"] for choice in result] == values
+
+
+# ---------------------------------------------------------------- what a file says first
+async def test_a_description_begins_with_what_the_file_says(studio: Stage) -> None:
+    result = await describe(studio, image=("a.png", png(parameters=INFOTEXT)))
+    said = words(result.response)
+    assert "What its file says" in said
+    assert said.index("a red boat") < said.index("What the picture shows")
+    assert list(buttons(result.response)) == ["1", "2", "3", "4"]
+    shown = await studio.members["Ann"].click(result.response, label="1")
+    assert "a red boat" in str(shown.modal)
+
+
+async def test_our_own_picture_is_described_by_its_recipe(studio: Stage) -> None:
+    job = await paint(studio, "a red boat --n 1")
+    assert job.attachments
+    result = await describe(studio, source="1")
+    assert "Made with Easel" in words(result.response)
+
+
+async def test_what_is_left_out_is_said(studio: Stage) -> None:
+    text = f"{INFOTEXT}, Hires upscale: 2, Hires upscaler: Latent, Denoising strength: 0.4"
+    message = await studio.members["Ben"].send(studio.channel, "look", attachments=[("a.png", png(parameters=text))])
+    shown = await studio.members["Ann"].context_menu(studio.channel, "Read parameters", message)
+    assert "the second pass to 2 times the size" in words(shown.response)
+
+
+async def test_who_made_a_file_without_words_is_named(studio: Stage) -> None:
+    data = png(Software="Paintbox 3")
+    message = await studio.members["Ben"].send(studio.channel, "look", attachments=[("a.png", data)])
+    shown = await studio.members["Ann"].context_menu(studio.channel, "Read parameters", message)
+    assert "This file was made by Paintbox 3, as its file says" in (shown.followups or [shown.response])[-1].content
