@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import BadInput
@@ -21,6 +21,7 @@ from engine.vision.options import UNSAFE_LABELS, VisionOptions
 PREFIX, ENV_FILE, ENCODING = "EASEL_", ".env", "utf-8-sig"  # Windows' editors begin a file with a byte order mark
 HUB_KEYS = ("HF_TOKEN", "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE")
 ADDRESS = re.compile(r"(auto|https?://[^\s/?#]+(/[^\s?#]*)?)?")
+OLD_NAMES = ("MEMORY_MIB",)  # still read
 MAX_ID = 2**63  # Discord's ids are positive and fit into a signed 64-bit number
 
 
@@ -67,6 +68,11 @@ def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _mebibytes(value: object) -> object:
+    """MiB; 0 for `auto`."""
+    return 0 if _lower(value) == "auto" else value
+
+
 def _address(text: str) -> str:
     """An address that a link button on Discord can have. Raises: ValueError."""
     if len(text) > 300 or not ADDRESS.fullmatch(text):
@@ -87,7 +93,12 @@ class Settings(BaseSettings):
     """Every setting has a default that works; each can be set as `EASEL_<NAME>` or in `.env`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ENV_FILE, env_file_encoding=ENCODING, env_ignore_empty=True, extra="ignore"
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_file_encoding=ENCODING,
+        env_ignore_empty=True,
+        extra="ignore",
+        env_prefix_target="all",
     )
 
     token: SecretStr = Field(SecretStr(""), description="The bot's token, from Discord's developer portal.")
@@ -120,7 +131,13 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, description="CPU threads of the engine; 0 = chosen for the machine.")
     max_rows: int = Field(8, ge=1, le=64, description="Most rows of one batched denoiser call.")
-    memory_mib: int = Field(0, ge=0, description="Memory for models, in MiB; 0 = chosen for the device.")
+    memory: Annotated[int, BeforeValidator(_mebibytes)] = Field(
+        "auto",
+        ge=0,
+        validate_default=True,
+        validation_alias=AliasChoices("memory", "memory_mib"),  # as it was called before
+        description="Memory for models: `auto` = most of what is free on the device, or MiB.",
+    )
 
     upscaler: Source = Field(
         "", description="Model for faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id."
@@ -226,7 +243,7 @@ def export_hub_keys() -> None:
 
 def unknown_keys() -> dict[str, str]:
     """The `EASEL_` keys in the environment and `.env` that are no settings, each with the nearest one, or ""."""
-    known = [name.upper() for name in Settings.model_fields]
+    known = [*(name.upper() for name in Settings.model_fields), *OLD_NAMES]
     given = {*os.environ, *dotenv_values(ENV_FILE, encoding=ENCODING)}
     names = {key: key[len(PREFIX) :].upper() for key in sorted(given) if key.upper().startswith(PREFIX)}
     nearest = {key: difflib.get_close_matches(name, known, 1) for key, name in names.items() if name not in known}
@@ -260,7 +277,7 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         mode=settings.mode,
         threads=settings.threads,
         max_rows=settings.max_rows,
-        memory_mib=settings.memory_mib,
+        memory_mib=settings.memory,
         upscaler=settings.upscaler,
         data_dir=settings.data_dir,
         sight=vision_options(settings, gate),

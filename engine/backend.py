@@ -23,6 +23,7 @@ class EngineStatus:
 
     `facts["lost"]`: a sentence why nothing can be painted until it is built anew. `facts["memory_bytes"]`: of the
     device, as far as it has its own. `facts["rounds"]`: grows while something is painted.
+    `memory`: how each model on this disk is kept, or would be: as in "whole, 6.9 GB".
     """
 
     device: str = "cpu"
@@ -32,6 +33,7 @@ class EngineStatus:
     queued: int = 0
     running: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
+    memory: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ticket(Protocol):

@@ -22,6 +22,7 @@ LOOKS: tuple[Look, ...] = (
     machine.marks,
     models.device,
     models.files,
+    models.memory,
     account.form,
 )
 

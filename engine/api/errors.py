@@ -5,6 +5,7 @@ EngineError
 ├── UnknownModel        no such model is configured
 ├── UnknownScheduler    no such noise scheduler
 ├── ModelUnloadable     the model's files are missing, broken or not safe to read
+│   └── ModelTooLarge   it does not fit into the device's memory
 ├── QueueFull           too much is waiting already
 ├── OutOfMemory         one image does not fit on the device
 ├── RenderFailed        the pipeline itself raised
@@ -54,6 +55,10 @@ class ModelUnloadable(EngineError):
     """The model '{name}' cannot be loaded: {reason}."""
 
     code = "model_unloadable"
+
+
+class ModelTooLarge(ModelUnloadable):
+    """The model '{name}' doesn't fit into the device's memory, not even in its smallest form."""
 
 
 class QueueFull(EngineError):

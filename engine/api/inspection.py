@@ -37,7 +37,7 @@ class LoadedModel:
         weights_bytes: of its own weights, without those it shares with the model that it is a variant of.
         images: being painted on it or on a variant of it now.
         adapters: the sha256 of the files that make it a variant, by name.
-        variants: models with adapters that share its weights.
+        variants: models with adapters that share its weights. memory: how it is kept: `whole`, `fp8`, `offload`, ...
     """
 
     key: str
@@ -45,6 +45,7 @@ class LoadedModel:
     images: int
     adapters: Mapping[str, str]
     variants: tuple[LoadedModel, ...]
+    memory: str = "whole"
 
     def tree(self) -> Iterator[LoadedModel]:
         """It and its variants, and theirs."""

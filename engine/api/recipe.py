@@ -16,7 +16,8 @@ class Recipe:
     the best were kept. `versions`, `device`, `dtype`, `mode`, `rows` are
     what "the same seed, the same bytes" depends on besides. `adapters`: the sha256 of each LoRA, embedding,
     IP-Adapter and ControlNet in use. `model_revision`: of a hub model, the commit that was painted with. `composite`:
-    whether a person's picture is part of it.
+    whether a person's picture is part of it. `memory`: how the
+    model was kept; in `fp8` or `4 bit` pictures differ a little.
     """
 
     task: str
@@ -33,3 +34,4 @@ class Recipe:
     adapters: Mapping[str, str] = field(default_factory=dict)
     model_revision: str = ""
     composite: bool = False
+    memory: str = "whole"

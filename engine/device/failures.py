@@ -6,12 +6,11 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from engine.api.errors import EngineError, ModelUnloadable, OutOfMemory, RenderFailed, first_line
+from engine.api.errors import EngineError, ModelTooLarge, ModelUnloadable, OutOfMemory, RenderFailed, first_line
 from engine.device import devices
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-TOO_LARGE = "it doesn't fit into the device's memory"
 
 
 def attempt(work: Callable[[], T]) -> T | Exception:
@@ -45,6 +44,17 @@ def loaded(name: str, load: Callable[[], T]) -> T:
         return found
     if isinstance(found, EngineError):
         raise found
+    if devices.is_out_of_memory(found):
+        forget(found)
+        raise ModelTooLarge(name=name)
     log.warning("cannot load %s", name, exc_info=found)
-    full = devices.is_out_of_memory(found)
-    raise ModelUnloadable(name=name, reason=TOO_LARGE if full else first_line(found)) from found
+    raise ModelUnloadable(name=name, reason=first_line(found)) from found
+
+
+def forget(error: BaseException | None) -> None:
+    """Drop the frames of an error and of those behind it before trying again: they hold what filled the memory."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -16,7 +16,10 @@ import torch
 from greenlet import getcurrent, greenlet
 from torch.utils import _pytree as pytree
 
+from engine.device import devices
+from engine.device.failures import attempt, forget
 from engine.device.overflow import in_float32, was_too_small
+from engine.device.tiling import in_tiles
 
 Kind = Literal["encode", "control", "denoise", "decode"]
 PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules of different jobs share a call
@@ -145,6 +148,7 @@ class Stub:
 
     Args:
         cached: takes a call and returns its known result or None; used for text encoders.
+        device: where the module computes, wherever its weights are kept.
     """
 
     def __init__(
@@ -153,8 +157,9 @@ class Stub:
         kind: Kind,
         methods: Sequence[str] = ("__call__",),
         cached: Callable[[Call], Any] | None = None,
+        device: torch.device | None = None,
     ) -> None:
-        self.__dict__.update(_module=module, _kind=kind, _methods=tuple(methods), _cached=cached)
+        self.__dict__.update(_module=module, _kind=kind, _methods=tuple(methods), _cached=cached, _device=device)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -163,6 +168,8 @@ class Stub:
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__["_methods"]:
             return lambda *args, **kwargs: self._park(name, args, kwargs)
+        if name == "device" and self.__dict__["_device"] is not None:
+            return self.__dict__["_device"]
         if name == "to":
             return self._stay
         if name == "encode" and self.__dict__["_kind"] == "decode":
@@ -189,7 +196,14 @@ class Stub:
     def _encode(self, image: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         """A VAE's encode is run at once: it is short, happens once a job, and its random sampling must not be torn."""
         own = self._as_own(image)
-        output = self._module.encode(own, *args, **kwargs)
+        output = attempt(lambda: self._module.encode(own, *args, **kwargs))
+        if isinstance(output, Exception):
+            if not devices.is_out_of_memory(output):
+                raise output
+            forget(output)
+            devices.free_cache(own.device)
+            with in_tiles(self._module, on=True):
+                output = self._module.encode(own, *args, **kwargs)
         if was_too_small(self._module, own, output):
             with in_float32(self._module):
                 output = self._module.encode(image.float(), *args, **kwargs)

@@ -36,6 +36,7 @@ class Load:
         take: receives what was made, in the engine's thread; returns what the waiting jobs are to hold, if anything.
         ended: called there afterwards, however it ended.
         kept: what `take` returned.
+        again: whether to try once more after that error, and then with what work.
         done_bytes, total_bytes: how far it is; 0 of 0 while nobody knows.
     """
 
@@ -48,6 +49,12 @@ class Load:
     done_bytes: int = 0
     total_bytes: int = 0
     kept: Any = None
+    again: Callable[[Exception], bool] = lambda _: False
+
+    def forget(self) -> None:
+        """Let go of what it made: memory must be free when its owner drops it, not when the garbage is collected."""
+        self.kept, self.work, self.take = None, lambda _: None, lambda _: None
+        self.ended, self.again = (lambda: None), (lambda _: False)
 
 
 class NotYet(Exception):
@@ -150,8 +157,11 @@ class Loader:
     def _end(self, load: Load, made: Any, error: Exception | None) -> None:
         if self.pending.get(load.key) is not load:
             return  # closed meanwhile
+        if error is not None and load.again(error):
+            return self._lane(load.stage).put(load)
         del self.pending[load.key]
         if error is None:
             load.kept = load.take(made)
         load.ended()
         self.done(load, error)
+        load.forget()

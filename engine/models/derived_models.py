@@ -25,11 +25,14 @@ from engine.api.errors import InvalidRequest
 from engine.device.exclusive import exclusive
 from engine.device.failures import loaded
 from engine.device.loader import Load, Tell
-from engine.models import controlnets, model_cache
+from engine.models import controlnets
 from engine.models.adapters import Adapter
 from engine.models.controlnets import ControlNet
 from engine.models.files.hashes import Hashes
+from engine.models.files.weights import weights_in
 from engine.models.ip_adapters import IpAdapter
+from engine.models.memory.placing import Placing
+from engine.models.memory.sizes import DENOISERS
 from engine.models.model_cache import Model, ModelCache
 from engine.tasks import lora_tags
 from engine.tasks.lora_tags import Weights
@@ -45,18 +48,22 @@ def of(base: Model, wanted: Wanted, now: float, cache: ModelCache) -> Model:
     if not wanted:
         return base
     key = tuple((adapter.kind, adapter.name, weight) for adapter, weight in wanted.items())
-    return _kept(base, key, now, cache, lambda tell: _made(base, wanted, cache.hashes, tell))
+    nbytes = sum(adapter.path.stat().st_size for adapter in wanted)
+    return _kept(base, key, now, cache, nbytes, lambda tell: _made(base, wanted, nbytes, cache.hashes, tell))
 
 
-def _kept(base: Model, key: Hashable, now: float, cache: ModelCache, make: Callable[[Tell], Model]) -> Model:
-    """The variant of that name. Raises: NotYet, when it must be made first."""
+def _kept(
+    base: Model, key: Hashable, now: float, cache: ModelCache, nbytes: int, make: Callable[[Tell], Model]
+) -> Model:
+    """The variant of that name. `nbytes`: what it adds. Raises: NotYet, when it must be made first; NoRoom."""
     if key not in base.variants:
-        cache.loader.wait((id(base), key), lambda: _load(base, key, make))
+        cache.loader.wait((id(base), key), lambda: _load(base, key, cache, nbytes, make))
     base.variants[key].last_used = now
     return base.variants[key]
 
 
-def _load(base: Model, key: Hashable, make: Callable[[Tell], Model]) -> Load:
+def _load(base: Model, key: Hashable, cache: ModelCache, nbytes: int, make: Callable[[Tell], Model]) -> Load:
+    cache.make_way(nbytes, keep=base)
     base.hold()
 
     def take(variant: Model) -> Model:
@@ -73,7 +80,7 @@ def _drop_idle(base: Model, keep: object) -> None:
         base.variants.pop(key).forget()
 
 
-def _made(base: Model, wanted: Wanted, hashes: Hashes, tell: Tell) -> Model:
+def _made(base: Model, wanted: Wanted, nbytes: int, hashes: Hashes, tell: Tell) -> Model:
     names = " and ".join(adapter.name for adapter in wanted)
     pipe, loras = copy.copy(base.pipe), {a: weight for a, weight in wanted.items() if a.kind == "lora"}
     words = [adapter for adapter in wanted if adapter.kind == "embedding"]
@@ -86,14 +93,13 @@ def _made(base: Model, wanted: Wanted, hashes: Hashes, tell: Tell) -> Model:
         _attach(pipe, loras)
 
     loaded(f"{base.key} with {names}", attach)
-    nbytes = sum(adapter.path.stat().st_size for adapter in wanted)
     return _variant(base, pipe, nbytes, {adapter.name: hashes.of(adapter.path, tell) for adapter in wanted})
 
 
 def _share(old: Any, pipe: Any, *, denoiser: bool, own_words: bool) -> None:
     """Give a copy of a pipeline modules of its own, around the same memory, where adapters will change them."""
     for name, part in old.components.items():
-        if denoiser and part is not None and name in model_cache.DENOISERS:
+        if denoiser and part is not None and name in DENOISERS:
             pipe.__dict__[name] = shared_copy(part)
         elif part is not None and name.startswith("text_encoder"):
             pipe.__dict__[name] = shared_copy(part, own_words=own_words)
@@ -129,7 +135,7 @@ def _by_part(pipe: Any, weights: Weights) -> Any:
     if weights.words == weights.picture:
         return weights.picture
     parts = {name: weights.words for name in pipe.components if name.startswith("text_encoder")}
-    return {**parts, **{name: weights.picture for name in model_cache.DENOISERS if name in pipe.components}}
+    return {**parts, **{name: weights.picture for name in DENOISERS if name in pipe.components}}
 
 
 def _add_embedding(pipe: Any, word: Adapter) -> None:
@@ -154,9 +160,10 @@ def with_ip_adapter(
     """
     hashes, copies = cache.hashes, len(prompts)
     key = ("ip_adapter", adapter.name, copies)
-    loaded = _kept(base, key, now, cache, lambda tell: _with_eyes(base, adapter, copies, hashes, tell))
+    nbytes = adapter.path.stat().st_size * copies + _bytes(adapter.encoder)
+    loaded = _kept(base, key, now, cache, nbytes, lambda tell: _with_eyes(base, adapter, copies, hashes, tell))
     scales = tuple((each.use, each.scale) for each in prompts)
-    return _kept(loaded, ("scale", scales), now, cache, lambda _: _scaled(loaded, scales))
+    return _kept(loaded, ("scale", scales), now, cache, 0, lambda _: _scaled(loaded, scales))
 
 
 def _with_eyes(base: Model, adapter: IpAdapter, copies: int, hashes: Hashes, tell: Tell) -> Model:
@@ -215,12 +222,16 @@ def with_controlnets(base: Model, wanted: Sequence[ControlNet], now: float, cach
     for each in wanted:
         if each.path not in loaded_ones:
             make = partial(_with_controlnet, holder, each, cache.hashes)
-            holder = _kept(holder, ("controlnet", str(each.path)), now, cache, make)
+            holder = _kept(holder, ("controlnet", str(each.path)), now, cache, _bytes(each.path), make)
             loaded_ones[each.path] = _nets(holder.pipe)[-1]
     if len(wanted) == 1 or wanted[0].made == controlnets.UNION:
         return holder
     nets, key = [loaded_ones[each.path] for each in wanted], tuple(str(each.path) for each in wanted)
-    return _kept(holder, ("led by", key), now, cache, lambda _: _variant(holder, _led(base.pipe, nets), 0, {}))
+    return _kept(holder, ("led by", key), now, cache, 0, lambda _: _variant(holder, _led(base.pipe, nets), 0, {}))
+
+
+def _bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in weights_in(path))
 
 
 def _nets(pipe: Any) -> list[Any]:
@@ -276,7 +287,8 @@ def _variant(base: Model, pipe: Any, nbytes: int, adapters: Mapping[str, str]) -
         pipe=pipe,
         sha256=base.sha256,
         scheduler=base.scheduler,
-        nbytes=nbytes,
+        placing=Placing(base.placing.memory, pipe, base.placing.rung),
+        added_bytes=nbytes,
         base=base,
         adapters={**base.adapters, **adapters},
     )

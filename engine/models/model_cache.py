@@ -8,40 +8,40 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
-import transformers
 
 from engine.api import schedulers
-from engine.api.errors import ModelUnloadable
+from engine.api.errors import ModelTooLarge
 from engine.api.inspection import LoadedModel
 from engine.api.model_info import ModelInfo
-from engine.device import devices, overflow
-from engine.device.failures import attempt, loaded
+from engine.device import overflow
+from engine.device.failures import loaded
 from engine.device.fibers import Kind, Stub
 from engine.device.loader import Load, Loader, Tell
-from engine.diffusion import modular
+from engine.device.memory import DeviceMemory
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
-from engine.models import families, signatures, single_file, super_resolution, whole
+from engine.models import families, signatures, super_resolution
 from engine.models.catalog import UPSCALER, Source, describe
-from engine.models.files import hub
+from engine.models.files import reading
 from engine.models.files.hashes import Hashes
+from engine.models.memory import ladder, plan
+from engine.models.memory.ladder import Room, Rung
+from engine.models.memory.placing import Placing
+from engine.models.memory.plan import Plan
+from engine.models.memory.sizes import DENOISERS
 
 log = logging.getLogger(__name__)
 
-DENOISERS = ("unet", "transformer", "upscaler")
 MIB = 1 << 20
-SMALL_BYTES = 1 << 30
 UPSCALES = ModelInfo(  # nobody asks an upscaler's facts
     key=UPSCALER, family="", width=0, height=0, num_inference_steps=1, guidance_scale=0.0, scheduler="own"
 )
-BUDGET_SHARE = 0.8  # of the device's memory; the rest is for activations
 
 
 @dataclass(eq=False)
@@ -54,6 +54,7 @@ class Model:
         base: the model whose weights it shares. variants: those that share its own; see `engine.models.derived_models`.
         info: its facts, from its own files. scheduler: the name of its own noise scheduler.
         adapters: the sha256 of what changes it, by name.
+        placing: how its modules are kept in memory. added_bytes: of a variant's own weights.
     """
 
     key: str
@@ -61,7 +62,8 @@ class Model:
     pipe: Any
     sha256: str
     scheduler: str
-    nbytes: int
+    placing: Placing
+    added_bytes: int = 0
     encoders: EncoderCache = field(default_factory=EncoderCache)
     users: int = 0
     held: int = 0
@@ -87,15 +89,26 @@ class Model:
         return root._previewer
 
     @property
+    def own_bytes(self) -> int:
+        """Memory of its own weights on the device; of a variant, of those it doesn't share."""
+        return self.placing.nbytes if self.base is None else self.added_bytes
+
+    @property
     def weight_bytes(self) -> int:
         """Memory of its weights, with what its variants add."""
-        return self.nbytes + sum(variant.weight_bytes for variant in self.variants.values())
+        return self.own_bytes + sum(variant.weight_bytes for variant in self.variants.values())
 
     def tree(self) -> Iterator[Model]:
         """It and its variants, and theirs."""
         yield self
         for variant in self.variants.values():
             yield from variant.tree()
+
+    def chain(self) -> Iterator[Model]:
+        """It, and the models whose weights it shares."""
+        yield self
+        if self.base is not None:
+            yield from self.base.chain()
 
     def drop(self, variant: Model) -> bool:
         """Let a variant go. Returns whether it was there."""
@@ -122,12 +135,14 @@ class Model:
             self.base.lease()
 
     def forget(self) -> None:
-        """Let go of what refers back to it: memory must be free now, not when the garbage is collected."""
+        """Let go of its weights, which nobody uses any more: now, not when the garbage is collected."""
         for variant in self.variants.values():
             variant.forget()
         self.encoders.clear()
         self.variants.clear()
         self._pipes.clear()
+        self._previewer = None
+        self.placing.empty(beside=[each.placing for each in self.chain() if each is not self])
 
     def release(self) -> None:
         """An image has left it."""
@@ -167,8 +182,9 @@ class Model:
             looped: Any = type(part)
             return looped([Stub(net, kind) for net in several])
         if kind == "decode":
-            return Stub(part, kind, ("decode",))
-        return Stub(part, kind, cached=self.encoders.get if kind == "encode" else None)
+            return Stub(part, kind, ("decode",), device=self.placing.memory.device)
+        cached = self.encoders.get if kind == "encode" else None
+        return Stub(part, kind, cached=cached, device=self.placing.memory.device)
 
 
 def _kind(name: str) -> Kind | None:
@@ -181,27 +197,35 @@ def _kind(name: str) -> Kind | None:
     return "decode" if name == "vae" else None
 
 
+class NoRoom(Exception):
+    """What is asked for fits only when somebody else's model may go; ask again when one may."""
+
+
 class ModelCache:
-    """Loads models on demand and keeps them under a budget.
+    """Loads models on demand, each in the way that fits the device, and keeps them under a budget.
+
+    Nothing that a job works with or waits for is let go. What doesn't fit beside that is not begun.
 
     Args:
         sources: every model that may be asked for, by key.
-        budget_bytes: of weights; a single larger model is still loaded.
+        budget_bytes: of weights; 0 = most of what is free. A model that is larger by itself is tried all the same.
     """
 
     def __init__(
         self,
         sources: Mapping[str, Source],
-        device: torch.device,
+        memory: DeviceMemory,
         dtype: torch.dtype,
         budget_bytes: int,
         loader: Loader,
         hashes: Hashes,
     ) -> None:
-        self._sources, self._device, self._dtype = sources, device, dtype
-        self.loader, self.hashes = loader, hashes
-        self._budget = budget_bytes or int(devices.memory_bytes(device) * BUDGET_SHARE)
+        self._sources, self._dtype, self._budget = sources, dtype, budget_bytes
+        self.memory, self.loader, self.hashes = memory, loader, hashes
         self._models: dict[str, Model] = {}
+        self._coming: dict[Hashable, int] = {}  # bytes of what is being loaded
+        self._lowest: dict[str, Rung] = {}  # of models that did not fit as planned
+        self._room = self.room()
 
     @property
     def loaded(self) -> tuple[str, ...]:
@@ -212,27 +236,51 @@ class ModelCache:
         return tuple(_told(model) for model in self._models.values())
 
     def get(self, key: str, now: float) -> Model:
-        """The model. Raises: NotYet, when it must be downloaded or loaded first."""
+        """The model. Raises: NotYet, when it must be downloaded or loaded first; NoRoom, when it can't be yet."""
         if key not in self._models:
             source = self._sources[key]
-            if not is_here(source):
-                self.loader.wait(("download", source.location), lambda: download(source))
-            self.loader.wait(key, lambda: Load(key=key, name=key, stage="load", work=self._work(key), take=self._take))
+            if not reading.is_here(source):
+                self.loader.wait(("download", source.location), lambda: reading.download(source))
+            self.loader.wait(key, partial(self._begin, key))
         self._models[key].last_used = now
         return self._models[key]
-
-    def _work(self, key: str) -> Callable[[Tell], Model]:
-        return lambda tell: loaded(key, partial(self._load, key, tell))
-
-    def _take(self, model: Model) -> Model:
-        self._models[model.key] = model
-        self.make_room(model.key)
-        return model
 
     def clear(self) -> None:
         """Drop everything; the engine ends."""
         for key in tuple(self._models):
             self._drop(key)
+
+    # ------------------------------------------------------------------ room
+    @property
+    def used_bytes(self) -> int:
+        """Of the weights that are loaded, and of those that are coming."""
+        return sum(model.weight_bytes for model in self._models.values()) + sum(self._coming.values())
+
+    def room(self) -> Room:
+        """What weights may take, by the setting or by what is free."""
+        if self._budget:
+            return Room.of_setting(self._budget)
+        return Room.of_free(self.memory.free_bytes() + sum(model.weight_bytes for model in self._models.values()))
+
+    def make_way(self, wanted: int, keep: Model | None = None) -> None:
+        """Let go of what nobody uses, the longest unused first, until so much fits. Raises: NoRoom."""
+        if not self._coming:
+            self._room = self.room()
+        known = [m for model in self._models.values() for m in model.tree()]
+        kept = set(keep.chain()) if keep is not None else set()
+        idle = [m for m in known if m.idle and m not in kept and m.own_bytes]
+        for model in sorted(idle, key=lambda m: (m.last_used, m.base is None)):  # before the model that it shares
+            if self.used_bytes + wanted <= self._room.budget:
+                return
+            if model.base is None:
+                self._drop(model.key)
+            elif model.base.drop(model):
+                self.memory.free_cache()
+        if self.used_bytes + wanted > self._room.budget and (self._coming or any(m not in kept for m in self._busy())):
+            raise NoRoom
+
+    def _busy(self) -> list[Model]:
+        return [model for model in self._models.values() if not model.idle]
 
     def evict_idle(self) -> bool:
         """Drop every model nobody uses. Returns whether there was one."""
@@ -241,124 +289,100 @@ class ModelCache:
             self._drop(key)
         return bool(idle)
 
-    def make_room(self, keep: str = "") -> None:
-        """Drop what nobody uses, the longest unused first, until the weights fit the budget; never the model `keep`."""
-        known = (m for model in self._models.values() for m in model.tree())
-        idle = [m for m in known if m.idle and m.key != keep and m.nbytes]
-        for model in sorted(idle, key=lambda m: (m.last_used, m.base is None)):  # before the model that it shares
-            if sum(m.weight_bytes for m in self._models.values()) <= self._budget:
-                return
-            if model.base is None:
-                self._drop(model.key)
-            elif model.base.drop(model):
-                devices.free_cache(self._device)
+    def thin_out(self) -> bool:
+        """Let all text encoders leave the device between their calls. Returns whether that made room."""
+        thinner = [m.placing.thin_out() for model in self._models.values() for m in model.tree()]
+        self.memory.free_cache()
+        return any(thinner)
+
+    def offload(self, model: Model) -> bool:
+        """Have a model's blocks come to the device one by one. Returns whether that made room."""
+        thinner = [each.placing.offload() for each in model.root.tree()]
+        self.memory.free_cache()
+        return any(thinner)
 
     def _drop(self, key: str) -> None:
         log.info("unloading %s", key)
         self._models.pop(key).forget()
-        devices.free_cache(self._device)
+        self.memory.free_cache()
 
-    def _load(self, key: str, tell: Tell) -> Model:
+    # ------------------------------------------------------------------ loads
+    def planned(self, key: str) -> Plan:
+        """How a model is kept, and what that takes."""
+        itemsize, at = self._dtype.itemsize, self._lowest.get(key)
+        return plan.of(self._sources[key], itemsize, self._room, own_memory=self.memory.own, at=at)
+
+    def kept(self) -> dict[str, str]:
+        """How each model on this disk is kept, or would be: as in "whole, 6.9 GB"."""
+        here = [key for key, source in self._sources.items() if source.on_disk is not None]
+        return {
+            key: self._models[key].placing.told() if key in self._models else str(self.planned(key)) for key in here
+        }
+
+    def _begin(self, key: str) -> Load:
+        if not self._coming:
+            self._room = self.room()
+        planned = self.planned(key)
+        self.make_way(planned.need.within(self._room))
+        self._coming[key] = planned.need.within(self._room)
+        load = Load(key=key, name=key, stage="load", work=self._work(key, planned.rung), take=self._take)
+        load.again = partial(self._again, key, load)
+        load.ended = partial(self._arrived, key)
+        return load
+
+    def _arrived(self, key: str) -> None:
+        self._coming.pop(key, None)
+
+    def _work(self, key: str, rung: Rung) -> Callable[[Tell], Model]:
+        return lambda tell: loaded(key, partial(self._load, key, rung, tell))
+
+    def _take(self, model: Model) -> Model:
+        self._arrived(model.key)
+        self._models[model.key] = model
+        if model.placing.rung is not ladder.WHOLE:
+            log.info("%s is kept like this: %s", model.key, model.placing.rung.name)
+        return model
+
+    def _again(self, key: str, load: Load, error: Exception) -> bool:
+        """After a load that ran out of memory: once more with all idle models gone, else in a smaller way."""
+        if not isinstance(error, ModelTooLarge):
+            return False
+        if not self.evict_idle():
+            lower = self.planned(key).lower
+            if lower is None:
+                return False
+            self._lowest[key] = lower
+        planned = self.planned(key)
+        self._coming[key] = planned.need.within(self._room)
+        load.work = self._work(key, planned.rung)
+        return True
+
+    def _load(self, key: str, rung: Rung, tell: Tell) -> Model:
+        """In the loader's thread."""
         source = self._sources[key]
-        sha256 = self.hashes.of(_files(source), tell)
-        read = super_resolution.load if key == UPSCALER else load
-        pipe = read(source, self._dtype).to(self._device)
+        sha256 = self.hashes.of(reading.files_of(source), tell)
+        read = super_resolution.load if key == UPSCALER else reading.load
+        pipe = read(source, self._dtype)
         if self._dtype == torch.float16 and hasattr(pipe, "vae"):
             pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and upcasting it midway would hit others
-        nbytes = sum(p.numel() * p.element_size() for m in _modules(pipe) for p in m.parameters())
+        placing = Placing(self.memory, pipe, rung)
+        placing.apply()
         return Model(
             key=key,
             info=UPSCALES if key == UPSCALER else describe(source),
             pipe=pipe,
             sha256=sha256,
             scheduler=schedulers.from_config(getattr(getattr(pipe, "scheduler", None), "config", {})).name,
-            nbytes=nbytes,
+            placing=placing,
         )
 
 
 def _told(model: Model) -> LoadedModel:
     return LoadedModel(
         key=model.key,
-        weights_bytes=model.nbytes,
+        weights_bytes=model.own_bytes,
         images=model.users,
         adapters=dict(model.adapters),
         variants=tuple(_told(variant) for variant in model.variants.values()),
+        memory=model.placing.rung.name,
     )
-
-
-def _files(source: Source) -> Path:
-    """Its file or folder. Raises: ModelUnloadable when it is not here."""
-    if source.on_disk is None:
-        raise ModelUnloadable(name=source.key, reason=f"there is no file, folder or download of '{source.location}'")
-    return source.on_disk
-
-
-def is_here(source: Source) -> bool:
-    """Whether nothing of it has to be downloaded: a download may have been cut off."""
-    if source.path is not None:
-        return True
-    found = hub.snapshot(source.location)
-    return found is not None and not whole.of_any_folder(found)
-
-
-def download(source: Source) -> Load:
-    """Fetches a hub model. Its work raises ModelUnloadable."""
-
-    def work(tell: Tell) -> None:
-        folder = loaded(source.key, lambda: hub.fetch(source.location, tell))
-        whole.check(source.key, folder)
-
-    return Load(key=("download", source.location), name=source.key, stage="download", work=work)
-
-
-def load(source: Source, dtype: torch.dtype) -> Any:
-    """A text-to-image pipeline from safetensors only; code that comes with a model is never run."""
-    source = replace(source, location=str(_files(source)))
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
-    if source.path is not None and source.single_file:
-        return single_file.load(source.key, source.path, dtype)
-    if source.path is not None and not (source.path / "model_index.json").is_file():
-        return modular.load(source.key, source.path, dtype)
-    kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-    if dtype == torch.float32 and source.path is not None and _weights_bytes(source.path) < SMALL_BYTES:
-        kwargs["low_cpu_mem_usage"] = (
-            False  # saving memory patches torch for every thread; not worth it for a small one
-        )
-    if source.path is not None and _variant_only(source.path):
-        kwargs["variant"] = "fp16"
-    raised = attempt(lambda: _folder(source, kwargs))
-    if isinstance(raised, ValueError) and "low_cpu_mem_usage" in str(raised):  # parts of it stay in float32
-        return _folder(source, {**kwargs, "low_cpu_mem_usage": True})
-    if isinstance(raised, Exception):
-        raise raised
-    return raised
-
-
-def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:
-    """The pipeline of a folder or hub id, as one that paints from words where there is such; without a ControlNet."""
-    auto: Any = diffusers.AutoPipelineForText2Image
-    anything: Any = diffusers.DiffusionPipeline
-    if source.path is not None and "txt2img" not in describe(source).tasks:
-        return anything.from_pretrained(source.location, **kwargs)
-    try:
-        pipe = auto.from_pretrained(source.location, **kwargs)
-    except ValueError as error:
-        if "can't find a pipeline" not in str(error):
-            raise
-        return anything.from_pretrained(source.location, **kwargs)  # unknown to Auto*
-    return auto.from_pipe(pipe, controlnet=None) if hasattr(pipe, "controlnet") else pipe
-
-
-def _weights_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
-
-
-def _variant_only(folder: Path) -> bool:
-    """Whether some part's weights are there in half precision only, as a download of the variant leaves them."""
-    parts = {file.parent for file in folder.glob("*/*.fp16*.safetensors")}
-    return any(all(".fp16" in file.name for file in part.glob("*.safetensors")) for part in parts)
-
-
-def _modules(pipe: Any) -> list[torch.nn.Module]:
-    return [m for m in pipe.components.values() if isinstance(m, torch.nn.Module)]

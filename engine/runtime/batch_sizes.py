@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from engine.device import devices
+from engine.device.failures import attempt, forget
 from engine.device.fibers import Call, forward
 from engine.runtime.policy import PAD_GAIN, BatchCurve
 
@@ -105,9 +107,11 @@ def measure(call: Call, limit: int) -> int:
     """The row count whose padding costs a lonely job little and brings company much: the knee of this device."""
     rows, best = call.rows, _seconds(call, call.rows)
     while rows * 2 <= limit:
-        try:
-            doubled = _seconds(call, rows * 2)
-        except torch.OutOfMemoryError:
+        doubled = attempt(partial(_seconds, call, rows * 2))
+        if isinstance(doubled, Exception):
+            if not devices.is_out_of_memory(doubled):
+                raise doubled
+            forget(doubled)
             devices.free_cache(call.sample.device)
             break
         if 2 * best / doubled < PAD_GAIN:

@@ -63,7 +63,7 @@ class Engine:
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`. dtype: `auto`, `float32`, `bfloat16`, `float16`.
         mode: `exact` gives the same bytes for the same seed in any company; `fast` batches more, equal within rounding.
         threads: CPU threads; 0 = all cores but one, or what a process that already uses torch has chosen.
-        max_rows: most rows of one call. memory_mib: for weights, 0 = most of the device.
+        max_rows: most rows of one call. memory_mib: for weights, 0 = most of what is free.
         data_dir: keeps the row counts that `exact` mode has chosen. max_queue: jobs that may wait or run.
         sight: the models that look at pictures, and the gate that pictures must pass.
         upscaler: makes faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id; "" = Lanczos.
@@ -300,6 +300,7 @@ class Engine:
             queued=max(0, len(self._open) - running),
             running=min(running, len(self._open)),
             facts=facts,
+            memory=worker.kept if worker else {},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from engine.runtime.jobs import Job, paced_as
@@ -38,6 +39,16 @@ class JobQueue:
         self.jobs.remove(job)
         self._shares.leave(job.number)
         self.disturb()
+
+    def needs_room_before(self, job: Job) -> bool:
+        """Whether one that is served earlier waits until models may go."""
+        earlier = itertools.takewhile(lambda each: each is not job, self._order)
+        return any(each.needs_room and not each.ended for each in earlier)
+
+    def try_again(self) -> None:
+        """Something was let go of: those who wait for room may ask again."""
+        for job in self.jobs:
+            job.needs_room = False
 
     def disturb(self) -> None:
         """Something happened: rank anew before the next call."""

@@ -48,7 +48,8 @@ class ImageRun:
 
     @property
     def unstarted(self) -> bool:
-        return self.fiber is None and not self.done and not self.job.ended and self.job.awaits is None
+        job = self.job
+        return not (self.fiber is not None or self.done or job.ended or job.needs_room) and job.awaits is None
 
     def leave(self) -> None:
         """Let go of its model and its pipeline; a picture of 4096 px has a thousand of them."""
@@ -62,7 +63,8 @@ class Job:
     """One request in the engine thread. `post` hands an event to the submitter's loop.
 
     Attributes:
-        awaits: the load that it waits for. held: models that stay in memory until it has ended.
+        awaits: the load that it waits for. needs_room: whether it waits until others' models may go.
+        held: models that stay in memory until it has ended.
     """
 
     number: int
@@ -80,6 +82,7 @@ class Job:
     calls_done: int = 0
     ended: bool = False
     awaits: Load | None = None
+    needs_room: bool = False
     held: list[Any] = field(default_factory=list)
     size: tuple[int, int] = (0, 0)
     _mosaics: dict[int, Mosaic] = field(default_factory=dict)

@@ -13,7 +13,8 @@ from greenlet import GreenletExit
 from engine.api.errors import EngineError
 from engine.api.events import Cancelled, Failed, Finished
 from engine.api.recipe import Recipe
-from engine.device.failures import attempt, failure
+from engine.device import devices
+from engine.device.failures import attempt, failure, forget
 from engine.device.fibers import Call
 from engine.diffusion.preview import Throttle
 from engine.runtime import judging
@@ -109,7 +110,9 @@ class Postprocess:
         if image.watch is not None and image.watch.clean is not None:
             started = time.perf_counter()
             raised = attempt(lambda: self._preview(image))
-            if isinstance(raised, Exception):  # a picture can be painted though nobody knows how to show it before
+            if isinstance(raised, Exception) and devices.is_out_of_memory(raised):
+                forget(raised)  # there may be room for the next
+            elif isinstance(raised, Exception):  # a picture can be painted though nobody knows how to show it before
                 log.warning("%s has no previews", image.model.key, exc_info=raised)
                 image.model.root.previews = False
             image.watch.clean = None
@@ -162,6 +165,7 @@ class Postprocess:
             rows=image.rows,
             adapters=image.model.adapters,
             model_revision=image.model.info.revision,
+            memory=image.model.root.placing.rung.name,
             **self._facts,
         )
 
@@ -174,6 +178,7 @@ class Postprocess:
         for image in job.images:
             unwind(image)
         job.let_go()
+        self._queue.try_again()
         job.end(event)
 
     def fail_all(self, error: EngineError) -> None:

@@ -12,10 +12,10 @@ import torch
 from engine.api.errors import OutOfMemory
 from engine.api.inspection import Forwards
 from engine.device import devices
-from engine.device.failures import attempt
+from engine.device.failures import attempt, forget
 from engine.device.fibers import Call, Kind, forward
 from engine.device.overflow import in_float32, was_too_small
-from engine.diffusion.tiling import circular, in_tiles
+from engine.device.tiling import circular, in_tiles
 from engine.models.model_cache import ModelCache
 from engine.runtime.batch_sizes import BatchSizes
 from engine.runtime.jobs import ImageRun
@@ -57,7 +57,7 @@ class Runner:
         if not isinstance(results, Exception):
             yield from self._share_out(batch, results, time.perf_counter() - started)
         elif devices.is_out_of_memory(results):
-            del results  # its traceback holds the failed call's tensors
+            forget(results)
             yield from self._with_less_memory(batch)
         elif len(batch.images) == 1:
             yield Outcome(image=batch.images[0], error=results)
@@ -101,15 +101,20 @@ class Runner:
             yield self._last_resort(images[0])
 
     def _last_resort(self, image: ImageRun) -> Outcome:
-        """Drop idle models, decode in tiles, then give up."""
-        self.cache.evict_idle()
-        devices.free_cache(self.device)
+        """With idle models gone and in tiles, then without text encoders, then block by block; then give up."""
         call, started = image.call, time.perf_counter()
-        result = attempt(lambda: compute_small(call, self.device))
-        if not isinstance(result, Exception):
-            return Outcome(image=image, result=result, rows=call.rows, seconds=time.perf_counter() - started)
-        out_of_memory = devices.is_out_of_memory(result)
-        return Outcome(image=image, error=OutOfMemory() if out_of_memory else result)
+        self.cache.evict_idle()
+        for make_room in (lambda: True, self.cache.thin_out, lambda: self.cache.offload(image.model)):
+            if attempt(make_room) is not True:  # there was nothing to move, or no room to do it in
+                continue
+            result = attempt(lambda: compute_small(call, self.device))
+            if not isinstance(result, Exception):
+                return Outcome(image=image, result=result, rows=call.rows, seconds=time.perf_counter() - started)
+            if not devices.is_out_of_memory(result):
+                return Outcome(image=image, error=result)
+            forget(result)
+            devices.free_cache(self.device)
+        return Outcome(image=image, error=OutOfMemory())
 
 
 def compute(calls: Sequence[Call], pad_to: int, device: torch.device) -> list[Any]:

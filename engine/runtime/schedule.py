@@ -70,11 +70,15 @@ class Schedule:
     def _first(self, order: Sequence[Job]) -> ImageRun | None:
         for job in order:
             for image in job.images:
-                if image.unstarted:
+                if image.unstarted and self._may_start(job):
                     self._start(image)
                 if image.call is not None:
                     return image
         return None
+
+    def _may_start(self, job: Job) -> bool:
+        """Whether a job may begin to use a model: nobody overtakes one that waits for room, or it would never come."""
+        return bool(job.held) or not self._queue.needs_room_before(job)
 
     def _start_many(self, order: Sequence[Job]) -> None:
         """Have some calls' worth of images ready, and always one of the first job's."""
@@ -83,7 +87,7 @@ class Schedule:
             for image in job.images:
                 if live >= READY_SHARE * self._max_rows:
                     return
-                if image.unstarted:
+                if image.unstarted and self._may_start(job):
                     self._start(image)
                 live += image.call is not None
 

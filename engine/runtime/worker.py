@@ -23,8 +23,9 @@ from engine.device.exclusive import exclusive
 from engine.device.failures import attempt, failure
 from engine.device.fibers import Kind
 from engine.device.loader import Load, Loader, NotYet
+from engine.device.memory import DeviceMemory
 from engine.models.files.hashes import Hashes
-from engine.models.model_cache import MIB, Model, ModelCache
+from engine.models.model_cache import MIB, Model, ModelCache, NoRoom
 from engine.runtime import image_setup
 from engine.runtime.batch_sizes import BatchSizes, PinnedSizes
 from engine.runtime.commands import Command, Post
@@ -49,6 +50,7 @@ class Worker:
         self._options, self._commands, self._step_times = options, commands, step_times
         self.facts: dict[str, Any] = {}
         self.loaded: tuple[str, ...] = ()
+        self.kept: dict[str, str] = {}
         self.running = self.rounds = 0
         self.stopped: EngineError | None = None
         self._asking: list[Post[Any]] = []
@@ -89,13 +91,14 @@ class Worker:
         self.facts.update(device=str(device), dtype=str(dtype).removeprefix("torch."), threads=threads)
         self._loader = Loader(self._run_here, self._tell_load, self._end_load)
         budget, hashes = int(options.memory_mib * MIB), Hashes(options.data_dir)
-        self._cache = ModelCache(options.files.loadable(), device, dtype, budget, self._loader, hashes)
+        self._cache = ModelCache(options.files.loadable(), DeviceMemory(device), dtype, budget, self._loader, hashes)
         self._vision = VisionModels(options.files.sight, options.files.sources, device, self._loader)
         sizes = BatchSizes(options.mode, options.max_rows, device, PinnedSizes(options.data_dir))
         joins = options.mode == "fast" or devices.gains_from_rows(device)
         self._schedule = Schedule(self._queue, sizes, self._start, joins=joins, max_rows=options.max_rows)
         self._runner = Runner(device, sizes, self._cache)
         self._post = Postprocess(self._queue, self._step_times, self._vision, self._recipe_facts(device))
+        self.kept = self._cache.kept()
         self._warm_up()
 
     def _recipe_facts(self, device: torch.device) -> dict[str, Any]:
@@ -132,6 +135,7 @@ class Worker:
                 break
             with exclusive.step():
                 command(self)
+            del command  # it may hold a model, and the next may be long in coming
             self._queue.disturb()
             self._stalled = False
         if self._deadline is None:
@@ -186,7 +190,8 @@ class Worker:
         """It is there, or cannot be: those who wait go on, or are told why not; whoever comes later tries again."""
         if error is not None and devices.is_device_error(error):
             raise error
-        self.loaded = self._cache.loaded
+        self.loaded, self.kept = self._cache.loaded, self._cache.kept()
+        self._queue.try_again()
         told = None if error is None else failure(error, f"{load.name} could not be loaded")
         if told is not None:
             log.warning("%s", told)
@@ -209,6 +214,7 @@ class Worker:
             return False
         with exclusive.step():
             raised = attempt(self._tick)
+        self.loaded = self._cache.loaded
         if isinstance(raised, Exception):  # nobody's job is to blame, so all are asked to come again
             log.error("the engine made a mistake", exc_info=raised)
             self._post.fail_all(EngineFault(reason=first_line(raised)))
@@ -234,6 +240,10 @@ class Worker:
         except NotYet as wait:
             image.job.await_load(wait.load)
             return
+        except NoRoom:
+            image.job.needs_room = True
+            image.job.let_go()  # or two jobs could wait for each other's models
+            return
         self._begin_on(model, image)
 
     def _model_for(self, job: Job) -> Model:
@@ -247,7 +257,6 @@ class Worker:
         job, image.model = image.job, model
         model.lease()
         job.hold(model)
-        self._cache.make_room()
         begun = image_setup.begin(job.request, image.index, image.part, model, job.info, self._options.files)
         image.pipe, image.fiber, image.watch = begun
         self._post.advance(image)

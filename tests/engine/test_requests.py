@@ -39,7 +39,7 @@ from engine import (
     Variation,
 )
 from engine.api import metadata
-from engine.diffusion.tiling import circular
+from engine.device.tiling import circular
 from engine.fake import FakeEngine
 from engine.models import catalog
 from tests.engine.conftest import before_unet

@@ -8,6 +8,8 @@ from bot.cli.checks.finding import Check
 from bot.config import Settings, vision_options
 from engine.api.errors import InvalidSetup
 from engine.models import catalog
+from engine.models.memory import plan
+from engine.models.memory.ladder import Room
 from engine.runtime.options import Finding, Reading
 
 SMALL_MIB = 512  # of graphics memory that nobody uses: less is hardly enough for Mini
@@ -51,6 +53,23 @@ def files(settings: Settings) -> Iterator[Check]:
     vital = ("model", catalog.key_of(settings.model)), ("setting", "safety")
     for found in reading.findings:
         yield _check(found, vital=(found.kind, found.name) in vital)
+
+
+def memory(settings: Settings) -> Iterator[Check]:
+    """How each model on this disk would be kept, with what is free now."""
+    try:
+        from engine.device.memory import DeviceMemory
+        from engine.device.probe import probe
+
+        found = probe(settings.device, settings.dtype)
+    except (ImportError, InvalidSetup):
+        return  # which the device's own check has told
+    device = DeviceMemory.named(found.device)
+    room = Room.of_setting(settings.memory << 20) if settings.memory else Room.of_free(device.free_bytes())
+    for source in Reading().models(settings.model, settings.models).values():
+        if source.on_disk is not None:
+            planned = plan.of(source, plan.ITEMSIZES[found.dtype], room, own_memory=device.own)
+            yield Check("memory", "ok", f"{source.key}: {planned}; there is room for {room.budget / 1e9:.1f} GB.")
 
 
 def _check(found: Finding, *, vital: bool) -> Check:

@@ -48,7 +48,10 @@ def install(client: Client, app: Services) -> None:
     async def models(interaction: Interaction) -> None:
         """See the models: what each can do, its limits and its licence."""
         notes = KNOWN | await app.preferences.model_notes()
-        described = [_described(info, notes.get(info.key, ModelNote())) for info in app.backend.models()]
+        kept = app.backend.status().memory
+        described = [
+            _described(info, notes.get(info.key, ModelNote()), kept.get(info.key, "")) for info in app.backend.models()
+        ]
         described += [_left_out(each) for each in app.backend.left_out()]
         pictures = _thumbnails(app.backend.models())
         page = notice(_fitting(described))
@@ -77,7 +80,7 @@ def _said(about: About) -> str:
     return f"{shown(about.title or about.name, 100)}{by}{words}"
 
 
-def _described(info: ModelInfo, note: ModelNote) -> str:
+def _described(info: ModelInfo, note: ModelNote, kept: str) -> str:
     own = next((each for each in info.about if each.name == info.key), None)
     loras = [f"{shown(each.name, 60)}: {_said(each)}" for each in info.about if each is not own][:MOST_TOLD]
     licence = note.licence or (own.licence if own else "")
@@ -89,6 +92,7 @@ def _described(info: ModelInfo, note: ModelNote) -> str:
         f"-# {info.width}x{info.height}, {info.num_inference_steps} steps, guidance {info.guidance_scale:g}, "
         f"{info.scheduler} · up to {info.max_pixels:,} pixels, sides in steps of {info.multiple_px}",
         f"-# Can do: {tasks}" + ("" if info.weighted_prompts else " · doesn't support weights such as (word:1.3)"),
+        f"-# In memory: {kept}" if kept else "",
         _named("LoRAs, used as <lora:name:0.8> in the prompt", info.loras),
         *(f"-# {each}" for each in loras),
         _named("Words it has learned", info.embeddings),

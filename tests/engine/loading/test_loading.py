@@ -14,7 +14,7 @@ import torch
 
 from engine import Engine, EngineClosed, Finished, Loading, ModelUnloadable, Queued, Started, Txt2Img
 from engine.device import loader
-from engine.models import model_cache
+from engine.models.files import reading
 from tests.engine.conftest import before_unet
 from tests.engine.loading.hub_server import Hub, serving, use
 
@@ -32,7 +32,7 @@ def tell_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def before_load(monkeypatch: pytest.MonkeyPatch, key: str, work: Callable[[], None]) -> list[str]:
     """Have `work` done in the loader's thread before that model is read; the list of what was read."""
-    read, done = model_cache.load, []
+    read, done = reading.load, []
 
     def load(source: Any, dtype: Any) -> Any:
         done.append(source.key)
@@ -40,7 +40,7 @@ def before_load(monkeypatch: pytest.MonkeyPatch, key: str, work: Callable[[], No
             work()
         return read(source, dtype)
 
-    monkeypatch.setattr(model_cache, "load", load)
+    monkeypatch.setattr(reading, "load", load)
     return done
 
 

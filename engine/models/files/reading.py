@@ -1,0 +1,96 @@
+"""Read a model's files into a pipeline, or fetch them from the hub first. Runs in the loader's threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from engine.api.errors import ModelUnloadable
+from engine.device.failures import attempt, loaded
+from engine.device.loader import Load, Tell
+from engine.diffusion import modular
+from engine.models import single_file, whole
+from engine.models.catalog import Source, describe
+from engine.models.files import hub
+
+SMALL_BYTES = 1 << 30
+
+
+def files_of(source: Source) -> Path:
+    """Its file or folder. Raises: ModelUnloadable when it is not here."""
+    if source.on_disk is None:
+        raise ModelUnloadable(name=source.key, reason=f"there is no file, folder or download of '{source.location}'")
+    return source.on_disk
+
+
+def is_here(source: Source) -> bool:
+    """Whether nothing of it has to be downloaded: a download may have been cut off."""
+    if source.path is not None:
+        return True
+    found = hub.snapshot(source.location)
+    return found is not None and not whole.of_any_folder(found)
+
+
+def download(source: Source) -> Load:
+    """Fetches a hub model. Its work raises ModelUnloadable."""
+
+    def work(tell: Tell) -> None:
+        folder = loaded(source.key, lambda: hub.fetch(source.location, tell))
+        whole.check(source.key, folder)
+
+    return Load(key=("download", source.location), name=source.key, stage="download", work=work)
+
+
+def load(source: Source, dtype: torch.dtype) -> Any:
+    """A text-to-image pipeline from safetensors only; code that comes with a model is never run."""
+    source = replace(source, location=str(files_of(source)))
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    if source.path is not None and source.single_file:
+        return single_file.load(source.key, source.path, dtype)
+    if source.path is not None and not (source.path / "model_index.json").is_file():
+        return modular.load(source.key, source.path, dtype)
+    kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+    if dtype == torch.float32 and source.path is not None and weights_bytes(source.path) < SMALL_BYTES:
+        kwargs["low_cpu_mem_usage"] = (
+            False  # saving memory patches torch for every thread; not worth it for a small one
+        )
+    if source.path is not None and _variant_only(source.path):
+        kwargs["variant"] = "fp16"
+    raised = attempt(lambda: _folder(source, kwargs))
+    if isinstance(raised, ValueError) and "low_cpu_mem_usage" in str(raised):  # parts of it stay in float32
+        return _folder(source, {**kwargs, "low_cpu_mem_usage": True})
+    if isinstance(raised, Exception):
+        raise raised
+    return raised
+
+
+def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:
+    """The pipeline of a folder or hub id, as one that paints from words where there is such; without a ControlNet."""
+    auto: Any = diffusers.AutoPipelineForText2Image
+    anything: Any = diffusers.DiffusionPipeline
+    if source.path is not None and "txt2img" not in describe(source).tasks:
+        return anything.from_pretrained(source.location, **kwargs)
+    try:
+        pipe = auto.from_pretrained(source.location, **kwargs)
+    except ValueError as error:
+        if "can't find a pipeline" not in str(error):
+            raise
+        return anything.from_pretrained(source.location, **kwargs)  # unknown to Auto*
+    return auto.from_pipe(pipe, controlnet=None) if hasattr(pipe, "controlnet") else pipe
+
+
+def weights_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
+
+
+def _variant_only(folder: Path) -> bool:
+    """Whether some part's weights are there in half precision only, as a download of the variant leaves them."""
+    parts = {file.parent for file in folder.glob("*/*.fp16*.safetensors")}
+    return any(all(".fp16" in file.name for file in part.glob("*.safetensors")) for part in parts)
