@@ -48,7 +48,8 @@ class _BlendingVae(Stub):
     """Encodes what it is given together with `others`, by their shares."""
 
     def __init__(self, vae: Any, others: Sequence[torch.Tensor], shares: Sequence[float]) -> None:
-        super().__init__(vae._module, "decode", ("decode",))
+        shared = type(vae) is Stub  # else its pipeline runs in one go, and parks at nothing
+        super().__init__(vae._module if shared else vae, "decode", ("decode",) if shared else ())
         self.__dict__.update(_others=others, _shares=shares)
 
     def _encode(self, image: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -57,7 +58,8 @@ class _BlendingVae(Stub):
             return output
         found = [
             output.latent_dist,
-            *(super(_BlendingVae, self)._encode(o.to(image)).latent_dist for o in self._others),
+            # some have a dimension more, for the frames of a video
+            *(super(_BlendingVae, self)._encode(o.to(image).reshape(image.shape)).latent_dist for o in self._others),
         ]
         mean = spherical_mean([each.mean for each in found], self._shares)
         spread = sum(each.logvar * share for each, share in zip(found, self._shares, strict=True))

@@ -125,11 +125,13 @@ def _tasks(signature: Signature, parts: Parts, editor: families.Editor | None) -
     known = signature.tasks or _tasks_of_call(signature)
     if parts.of("unet").get("in_channels") == INPAINT_CHANNELS:
         known &= {"inpaint"}
+    elif families.named(signature.name) in families.INPAINT_APART:
+        known -= {"inpaint"}
     elif parts.index.get("requires_aesthetics_score"):
         known &= {"img2img"}
     found = set(known)
     if "img2img" in known and "strength" in _call_for(signature, "img2img"):
-        found |= {"upscale", "blend"} if _mixes(parts) else {"upscale"}
+        found |= {"upscale", "blend"} if _mixes(signature, parts) else {"upscale"}
     if "inpaint" in known:
         found.add("outpaint")
     if editor is not None:
@@ -137,9 +139,11 @@ def _tasks(signature: Signature, parts: Parts, editor: families.Editor | None) -
     return frozenset(found)
 
 
-def _mixes(parts: Parts) -> bool:
+def _mixes(signature: Signature, parts: Parts) -> bool:
     """Whether its VAE encodes to a distribution, whose means can be mixed."""
-    return not parts.vae or str(parts.vae.get("_class_name", "AutoencoderKL")).startswith("AutoencoderKL")
+    if not parts.vae:
+        return "vae" in signature.components
+    return str(parts.vae.get("_class_name", "AutoencoderKL")).startswith("AutoencoderKL")
 
 
 def _tasks_of_call(signature: Signature) -> frozenset[str]:

@@ -40,6 +40,8 @@ CLASSES = {
 }
 # Who change their denoiser while they paint, so that nobody else may use it before they are done: they run in one go.
 UNSHARED = ("-pag",)
+# Whose inpainting needs a UNet made for it, though diffusers' tables offer it for any.
+INPAINT_APART = frozenset({"kandinsky", "kandinsky22"})
 # What is said to a pipeline besides the request, so that it paints the size that was asked for.
 EXACT_SIZE: Mapping[str, Mapping[str, bool]] = {
     "hunyuan": {"use_resolution_binning": False},

@@ -104,6 +104,11 @@ def class_for(signature: Signature, task: str) -> str:
     return _auto().get(task, {}).get(signature.name, "")
 
 
+def names(task: str) -> frozenset[str]:
+    """The kinds of pipelines that diffusers' Auto classes know for a task."""
+    return frozenset(_auto().get(task, {}))
+
+
 def led_tasks(name: str) -> frozenset[str]:
     """The tasks of diffusers' Auto classes that know a kind of pipeline by that name."""
     return frozenset(task for task, table in _auto().items() if name in table)
