@@ -76,6 +76,7 @@ class ModelInfo:
         upscaler: of the engine, whatever the model.
         image_prompts: whether a blend's pictures are read as its words are, by an IP-Adapter.
         loras: those that fit it, by the name in `<lora:name:0.8>`. embeddings: words that stand for textual inversions.
+        lora_shares: of those of which less than nine tenths fit, how much does, in percent.
         lora_defaults: of those that change how it is to be sampled.
         controlnets: those that fit it, by name. control_tasks: of `txt2img`, `img2img`, `inpaint`, what they can lead.
         small_world: it is Easel Mini, which paints what its few hundred words name, and blobs otherwise.
@@ -108,6 +109,7 @@ class ModelInfo:
     upscaler: Upscaler = Upscaler()
     image_prompts: bool = False
     loras: tuple[str, ...] = ()
+    lora_shares: tuple[tuple[str, int], ...] = ()
     lora_defaults: tuple[LoraDefaults, ...] = ()
     embeddings: tuple[str, ...] = ()
     controlnets: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine import mini
 from engine.api.errors import ModelUnloadable
@@ -202,10 +202,11 @@ def fitted(info: ModelInfo, model: Source, adapters: Mapping[Kind, Mapping[str, 
     loras, embeddings = (
         tuple(name for name, adapter in adapters[kind].items() if adapter.fits(body)) for kind in ("lora", "embedding")
     )
-    for name in loras:
-        share = lora_layers.share_in(body.layers, adapters["lora"][name].layers)
-        if 0 < share < ENOUGH:
-            log.warning("of the LoRA '%s' only %.0f %% fits %s; the rest does nothing", name, 100 * share, info.key)
+    shares = [(name, lora_layers.share_in(body.layers, adapters["lora"][name].layers)) for name in loras]
+    partial = tuple((name, round(100 * share)) for name, share in shares if 0 < share < ENOUGH)
+    for name, percent in partial:
+        log.warning("of the LoRA '%s' only %d %% fits %s; the rest does nothing", name, percent, info.key)
     defaults = tuple(each for name in loras if (each := adapters["lora"][name].defaults) is not None)
     said = tuple(about for name in loras if (about := adapters["lora"][name].about) is not None)
-    return replace(info, loras=loras, embeddings=embeddings, lora_defaults=defaults, about=(*info.about, *said))
+    facts: dict[str, Any] = {"lora_shares": partial, "lora_defaults": defaults, "about": (*info.about, *said)}
+    return replace(info, loras=loras, embeddings=embeddings, **facts)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from engine.api.model_info import ModelInfo
+from engine.tasks import lora_tags
 from engine.tasks.txt2img import Txt2Img
 
 TRUE = "true_cfg_scale"
@@ -35,6 +36,10 @@ def unheard(request: Txt2Img, info: ModelInfo, *, guided: bool, strong: bool) ->
         said.append(f"{info.key} takes no negative prompt, so it was left out.")
     elif request.negative_prompt and not _is_on(request, info):
         said.append(f"At guidance {request.guidance_scale:g} a negative prompt has no effect; use more than 1.")
+    wanted = {name.casefold() for name in lora_tags.loras(request.prompt)}
+    for name, percent in info.lora_shares:
+        if name.casefold() in wanted:
+            said.append(f"Only {percent} % of the LoRA {name} fits {info.key}; the rest does nothing.")
     if not info.weighted_prompts and _MARKED.search(request.prompt):
         said.append(f"{info.key} reads brackets as they stand: weights and words that change have no effect.")
     if info.clip_cut and len(_WORDS.findall(request.prompt)) > CLIP_WORDS:

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from engine import Engine, Txt2Img
-from engine.tasks import resolve
+from engine.tasks import guidance, resolve
 from tests.engine import zoo
 from tests.engine.test_joining import ask, own
 from tests.engine.test_parity import _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
@@ -86,6 +86,12 @@ def test_a_lora_of_which_only_a_part_fits_is_told(
     engine = Engine(str(models["chroma"]), loras={"some": str(some), "none": str(none)})
     assert engine.models()[0].loras == ("some",)
     assert "of the LoRA 'some' only 50 % fits chroma" in caplog.text
+    info = engine.models()[0]
+    assert info.lora_shares == (("some", 50),)
+    for prompt, says in (("a <lora:Some:1>", "Only 50 % of the LoRA some fits chroma"), ("a", "")):
+        told = guidance.unheard(Txt2Img(prompt=prompt), info, guided=False, strong=False)
+        assert told.startswith(says)
+        assert bool(told) == bool(says)
 
 
 @pytest.mark.parametrize(

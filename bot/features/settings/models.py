@@ -95,6 +95,7 @@ def _described(info: ModelInfo, note: ModelNote, kept: str) -> str:
         f"-# In memory: {kept}" if kept else "",
         _named("LoRAs, used as <lora:name:0.8> in the prompt", info.loras),
         *(f"-# {each}" for each in loras),
+        _named("Of some LoRAs only a part fits", tuple(f"{name} ({percent} %)" for name, percent in info.lora_shares)),
         _named("Words it has learned", info.embeddings),
         _named("ControlNets, for the option kind of **/control**", info.controlnets),
     ]
