@@ -18,6 +18,7 @@ from simcord.enums import OverwriteType
 from bot.config import Settings
 from bot.delivery import layouts
 from bot.demo.simulation import Stage, stage
+from bot.features.region.editor_service import SEEN_MS
 from bot.jobs.records import Job
 from bot.kit.button import Button
 from bot.kit.custom_ids import Action, ButtonId, SelectId
@@ -200,7 +201,7 @@ def closed_to(member: Any) -> Overwrite:
     return Overwrite(target_id=member.id, type=OverwriteType.MEMBER, allow=0, deny=deny.value)
 
 
-async def test_a_link_to_the_editor_ends_with_the_right_to_see(house: House) -> None:
+async def test_a_link_to_the_editor_ends_with_the_right_to_see(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     studio, cara = house.studio, house.studio.members["Cara"]
     public = await paint(studio, "a green boat", "Ben")
     alone = (await press(studio, public, "U1", "Cara")).response
@@ -209,6 +210,8 @@ async def test_a_link_to_the_editor_ends_with_the_right_to_see(house: House) -> 
         async with session.get(link) as page:
             assert page.status == 200
         studio.env.backend.set_overwrite(studio.channel.id, closed_to(cara))
+        later = studio.app.clock.now_ms() + SEEN_MS + 1
+        monkeypatch.setattr(studio.app.clock, "now_ms", lambda: later)
         for end in ("", "/picture"):
             async with session.get(link + end) as page:
                 assert page.status == 404

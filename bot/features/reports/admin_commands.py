@@ -69,7 +69,7 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
     @client.on_button(Action.TAKE_DOWN)
     async def delete(interaction: Interaction, job_id: int) -> None:
         by, job = check_moderator(interaction), await app.jobs.get(job_id)
-        await app.reports.of_job(by, job)
+        await app.reports.of_job(by, job)  # only what was reported
         await app.moderated_jobs.delete(by, job_id, moderator=True)
         await panel.show(interaction, TAB, f"Deleted job {job_id} of <@{job.user_id}>. {PRICE}")
         await take_down(client, job)
@@ -96,8 +96,6 @@ async def _one(app: Services, interaction: Interaction, job: Job) -> tuple[list[
     """One reported job: its image where it may be shown, who reported it and why. Raises: NotFound."""
     viewer = viewer_of(interaction)
     reports = await app.reports.of_job(viewer.actor, job)
-    if not reports:
-        raise NotFound("Someone else decided this already.")
     words = shown(job.spec.prompt, 600) or "(no prompt)" if may_read(viewer, job) else HIDDEN
     where = f"Job {job.id} by <@{job.user_id}> in <#{job.channel_id}>, <t:{job.created_at // 1000}:R>"
     parts: list[Any] = [TextDisplay(f"{where}\n{words}")]

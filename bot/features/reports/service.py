@@ -37,9 +37,12 @@ class Reports:
         return await self._store.read(rows.waiting, by.guild_id, by.user_id, limit)
 
     async def of_job(self, by: Actor, job: Job) -> list[Report]:
-        """Return a job's open reports, oldest first. Raises: NotFound."""
+        """Return a job's open reports, oldest first. Raises: NotFound when there are none."""
         _check_theirs(by, job)
-        return await self._store.read(rows.of_job, job.id)
+        reports = await self._store.read(rows.of_job, job.id)
+        if not reports:
+            raise NotFound("Someone else decided this already, or it was never reported.")
+        return reports
 
     async def dismiss(self, by: Actor, job: Job) -> None:
         """Close a job's reports; it stays. Raises: NotFound, BadInput."""

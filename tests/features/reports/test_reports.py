@@ -184,6 +184,12 @@ async def test_a_moderator_who_cannot_see_it_decides_without_looking(studio: Sta
     assert "zebra" in words(result.response)
 
 
+async def test_only_what_was_reported_is_deleted_as_reported(studio: Stage) -> None:
+    await paint(studio, "a red boat", private=True)
+    assert "never reported" in said(await _forged(studio, "Mo", "v1:rq:1"))
+    assert await studio.app.jobs.images(1)
+
+
 async def test_nobody_floods_the_queue(studio: Stage) -> None:
     for _ in range(MAX_OPEN):
         assert "Reported" in await report(studio, await paint(studio, "a boat --n 1"))
