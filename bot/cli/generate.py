@@ -211,7 +211,8 @@ def _write(painted: Painted, out: Path, marks: Marks) -> list[Path]:
     ready = [(each.image, replace(each.recipe, composite=own)) for each in painted.ready]
     if len(ready) == 1:
         return [_save(*ready[0], out, marks)]
-    sheet = _save(grid([image for image, _ in ready]), ready[0][1], out, marks)
+    columns = 2 if len(ready) <= 4 else 4
+    sheet = _save(grid([image for image, _ in ready], columns), ready[0][1], out, marks)
     return [sheet, *(_save(*each, out.with_stem(f"{out.stem}-{n}"), marks) for n, each in enumerate(ready, 1))]
 
 

@@ -36,10 +36,11 @@ from engine.api import metadata
 MINE, PUBLIC = "/gallery", "/servers"
 STATIC, STYLES = "static", "gallery.css"
 KEY = "gallery key"  # note: what links are signed with
-JOBS = 24  # of a page
+JOBS, SMALL_PX = 24, 640  # of a page; the longer side of what it shows
 PRIVATE_CACHE = {"Cache-Control": "private, max-age=86400"}  # a stored picture never changes
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="{styles}"></head>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="{styles}">
+<link rel="icon" href="data:,"></head>
 <body><header><h1>{title}</h1><p>{about}</p></header><main>{pictures}</main><footer>{older}</footer></body></html>"""
 
 
@@ -149,7 +150,7 @@ class GalleryPage:
     async def _file(self, request: web.Request, image: StoredImage, *, words: bool) -> web.StreamResponse:
         data = await self._app.files.read(image.path, image.sha256)
         if request.match_info["file"].endswith(".webp"):
-            small = await PICTURES.run(lambda: image_tools.thumbnail(image_tools.opened(data)))
+            small = await PICTURES.run(lambda: image_tools.webp(image_tools.within(image_tools.opened(data), SMALL_PX)))
             return web.Response(body=small, content_type="image/webp", headers=PRIVATE_CACHE)
         told = data if words else metadata.without_words(data)
         signed = await PICTURES.run(self._app.messages.marks.signed, told, "png", image.made_with)
@@ -179,7 +180,7 @@ def _figure(base: str, job: Job, images: Sequence[StoredImage]) -> str:
     )
     day = datetime.fromtimestamp(job.created_at / 1000, UTC).strftime("%Y-%m-%d")
     about = f"#{job.id} · {html.escape(job.spec.model)} · {day}"
-    many = "pictures" if len(shown) > 1 else "pictures one"
+    many = "pictures" if 1 < len(shown) <= 4 else "pictures one" if len(shown) == 1 else "pictures board"
     return (
         f'<figure><div class="{many}">{pictures}</div><figcaption>{words}<small>{about}</small></figcaption></figure>'
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from PIL import Image
 
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
@@ -54,7 +56,9 @@ async def test_the_link_of_the_history_shows_ones_own_pictures(studio: Stage, we
     small, whole = re.search(r'src="([^"]+)"', text), re.search(r'href="([^"]+png)"', text)
     assert small is not None
     assert whole is not None
-    assert (await got(web, f"{base}/{small[1]}"))[1][8:12] == "WEBP" or (await got(web, f"{base}/{small[1]}"))[0] == 200
+    async with web.get(f"{base}/{small[1]}") as answer:
+        shown = Image.open(io.BytesIO(await answer.read()))
+        assert (shown.format, shown.width / shown.height) == ("WEBP", 1.0)
     async with web.get(f"{base}/{whole[1]}") as answer:
         image = (await studio.app.jobs.images(1))[0]
         assert await answer.read() == await studio.app.files.read(image.path)
