@@ -12,7 +12,7 @@ from bot.ledger.limits import Terms
 from bot.orders.uploads import MAX_PIXELS
 from bot.prompt.flags import MIN_SIDE_PX
 from bot.prompt.parser import GRID, Draft
-from bot.prompt.spec import Spec
+from bot.prompt.spec import BOARD_SCALE, Spec
 from bot.prompt.text import quoted, visible
 from engine.api import schedulers
 from engine.api.errors import InvalidRequest, UnknownScheduler
@@ -24,7 +24,7 @@ from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, M
 WORDS = Txt2Img(prompt="")  # painted from words alone
 ENLARGED_MC = 100  # millicredits of a megapixel that nothing was painted into
 CHAOS_MAX, LEAST_CHAOS = 100, 0.1  # at none, four pictures still differ a little
-BOARD, BOARD_QUALITY = 16, 0.5  # pictures of a quarter of the pixels, in half the steps: two credits in all
+BOARD, BOARD_QUALITY = 12, 0.5  # pictures, in half the steps: less than a grid in all
 PICTURE_MC = 1000  # millicredits of one picture at the model's own size and steps
 
 
@@ -40,12 +40,12 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
     info = _able(models, draft.model, what, terms)
     _check_loras(draft, info, models, terms)
     info = lora_tags.sampled_by(info, draft.prompt)
-    draft, halved = _as_board(draft, what)
+    draft, smaller = _as_board(draft, what)
     _check_ranges(draft)
     try:
         what = what.asked_again().with_strength(draft.strength).completed(info)
         what, (width, height), note = _sized(draft, info, what, terms.max_pixels)
-        width, height = (_half(side, info) for side in (width, height)) if halved else (width, height)
+        width, height = (_smaller(side, info) for side in (width, height)) if smaller else (width, height)
     except InvalidRequest as error:
         raise BadInput(str(error)) from None
     request = replace(
@@ -85,8 +85,8 @@ def _as_board(draft: Draft, what: Txt2Img) -> tuple[Draft, bool]:
     return replace(draft, num_images=BOARD, quality=draft.quality or BOARD_QUALITY), True
 
 
-def _half(side: int, info: ModelInfo) -> int:
-    return _clamped(round(side / 2 / info.multiple_px), info.multiple_px)
+def _smaller(side: int, info: ModelInfo) -> int:
+    return _clamped(round(side * BOARD_SCALE / info.multiple_px), info.multiple_px)
 
 
 def _is_from_noise(what: Txt2Img) -> bool:

@@ -337,7 +337,8 @@ def echo(spec: Spec, info: ModelInfo | None = None, default_model: str = "", hid
     that are `hidden`.
     """
     parts = [plain(spec.prompt)]
-    board, spec = spec.is_board, spec.evolve(width=spec.width * 2, height=spec.height * 2) if spec.is_board else spec
+    if board := spec.is_board:
+        spec = spec.evolve(width=spec.full_size[0], height=spec.full_size[1])
     if negative := spec.negative_prompt:  # with `=`, no dash in it can be one of prose
         between = "=" if _MARK.search(negative) else " "
         parts.append(f"--no{between}{plain(flags.unquote_proof(negative))}")

@@ -16,6 +16,7 @@ from engine.tasks.txt2img import MAX_IMAGES, Txt2Img, Variation
 
 T = TypeVar("T")
 BOARD_ABOVE = 4  # pictures: a grid has no more
+BOARD_SCALE = 0.75  # of a side of what a board's picture becomes; at half of it most models lose what was asked for
 UNKNOWN = "unknown"  # in the place of a model's or a scheduler's name
 COMPLETE = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "seed", "model")
 SPEC_VERSION = 5  # 2: edits, 3: comparisons, 4: ControlNets, 5: the engine's request itself
@@ -105,6 +106,11 @@ class Spec:
     def is_board(self) -> bool:
         """Whether it is a board of small pictures to pick from."""
         return self.compare is None and self.num_images > BOARD_ABOVE
+
+    @property
+    def full_size(self) -> tuple[int, int]:
+        """Of a board, the width and height in which one of its pictures is finished."""
+        return round(self.width / BOARD_SCALE / 8) * 8, round(self.height / BOARD_SCALE / 8) * 8
 
     @property
     def draws(self) -> int:

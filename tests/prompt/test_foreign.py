@@ -43,7 +43,7 @@ def test_what_has_a_counterpart_does_it() -> None:
     assert (odd.request.weird, odd.request.stop_at, odd.calls_run) == (0.5, 0.5, 10)
     assert resolve(one(echo(odd, MINI)), (MINI,), TERMS, 2) == odd.evolve(seed=1)
     board = resolve(one("a --draft"), (MINI,), TERMS, 1)
-    assert (board.num_inference_steps, board.num_images, board.width, board.height) == (10, 16, 64, 64)
+    assert (board.num_inference_steps, board.num_images, board.width, board.height) == (10, 12, 96, 96)
     assert resolve(one("a --draft --n 2"), (MINI,), TERMS, 1).num_images == 2
     near = resolve(one("a --chaos 10 --seed 5"), (MINI,), TERMS, 1)
     assert (near.seed, [share for _, share in near.variations]) == (5, [0.19])

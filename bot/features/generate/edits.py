@@ -256,8 +256,8 @@ async def finish(app: Services, interaction: Interaction, job: Job, image: Store
     spec = job.spec_of(image)
     draft = replace(
         drafts.draft_of(spec),
-        width=spec.width * 2,
-        height=spec.height * 2,
+        width=spec.full_size[0],
+        height=spec.full_size[1],
         num_inference_steps=None,
         strength=FINISH_STRENGTH,
         variations=None,
