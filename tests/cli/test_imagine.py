@@ -57,7 +57,7 @@ def test_a_picture_to_start_from(tmp_path: Path) -> None:
         (["a", "--sedd", "4"], "Did you mean --seed?"),
         (["{a,b}{c,d,e,f,g}{h,i}"], "20 jobs"),
         (["a --sedd 4"], "This would work: easel imagine 'a --seed 4'"),
-        (["a [b|c]"], "This would work: easel imagine 'a b c'"),
+        (["a <hypernet:b:1>"], "This would work: easel imagine a"),
         (["a", "--out", "a.jpg"], "ends in .png"),
         (["a", "--out", "nowhere/a.png"], "cannot be written"),
         (["a", "--image", "nowhere.png"], "cannot be read"),
