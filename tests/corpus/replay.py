@@ -124,6 +124,17 @@ def _form(modal: Any) -> dict[str, Any] | None:
     }
 
 
+def expected(does: str, then: Facts) -> Facts:
+    """What a press leads to today, where that was changed on purpose."""
+    if does == "star" and then["only they see it"] == [False]:  # its person is told where it is kept
+        return {**then, "answers": then["answers"] + 1, "only they see it": [False, True]}
+    if does == "delete" and then["changes"]:  # it asks first
+        return {**then, "only they see it": [False], "buttons": ["delete_yes", "delete_no"], "changes": {}}
+    if "batch" in then["buttons"]:  # a price is asked about in private
+        return {**then, "only they see it": [True]}
+    return then
+
+
 def as_before(now: Facts, then: Facts) -> bool:
     """Whether a press leads where it led; its answers may have more buttons today, between those they had."""
     rest = iter(now["buttons"])
