@@ -26,7 +26,7 @@ from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.store.clock import Clock
 
-TAB = Tab(2, "People", "👥", "A member's credits and jobs; grants and bans.", moderators=True)
+TAB = Tab(2, "People", "👥", "A member's jobs and images; bans, and for admins credits.", moderators=True)
 MOST_SHOWN = 15
 Show: TypeAlias = Callable[..., Awaitable[None]]
 """Turns the message to a member's page: interaction, their id, what was changed."""
