@@ -171,7 +171,7 @@ def _sized(draft: Draft, info: ModelInfo, what: Txt2Img, most: int) -> tuple[Txt
         size = _size(draft, info, own, min(most, info.max_pixels))
         whole = draft.aspect_ratio or draft.width or draft.height or what.is_edit or own in (None, size)
         if own is not None and not same_ratio(own, size):
-            return what, size, f"What is beyond the proportions of {size[0]}x{size[1]} was cut off the picture."
+            return what, size, f"The picture was cut to the proportions of {size[0]}x{size[1]}."
         return what, size, "" if whole else f"Repainted at {size[0]}x{size[1]}, the size that suits {info.key}."
     asked = (draft.width, draft.height) if draft.width and draft.height else what.result_size
     assert asked is not None, "an edit's size follows from its picture"

@@ -134,6 +134,25 @@ async def test_what_is_not_read_here_comes_through_discords_proxy(studio: Stage)
     assert result.response.attachments, said(result)
 
 
+@pytest.mark.parametrize("why", ["a format that isn't read here", "too many bytes", "too many pixels"])
+async def test_an_attachment_comes_smaller_through_the_proxy_where_it_must(studio: Stage, why: str) -> None:
+    """A phone's HEIC, a screenshot of 13 MiB, a WebP of 12 megapixels: what is asked of the proxy fits."""
+    ben, backend = studio.members["Ben"], studio.env.backend
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
+    large = encoded(Image.new("RGB", (4000, 3000), "teal"), "WEBP", lossless=True)
+    data = large if why == "too many pixels" else heic
+    message = await ben.send(studio.channel, "look", attachments=[("IMG_1.HEIC", data)])
+    facts = {"proxy_url": PROXY, "width": 4000, "height": 3000}
+    facts |= {"size": 13 * 2**20} if why == "too many bytes" else {}
+    backend.get_message(studio.channel.id, message.id).attachments[0] |= facts
+    copy = f"{PROXY}?format=webp&quality=lossless&animated=false&width=2190&height=1643"
+    backend.cdn._blobs[copy] = encoded(Image.new("RGB", (2190, 1643), "teal"), "WEBP", lossless=True)
+    shown = await studio.members["Ann"].context_menu(studio.channel, "Vary", message)
+    done = await studio.members["Ann"].submit_modal(shown, {"prompt": "a boat", "strength": "strong"})
+    await studio.idle()
+    assert "scaled from 4000x3000 to 2190x1643" in words(done.response)
+
+
 async def test_an_attachment_that_is_gone_is_said(studio: Stage) -> None:
     result = await asked(studio, "vary", source=PROXY.replace("boat", "gone"), prompt="a boat")
     assert "no longer has that picture" in said(result)
@@ -150,7 +169,7 @@ async def test_nothing_is_fetched_from_anywhere_else(studio: Stage, link: str) -
 # ---------------------------------------------------------------- proportions
 async def test_another_ratio_is_cut_and_that_is_said(studio: Stage) -> None:
     result = await asked(studio, "imagine", image=("a.png", png(128, 64)), prompt="a boat --ar 1:1 --strength 0.1")
-    assert "cut off the picture" in words(result.response)
+    assert "The picture was cut to the proportions of 128x128." in words(result.response)
 
 
 def test_a_circle_stays_a_circle() -> None:
