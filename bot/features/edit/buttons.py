@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import discord
 from PIL import Image
 
 from bot.delivery import image_tools
+from bot.delivery.image_tools import Upload
 from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
-from bot.delivery.marks import Marks
 from bot.errors import NotFound
 from bot.features.generate.buttons import show
 from bot.jobs.files import ImageFiles
@@ -54,13 +56,15 @@ def install(client: Client, app: Services) -> None:
         await acknowledge(interaction, private=True)
         source = await app.jobs.input_image(job.spec.inputs[0])
         before, after = await app.files.read(source.file.path), await app.files.read(image.path, image.sha256)
-        upload = await PICTURES.run(_beside, app.messages.marks, before, after, interaction.filesize_limit)
+        words = app.messages.tells_words(job)
+        make = partial(app.messages.marks.fit, recipe=image.made_with, words=words)
+        upload = await PICTURES.run(_beside, make, before, after, interaction.filesize_limit)
         await interaction.edit_original_response(content="Before and after:", attachments=[upload])
 
 
-def _beside(marks: Marks, before: bytes, after: bytes, limit_bytes: int) -> discord.File:
+def _beside(make: Callable[..., Upload], before: bytes, after: bytes, limit_bytes: int) -> discord.File:
     """Both pictures side by side at the size of the second, fitted to the upload limit. Runs in a worker thread."""
     first, second = image_tools.opened(before), image_tools.opened(after)
     sides = [first.resize(second.size, Image.Resampling.LANCZOS), second]
-    upload = marks.fit(image_tools.grid(sides), "before-and-after", limit_bytes)
+    upload = make(image_tools.grid(sides), "before-and-after", limit_bytes)
     return discord.File(io.BytesIO(upload.data), filename=upload.name)

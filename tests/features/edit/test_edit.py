@@ -7,7 +7,9 @@ from typing import Any
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from engine import Edit
+from engine.api import metadata
 from engine.fake import FakeEngine
+from tests.delivery.test_provenance import file_of, xmp_of
 from tests.e2e.screen import buttons, paint, picture, press, words
 from tests.features.edit.conftest import png
 
@@ -65,7 +67,9 @@ async def test_the_button_asks_what_and_the_ways_lead_back(studio: Stage) -> Non
 async def test_an_edit_of_an_upload_has_no_picture_of_ours_before_it(studio: Stage) -> None:
     result = await edit(studio, instruction="make it night --n 1", image=("boat.png", png()))
     assert "no picture of Easel's before this one" in said(await press(studio, result.response, "Undo"))
-    assert picture(studio, (await press(studio, result.response, "Compare")).response).width > 0
+    beside = (await press(studio, result.response, "Compare")).response
+    assert picture(studio, beside).width > 0
+    assert metadata.COMPOSITE in xmp_of(file_of(studio, beside))
 
 
 async def test_the_menu_edits_any_picture_of_a_message(studio: Stage) -> None:
