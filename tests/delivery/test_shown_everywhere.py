@@ -50,7 +50,8 @@ def test_moderations_messages(written: str) -> None:
     word = BlockedWord(id=1, guild_id=0, word=written, action="block")
     pause = Pause(guild_id=0, mode="drain", sentence=written)
     entry = AuditEntry(id=1, at_ms=0, guild_id=1, actor_id=2, action="a.b", target=written, details={written: written})
-    appeal = Appeal(id=1, guild_id=1, user_id=2, prompt=written, rule=written, state="open", actor_id=None)
+    asked = {"guild_id": 1, "user_id": 2, "prompt": written, "rule": written}
+    appeal = Appeal(id=1, state="open", actor_id=None, decided_ms=None, **asked)
     for text in (
         views.ban_line(ban),
         views.word_line(word),
