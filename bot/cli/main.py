@@ -84,7 +84,7 @@ def _exit_code(error: Exception) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """All subcommands and their options."""
     from bot.cli.completions import SHELLS
-    from bot.cli.parsers import EDITS, EXAMPLES, add_admin, add_edit
+    from bot.cli.parsers import EDITS, EXAMPLES, add_admin, add_edit, add_models
 
     parser = argparse.ArgumentParser(prog="easel", description="A self-hosted /imagine for Discord.")
     parser.add_argument("--version", action="version", version=f"easel {_version()}")
@@ -104,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     certificate.add_argument("--to", type=Path, default=Path("."), help="a folder (default: this one)")
     _add(commands, "sync", _sync, "Publish the slash commands now.")
     add_admin(_add(commands, "admin", _admin, "Grant, ban, audit, stats and export, also while the bot runs."))
+    add_models(_add(commands, "models", _models, "List, fetch, name and remove models; a running Easel sees it."))
     completions = _add(commands, "completions", _completions, "Print what a shell completes: bash or zsh.")
     completions.add_argument("shell", choices=SHELLS, help="bash or zsh")
     doctor = _add(commands, "doctor", _doctor, "Check what Easel needs and say what is missing.")
@@ -257,6 +258,12 @@ def _admin(args: argparse.Namespace) -> int:
     from bot.cli import admin as cli_admin
 
     return cli_admin.run(args, _settings())
+
+
+def _models(args: argparse.Namespace) -> int:
+    from bot.cli import models as cli_models
+
+    return cli_models.run(args, _settings())
 
 
 def _completions(args: argparse.Namespace) -> None:

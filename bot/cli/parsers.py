@@ -26,6 +26,7 @@ EXAMPLES = {
     "outpaint": "  easel outpaint boat.png --left 64 --right 64\n  easel outpaint boat.png --zoom 1.5 --ratio 16:9",
     "upscale": "  easel upscale boat.png --scale 4 --mode creative",
     "blend": "  easel blend boat.png sea.png --weights 2,1",
+    "models": "  easel models list\n  easel models pull sdxl\n  easel models add dreamer /models/dreamer.safetensors",
     "admin": "  easel admin grant 123456789012345678 50 --reason prize\n  easel admin stats --days 7 --png week.png",
     "completions": "  easel completions bash > ~/.local/share/bash-completion/completions/easel",
 }
@@ -55,6 +56,23 @@ def add_edit(command: argparse.ArgumentParser, name: str) -> None:
     command.add_argument("--model", help="a name from the settings, a folder, a hub id or a .safetensors file")
     command.add_argument("--out", type=Path, help="the PNG to write (default: easel-SEED.png)")
     command.add_argument("--json", action="store_true", help="print seeds, recipes, paths and timings as JSON")
+
+
+def add_models(command: argparse.ArgumentParser) -> None:
+    """Add the verbs of `easel models`."""
+    verbs = command.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("list", help="the models here, their size on the disk, and some to begin with")
+    pull = verbs.add_parser("pull", help="download a model; files that are whole are not fetched again")
+    pull.add_argument("name", help="a name of the list, or a hub id")
+    pull.add_argument("--as", dest="as_name", default="", help="the name that people type")
+    add = verbs.add_parser("add", help="name a file, a folder or a hub id")
+    add.add_argument("name", nargs="?", default="", help="the name that people type (default: the file's)")
+    add.add_argument("location", help="a .safetensors file, a diffusers folder, a hub id")
+    remove = verbs.add_parser("remove", help="take a name off the list")
+    remove.add_argument("name")
+    remove.add_argument("--files", action="store_true", help="delete what was downloaded of it, too")
+    info = verbs.add_parser("info", help="what a model is, its licence and size")
+    info.add_argument("name")
 
 
 def _inpaint(command: argparse.ArgumentParser) -> None:

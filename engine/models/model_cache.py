@@ -16,7 +16,7 @@ import diffusers
 import torch
 
 from engine.api import schedulers
-from engine.api.errors import ModelTooLarge
+from engine.api.errors import ModelTooLarge, ModelUnloadable
 from engine.api.inspection import LoadedModel
 from engine.api.model_info import ModelInfo
 from engine.device import overflow
@@ -238,12 +238,20 @@ class ModelCache:
     def get(self, key: str, now: float) -> Model:
         """The model. Raises: NotYet, when it must be downloaded or loaded first; NoRoom, when it can't be yet."""
         if key not in self._models:
-            source = self._sources[key]
+            source = self._sources.get(key)
+            if source is None:
+                raise ModelUnloadable(name=key, reason="it was removed")
             if not reading.is_here(source):
                 self.loader.wait(("download", source.location), lambda: reading.download(source))
             self.loader.wait(key, partial(self._begin, key))
         self._models[key].last_used = now
         return self._models[key]
+
+    def use(self, sources: Mapping[str, Source]) -> None:
+        """Know these models from now on; what is loaded of others stays as long as it is used."""
+        self._sources = sources
+        for key in [m.key for m in self._models.values() if m.idle and m.key not in sources]:
+            self._drop(key)
 
     def clear(self) -> None:
         """Drop everything; the engine ends."""

@@ -12,6 +12,7 @@ from engine.api.inspection import Inspection
 from engine.runtime.jobs import Job
 
 if TYPE_CHECKING:
+    from engine.runtime.options import Files
     from engine.vision.vision_models import VisionModels
 
 T = TypeVar("T")
@@ -35,6 +36,10 @@ class Commands(Protocol):
 
     def inspect(self, post: Post[Inspection]) -> None:
         """Tell what is inside."""
+        ...
+
+    def use(self, files: Files) -> None:
+        """Work with these files from now on."""
         ...
 
     def close(self, grace_s: float) -> None:
@@ -68,6 +73,9 @@ class Stopped:
 
     def inspect(self, post: Post[Inspection]) -> None:
         post(self._error)
+
+    def use(self, files: Files) -> None:
+        """Nobody works any more."""
 
     def close(self, grace_s: float) -> None:
         self._closed = True

@@ -32,6 +32,7 @@ from engine.api.safety import Verdict
 from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
 from engine.models import catalog
+from engine.models.files.library import Library
 from engine.runtime.commands import Command, Post, Stopped
 from engine.runtime.jobs import Job
 from engine.runtime.options import Options, Reading
@@ -64,7 +65,9 @@ class Engine:
         mode: `exact` gives the same bytes for the same seed in any company; `fast` batches more, equal within rounding.
         threads: CPU threads; 0 = all cores but one, or what a process that already uses torch has chosen.
         max_rows: most rows of one call. memory_mib: for weights, 0 = most of what is free.
-        data_dir: keeps the row counts that `exact` mode has chosen. max_queue: jobs that may wait or run.
+        data_dir: keeps the row counts that `exact` mode has chosen, hashes, and models and LoRAs that need no setting
+            (`engine.models.files.library`); what comes or goes there is seen without a restart.
+        max_queue: jobs that may wait or run.
         sight: the models that look at pictures, and the gate that pictures must pass.
         upscaler: makes faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id; "" = Lanczos.
         loras: `.safetensors` files, or folders with one, by the name in `<lora:name:0.8>`.
@@ -99,22 +102,11 @@ class Engine:
         ip_adapters: Mapping[str, str] | None = None,
         controlnets: Mapping[str, str] | None = None,
     ) -> None:
-        reading = Reading()
-        self._files = reading.files(
-            str(model),
-            models or {},
-            loras=loras or {},
-            embeddings=embeddings or {},
-            ip_adapters=ip_adapters or {},
-            controlnets=controlnets or {},
-            upscaler=upscaler,
-            sight=sight,
-        )
-        if reading.vital:
-            raise reading.vital[0]
-        self._models = tuple(self._files.describe(source) for source in self._files.sources.values())
-        self._left_out = (*reading.left_out, *self._files.strays(self._models))
-        self._undescribed = {key for key, source in self._files.sources.items() if not catalog.is_described(source)}
+        self._wanted: dict[str, Any] = {"models": models or {}, "loras": loras or {}, "embeddings": embeddings or {}}
+        self._wanted |= {"ip_adapters": ip_adapters or {}, "controlnets": controlnets or {}}
+        self._wanted |= {"model": str(model), "upscaler": upscaler, "sight": sight}
+        self._library = Library(Path(data_dir)) if data_dir is not None else None
+        self._read()
         _check_setup(mode=mode, dtype=dtype, threads=threads, max_rows=max_rows, memory_mib=memory_mib)
         self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
         self._settings |= {"max_rows": max_rows, "memory_mib": memory_mib}
@@ -129,6 +121,38 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._unusable: EngineError | None = None
+        self._reading: threading.Thread | None = None
+
+    def _read(self) -> None:
+        """Look at all files. Raises: ModelUnloadable."""
+        self._stamp = self._library.stamp() if self._library is not None else ()
+        reading, wanted = Reading(), dict(self._wanted)
+        if self._library is not None:
+            wanted["models"] = self._library.models() | wanted["models"]
+            wanted["loras"] = self._library.loras() | wanted["loras"]
+        files = reading.files(**wanted)
+        if reading.vital:
+            raise reading.vital[0]
+        self._models = tuple(files.describe(source) for source in files.sources.values())
+        self._left_out = (*reading.left_out, *files.strays(self._models))
+        self._undescribed = {key for key, source in files.sources.items() if not catalog.is_described(source)}
+        self._files = files
+
+    def _notice(self) -> None:
+        """Have files that came or went looked at, beside the event loop."""
+        if self._library is None or self._reading is not None or self._library.stamp() == self._stamp:
+            return
+        self._reading = threading.Thread(target=self._read_again, name="files", daemon=True)
+        self._reading.start()
+
+    def _read_again(self) -> None:
+        try:
+            self._read()
+            self._commands.put(lambda worker: worker.use(self._files))
+        except Exception:  # an outer edge: whatever is wrong with new files, what was known before goes on
+            log.exception("new files could not be looked at")
+        finally:
+            self._reading = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -187,6 +211,7 @@ class Engine:
 
     def models(self) -> tuple[ModelInfo, ...]:
         """What may be asked of each; of one that was downloaded meanwhile, what its files say now."""
+        self._notice()
         here = self._undescribed.intersection(self._worker.loaded if self._worker else ())
         if here:
             self._undescribed -= here

@@ -9,7 +9,7 @@ import logging
 import queue
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, get_args
 
@@ -31,7 +31,7 @@ from engine.runtime.batch_sizes import BatchSizes, PinnedSizes
 from engine.runtime.commands import Command, Post
 from engine.runtime.job_queue import JobQueue
 from engine.runtime.jobs import ImageRun, Job
-from engine.runtime.options import Options
+from engine.runtime.options import Files, Options
 from engine.runtime.policy import StepTimes
 from engine.runtime.postprocess import Postprocess
 from engine.runtime.run import Runner
@@ -170,6 +170,11 @@ class Worker:
     def inspect(self, post: Post[Inspection]) -> None:
         forwards = {kind: self._runner.forwards.get(kind, Forwards()) for kind in get_args(Kind)}
         post(Inspection(models=self._cache.inspect(), forwards=forwards))
+
+    def use(self, files: Files) -> None:
+        self._options = replace(self._options, files=files)
+        self._cache.use(files.loadable())
+        self.kept = self._cache.kept()
 
     def close(self, grace_s: float) -> None:
         self._deadline = time.perf_counter() + grace_s

@@ -1,0 +1,90 @@
+"""Models to begin with: what each is for, its licence, and how many numbers it has. Knows no torch.
+
+The numbers are those of the published architectures, counted from their configs; licences are those that the models'
+cards on the hub name. A card may ask that its licence be accepted first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.models.memory.sizes import PartSize, Sizes
+
+M = 1_000_000
+CLIP_L, CLIP_H, CLIP_G, T5_XXL, QWEN3_4B = 123 * M, 340 * M, 695 * M, 4762 * M, 4022 * M
+VAE, SMALL_SHARE = 84 * M, 0.95  # of a large part's numbers: matrices and convolutions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starter:
+    """A model of the hub.
+
+    Attributes:
+        name: the one it gets. about: in a few words.
+    """
+
+    name: str
+    repo: str
+    about: str
+    licence: str
+    sizes: Sizes
+
+
+def _of(denoiser: int, *encoders: int) -> Sizes:
+    return Sizes(denoiser=_part(denoiser), encoders=_part(sum(encoders)), rest=PartSize(numbers=VAE))
+
+
+def _part(numbers: int) -> PartSize:
+    return PartSize(numbers=numbers, small=int(numbers * SMALL_SHARE))
+
+
+STABILITY = "Stability AI Community License: free below a yearly revenue that it names"
+STARTERS = (
+    Starter(
+        name="sd15",
+        repo="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        about="Stable Diffusion 1.5: small, with the most LoRAs and ControlNets",
+        licence="CreativeML OpenRAIL-M",
+        sizes=_of(860 * M, CLIP_L),
+    ),
+    Starter(
+        name="sd-turbo",
+        repo="stabilityai/sd-turbo",
+        about="one step at 512 px: the fastest",
+        licence=STABILITY,
+        sizes=_of(866 * M, CLIP_H),
+    ),
+    Starter(
+        name="sdxl",
+        repo="stabilityai/stable-diffusion-xl-base-1.0",
+        about="Stable Diffusion XL: 1024 px, many LoRAs and ControlNets",
+        licence="CreativeML Open RAIL++-M",
+        sizes=_of(2567 * M, CLIP_L, CLIP_G),
+    ),
+    Starter(
+        name="sdxl-turbo",
+        repo="stabilityai/sdxl-turbo",
+        about="SDXL in one step at 512 px",
+        licence=STABILITY,
+        sizes=_of(2567 * M, CLIP_L, CLIP_G),
+    ),
+    Starter(
+        name="z-image-turbo",
+        repo="Tongyi-MAI/Z-Image-Turbo",
+        about="Z-Image Turbo: 1024 px in nine steps, reads long prompts",
+        licence="Apache-2.0",
+        sizes=_of(6155 * M, QWEN3_4B),
+    ),
+    Starter(
+        name="flux-schnell",
+        repo="black-forest-labs/FLUX.1-schnell",
+        about="FLUX.1 schnell: 1024 px in four steps",
+        licence="Apache-2.0",
+        sizes=_of(11901 * M, CLIP_L, T5_XXL),
+    ),
+)
+
+
+def named(name: str) -> Starter | None:
+    """The starter of that name or hub id."""
+    return next((each for each in STARTERS if name in (each.name, each.repo)), None)
