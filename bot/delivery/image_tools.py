@@ -142,8 +142,8 @@ def fit(
 ) -> Upload:
     """The picture as a file of at most `limit_bytes`: PNG, else WebP of falling quality, else smaller.
 
-    Each tells how it was made: `recipe`, without the prompt unless `words`. `stored` is the picture's own PNG, which
-    is sent as it is when it fits. Raises: DoesNotFit.
+    Each tells how it was made: `recipe`, without the prompt unless `words` and there is room for it. `stored` is the
+    picture's own PNG, which is sent as it is when it fits. Raises: DoesNotFit.
     """
     data = _png(image, recipe, words=words) if stored is None else _told(stored, words=words)
     if data is not None and len(data) <= limit_bytes:
@@ -154,6 +154,8 @@ def fit(
             if len(data) <= limit_bytes:
                 return Upload(f"{name}.webp", data)
         if max(image.size) // 2 < MIN_SIDE_PX:
+            if words:  # of a small picture the telling is most of the file; that it was made stays in it
+                return fit(image, name, limit_bytes, recipe=recipe, words=False)
             raise DoesNotFit(f"No recognizable version of this picture fits into {limit_bytes:,} bytes.")
         image = image.resize((max(1, image.width // 2), max(1, image.height // 2)), Image.Resampling.LANCZOS)
 
