@@ -119,7 +119,7 @@ def of_the_unlucky(request: Txt2Img, *_: Any) -> bool:
 STAGES: dict[str, tuple[Any, str, Callable[..., bool]]] = {
     "load": (image_setup, "model_for", of_the_unlucky),
     "begin": (image_setup, "begin", of_the_unlucky),
-    "words": (image_setup, "_words", lambda pipe, model, request, info: request.prompt == "unlucky"),
+    "words": (image_setup, "_words", lambda pipe, model, request, *_: request.prompt == "unlucky"),
     "collect": (Mosaic, "add", lambda *_: True),
     "recipe": (resolve, "to_json", of_the_unlucky),
 }
