@@ -159,7 +159,7 @@ class Moderation:
 
     async def attach(self, by: Actor, guild_id: int, name: str, action: WordAction) -> str:
         """Let a shared list hold; return its name. Raises: NotFound, BadInput, NotYours."""
-        await asyncio.to_thread(self.lists.words, name, action)
+        await TEXTS.run(self.lists.words, name, action)
         return await self._change_list(
             by, guild_id, lambda db, author: acts.attach_list(db, author, name, action), None
         )
@@ -201,7 +201,7 @@ class Moderation:
             return known
         changes = self._list_changes
         own, attached = await self._store.read(rows.words, (guild_id,)), await self.attached(guild_id)
-        found = await asyncio.to_thread(self._made, guild_id, own, attached)
+        found = await TEXTS.run(self._made, guild_id, own, attached)
         if changes == self._list_changes:  # else the list was read before a change and would stay old
             self._lists[guild_id] = found
         return found
