@@ -170,6 +170,8 @@ class Stub:
             return lambda *args, **kwargs: self._park(name, args, kwargs)
         if name == "device" and self.__dict__["_device"] is not None:
             return self.__dict__["_device"]
+        if name == "dtype":  # diffusers walks all modules for each look; it stays as it is as long as they are shared
+            return self.__dict__.setdefault(name, self.__dict__["_module"].dtype)
         if name == "to":
             return self._stay
         if name == "encode" and self.__dict__["_kind"] == "decode":
@@ -215,7 +217,7 @@ class Stub:
         return output
 
     def _as_own(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.to(self._module.dtype)
+        return tensor.to(self.dtype)
 
     def _park(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         fiber = getcurrent()

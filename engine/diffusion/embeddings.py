@@ -43,8 +43,9 @@ class EncoderCache:
 
     def put(self, call: Call, result: Any) -> None:
         size = sum(leaf.nbytes for leaf in pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor))
-        self._known[_cache_key(call)] = result, size
-        self._size += size
+        key = _cache_key(call)
+        self._size += size - self._known.pop(key, (None, 0))[1]
+        self._known[key] = result, size
         while self._size > self._limit and self._known:
             self._size -= self._known.popitem(last=False)[1][1]
 
@@ -52,6 +53,11 @@ class EncoderCache:
         """Forget everything; module ids may be used again once a model was evicted."""
         self._known.clear()
         self._size = 0
+
+
+def asks_the_same(call: Call, other: Call) -> bool:
+    """Whether two calls of text encoders have the same result, as those of a grid's pictures do."""
+    return call.kind == other.kind == "encode" and _cache_key(call) == _cache_key(other)
 
 
 def _cache_key(call: Call) -> tuple[object, ...]:

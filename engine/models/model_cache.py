@@ -19,7 +19,7 @@ from engine.api import schedulers
 from engine.api.errors import ModelTooLarge, ModelUnloadable
 from engine.api.inspection import LoadedModel
 from engine.api.model_info import ModelInfo
-from engine.device import overflow
+from engine.device import known_device, overflow
 from engine.device.failures import loaded
 from engine.device.fibers import Kind, Stub
 from engine.device.loader import Load, Loader, Tell
@@ -170,6 +170,7 @@ class Model:
             if isinstance(part, torch.nn.Module):
                 pipe.__dict__[name] = self._stub(name, part)
         overflow.refuse(pipe)
+        known_device.tell(pipe, self.placing.memory.device)
         pipe.__dict__["maybe_free_model_hooks"] = lambda: None  # the engine decides what stays in memory
         return pipe
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -49,11 +49,11 @@ class Runner:
 
     def run(self, batch: Batch) -> Iterator[Outcome]:
         """Every image's outcome, as soon as it is there; what is done about one may end the jobs of the next."""
-        batch = Batch([image for image in batch.images if image.call is not None], batch.pad_to)
+        batch = replace(batch, images=[image for image in batch.images if image.call is not None])
         if not batch.images:
             return
         started = time.perf_counter()
-        results = attempt(lambda: compute(batch.calls, batch.pad_to, self.device))
+        results = attempt(lambda: compute(batch.calls[:1] if batch.same else batch.calls, batch.pad_to, self.device))
         if not isinstance(results, Exception):
             yield from self._share_out(batch, results, time.perf_counter() - started)
         elif devices.is_out_of_memory(results):
@@ -70,6 +70,7 @@ class Runner:
         self.sizes.observe(call, rows, seconds)
         self.forwards[call.kind] = self.forwards.get(call.kind, Forwards()).plus(len(batch.images), rows)
         share = seconds / len(batch.images)
+        results = [*results] * len(batch.images) if batch.same else results
         for image, own, result in zip(batch.images, batch.calls, results, strict=True):
             if own.kind == "decode" and was_too_small(own.module, own.sample, result):
                 yield self._in_float32(image, own, share)

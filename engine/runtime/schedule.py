@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from engine.device.failures import attempt
 from engine.device.fibers import Call
+from engine.diffusion.embeddings import asks_the_same
 from engine.runtime.batch_sizes import BatchSizes
 from engine.runtime.job_queue import JobQueue
 from engine.runtime.jobs import ImageRun, Job
@@ -18,10 +19,14 @@ READY_SHARE = 2  # times the most rows of a call: so many images are kept ready,
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Images whose parked calls run as one. `pad_to`: rows that it is filled up to; 0 = as many as there are."""
+    """Images whose parked calls run as one.
+
+    `pad_to`: rows that it is filled up to; 0 = as many as there are. `same`: all ask for the same, which runs once.
+    """
 
     images: Sequence[ImageRun]
     pad_to: int = 0
+    same: bool = False
 
     @property
     def calls(self) -> list[Call]:
@@ -30,7 +35,7 @@ class Batch:
     @property
     def rows(self) -> int:
         """Rows that are computed."""
-        return max(self.pad_to, sum(call.rows for call in self.calls))
+        return self.calls[0].rows if self.same else max(self.pad_to, sum(call.rows for call in self.calls))
 
 
 class Schedule:
@@ -93,7 +98,11 @@ class Schedule:
 
     def _batch(self, lead: ImageRun, order: Sequence[Job]) -> Batch:
         call: Call = lead.call
-        if call.kind == "encode" or call.strange:
+        if call.kind == "encode":
+            return Batch(
+                [image for image in _parked(order) if image is lead or asks_the_same(image.call, call)], same=True
+            )
+        if call.strange:
             return Batch([lead])
         cap, pad_to = self._sizes.of(call, lead.model.sha256)
         if cap <= call.rows:
