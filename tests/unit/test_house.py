@@ -24,6 +24,12 @@ def test_no_folder_is_crowded() -> None:
     assert len(list((ROOT / "bot").glob("*.py"))) <= MOST_AT_THE_TOP
 
 
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest takes a file for the module of its name: of two in different folders it can't import the second."""
+    names = Counter(path.name for path in sources("tests") if path.name.startswith("test_"))
+    assert [name for name, files in names.items() if files > 1] == []
+
+
 def test_no_file_is_long() -> None:
     lines = {path: path.read_text("utf-8").count("\n") for path in sources("bot", "engine")}
     assert {str(path.relative_to(ROOT)): count for path, count in lines.items() if count > MOST_LINES} == {}
