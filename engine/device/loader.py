@@ -6,11 +6,13 @@ is under way or starts it, and is asked again once that has ended.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
@@ -23,7 +25,20 @@ log = logging.getLogger(__name__)
 Stage = Literal["download", "load"]
 Tell = Callable[[int, int], None]  # bytes that are done, and all of them
 TELL_S = 0.5  # how often waiting jobs are told how far a load is
-LEAVE_S = 2.0  # what is inside a library's call at the end is left, and dies with the process or drops what it made
+LEAVE_S = 2.0  # what is inside a library's call at the end is left, and drops what it made
+EXIT_S = 30.0  # how long the process waits for it before it ends: torch aborts a process that ends meanwhile
+
+_READING = threading.Lock()  # libraries patch torch for every thread while they build a model, so one at a time does
+_left: list[threading.Thread] = []
+
+
+def _wait_for_the_left() -> None:
+    until = time.monotonic() + EXIT_S
+    for thread in _left:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+atexit.register(_wait_for_the_left)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -102,6 +117,7 @@ class Loader:
         until = time.monotonic() + LEAVE_S
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
+        _left.extend(thread for thread in self._threads if thread.is_alive())
         for load in self.pending.values():
             load.ended()
         self.pending.clear()
@@ -124,7 +140,10 @@ class Loader:
     def _run(self, load: Load) -> None:
         made, error = None, None
         try:
-            made = load.work(self._teller(load))
+            with _READING if load.stage == "load" else nullcontext():
+                if self._closing.is_set():
+                    return
+                made = load.work(self._teller(load))
         except Abandoned:
             return
         except Exception as raised:  # an outer edge: whatever it is, those who wait are told

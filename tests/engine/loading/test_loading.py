@@ -178,6 +178,36 @@ async def test_closing_abandons_a_load(
         go_on.set()
 
 
+async def test_a_load_that_was_left_is_over_before_another_engine_reads(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries patch torch for every thread while they build a model; two at once would undo each other's patches."""
+    begun, go_on, at_once, most = threading.Event(), threading.Event(), 0, 0
+    read = reading.load
+
+    def load(source: Any, dtype: Any) -> Any:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        if source.key == "sdxl":
+            begun.set()
+            go_on.wait()
+        try:
+            return read(source, dtype)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(reading, "load", load)
+    monkeypatch.setattr(loader, "LEAVE_S", 0.1)
+    async with Engine(str(folders["sd1"]), models={"sdxl": str(folders["sdxl"])}) as engine:
+        engine.submit(ask(model="sdxl"))
+        await asyncio.to_thread(begun.wait)
+    threading.Timer(0.5, go_on.set).start()
+    async with Engine(str(folders["sd1"])) as engine:
+        assert await painted(engine, ask())
+    assert most == 1
+
+
 async def test_a_job_that_waits_can_be_cancelled_and_the_load_goes_on(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
