@@ -65,6 +65,7 @@ class Caller:
         self.guild_id, self.channel_id, self.application_id = GUILD, CHANNEL, APPLICATION
         self.channel, self.token, self.filesize_limit = None, "token", 10 * MIB
         self.permissions = self.app_permissions = ALL
+        self.created_at = discord.utils.utcnow()
         self.extras: dict[str, Any] = {}
         self.data = {"name": "imagine"}
         self.type = discord.InteractionType.application_command

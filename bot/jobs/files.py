@@ -5,6 +5,7 @@ Nothing here runs on the event loop.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -38,6 +39,7 @@ class ImageFiles:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.marked = False
+        self._looking: asyncio.Future[int] | None = None
 
     def check_there(self) -> None:
         """Raises: PicturesAway."""
@@ -79,8 +81,10 @@ class ImageFiles:
         return await FILES.run_always(self._delete, list(paths))
 
     async def free_mib(self) -> int:
-        """Space left on the disk. Raises: PicturesAway, OSError."""
-        return await FILES.run(self._free_mib)
+        """Space left on the disk; who asks at once is told at once. Raises: PicturesAway, OSError, Busy."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(FILES.run(self._free_mib))
+        return await asyncio.shield(self._looking)
 
     def _write(self, name: str, data: bytes) -> StoredFile:
         self.check_there()

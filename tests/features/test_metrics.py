@@ -31,10 +31,10 @@ async def studio(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def get(studio: Stage, token: str | None = TOKEN, path: str = "/metrics") -> tuple[int, str]:
-    runner = studio.app._editor._runner
-    assert runner is not None
+    server = studio.app._editor._server
+    assert server is not None
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}{path}"
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}"
     async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
         return answer.status, await answer.text()
 

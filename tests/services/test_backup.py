@@ -420,11 +420,11 @@ async def test_a_backup_taken_under_load_delivers_what_was_owed(tmp_path: Path) 
         process.kill()
         await process.wait()
     for target, known, contents in taken:
-        await put_back_and_checked(target, known, contents.missing, tmp_path / target.stem)
+        await put_back_and_checked(target, known, contents, tmp_path / target.stem)
 
 
-async def put_back_and_checked(target: Path, known: set[int], missing: tuple[str, ...], folder: Path) -> None:
-    assert missing == ()
+async def put_back_and_checked(target: Path, known: set[int], contents: archive.Contents, folder: Path) -> None:
+    assert contents.missing == ()
     restore(target, folder, 9)
     post = FilePost(folder / "discord.jsonl", random.Random(1))
     async with workbench(folder, SystemClock(), engine=FakeEngine(), post=post, **SETTINGS) as bench:
@@ -434,7 +434,7 @@ async def put_back_and_checked(target: Path, known: set[int], missing: tuple[str
     assert known <= jobs.keys(), "what was acknowledged before the backup is in it"
     assert {job["state"] for job in jobs.values()} <= {"done", "failed", "cancelled"}
     sent = [line for line in lines(folder / "discord.jsonl") if line["job"] in jobs]
-    check_files(folder, sent)
+    check_files(folder, sent, contents.deleted)
     delivered_here = {line["job"] for line in sent}
     check_messages([], {number: job for number, job in jobs.items() if number in delivered_here}, sent)
 

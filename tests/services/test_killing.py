@@ -13,6 +13,7 @@ import random
 import sqlite3
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -108,13 +109,17 @@ def check_messages(acks: list[dict[str, Any]], jobs: dict[int, dict[str, Any]], 
             assert job["charged"] == (job["quote"] if kind == "result" else 0)
 
 
-def check_files(folder: Path, sent: list[dict[str, Any]]) -> None:
-    """Every picture that was shown is whole on the disk; no file is there without a row, and no row without a file."""
+def check_files(folder: Path, sent: list[dict[str, Any]], deleted: Collection[str] = ()) -> None:
+    """Every picture that was shown is whole on the disk; no file is there without a row, and no row without a file.
+
+    But for those of a backup that somebody `deleted` while it was made: their rows were in it already.
+    """
     images = folder / "images"
     on_disk = {hashlib.sha256(file.read_bytes()).hexdigest() for file in images.rglob("*.png")}
     assert {sha for line in sent for sha in line["images"]} <= on_disk
     with closing(sqlite3.connect(folder / "easel.db")) as db:
         rows = {row[0] for row in db.execute("SELECT rel_path FROM image UNION SELECT rel_path FROM input_image")}
+        rows -= set(deleted)
         assert db.execute("SELECT count(*) FROM unlink UNION ALL SELECT count(*) FROM erasure").fetchall() == [(0,)] * 2
     files = {file.relative_to(images).as_posix() for file in images.rglob("*") if file.is_file()}
     assert {path for path in files if not path.startswith(f"{ASIDE}/")} == rows | {MARK}

@@ -49,7 +49,8 @@ async def test_members_read_what_is_full(studio: Stage, monkeypatch: pytest.Monk
 
 
 async def test_what_was_acknowledged_is_painted_and_delivered(full: pytest.MonkeyPatch, studio: Stage) -> None:
-    full.setattr(FILES, "most", 64)  # a full disk's queue refuses new jobs, as a full disk does
+    for pool in (FILES, TEXTS):  # which refuse new jobs
+        full.setattr(pool, "most", 64)
     message = await paint(studio, "a red boat")
     assert message.attachments
 

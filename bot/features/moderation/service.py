@@ -76,6 +76,7 @@ class Moderation:
         self.lists = SharedLists(settings.data_dir)
         self._lists: dict[int, _List] = {}
         self._list_changes = 0
+        self._list_turn = asyncio.Lock()
 
     # ------------------------------------------------------------ before anything
     async def check_person(self, actor: Actor) -> None:
@@ -196,15 +197,24 @@ class Moderation:
         return str(kept)
 
     async def _list(self, guild_id: int) -> _List:
-        known = self._lists.get(guild_id)
-        if known is not None and all(self.lists.version(name) == version for name, version in known.versions.items()):
+        if (known := self._fresh_list(guild_id)) is not None:
             return known
-        changes = self._list_changes
-        own, attached = await self._store.read(rows.words, (guild_id,)), await self.attached(guild_id)
-        found = await TEXTS.run(self._made, guild_id, own, attached)
-        if changes == self._list_changes:  # else the list was read before a change and would stay old
-            self._lists[guild_id] = found
-        return found
+        async with self._list_turn:  # a crowd that meets no list has it read once
+            if (known := self._fresh_list(guild_id)) is not None:
+                return known
+            changes = self._list_changes
+            own, attached = await self._store.read(rows.words, (guild_id,)), await self.attached(guild_id)
+            found = await TEXTS.run(self._made, guild_id, own, attached)
+            if changes == self._list_changes:  # else the list was read before a change and would stay old
+                self._lists[guild_id] = found
+            return found
+
+    def _fresh_list(self, guild_id: int) -> _List | None:
+        """A server's words, unless its files have changed since."""
+        known = self._lists.get(guild_id)
+        if known is None or any(self.lists.version(name) != version for name, version in known.versions.items()):
+            return None
+        return known
 
     def _made(self, guild_id: int, own: Sequence[BlockedWord], attached: Mapping[str, WordAction]) -> _List:
         """Own words and those of shared files, as the files are now. Runs in a worker thread."""
