@@ -1,7 +1,7 @@
 """Models to begin with: what each is for, its licence, and how many numbers it has. Knows no torch.
 
-The numbers are those of the published architectures, counted from their configs; licences are those that the models'
-cards on the hub name. A card may ask that its licence be accepted first.
+The numbers are those of the published architectures, rounded. Licences are what the models' cards are known to name:
+cards change, and some ask that their licence be accepted first, so the card has the last word.
 """
 
 from __future__ import annotations
