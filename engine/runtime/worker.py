@@ -174,7 +174,11 @@ class Worker:
     def use(self, files: Files) -> None:
         self._options = replace(self._options, files=files)
         self._cache.use(files.loadable())
-        self.kept = self._cache.kept()
+        told = attempt(self._cache.kept)  # files come and go while they are looked at
+        if isinstance(told, Exception):
+            log.warning("how models are kept can't be told yet", exc_info=told)
+        else:
+            self.kept = told
 
     def close(self, grace_s: float) -> None:
         self._deadline = time.perf_counter() + grace_s

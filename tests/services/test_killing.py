@@ -116,8 +116,11 @@ def check_files(folder: Path, sent: list[dict[str, Any]], deleted: Collection[st
     """
     images = folder / "images"
     on_disk = {hashlib.sha256(file.read_bytes()).hexdigest() for file in images.rglob("*.png")}
-    assert {sha for line in sent for sha in line["images"]} <= on_disk
     with closing(sqlite3.connect(folder / "easel.db")) as db:
+        marks = ", ".join("?" * len(deleted))
+        gone = db.execute(f"SELECT sha256 FROM image WHERE rel_path IN ({marks})", tuple(deleted))
+        on_disk |= {row[0].hex() for row in gone}
+        assert {sha for line in sent for sha in line["images"]} <= on_disk
         rows = {row[0] for row in db.execute("SELECT rel_path FROM image UNION SELECT rel_path FROM input_image")}
         rows -= set(deleted)
         assert db.execute("SELECT count(*) FROM unlink UNION ALL SELECT count(*) FROM erasure").fetchall() == [(0,)] * 2

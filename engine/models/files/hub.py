@@ -25,10 +25,17 @@ class Unfetched(Exception):
 
 
 def snapshot(repo: str) -> Path | None:
-    """The folder of a model that was downloaded before, as a whole or in part."""
-    from huggingface_hub import try_to_load_from_cache
+    """The folder of a model that was downloaded before, as a whole or in part; None also for what is no hub id.
 
-    found = (try_to_load_from_cache(repo, name) for name in FOUND_BY)
+    Such as the path of a folder that was there a moment ago.
+    """
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = [try_to_load_from_cache(repo, name) for name in FOUND_BY]
+    except HFValidationError:
+        return None
     return next((Path(each).parent for each in found if isinstance(each, str)), None)
 
 

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from engine import Engine, Txt2Img, mini
+from engine.models.files import hub
 from engine.models.files.library import Library
 
 
@@ -67,3 +68,16 @@ def test_names_are_those_of_the_files(tmp_path: Path) -> None:
     assert library.models()["c"] == "owner/model"
     (tmp_path / "models.json").write_text("[half")
     assert set(library.models()) == {"a", "b"}
+
+
+async def test_a_folder_that_goes_while_it_is_looked_at_stops_nobody(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(folders["sd1"], tmp_path / "boats"))
+    async with Engine("mini", models={"boats": str(folder)}) as engine:
+        shutil.rmtree(folder)
+        engine._commands.put(lambda worker: worker.use(engine._files))
+        assert await engine.inspect()
+        assert len(await engine.submit(ask("mini")).result()) == 1
+
+
+def test_a_path_is_no_model_of_the_hub(tmp_path: Path) -> None:
+    assert hub.snapshot(str(tmp_path / "gone" / "boats")) is None
