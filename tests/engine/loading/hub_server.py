@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlparse
 
 import pytest
@@ -50,7 +50,7 @@ def etag(path: Path) -> str:
 
 @contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     hub.url = f"http://127.0.0.1:{server.server_port}"
@@ -71,61 +71,61 @@ def use(hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}")
 
 
-def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """What the hub answers."""
 
-        def log_message(self, *_: object) -> None:
-            pass
+    hub: ClassVar[Hub]
+    protocol_version = "HTTP/1.1"
 
-        def do_HEAD(self) -> None:
-            self._answer(body=False)
+    def log_message(self, *_: object) -> None:
+        pass
 
-        def do_GET(self) -> None:
-            self._answer(body=True)
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
 
-        def _answer(self, *, body: bool) -> None:
-            if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
-                return self._say(401, b"{}", body, {"X-Error-Code": "GatedRepo"})
-            parts = urlparse(self.path).path.strip("/").split("/")
-            if parts[:2] == ["api", "models"] and "/".join(parts[2:4]) in hub.repos:
-                repo = "/".join(parts[2:4])
-                facts = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": hub.siblings(repo), "tags": []}
-                return self._say(200, json.dumps(facts).encode(), body, {"Content-Type": "application/json"})
-            file = hub.repos.get("/".join(parts[:2]), Path("/nowhere")).joinpath(*parts[4:])
-            if parts[2:3] == ["resolve"] and file.is_file():
-                return self._file(file, "/".join(parts[4:]), body=body)
-            self._say(404, b"{}", body, {"X-Error-Code": "RepoNotFound"})
+    def do_GET(self) -> None:
+        self._answer(body=True)
 
-        def _say(self, status: int, content: bytes, body: bool, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            known = {"X-Repo-Commit": COMMIT, "Content-Length": str(len(content)), "Connection": "close"}
-            for name, value in {**known, **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if body:
-                self.wfile.write(content)
+    def _answer(self, *, body: bool) -> None:
+        if self.hub.token and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            return self._say(401, b"{}", body, {"X-Error-Code": "GatedRepo"})
+        parts = urlparse(self.path).path.strip("/").split("/")
+        if parts[:2] == ["api", "models"] and "/".join(parts[2:4]) in self.hub.repos:
+            repo = "/".join(parts[2:4])
+            facts = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": self.hub.siblings(repo), "tags": []}
+            return self._say(200, json.dumps(facts).encode(), body, {"Content-Type": "application/json"})
+        file = self.hub.repos.get("/".join(parts[:2]), Path("/nowhere")).joinpath(*parts[4:])
+        if parts[2:3] == ["resolve"] and file.is_file():
+            return self._file(file, "/".join(parts[4:]), body=body)
+        self._say(404, b"{}", body, {"X-Error-Code": "RepoNotFound"})
 
-        def _file(self, file: Path, name: str, *, body: bool) -> None:
-            content, start = file.read_bytes(), 0
-            asked = self.headers.get("Range", "")
-            if asked.startswith("bytes="):
-                start = int(asked[6:].split("-")[0])
-            headers = {"ETag": f'"{etag(file)}"', "Accept-Ranges": "bytes"}
-            if start:
-                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            self._say(206 if start else 200, content[start:], False, headers)
-            if body:
-                self._send(content[start:], name)
+    def _say(self, status: int, content: bytes, body: bool, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        known = {"X-Repo-Commit": COMMIT, "Content-Length": str(len(content)), "Connection": "close"}
+        for name, value in {**known, **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
 
-        def _send(self, content: bytes, name: str) -> None:
-            end = hub.cut.pop(name, len(content))
-            for at in range(0, end, 1 << 14):
-                hub.pause(name)
-                block = content[at : min(end, at + (1 << 14))]
-                self.wfile.write(block)
-                hub.sent[name] = hub.sent.get(name, 0) + len(block)
-            if end < len(content):
-                self.close_connection = True
+    def _file(self, file: Path, name: str, *, body: bool) -> None:
+        content, start = file.read_bytes(), 0
+        asked = self.headers.get("Range", "")
+        if asked.startswith("bytes="):
+            start = int(asked[6:].split("-")[0])
+        headers = {"ETag": f'"{etag(file)}"', "Accept-Ranges": "bytes"}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self._say(206 if start else 200, content[start:], False, headers)
+        if body:
+            self._send(content[start:], name)
 
-    return Handler
+    def _send(self, content: bytes, name: str) -> None:
+        end = self.hub.cut.pop(name, len(content))
+        for at in range(0, end, 1 << 14):
+            self.hub.pause(name)
+            block = content[at : min(end, at + (1 << 14))]
+            self.wfile.write(block)
+            self.hub.sent[name] = self.hub.sent.get(name, 0) + len(block)
+        if end < len(content):
+            self.close_connection = True
