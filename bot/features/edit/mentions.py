@@ -89,11 +89,10 @@ async def _shown(app: Services, asked: Interaction, message: discord.Message) ->
     """The picture of the message, or of the one that it answers; None when neither shows any. Raises: UserError."""
     if message.attachments:
         return await image_lookup.in_message(app, asked, message)
-    answered = message.reference
-    if answered is None or answered.message_id is None:
+    if message.reference is None:
         return None
-    original = answered.resolved or answered.cached_message
-    if not isinstance(original, discord.Message):
+    original = await image_lookup.replied_to(asked, message)
+    if original is None:
         raise NotFound("The message you replied to is gone, or I can't read it. Attach the picture instead.")
     try:
         return await image_lookup.in_message(app, asked, original)

@@ -85,7 +85,7 @@ async def in_message(app: Services, interaction: Interaction, message: discord.M
         return await _stored(app, interaction, ids)
     if files := discord_files.pictures_of(message):
         return FoundImage(file=files[0])
-    answered = await _answered(interaction, message)
+    answered = await replied_to(interaction, message)
     if answered is not None and answered.reference is None:
         return await in_message(app, interaction, answered)
     raise NotFound("I can't find a picture in that message.")
@@ -209,7 +209,7 @@ async def _of_job(app: Services, interaction: Interaction, job_id: int, number: 
     return FoundImage(job=job, images=tuple(images if number is None else images[number - 1 : number]))
 
 
-async def _answered(interaction: Interaction, message: discord.Message) -> discord.Message | None:
+async def replied_to(interaction: Interaction, message: discord.Message) -> discord.Message | None:
     """What a message replies to, which is shown above it; None when that is elsewhere or gone."""
     reference = message.reference
     if reference is None or reference.message_id is None or reference.channel_id != interaction.channel_id:
