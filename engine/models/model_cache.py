@@ -51,7 +51,7 @@ class Model:
     Attributes:
         users: images that run on it or on a variant of it now. held: by jobs that aren't done with it, and by loads.
         previews: whether it can be shown on the way, as far as is known.
-        base: the model whose weights it shares. variants: those that share its own; see `engine.models.derived_models`.
+        base: the model whose weights it shares. variants: those that share its own; see `engine.models.derived`.
         info: its facts, from its own files. scheduler: the name of its own noise scheduler.
         adapters: the sha256 of what changes it, by name.
         placing: how its modules are kept in memory. added_bytes: of a variant's own weights.

@@ -27,8 +27,11 @@ from engine.diffusion import (
 from engine.diffusion.conditioning import Conditioned, Words
 from engine.diffusion.margins import with_margins
 from engine.diffusion.preview import StepWatch
-from engine.models import derived_models, families
+from engine.models import families
 from engine.models.catalog import UPSCALER
+from engine.models.derived.controls import with_controlnets
+from engine.models.derived.image_prompts import with_ip_adapter
+from engine.models.derived.loras import with_adapters
 from engine.models.model_cache import Model, ModelCache
 from engine.runtime.options import Files
 from engine.tasks import canvas, guidance, lora_tags, resolve
@@ -42,15 +45,15 @@ def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, files: Files
         return cache.get(UPSCALER, now)
     model = cache.get(info.key, now)
     if prompted := request.image_prompts(info):
-        model = derived_models.with_ip_adapter(model, files.ip_adapters[info.key], prompted, now, cache)
+        model = with_ip_adapter(model, files.ip_adapters[info.key], prompted, now, cache)
     if request.guides:
         nets = [files.controlnets[guide.controlnet] for guide in request.guides]
-        model = derived_models.with_controlnets(model, nets, now, cache)
+        model = with_controlnets(model, nets, now, cache)
     loras, words = lora_tags.used(request, info)
     known = files.adapters
     wanted = {known["lora"][name]: weight for name, weight in loras.items()}
     wanted |= dict.fromkeys((known["embedding"][name] for name in words), lora_tags.Weights(1.0, 1.0))
-    return derived_models.of(model, wanted, now, cache)
+    return with_adapters(model, wanted, now, cache)
 
 
 def begin(

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from engine import Engine, Img2Img, InvalidRequest, Txt2Img, mini
-from engine.models.derived_models import shared_copy
+from engine.models.derived.variants import shared_copy
 from tests.engine.conftest import unet, weights_bytes
 from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 

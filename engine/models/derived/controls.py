@@ -1,0 +1,87 @@
+"""A model that follows pictures, by ControlNets."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import diffusers
+
+from engine.api.errors import InvalidRequest
+from engine.device.failures import loaded
+from engine.device.loader import Tell
+from engine.models import controlnets
+from engine.models.controlnets import ControlNet
+from engine.models.derived.variants import bytes_in, kept, variant_of
+from engine.models.files.hashes import Hashes
+from engine.models.model_cache import Model, ModelCache
+
+
+def with_controlnets(base: Model, wanted: Sequence[ControlNet], now: float, cache: ModelCache) -> Model:
+    """The model that follows these, in that order; its denoiser is the model's own. Raises: NotYet, InvalidRequest.
+
+    Each is loaded once, as a variant of the model with those before it.
+    """
+    if any(each.made == controlnets.UNION for each in wanted) and len({each.path for each in wanted}) > 1:
+        raise InvalidRequest(
+            "A ControlNet Union of SDXL can't be mixed with other ControlNets.", "Use one or the other."
+        )
+    holder, loaded_ones = base, dict[Path, Any]()
+    for each in wanted:
+        if each.path not in loaded_ones:
+            make = partial(_with_controlnet, holder, each, cache.hashes)
+            holder = kept(holder, ("controlnet", str(each.path)), now, cache, bytes_in(each.path), make)
+            loaded_ones[each.path] = _nets(holder.pipe)[-1]
+    if len(wanted) == 1 or wanted[0].made == controlnets.UNION:
+        return holder
+    nets, key = [loaded_ones[each.path] for each in wanted], tuple(str(each.path) for each in wanted)
+    return kept(holder, ("led by", key), now, cache, 0, lambda _: variant_of(holder, _led(base.pipe, nets), 0, {}))
+
+
+def _nets(pipe: Any) -> list[Any]:
+    found = getattr(pipe, "controlnet", None)
+    return [] if found is None else list(getattr(found, "nets", None) or [found])
+
+
+def _with_controlnet(base: Model, controlnet: ControlNet, hashes: Hashes, tell: Tell) -> Model:
+    before = _nets(base.pipe)
+    denoiser = getattr(base.root.pipe, "unet", None) or base.root.pipe.transformer
+
+    def attached() -> tuple[Any, Any]:
+        net = _controlnet_of(controlnet, denoiser).to(denoiser.device).eval()
+        return net, _led(base.pipe, [*before, net])
+
+    net, pipe = loaded(f"{base.key} with {controlnet.name}", attached)
+    nbytes = sum(p.numel() * p.element_size() for p in net.parameters())
+    return variant_of(base, pipe, nbytes, {f"controlnet {controlnet.name}": hashes.of(controlnet.path, tell)})
+
+
+def _led(pipe: Any, nets: Sequence[Any]) -> Any:
+    """The pipeline of its kind that follows ControlNets, around the same parts."""
+    if type(nets[0]).__name__ == controlnets.UNION:
+        made: Any = diffusers.StableDiffusionXLControlNetUnionPipeline
+        # its own `from_pipe` would change the parts' dtype, and no Auto class tells a Union from others
+        parts, settings = made._get_signature_keys(made)
+        known = {name: part for name, part in pipe.components.items() if name in parts}
+        known |= {name: pipe.config[name] for name in settings if name in pipe.config}
+        return made(**known, controlnet=nets[0], add_watermarker=False)
+    auto: Any = diffusers.AutoPipelineForText2Image
+    return auto.from_pipe(pipe, controlnet=nets[0] if len(nets) == 1 else list(nets))
+
+
+def _controlnet_of(controlnet: ControlNet, denoiser: Any) -> Any:
+    """A ControlNet from its folder, or from one file with the config that the model's own UNet implies."""
+    made: Any = getattr(diffusers, controlnet.made)
+    kwargs: dict[str, Any] = {"dtype": denoiser.dtype, "local_files_only": True}
+    if controlnet.path.is_dir():
+        return made.from_pretrained(controlnet.path, use_safetensors=True, low_cpu_mem_usage=False, **kwargs)
+    with tempfile.TemporaryDirectory(prefix="easel-configs-") as folder:
+        hint = {"conditioning_embedding_out_channels": controlnet.hint, "load_weights_from_unet": False}
+        net = made.from_unet(denoiser, **hint)
+        if controlnet.kinds:
+            net.register_to_config(num_control_type=controlnet.kinds)
+        net.save_config(folder)
+        return made.from_single_file(str(controlnet.path), config=folder, **kwargs)

@@ -1,0 +1,76 @@
+"""A model that reads pictures as it reads words, by an IP-Adapter."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from transformers import CLIPVisionModelWithProjection
+
+from engine.device.exclusive import exclusive
+from engine.device.failures import loaded
+from engine.device.loader import Tell
+from engine.models.derived.variants import bytes_in, kept, shared_copy, variant_of
+from engine.models.files.hashes import Hashes
+from engine.models.ip_adapters import IpAdapter
+from engine.models.model_cache import Model, ModelCache
+from engine.tasks.pictures import ImagePrompt, Use
+
+
+def with_ip_adapter(
+    base: Model, adapter: IpAdapter, prompts: Sequence[ImagePrompt], now: float, cache: ModelCache
+) -> Model:
+    """The model that reads pictures too, each prompt by its own copy of the adapter at its own scale. Raises: NotYet.
+
+    The files are loaded once for so many prompts.
+    """
+    hashes, copies = cache.hashes, len(prompts)
+    key = ("ip_adapter", adapter.name, copies)
+    nbytes = adapter.path.stat().st_size * copies + bytes_in(adapter.encoder)
+    loaded = kept(base, key, now, cache, nbytes, lambda tell: _with_eyes(base, adapter, copies, hashes, tell))
+    scales = tuple((each.use, each.scale) for each in prompts)
+    return kept(loaded, ("scale", scales), now, cache, 0, lambda _: _scaled(loaded, scales))
+
+
+def _with_eyes(base: Model, adapter: IpAdapter, copies: int, hashes: Hashes, tell: Tell) -> Model:
+    pipe = copy.copy(base.pipe)
+    with exclusive.changing():
+        pipe.__dict__["unet"] = shared_copy(base.pipe.unet)
+    loaded(f"{base.key} with {adapter.name}", lambda: _load_ip_adapter(pipe, adapter, copies))
+    encoder = pipe.image_encoder
+    nbytes = copies * adapter.path.stat().st_size + sum(p.numel() * p.element_size() for p in encoder.parameters())
+    files = {adapter.name: adapter.path, "image_encoder": adapter.encoder}
+    return variant_of(base, pipe, nbytes, {name: hashes.of(path, tell) for name, path in files.items()})
+
+
+def _load_ip_adapter(pipe: Any, adapter: IpAdapter, copies: int) -> None:
+    """With diffusers' own loader. The CLIP comes first: that loader would take a pickle for it too."""
+    slow = {"low_cpu_mem_usage": False}  # saving memory patches torch for every thread
+    encoder: Any = CLIPVisionModelWithProjection.from_pretrained(
+        adapter.encoder, dtype=pipe.unet.dtype, use_safetensors=True, local_files_only=True
+    )
+    pipe.register_modules(image_encoder=encoder.to(pipe.unet.device))
+    folder, name = str(adapter.path.parent), adapter.path.name
+    pipe.load_ip_adapter(
+        [folder] * copies, subfolder=[""] * copies, weight_name=[name] * copies, local_files_only=True, **slow
+    )
+
+
+# Which attention layers of SDXL read a picture's style, and which where things are: InstantStyle (Wang et al. 2024,
+# section 3.2) and diffusers' documentation, "IP-Adapter", "Style & layout control".
+_LAYERS: Mapping[Use, Callable[[float], Any]] = {
+    "all": lambda scale: scale,
+    "style": lambda scale: {"up": {"block_0": [0.0, scale, 0.0]}},
+    "composition": lambda scale: {"down": {"block_2": [0.0, scale]}},
+}
+
+
+def _scaled(loaded: Model, scales: Sequence[tuple[Use, float]]) -> Model:
+    pipe = copy.copy(loaded.pipe)
+    with exclusive.changing():
+        pipe.__dict__["unet"] = shared_copy(loaded.pipe.unet)
+    pipe.set_ip_adapter_scale([_LAYERS[use](scale) for use, scale in scales])
+    scaled = variant_of(loaded, pipe, 0, {})
+    scaled.encoders = loaded.encoders  # of the same encoders, so a picture is read once, however loudly it speaks
+    return scaled

@@ -1,0 +1,87 @@
+"""A model with LoRAs and words of one's own, by diffusers' own loaders."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from safetensors.torch import load_file
+
+from engine.device.exclusive import exclusive
+from engine.device.failures import loaded
+from engine.device.loader import Tell
+from engine.models.adapters import Adapter
+from engine.models.derived.variants import kept, shared_copy, variant_of
+from engine.models.files.hashes import Hashes
+from engine.models.memory.sizes import DENOISERS
+from engine.models.model_cache import Model, ModelCache
+from engine.tasks import lora_tags
+from engine.tasks.lora_tags import Weights
+
+Wanted = Mapping[Adapter, Weights]
+
+
+def with_adapters(base: Model, wanted: Wanted, now: float, cache: ModelCache) -> Model:
+    """The model with these adapters at these weights; itself when there are none. Raises: NotYet."""
+    if not wanted:
+        return base
+    key = tuple((adapter.kind, adapter.name, weight) for adapter, weight in wanted.items())
+    nbytes = sum(adapter.path.stat().st_size for adapter in wanted)
+    return kept(base, key, now, cache, nbytes, lambda tell: _made(base, wanted, nbytes, cache.hashes, tell))
+
+
+def _made(base: Model, wanted: Wanted, nbytes: int, hashes: Hashes, tell: Tell) -> Model:
+    names = " and ".join(adapter.name for adapter in wanted)
+    pipe, loras = copy.copy(base.pipe), {a: weight for a, weight in wanted.items() if a.kind == "lora"}
+    words = [adapter for adapter in wanted if adapter.kind == "embedding"]
+    with exclusive.changing():  # a step may be changing the modules themselves for its while
+        _share(base.pipe, pipe, denoiser=bool(loras), own_words=bool(words))
+
+    def attach() -> None:
+        for word in words:
+            _add_embedding(pipe, word)
+        _attach(pipe, loras)
+
+    loaded(f"{base.key} with {names}", attach)
+    return variant_of(base, pipe, nbytes, {adapter.name: hashes.of(adapter.path, tell) for adapter in wanted})
+
+
+def _share(old: Any, pipe: Any, *, denoiser: bool, own_words: bool) -> None:
+    """Give a copy of a pipeline modules of its own, around the same memory, where adapters will change them."""
+    for name, part in old.components.items():
+        if denoiser and part is not None and name in DENOISERS:
+            pipe.__dict__[name] = shared_copy(part)
+        elif part is not None and name.startswith("text_encoder"):
+            pipe.__dict__[name] = shared_copy(part, own_words=own_words)
+        elif own_words and part is not None and name.startswith("tokenizer"):
+            pipe.__dict__[name] = copy.deepcopy(part)
+
+
+def _attach(pipe: Any, loras: Wanted) -> None:
+    names = [f"easel{number}" for number in range(len(loras))]  # peft looks for "lora_" in names
+    for name, adapter in zip(names, loras, strict=True):
+        pipe.load_lora_weights(load_file(adapter.path), adapter_name=name)
+    if names:
+        pipe.set_adapters(names, [_by_part(pipe, weights) for weights in loras.values()])
+
+
+def _by_part(pipe: Any, weights: Weights) -> Any:
+    """A LoRA's weights as diffusers takes them: one number where both are alike."""
+    if weights.words == weights.picture:
+        return weights.picture
+    parts = {name: weights.words for name in pipe.components if name.startswith("text_encoder")}
+    return {**parts, **{name: weights.picture for name in DENOISERS if name in pipe.components}}
+
+
+def _add_embedding(pipe: Any, word: Adapter) -> None:
+    """Give the text encoders the word's vectors, as the file has them for each."""
+    vectors = load_file(word.path)
+    if len(word.body.clips) == 1:
+        pipe.load_textual_inversion(vectors, token=lora_tags.token(word.name))
+        return
+    for part, suffix in (("clip_l", ""), ("clip_g", "_2")):
+        encoder, tokenizer = getattr(pipe, f"text_encoder{suffix}"), getattr(pipe, f"tokenizer{suffix}")
+        pipe.load_textual_inversion(
+            vectors[part], token=lora_tags.token(word.name), text_encoder=encoder, tokenizer=tokenizer
+        )
