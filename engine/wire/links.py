@@ -1,0 +1,154 @@
+"""Messages over a connection: a socket between processes of one machine; what else carries frames is a `Wire` too.
+
+Nothing here blocks the event loop: pictures that take time to encode or to read are left to a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, cast
+
+from engine.wire.frames import MAX_FRAME, Buffer, Malformed
+from engine.wire.messages import Message, SentPicture, Told, packed, unpacked
+from engine.wire.pictures import Form
+
+LENGTH = struct.Struct(">I")
+FIRST_BYTES = 4 << 20  # of a frame, before any of it has come; more is taken as it comes
+LARGE = 64 << 10  # bytes of a frame whose pictures a thread reads
+FULL = 16 << 20  # bytes that may wait to be sent before a sender waits too
+
+
+class Gone(Exception):
+    """The connection is over."""
+
+
+class Wire(Protocol):
+    """What carries frames, each whole and in order."""
+
+    async def send(self, parts: Sequence[Buffer]) -> None:
+        """Returns once there is room for more. Raises: Gone."""
+        ...
+
+    async def receive(self) -> Buffer:
+        """The next frame. Raises: Gone, Malformed."""
+        ...
+
+    def close(self) -> None:
+        """End it at once. Idempotent."""
+        ...
+
+
+class Link:
+    """Messages over a wire. `form`: how pictures are sent where every bit counts."""
+
+    def __init__(self, wire: Wire, form: Form) -> None:
+        self._wire, self._form = wire, form
+        self._threads = ThreadPoolExecutor(1, "wire")
+
+    async def send(self, message: Message) -> None:
+        """Raises: Gone."""
+        slow = self._form != "raw" and isinstance(message, SentPicture | Told)
+        if slow:
+            loop = asyncio.get_running_loop()
+            parts = await loop.run_in_executor(self._threads, packed, message, self._form)
+        else:
+            parts = packed(message, self._form)
+        await self._wire.send(parts)
+
+    async def receive(self) -> Message:
+        """Raises: Gone, Malformed."""
+        frame = await self._wire.receive()
+        if memoryview(frame).nbytes < LARGE:
+            return unpacked(frame)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, unpacked, frame)
+
+    def close(self) -> None:
+        self._wire.close()
+        self._threads.shutdown(wait=False)
+
+
+class SocketWire(asyncio.BufferedProtocol):
+    """Frames over a stream socket, each behind its length. What comes is read where it will lie."""
+
+    def __init__(self, limit: int = MAX_FRAME) -> None:
+        self._limit = limit
+        self._transport: asyncio.Transport | None = None
+        self._arrived: asyncio.Queue[Buffer | Exception] = asyncio.Queue()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._closed = False
+        self._expect(LENGTH.size, head=True)
+
+    @classmethod
+    async def over(cls, sock: socket.socket) -> SocketWire:
+        """The wire over a connected stream socket, which is its own from now on."""
+        loop = asyncio.get_running_loop()
+        _, wire = await loop.create_connection(cls, sock=sock)
+        return wire
+
+    # ------------------------------------------------------------ out
+    async def send(self, parts: Sequence[Buffer]) -> None:
+        if self._closed or self._transport is None:
+            raise Gone
+        length = sum(memoryview(part).nbytes for part in parts)
+        self._transport.write(LENGTH.pack(length) + bytes(parts[0]))
+        for part in parts[1:]:
+            self._transport.write(part)
+        await self._writable.wait()
+
+    def close(self) -> None:
+        if not self._closed and self._transport is not None:
+            self._transport.abort()
+
+    # ------------------------------------------------------------ in
+    async def receive(self) -> Buffer:
+        found = await self._arrived.get()
+        if isinstance(found, Exception):
+            self._arrived.put_nowait(found)  # for whoever asks again
+            raise found
+        return found
+
+    def _expect(self, size: int, *, head: bool) -> None:
+        self._wanted, self._head, self._got = size, head, 0
+        self._frame = bytearray(min(size, FIRST_BYTES))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._got == len(self._frame):  # it has brought so much: believe it as much again
+            self._frame.extend(bytes(min(len(self._frame), self._wanted - self._got)))
+        return memoryview(self._frame)[self._got :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._got += nbytes
+        if self._got < self._wanted:
+            return
+        frame = self._frame
+        if not self._head:
+            self._arrived.put_nowait(frame)
+            self._expect(LENGTH.size, head=True)
+            return
+        (size,) = LENGTH.unpack(frame)
+        if not LENGTH.size <= size <= self._limit:
+            self._arrived.put_nowait(Malformed("a frame is larger than it may be"))
+            self.close()
+            return
+        self._expect(size, head=False)
+
+    # ------------------------------------------------------------ the transport's calls
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=FULL)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self._writable.set()
+        self._arrived.put_nowait(Gone())
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
