@@ -287,6 +287,10 @@ def _wordless(spec: Spec) -> Spec:
     return spec.evolve(prompt="", negative_prompt="", variations=())
 
 
+SQUEEZES = (
+    "These words tell the whole picture, and the part is small. It's painted close up, so all of that would be "
+    "squeezed into it. Say only what should appear there, or let the model see the whole picture."
+)
 QUOTED, QUOTED_CHARS = 4, 1500  # prompts of a question about the price, and characters of all of them
 
 
@@ -296,6 +300,7 @@ class Quote:
 
     Attributes:
         title: what an edit does. prompts: of the jobs, in their order.
+        squeezes: the words tell the whole picture, and only a small part of it is painted.
     """
 
     jobs: int
@@ -306,6 +311,7 @@ class Quote:
     title: str = ""
     note: str = ""
     prompts: Sequence[str] = ()
+    squeezes: bool = False
 
     def text(self) -> str:
         pictures = f"{self.images} picture{'s' if self.images > 1 else ''}"
@@ -318,14 +324,17 @@ class Quote:
         most = QUOTED_CHARS // max(1, min(len(asked), QUOTED))
         lines = [f"> {shown(prompt, most)}" for prompt in asked[:QUOTED]]
         lines += [f"> … and {len(asked) - QUOTED} more"] if len(asked) > QUOTED else []
+        lines += [SQUEEZES] if self.squeezes else []
         return "\n".join([*([f"**{self.title}**"] if self.title else []), text, *lines])
 
 
 def batch(number: int, quote: Quote) -> LayoutView:
-    """Ask before several jobs, or a dear one, are started."""
+    """Ask before several jobs, a dear one, or one that may be meant otherwise, are started."""
     label = f"Paint {quote.jobs}" if quote.jobs > 1 else "Paint it"
-    yes = Button(ButtonId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")
-    return notice(_noted(quote.text(), quote.note), yes, Button(ButtonId(Action.DISMISS, number), "Not now"))
+    buttons = [Button(ButtonId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")]
+    if quote.squeezes:
+        buttons.append(Button(ButtonId(Action.BATCH_WHOLE, number), "Whole picture in view", emoji="🖼️"))
+    return notice(_noted(quote.text(), quote.note), *buttons, Button(ButtonId(Action.DISMISS, number), "Not now"))
 
 
 def progress_line(state: Painting) -> str:

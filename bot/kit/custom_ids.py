@@ -49,6 +49,7 @@ class Action(StrEnum):
     CANCEL = "c"  # number = job
     AGAIN = "t"  # number = job that failed or was cancelled
     BATCH = "b"  # number = pending batch: paint it
+    BATCH_WHOLE = "bw"  # number = pending batch: paint it with the whole picture in view, not close up
     DISMISS = "n"  # number = pending batch: do not
     SHOW = "o"  # number = job: post it again
     OFFER_1 = "oa"  # number = offer: the form with its first draft, and that form's answer

@@ -29,12 +29,17 @@ MAX_NAMED = 4  # of the words that a model doesn't know
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Jobs that a member is about to ask for."""
+    """Jobs that a member is about to ask for.
+
+    Attributes:
+        squeezes: a small part is painted close up, by words that tell the whole picture; which is meant is asked first.
+    """
 
     specs: tuple[Spec, ...]
     kind: JobKind = "imagine"
     parent: int | None = None
     private: bool = False
+    squeezes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

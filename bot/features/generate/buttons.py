@@ -128,6 +128,10 @@ def _install_questions(app: Services, client: Client) -> None:
     async def batch(interaction: Interaction, number: int) -> None:
         await app.submission.confirm(interaction, number)
 
+    @client.on_button(Action.BATCH_WHOLE)
+    async def whole(interaction: Interaction, number: int) -> None:
+        await app.submission.confirm(interaction, number, whole=True)
+
     @client.on_button(Action.DISMISS)
     async def dismiss(interaction: Interaction, number: int) -> None:
         await app.submission.dismiss(interaction, number)

@@ -157,11 +157,11 @@ class Submission:
     async def submit_or_confirm(self, interaction: Interaction, order: Order, *, ask: bool = False) -> None:
         """Acknowledge, then queue the order, or ask first when it is more than one job or dearer than a grid.
 
-        `ask`: in any case, for what is painted isn't quite what was meant.
+        `ask`: in any case, for what is painted isn't quite what was meant, as where an order squeezes.
         """
         check_permissions(interaction, order.private)
         dear = self.orders.price_mc(*order.specs) > UNASKED_MC
-        asks = ask or dear or len(order.specs) > 1
+        asks = ask or dear or order.squeezes or len(order.specs) > 1
         await acknowledge(interaction, private=order.private or asks)
         if not asks:
             await self._enqueue(interaction, order)
@@ -172,9 +172,14 @@ class Submission:
         await self._key_values.remember(f"batch:{interaction.id}", _dump(interaction.user.id, order))
         await self._ask(interaction, order, interaction.id)
 
-    async def confirm(self, interaction: Interaction, number: int) -> None:
-        """Queue what was asked about; a second press finds nothing. A refusal leaves the question open."""
+    async def confirm(self, interaction: Interaction, number: int, *, whole: bool = False) -> None:
+        """Queue what was asked about; a second press finds nothing. A refusal leaves the question open.
+
+        `whole`: with the whole picture in view, where a part of one would be painted close up.
+        """
         order, kept = await self._take(interaction, number)
+        if whole:
+            order = replace(order, specs=tuple(spec.evolve(only_masked=False) for spec in order.specs))
         single, asked = len(order.specs) == 1, interaction.message
         text = "Painting …" if single else f"Painting {len(order.specs)} jobs …"
         try:
@@ -230,6 +235,7 @@ class Submission:
             title=titles.job_title(order.kind, order.specs[0]),
             note=order.specs[0].note,
             prompts=[spec.prompt for spec in order.specs],
+            squeezes=order.squeezes,
         )
         view = layouts.batch(number, shown)
         if not interaction.extras.get(PUBLIC):
@@ -258,10 +264,16 @@ def without_private(drafts: Sequence[Draft]) -> list[Draft]:
 
 def _dump(user_id: int, order: Order) -> str:
     specs = [spec.to_json() for spec in order.specs]
-    return json.dumps([user_id, specs, order.kind, order.parent, order.private])
+    return json.dumps([user_id, specs, order.kind, order.parent, order.private, order.squeezes])
 
 
 def _load(kept: str) -> tuple[Order, int]:
-    user_id, specs, kind, parent, private = json.loads(kept)
-    order = Order(specs=tuple(Spec.from_json(spec) for spec in specs), kind=kind, parent=parent, private=private)
+    user_id, specs, kind, parent, private, *squeezes = json.loads(kept)  # asked by an earlier version: without the last
+    order = Order(
+        specs=tuple(Spec.from_json(spec) for spec in specs),
+        kind=kind,
+        parent=parent,
+        private=private,
+        squeezes=any(squeezes),
+    )
     return order, user_id

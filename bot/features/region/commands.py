@@ -35,7 +35,7 @@ from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, viewer_of
 from bot.orders.uploads import read_layers, read_upload
-from bot.prompt.parser import Draft, parse, plain
+from bot.prompt.parser import Draft, parse
 from bot.threads.pools import PICTURES, UPLOADS
 from engine.backend import Backend
 
@@ -89,7 +89,7 @@ def _install_commands(app: Services, client: Client) -> None:
     @client.tree.command()
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(
-        prompt="What to paint there; flags such as --seed 7 work too",
+        prompt="What should appear there; flags such as --seed 7 work too",
         image="The picture; its transparent part is the region when nothing else says",
         source="Instead of an image: a message's link, or a job's number such as 12.3",
         mask="A picture of the same size: white (or transparent) is redrawn",
@@ -264,9 +264,8 @@ async def _choose(app: Services, interaction: Interaction, found: FoundImage) ->
     """Show the ways of choosing a region of a picture, to the person who asked only."""
     _ = found.image  # a whole grid is refused before anything is shown
     await acknowledge(interaction, private=True)
-    prompt = plain(found.job.spec.prompt) if found.job else ""
     private = (found.job is not None and found.job.private) or await app.submission.wants_private(interaction, None)
-    new, notes = await _new(app, interaction, found, prompt, private)
+    new, notes = await _new(app, interaction, found, "", private)
     await _show_ways(app, interaction, await app.region_selection.begin(new), notes)
 
 

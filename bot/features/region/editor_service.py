@@ -34,6 +34,10 @@ SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enoug
 PICTURES_KEPT = 32  # of about 200 KiB
 TURNS = 2  # pictures that are made at a time
 SEEN_MS = 5_000  # that its person may see a picture is believed for so long, for looking at it
+SQUEEZES = (
+    "These words tell the whole picture, and what you marked is small: all of that would be squeezed into it. "
+    "Say only what should appear there, or press Paint once more."
+)
 ONE_JOB = "The editor paints one job. Take out the choices in braces and --repeat."
 
 
@@ -118,6 +122,8 @@ class DiscordEditorService:
         order = await inpainting.order(self._app, self._client, actor, region, mask, line, None)
         if len(order.specs) > 1:
             raise BadInput(ONE_JOB)
+        if order.squeezes and not agreed:
+            raise PriceChanged(SQUEEZES)
         price = self._app.submission.orders.price_mc(*order.specs)
         if price > UNASKED_MC and not agreed:
             raise PriceChanged(f"This costs {credits_text(price)}. Press Paint once more to agree.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from typing import Protocol
 
@@ -20,11 +21,14 @@ from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.orders.service import Order
 from bot.orders.visibility import Viewer, check_may_see
-from bot.prompt.parser import Draft, parse
+from bot.prompt.parser import Draft, parse, plain
+from bot.prompt.spec import Spec
 from bot.threads.pools import PICTURES
 from engine.backend import Backend
 from engine.tasks.inpaint import Inpaint
 from engine.tasks.pictures import StoredPicture
+
+FEW_WORDS = 3  # such as: a red boat
 
 
 class Services(Protocol):
@@ -48,7 +52,8 @@ async def order(
     notes: tuple[str, ...] = (),
 ) -> Order:
     """What is to be queued: the masked part of a stored picture, painted as a prompt line says. Raises: UserError."""
-    options = replace(await _kept(app, client, region), strength=strength, notes=notes or None)
+    parent = await _parent(app, region)
+    options = replace(_kept(parent), strength=strength, notes=notes or None)
     asked = await app.preferences.style_only(parse(line, options), region.guild_id)
     info = drafts.find_model(app.backend.models(), asked[0].model)
     manner = await PICTURES.run(region_masks.manner, mask, info.width * info.height)
@@ -65,7 +70,23 @@ async def order(
         padding_px=manner.padding_px,
     )
     specs = await app.submission.orders.resolve_all(actor, asked, what)
-    return Order(specs=specs, kind=what.task, parent=region.parent_image_id, private=region.private)
+    return Order(
+        specs=specs,
+        kind=what.task,
+        parent=region.parent_image_id,
+        private=region.private,
+        squeezes=what.only_masked and parent is not None and any(tells_whole(s.prompt, parent.prompt) for s in specs),
+    )
+
+
+def tells_whole(prompt: str, picture: str) -> bool:
+    """Whether a prompt says all that a picture's own says; of two or three words it may be the one thing in it."""
+    whole = _words(picture)
+    return len(whole) > FEW_WORDS and whole <= _words(prompt)
+
+
+def _words(prompt: str) -> set[str]:
+    return set(re.findall(r"\w+", plain(prompt).casefold()))
 
 
 async def check_visible(app: Services, viewer: Viewer, region: NewRegion) -> None:
@@ -92,15 +113,22 @@ async def stored(app: Services, source: str) -> bytes:
     return await app.files.read((await app.jobs.input_image(source)).file.path, source)
 
 
-async def _kept(app: Services, client: Client, region: NewRegion) -> Draft:
-    """What a picture of ours was made with stays, unless the line says otherwise."""
+async def _parent(app: Services, region: NewRegion) -> Spec | None:
+    """What painted the picture, if it's one of ours."""
     if region.parent_image_id is None:
-        return Draft()
+        return None
     try:
         job, _ = await app.jobs.image(region.parent_image_id)
     except NotFound:  # deleted in the meantime; its copy is still ours
+        return None
+    return job.spec
+
+
+def _kept(parent: Spec | None) -> Draft:
+    """What a picture of ours was made with stays, unless the line says otherwise."""
+    if parent is None:
         return Draft()
-    return Draft(model=job.spec.model, negative_prompt=job.spec.negative_prompt or None)
+    return Draft(model=parent.model, negative_prompt=parent.negative_prompt or None)
 
 
 def _opened(data: bytes) -> Image.Image:

@@ -114,8 +114,8 @@ def words_form(region: Region, can_segment: bool) -> Form:
 def _form(action: Action, region: Region, title: str, first: Sequence[Label[Any]]) -> Form:
     form = Form(title=title, custom_id=str(ButtonId(action, region.id)), timeout=None)
     prompt: Label[Any] = Label(
-        text="What to paint there",
-        description="The whole picture in words; flags such as --seed 7 work too.",
+        text="What should appear here?",
+        description="Only what the part is to show, such as: a red hat. Flags such as --seed 7 work too.",
         component=TextInput(
             custom_id="prompt",
             style=discord.TextStyle.paragraph,

@@ -146,6 +146,15 @@ async def test_what_is_dear_says_its_price_first(studio: Stage) -> None:
     await studio.idle()
 
 
+async def test_words_for_the_whole_picture_in_a_small_mark_are_asked_about(studio: Stage) -> None:
+    link = link_of(await opened(studio, prompt="a green boat on the sea"))
+    small = marked((80, 10, 110, 40))
+    status, said = await post(link, form(small, "a green boat on the sea"))
+    assert (status, "squeezed" in said) == (409, True)
+    assert (await post(link, form(small, "a green boat on the sea", "yes")))[0] == 200
+    await studio.idle()
+
+
 async def test_a_banned_person_is_refused_on_the_page_too(studio: Stage) -> None:
     link = link_of(await opened(studio, "Ben"))
     ada, ben, server = studio.members["Ada"], studio.members["Ben"], studio.guild.id
@@ -290,7 +299,7 @@ async def test_by_mouse_paint_undo_redo_send(studio: Stage, browser: Chromium) -
     chooser = await opened(studio)
     link = link_of(chooser)
     page = await editor(browser, link)
-    assert await page.page.value("#prompt") == "a green boat"
+    assert await page.page.value("#prompt") == ""
     assert await page.page.is_disabled("#send")
     await page.drag((0.2, 0.2), (0.5, 0.3), (0.3, 0.5))
     first = await page.percent()
@@ -367,6 +376,7 @@ async def test_zoomed_in_strokes_land_where_they_are_seen(studio: Stage, browser
 @pytest.mark.browser
 async def test_by_keys_alone(studio: Stage, browser: Chromium) -> None:
     page = await editor(browser, link_of(await opened(studio)))
+    await page.page.fill("#prompt", "a flag")
     await page.page.focus("#view")
     for key in ("r", "Space", *["Shift+ArrowRight"] * 3, *["Shift+ArrowDown"] * 3, "Space"):
         await page.page.keyboard.press(key)
@@ -392,7 +402,7 @@ async def test_by_keys_alone(studio: Stage, browser: Chromium) -> None:
     assert seen == "send"
     await page.page.keyboard.press("Enter")
     await page.page.wait_for("#done:not([hidden])")
-    assert (await job_of(studio, await newest(studio))).spec.prompt == "a green boat"
+    assert (await job_of(studio, await newest(studio))).spec.prompt == "a flag"
     assert page.faults == []
 
 

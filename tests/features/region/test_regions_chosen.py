@@ -208,7 +208,7 @@ async def test_cells_are_pressed_and_painted_also_after_a_restart(studio: Stage,
     assert lit(chosen) == ["1", "2"]
     assert picture(studio, chosen).tobytes() != before
     shown = await press(studio, chosen, "Paint")
-    assert fields(shown) == {"prompt": "a green boat"}
+    assert fields(shown) == {"prompt": None}
     if restart:
         await studio.restart()
     done = await submitted(studio, shown, {"prompt": "a green boat with a flag"})
@@ -316,6 +316,33 @@ async def test_deleting_a_picture_ends_its_chooser(studio: Stage) -> None:
     assert "has expired" in said(await press(studio, chosen, "By words"))
 
 
+# ---------------------------------------------------------------- words for all of it, a part that is small
+@pytest.mark.parametrize(("pressed", "close_up"), [("Paint it", True), ("Whole picture in view", False)])
+async def test_words_for_the_whole_picture_in_a_small_part_are_asked_about(
+    studio: Stage, pressed: str, close_up: bool
+) -> None:
+    grid = await paint(studio, "a green boat on the sea")
+    chosen = (await press(studio, (await press(studio, grid, "U1")).response, "Vary (Region)")).response
+    left = await credits_of(studio)
+    form = await press(studio, chosen, "By words")
+    asked = await submitted(studio, form, {"where": "60,0,40,40", "prompt": "a green boat on the sea, and a star"})
+    question = asked.followups[-1] if asked.followups else asked.response
+    assert question.ephemeral
+    assert "squeezed" in words(question)
+    assert await credits_of(studio) == left
+    done = await press(studio, question, pressed)
+    shown = next((message for message in done.followups if message.attachments), question)
+    assert (await job_of(studio, shown)).spec.request.only_masked == close_up
+
+
+@pytest.mark.parametrize(("where", "prompt"), [("60,0,40,40", "a star"), ("left", "a green boat on the sea at night")])
+async def test_words_for_the_part_and_large_parts_are_painted_at_once(studio: Stage, where: str, prompt: str) -> None:
+    grid = await paint(studio, "a green boat on the sea")
+    chosen = (await press(studio, (await press(studio, grid, "U1")).response, "Vary (Region)")).response
+    done = await submitted(studio, await press(studio, chosen, "By words"), {"where": where, "prompt": prompt})
+    assert await redrawn(studio, done.response)
+
+
 # ---------------------------------------------------------------- other ways to the chooser
 async def test_without_a_region_the_command_asks_for_one(studio: Stage) -> None:
     asked = await inpaint(studio, image=("boat.png", png(boat())), strength=0.5)
@@ -329,7 +356,7 @@ async def test_without_a_region_the_command_asks_for_one(studio: Stage) -> None:
 async def test_the_menu_works_on_a_picture_of_ours_and_on_an_upload(studio: Stage) -> None:
     alone, _ = await chooser(studio)
     ours = await studio.members["Ben"].context_menu(studio.channel, "Edit region", alone.message)
-    assert fields(await press(studio, ours.response, "By words", "Ben"))["prompt"] == "a green boat"
+    assert fields(await press(studio, ours.response, "By words", "Ben"))["prompt"] is None
     upload = await studio.members["Ben"].send(studio.channel, "look", attachments=[("boat.png", png(boat()))])
     theirs = await studio.members["Ann"].context_menu(studio.channel, "Edit region", upload)
     assert theirs.response.ephemeral
