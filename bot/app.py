@@ -62,7 +62,7 @@ from bot.features.region.editor_service import DiscordEditorService
 from bot.features.region.selection import RegionSelection
 from bot.features.reports import admin_commands as reports_admin
 from bot.features.reports.service import Reports
-from bot.features.servers import checks
+from bot.features.servers import checks, user_installs
 from bot.features.servers.allow_list import AllowList
 from bot.features.servers.direct_messages import DirectMessages
 from bot.features.settings import admin_commands as settings_admin
@@ -291,6 +291,7 @@ class App:
         gallery_buttons.install(client, self)
         credits.install(client, self)
         self._install_admin(admin.install(client))
+        user_installs.declare(client, self.settings.user_installs)
 
     def _install_admin(self, area: AdminArea) -> None:
         """Let every feature add its subcommands of /admin and its pages of the panel."""

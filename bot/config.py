@@ -204,6 +204,9 @@ class Settings(BaseSettings):
     direct_messages: Annotated[Literal["off", "shared", "on"], BeforeValidator(_lower)] = Field(
         "shared", description="Direct messages: `off`; `shared`: by the rules of the servers shared with the bot; `on`."
     )
+    user_installs: bool = Field(
+        False, description="Let people bring Easel along as an app of their own, as in direct messages."
+    )
     operators: Ids = Field((), description="Discord ids of those who run this bot, with commas between them.")
     alert_webhook: SecretStr = Field(
         SecretStr(""),

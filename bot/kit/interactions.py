@@ -32,8 +32,8 @@ AGE_RESTRICTED = (discord.TextChannel, discord.VoiceChannel, discord.StageChanne
 def actor_of(interaction: Interaction) -> Actor:
     """Return who acts, and where, as services know it."""
     user, channel = interaction.user, interaction.channel
-    roles = user.roles if isinstance(user, discord.Member) else []
-    inside = interaction.guild_id is not None
+    inside = interaction.guild_id is not None  # not so where one brought Easel along: that server's roles say nothing
+    roles = user.roles if inside and isinstance(user, discord.Member) else []
     return Actor(
         user_id=user.id,
         guild_id=interaction.guild_id or 0,
@@ -42,8 +42,8 @@ def actor_of(interaction: Interaction) -> Actor:
         is_admin=inside and interaction.permissions.manage_guild,
         is_operator=interaction.client.is_operator(user.id),
         is_moderator=inside and has_moderator_role(interaction, user),
-        nsfw=is_age_restricted(channel),
-        parent_id=channel.parent_id if isinstance(channel, discord.Thread) else 0,
+        nsfw=inside and is_age_restricted(channel),
+        parent_id=channel.parent_id if inside and isinstance(channel, discord.Thread) else 0,
         shared=interaction.extras.get(SHARED, ()),
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import discord
 
 from bot.features.moderation.service import Moderation
+from bot.features.servers import user_installs
 from bot.features.servers.allow_list import AllowList
 from bot.features.servers.direct_messages import DirectMessages
 from bot.kit.client import Client
@@ -24,5 +25,5 @@ def install(client: Client, allow_list: AllowList, direct_messages: DirectMessag
         if not is_about_own_data(interaction):  # a ban takes nobody's right to what is kept about them
             await moderation.check_person(actor_of(interaction))
 
-    for check in (allow_list.check, note_moderator_role, direct_messages.check, check_banned):
+    for check in (user_installs.check, allow_list.check, note_moderator_role, direct_messages.check, check_banned):
         client.add_check(check)
