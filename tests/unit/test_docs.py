@@ -19,6 +19,8 @@ from bot.prompt import flags
 ROOT = Path(__file__).parents[2]
 TEST_COMMAND = "python3 install.py test && .venv/bin/pytest"
 DEMO_COMMAND = "python3 install.py demo && .venv/bin/easel demo"
+PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))]
+MEMBERS = sorted(path.stem for path in (ROOT / "docs" / "members").glob("*.md"))
 
 
 def text(path: str) -> str:
@@ -75,10 +77,23 @@ def test_the_readme_commands_are_the_ones_that_are_run() -> None:
     assert "python3 install.py $*" in text("Makefile")
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text(page))
     assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+@pytest.mark.parametrize("language", MEMBERS)
+def test_the_members_page_says_the_same_in_every_language(language: str) -> None:
+    ours, english = text(f"docs/members/{language}.md"), text("docs/members/en.md")
+    for kind in (r"`[^`]+`", r"^#+ ", r"^\|", r"\*\*[UV]\d\*\*"):  # what is typed; headings; rows; buttons
+        assert sorted(re.findall(kind, ours, re.M)) == sorted(re.findall(kind, english, re.M))
+    assert {f"[{name}]" for name in re.findall(r"\[(.+?)\]\(", english)} <= {f"[{name}]" for name in links(ours)}
+
+
+def links(page: str) -> set[str]:
+    """The names of a page's links, with the language it is in, which is no link there."""
+    return {*re.findall(r"\[(.+?)\]\(", page), *re.findall(r"\*\*(\w+)\*\*", page)}
 
 
 def test_the_container_needs_no_build_extensions() -> None:
@@ -141,7 +156,7 @@ def typed(page: str) -> list[list[str]]:
     return [shlex.split(command, comments=True) for command in (*found, *inside)]
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_command_in_the_pages_can_be_typed(page: str) -> None:
     for words in typed(page):
         _, extra = build_parser().parse_known_args(words)
