@@ -6,10 +6,11 @@ from engine.mini import neighbours, words
 
 MODEL_DIR: Path = Path(__file__).parent / "model"
 ADAPTERS_DIR: Path = Path(__file__).parent / "adapters"  # one adapter a folder, in diffusers' own formats
+EDITOR_DIR: Path = Path(__file__).parent / "editor"  # changes pictures of its world as words say, where it ships
 MAX_WORDS_NAMED = 3  # a hint is one line under a picture, not a lecture
 MAX_WORD_CHARS = 24
 
-__all__ = ["ADAPTERS_DIR", "MODEL_DIR", "hint", "offers", "unknown_words", "vocabulary"]
+__all__ = ["ADAPTERS_DIR", "EDITOR_DIR", "MODEL_DIR", "hint", "offers", "unknown_words", "vocabulary"]
 
 
 def vocabulary() -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionPipeline
 from torch import Tensor, nn
 
 from engine.mini import MODEL_DIR
@@ -228,15 +228,27 @@ def test_the_recipe_runs_from_nothing_in_one_go(tmp_path: Path) -> None:
     assert [line[3:] for line in done.stdout.splitlines() if line.startswith("== ")] == list(STAGES)
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", local_files_only=True)
     pipeline.load_lora_weights(tmp_path / "adapters" / "cactus")
+    editor = StableDiffusionInstructPix2PixPipeline.from_pretrained(tmp_path / "editor", local_files_only=True)
     (picture,) = pipeline("a cactus", num_inference_steps=2, output_type="np").images
-    assert picture.shape == (FINE_PX, FINE_PX, 3)
-    assert np.isfinite(picture).all()
+    (changed,) = editor("make it blue", image=picture, num_inference_steps=2, output_type="np").images
+    for each in (picture, changed):
+        assert each.shape == (FINE_PX, FINE_PX, 3)
+        assert np.isfinite(each).all()
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_a_recipe_trains_at_least_a_few_steps(device: str) -> None:
     recipe = RECIPES[device]
-    for stage in (recipe.vae, recipe.finer, recipe.crisp, recipe.clip, recipe.unet, recipe.checker, recipe.adapter):
+    for stage in (
+        recipe.vae,
+        recipe.finer,
+        recipe.crisp,
+        recipe.clip,
+        recipe.unet,
+        recipe.checker,
+        recipe.adapter,
+        recipe.edit,
+    ):
         assert stage.samples // stage.batch > 5 * stage.warmup_steps
 
 

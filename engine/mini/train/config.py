@@ -33,6 +33,19 @@ class DataConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairConfig:
+    """Scenes and some changes of each, rendered and encoded once.
+
+    Attributes:
+        families: scenes a shard, each with `changes` pictures of what it becomes.
+    """
+
+    shards: int
+    families: int = 250
+    changes: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageConfig:
     """How one network is trained.
 
@@ -71,6 +84,8 @@ class Recipe:
     unet: StageConfig
     checker: StageConfig
     adapter: StageConfig
+    pairs: PairConfig
+    edit: StageConfig
     unet_channels: tuple[int, ...] = (64, 96, 128)
     whitening: int = 512
     painted: int = 512
@@ -90,6 +105,8 @@ RECIPES: dict[str, Recipe] = {
         unet=StageConfig(samples=500_000, batch=64, learning_rate=7e-4),
         checker=StageConfig(samples=60_000, batch=32, learning_rate=2e-3, ema=0.99),
         adapter=StageConfig(samples=6_000, batch=16, learning_rate=1e-3, warmup_steps=30, ema=0.98),
+        pairs=PairConfig(shards=8),
+        edit=StageConfig(samples=120_000, batch=16, learning_rate=6e-4, warmup_steps=60, ema=0.995),
     ),
     "cuda": Recipe(
         data=DataConfig(shards=120, basic_shards=30),
@@ -100,6 +117,8 @@ RECIPES: dict[str, Recipe] = {
         unet=StageConfig(samples=20_000_000, batch=1024, learning_rate=1.0e-3, ema=0.999),
         checker=StageConfig(samples=1_000_000, batch=256, learning_rate=2e-3, ema=0.99),
         adapter=StageConfig(samples=60_000, batch=64, learning_rate=1e-3, ema=0.99),
+        pairs=PairConfig(shards=100),
+        edit=StageConfig(samples=4_000_000, batch=512, learning_rate=7e-4, ema=0.999),
     ),
     "short": Recipe(  # two steps a stage: what it paints is noise
         data=DataConfig(shards=2, basic_shards=1, shard_size=4),
@@ -110,6 +129,8 @@ RECIPES: dict[str, Recipe] = {
         unet=_TWO_STEPS,
         checker=_TWO_STEPS,
         adapter=_TWO_STEPS,
+        pairs=PairConfig(shards=1, families=2, changes=2),
+        edit=_TWO_STEPS,
         unet_channels=(16, 24, 32),
         whitening=8,
         painted=2,

@@ -9,8 +9,9 @@ import json
 import multiprocessing
 import os
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,11 +67,16 @@ def write_shard(folder: Path, config: DataConfig, shard: int, vae: AutoencoderKL
     part.rename(part.with_suffix(".npz"))
 
 
-def write_shards(folder: Path, config: DataConfig, vae_folder: Path, device: str, workers: int) -> None:
-    """Write the shards that are missing, in parallel processes if there are several workers."""
+Writer = Callable[[Path, Any, int, AutoencoderKL], None]
+
+
+def write_shards(
+    folder: Path, config: Any, vae_folder: Path, device: str, workers: int, write: Writer = write_shard
+) -> None:
+    """Write those of `config.shards` that are missing, in parallel processes if there are several workers."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [i for i in range(config.shards) if not (folder / f"shard_{i:03d}.npz").exists()]
-    jobs = [(folder, config, missing[i::workers], vae_folder, device) for i in range(workers)]
+    jobs = [(folder, config, missing[i::workers], vae_folder, device, write) for i in range(workers)]
     if workers == 1:
         _write_some(*jobs[0])
         return
@@ -78,12 +84,12 @@ def write_shards(folder: Path, config: DataConfig, vae_folder: Path, device: str
         pool.starmap(_write_some, jobs)
 
 
-def _write_some(folder: Path, config: DataConfig, shards: list[int], vae_folder: Path, device: str) -> None:
+def _write_some(folder: Path, config: Any, shards: list[int], vae_folder: Path, device: str, write: Writer) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2) if device != "cpu" else 1)
     vae = AutoencoderKL.from_pretrained(vae_folder, dtype=torch.float32).to(device).eval()
     vae.to(memory_format=torch.channels_last)
     for shard in shards:
-        write_shard(folder, config, shard, vae)
+        write(folder, config, shard, vae)
 
 
 class LatentDataset:

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    StableDiffusionInstructPix2PixPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from engine.mini.train.config import FINE_PX, PICTURE_PX
@@ -38,6 +43,8 @@ DEFAULTS: dict[
     "scheduler": "dpmpp_2m",
     "margins": True,
 }
+EDITOR_LIMIT_MIB = 15.0
+EDITOR_DEFAULTS: dict[str, Any] = {**DEFAULTS, "margins": False}
 
 
 def assemble(unet: Path, text_encoder: Path, vae: Path, tokenizer: Path) -> StableDiffusionPipeline:
@@ -71,6 +78,22 @@ def pack(pipeline: StableDiffusionPipeline, ranker: Path, checker: Path | None, 
     _unpack_in_single(fresh / "text_encoder" / "config.json")
     if size_mib(fresh) > LIMIT_MIB:
         raise ValueError(f"the model folder has {size_mib(fresh):.1f} MiB, the limit is {LIMIT_MIB}")
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+
+
+def pack_editor(trained: Path, base: Path, folder: Path) -> None:
+    """Write the editor's folder from its UNet and text encoder and the autoencoder of the model it was made from."""
+    parts = assemble(trained / "unet", trained / "text_encoder", base / "vae", base / "tokenizer").components
+    pipeline = StableDiffusionInstructPix2PixPipeline(**{**parts, "requires_safety_checker": False})
+    fresh = folder.with_name(folder.name + ".part")
+    pipeline.to(torch.float16).save_pretrained(fresh)
+    (fresh / "easel.json").write_text(json.dumps(EDITOR_DEFAULTS, indent=2) + "\n")
+    _copy_tokenizer(base / "tokenizer", fresh / "tokenizer")
+    _forget_paths(fresh)
+    _unpack_in_single(fresh / "text_encoder" / "config.json")
+    if size_mib(fresh) > EDITOR_LIMIT_MIB:
+        raise ValueError(f"the editor's folder has {size_mib(fresh):.1f} MiB, the limit is {EDITOR_LIMIT_MIB}")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
 

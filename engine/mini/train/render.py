@@ -3,6 +3,7 @@
 import functools
 import math
 import random
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +41,24 @@ SKIES: dict[str, tuple[RGB, RGB]] = {
 def render(scene: Scene, seed: int, size_px: int = 128) -> Image.Image:
     """Draw a scene. The same scene, seed and size give the same pixels."""
     rng = random.Random(seed)
-    canvas, paper = _backdrop(rng, scene, size_px * SUPERSAMPLE)
+    return _rendered(scene, size_px, rng, [rng] * len(scene.things), rng)
+
+
+def render_kept(scene: Scene, numbers: Sequence[int], seed: int, size_px: int = 128) -> Image.Image:
+    """Draw a scene in which each thing has a number: with the same seed, it looks the same whatever else changes."""
+    things = [random.Random(f"{seed} {number}") for number in numbers]
+    return _rendered(scene, size_px, random.Random(seed), things, random.Random(f"{seed} finish"))
+
+
+def _rendered(
+    scene: Scene, size_px: int, start: random.Random, things: Sequence[random.Random], finish: random.Random
+) -> Image.Image:
+    """Draw a scene with random numbers of their own for the backdrop, each thing, and the finish of the style."""
+    canvas, paper = _backdrop(start, scene, size_px * SUPERSAMPLE)
     pen = Pen(canvas, scene.style, paper)
-    for thing in sorted(scene.things, key=lambda t: t.y + t.radius):
+    for thing, rng in sorted(zip(scene.things, things, strict=True), key=lambda pair: pair[0].y + pair[0].radius):
         _draw(rng, pen, thing, upright=scene.relation == "on")
-    return _finish(rng, canvas, scene.style, size_px)
+    return _finish(finish, canvas, scene.style, size_px)
 
 
 def _draw(rng: random.Random, pen: Pen, thing: Thing, *, upright: bool) -> None:

@@ -304,7 +304,11 @@ def _trio(rng: random.Random, scene: Scene) -> Scene:
 
 def _counting(rng: random.Random, scene: Scene) -> Scene:
     count = rng.choice((2, 3, 4))
-    thing = _pick_things(rng, scene, 1)[0]
+    return counted(rng, scene, _pick_things(rng, scene, 1)[0], count)
+
+
+def counted(rng: random.Random, scene: Scene, thing: Thing, count: int) -> Scene:
+    """Return a scene that shows nothing but two to four equal things, in their order."""
     roomy = scene.scene in FLOATING_SCENES and count > 2
     low, high = (0.17, 0.19) if roomy else {2: (0.19, 0.21), 3: (0.135, 0.15), 4: (0.1, 0.11)}[count]
     things = [replace(thing, radius=rng.uniform(low, high)) for _ in range(count)]

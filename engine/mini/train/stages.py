@@ -7,21 +7,23 @@ from pathlib import Path
 
 import torch
 import torch.multiprocessing as processes
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from engine.mini.train.config import RECIPES, Recipe
 from engine.mini.train.data import LatentDataset, write_shards
+from engine.mini.train.editing import pairs
 from engine.mini.train.loop import join_workers
 from engine.mini.train.networks import adapters
 from engine.mini.train.networks.checker import train_checker
 from engine.mini.train.networks.clip import new_clip, train_clip
 from engine.mini.train.networks.crisp import painted_latents, train_crisp
+from engine.mini.train.networks.editor import EditLoss, with_picture
 from engine.mini.train.networks.layout import LayoutHeads
 from engine.mini.train.networks.unet import UnetLoss, new_unet, train_unet
 from engine.mini.train.networks.vae import new_vae, train_finer, train_vae, whiten
-from engine.mini.train.pack import assemble, pack
+from engine.mini.train.pack import assemble, pack, pack_editor
 from engine.mini.train.tokenizer import train_tokenizer
 
 
@@ -99,12 +101,17 @@ def text_encoder(folder: Path) -> CLIPTextModel:
 
 def unet_stage(job: Job) -> None:
     """Train the noise predictor and its text encoder, in several processes on a CPU."""
+    _in_processes(unet_worker, job)
+
+
+def _in_processes(work: Callable[[int, Job, Path], None], job: Job) -> None:
+    """Train one network in several processes on a CPU, in this one elsewhere."""
     with tempfile.TemporaryDirectory() as folder:
         meeting = Path(folder) / "meeting"
         if job.device == "cuda" or job.workers == 1:
-            unet_worker(0, job, meeting)
+            work(0, job, meeting)
         else:
-            processes.spawn(unet_worker, (job, meeting), nprocs=job.workers)  # type: ignore[no-untyped-call,attr-defined]
+            processes.spawn(work, (job, meeting), nprocs=job.workers)  # type: ignore[no-untyped-call,attr-defined]
 
 
 def unet_worker(rank: int, job: Job, meeting: Path) -> None:
@@ -176,6 +183,34 @@ def adapters_stage(job: Job) -> None:
         train(mini, examples(seed, job.recipe.adapter_share), config, folder, minutes=job.minutes)
 
 
+def edit_stage(job: Job) -> None:
+    """Train the editor from the packed model, or the one to start from, and write `out/editor`."""
+    base = _packed(job)
+    write_shards(job.out / "pairs", job.recipe.pairs, base / "vae", job.device, job.workers, pairs.write_shard)
+    _in_processes(edit_worker, job)
+    pack_editor(job.out / "edit", base, job.out / "editor")
+
+
+def edit_worker(rank: int, job: Job, meeting: Path) -> None:
+    """Be one of the processes that train the editor."""
+    join_workers(rank, 1 if job.device == "cuda" else job.workers, meeting)
+    torch.manual_seed(job.recipe.seed)
+    base = _packed(job)
+    unet = with_picture(UNet2DConditionModel.from_pretrained(base / "unet", dtype=torch.float32))
+    unet.to(memory_format=torch.channels_last)
+    parts = {"unet": unet, "text_encoder": text_encoder(base / "text_encoder"), "heads": LayoutHeads(unet)}
+    network = nn.ModuleDict(parts).to(job.device)
+    tokenizer = CLIPTokenizer.from_pretrained(base / "tokenizer")
+    loss = EditLoss(network, tokenizer, pairs.PairDataset(job.out / "pairs"), job.device)
+    train_unet(network, job.recipe.edit, job.out / "edit" / "unet", loss, seed=job.recipe.seed, minutes=job.minutes)
+
+
+def _packed(job: Job) -> Path:
+    """Return the model folder that was packed in this run, or else the one it started from."""
+    packed = job.out / "model"
+    return job.start if job.start is not None and not packed.exists() else packed
+
+
 STAGES: dict[str, Callable[[Job], None]] = {
     "tokenizer": tokenizer_stage,
     "vae": vae_stage,
@@ -187,4 +222,5 @@ STAGES: dict[str, Callable[[Job], None]] = {
     "checker": checker_stage,
     "pack": pack_stage,
     "adapters": adapters_stage,
+    "edit": edit_stage,
 }

@@ -18,7 +18,7 @@ from engine.mini.train.captions import caption
 from engine.mini.train.config import PICTURE_PX, StageConfig
 from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import add_noise, loss_weight, stratified_timesteps
-from engine.mini.train.loop import Loop, Rng
+from engine.mini.train.loop import Loop, Loss, Rng
 from engine.mini.train.networks.layout import Taps, layout_loss, targets
 from engine.mini.train.precision import mixed
 from engine.mini.train.scenes import Scene
@@ -100,7 +100,7 @@ class UnetLoss:
 
 
 def train_unet(
-    network: nn.ModuleDict, config: StageConfig, folder: Path, loss: UnetLoss, *, seed: int, minutes: float | None
+    network: nn.ModuleDict, config: StageConfig, folder: Path, loss: Loss, *, seed: int, minutes: float | None
 ) -> None:
     """Train a UNet and its text encoder; the averaged weights go to `folder` and its sibling `text_encoder`."""
 
