@@ -2,7 +2,7 @@
 BIN = .venv/bin
 SOURCES = pyproject.toml requirements.lock install.py
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test check format messages lock clean
 
 demo: .venv/demo
 	$(BIN)/easel demo
@@ -24,6 +24,9 @@ format: .venv/test
 .venv/%: $(SOURCES)
 	python3 install.py $*
 	touch $@
+
+messages: .venv/test # finds new sentences and puts them into the catalogues, to be translated there
+	$(BIN)/python -m tests.languages.collecting
 
 lock: # the newest versions that pyproject.toml allows; run the tests before you commit it
 	python3 -m venv build/uv && build/uv/bin/pip install -q uv && build/uv/bin/python install.py lock

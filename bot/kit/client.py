@@ -19,7 +19,7 @@ from bot.errors import UserError
 from bot.jobs.records import Job, StoredImage
 from bot.kit import error_messages, interactions
 from bot.kit.button import Button
-from bot.kit.command_sync import CommandSync
+from bot.kit.command_sync import CommandSync, CommandTranslator
 from bot.kit.custom_ids import Action, ButtonId, SelectId
 from bot.kit.interactions import DoubleClicks
 from bot.kit.modals import Forms
@@ -167,6 +167,7 @@ class Client(PatientClient):
     # ------------------------------------------------------------ events
     async def setup_hook(self) -> None:
         self.add_dynamic_items(Button, Select)
+        await self.tree.set_translator(CommandTranslator())
         if self.command_sync is not None:
             await self.command_sync.sync(self.tree, self.application_id or 0)
 

@@ -65,7 +65,7 @@ def install(client: Client, app: Services) -> None:
         source: str | None = None,
         private: bool | None = None,
     ) -> None:
-        """Paint one prompt with different steps, guidance, schedulers, seeds, models or strengths, side by side."""
+        """Paint one prompt with different steps, guidance, schedulers, seeds or models, side by side."""
         if (y is None) != (y_values is None):
             raise BadInput("For a second parameter give both y and y_values, or neither.")
         xs, ys = comparing.values(x, x_values), comparing.values(y, y_values or "") if y else []

@@ -166,6 +166,10 @@ def _install_blend(app: Services, client: Client) -> None:
     @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=False)
     @app_commands.describe(
         image1="The first picture; it gives the proportions",
+        image2="Another one",
+        image3="Another one",
+        image4="Another one",
+        image5="Another one",
         sources="Pictures by message links or job numbers such as 12.3, with spaces between; they come after images",
         weights="How much of each, such as 2, 1 (normally all alike)",
         prompt="What the new pictures show; flags such as --ar 3:2 work too",

@@ -101,7 +101,7 @@ def _words(app: Services, group: app_commands.Group) -> None:
     @group.command()
     @app_commands.describe(
         action="What to do with the list",
-        word="The word (* matches any letters); to test: a prompt; to list: part of a word; to attach: a list's name",
+        word="The word (* matches any letters); test: a prompt; list: part of a word; attach: a list's name",
         rule="What happens to prompts with the word",
         tell="Whether refusals name the word",
         file="To import: a text file with a word a line, or word,rule",

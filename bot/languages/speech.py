@@ -1,0 +1,90 @@
+"""In which language a sentence is said: that of whoever is spoken to, which is known while they are answered.
+
+A sentence is written in English where it is needed, `_("{left} credits left.", left=3)`, and looked up by that.
+What has none in a language is said in English. `make messages` finds the sentences and puts them into the catalogues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from bot.languages.catalogue import catalogue
+
+ENGLISH = "en"
+LANGUAGES: Mapping[str, str] = {
+    "de": "de",
+    "fr": "fr",
+    "es-ES": "es",
+    "es-419": "es",
+    "pt-BR": "pt-BR",
+    "ja": "ja",
+    "ko": "ko",
+    "zh-CN": "zh-CN",
+}
+"""Catalogues by Discord's locales."""
+MARKS: Mapping[str, tuple[str, str]] = {"de": (".", ","), "fr": ("\u202f", ","), "es": (".", ","), "pt-BR": (".", ",")}
+"""Between thousands and before a fraction, where that isn't as in English. Source: Unicode CLDR 47."""
+_language: ContextVar[str] = ContextVar("language", default=ENGLISH)
+
+
+def speak(locale: object) -> None:
+    """Speak the language of one of Discord's locales from now on, in this task."""
+    _language.set(LANGUAGES.get(str(locale), ENGLISH))
+
+
+@contextmanager
+def speaking(locale: object) -> Iterator[None]:
+    """Speak another language for a while."""
+    before = _language.set(LANGUAGES.get(str(locale), ENGLISH))
+    try:
+        yield
+    finally:
+        _language.reset(before)
+
+
+def language() -> str:
+    """The language that is spoken."""
+    return _language.get()
+
+
+def _(english: str, /, **values: object) -> str:
+    """A sentence with its values, as `str.format` fills them in."""
+    found = english if language() == ENGLISH else catalogue(language()).get(english) or english
+    return found.format(**values) if values else found
+
+
+def ngettext(one: str, many: str, n: int, /, **values: object) -> str:
+    """A sentence about `n` things, which is also the value {n}."""
+    found = None if language() == ENGLISH else catalogue(language()).get(one, n)
+    return (found or (one if n == 1 else many)).format(n=n, **values)
+
+
+def N_(english: str) -> str:
+    """Mark a sentence for the catalogues that is said later, by `_`: a constant's."""
+    return english
+
+
+def number(english: str) -> str:
+    """A number such as "1,234.5" with the marks of the language."""
+    thousands, fraction = MARKS.get(language(), (",", "."))
+    return english.translate({ord(","): thousands, ord("."): fraction})
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A value that is put into words when the sentence around it is said."""
+
+    words: Callable[..., str]
+    about: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return self.words(*self.about)
+
+
+def later(words: Callable[..., str], *about: Any) -> Later:
+    """What `words(*about)` will be in the language that is spoken then."""
+    return Later(words, about)

@@ -1,0 +1,134 @@
+"""Finds every sentence that is to be translated and keeps the catalogues in step: `make messages`.
+
+A sentence is found where it's written: what `_`, `N_` and `ngettext` get, what errors are raised with, and the texts of
+commands. A catalogue keeps its translations, loses what is gone, and gets an empty entry for what is new.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from discord import app_commands
+
+from bot.config import Settings
+from bot.demo.simulation import stage
+from bot.languages.catalogue import FOLDER, catalogue
+from bot.languages.speech import LANGUAGES
+from engine.fake import FakeEngine
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = {"_": 1, "N_": 1, "ngettext": 2}
+PLURAL = {"fr": "n > 1", "pt-BR": "n > 1", **dict.fromkeys(("ja", "ko", "zh-CN"), "0")}  # else n != 1; Unicode CLDR
+ROOTS = {"UserError", "EngineError"}
+Sentence = tuple[str, str]  # in English: of one and of many, or with "" as the second
+Found = dict[Sentence, list[str]]  # where each is said
+
+
+def collected(tree: app_commands.CommandTree[Any]) -> Found:
+    """Every sentence with the files and commands that say it."""
+    found: Found = {}
+    for where, sentence in [*in_commands(tree), *in_sources()]:
+        places = found.setdefault(sentence, [])
+        if where not in places:
+            places.append(where)
+    return found
+
+
+def in_commands(tree: app_commands.CommandTree[Any]) -> Iterator[tuple[str, Sentence]]:
+    """The texts of commands, their options and choices, and the names of menus."""
+    menus = [command for command in tree.get_commands() if isinstance(command, app_commands.ContextMenu)]
+    yield from (("menu", (menu.name, "")) for menu in menus)
+    for command in tree.walk_commands():
+        where = f"/{command.qualified_name}"
+        yield where, (command.description, "")
+        for option in getattr(command, "parameters", ()):
+            texts = [str(option.description), *(choice.name for choice in option.choices)]
+            yield from ((where, (text, "")) for text in texts if any(map(str.isalpha, text)))
+
+
+def in_sources() -> Iterator[tuple[str, Sentence]]:
+    """The sentences of the program's own files, in their order."""
+    trees = {path: ast.parse(path.read_text("utf-8")) for room in ("bot", "engine") for path in modules(room)}
+    errors = error_classes(trees.values())
+    for path, tree in trees.items():
+        where = path.relative_to(ROOT).as_posix()
+        for node in ast.walk(tree):
+            yield from ((where, sentence) for sentence in sentences(node, errors))
+
+
+def modules(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def error_classes(trees: Any) -> set[str]:
+    """The names of all errors that are told people as they are."""
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    errors, before = set(ROOTS), 0
+    while before != len(errors):
+        before = len(errors)
+        errors |= {
+            each.name for each in classes if {base.id for base in each.bases if isinstance(base, ast.Name)} & errors
+        }
+    return errors
+
+
+def sentences(node: ast.AST, errors: set[str]) -> Iterator[Sentence]:
+    """What one place of a file says."""
+    if isinstance(node, ast.ClassDef) and node.name in errors and (doc := ast.get_docstring(node)) and "{" in doc:
+        yield doc, ""
+    if not isinstance(node, ast.Call):
+        return
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    words = [text for text in map(literal, node.args) if text is not None]
+    if name in FUNCTIONS and len(words) >= FUNCTIONS[name]:
+        yield words[0], words[1] if FUNCTIONS[name] == 2 else ""
+    elif name in errors:
+        many = next((literal(each.value) for each in node.keywords if each.arg == "many"), None)
+        yield from [(words[0], many)] if many and words else [(text, "") for text in words if text]
+
+
+def literal(node: ast.AST) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def written(language: str, found: Found) -> str:
+    """A language's catalogue, with what is translated already."""
+    known = catalogue(language).sentences if (FOLDER / f"{language}.po").exists() else {}
+    rule = PLURAL.get(language, "n != 1")
+    header = f"Language: {language}\nContent-Type: text/plain; charset=UTF-8\n"
+    header += f"Plural-Forms: nplurals={1 if rule == '0' else 2}; plural={rule};\n"
+    blocks = [f'msgid ""\nmsgstr {quoted(header)}']
+    for (one, many), places in found.items():
+        lines = [f"#: {' '.join(place.replace(' ', '_') for place in places)}", f"msgid {quoted(one)}"]
+        if many:
+            forms = known.get(one, ("",) * (1 if rule == "0" else 2))
+            lines += [f"msgid_plural {quoted(many)}"]
+            lines += [f"msgstr[{number}] {quoted(form)}" for number, form in enumerate(forms)]
+        else:
+            lines.append(f"msgstr {quoted(known.get(one, ('',))[0])}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+async def main() -> None:
+    """Write all catalogues anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(_env_file=None, data_dir=Path(folder), min_free_mib=0)
+        async with stage(settings, make_engine=FakeEngine) as studio:
+            found = collected(studio.bot.tree)
+    for language in sorted(set(LANGUAGES.values())):
+        (FOLDER / f"{language}.po").write_text(written(language, found), "utf-8")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
