@@ -373,7 +373,9 @@ class App:
         loops = [self.dispatcher.loop, self.outbox.loop, self.reconciler.loop, self.maintenance.loop]
         loops += [self.backups.loop]
         watch = Watch(self.settings, self.client, self.store, self.files, self.alerts, self.backend, loops)
-        self.fail(f"{await watch.until_lost(lambda: self.engine_lost)} {START_AGAIN}")
+        why = await watch.until_lost(lambda: self.engine_lost)
+        self.dispatcher.engine_failed = True
+        self.fail(f"{why} {START_AGAIN}")
         await asyncio.Event().wait()  # whoever hears of the failure ends this process
 
     def fail(self, sentence: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: only a person can mend it, so sta
 INTERRUPTED = 130  # by Ctrl-C, before anything listened
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 UNREADY_S = 10.0  # a start that was called off gets this to clean up
+HANGS_S = 600.0  # an event loop that stands still for so long never goes on
+ALIVE_S = 15.0  # how often it says that it doesn't
 
 
 class Stopped(KeyboardInterrupt):
@@ -73,7 +76,8 @@ class Stopping:
         await self._asked.wait()
 
     def ask(self) -> None:
-        """Stop without a signal."""
+        """Stop without a signal, because something failed."""
+        _end_after(self._grace_s)
         self._asked.set()
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
@@ -104,6 +108,26 @@ def run(work: Callable[[Stopping], Coroutine[Any, Any, T]], grace_s: float = UNR
                     signal.signal(number, handler)
 
     return asyncio.run(obeying())
+
+
+@asynccontextmanager
+async def ending_if_it_hangs() -> AsyncIterator[None]:
+    """End the process, with all threads' stacks on stderr, when the event loop has stood still for `HANGS_S`.
+
+    By a thread that needs no Python, so also when a library never lets go of the interpreter. What counts is on disk.
+    """
+
+    async def be_alive() -> None:
+        while True:
+            faulthandler.dump_traceback_later(HANGS_S, exit=True)  # with FAILED; in place of the one before
+            await asyncio.sleep(ALIVE_S)
+
+    alive = asyncio.create_task(be_alive(), name="alive")
+    try:
+        yield
+    finally:
+        alive.cancel()
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _end_at_once_the_next_time() -> None:

@@ -83,7 +83,7 @@ def _check_token(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, stopping: Stopping) -> int:
-    async with App(settings) as app, app.client:
+    async with process.ending_if_it_hangs(), App(settings) as app, app.client:
         app.on_failure = stopping.ask
         await patiently(lambda: _login(app.client, settings))
         await patiently(lambda: _spare_logins(app.client))

@@ -28,7 +28,7 @@ from bot.store.async_wait import first_of, seconds_until, until_written
 from bot.store.clock import Clock
 from bot.store.errors import NotRunning
 from engine.api.errors import EngineClosed, QueueFull
-from engine.api.events import Cancelled, Failed
+from engine.api.events import Cancelled, Failed, Queued
 from engine.backend import Backend
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,11 @@ async def withhold(_job: Job, images: Sequence[NewImage]) -> tuple[NewImage, ...
 
 
 class Dispatcher:
-    """Owns the running jobs of this process, which `boot_id` names."""
+    """Owns the running jobs of this process, which `boot_id` names.
+
+    Attributes:
+        engine_failed: whether the engine paints no more, so that nothing is to be waited for at the end.
+    """
 
     def __init__(
         self,
@@ -66,7 +70,7 @@ class Dispatcher:
         self._settings, self._clock = settings, clock
         self.boot_id = boot_id or secrets.token_hex(8)
         self._filter_flagged = filter_flagged
-        self.stopping = False
+        self.stopping = self.engine_failed = False
         self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
         self.loop = Loop("dispatcher", self._serve)
         self._claiming: asyncio.Task[None] | None = None
@@ -96,12 +100,14 @@ class Dispatcher:
         if self._claiming is not None:
             await asyncio.wait([self._claiming], timeout=CANCEL_S)
         self._give_up(started=False)  # what waits inside the engine would only slow down what can finish
-        await self._wait(grace_s)
+        await self._wait(0 if self.engine_failed else grace_s)
         self._give_up(started=True)
         await self._wait(CANCEL_S)
-        for run, task in tuple(self._runs.values()):  # an engine that hangs
-            with suppress(NotRunning, sqlite3.Error):  # the next start takes it up
-                await self._store.requeue(run.job.id, self.boot_id, count_attempt=False)
+        for run, task in tuple(self._runs.values()):  # an engine that hangs, or is in the middle of a long step
+            await self._tell_it_waits(run)
+            if not self.engine_failed:  # else it may be why: the next start takes it up, and counts that
+                with suppress(NotRunning, sqlite3.Error):  # likewise
+                    await self._store.requeue(run.job.id, self.boot_id, count_attempt=False)
             task.cancel()
         await self._wait(CANCEL_S)
 
@@ -109,6 +115,7 @@ class Dispatcher:
         """Stop painting a job and showing its progress; harmless when it does not run."""
         if job_id in self._runs:
             run, _ = self._runs[job_id]
+            run.unwanted = True
             run.cancel()
             await run.relay.hush()
 
@@ -238,10 +245,19 @@ class Dispatcher:
 
     async def _again(self, run: Run, *, count_attempt: bool, delay_s: float) -> None:
         await run.discard(self._files)  # first: the next attempt writes the same names
+        await self._tell_it_waits(run)
         job_id, delay_ms = run.job.id, int(delay_s * 1000)
         await until_written(
             lambda: self._store.requeue(job_id, self.boot_id, count_attempt=count_attempt, delay_ms=delay_ms)
         )
+
+    async def _tell_it_waits(self, run: Run) -> None:
+        """Its message must not go on saying that it's being painted, for as long as nobody does.
+
+        To be called while it's this process's: what is delivered afterwards ends what is shown here.
+        """
+        if run.started and not run.unwanted:
+            await Relay(self._listener, run.job).close(Queued(position=0, eta_s=None))
 
     async def _fail(self, job: Job, code: str, text: str) -> None:
         try:

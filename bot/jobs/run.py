@@ -43,7 +43,7 @@ class Run:
 
     Attributes:
         started: once its first step began. painted: the share of its steps that are done, over all its pictures.
-        draining: once a shutdown gave it up.
+        draining: once a shutdown gave it up. unwanted: once its person did.
     """
 
     job: Job
@@ -54,6 +54,7 @@ class Run:
     composite: bool = False
     painted: Fraction = Fraction(0)
     draining: bool = False
+    unwanted: bool = False
     saves: list[asyncio.Task[NewImage]] = field(default_factory=list)
     given_up: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -54,20 +54,28 @@ async def test_a_heartbeat_that_cannot_be_written_is_no_end(tmp_path: Path) -> N
 class StandingEngine(FakeEngine):
     """Says how often it went round, and that it has something to do."""
 
-    rounds, running = 0, 1
+    rounds, running, device = 0, 1, "cpu"
 
     def status(self) -> EngineStatus:
-        return EngineStatus(running=self.running, facts={"rounds": self.rounds})
+        return EngineStatus(device=self.device, running=self.running, facts={"rounds": self.rounds})
 
 
-async def test_an_engine_that_stands_still_while_jobs_wait_is_told() -> None:
+@pytest.mark.parametrize(("device", "minutes"), [("cpu", 30), ("cuda", 10)])
+async def test_an_engine_that_stands_still_while_jobs_wait_is_told(device: str, minutes: int) -> None:
     engine = StandingEngine()
-    look, many = EngineLook(engine), int(looks.STANDS_S / LOOK_S)
+    engine.device = device
+    look, many = EngineLook(engine), int(minutes * 60 / LOOK_S)
     for _ in range(many):
         assert await look() == ""
-    assert await look() == "nothing was painted for 30 minutes, though jobs wait."
+    assert await look() == f"nothing was painted for {minutes} minutes, though jobs wait."
     engine.rounds += 1
     assert await look() == ""
     engine.running = 0
-    for _ in range(many + 2):
+    for _ in range(looks.HOPELESS * many + 2):
         assert await look() == "", "it has nothing to do"
+    engine.running = 1
+    for _ in range(looks.HOPELESS * many):
+        await look()
+        assert not look.hopeless
+    await look()
+    assert "has stood still" in look.hopeless

@@ -16,7 +16,9 @@ from engine.backend import Backend
 
 log = logging.getLogger(__name__)
 SILENT_S = 180.0  # Discord answers a heartbeat every 41 s, and each answer takes another time
-STANDS_S = 1800.0  # one step of the largest picture on a slow CPU takes minutes
+STANDS_S = {"cpu": 1800.0}  # one step of the largest model and picture on a slow processor takes many minutes
+CARD_STANDS_S = 600.0  # elsewhere a step takes seconds, and a load tells how far it is
+HOPELESS = 4  # times that: whatever computes longer is of no use to anybody, so it hangs
 
 
 class Stillness:
@@ -67,10 +69,16 @@ class GatewayLook:
 
 
 class EngineLook:
-    """Whether the engine gets on while there is something to paint."""
+    """Whether the engine gets on while there is something to paint.
+
+    Attributes:
+        hopeless: a sentence once it has stood still for so long that only a new process helps. A thread inside a
+            library's call can't be ended, nor be left with the device while another one begins.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend, self._still = backend, Stillness()
+        self.hopeless = ""
 
     async def __call__(self) -> str:
         status = self._backend.status()
@@ -78,5 +86,7 @@ class EngineLook:
         if rounds is None:
             self._still.forget("rounds")
             return ""
-        stands_s = self._still.seconds("rounds", rounds)
-        return f"nothing was painted for {stands_s / 60:.0f} minutes, though jobs wait." if stands_s >= STANDS_S else ""
+        stands_s, limit_s = self._still.seconds("rounds", rounds), STANDS_S.get(status.device, CARD_STANDS_S)
+        if stands_s >= HOPELESS * limit_s:
+            self.hopeless = f"The engine has stood still for {stands_s / 60:.0f} minutes, though jobs wait."
+        return f"nothing was painted for {stands_s / 60:.0f} minutes, though jobs wait." if stands_s >= limit_s else ""

@@ -37,13 +37,14 @@ class Watch:
         self._settings, self._store, self._files, self._alerts = settings, store, files, alerts
         self._watchdog = Watchdog(loops)
         looks: dict[str, Look] = {"Discord": GatewayLook(client), "database": self._database, "threads": _threads}
-        looks |= {"engine": EngineLook(backend), "disk of pictures": self._pictures}
+        self._engine = EngineLook(backend)
+        looks |= {"engine": self._engine, "disk of pictures": self._pictures}
         looks |= {pool.name: partial(_pool, pool) for pool in POOLS}
         self.pulse = Pulse(settings.data_dir, looks)
 
     async def until_lost(self, lost: Callable[[], str]) -> str:
         """Look again and again until `lost` says why nothing can be painted any more; its sentence."""
-        while not (sentence := lost()):
+        while not (sentence := lost() or self._engine.hopeless):
             await self._watchdog.look()
             await self.pulse.beat()
             for part, problem in self.pulse.lasting.items():

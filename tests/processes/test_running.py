@@ -15,10 +15,10 @@ from pathlib import Path
 import discord
 import pytest
 from fake_discord import FakeDiscord
-from workbench import until
 
 from bot.features.operations import heartbeat
 from bot.store.lock import directory_lock
+from tests.services.workbench import until
 
 HERE = Path(__file__).parent
 TOKEN = "good.token.here"
