@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from functools import partial
@@ -13,6 +12,7 @@ import torch
 from engine.device import devices
 from engine.device.failures import attempt, forget
 from engine.device.fibers import Call, forward
+from engine.models.files.shared_table import SharedTable
 from engine.runtime.policy import PAD_GAIN, BatchCurve
 
 log = logging.getLogger(__name__)
@@ -20,31 +20,15 @@ log = logging.getLogger(__name__)
 PINS_FILE = "rows.json"
 
 
-class PinnedSizes:
-    """Row counts that were chosen once and must not change, or a restart would change pictures."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._path = folder / PINS_FILE if folder else None
-        self._rows: dict[str, int] = {}
-        if self._path and self._path.is_file():
-            self._rows = {str(k): int(v) for k, v in json.loads(self._path.read_text()).items()}
-
-    def get(self, name: str) -> int | None:
-        return self._rows.get(name)
-
-    def put(self, name: str, rows: int) -> None:
-        self._rows[name] = rows
-        if self._path:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self._path.with_suffix(".tmp")
-            fresh.write_text(json.dumps(self._rows, indent=1, sort_keys=True))
-            fresh.replace(self._path)
+def pinned_sizes(folder: Path | None) -> SharedTable[int]:
+    """Row counts that were chosen once and must not change, or a restart or another card would change pictures."""
+    return SharedTable(folder / PINS_FILE if folder else None, int)
 
 
 class BatchSizes:
     """Answers, for a call: how many rows may be joined, and up to how many are they padded."""
 
-    def __init__(self, mode: str, max_rows: int, device: torch.device, pins: PinnedSizes) -> None:
+    def __init__(self, mode: str, max_rows: int, device: torch.device, pins: SharedTable[int]) -> None:
         self._mode, self._max_rows, self._device, self._pins = mode, max_rows, device, pins
         self._knees: dict[tuple[object, ...], BatchCurve] = {}
         self._names: dict[tuple[object, ...], str] = {}
@@ -68,7 +52,7 @@ class BatchSizes:
         self._knee(call).lower(rows)
         name = self._names.get((call.shape, call.rows))
         if name and (self._pins.get(name) or 0) >= rows:
-            self._pins.put(name, max(call.rows, rows // 2))
+            self._pins.replace(name, max(call.rows, rows // 2))
 
     def _knee(self, call: Call) -> BatchCurve:
         return self._knees.setdefault(call.shape, BatchCurve(self._max_rows))
@@ -82,8 +66,8 @@ class BatchSizes:
             return call.rows  # padding would cost as much as real rows
         if count is None:
             count = measure(call, self._max_rows)
+            count = self._pins.add(self._names[place], count)
             log.info("%s runs with %d rows", self._names[place], count)
-            self._pins.put(self._names[place], count)
         return count
 
 

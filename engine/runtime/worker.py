@@ -27,7 +27,7 @@ from engine.device.memory import DeviceMemory
 from engine.models.files.hashes import Hashes
 from engine.models.model_cache import MIB, Model, ModelCache, NoRoom
 from engine.runtime import image_setup
-from engine.runtime.batch_sizes import BatchSizes, PinnedSizes
+from engine.runtime.batch_sizes import BatchSizes, pinned_sizes
 from engine.runtime.commands import Command, Post
 from engine.runtime.job_queue import JobQueue
 from engine.runtime.jobs import ImageRun, Job
@@ -64,6 +64,11 @@ class Worker:
         """The device's memory that is held; any thread may ask."""
         return devices.held_bytes(torch.device(self.facts["device"])) if "device" in self.facts else 0
 
+    @property
+    def free_bytes(self) -> int:
+        """The device's memory that nobody uses; any thread may ask."""
+        return DeviceMemory.named(self.facts["device"]).free_bytes() if "device" in self.facts else 0
+
     # ------------------------------------------------------------------ life
     def run(self) -> None:
         """Serve until closed. `stopped` is set when something ends it before that."""
@@ -93,7 +98,7 @@ class Worker:
         budget, hashes = int(options.memory_mib * MIB), Hashes(options.data_dir)
         self._cache = ModelCache(options.files.loadable(), DeviceMemory(device), dtype, budget, self._loader, hashes)
         self._vision = VisionModels(options.files.sight, options.files.sources, device, self._loader)
-        sizes = BatchSizes(options.mode, options.max_rows, device, PinnedSizes(options.data_dir))
+        sizes = BatchSizes(options.mode, options.max_rows, device, pinned_sizes(options.data_dir))
         joins = options.mode == "fast" or devices.gains_from_rows(device)
         self._schedule = Schedule(self._queue, sizes, self._start, joins=joins, max_rows=options.max_rows)
         self._runner = Runner(device, sizes, self._cache)

@@ -7,11 +7,11 @@ whose hash is known is read ahead for that alone. Either tells how far it is.
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from engine.models.files.shared_table import SharedTable
 from engine.models.files.weights import weights_in
 
 FILE = "hashes.json"
@@ -28,14 +28,8 @@ class Hashes:
     """Hashes of files and folders of weights, kept in `folder` where there is one. Any thread may ask."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._path = folder / FILE if folder is not None else None
-        self._known: dict[str, str] = {}
+        self._known = SharedTable(folder / FILE if folder is not None else None, str)
         self._lock = threading.Lock()
-        if self._path is not None and self._path.is_file():
-            try:
-                self._known = {str(k): str(v) for k, v in json.loads(self._path.read_text()).items()}
-            except (ValueError, AttributeError):
-                self._known = {}  # worked out anew
 
     def of(self, path: Path, tell: Tell = _untold) -> str:
         """The hash of a single file (as A1111 and Civitai name models), or of a folder's weights in order of path."""
@@ -49,17 +43,8 @@ class Hashes:
         digest = hashlib.sha256()
         for block in _blocks(files, tell):
             digest.update(block)
-        self._keep(name, digest.hexdigest())
-        return digest.hexdigest()
-
-    def _keep(self, name: str, found: str) -> None:
         with self._lock:
-            self._known[name] = found
-            if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                fresh = self._path.with_suffix(".tmp")
-                fresh.write_text(json.dumps(self._known, indent=1, sort_keys=True))
-                fresh.replace(self._path)
+            return self._known.add(name, digest.hexdigest())
 
 
 def _read_ahead(files: Sequence[Path], tell: Tell) -> None:
