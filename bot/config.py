@@ -14,8 +14,9 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import BadInput
-from engine import Engine, ImageGate
+from engine import ImageGate
 from engine.backend import Backend
+from engine.fleet import building
 from engine.vision.options import UNSAFE_LABELS, VisionOptions
 
 PREFIX, ENV_FILE, ENCODING = "EASEL_", ".env", "utf-8-sig"  # Windows' editors begin a file with a byte order mark
@@ -121,7 +122,7 @@ class Settings(BaseSettings):
     )
     controlnets: Sources = Field({}, description='ControlNets by name, as JSON: {"edges-sd15": "/models/canny"}.')
     device: Annotated[str, BeforeValidator(_lower)] = Field(
-        "auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`."
+        "auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`; of several, a worker for each: `cuda:0,cuda:1`."
     )
     dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_lower)] = Field(
         "auto", description="Precision of the denoiser."
@@ -264,27 +265,27 @@ def _complaints(error: ValidationError) -> list[str]:
 
 
 def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
-    """The engine that the settings describe; not started. It leaves out what can't be loaded.
+    """The engine that the settings describe, or one for each of their devices; not started.
 
+    It leaves out what can't be loaded.
     `gate` is your own rule for pictures. Raises: ModelUnloadable for what is vital.
     """
-    return Engine(
-        model=settings.model,
-        models=settings.models,
-        loras=settings.loras,
-        embeddings=settings.embeddings,
-        ip_adapters=settings.ip_adapters,
-        controlnets=settings.controlnets,
-        device=settings.device,
-        dtype=settings.dtype,
-        mode=settings.mode,
-        threads=settings.threads,
-        max_rows=settings.max_rows,
-        memory_mib=settings.memory,
-        upscaler=settings.upscaler,
-        data_dir=settings.data_dir,
-        sight=vision_options(settings, gate),
-    )
+    options = {
+        "model": settings.model,
+        "models": settings.models,
+        "loras": settings.loras,
+        "embeddings": settings.embeddings,
+        "ip_adapters": settings.ip_adapters,
+        "controlnets": settings.controlnets,
+        "dtype": settings.dtype,
+        "mode": settings.mode,
+        "threads": settings.threads,
+        "max_rows": settings.max_rows,
+        "memory_mib": settings.memory,
+        "upscaler": settings.upscaler,
+        "data_dir": str(settings.data_dir),
+    }
+    return building.build(settings.device, options, vision_options(settings, gate))
 
 
 def vision_options(settings: Settings, gate: ImageGate | None = None) -> VisionOptions:

@@ -18,12 +18,35 @@ Ability = Literal["describe", "segment", "rank", "safety", "super_resolution"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStatus:
+    """One engine of several.
+
+    Attributes:
+        up: whether it takes jobs; `problem` says why not. running, queued: jobs that it was given. done: jobs that it
+            has finished. ends: how often it was gone. memory_bytes: that it holds; free_bytes: that nobody does.
+    """
+
+    name: str
+    device: str = ""
+    up: bool = True
+    problem: str = ""
+    loaded: tuple[str, ...] = ()
+    running: int = 0
+    queued: int = 0
+    memory_bytes: int = 0
+    free_bytes: int = 0
+    ends: int = 0
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
     """For `/info`, metrics and health checks.
 
     `facts["lost"]`: a sentence why nothing can be painted until it is built anew. `facts["memory_bytes"]`: of the
     device, as far as it has its own. `facts["rounds"]`: grows while something is painted.
-    `memory`: how each model on this disk is kept, or would be: as in "whole, 6.9 GB".
+    `memory`: how each model on this disk is kept, or would be: as in "whole, 6.9 GB". `workers`: where it is several
+    engines, each of them.
     """
 
     device: str = "cpu"
@@ -34,6 +57,7 @@ class EngineStatus:
     running: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
     memory: Mapping[str, str] = field(default_factory=dict)
+    workers: tuple[WorkerStatus, ...] = ()
 
 
 class Ticket(Protocol):

@@ -152,6 +152,7 @@ class FakeEngine:
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
         self._closed = False
+        self._rounds = 1
         self._work = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
@@ -215,7 +216,9 @@ class FakeEngine:
         return picture_safety.ask(self._gate, image)
 
     def status(self) -> EngineStatus:
-        return EngineStatus(queued=len(self._waiting), running=int(self._running is not None), loaded=("fake",))
+        running, facts = int(self._running is not None), {"rounds": self._rounds}
+        loaded = tuple(info.key for info in self._models)
+        return EngineStatus(queued=len(self._waiting), running=running, loaded=loaded, facts=facts)
 
     def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
         if self._closed:
@@ -276,6 +279,7 @@ class FakeEngine:
         verdict = self._judge(image, flagged=FLAG_WORD in request.prompt)
         for step in range(1, steps + 1):
             await asyncio.sleep(self.step_s)
+            self._rounds += 1
             if job.cancelled:
                 job.ticket.publish(Cancelled())
                 return None

@@ -159,10 +159,16 @@ class Dispatcher:
         await first_of(self._store.queued.wait(), timeout_s=idle_s)
 
     async def _fill(self) -> None:
-        room = self._settings.max_running - len(self._runs)
+        room = self._most_running - len(self._runs)
         if room > 0:
             self._claiming = asyncio.create_task(self._claim(room), name="claiming")
             await asyncio.shield(self._claiming)
+
+    @property
+    def _most_running(self) -> int:
+        """Jobs that the engine gets at once: so many for each, where it is several."""
+        up = sum(worker.up for worker in self._backend.status().workers)
+        return self._settings.max_running * max(1, up)
 
     async def _claim(self, room: int) -> None:
         """Take jobs and carry them: two things of which a shutdown must not leave one undone."""
@@ -177,7 +183,7 @@ class Dispatcher:
         self._store.queued.set()  # there is room now
 
     async def _idle_s(self) -> float:
-        full = len(self._runs) >= self._settings.max_running
+        full = len(self._runs) >= self._most_running
         return seconds_until(self._clock, None if full else await self._store.next_ready_ms())
 
     async def _carry(self, run: Run) -> None:

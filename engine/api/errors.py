@@ -12,6 +12,8 @@ EngineError
 ├── InvalidSetup        the engine cannot be set up as it was told to
 ├── EngineFault         a mistake of the engine's own
 ├── DeviceLost          the device failed; the engine must be restarted
+├── WorkerLost          the process or machine that painted is gone
+├── GivenUp             painting it has stopped several workers
 └── EngineClosed        the engine is shutting down
 """
 
@@ -95,6 +97,18 @@ class DeviceLost(EngineError):
     """The graphics device failed. The job waits and starts again by itself."""
 
     code, retryable = "device_lost", True
+
+
+class WorkerLost(EngineError):
+    """The worker that was painting has stopped. The job waits and starts again by itself."""
+
+    code, retryable = "worker_lost", True
+
+
+class GivenUp(EngineError):
+    """Each worker that painted this stopped, so it was given up. Try other settings."""
+
+    code = "given_up"
 
 
 class EngineClosed(EngineError):

@@ -19,7 +19,6 @@ from engine.api.errors import (
     EngineClosed,
     EngineError,
     EngineFault,
-    InvalidRequest,
     InvalidSetup,
     QueueFull,
     first_line,
@@ -33,10 +32,11 @@ from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
 from engine.models import catalog
 from engine.models.files.library import Library
+from engine.runtime import policy
 from engine.runtime.commands import Command, Post, Stopped
 from engine.runtime.jobs import Job
 from engine.runtime.options import Options, Reading
-from engine.runtime.policy import LANES, StepTimes
+from engine.runtime.policy import StepTimes
 from engine.tasks import resolve
 from engine.tasks.txt2img import Txt2Img
 from engine.vision import options as vision_options
@@ -223,14 +223,11 @@ class Engine:
         self._admit(weight, lane)
         info = resolve.find(self.models(), request.model)
         request = resolve.complete(request, info)
-        if request.tiling and not info.tileable:
-            raise InvalidRequest(f"{info.key} cannot make tiles.", "Leave tiling out, or use an SD 1.x or SDXL model.")
         return self._enqueue(request, info, user, weight, lane)
 
     def _admit(self, weight: float, lane: str) -> None:
         self._check_alive()
-        if lane not in LANES or weight <= 0:
-            raise InvalidRequest("The lane or the weight is wrong.", f"Lanes: {', '.join(LANES)}; weights above 0.")
+        policy.check_share(lane, weight)
         if len(self._open) >= self._max_queue:
             raise QueueFull(retry_after_s=BUSY_RETRY_S)
 
@@ -315,7 +312,7 @@ class Engine:
         if self._stopped is not None:
             facts["lost"] = f"{str(self._stopped).partition('. ')[0].rstrip('.')}."  # jobs are told the rest
         if worker is not None:
-            facts |= {"memory_bytes": worker.memory_bytes, "rounds": worker.rounds}
+            facts |= {"memory_bytes": worker.memory_bytes, "free_bytes": worker.free_bytes, "rounds": worker.rounds}
         running = worker.running if worker else 0
         return EngineStatus(
             device=facts.pop("device", self._settings["device"]),

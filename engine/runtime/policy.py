@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from engine.api.errors import InvalidRequest
+
 RELAX_SHARE = 0.1  # of a fast account's weight: served when fast is idle, and a tenth of the device when it is not
 OVERTAKES = 7.0  # seconds that a job gains on others for each second that it is shorter
 AHEAD = 3.0  # times the longest job's seconds: whoever had so much more than others waits until they had theirs
@@ -30,6 +32,12 @@ SMOOTHING = 0.3  # weight of the newest measurement
 ROUNDING = 1e-9  # seconds
 
 LANES = ("fast", "relax")
+
+
+def check_share(lane: str, weight: float) -> None:
+    """Raises: InvalidRequest."""
+    if lane not in LANES or weight <= 0:
+        raise InvalidRequest("The lane or the weight is wrong.", f"Lanes: {', '.join(LANES)}; weights above 0.")
 
 
 class Work(NamedTuple):

@@ -33,6 +33,8 @@ def complete(request: R, info: ModelInfo) -> R:
     request.check_model(info)
     if request.best_of and not info.ranks:
         raise InvalidRequest(*NO_RANKER)
+    if request.tiling and not info.tileable:
+        raise InvalidRequest(f"{info.key} cannot make tiles.", "Leave tiling out, or use an SD 1.x or SDXL model.")
     lora_tags.check(request.prompt, request.negative_prompt, info)
     info = lora_tags.sampled_by(info, request.prompt)
     width, height = request.result_size or (info.width, info.height)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bot.cli.checks.finding import Check
 from bot.config import Settings, vision_options
 from engine.api.errors import InvalidSetup
+from engine.fleet import cards
 from engine.models import catalog
 from engine.models.memory import plan
 from engine.models.memory.ladder import Room
 from engine.runtime.options import Finding, Reading
+
+if TYPE_CHECKING:
+    from engine.device.probe import DeviceReport
 
 SMALL_MIB = 512  # of graphics memory that nobody uses: less is hardly enough for Mini
 
@@ -20,14 +25,22 @@ def device(settings: Settings) -> Iterator[Check]:
     try:
         from engine.device import before_torch  # noqa: F401
         from engine.device.probe import probe
-
-        found = probe(settings.device, settings.dtype)
     except ImportError as error:
         yield Check("device", "bad", f"PyTorch can't be loaded ({error}). Install Easel again: python3 install.py")
         return
-    except InvalidSetup as error:
-        yield Check("device", "bad", f"EASEL_DEVICE is {settings.device}. {error}")
-        return
+    found, bad = [], []
+    for name in cards.named(settings.device):
+        try:
+            found.append(probe(name, settings.dtype))
+        except InvalidSetup as error:
+            bad.append(f"EASEL_DEVICE is {settings.device}. {error}")
+    for each in found:
+        yield from _told(each)
+    for sentence in bad:  # of several, the others go on without it
+        yield Check("device", "bad", sentence, vital=not found)
+
+
+def _told(found: DeviceReport) -> Iterator[Check]:
     memory = f"{found.free_mib:,} of {found.total_mib:,} MiB free" if found.free_mib else f"{found.total_mib:,} MiB"
     facts = [found.name, memory, found.dtype, found.runtime, f"driver {found.driver}" if found.driver else ""]
     yield Check("device", "ok", f"{found.device} computes: {', '.join(filter(None, facts))}.")
@@ -61,7 +74,7 @@ def memory(settings: Settings) -> Iterator[Check]:
         from engine.device.memory import DeviceMemory
         from engine.device.probe import probe
 
-        found = probe(settings.device, settings.dtype)
+        found = probe(cards.named(settings.device)[0], settings.dtype)
     except (ImportError, InvalidSetup):
         return  # which the device's own check has told
     device = DeviceMemory.named(found.device)

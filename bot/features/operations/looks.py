@@ -82,6 +82,8 @@ class EngineLook:
 
     async def __call__(self) -> str:
         status = self._backend.status()
+        if status.workers and not any(worker.up for worker in status.workers):
+            return f"no worker is there: {status.workers[0].name} {status.workers[0].problem}."
         rounds = status.facts.get("rounds") if status.queued or status.running else None
         if rounds is None:
             self._still.forget("rounds")
@@ -90,3 +92,17 @@ class EngineLook:
         if stands_s >= HOPELESS * limit_s:
             self.hopeless = f"The engine has stood still for {stands_s / 60:.0f} minutes, though jobs wait."
         return f"nothing was painted for {stands_s / 60:.0f} minutes, though jobs wait." if stands_s >= limit_s else ""
+
+
+class WorkersLook:
+    """Which workers have been away for two looks; the others paint what was theirs."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend, self._away = backend, frozenset[str]()
+
+    def __call__(self) -> str:
+        """A sentence on them; "" when all are there."""
+        away = {worker.name: worker.problem for worker in self._backend.status().workers if not worker.up}
+        lasting = [f"{name} ({problem})" for name, problem in away.items() if name in self._away]
+        self._away = frozenset(away)
+        return f"Workers that are away: {', '.join(lasting)}. The others go on." if lasting else ""

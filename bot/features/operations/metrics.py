@@ -16,6 +16,7 @@ from bot.jobs.outbox import Courier, Receipt, TryLater, Undeliverable
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.store.clock import Clock
 from engine.api.events import Cancelled, Event, Failed, Finished, Progress, Started
+from engine.backend import WorkerStatus
 
 WAIT_S = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
 STEP_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -48,6 +49,10 @@ class Metrics:
         self.pool_waiting = self._gauge("easel_pool_waiting", "Work that waits for a thread.", "pool")
         self.pool_busy = self._gauge("easel_pool_busy", "Threads that work.", "pool")
         self.up = self._gauge("easel_engine_up", "1 while the engine can paint.")
+        self.worker_up = self._gauge("easel_worker_up", "1 while this worker takes jobs.", "worker")
+        self.worker_jobs = self._gauge("easel_worker_jobs", "Jobs that this worker was given.", "worker")
+        self.worker_ends = self._gauge("easel_worker_ends", "How often this worker was gone.", "worker")
+        self.worker_bytes = self._gauge("easel_worker_memory_bytes", "Memory that this worker holds.", "worker")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -60,6 +65,16 @@ class Metrics:
 
     def page(self) -> bytes:
         return generate_latest(self.registry)
+
+    def show_workers(self, workers: Sequence[WorkerStatus]) -> None:
+        """How the engine's workers are now; those that have left are shown no more."""
+        for gauge in (self.worker_up, self.worker_jobs, self.worker_ends, self.worker_bytes):
+            gauge.clear()
+        for worker in workers:
+            self.worker_up.labels(worker.name).set(worker.up)
+            self.worker_jobs.labels(worker.name).set(worker.running + worker.queued)
+            self.worker_ends.labels(worker.name).set(worker.ends)
+            self.worker_bytes.labels(worker.name).set(worker.memory_bytes)
 
     def listening(self, listener: Listener) -> Listener:
         """A listener that counts what it hears, and passes it on."""

@@ -58,6 +58,7 @@ class MetricsPage:
         metrics.models.set(len(status.loaded))
         metrics.device_bytes.set(int(status.facts.get("memory_bytes", 0)))
         metrics.up.set("lost" not in status.facts)
+        metrics.show_workers(status.workers)
         metrics.servers.set(len(self._client.guilds))
         shards = self._client.shards.values()
         metrics.connected.set(bool(shards) and not any(shard.is_closed() for shard in shards))

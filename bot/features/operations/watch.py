@@ -11,7 +11,7 @@ import discord
 from bot.config import Settings
 from bot.errors import Busy, PicturesAway
 from bot.features.operations.alerts import Alerts, Carrier, DirectMessages, Webhook
-from bot.features.operations.looks import EngineLook, GatewayLook
+from bot.features.operations.looks import EngineLook, GatewayLook, WorkersLook
 from bot.features.operations.pulse import Look, Pulse
 from bot.jobs.files import ImageFiles
 from bot.loops import LOOK_S, Loop, Watchdog
@@ -40,7 +40,7 @@ class Watch:
         self._engine = EngineLook(backend)
         looks |= {"engine": self._engine, "disk of pictures": self._pictures}
         looks |= {pool.name: partial(_pool, pool) for pool in POOLS}
-        self.pulse = Pulse(settings.data_dir, looks)
+        self.pulse, self._workers = Pulse(settings.data_dir, looks), WorkersLook(backend)
 
     async def until_lost(self, lost: Callable[[], str]) -> str:
         """Look again and again until `lost` says why nothing can be painted any more; its sentence."""
@@ -49,6 +49,8 @@ class Watch:
             await self.pulse.beat()
             for part, problem in self.pulse.lasting.items():
                 await self._alerts.tell(part, problem)
+            if away := self._workers():
+                await self._alerts.tell("workers", away)
             await self._disk()
             await asyncio.sleep(LOOK_S)
         await self._alerts.tell("device", sentence)

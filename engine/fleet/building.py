@@ -1,0 +1,53 @@
+"""One engine in this process, or one for each of several devices in a process of its own. Knows no torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from engine.api.errors import InvalidSetup
+from engine.backend import Backend
+from engine.fleet import cards
+from engine.fleet.fleet import Fleet
+from engine.fleet.process import WorkerSpec
+from engine.runtime.engine import Engine
+from engine.vision.options import VisionOptions
+from engine.wire.messages import Setup
+
+MAX_THREADS = 16  # as of one engine
+
+
+def build(device: str, options: Mapping[str, Any], sight: VisionOptions) -> Backend:
+    """The backend for the devices that a setting names. `options`: of `Engine`, as plain values.
+
+    One device is served in this process. Raises: ModelUnloadable, InvalidSetup.
+    """
+    devices = cards.named(device)
+    if len(devices) == 1:
+        return Engine(**options, device=devices[0], sight=sight)
+    if sys.platform == "win32":
+        raise InvalidSetup(reason="several devices need Linux or macOS; name one in EASEL_DEVICE")
+    catalogue = Engine(**options, device=devices[0], sight=replace(sight, gate=None))
+    return Fleet(specs(devices, options, sight), catalogue=catalogue, gate=sight.gate)
+
+
+def specs(devices: Sequence[str], options: Mapping[str, Any], sight: VisionOptions) -> list[WorkerSpec]:
+    """A worker for each device. The threads that one engine would have are divided among them."""
+    looking = asdict(replace(sight, gate=None))
+    del looking["gate"]
+    threads = options.get("threads") or max(1, min(MAX_THREADS, _cores() - 1) // len(devices))
+    found = []
+    for number, device in enumerate(devices, 1):
+        own = {**options, "device": cards.inside(device), "threads": threads, "sight": looking}
+        name = device if devices.count(device) == 1 else f"{device}-{number}"
+        found.append(
+            WorkerSpec(name=name, setup=Setup(engine="easel", options=own), environment=cards.environment(device))
+        )
+    return found
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,229 @@
+"""An engine in another process, as it's seen from here: a `Backend` over a link. Knows no torch."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from engine.api.errors import WorkerLost
+from engine.api.inspection import Inspection
+from engine.api.left_out import LeftOut
+from engine.api.model_info import ModelInfo
+from engine.api.safety import Verdict
+from engine.api.tickets import JobTicket
+from engine.backend import Ability, EngineStatus
+from engine.tasks.txt2img import Txt2Img
+from engine.wire import messages, pictures
+from engine.wire.frames import Malformed
+from engine.wire.links import Gone, Link
+from engine.wire.messages import Answer, Hello, Message, Need, Question, State, Subject, Told
+
+log = logging.getLogger(__name__)
+SILENCE_S = 8.0  # without a word, though there is one a second: it hangs
+STARTING_S = 120.0  # to the first word: a busy machine takes long to read all the libraries
+SECOND_LOOK_S = 1.0  # it may be this process that stood still, and what was said lies here unread
+
+
+@dataclass(eq=False, slots=True)
+class _Sent:
+    """A job that the worker has, or is being sent."""
+
+    ticket: JobTicket
+    pictures: dict[str, Image.Image] = field(default_factory=dict)
+    cancelled: bool = False
+
+
+class RemoteEngine:
+    """Implements `engine.Backend`. `on_change` is called when the worker's state has changed.
+
+    `serve` reads what the worker says until it's gone. What becomes of its jobs then is said by `abandon`, so that
+    whoever runs it can find out first why it ended.
+    """
+
+    def __init__(self, link: Link, on_change: Callable[[], None]) -> None:
+        self._link, self._on_change = link, on_change
+        self._state = State(status=EngineStatus(), models=(), left_out=(), abilities=frozenset())
+        self._numbers = itertools.count(1)
+        self._jobs: dict[int, _Sent] = {}
+        self._known: set[str] = set()  # hashes of pictures that were sent
+        self._asked: dict[int, asyncio.Future[Answer]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.greeting: Hello | None = None
+        self.gone = False
+
+    # ------------------------------------------------------------ life
+    async def start(self) -> None:
+        """It was started by whoever runs it."""
+
+    async def serve(self) -> str:
+        """Read until the worker is gone, or hangs. Returns why, in a few words."""
+        try:
+            return await self._read()
+        finally:
+            self.gone = True
+            self._link.close()
+
+    async def _read(self) -> str:
+        try:
+            while True:
+                self._take(await self._next())
+        except Gone:
+            return "it has ended"
+        except TimeoutError:
+            return f"it said nothing for {SILENCE_S:.0f} s"
+        except Malformed as error:
+            return f"it said something that is no message ({error})"
+
+    async def _next(self) -> Message:
+        receiving = asyncio.ensure_future(self._link.receive())
+        receiving.add_done_callback(lambda done: done.cancelled() or done.exception())  # when this is called off itself
+        try:
+            for patience_s in (SILENCE_S if self.greeting is not None else STARTING_S, SECOND_LOOK_S):
+                done, _ = await asyncio.wait({receiving}, timeout=patience_s)
+                if done:
+                    return receiving.result()
+            raise TimeoutError
+        finally:
+            receiving.cancel()
+
+    def abandon(self) -> None:
+        """Tell everybody who waits for it that it's gone. Idempotent."""
+        self.gone = True
+        self._link.close()
+        for job in self._jobs.values():
+            job.ticket.fail(WorkerLost())
+        self._jobs.clear()
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_exception(WorkerLost())
+
+    async def close(self, grace_s: float = 0.0) -> None:
+        """Ask it to end; whoever started it sees to that."""
+        if not self.gone:
+            await self._say(messages.Close(grace_s=grace_s))
+
+    # ------------------------------------------------------------ what it says
+    def _take(self, message: Message) -> None:
+        match message:
+            case Told(job=number, event=event) if number in self._jobs:
+                ticket = self._jobs[number].ticket
+                ticket.publish(event)
+                if ticket.ended:
+                    del self._jobs[number]
+            case State():
+                self._learn(message)
+            case Answer(number=number) if number in self._asked:
+                if not self._asked[number].done():
+                    self._asked[number].set_result(message)
+            case Need(job=number, sha256s=sha256s) if number in self._jobs:
+                self._do(self._send_pictures(self._jobs[number], sha256s))
+            case Hello():
+                self.greeting = message
+
+    def _learn(self, said: State) -> None:
+        kept = self._state
+        self._state = State(
+            status=said.status,
+            models=kept.models if said.models is None else said.models,
+            left_out=kept.left_out if said.left_out is None else said.left_out,
+            abilities=kept.abilities if said.abilities is None else said.abilities,
+        )
+        self._on_change()
+
+    # ------------------------------------------------------------ what it's told
+    async def _say(self, message: Message) -> None:
+        try:
+            await self._link.send(message)
+        except Gone:  # `serve` tells everybody
+            log.debug("a worker was gone before it could be told something")
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def submit(self, request: Txt2Img, *, user: str, weight: float = 1.0, lane: str = "fast") -> JobTicket:
+        number = next(self._numbers)
+        if self.gone:
+            raise WorkerLost()
+        job = _Sent(JobTicket(lambda: self._cancel(number)))
+        self._jobs[number] = job
+        self._do(self._submit(number, job, request, (user, weight, lane)))
+        return job.ticket
+
+    async def _submit(self, number: int, job: _Sent, request: Txt2Img, share: tuple[str, float, str]) -> None:
+        parcel = await asyncio.get_running_loop().run_in_executor(None, messages.parcel, request)
+        job.pictures = dict(parcel.pictures)
+        await self._send_pictures(job, [name for name in parcel.pictures if name not in self._known])
+        user, weight, lane = share
+        await self._say(messages.Submit(job=number, request=parcel.request, user=user, weight=weight, lane=lane))
+        if job.cancelled:
+            await self._say(messages.Cancel(job=number))
+
+    async def _send_pictures(self, job: _Sent, sha256s: list[str] | tuple[str, ...]) -> None:
+        for sha256 in sha256s:
+            if sha256 in job.pictures:
+                self._known.add(sha256)
+                await self._say(messages.SentPicture(sha256=sha256, image=job.pictures[sha256]))
+
+    def _cancel(self, number: int) -> None:
+        if job := self._jobs.get(number):
+            job.cancelled = True
+            self._do(self._say(messages.Cancel(job=number)))
+
+    # ------------------------------------------------------------ what it's asked
+    def models(self) -> tuple[ModelInfo, ...]:
+        return self._state.models or ()
+
+    def left_out(self) -> tuple[LeftOut, ...]:
+        return self._state.left_out or ()
+
+    def abilities(self) -> frozenset[Ability]:
+        return self._state.abilities or frozenset()
+
+    def status(self) -> EngineStatus:
+        return self._state.status
+
+    async def describe(self, image: Image.Image) -> list[str]:
+        return list((await self._ask("describe", image=image)).prompts)
+
+    async def weigh(self, prompt: str, model: str) -> list[tuple[str, float]]:
+        return list((await self._ask("weigh", text=prompt, model=model)).weights)
+
+    async def segment(self, image: Image.Image, what: str) -> Image.Image:
+        mask = (await self._ask("segment", image=image, text=what)).image
+        if mask is None:
+            raise WorkerLost()
+        return mask
+
+    async def check(self, image: Image.Image) -> Verdict:
+        return (await self._ask("check", image=image)).verdict or Verdict(flagged=True, reason="nobody answered")
+
+    async def inspect(self) -> Inspection:
+        """What is inside, as in `engine.Engine`. Raises: EngineError."""
+        return (await self._ask("inspect")).inspection or Inspection(models=())
+
+    async def _ask(
+        self, subject: Subject, *, image: Image.Image | None = None, text: str = "", model: str = ""
+    ) -> Answer:
+        """Raises: EngineError."""
+        if self.gone:
+            raise WorkerLost()
+        number = next(self._numbers)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        try:
+            shown = None if image is None else pictures.sendable(image)
+            await self._say(Question(number=number, subject=subject, image=shown, text=text, model=model))
+            told = await answer
+        finally:
+            del self._asked[number]
+        if told.error is not None:
+            raise told.error
+        return told

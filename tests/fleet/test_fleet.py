@@ -1,0 +1,201 @@
+"""Several engines as one, on real processes with fake engines: routing, retries, cancelling, questions, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+from fakes import asked, check_painted, events_of, fake_specs, fleet_of, threads_of, until
+from PIL import Image
+
+from engine.api.errors import EngineClosed, GivenUp, InvalidRequest, RenderFailed, UnknownModel
+from engine.api.events import Cancelled, Failed, Finished, Preview, Progress, Queued, Started, Terminal
+from engine.api.safety import Verdict
+from engine.fake import FAIL_WORD, FLAG_COLOUR, FakeEngine, shape_of
+from engine.fleet.fleet import Fleet
+from engine.fleet.members import Member
+from engine.tasks.img2img import Img2Img
+
+
+def pid_of(fleet: Fleet, name: str) -> int:
+    pid = next(each.pid for each in fleet.processes if each.spec.name == name)
+    assert pid is not None
+    return pid
+
+
+def running_on(fleet: Fleet) -> list[str]:
+    return [member.name for member in fleet.members for job in member.held.values() if job.started is not None]
+
+
+async def test_two_workers_paint_at_once_and_tell_what_one_engine_tells() -> None:
+    async with fleet_of(2, step_s=0.05) as fleet:
+        tickets = [fleet.submit(asked(seed, num_images=2), user=str(seed)) for seed in (10, 20, 30, 40)]
+        await until(lambda: len(set(running_on(fleet))) == 2)
+        status = fleet.status()
+        assert (status.running, status.queued, status.device) == (2, 2, "fake-1, fake-2")
+        assert [worker.running for worker in status.workers] == [1, 1]
+        for ticket, seed in zip(tickets, (10, 20, 30, 40), strict=True):
+            events = await events_of(ticket)
+            check_painted(events, seed, 2)
+            assert isinstance(events[0], Queued)
+            assert [type(event) for event in events if isinstance(event, (Started, *Terminal))] == [Started, Finished]
+            assert any(isinstance(event, Preview) for event in events)
+            assert [e for e in events if isinstance(e, Progress)][-1] == Progress(step=8, steps=8)
+        assert sum(worker.done for worker in fleet.status().workers) == 4
+
+
+async def test_a_fleet_paints_what_one_engine_paints() -> None:
+    """Also from a picture, which travels once however many jobs name it."""
+    source = Image.effect_mandelbrot((80, 60), (-2, -1, 1, 1), 50).convert("RGB")
+    wanted = [Img2Img(prompt="x", init_image=source, strength=0.5, seed=seed) for seed in range(4)]
+    async with FakeEngine() as alone:
+        images = [(await alone.submit(request).result())[0].tobytes() for request in wanted]
+    async with threads_of(2) as fleet:
+        tickets = [fleet.submit(request) for request in wanted]
+        assert [(await ticket.result())[0].tobytes() for ticket in tickets] == images
+
+
+async def test_a_job_whose_worker_is_killed_is_painted_elsewhere_once() -> None:
+    async with fleet_of(2, step_s=0.05) as fleet:
+        ticket = fleet.submit(asked(3, num_images=4))
+        await until(lambda: bool(running_on(fleet)))
+        victim = running_on(fleet)[0]
+        await asyncio.sleep(0.3)  # a picture or two are there by now
+        os.kill(pid_of(fleet, victim), signal.SIGKILL)
+        events = await events_of(ticket)
+        check_painted(events, 3, 4)
+        assert isinstance(events[-1], Finished)
+        assert sum(isinstance(event, Started) for event in events) == 1
+        await until(lambda: all(member.backend is not None for member in fleet.members))
+        assert fleet.member(victim).ends == 1
+
+
+async def test_a_worker_that_hangs_is_noticed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.fleet.remote_engine.SILENCE_S", 1.5)
+    async with fleet_of(1, step_s=0.05) as fleet:
+        ticket = fleet.submit(asked(3))
+        await until(lambda: bool(running_on(fleet)))
+        os.kill(pid_of(fleet, "fake-1"), signal.SIGSTOP)
+        check_painted(await events_of(ticket), 3, 1)
+        assert "said nothing" in fleet.member("fake-1").problem or fleet.member("fake-1").ends == 1
+
+
+async def test_a_job_that_ends_each_worker_it_runs_on_is_given_up_and_others_are_not() -> None:
+    async with fleet_of(2, step_s=0.02) as fleet:
+        others = [fleet.submit(asked(seed)) for seed in range(3)]
+        killer = fleet.submit(asked(99, num_images=4))
+        number = max(fleet.jobs)
+
+        async def strike() -> None:
+            while number in fleet.jobs:
+                holder = fleet.jobs[number].holder
+                if holder is not None and fleet.jobs[number].started is not None:
+                    os.kill(pid_of(fleet, holder.name), signal.SIGSEGV)
+                    await until(lambda member=holder: member.backend is None)  # type: ignore[misc]
+                await asyncio.sleep(0.005)
+
+        striking = asyncio.create_task(strike())
+        events = await events_of(killer)
+        await striking
+        assert isinstance(events[-1], Failed)
+        assert isinstance(events[-1].error, GivenUp)
+        assert 2 <= sum(member.ends for member in fleet.members) <= 3
+        for seed, ticket in enumerate(others):
+            check_painted(await events_of(ticket), seed, 1)
+
+
+async def test_cancelling_reaches_a_job_wherever_it_is() -> None:
+    async with threads_of(2, step_s=0.05) as fleet:
+        tickets = [fleet.submit(asked(seed, num_images=4)) for seed in range(8)]
+        await until(lambda: len(set(running_on(fleet))) == 2)
+        for ticket in tickets:
+            ticket.cancel()
+        for ticket in tickets:
+            assert isinstance((await events_of(ticket))[-1], Cancelled)
+        check_painted(await events_of(fleet.submit(asked(5))), 5, 1)
+        assert [len(member.held) for member in fleet.members] == [0, 0]
+
+
+async def test_a_worker_with_nothing_to_do_takes_over_what_waits_at_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.fleet.members.LOAD_S", 0.0)
+    monkeypatch.setattr("engine.fleet.routing.WORTH_MOVING_S", 0.05)
+    async with threads_of(2, step_s=0.05) as fleet:
+        idle = fleet.member("fake-2")
+        idle.draining = True
+        tickets = [fleet.submit(asked(seed)) for seed in range(4)]
+        await until(lambda: len(fleet.member("fake-1").held) == 4)
+        idle.draining = False
+        fleet.soon()
+        for seed, ticket in enumerate(tickets):
+            check_painted(await events_of(ticket), seed, 1)
+        assert idle.done > 0
+
+
+async def test_refusals_are_those_of_one_engine() -> None:
+    async with threads_of(1) as fleet:
+        with pytest.raises(UnknownModel):
+            fleet.submit(asked(model="none"))
+        with pytest.raises(InvalidRequest):
+            fleet.submit(asked(), lane="slow")
+        failed = fleet.submit(asked().__class__(prompt=FAIL_WORD, width=64, height=64))
+        with pytest.raises(RenderFailed, match="the prompt asked for it"):
+            await failed.result()
+
+
+async def test_jobs_wait_for_a_worker_and_questions_are_answered_by_it() -> None:
+    picture = Image.new("RGB", (32, 32), "white")
+    picture.paste("red", (8, 8, 24, 24))
+    async with FakeEngine() as alone, Fleet(fake_specs(1), catalogue=FakeEngine()) as fleet:
+        assert [info.key for info in fleet.models()] == ["mini"]
+        check_painted(await events_of(fleet.submit(asked(4))), 4, 1)
+        assert await fleet.describe(picture) == await alone.describe(picture)
+        assert await fleet.weigh("a longer word", "mini") == await alone.weigh("a longer word", "mini")
+        assert (await fleet.segment(picture, "it")).tobytes() == shape_of(picture).tobytes()
+        assert await fleet.check(picture) == Verdict()
+        assert (await fleet.check(Image.new("RGB", (4, 4), FLAG_COLOUR))).flagged
+        with pytest.raises(InvalidRequest):
+            await fleet.segment(Image.new("RGB", (32, 32)), "it")
+
+
+async def test_a_gate_of_ones_own_is_asked_in_the_bot() -> None:
+    def gate(image: Image.Image) -> Verdict:
+        return Verdict(flagged=True, reason="mine")
+
+    async with Fleet(members=[Member("fake", FakeEngine())], gate=gate) as fleet:
+        assert (await fleet.check(Image.new("RGB", (4, 4)))).reason == "mine"
+        events = await events_of(fleet.submit(asked()))
+        assert {getattr(event, "flagged", True) for event in events} == {True}
+
+
+async def test_closing_ends_every_job_and_every_process() -> None:
+    async with fleet_of(2, step_s=0.05) as fleet:
+        tickets = [fleet.submit(asked(seed, num_images=4)) for seed in range(6)]
+        await until(lambda: len(set(running_on(fleet))) == 2)
+        pids = [pid_of(fleet, member.name) for member in fleet.members]
+        await fleet.close()
+        for ticket in tickets:
+            end = (await events_of(ticket))[-1]
+            assert isinstance(end, Failed)
+            assert isinstance(end.error, EngineClosed)
+        for pid in pids:
+            with pytest.raises(ProcessLookupError):
+                os.kill(pid, 0)
+
+
+async def test_closing_with_grace_lets_what_runs_finish() -> None:
+    async with threads_of(1, step_s=0.05) as fleet:
+        running, waiting = fleet.submit(asked(1)), fleet.submit(asked(2, num_images=4))
+        await until(lambda: bool(running_on(fleet)))
+        await fleet.close(grace_s=10.0)
+        check_painted(await events_of(running), 1, 1)
+        assert isinstance((await events_of(waiting))[-1], Finished | Failed)
+
+
+async def test_workers_that_can_never_paint_are_told_and_end_nothing_else() -> None:
+    async with Fleet(fake_specs(1, nonsense=1), catalogue=FakeEngine()) as fleet:
+        await until(lambda: fleet.member("fake-1").ends > 0)
+        told = fleet.status().workers[0]
+        assert not told.up
+        assert "exit code 1" in told.problem
