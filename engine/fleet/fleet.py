@@ -315,7 +315,7 @@ class Fleet:
         if self.members and all(member.hopeless for member in self.members):
             facts["lost"] = self.members[0].problem
         return EngineStatus(
-            device=", ".join(member.name for member in self.members),
+            device=told[0].device if told else EngineStatus().device,
             dtype=told[0].dtype if told else EngineStatus().dtype,
             mode=told[0].mode if told else EngineStatus().mode,
             loaded=tuple(dict.fromkeys(key for each in told for key in each.loaded)),
