@@ -21,7 +21,12 @@ LOCK = "requirements.lock"
 INDEX = "https://download.pytorch.org/whl"
 BUILD = re.compile(r"auto|cpu|cuda|xpu|(cu|rocm)[\d.]+")  # names of PyTorch's builds; `cuda` is PyPI's on Linux
 OLD_NAME = "easel"  # how this project was called among Python's packages; its leftovers would be in the way
-SECTIONS = {"run": ("easel",), "demo": ("easel", "demo"), "c2pa": ("easel", "c2pa"), "test": ("easel", "demo", "test")}
+SECTIONS = {
+    "run": ("easel", "upscaler", "safety"),
+    "demo": ("easel", "demo"),
+    "c2pa": ("easel", "c2pa"),
+    "test": ("easel", "demo", "upscaler", "safety", "test"),
+}
 TORCH = "torch"  # the section of PyPI's build and of the CUDA libraries it needs on Linux
 CUDA_PACKAGES = re.compile(r"torch|triton|cuda-|nvidia-")
 SECTION = re.compile(r"^# \[(.+)\]$")
@@ -60,7 +65,8 @@ def lock(root: Path = ROOT) -> None:
     cuda = {line: text for line, text in base.items() if CUDA_PACKAGES.match(line)}
     found = {TORCH: cuda, "easel": {line: text for line, text in base.items() if line not in cuda}}
     known = dict(base)
-    for extra in project["project"]["optional-dependencies"]:
+    installed = {name for names in SECTIONS.values() for name in names}
+    for extra in (name for name in project["project"]["optional-dependencies"] if name in installed):
         resolved = _resolved(root, build, extra, known)
         found[extra] = {line: text for line, text in resolved.items() if line not in known}
         known |= resolved

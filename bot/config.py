@@ -141,14 +141,17 @@ class Settings(BaseSettings):
     )
 
     upscaler: Source = Field(
-        "", description="Model for faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id."
+        "auto",
+        description="What makes faithful upscales: `auto` = Real-ESRGAN where it's installed; or `off`, or a model.",
     )
     captioner: Source = Field("", description="Model that describes pictures: a folder or hub id, such as a BLIP.")
     segmenter: Source = Field(
         "", description="Model that finds things in pictures by their name: a CLIPSeg's folder or hub id."
     )
     ranker: Source = Field("", description="CLIP that chooses the best of many pictures: a folder or hub id.")
-    safety: Source = Field("off", description="`off`, or the folder or hub id of the model that judges pictures.")
+    safety: Source = Field(
+        "auto", description="What judges pictures: `auto` = open_nsfw where it's installed; or `off`, or a model."
+    )
     unsafe_labels: Words = Field(
         UNSAFE_LABELS, description="Labels of an image classifier that are not shown, with commas between them."
     )

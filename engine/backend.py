@@ -85,11 +85,14 @@ class Backend(Protocol):
         """What is configured and cannot be used, with the reason; known from the start."""
         ...
 
-    def submit(self, request: Txt2Img, *, user: str, weight: float = 1.0, lane: str = "fast") -> Ticket:
+    def submit(
+        self, request: Txt2Img, *, user: str, weight: float = 1.0, lane: str = "fast", adults: bool = False
+    ) -> Ticket:
         """Queue a job. Call from the event loop; returns at once. A model is loaded when first needed.
 
         `user` is the unit of fairness, `weight` its share, `lane` is `fast` or `relax` (served when fast is idle, but
-        never starved). Raises: InvalidRequest, UnknownModel, UnknownScheduler, QueueFull, EngineClosed.
+        never starved). `adults`: only adults will see the pictures, as in an age-restricted channel. Raises:
+        InvalidRequest, UnknownModel, UnknownScheduler, QueueFull, EngineClosed.
         """
         ...
 
@@ -116,8 +119,11 @@ class Backend(Protocol):
         """
         ...
 
-    async def check(self, image: Image.Image) -> Verdict:
-        """Whether a picture may be used; everything is fine where no check is configured. Raises: ModelUnloadable."""
+    async def check(self, image: Image.Image, *, adults: bool = False) -> Verdict:
+        """Whether a picture may be used; everything is fine where no check is configured. Raises: ModelUnloadable.
+
+        `adults`: only adults will see it.
+        """
         ...
 
     def status(self) -> EngineStatus: ...

@@ -115,6 +115,7 @@ def fail_by_prompt(request: Txt2Img) -> EngineError | None:
 @dataclass(eq=False)
 class _Job:
     request: Txt2Img
+    adults: bool = False
     ticket: JobTicket = field(init=False)
     submitted: float = field(default_factory=time.monotonic)
     cancelled: bool = False
@@ -132,7 +133,7 @@ class FakeEngine:
         step_s: seconds a step takes. max_queue: jobs that may wait.
         fail: asked once a job, before its last image; the error it returns ends the job.
         abilities: what it can do besides painting. gate: see `engine.Engine`.
-        left_out: what it says of files that it never had.
+        left_out: what it says of files that it never had. spares_adults: what adults alone see isn't judged.
     """
 
     def __init__(
@@ -145,9 +146,11 @@ class FakeEngine:
         abilities: frozenset[Ability] = ABILITIES,
         gate: ImageGate | None = None,
         left_out: Sequence[LeftOut] = (),
+        spares_adults: bool = False,
     ) -> None:
         self._models = tuple(replace(info, ranks=info.ranks and "rank" in abilities) for info in models)
         self._abilities, self._gate, self._left_out = abilities, gate, tuple(left_out)
+        self._spares_adults = spares_adults
         self.step_s, self.max_queue, self.fail = step_s, max_queue, fail
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
@@ -207,11 +210,11 @@ class FakeEngine:
             raise InvalidRequest(*NO_SEGMENTER)
         return shape_of(image)
 
-    async def check(self, image: Image.Image) -> Verdict:
-        return self._judge(image, flagged=image.convert("RGB").getpixel((0, 0)) == FLAG_COLOUR)
+    async def check(self, image: Image.Image, *, adults: bool = False) -> Verdict:
+        return self._judge(image, flagged=image.convert("RGB").getpixel((0, 0)) == FLAG_COLOUR, adults=adults)
 
-    def _judge(self, image: Image.Image, *, flagged: bool) -> Verdict:
-        if "safety" in self._abilities and flagged:
+    def _judge(self, image: Image.Image, *, flagged: bool, adults: bool) -> Verdict:
+        if "safety" in self._abilities and flagged and not (adults and self._spares_adults):
             return Verdict(flagged=True, reason="the fake does not like it")
         return picture_safety.ask(self._gate, image)
 
@@ -220,12 +223,14 @@ class FakeEngine:
         loaded = tuple(info.key for info in self._models)
         return EngineStatus(queued=len(self._waiting), running=running, loaded=loaded, facts=facts)
 
-    def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
+    def submit(
+        self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast", adults: bool = False
+    ) -> JobTicket:
         if self._closed:
             raise EngineClosed()
         if len(self._waiting) >= self.max_queue:
             raise QueueFull(retry_after_s=max(1.0, len(self._waiting) * self.step_s))
-        job = _Job(resolve.complete(request, resolve.find(self._models, request.model)))
+        job = _Job(resolve.complete(request, resolve.find(self._models, request.model)), adults)
         job.ticket = JobTicket(lambda: self._cancel(job))
         self._waiting.append(job)
         self._tell_positions()
@@ -276,7 +281,7 @@ class FakeEngine:
         seed, steps = resolve.image_seed(request, index), request.num_inference_steps or 1
         info = resolve.find(self._models, request.model)
         image = request.unpainted() or _painted(request, info, seed)
-        verdict = self._judge(image, flagged=FLAG_WORD in request.prompt)
+        verdict = self._judge(image, flagged=FLAG_WORD in request.prompt, adults=job.adults)
         for step in range(1, steps + 1):
             await asyncio.sleep(self.step_s)
             self._rounds += 1

@@ -26,14 +26,16 @@ from engine.backend import Backend, Ticket
 from engine.tasks.txt2img import Txt2Img
 
 
-def submit(backend: Backend, requests: Sequence[Txt2Img], *, user: str, weight: float, lane: str) -> Ticket:
+def submit(
+    backend: Backend, requests: Sequence[Txt2Img], *, user: str, weight: float, lane: str, adults: bool
+) -> Ticket:
     """One ticket for all requests; of several, each paints one picture. Raises: as `Backend.submit`."""
     if len(requests) == 1:
-        return backend.submit(requests[0], user=user, weight=weight, lane=lane)
+        return backend.submit(requests[0], user=user, weight=weight, lane=lane, adults=adults)
     tickets: list[Ticket] = []
     try:
         for request in requests:
-            tickets.append(backend.submit(request, user=user, weight=weight, lane=lane))
+            tickets.append(backend.submit(request, user=user, weight=weight, lane=lane, adults=adults))
     except EngineError:
         for ticket in tickets:
             ticket.cancel()

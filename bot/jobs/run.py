@@ -100,7 +100,9 @@ class Run:
             self.composite = bool(inputs) and await _shows_a_persons(self.job, store)
             requests = [cell.request.loaded(inputs) for cell in self.job.spec.cells]
             job = self.job
-            self.ticket = fanout.submit(backend, requests, user=str(job.user_id), weight=job.weight, lane=job.lane)
+            self.ticket = fanout.submit(
+                backend, requests, user=str(job.user_id), weight=job.weight, lane=job.lane, adults=job.aged
+            )
             if self.cancelled:
                 self.ticket.cancel()
             async for event in self.ticket:

@@ -6,18 +6,16 @@ Whoever imports this has imported `engine.device.before_torch` before.
 from __future__ import annotations
 
 import re
-import shutil
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from engine.api.errors import InvalidSetup, first_line
 from engine.device import devices
+from engine.device.cards import NVIDIA, has_nvidia
 
 SIDE = 8  # of the matrices that are multiplied: too small for threads to be started
-NVIDIA = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,7 @@ def probe(name: str, dtype_name: str) -> DeviceReport:
         free_mib=free >> 20,
         driver=driver_version() if on_card else "",
         runtime=_runtime() if on_card else "",
-        hint="" if on_card or not has_card() else _why_not(reason),
+        hint="" if on_card or not has_nvidia() else _why_not(reason),
     )
 
 
@@ -69,11 +67,6 @@ def _compute(device: torch.device, dtype: torch.dtype) -> None:
         raise InvalidSetup(reason=f"{device} can't compute in {dtype} ({first_line(error)})") from error
     if found != SIDE**3:
         raise InvalidSetup(reason=f"{device} computes wrongly: {found:g} instead of {SIDE**3}")
-
-
-def has_card() -> bool:
-    """Whether there is an NVIDIA card whose driver is loaded."""
-    return NVIDIA.exists() or shutil.which("nvidia-smi") is not None
 
 
 def driver_version() -> str:

@@ -72,7 +72,9 @@ class Carrying:
         """Give a waiting job to a member."""
         assert member.backend is not None
         try:
-            inner = member.backend.submit(job.request, user=job.user, weight=job.weight, lane=job.lane)
+            inner = member.backend.submit(
+                job.request, user=job.user, weight=job.weight, lane=job.lane, adults=job.adults
+            )
         except (QueueFull, *OF_THE_WORKER):
             asyncio.get_running_loop().call_later(PAUSE_S, self._fleet.soon)
             return

@@ -156,7 +156,9 @@ class Fleet:
             self._turning = asyncio.get_running_loop().call_later(TURN_S, self._turn)
 
     # ------------------------------------------------------------ jobs
-    def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
+    def submit(
+        self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast", adults: bool = False
+    ) -> JobTicket:
         if self._closed:
             raise EngineClosed()
         policy.check_share(lane, weight)
@@ -165,7 +167,8 @@ class Fleet:
         info = resolve.find(self.models(), request.model)
         request = resolve.complete(request, info)
         number = next(self._numbers)
-        job = FleetJob(number, request, info, user, weight, lane, JobTicket(lambda: self._carrying.cancel(job)))
+        ticket = JobTicket(lambda: self._carrying.cancel(job))
+        job = FleetJob(number, request, info, user, weight, lane, ticket, adults)
         job.tell(Queued(position=len(self.jobs), eta_s=None))
         self.jobs[number] = job
         self._shares.enter(number, user, lane, weight)
@@ -270,12 +273,12 @@ class Fleet:
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
         return await self._ask("segment", InvalidRequest(*NO_SEGMENTER), lambda engine: engine.segment(image, what))
 
-    async def check(self, image: Image.Image) -> Verdict:
+    async def check(self, image: Image.Image, *, adults: bool = False) -> Verdict:
         verdict = await self.judge(image)
         judged = self.abilities() if self._catalogue is None else self._catalogue.abilities()
         if verdict.flagged or "safety" not in judged:
             return verdict
-        return await self._ask("safety", WorkerLost(), lambda engine: engine.check(image))
+        return await self._ask("safety", WorkerLost(), lambda engine: engine.check(image, adults=adults))
 
     async def judge(self, image: Image.Image) -> Verdict:
         """What the gate says of a picture."""

@@ -109,6 +109,7 @@ class FleetJob:
     weight: float
     lane: str
     ticket: JobTicket
+    adults: bool = False
     holder: Member | None = None
     inner: Ticket | None = None
     submitted: float = field(default_factory=time.perf_counter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,21 +148,23 @@ class RemoteEngine:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def submit(self, request: Txt2Img, *, user: str, weight: float = 1.0, lane: str = "fast") -> JobTicket:
+    def submit(
+        self, request: Txt2Img, *, user: str, weight: float = 1.0, lane: str = "fast", adults: bool = False
+    ) -> JobTicket:
         number = next(self._numbers)
         if self.gone:
             raise WorkerLost()
         job = _Sent(JobTicket(lambda: self._cancel(number)))
         self._jobs[number] = job
-        self._do(self._submit(number, job, request, (user, weight, lane)))
+        share = {"user": user, "weight": weight, "lane": lane, "adults": adults}
+        self._do(self._submit(number, job, request, share))
         return job.ticket
 
-    async def _submit(self, number: int, job: _Sent, request: Txt2Img, share: tuple[str, float, str]) -> None:
+    async def _submit(self, number: int, job: _Sent, request: Txt2Img, share: Mapping[str, Any]) -> None:
         parcel = await asyncio.get_running_loop().run_in_executor(None, messages.parcel, request)
         job.pictures = dict(parcel.pictures)
         await self._send_pictures(job, [name for name in parcel.pictures if name not in self._known])
-        user, weight, lane = share
-        await self._say(messages.Submit(job=number, request=parcel.request, user=user, weight=weight, lane=lane))
+        await self._say(messages.Submit(job=number, request=parcel.request, **share))
         if job.cancelled:
             await self._say(messages.Cancel(job=number))
 
@@ -202,16 +204,16 @@ class RemoteEngine:
             raise WorkerLost()
         return mask
 
-    async def check(self, image: Image.Image) -> Verdict:
-        return (await self._ask("check", image=image)).verdict or Verdict(flagged=True, reason="nobody answered")
+    async def check(self, image: Image.Image, *, adults: bool = False) -> Verdict:
+        return (await self._ask("check", image=image, adults=adults)).verdict or Verdict(
+            flagged=True, reason="nobody answered"
+        )
 
     async def inspect(self) -> Inspection:
         """What is inside, as in `engine.Engine`. Raises: EngineError."""
         return (await self._ask("inspect")).inspection or Inspection(models=())
 
-    async def _ask(
-        self, subject: Subject, *, image: Image.Image | None = None, text: str = "", model: str = ""
-    ) -> Answer:
+    async def _ask(self, subject: Subject, *, image: Image.Image | None = None, **more: Any) -> Answer:
         """Raises: EngineError."""
         if self.gone:
             raise WorkerLost()
@@ -220,7 +222,7 @@ class RemoteEngine:
         self._asked[number] = answer
         try:
             shown = None if image is None else pictures.sendable(image)
-            await self._say(Question(number=number, subject=subject, image=shown, text=text, model=model))
+            await self._say(Question(number=number, subject=subject, image=shown, **more))
             told = await answer
         finally:
             del self._asked[number]

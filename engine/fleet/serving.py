@@ -7,7 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -166,7 +166,8 @@ class Serving:
         if asked.job not in self._wanted:
             await self._tell(asked.job, Cancelled())
             return
-        ticket = self._backend.submit(request.loaded(found), user=asked.user, weight=asked.weight, lane=asked.lane)
+        how: dict[str, Any] = {"user": asked.user, "weight": asked.weight, "lane": asked.lane, "adults": asked.adults}
+        ticket = self._backend.submit(request.loaded(found), **how)
         self._tickets[asked.job] = ticket
         ended = False
         async for event in ticket:
@@ -223,7 +224,7 @@ class Serving:
             return Answer(number=number, prompts=tuple(await backend.describe(image)))
         if asked.subject == "segment":
             return Answer(number=number, image=await backend.segment(image, asked.text))
-        return Answer(number=number, verdict=await backend.check(image))
+        return Answer(number=number, verdict=await backend.check(image, adults=asked.adults))
 
 
 def _version() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine import mini
 from engine.api.errors import ModelUnloadable
-from engine.api.model_info import ModelInfo, Upscaler
+from engine.api.model_info import ModelInfo
 from engine.models import checkpoints, facts, families, whole
 from engine.models.checkpoints import Checkpoint
 from engine.models.facts import MAX_AREA, Parts, read_json
@@ -108,38 +108,3 @@ def _as_owner_says(info: ModelInfo, folder: Path) -> ModelInfo:
     own = read_json(folder / OWN_DEFAULTS)
     info = replace(info, **{k: own[k] for k in OWN_KEYS if k in own})
     return replace(info, max_pixels=own.get("max_pixels", info.width * info.height * MAX_AREA))
-
-
-UPSCALER = "(upscaler)"  # its key among the models; nobody can name one so
-SWIN_TILE_PX, DIFFUSION_TILE_PX = 128, 256  # a tile's forward stays small; diffusion sees its surroundings
-_UPSCALERS = {
-    "Swin2SRForImageSuperResolution": SWIN_TILE_PX,
-    "StableDiffusionLatentUpscalePipeline": DIFFUSION_TILE_PX,
-    "StableDiffusionUpscalePipeline": DIFFUSION_TILE_PX,
-}
-
-
-def class_of(model: Source) -> str:
-    """The class of an upscaler: told by its files, or by its name before it was downloaded."""
-    if model.path is not None:
-        config = read_json(model.path / "config.json")
-        return str(
-            read_json(model.path / "model_index.json").get("_class_name") or (config.get("architectures") or [""])[0]
-        )
-    name = model.location.lower()
-    if "swin2sr" in name:
-        return "Swin2SRForImageSuperResolution"
-    return "StableDiffusionLatentUpscalePipeline" if "latent" in name else "StableDiffusionUpscalePipeline"
-
-
-def describe_upscaler(location: str) -> tuple[Source, Upscaler]:
-    """The model for faithful upscales. Raises: ModelUnloadable when it can be none."""
-    found = source("upscaler", location)
-    kind = class_of(found)
-    if kind not in _UPSCALERS:
-        reason = "it is no Swin2SR of transformers, and no latent or x4 upscaler of diffusers"
-        raise ModelUnloadable(name="upscaler", reason=reason)
-    config = read_json(found.path / "config.json") if found.path is not None else {}
-    scale = 4 if kind == "StableDiffusionUpscalePipeline" or "x4" in location.lower() else 2
-    scale = int(config.get("upscale", scale))
-    return found, Upscaler(name=key_of(location), scale=scale, tile_px=_UPSCALERS[kind])

@@ -26,8 +26,8 @@ from engine.device.loader import Load, Loader, Tell
 from engine.device.memory import DeviceMemory
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
-from engine.models import families, signatures, super_resolution
-from engine.models.catalog import UPSCALER, Source, describe
+from engine.models import families, signatures
+from engine.models.catalog import Source, describe
 from engine.models.files import reading
 from engine.models.files.hashes import Hashes
 from engine.models.memory import ladder, plan
@@ -35,6 +35,8 @@ from engine.models.memory.ladder import Room, Rung
 from engine.models.memory.placing import Placing
 from engine.models.memory.plan import Plan
 from engine.models.memory.sizes import DENOISERS
+from engine.models.upscalers import networks
+from engine.models.upscalers.known import UPSCALER
 
 log = logging.getLogger(__name__)
 
@@ -370,7 +372,7 @@ class ModelCache:
         """In the loader's thread."""
         source = self._sources[key]
         sha256 = self.hashes.of(reading.files_of(source), tell)
-        read = super_resolution.load if key == UPSCALER else reading.load
+        read = networks.load if key == UPSCALER else reading.load
         pipe = read(source, self._dtype)
         if self._dtype == torch.float16 and hasattr(pipe, "vae"):
             pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and upcasting it midway would hit others

@@ -32,6 +32,7 @@ from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
 from engine.models import catalog
 from engine.models.files.library import Library
+from engine.models.upscalers import known
 from engine.runtime import policy
 from engine.runtime.commands import Command, Post, Stopped
 from engine.runtime.jobs import Job
@@ -69,7 +70,7 @@ class Engine:
             (`engine.models.files.library`); what comes or goes there is seen without a restart.
         max_queue: jobs that may wait or run.
         sight: the models that look at pictures, and the gate that pictures must pass.
-        upscaler: makes faithful upscales: a Swin2SR, latent or x4 upscaler, as a folder or hub id; "" = Lanczos.
+        upscaler: makes faithful upscales: whatever `engine.models.upscalers.known` knows; "" = Lanczos.
         loras: `.safetensors` files, or folders with one, by the name in `<lora:name:0.8>`.
         embeddings: textual inversions by the word that stands for them; files likewise.
         ip_adapters: by model: an IP-Adapter with its `image_encoder` folder beside it, for blends by image embeddings.
@@ -104,7 +105,7 @@ class Engine:
     ) -> None:
         self._wanted: dict[str, Any] = {"models": models or {}, "loras": loras or {}, "embeddings": embeddings or {}}
         self._wanted |= {"ip_adapters": ip_adapters or {}, "controlnets": controlnets or {}}
-        self._wanted |= {"model": str(model), "upscaler": upscaler, "sight": sight}
+        self._wanted |= {"model": str(model), "upscaler": known.chosen(upscaler, device), "sight": sight}
         self._library = Library(Path(data_dir)) if data_dir is not None else None
         self._read()
         _check_setup(mode=mode, dtype=dtype, threads=threads, max_rows=max_rows, memory_mib=memory_mib)
@@ -219,11 +220,13 @@ class Engine:
             self._models = tuple(self._files.describe(sources[m.key]) if m.key in here else m for m in self._models)
         return self._models
 
-    def submit(self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast") -> JobTicket:
+    def submit(
+        self, request: Txt2Img, *, user: str = "", weight: float = 1.0, lane: str = "fast", adults: bool = False
+    ) -> JobTicket:
         self._admit(weight, lane)
         info = resolve.find(self.models(), request.model)
         request = resolve.complete(request, info)
-        return self._enqueue(request, info, user, weight, lane)
+        return self._enqueue(lambda number, post: Job(number, request, info, user, weight, lane, post, adults=adults))
 
     def _admit(self, weight: float, lane: str) -> None:
         self._check_alive()
@@ -237,7 +240,7 @@ class Engine:
         if self._stopped is not None:
             raise self._stopped
 
-    def _enqueue(self, request: Txt2Img, info: ModelInfo, user: str, weight: float, lane: str) -> JobTicket:
+    def _enqueue(self, make: Callable[[int, Callable[[Event], None]], Job]) -> JobTicket:
         number, loop = next(self._numbers), asyncio.get_running_loop()
         ticket = JobTicket(lambda: self._commands.put(lambda worker: worker.cancel(job)))
 
@@ -250,7 +253,7 @@ class Engine:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(publish, event)
 
-        job = Job(number, request, info, user, weight, lane, post)
+        job = make(number, post)
         publish(Queued(position=len(self._open), eta_s=None))
         self._open[number] = ticket
         self._commands.put(lambda worker: worker.submit(job))
@@ -272,8 +275,12 @@ class Engine:
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
         return await self._look(lambda eyes: eyes.segment(image, what))
 
-    async def check(self, image: Image.Image) -> Verdict:
-        return await self._look(lambda eyes: eyes.judge(image)) if "safety" in self.abilities() else picture_safety.FINE
+    async def check(self, image: Image.Image, *, adults: bool = False) -> Verdict:
+        return (
+            await self._look(lambda eyes: eyes.judge(image, adults=adults))
+            if "safety" in self.abilities()
+            else picture_safety.FINE
+        )
 
     async def _look(self, question: Callable[[VisionModels], T]) -> T:
         """Ask the models that look at pictures. Raises: EngineError."""

@@ -28,11 +28,11 @@ from engine.diffusion.conditioning import Conditioned, Words
 from engine.diffusion.margins import with_margins
 from engine.diffusion.preview import StepWatch
 from engine.models import families
-from engine.models.catalog import UPSCALER
 from engine.models.derived.controls import with_controlnets
 from engine.models.derived.image_prompts import with_ip_adapter
 from engine.models.derived.loras import with_adapters
 from engine.models.model_cache import Model, ModelCache
+from engine.models.upscalers.known import UPSCALER
 from engine.runtime.options import Files
 from engine.tasks import canvas, guidance, lora_tags, resolve
 from engine.tasks.txt2img import Txt2Img

@@ -63,8 +63,8 @@ class Job:
     """One request in the engine thread. `post` hands an event to the submitter's loop.
 
     Attributes:
-        awaits: the load that it waits for. needs_room: whether it waits until others' models may go.
-        held: models that stay in memory until it has ended.
+        adults: whether nobody else will see its pictures. awaits: the load that it waits for.
+        needs_room: whether it waits until others' models may go. held: models that stay in memory until it has ended.
     """
 
     number: int
@@ -74,6 +74,7 @@ class Job:
     weight: float
     lane: str
     post: Callable[[Event], None]
+    adults: bool = False
     submitted: float = field(default_factory=time.perf_counter)
     started: float | None = None
     images: list[ImageRun] = field(default_factory=list)

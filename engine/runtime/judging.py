@@ -19,24 +19,24 @@ from engine.vision.vision_models import VisionModels
 log = logging.getLogger(__name__)
 
 
-def verdict(vision: VisionModels, image: Image.Image) -> Verdict:
+def verdict(vision: VisionModels, job: Job, image: Image.Image) -> Verdict:
     """The verdict on a picture; one that cannot be checked is not let through."""
-    said = attempt(lambda: vision.judge(image))
+    said = attempt(lambda: vision.judge(image, adults=job.adults))
     if isinstance(said, Exception):
         log.warning("a picture could not be checked", exc_info=said)
         return Verdict(flagged=True, reason=picture_safety.UNCHECKED)
     return said
 
 
-def preview(vision: VisionModels, index: int, image: Image.Image) -> Preview:
+def preview(vision: VisionModels, job: Job, index: int, image: Image.Image) -> Preview:
     """A rough picture to be shown, blurred when it is not to be seen."""
-    flagged = verdict(vision, image).flagged
+    flagged = verdict(vision, job, image).flagged
     return Preview(index=index, image=picture_safety.blurred(image) if flagged else image, flagged=flagged)
 
 
 def finished(vision: VisionModels, job: Job, index: int, image: Image.Image, recipe: Recipe) -> ImageReady:
     """A finished picture with the verdict on it."""
-    said = verdict(vision, image)
+    said = verdict(vision, job, image)
     seed = resolve.image_seed(job.request, index)
     return ImageReady(index=index, image=image, seed=seed, recipe=recipe, flagged=said.flagged, reason=said.reason)
 

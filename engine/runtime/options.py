@@ -17,6 +17,7 @@ from engine.models.catalog import Source
 from engine.models.controlnets import ControlNet
 from engine.models.ip_adapters import IpAdapter
 from engine.models.ip_adapters import read as read_ip_adapter
+from engine.models.upscalers import known
 from engine.vision import options as vision_options
 from engine.vision.options import VisionOptions
 
@@ -63,7 +64,7 @@ class Files:
 
     def loadable(self) -> Mapping[str, Source]:
         """All that the engine's thread may be asked to load, the upscaler too."""
-        extra = {catalog.UPSCALER: self.upscaler[0]} if self.upscaler else {}
+        extra = {known.UPSCALER: self.upscaler[0]} if self.upscaler else {}
         return {**self.sources, **extra}
 
     def strays(self, models: Iterable[ModelInfo]) -> Iterable[LeftOut]:
@@ -124,7 +125,7 @@ class Reading:
     def _as_it_is(self, name: str, location: str) -> dict[str, Source]:
         """What nothing can be done without: told now, and again to whoever needs it."""
         try:
-            return {name: catalog.source(name, location)}
+            return {name: _named(name, location)}
         except ModelUnloadable as error:
             self.vital.append(error)
             return {}
@@ -133,8 +134,8 @@ class Reading:
         """The models that look at pictures; one that tells what is safe is never left out."""
         asked = {name: getattr(wanted, name) for name in LOOKERS if getattr(wanted, name)}
         found = self.usable("setting", asked, _looker)
-        if wanted.checks and not self.usable("setting", {"safety": wanted.safety}, _looker):
-            self._as_it_is("safety", wanted.safety)
+        if wanted.checks and not self.usable("setting", {"safety": wanted.judge}, _judge):
+            self._as_it_is("safety", wanted.judge)
         dropped: Any = dict.fromkeys(asked.keys() - found.keys(), "")
         return replace(wanted, **dropped)
 
@@ -164,7 +165,7 @@ class Reading:
         """All that can be used."""
         sources = self.models(model, models)
         named: Mapping[Kind, Mapping[str, str]] = {"lora": loras, "embedding": embeddings}
-        enlarging = self.usable("setting", {"upscaler": upscaler} if upscaler else {}, _upscaler)
+        enlarging = self.usable("setting", {"upscaler": upscaler} if upscaler else {}, lambda _, at: known.describe(at))
         return Files(
             sources=sources,
             sight=self.sight(sight),
@@ -186,13 +187,19 @@ def _model(key: str, location: str) -> Source:
     return _whole(found)
 
 
+def _judge(name: str, location: str) -> Source:
+    return _named(name, location) if location == vision_options.OPEN_NSFW else _looker(name, location)
+
+
+def _named(name: str, location: str) -> Source:
+    """What a setting names. Raises: ModelUnloadable when that can be nothing."""
+    if name == "safety" and location == vision_options.OPEN_NSFW:
+        return Source(key=name, location=str(vision_options.open_nsfw()))
+    return catalog.source(name, location)
+
+
 def _looker(name: str, location: str) -> Source:
     return _whole(catalog.source(name, location))
-
-
-def _upscaler(_: str, location: str) -> tuple[Source, Upscaler]:
-    source, facts = catalog.describe_upscaler(location)
-    return _whole(source), facts
 
 
 def _whole(source: Source) -> Source:

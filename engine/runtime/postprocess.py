@@ -124,7 +124,7 @@ class Postprocess:
         if isinstance(clean, Exception):
             raise clean
         picture = image.model.previewer.paint(clean, image.job.size)
-        image.job.post(judging.preview(self._vision, image.index, picture))
+        image.job.post(judging.preview(self._vision, image.job, image.index, picture))
 
     # ------------------------------------------------------------------ pictures
     def _finish(self, image: ImageRun, picture: Any) -> None:

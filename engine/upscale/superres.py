@@ -17,19 +17,19 @@ from engine.api.model_info import ModelInfo
 from engine.device.fibers import Fiber
 from engine.diffusion import noise
 from engine.models.model_cache import Model
-from engine.models.super_resolution import Swin2SR
+from engine.models.upscalers.networks import PictureNetwork
 from engine.tasks import resolve
 from engine.tasks.canvas import Enlargement
 from engine.tasks.txt2img import Txt2Img
 
 STEPS = 20  # of the diffusion upscalers, as the latent upscaler's model card has it
-SWIN_GRID_PX, DIFFUSION_GRID_PX = 8, 64  # its attention window; VAE x UNet levels
+DIFFUSION_GRID_PX = 64  # VAE x UNet levels
 
 
 def begin(enlargement: Enlargement, request: Txt2Img, index: int, model: Model, info: ModelInfo) -> tuple[Any, Fiber]:
     """The upscaler's copy for a tile of image `index`, and the fiber that will call it."""
     pipe, scale = model.pipeline(), enlargement.scale
-    pipe.__dict__["_num_timesteps"] = info.upscaler.passes(scale) if isinstance(pipe, Swin2SR) else STEPS
+    pipe.__dict__["_num_timesteps"] = info.upscaler.passes(scale) if isinstance(pipe, PictureNetwork) else STEPS
     generator = noise.generator(resolve.image_seed(request, index))
 
     def paint() -> Image.Image:
@@ -44,8 +44,10 @@ def begin(enlargement: Enlargement, request: Txt2Img, index: int, model: Model, 
 
 def _larger(pipe: Any, tile: Image.Image, generator: torch.Generator) -> Image.Image:
     """One pass of the model, on a tile filled up to its grid. Raises: ValueError when nothing gets larger."""
-    padded = _padded(tile, SWIN_GRID_PX if isinstance(pipe, Swin2SR) else DIFFUSION_GRID_PX)
-    if isinstance(pipe, Swin2SR):
+    is_network = isinstance(pipe, PictureNetwork)
+    padded = _padded(tile, pipe.grid_px if is_network else DIFFUSION_GRID_PX)
+    larger: Image.Image
+    if is_network:
         larger = pipe(padded)
     else:
         pipe.__dict__["scheduler"] = copy.deepcopy(pipe.scheduler)

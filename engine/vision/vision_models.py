@@ -26,7 +26,7 @@ from engine.tasks.lora_tags import without
 from engine.vision import captioner, ranker, safety_checker, segmenter
 from engine.vision.captioner import Vocabulary
 from engine.vision.loading import Reader
-from engine.vision.options import VisionOptions, own_ranker
+from engine.vision.options import OPEN_NSFW, VisionOptions, own_ranker
 from engine.vision.safety_checker import Judge
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class VisionModels:
         """Have the judge at hand before something is painted. Raises: NotYet."""
         sight = self._sight
         if self._judge is None and sight.checks:
-            where = self._on_disk("safety", sight.safety)
+            where = OPEN_NSFW if sight.judge == OPEN_NSFW else self._on_disk("safety", sight.judge)
             self._load("safety", lambda: safety_checker.judge(where, sight.unsafe_labels, self._device), self._judge_by)
 
     def _judge_by(self, judge: Judge) -> None:
@@ -61,11 +61,13 @@ class VisionModels:
         if location := self._sight.ranker or self._rankers.get(model):
             self._reader("ranker", location)
 
-    def judge(self, image: Image.Image) -> Verdict:
-        """The gate's verdict, else the safety model's. Raises: NotYet."""
+    def judge(self, image: Image.Image, *, adults: bool = False) -> Verdict:
+        """The gate's verdict, else the safety model's. `adults`: nobody else will see it. Raises: NotYet."""
         self.ready()
         verdict = picture_safety.ask(self._sight.gate, image)
-        return self._judge(image) if self._judge is not None and not verdict.flagged else verdict
+        if self._judge is None or verdict.flagged or (adults and self._sight.spares_adults):
+            return verdict
+        return self._judge(image)
 
     def describe(self, image: Image.Image) -> list[str]:
         """Raises: InvalidRequest, NotYet."""

@@ -90,6 +90,7 @@ class Submit:
     user: str
     weight: float
     lane: str
+    adults: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,7 @@ class Question:
     image: Image.Image | None = None
     text: str = ""
     model: str = ""
+    adults: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -278,7 +278,7 @@ async def test_a_job_takes_its_owners_share_and_lane_into_the_engine(tmp_path: P
     told: list[tuple[str, float, str]] = []
 
     class Scales(FakeEngine):
-        def submit(self, request, *, user="", weight=1.0, lane="fast"):  # type: ignore[no-untyped-def]
+        def submit(self, request, *, user="", weight=1.0, lane="fast", adults=False):  # type: ignore[no-untyped-def]
             told.append((user, weight, lane))
             return super().submit(request, user=user, weight=weight, lane=lane)
 

@@ -20,6 +20,8 @@ from bot.store.lock import directory_lock
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.models import whole
+from engine.models.upscalers import known
+from engine.vision import options as vision_options
 
 MINI = mini.MODEL_DIR
 LORA = next(mini.ADAPTERS_DIR.glob("*/pytorch_lora_weights.safetensors"))
@@ -84,11 +86,12 @@ def test_the_device_computes_in_the_precision_that_is_set() -> None:
 
 
 def test_a_card_that_is_not_used_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from engine.device import probe
+    from engine.device import cards, probe
 
     version = tmp_path / "version"
     version.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\n")
-    monkeypatch.setattr(probe, "NVIDIA", version)
+    for module in (cards, probe):
+        monkeypatch.setattr(module, "NVIDIA", version)
     assert probe.driver_version() == "535.183.01"
     version.write_text("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build\n")
     assert probe.driver_version() == "580.65.06"
@@ -143,8 +146,12 @@ def test_everything_that_comes_along_is_whole() -> None:
         "ranker": str(MINI / "ranker"),
         "captioner": "owner/model",
     }
+    installed = {"upscaler"} if known.chosen("auto", "cpu") else set()
+    installed |= {"safety"} if vision_options.is_installed() else set()
     verdicts = {check.what: check.verdict for check in models.files(Settings(_env_file=None, **given))}  # type: ignore[arg-type]
     assert verdicts.pop("captioner") == "note"
+    for extra in ("upscaler", "safety"):  # which may be installed
+        assert verdicts.pop(extra) == ("ok" if extra in installed else "note")
     assert set(verdicts) == {"model mini", "model again", "LoRA one", "embedding two", "ControlNet three", "ranker"}
     assert set(verdicts.values()) == {"ok"}
 

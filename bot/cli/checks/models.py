@@ -12,11 +12,14 @@ from engine.fleet import cards
 from engine.models import catalog
 from engine.models.memory import plan
 from engine.models.memory.ladder import Room
+from engine.models.upscalers import known
 from engine.runtime.options import Finding, Reading
+from engine.vision import options as vision
 
 if TYPE_CHECKING:
     from engine.device.probe import DeviceReport
 
+MORE = "{} comes with: .venv/bin/python -m pip install '.[{}]'"
 SMALL_MIB = 512  # of graphics memory that nobody uses: less is hardly enough for Mini
 
 
@@ -60,12 +63,16 @@ def files(settings: Settings) -> Iterator[Check]:
         embeddings=settings.embeddings,
         ip_adapters=settings.ip_adapters,
         controlnets=settings.controlnets,
-        upscaler=settings.upscaler,
+        upscaler=known.chosen(settings.upscaler, settings.device),
         sight=vision_options(settings),
     )
     vital = ("model", catalog.key_of(settings.model)), ("setting", "safety")
     for found in reading.findings:
         yield _check(found, vital=(found.kind, found.name) in vital)
+    if settings.upscaler == known.AUTO and not known.chosen(settings.upscaler, settings.device):
+        yield Check("upscaler", "note", f"Upscales are made by Lanczos. {MORE.format('Real-ESRGAN', 'upscaler')}")
+    if settings.safety == vision.AUTO and not vision.is_installed():
+        yield Check("safety", "note", f"No model judges pictures. {MORE.format('open_nsfw', 'safety')}")
 
 
 def memory(settings: Settings) -> Iterator[Check]:

@@ -123,7 +123,7 @@ class Moderation:
 
     async def check_upload(self, actor: Actor, image: Image.Image) -> None:
         """Check whether an uploaded image may be used. Raises: Refused."""
-        verdict = await self._backend.check(image)
+        verdict = await self._backend.check(image, adults=actor.nsfw)
         if verdict.flagged:
             details = {"reason": verdict.reason or ""}
             await self._audit.record(

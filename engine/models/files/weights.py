@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+NCNN = ".param"  # ncnn's graphs; their weights lie beside them
 VARIANT = ".fp16"  # in a file's name: the same weights in half precision
 
 
 def weights_in(path: Path) -> list[Path]:
-    """The single file itself, or a folder's weights in order of their path."""
+    """The single file itself, with its weights where they are in another, or a folder's in order of their path."""
+    if path.suffix == NCNN:
+        return [path, path.with_suffix(".bin")]
     return [path] if path.is_file() else sorted(path.rglob("*.safetensors"))
 
 

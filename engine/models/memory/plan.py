@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from engine.api.errors import ModelUnloadable
 from engine.models import families
-from engine.models.catalog import UPSCALER, Source, describe
+from engine.models.catalog import Source, describe
 from engine.models.memory import ladder, sizes
 from engine.models.memory.ladder import Need, Room, Rung
 from engine.models.memory.sizes import Sizes
+from engine.models.upscalers.known import UPSCALER
 
 ITEMSIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
 GB = 1e9

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from engine.models import whole
 from engine.models.facts import read_json
-from engine.models.files.weights import in_use
+from engine.models.files.weights import NCNN, in_use, weights_in
 
 DENOISERS = ("unet", "transformer", "upscaler")
 ENCODERS = "text_encoder"
+UNREAD = (NCNN, ".pth")  # without a header: two bytes a number at least
 PRECISE = ("norm", "embed")  # layers whose rounding is seen, as diffusers' layerwise casting has it
 ENDS = ("proj_in", "proj_out")  # and the first and last of some transformers
 _ENCODER_IN_FILE = ("cond_stage_model.", "conditioner.", "text_encoder", "text_encoders.")
@@ -49,6 +50,8 @@ class Sizes:
 
 def of(path: Path) -> Sizes:
     """A model's sizes: of a diffusers folder, a single file with what lies beside it, or any folder of weights."""
+    if path.suffix in UNREAD:
+        return Sizes(denoiser=PartSize(numbers=sum(file.stat().st_size for file in weights_in(path)) // 2))
     if path.is_file():
         return _of_file(path)
     if not (parts := [part for part in sorted(path.iterdir()) if part.is_dir() and in_use(part)]):

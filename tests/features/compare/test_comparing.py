@@ -48,7 +48,9 @@ def test_without_y_it_is_one_row() -> None:
 
 async def follow(spec: Spec, **options: Any) -> list[Any]:
     async with FakeEngine(**options) as engine:
-        ticket = fanout.submit(engine, [cell.request for cell in spec.cells], user="a", weight=1, lane="fast")
+        ticket = fanout.submit(
+            engine, [cell.request for cell in spec.cells], user="a", weight=1, lane="fast", adults=False
+        )
         return [event async for event in ticket]
 
 
@@ -74,7 +76,9 @@ async def test_a_failure_is_its_last_word(prompt: str, retryable: bool) -> None:
 
 async def test_cancelling_it_cancels_all() -> None:
     async with FakeEngine(step_s=0.05) as engine:
-        ticket = fanout.submit(engine, [cell.request for cell in grid().cells], user="a", weight=1, lane="fast")
+        ticket = fanout.submit(
+            engine, [cell.request for cell in grid().cells], user="a", weight=1, lane="fast", adults=False
+        )
         seen = []
         async for event in ticket:
             seen.append(event)

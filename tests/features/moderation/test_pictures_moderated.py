@@ -85,6 +85,20 @@ async def test_age_restricted_channels_may_get_spoilers(studio: Stage) -> None:
     assert "withheld" in words(await paint(studio, "a boat !flag"))
 
 
+async def test_the_default_gate_judges_nothing_in_age_restricted_channels(studio: Stage) -> None:
+    studio.engine._spares_adults = True  # type: ignore[attr-defined]
+    with aged(studio):
+        message = await paint(studio, "a boat !flag")
+        assert message.attachments
+        assert "withheld" not in words(message)
+        source = ("a.png", flagged_upload())
+        asked = await studio.members["Ann"].slash(studio.channel, "imagine", prompt="a boat", image=source)
+        await studio.idle()
+        assert "safety check" not in said(asked)
+    assert await actions(studio) == []
+    assert "withheld every picture" in words(await paint(studio, "a boat !flag"))
+
+
 async def test_words_for_age_restricted_channels_only(studio: Stage) -> None:
     await admin(studio, "words", action="add", word="peg", rule="age")
     with aged(studio):
@@ -93,12 +107,15 @@ async def test_words_for_age_restricted_channels_only(studio: Stage) -> None:
     assert "can only be used in age-restricted channels" in said(refused)
 
 
-async def test_flagged_uploads_are_refused_and_not_kept(studio: Stage) -> None:
+def flagged_upload() -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (64, 64), FLAG_COLOUR).save(out, "PNG")
-    result = await studio.members["Ann"].slash(
-        studio.channel, "imagine", prompt="a boat", image=("a.png", out.getvalue())
-    )
+    return out.getvalue()
+
+
+async def test_flagged_uploads_are_refused_and_not_kept(studio: Stage) -> None:
+    source = ("a.png", flagged_upload())
+    result = await studio.members["Ann"].slash(studio.channel, "imagine", prompt="a boat", image=source)
     await studio.idle()
     assert "safety check flagged this image" in said(result)
     assert files(studio) == 0

@@ -1,0 +1,1 @@
+"""Models that make pictures larger: which there are, and how their files become networks."""
