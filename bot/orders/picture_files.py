@@ -1,7 +1,7 @@
 """What a picture's file is and how large, told from its bytes before any decoder sees them.
 
 Each reader walks its format's own structure in bounded time and gives back the least that shows the first picture:
-no texts, profiles, thumbnails and further frames. So a decoder meets nothing that it doesn't need.
+no texts, thumbnails and further frames. So a decoder meets nothing that it doesn't need. A colour profile is kept apart.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bot.errors import BadInput
+from bot.orders import colours
 
 MAX_PARTS = 40_000  # chunks, segments or blocks of a file: an 8 MiB GIF has 33,000
 MAX_EXIF = 1 << 16  # bytes; a JPEG's segment holds no more
@@ -40,6 +41,7 @@ class PictureFile:
         form: Pillow's name of the format. size: width and height in pixels, not yet turned; (0, 0) = ask the decoder.
         data: the least that shows it. more: what else the file holds, "frame" or "page".
         scans: how often a JPEG's decoder goes over its pixels.
+        profile: what its RGB means, as an ICC profile; b"" = sRGB, or only the decoder knows.
     """
 
     form: str
@@ -47,6 +49,7 @@ class PictureFile:
     data: bytes
     more: str = ""
     scans: int = 1
+    profile: bytes = b""
 
 
 def look(data: bytes) -> PictureFile:
@@ -73,7 +76,7 @@ def _png(data: bytes) -> PictureFile:
     width, height, _, colour = struct.unpack_from(">IIBB", data, 16)
     if data[12:16] != b"IHDR" or width >= 1 << 31 or height >= 1 << 31:
         raise BadInput(DAMAGED)
-    at, kept, kinds = 33, [data[:33]], set()
+    at, kept, kinds, profile = 33, [data[:33]], set(), b""
     for _ in _few():
         if at + 8 > len(data):
             break
@@ -83,18 +86,20 @@ def _png(data: bytes) -> PictureFile:
         kinds.add(kind)
         if kind in PNG_KEPT or (kind == b"eXIf" and size <= MAX_EXIF):
             kept.append(data[at : at + 12 + size])
+        if kind == b"iCCP" and size <= colours.MAX_PROFILE:
+            profile = colours.in_png(data[at + 8 : at + 8 + size])
         at += 12 + size
     if colour == 3 and b"PLTE" not in kinds:
         raise BadInput(DAMAGED)
     end = b"\0\0\0\0IEND\xae\x42\x60\x82"
     more = "frame" if b"acTL" in kinds else ""
-    return PictureFile(form="PNG", size=(width, height), data=b"".join([*kept, end]), more=more)
+    return PictureFile(form="PNG", size=(width, height), data=b"".join([*kept, end]), more=more, profile=profile)
 
 
 # ---------------------------------------------------------------- JPEG
 def _jpeg(data: bytes) -> PictureFile:
     """ITU T.81, annex B: markers with their lengths up to the first scan, then all scans up to the end."""
-    at, kept, size = 2, [data[:2]], None
+    at, kept, size, profile = 2, [data[:2]], None, b""
     for _ in _few():
         marker, body = _marker(data, at)
         if marker == 0xDA:
@@ -106,6 +111,8 @@ def _jpeg(data: bytes) -> PictureFile:
         (length,) = struct.unpack_from(">H", data, body)
         if marker in JPEG_KEPT or (marker == 0xE1 and data[body + 2 : body + 6] == b"Exif"):
             kept.append(b"\xff" + data[body - 1 : body + length])
+        if marker == 0xE2 and data[body + 2 : body + 16] == colours.JPEG_NAME:
+            profile = colours.checked(data[body + 16 : body + length])
         if marker in JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", data, body + 3)
             size = width, height
@@ -116,7 +123,7 @@ def _jpeg(data: bytes) -> PictureFile:
     scans = data[at : end if end > 0 else None]
     return PictureFile(
         form="JPEG", size=size, data=b"".join([*kept, scans, b"\xff\xd9"] if end > 0 else [*kept, scans]),
-        scans=scans.count(b"\xff\xda"),
+        scans=scans.count(b"\xff\xda"), profile=profile,
     )  # fmt: skip
 
 
@@ -133,7 +140,7 @@ def _marker(data: bytes, at: int) -> tuple[int, int]:
 # ---------------------------------------------------------------- WebP
 def _webp(data: bytes) -> PictureFile:
     """RFC 9649: chunks, each padded to an even size."""
-    at, kept, size, frames = 12, [], (0, 0), 0
+    at, kept, size, frames, profile = 12, [], (0, 0), 0, b""
     for _ in _few():
         if at + 8 > len(data):
             break
@@ -144,10 +151,12 @@ def _webp(data: bytes) -> PictureFile:
             size = _webp_size(kind, data, body)
         if kind in WEBP_KEPT or (kind == b"ANMF" and frames == 1) or (kind == b"EXIF" and length <= MAX_EXIF):
             kept.append(data[at : body + length + length % 2])
+        if kind == b"ICCP" and length <= colours.MAX_PROFILE:
+            profile = colours.checked(data[body : body + length])
         at = body + length + length % 2
     least = b"".join(kept)
     whole = b"RIFF" + struct.pack("<I", 4 + len(least)) + b"WEBP" + least
-    return PictureFile(form="WEBP", size=size, data=whole, more="frame" if frames > 1 else "")
+    return PictureFile(form="WEBP", size=size, data=whole, more="frame" if frames > 1 else "", profile=profile)
 
 
 def _webp_size(kind: bytes, data: bytes, at: int) -> tuple[int, int]:
