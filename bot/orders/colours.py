@@ -32,7 +32,7 @@ def checked(profile: bytes) -> bytes:
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> None:
-    """Change an RGB or RGBA picture from its profile's colours to sRGB's, in place; a broken profile changes nothing."""
+    """Change an RGB or RGBA picture from its profile's colours to sRGB's, in place; a broken one changes nothing."""
     with suppress(ImageCms.PyCMSError, OSError):
         of_file = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         probe = Image.frombytes("RGB", (len(_PROBE) // 3, 1), _PROBE)

@@ -1,7 +1,7 @@
 """What a picture's file is and how large, told from its bytes before any decoder sees them.
 
 Each reader walks its format's own structure in bounded time and gives back the least that shows the first picture:
-no texts, thumbnails and further frames. So a decoder meets nothing that it doesn't need. A colour profile is kept apart.
+no texts, thumbnails and further frames. So a decoder meets nothing that it doesn't need. A colour profile stays apart.
 """
 
 from __future__ import annotations

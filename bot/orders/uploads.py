@@ -30,7 +30,7 @@ class Limits:
         size_bytes: of the file. kept_px: larger pictures are scaled to a half, a third ... of their size.
         read_px: what a decoder may be given, by format; a JPEG's scales while it decodes.
         decoded_px: what a decoder may write. layered_px: a JPEG of several scans, which lies in memory whole.
-        coloured_px: what is changed to sRGB's colours, which takes 15 ns a pixel; of a larger one they're taken as they are.
+        coloured_px: what is changed to sRGB's colours, which takes 15 ns a pixel; a larger one stays as it is.
         scanned_px: pixels times scans of such a one.
     """
 

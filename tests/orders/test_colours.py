@@ -1,4 +1,4 @@
-"""Pictures of other colours than sRGB's keep what they look like; a broken profile changes nothing and costs nothing."""
+"""Pictures of other colours than sRGB's keep what they look like; a broken profile changes and costs nothing."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from bot.features.generate.refusals import Line
 from bot.features.moderation.service import Moderation
 from bot.kit import error_messages
 from bot.kit.client import Client, Interaction
+from bot.kit.interactions import actor_of
 from bot.prompt.parser import Draft
 
 HELP = (
@@ -28,6 +29,8 @@ HELP = (
 PRIVATE = (
     "Your answers are private (see **/settings**), and an answer to a message can't be. Use **/imagine** or **/edit**."
 )
+
+UNWELCOME_MS = 3_600_000  # for so long nobody is told again that they, or mentions in this channel, aren't welcome
 
 
 class Services(generate.Services, Protocol):
@@ -45,7 +48,12 @@ def install(client: Client, app: Services) -> None:
             return
         asked = cast(Interaction, MessageRequest(client, message))
         try:
-            await client.run_checks(asked)
+            await _check_welcome(app, asked)
+        except Exception as error:
+            if client.clicks.is_first(f"unwelcome:{message.channel.id}:{message.author.id}", UNWELCOME_MS):
+                await error_messages.answer(asked, error, written=words)
+            return
+        try:
             await _answer(app, asked, message, words)
         except Exception as error:  # the outer edge, as for presses: discord.py would only log it
             await error_messages.answer(asked, error, written=words)
@@ -59,6 +67,14 @@ def words_for(me: discord.abc.User | None, message: discord.Message) -> str | No
         return None
     mention = re.compile(rf"<@!?{me.id}>")
     return " ".join(mention.sub(" ", message.content).split()) if mention.search(message.content) else None
+
+
+async def _check_welcome(app: Services, asked: Interaction) -> None:
+    """Who may not use Easel, or not here, is told so; once, for everybody reads the answer. Raises: UserError."""
+    await asked.client.run_checks(asked)
+    actor = actor_of(asked)
+    await app.moderation.check_intake(actor)
+    await app.moderation.check_channel(actor)
 
 
 async def _is_wanted(app: Services, client: Client, message: discord.Message) -> bool:

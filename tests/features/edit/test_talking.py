@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from bot.demo.simulation import Stage
+from bot.features.edit.mentions import UNWELCOME_MS
 from bot.kit.interactions import DoubleClicks
+from bot.store.clock import ManualClock
 from engine import Edit
 from tests.e2e.screen import buttons, paint, picture, press, words
 from tests.features.edit.conftest import png
@@ -89,13 +91,26 @@ async def test_a_refused_line_has_its_buttons(studio: Stage) -> None:
     assert "a red boat" in words(again.response)
 
 
-async def test_the_banned_are_refused_and_nothing_is_charged(studio: Stage) -> None:
-    ann = studio.members["Ann"]
-    await studio.members["Ada"].slash(studio.channel, "admin ban", user=ann.user)
+@pytest.mark.parametrize("how", ["banned", "channel", "pause"])
+async def test_who_is_not_welcome_is_told_once(studio: Stage, how: str) -> None:
+    ann, ada = studio.members["Ann"], studio.members["Ada"]
+    command, options = {
+        "banned": ("admin ban", {"user": ann.user}),
+        "channel": ("admin channels", {"age_only": True}),
+        "pause": ("admin pause", {"mode": "drain"}),
+    }[how]
+    clock = ManualClock(studio.app.clock.now_ms())
+    studio.bot.clicks = DoubleClicks(clock)
+    await ada.slash(studio.channel, command, **options)
     shown = await say(studio, "@Easel a red boat")
     assert shown is not None
     assert "U1" not in buttons(shown)
     assert not await studio.app.jobs.pending()
+    for later in range(3):
+        clock.advance(10)
+        assert await say(studio, f"@Easel a red boat {later}") is None, "everybody reads it"
+    clock.advance(UNWELCOME_MS / 1000)
+    assert await say(studio, "@Easel a red boat") is not None
 
 
 async def test_a_server_may_switch_it_off(studio: Stage) -> None:
