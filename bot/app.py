@@ -74,6 +74,8 @@ from bot.features.stats.notices import Notices
 from bot.features.stats.service import Statistics
 from bot.features.word_lists import commands as word_list_commands
 from bot.features.word_lists.service import WordLists
+from bot.features.workers.page import WorkerPage
+from bot.features.workers.tokens import WorkerTokens
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import Outbox
@@ -97,6 +99,8 @@ from bot.upkeep.reconciler import Reconciler
 from bot.upkeep.stray_files import StrayFiles
 from engine import ImageGate
 from engine.backend import Backend
+from engine.fleet.fleet import Fleet
+from engine.fleet.machines import dialing
 
 log = logging.getLogger(__name__)
 FLUSH_S = 5.0  # what deliveries that are due get at the end
@@ -132,6 +136,7 @@ class App:
         self._shard_count, self._always_sync = shard_count, always_sync
         self._stack = AsyncExitStack()
         self._started = AsyncExitStack()
+        self._worker_page: WorkerPage | None = None
         self.failure = ""  # why this process can't go on; "" = it can
         self.on_failure: Callable[[], None] = lambda: None
 
@@ -180,6 +185,9 @@ class App:
             f"{gallery_page.PUBLIC}/{{guild}}/{{file}}": self.gallery_page.public_file,
         }
         metrics: dict[str, Handler] = {metrics_page.PATH: page.answer} if token else {}
+        if self.settings.workers and isinstance(self.backend, Fleet):
+            self._worker_page = WorkerPage(self.backend, WorkerTokens(self.settings.data_dir))
+            metrics[dialing.PATH] = self._worker_page.answer
         return metrics | (gallery if self.settings.web_address else {})
 
     def _messages(self) -> JobMessages:
@@ -356,6 +364,8 @@ class App:
         if self.settings.web_address or self._pages():
             started.push_async_callback(self._editor.stop)
             self.region_selection.address = self.gallery_page.address = await self._editor.start()
+            if self._worker_page is not None:
+                started.push_async_callback(self._worker_page.close)
         heart = Loop("heartbeat", self._beat)
         heart.start()
         started.push_async_callback(heart.stop)

@@ -122,7 +122,8 @@ class Settings(BaseSettings):
     )
     controlnets: Sources = Field({}, description='ControlNets by name, as JSON: {"edges-sd15": "/models/canny"}.')
     device: Annotated[str, BeforeValidator(_lower)] = Field(
-        "auto", description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`; of several, a worker for each: `cuda:0,cuda:1`."
+        "auto",
+        description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`, `none`; a worker for each of several: `cuda:0,cuda:1`.",
     )
     dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_lower)] = Field(
         "auto", description="Precision of the denoiser."
@@ -181,6 +182,13 @@ class Settings(BaseSettings):
     )
     web_host: str = Field("127.0.0.1", description="Network address the mask editor's server listens on.")
     web_port: int = Field(8642, ge=0, le=65535, description="Port the mask editor's server listens on; 0 = any.")
+
+    workers: bool = Field(
+        False, description="Workers on other machines may dial in, each with a token of `easel worker token`."
+    )
+    worker_token: SecretStr = Field(
+        SecretStr(""), description="Of a worker: the token it dials in with, instead of the option `--token`."
+    )
 
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Turns on `/metrics` for Prometheus, for whoever knows this token; empty = off."
@@ -288,7 +296,7 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         "upscaler": settings.upscaler,
         "data_dir": str(settings.data_dir),
     }
-    return building.build(settings.device, options, vision_options(settings, gate))
+    return building.build(settings.device, options, vision_options(settings, gate), others=settings.workers)
 
 
 def vision_options(settings: Settings, gate: ImageGate | None = None) -> VisionOptions:

@@ -28,6 +28,8 @@ EXAMPLES = {
     "blend": "  easel blend boat.png sea.png --weights 2,1",
     "models": "  easel models list\n  easel models pull sdxl\n  easel models add dreamer /models/dreamer.safetensors",
     "admin": "  easel admin grant 123456789012345678 50 --reason prize\n  easel admin stats --days 7 --png week.png",
+    "worker": """  easel worker token garage                                  where the bot runs
+  easel worker --join wss://easel.example.org --token TOKEN  where the card is""",
     "completions": "  easel completions bash > ~/.local/share/bash-completion/completions/easel",
 }
 """What `--help` of a command shows at its end."""
@@ -155,3 +157,12 @@ def _topic(
     topics: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str
 ) -> argparse.ArgumentParser:
     return topics.add_parser(name, help=help_text, description=help_text, allow_abbrev=False)
+
+
+def add_worker(command: argparse.ArgumentParser) -> None:
+    """Add what `easel worker` knows."""
+    what = "token: make one of that name; list: name them; revoke: end one (default: join a bot)"
+    command.add_argument("what", nargs="?", choices=("join", "token", "list", "revoke"), default="join", help=what)
+    command.add_argument("name", nargs="?", help="of the token, such as garage")
+    command.add_argument("--join", metavar="ADDRESS", help="of the bot's web server, such as wss://easel.example.org")
+    command.add_argument("--token", help="the bot's token for this worker (or EASEL_WORKER_TOKEN)")

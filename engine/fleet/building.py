@@ -6,32 +6,48 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from engine.api.errors import InvalidSetup
 from engine.backend import Backend
 from engine.fleet import cards
 from engine.fleet.fleet import Fleet
+from engine.fleet.machines.remembering import Remembered
+from engine.fleet.members import Member
 from engine.fleet.process import WorkerSpec
 from engine.runtime.engine import Engine
 from engine.vision.options import VisionOptions
 from engine.wire.messages import Setup
 
 MAX_THREADS = 16  # as of one engine
+NOTHING = "none"  # this machine paints nothing itself
 
 
-def build(device: str, options: Mapping[str, Any], sight: VisionOptions) -> Backend:
+def build(device: str, options: Mapping[str, Any], sight: VisionOptions, *, others: bool = False) -> Backend:
     """The backend for the devices that a setting names. `options`: of `Engine`, as plain values.
 
-    One device is served in this process. Raises: ModelUnloadable, InvalidSetup.
+    One device is served in this process. `others`: engines on other machines may join. Raises: ModelUnloadable,
+    InvalidSetup.
     """
     devices = cards.named(device)
+    if devices == (NOTHING,) and not others:
+        raise InvalidSetup(reason="EASEL_DEVICE is none, and EASEL_WORKERS lets nobody else paint")
+    if devices == (NOTHING,):
+        return Fleet(memory=_memory(options), gate=sight.gate)
     if len(devices) == 1:
-        return Engine(**options, device=devices[0], sight=sight)
+        engine = Engine(**options, device=devices[0], sight=sight)
+        return Fleet(members=[Member(devices[0], engine)], memory=_memory(options)) if others else engine
     if sys.platform == "win32":
         raise InvalidSetup(reason="several devices need Linux or macOS; name one in EASEL_DEVICE")
     catalogue = Engine(**options, device=devices[0], sight=replace(sight, gate=None))
-    return Fleet(specs(devices, options, sight), catalogue=catalogue, gate=sight.gate)
+    memory = _memory(options) if others else None
+    return Fleet(specs(devices, options, sight), catalogue=catalogue, gate=sight.gate, memory=memory)
+
+
+def _memory(options: Mapping[str, Any]) -> Remembered:
+    folder = options.get("data_dir")
+    return Remembered(Path(folder) if folder else None)
 
 
 def specs(devices: Sequence[str], options: Mapping[str, Any], sight: VisionOptions) -> list[WorkerSpec]:

@@ -36,6 +36,7 @@ from engine.api.tickets import JobTicket
 from engine.backend import Ability, Backend, EngineStatus
 from engine.fleet import routing
 from engine.fleet.carrying import Carrying
+from engine.fleet.machines.remembering import Remembered
 from engine.fleet.members import FleetJob, Member
 from engine.fleet.process import WorkerProcess, WorkerSpec
 from engine.fleet.remote_engine import RemoteEngine
@@ -59,6 +60,7 @@ class Fleet:
         specs: the workers that it runs itself, each a process. catalogue: an engine that is never started and knows
             what these can do, before one of them runs. members: other engines, which are started and closed with it.
         max_queue: jobs that may wait or run. gate: see `engine.Engine`; it's asked here, whoever has painted.
+        memory: what members that come and go could do, so that what is asked of them waits until they are back.
     """
 
     def __init__(
@@ -69,8 +71,9 @@ class Fleet:
         members: Sequence[Member] = (),
         max_queue: int = 10_000,
         gate: ImageGate | None = None,
+        memory: Remembered | None = None,
     ) -> None:
-        self._catalogue, self._max_queue, self._gate = catalogue, max_queue, gate
+        self._catalogue, self._max_queue, self._gate, self._memory = catalogue, max_queue, gate, memory
         self.members: list[Member] = [*(Member(spec.name, problem="it is starting") for spec in specs), *members]
         self.processes = [WorkerProcess(spec, self) for spec in specs]
         self._numbers = itertools.count(1)
@@ -148,6 +151,8 @@ class Fleet:
         for member in self.members:
             if member.backend is not None:
                 member.models = member.backend.models()
+                if self._memory is not None and not member.here:
+                    self._memory.note(member.models)
         self.soon()
 
     def soon(self) -> None:
@@ -252,7 +257,8 @@ class Fleet:
         for member in self.members:
             for info in member.models:
                 found.setdefault(info.key, info)
-        return tuple(found.values())
+        away = self._memory.models if self._memory is not None else {}
+        return tuple((found | {key: info for key, info in away.items() if key not in found}).values())
 
     def left_out(self) -> tuple[LeftOut, ...]:
         told = () if self._catalogue is None else self._catalogue.left_out()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from engine.backend import EngineStatus
-from engine.fleet.remote_engine import RemoteEngine
+from engine.fleet.remote_engine import OtherVersion, RemoteEngine
 from engine.wire.links import Link, SocketWire
 from engine.wire.messages import Setup
 
@@ -92,6 +92,8 @@ class WorkerProcess:
                 await self._run()
             except OSError as error:
                 self._ended(f"its process can't be started ({error.strerror})", crashed=True)
+            except OtherVersion as error:  # Easel was replaced while it ran
+                self._ended(str(error), crashed=False)
             steady = time.monotonic() - started > STEADY_S
             self._fails = 0 if steady else self._fails + 1
 

@@ -22,12 +22,19 @@ from engine.tasks.txt2img import Txt2Img
 from engine.wire import messages, pictures
 from engine.wire.frames import Malformed
 from engine.wire.links import Gone, Link
-from engine.wire.messages import Answer, Hello, Message, Need, Question, State, Subject, Told
+from engine.wire.messages import PROTOCOL, Answer, Hello, Message, Need, Question, State, Subject, Told
 
 log = logging.getLogger(__name__)
 SILENCE_S = 8.0  # without a word, though there is one a second: it hangs
 STARTING_S = 120.0  # to the first word: a busy machine takes long to read all the libraries
 SECOND_LOOK_S = 1.0  # it may be this process that stood still, and what was said lies here unread
+
+
+class OtherVersion(Exception):
+    """This worker's Easel ({version}) speaks another protocol than the bot's. Install the same version on both."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__((type(self).__doc__ or "").format(version=version or "unknown"))
 
 
 @dataclass(eq=False, slots=True)
@@ -62,12 +69,11 @@ class RemoteEngine:
         """It was started by whoever runs it."""
 
     async def serve(self) -> str:
-        """Read until the worker is gone, or hangs. Returns why, in a few words."""
+        """Read until the worker is gone, or hangs; why, in a few words. Raises: OtherVersion; the link is open then."""
         try:
             return await self._read()
         finally:
             self.gone = True
-            self._link.close()
 
     async def _read(self) -> str:
         try:
@@ -124,6 +130,8 @@ class RemoteEngine:
             case Need(job=number, sha256s=sha256s) if number in self._jobs:
                 self._do(self._send_pictures(self._jobs[number], sha256s))
             case Hello():
+                if message.protocol != PROTOCOL:
+                    raise OtherVersion(message.version)
                 self.greeting = message
 
     def _learn(self, said: State) -> None:

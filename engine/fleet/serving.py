@@ -59,8 +59,8 @@ def _bytes(image: Image.Image | None) -> int:
 class Serving:
     """One bot at the other end of a link."""
 
-    def __init__(self, backend: Backend, link: Link, name: str = "") -> None:
-        self._backend, self._link, self._name = backend, link, name
+    def __init__(self, backend: Backend, link: Link) -> None:
+        self._backend, self._link = backend, link
         self._pictures = Pictures()
         self._arrived = asyncio.Condition()
         self._tickets: dict[int, Ticket] = {}
@@ -72,7 +72,7 @@ class Serving:
         """Serve until the bot is gone, or says so; what it asked for is given up. Returns its last word, if any."""
         beating = asyncio.create_task(self._beat())
         try:
-            await self._link.send(Hello(protocol=PROTOCOL, version=_version(), name=self._name))
+            await self._link.send(Hello(protocol=PROTOCOL, version=_version()))
             while True:
                 message = await self._link.receive()
                 if isinstance(message, Refused):

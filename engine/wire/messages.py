@@ -45,7 +45,6 @@ class Hello:
 
     protocol: int
     version: str
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

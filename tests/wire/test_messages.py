@@ -80,7 +80,7 @@ EVENTS: tuple[Event, ...] = (
     Finished(wait_s=0.25, run_s=3.0),
 )
 MESSAGES: tuple[Message, ...] = (
-    Hello(protocol=1, version="0.1.0", name="garage"),
+    Hello(protocol=1, version="0.1.0"),
     Refused(text="{no} 'way'"),
     Setup(engine="easel", options={"models": {"a": "/b"}, "threads": 1, "memory": None, "list": [1, 2.5, True]}),
     State(

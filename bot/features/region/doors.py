@@ -50,6 +50,11 @@ class Doors:
             self._doors[transport] = door
             door.wait(self.limits.head_s, serving=False)
 
+    def stay(self, transport: asyncio.BaseTransport | None) -> None:
+        """A connection is served for as long as it's there."""
+        if transport is not None and (door := self._doors.get(transport)):
+            door.stay()
+
     def let_in(self, door: Door, transport: asyncio.Transport) -> bool:
         """Whether there is room, if need be in the place of one that only waits."""
         address = door.address
@@ -128,6 +133,12 @@ class Door(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(seconds, self.close)
+
+    def stay(self) -> None:
+        """Wait for nothing: whoever serves it ends it."""
+        self.serving = True
+        if self._timer is not None:
+            self._timer.cancel()
 
     def close(self) -> None:
         """End the connection at once."""

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from engine.api.errors import EngineError
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+STAY = "stay"  # of a request: call it, and its connection has no time limit
 BODY_S = 60.0  # for a form of some hundred KiB
 BACKLOG = 16  # connections that the loop accepts in one go: each takes it about 0.1 ms
 PICTURES, WINDOW_S = 20, 10.0  # a page asks for its picture once
@@ -148,6 +150,7 @@ class EditorServer:
         assert self.doors is not None
         transport = request.transport
         self.doors.begin(transport)
+        request[STAY] = partial(self.doors.stay, transport)
         try:
             return await handler(request)
         except (web.HTTPException, UserError, TimeoutError):

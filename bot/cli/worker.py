@@ -1,0 +1,73 @@
+"""`easel worker`: paint for a bot on another machine; and make, list and revoke the tokens for that."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+
+from bot import logging_setup, process
+from bot.config import Settings, engine_for
+from bot.errors import BadInput
+from bot.features.workers.tokens import WorkerTokens
+from bot.process import Stopping
+from bot.store.lock import directory_lock
+from engine.fleet.machines import dialing
+
+log = logging.getLogger(__name__)
+CLOSING_S = 10.0
+OFF = "Set EASEL_WORKERS=true here and start Easel again, so that workers may dial in."
+
+
+def run(args: argparse.Namespace, settings: Settings) -> int:
+    """Carry out what was asked. Raises: UserError, StoreError, EngineError."""
+    tokens = WorkerTokens(settings.data_dir)
+    if args.what == "list":
+        print("\n".join(tokens.names()) or "There are no tokens. Make one: easel worker token NAME")
+    elif args.what in ("token", "revoke") and not args.name:
+        raise BadInput(f"Which one? Write: easel worker {args.what} NAME")
+    elif args.what == "token":
+        print(_told(tokens.make(args.name), settings))
+    elif args.what == "revoke":
+        tokens.revoke(args.name)
+        print(f"The token {args.name} is good no more.")
+    else:
+        return _join(args, settings)
+    return 0
+
+
+def _told(token: str, settings: Settings) -> str:
+    address = settings.web_address if settings.web_address.startswith("http") else "https://ADDRESS-OF-THE-BOT"
+    line = f"easel worker --join {address.replace('http', 'ws', 1)} --token {token}"
+    off = "" if settings.workers else f"\n{OFF}"
+    return f"On the other machine:\n  {line}\nThe token is shown this once.{off}"
+
+
+def _join(args: argparse.Namespace, settings: Settings) -> int:
+    token = args.token or settings.worker_token.get_secret_value().strip()
+    if not args.join or not token:
+        raise BadInput("Write: easel worker --join wss://ADDRESS --token TOKEN (or set EASEL_WORKER_TOKEN).")
+    address = dialing.address_of(args.join)
+    logging_setup.start(settings.log_level, settings.log_format, [token])
+    if address.startswith("ws://"):
+        log.warning("%s is not encrypted: whoever listens in sees prompts, pictures and the token", address)
+    with directory_lock(settings.data_dir):
+        return process.run(lambda stopping: _serve(settings, address, token, stopping), CLOSING_S)
+
+
+async def _serve(settings: Settings, address: str, token: str, stopping: Stopping) -> int:
+    """Paint until a signal comes. Raises: EngineError."""
+    engine = engine_for(settings)
+    await engine.start()
+    stopping.ready()
+    joining, asked = asyncio.create_task(dialing.join(address, token, engine)), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({joining, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if joining.done():
+            joining.result()
+    finally:
+        for task in (joining, asked):
+            task.cancel()
+        await asyncio.gather(joining, asked, return_exceptions=True)
+        await engine.close()
+    return 0

@@ -1,0 +1,1 @@
+"""Workers on other machines: who may dial in, and the door that they come through."""

@@ -1,0 +1,63 @@
+"""A worker that dials in to a bot and stays: one outbound connection, made again whenever it's lost. Knows no torch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from engine.api.errors import InvalidSetup
+from engine.backend import Backend
+from engine.fleet.machines.websockets import PING_S, WebSocketWire
+from engine.fleet.serving import Serving
+from engine.wire.frames import MAX_FRAME
+from engine.wire.links import Link
+
+log = logging.getLogger(__name__)
+PATH = "/worker"
+FIRST_S, MOST_S = 1.0, 60.0  # pauses between two tries to dial in
+STEADY_S = 60.0  # a connection that held so long is made again at once
+REFUSED = "The bot doesn't know this token. Make one there with: easel worker token NAME"
+
+
+def address_of(join: str) -> str:
+    """The whole address of a bot to join. Raises: InvalidSetup."""
+    parts = urlsplit(join if "://" in join else f"wss://{join}")
+    if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
+        raise InvalidSetup(reason=f"'{join}' is no address to join; write it like wss://easel.example.org")
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    return f"{scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix(PATH)}{PATH}"
+
+
+async def join(address: str, token: str, backend: Backend) -> None:
+    """Serve the bot at an address for as long as this runs. Raises: InvalidSetup when it wants this worker no more."""
+    pause_s, loop = FIRST_S, asyncio.get_running_loop()
+    async with aiohttp.ClientSession() as session:
+        while True:
+            began = loop.time()
+            try:
+                last_word = await _serve_once(session, address, token, backend)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                last_word = ""
+                log.warning("the bot can't be reached (%s)", error or type(error).__name__)
+            if last_word:
+                raise InvalidSetup(reason=last_word)
+            pause_s = FIRST_S if loop.time() - began > STEADY_S else min(2 * pause_s, MOST_S)
+            log.info("dialling in again in %.0f s", pause_s)
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # a hundred workers don't come all at once
+
+
+async def _serve_once(session: aiohttp.ClientSession, address: str, token: str, backend: Backend) -> str:
+    """One connection from its start to its end; why the bot wants none, if it says so. Raises: ClientError, OSError."""
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        async with session.ws_connect(address, headers=headers, heartbeat=PING_S, max_msg_size=MAX_FRAME) as socket:
+            log.info("joined %s", address)
+            return await Serving(backend, Link(WebSocketWire(socket), "png")).run()
+    except aiohttp.WSServerHandshakeError as error:
+        if error.status in (401, 404):
+            return REFUSED
+        raise

@@ -1,0 +1,182 @@
+"""Workers that dial in over the bot's web server: tokens, painting, coming back, other versions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+from fakes import asked, check_painted, events_of, until
+
+from bot.cli.main import main
+from bot.errors import BadInput, NotFound
+from bot.features.region.editor_server import EditorServer
+from bot.features.workers.page import WorkerPage
+from bot.features.workers.tokens import FILE, WorkerTokens
+from engine.api.errors import InvalidSetup
+from engine.api.events import Finished
+from engine.fake import MINI, FakeEngine
+from engine.fleet import serving
+from engine.fleet.fleet import Fleet
+from engine.fleet.machines import dialing
+from engine.fleet.machines.dialing import address_of, join
+from engine.fleet.machines.remembering import Remembered
+
+
+class NoEditor:
+    async def open(self, token: str) -> None:
+        return None
+
+    async def picture(self, token: str) -> None:
+        return None
+
+    async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> None:
+        return None
+
+
+@dataclass
+class Bot:
+    """The bot's side: a fleet, and its web server."""
+
+    fleet: Fleet
+    address: str
+    tokens: WorkerTokens
+    page: WorkerPage
+
+
+@asynccontextmanager
+async def bot(folder: Path) -> AsyncIterator[Bot]:
+    fleet, tokens = Fleet(memory=Remembered(folder)), WorkerTokens(folder)
+    page = WorkerPage(fleet, tokens)
+    server = EditorServer(NoEditor(), host="127.0.0.1", port=0, address="auto", pages={dialing.PATH: page.answer})
+    async with fleet:
+        address = await server.start()
+        try:
+            yield Bot(fleet, address_of(address), tokens, page)
+        finally:
+            await page.close()
+            await server.stop()
+
+
+@asynccontextmanager
+async def joined(there: Bot, engine: FakeEngine, token: str) -> AsyncIterator[asyncio.Task[None]]:
+    async with engine:
+        joining = asyncio.create_task(join(there.address, token, engine))
+        try:
+            yield joining
+        finally:
+            joining.cancel()
+            await asyncio.gather(joining, return_exceptions=True)
+
+
+async def test_a_worker_dials_in_paints_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialing, "FIRST_S", 0.05)
+    async with bot(tmp_path) as there, joined(there, FakeEngine(step_s=0.02), there.tokens.make("garage")):
+        await until(lambda: [member.name for member in there.fleet.members] == ["garage"])
+        assert [info.key for info in there.fleet.models()] == ["mini"]
+        check_painted(await events_of(there.fleet.submit(asked(3, num_images=2))), 3, 2)
+        ticket = there.fleet.submit(asked(5, num_images=4))
+        await until(lambda: any(job.started for job in there.fleet.jobs.values()))
+        await there.page.close()  # the network fails
+        events = await events_of(ticket)
+        check_painted(events, 5, 4)
+        assert isinstance(events[-1], Finished)
+
+
+async def test_two_workers_with_one_token_are_two(tmp_path: Path) -> None:
+    async with bot(tmp_path) as there:
+        token = there.tokens.make("rented")
+        async with joined(there, FakeEngine(), token), joined(there, FakeEngine(), token):
+            await until(lambda: len(there.fleet.members) == 2)
+            assert {member.name for member in there.fleet.members} == {"rented", "rented-2"}
+        await until(lambda: not there.fleet.members)
+
+
+async def test_jobs_wait_for_a_worker_that_is_away_also_after_a_restart(tmp_path: Path) -> None:
+    async with bot(tmp_path) as there:
+        token = there.tokens.make("garage")
+        async with joined(there, FakeEngine(), token):
+            await until(lambda: bool(there.fleet.models()))
+    async with bot(tmp_path) as again:
+        assert again.fleet.models() == (MINI,)
+        ticket = again.fleet.submit(asked(8))
+        async with joined(again, FakeEngine(), token):
+            check_painted(await events_of(ticket), 8, 1)
+
+
+async def test_a_token_that_is_none_opens_no_door(tmp_path: Path) -> None:
+    async with bot(tmp_path) as there:
+        revoked = there.tokens.make("garage")
+        there.tokens.revoke("garage")
+        for token in ("", "wrong", revoked):
+            with pytest.raises(InvalidSetup, match="doesn't know this token"):
+                await asyncio.wait_for(join(there.address, token, FakeEngine()), 10)
+        plain = there.address.replace("ws://", "http://")
+        async with aiohttp.ClientSession() as session, session.get(plain) as answer:
+            assert answer.status == 404
+        assert there.fleet.members == []
+
+
+async def test_another_version_is_told_so_and_stays_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "PROTOCOL", 2)
+    async with bot(tmp_path) as there:
+        with pytest.raises(InvalidSetup, match="speaks another protocol"):
+            await asyncio.wait_for(join(there.address, there.tokens.make("new"), FakeEngine()), 10)
+        assert there.fleet.members == []
+
+
+async def test_a_peer_that_talks_nonsense_is_let_go(tmp_path: Path) -> None:
+    async with bot(tmp_path) as there, aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bearer {there.tokens.make('odd')}"}
+        for nonsense in (b"\x80\x04cos\nsystem\n", b"", b"\xff" * 5000):
+            async with session.ws_connect(there.address, headers=headers) as socket:
+                await socket.send_bytes(nonsense)
+                assert (await socket.receive(timeout=10)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        assert there.fleet.members == []
+
+
+def test_tokens_are_kept_as_hashes(tmp_path: Path) -> None:
+    tokens = WorkerTokens(tmp_path)
+    one, other = tokens.make("garage"), tokens.make("attic")
+    assert (tokens.name_of(one), tokens.name_of(other)) == ("garage", "attic")
+    assert one not in (tmp_path / FILE).read_text()
+    assert tokens.make("garage") != one
+    assert tokens.name_of(one) is None
+    with pytest.raises(BadInput):
+        tokens.make("../etc")
+    with pytest.raises(NotFound, match="attic, garage"):
+        tokens.revoke("cellar")
+
+
+@pytest.mark.parametrize(
+    ("given", "means"),
+    [
+        ("easel.example.org", "wss://easel.example.org/worker"),
+        ("https://easel.example.org/bot/", "wss://easel.example.org/bot/worker"),
+        ("ws://10.0.0.2:8642/worker", "ws://10.0.0.2:8642/worker"),
+    ],
+)
+def test_addresses_as_people_write_them(given: str, means: str) -> None:
+    assert address_of(given) == means
+    with pytest.raises(InvalidSetup):
+        address_of("ftp://there")
+
+
+def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("EASEL_WEB_ADDRESS", "https://easel.example.org")
+    assert main(["worker", "token", "garage"]) == 0
+    told = capsys.readouterr().out
+    assert "easel worker --join wss://easel.example.org --token " in told
+    assert "EASEL_WORKERS=true" in told
+    assert WorkerTokens(tmp_path).name_of(told.split("--token ")[1].split()[0]) == "garage"
+    assert main(["worker", "list"]) == 0
+    assert capsys.readouterr().out == "garage\n"
+    assert main(["worker", "revoke", "garage"]) == 0
+    assert main(["worker", "token"]) == 2
+    assert main(["worker"]) == 2
