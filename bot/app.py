@@ -43,6 +43,8 @@ from bot.features.history.gallery_page import GalleryPage
 from bot.features.history.service import History
 from bot.features.jobs import admin_commands as jobs_admin
 from bot.features.jobs.service import ModeratedJobs
+from bot.features.looks import commands as look_commands
+from bot.features.looks.service import Looks
 from bot.features.macros import commands as macro_commands
 from bot.features.macros.service import Macros
 from bot.features.moderation import admin_commands as moderation_admin
@@ -253,6 +255,7 @@ class App:
         self.credits = Credits(store, self.audit, settings, clock)
         self.gallery_page = GalleryPage(self)
         self.history = History(store, self.audit)
+        self.looks = Looks(store, self.audit)
         self.macros = Macros(store)
         self.word_lists = WordLists(store, self.audit, clock)
         self.gallery = Gallery(client, self.stars, self.messages)
@@ -292,6 +295,7 @@ class App:
         settings_commands.install(client, self)
         privacy_commands.install(client, self)
         style_commands.install(client, self)
+        look_commands.install(client, self)
         models.install(client, self)
         macro_commands.install(client, self)
         word_list_commands.install(client, self)

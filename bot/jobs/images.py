@@ -15,6 +15,7 @@ from bot.store import users
 UNUSED_INPUT = (
     "NOT EXISTS (SELECT 1 FROM job_input i WHERE i.sha256 = lower(hex(input_image.sha256)))"
     " AND NOT EXISTS (SELECT 1 FROM region r WHERE r.source = lower(hex(input_image.sha256)))"
+    " AND NOT EXISTS (SELECT 1 FROM look_picture l WHERE l.sha256 = input_image.sha256)"
 )
 # an upload that somebody else gave too may be about to be asked for: it goes when nobody did so for an hour
 NOBODY_ELSES = (
@@ -123,11 +124,16 @@ def forget_inputs(db: sqlite3.Connection, job_id: int) -> int:
 
 
 def drop_unused_inputs(db: sqlite3.Connection, before_ms: int, after_ms: int = 0) -> int:
-    """Remove every upload from before `before_ms` that no job and no region refers to; how many.
+    """Remove every upload from before `before_ms` that no job, region or style refers to; how many.
 
     `after_ms` leaves older ones alone: there may be very many, and hardly any of them is unused.
     """
     return _drop(db, "created_at > ? AND created_at < ?", after_ms, before_ms)
+
+
+def drop_inputs(db: sqlite3.Connection, sha256s: Iterable[str]) -> int:
+    """Remove those of these uploads (in hex) that nothing refers to any more; how many."""
+    return sum(_drop(db, "sha256 = ?", bytes.fromhex(sha256)) for sha256 in sha256s)
 
 
 def _drop(db: sqlite3.Connection, where: str, *values: bytes | int) -> int:

@@ -71,6 +71,7 @@ class Action(StrEnum):
     SETTING = "set"  # number = which of one's own settings
     LEAVE = "bye"  # number = person: forget everything about them
     STYLES = "sty"  # number = page of the styles
+    LOOKS = "lks"  # number = page of the styles from pictures
     PANEL = "adm"  # number = page of the admins' panel
     ANNOUNCE = "ann"  # number = announcement that was asked about
     FIGURES = "afg"  # the panel: number = days

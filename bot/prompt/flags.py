@@ -201,13 +201,13 @@ def _image_weight(value: str) -> float:
 
 
 def _reference(name: str, use: str) -> Callable[[str], tuple[tuple[str, str], ...]]:
-    """A picture of Easel's that is read as words are, for that use. Raises: BadInput."""
+    """A picture of Easel's, or a server's style from pictures, that is read as words are. Raises: BadInput."""
 
     def read(value: str) -> tuple[tuple[str, str], ...]:
-        if not _OWN_PICTURE.fullmatch(value):
+        if not _OWN_PICTURE.fullmatch(value) and not LOOK.fullmatch(value.casefold()):
             raise BadInput(
-                f"--{name} takes a job's number such as 12.3, or a message's link. Attach any other picture with "
-                "`/imagine reference:`."
+                f"--{name} takes a job's number such as 12.3, a message's link, or a style of `/style codes`. Attach "
+                "any other picture with `/imagine reference:`."
             )
         return ((use, value),)
 
@@ -302,6 +302,7 @@ def _styles(value: str) -> tuple[str, ...]:
 
 
 _OWN_PICTURE = re.compile(r"#?\d{1,15}(?:\.\d{1,2})?|https://[\w.]*discord(?:app)?\.com/channels/\S{1,80}")
+LOOK = re.compile(r"[a-z][a-z0-9-]{0,29}")  # the name of a server's style from pictures, or its code
 
 FLAGS = {
     flag.name: flag

@@ -27,10 +27,11 @@ from bot.features.audit.service import Event
 from bot.features.audit.store import AuditQuery
 from tests.e2e.screen import closed_to, paint, press, words
 from tests.features.admin.test_panel import choose, fill, open_panel
+from tests.features.edit.conftest import png
 from tests.features.moderation.test_moderation import _forged, with_audit_channel
 
 Step = Callable[[Stage], Awaitable[Any]]
-CHANGING = ("refusal",)  # tables that count also what failed
+CHANGING = ("refusal", "input_image")  # tables that count also what failed, or when a picture was last given
 BY_ITSELF = "upkeep"  # a fact that the bot notes when it pleases
 
 
@@ -265,6 +266,7 @@ WAYS |= {
 
 COLOURS = command("words save", name="colour", words="red, blue", server=True).act
 INK = command("style add", name="ink", template="ink {prompt}").act
+WASH = command("style from", name="wash", image1=("a.png", png())).act
 
 WAYS |= {
     "defaults.set": {
@@ -274,6 +276,8 @@ WAYS |= {
     },
     "style.add": {"command": command("style add", name="ink", template="ink {prompt}")},
     "style.remove": {"command": command("style remove", INK, name="INK")},
+    "look.add": {"command": command("style from", WASH, name="again", image1=("a.png", png()))},
+    "look.remove": {"command": command("style forget", WASH, name="Wash")},
     "words.save": {"command": command("words save", name="colour", words="red, blue", server=True)},
     "words.remove": {"command": command("words remove", COLOURS, name="colour", server=True)},
     "gallery.page": {"command": command("admin gallery", public=False)},

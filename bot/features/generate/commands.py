@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, cast
@@ -28,13 +29,15 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
+from bot.orders.actor import Actor
 from bot.orders.drafts import WORDS, check_reads_pictures
 from bot.orders.service import Order
+from bot.prompt.flags import LOOK
 from bot.prompt.parser import Draft, parse
 from bot.store.key_value_store import KeyValues
 from engine.backend import Backend
 from engine.tasks.img2img import Img2Img
-from engine.tasks.pictures import MAX_REFERENCE_WEIGHT, Reference, Use
+from engine.tasks.pictures import MAX_REFERENCE_WEIGHT, Reference, StoredPicture, Use
 from engine.tasks.txt2img import MAX_SEED, MAX_STEPS
 
 ASPECTS = ("1:1", "3:2", "2:3", "4:3", "3:4", "16:9", "9:16", "21:9")
@@ -62,6 +65,14 @@ OPTIONS = {
 _REFERENCES = re.compile(r"\s*--(?:[so]ref|[so]w)\s+\S+", re.IGNORECASE)
 
 
+class NamedLooks(Protocol):
+    """Styles that are made from pictures."""
+
+    async def pictures(self, actor: Actor, name: str, /) -> Sequence[StoredPicture]:
+        """What one is read from, for whoever may use it here. Raises: NotFound, Refused."""
+        ...
+
+
 class Services(Protocol):
     """What this module works with."""
 
@@ -73,6 +84,9 @@ class Services(Protocol):
     macros: Macros
     submission: Submission
     word_lists: WordLists
+
+    @property
+    def looks(self) -> NamedLooks: ...
 
 
 def install(client: Client, app: Services) -> None:
@@ -199,14 +213,19 @@ def _check_references(app: Services, line: Line, named: Draft) -> None:
 async def _named(app: Services, interaction: Interaction, draft: Draft, private: bool) -> list[Reference]:
     """The pictures that a line names to be read as words are. Raises: NotFound, BadInput, Refused."""
     weights = dict(draft.reference_weights or ())
-    found = []
+    found: list[Reference] = []
     for use, text in draft.references or ():
+        weight = weights.get(use, 1.0)
+        if LOOK.fullmatch(text.casefold()):
+            pictures = await app.looks.pictures(actor_of(interaction), text)
+            found += [Reference(image=each, use=cast(Use, use), weight=weight) for each in pictures]
+            continue
         picture = await image_lookup.in_text(app, interaction, text)
         picture.check_single()
         if picture.job is not None and picture.job.private and not private:
             raise Refused("That picture is private, so what is made of it has to be too: add --stealth.")
         source = await edits.of_found(app, interaction, picture, private=private)
-        found.append(Reference(image=source.picture, use=cast(Use, use), weight=weights.get(use, 1.0)))
+        found.append(Reference(image=source.picture, use=cast(Use, use), weight=weight))
     return found
 
 

@@ -38,6 +38,8 @@ PERSONAL = (
         f" OR CAST(lower(hex(sha256)) AS TEXT) IN (SELECT sha256 FROM job_input WHERE job_id IN ({JOBS}))",
     ),
     Holding("job_input", f"job_id IN ({JOBS})"),
+    Holding("look", "maker_id = :discord"),
+    Holding("look_picture", "sha256 IN (SELECT sha256 FROM upload WHERE user_id = :person)"),
     Holding("region", "user_id = :person"),
     Holding("mask_token", "region_id IN (SELECT id FROM region WHERE user_id = :person)"),
     Holding("account", "user_id = :person"),

@@ -143,6 +143,7 @@ def forget_person(db: sqlite3.Connection, user_id: int, now_ms: int) -> int:
     for table in ("ban", "blocked_word", "attached_list", "pause"):
         db.execute(f"UPDATE {table} SET actor_id = 0 WHERE actor_id = ?", (user_id,))
     db.execute("UPDATE appeal SET actor_id = NULL WHERE actor_id = ?", (user_id,))
+    db.execute("UPDATE look SET maker_id = 0 WHERE maker_id = ?", (user_id,))
     audit_store.forget_person(db, user_id)
     db.execute("UPDATE job SET message_id = NULL, reply_token = NULL WHERE user_id = :person", values)
     db.execute("UPDATE user SET discord_id = NULL WHERE id = :person", values)
@@ -197,12 +198,15 @@ def forget_guild(db: sqlite3.Connection, guild_id: int, now_ms: int) -> None:
     jobs_here = "SELECT id FROM job WHERE guild_id = ?"
     for table in ("star", "gallery"):
         db.execute(f"DELETE FROM {table} WHERE job_id IN ({jobs_here})", (guild_id,))
+    looks = "SELECT p.sha256 FROM look_picture p JOIN look l ON l.id = p.look_id WHERE l.guild_id = ?"
+    pictures = [bytes(row["sha256"]).hex() for row in db.execute(looks, (guild_id,))]
     for table in (
-        *("guild_default", "style", "word_list", "open_gallery", "refusal", "region", "quota", "guild_budget"),
+        *("guild_default", "style", "look", "word_list", "open_gallery", "refusal", "region", "quota", "guild_budget"),
         *("subscription", "queue_server"),
         *("ban", "blocked_word", "attached_list", "moderation", "allowed_channel", "pause", "appeal", "report"),
     ):
         db.execute(f"DELETE FROM {table} WHERE guild_id = ?", (guild_id,))
+    image_rows.drop_inputs(db, pictures)
     audit_store.forget_guild(db, guild_id)
     leave_traces(db, now_ms)
     db.execute("UPDATE departure SET cleaned = 1 WHERE guild_id = ?", (guild_id,))
