@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from discord.ui import ActionRow, LayoutView
 
-from bot.delivery.titles import ARROWS, is_exact, is_painted_from_noise
+from bot.delivery.titles import ARROWS, MEANING, is_exact, is_painted_from_noise
 from bot.jobs.records import Job, StoredImage
 from bot.kit.button import Button
 from bot.kit.components import row
@@ -59,6 +59,8 @@ def _varies(spec: Spec, image_id: int, tasks: frozenset[str]) -> Iterator[Button
     if is_painted_from_noise(spec) or "img2img" in tasks:
         yield Button(ButtonId(Action.VARY, image_id), "Vary (Subtle)", emoji="🪄")
         yield Button(ButtonId(Action.VARY_STRONG, image_id), "Vary (Strong)", emoji="🪄")
+    if MEANING in tasks and not is_exact(spec):
+        yield Button(ButtonId(Action.VARY_MEANING, image_id), "Vary (Meaning)", emoji="💭")
     if "inpaint" in tasks:
         yield Button(ButtonId(Action.REGION, image_id), "Vary (Region)", emoji="🖌️")
     if "edit" in tasks:

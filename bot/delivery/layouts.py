@@ -252,9 +252,12 @@ class Layouts:
         return shown(mini.hint(lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras))) or "", 400)
 
     def _tasks(self, spec: Spec) -> frozenset[str]:
-        """What the picture's model can do; when it is gone, what any other can. Any model edits pictures of all."""
-        info, any_model = self._info(spec), frozenset[str]().union(*(info.tasks for info in self._models()))
-        return info.tasks | (any_model & {Edit.task}) if info else any_model
+        """What the picture's model can do; when it is gone, what any other can. Any model edits and reads pictures."""
+        info, models = self._info(spec), self._models()
+        any_model = frozenset[str]().union(*(info.tasks for info in models))
+        if any(each.image_prompts for each in models):
+            any_model |= {titles.MEANING}
+        return info.tasks | (any_model & {Edit.task, titles.MEANING}) if info else any_model
 
     def _flags(self, job: Job, done: str) -> str:
         negative = f"without {shown(job.spec.negative_prompt, 300)} · " if job.spec.negative_prompt else ""

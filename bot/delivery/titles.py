@@ -6,6 +6,8 @@ from bot.jobs.records import Job, JobKind
 from bot.prompt.spec import Spec
 
 FINISH = "finish"  # kind of a job that paints a picture of a board in full
+MEANING = "meaning"  # kind of a job that paints the idea of a picture anew
+_NAMED = {FINISH: "Finished version", MEANING: "New picture of the same idea"}
 ARROWS = {"left": "⬅️", "right": "➡️", "up": "⬆️", "down": "⬇️"}
 
 
@@ -19,7 +21,7 @@ def job_title(kind: JobKind, spec: Spec) -> str:
     """ "Zoom Out 2x"; nothing for what is painted from words."""
     if kind == "vary":
         return f"Variation {spec.request.detail}".strip()
-    return "Finished version" if kind == FINISH else spec.request.title
+    return _NAMED.get(kind) or spec.request.title
 
 
 def _whence(job: Job) -> str:

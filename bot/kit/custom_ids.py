@@ -21,6 +21,7 @@ class Action(StrEnum):
     FINISH = "fi"  # paint this picture of a board in full
     VARY = "v"  # four near neighbours
     VARY_STRONG = "vs"  # four far neighbours
+    VARY_MEANING = "vm"  # four of the same idea, by what an image encoder reads in it
     UPSCALE = "up"  # twice as large, nothing added
     UPSCALE_CREATIVE = "uc"  # twice as large, repainted in detail
     ZOOM_LITTLE = "zl"  # 1.5 times the surroundings

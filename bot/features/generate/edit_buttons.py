@@ -1,4 +1,4 @@
-"""The buttons under one picture that make another one of it: upscale, zoom, pan."""
+"""The buttons under one picture that make another one of it: upscale, zoom, pan, its idea."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ def install(client: Client, app: Services) -> None:
     @client.on_button(Action.FINISH, image=True, once=True)
     async def finish(interaction: Interaction, job: Job, image: StoredImage) -> None:
         await edits.finish(app, interaction, job, image)
+
+    @client.on_button(Action.VARY_MEANING, image=True, once=True)
+    async def vary_meaning(interaction: Interaction, job: Job, image: StoredImage) -> None:
+        await edits.vary_meaning(app, interaction, await edits.of_image(app, interaction, job, image))
 
     @client.on_button(Action.UPSCALE, image=True, once=True)
     async def upscale(interaction: Interaction, job: Job, image: StoredImage) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import discord
 
-from bot.delivery.titles import FINISH
+from bot.delivery.titles import FINISH, MEANING
 from bot.errors import BadInput
 from bot.features.generate import image_lookup
 from bot.features.generate.discord_files import DiscordFile
@@ -36,7 +36,7 @@ from engine.tasks.blend import Blend
 from engine.tasks.edit import Edit
 from engine.tasks.img2img import Img2Img
 from engine.tasks.outpaint import Outpaint
-from engine.tasks.pictures import StoredPicture
+from engine.tasks.pictures import Reference, StoredPicture
 from engine.tasks.txt2img import Txt2Img
 from engine.tasks.upscale import Mode, Upscale
 
@@ -248,6 +248,19 @@ async def vary(app: Services, interaction: Interaction, source: Source, strength
     what = Img2Img(prompt="", init_image=source.picture)
     draft = draft_of(app, interaction.client, source, type(what), said)
     await start(app, interaction, source, replace(draft, strength=draft.strength or strength), what, "vary")
+
+
+async def vary_meaning(app: Services, interaction: Interaction, source: Source) -> None:
+    """Four new pictures of what an image encoder reads in this one, whose pixels they share none of. Raises: UserError.
+
+    unCLIP's idea (Ramesh et al. 2022, arXiv:2204.06125): an embedding is kept, and painted from other noise.
+    """
+    what = Txt2Img(prompt="", references=(Reference(image=source.picture),))
+    draft = draft_of(app, interaction.client, source, type(what), NOTHING)
+    able = {info.key for info in drafts.check_reads_pictures(app.backend.models())}
+    if draft.model not in able:
+        draft = replace(draft, model=None, num_inference_steps=None, guidance_scale=None, scheduler=None)
+    await start(app, interaction, source, replace(draft, aspect_ratio=source.picture.size), what, MEANING)
 
 
 async def finish(app: Services, interaction: Interaction, job: Job, image: StoredImage) -> None:

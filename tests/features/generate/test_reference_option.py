@@ -11,7 +11,7 @@ import pytest
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from engine.fake import MINI, FakeEngine
-from tests.e2e.screen import paint, press
+from tests.e2e.screen import buttons, paint, press
 from tests.features.generate.test_edit_commands import asked, credits_of, job_of, png, said
 
 READS = replace(MINI, key="reads", family="sdxl", image_prompts=True)
@@ -101,3 +101,22 @@ async def test_what_a_flag_cannot_find_is_said_with_a_way_on(reading: Stage) -> 
 async def test_flags_for_references_belong_to_imagine(reading: Stage) -> None:
     await paint(reading, "ink")
     assert "only work in /imagine" in said(await asked(reading, "vary", source="1.1", prompt="a boat --sref 1.2"))
+
+
+async def test_the_idea_of_a_picture_is_painted_anew(reading: Stage) -> None:
+    """By whichever model can; from words and embedding alone, with a seed of its own."""
+    grid = await paint(reading, "ink --ar 3:2 --steps 3")
+    single = (await press(reading, grid, "U2")).response
+    result = await press(reading, single, "Vary (Meaning)")
+    job = await job_of(reading, result.response)
+    (reference,) = job.spec.request.references
+    assert (job.spec.prompt, job.spec.model, job.spec.task, reference.use) == ("ink", "reads", "txt2img", "all")
+    assert job.spec.width > job.spec.height
+    assert "New picture of the same idea of picture 2 of #1" in said(result)
+    again = await press(reading, (await press(reading, result.response, "U1")).response, "Vary (Meaning)")
+    assert len((await job_of(reading, again.response)).spec.request.references) == 1
+
+
+async def test_the_idea_is_offered_where_a_model_can_read_it_only(studio: Stage) -> None:
+    single = (await press(studio, await paint(studio, "ink"), "U1")).response
+    assert "Vary (Meaning)" not in buttons(single)
