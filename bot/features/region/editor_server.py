@@ -27,7 +27,7 @@ from engine.api.errors import EngineError
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-STAY = web.RequestKey("stay", Callable[[], None])  # of a request: call it, and its connection has no time limit
+STAY = web.RequestKey("stay", partial)  # of a request: call it, and its connection has no time limit
 BODY_S = 60.0  # for a form of some hundred KiB
 BACKLOG = 16  # connections that the loop accepts in one go: each takes it about 0.1 ms
 PICTURES, WINDOW_S = 20, 10.0  # a page asks for its picture once
