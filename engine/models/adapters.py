@@ -29,10 +29,9 @@ SAMPLING = ("num_inference_steps", "guidance_scale", "scheduler")
 LORA_FILE = "pytorch_lora_weights.safetensors"  # as diffusers saves one into a folder
 _NAME = re.compile(r"[^\s<>:,()\[\]{}|\\]{1,80}")  # what can stand in a prompt
 
-# A LoRA's first matrix is (rank, width of what the layer reads), as diffusers, peft and kohya name it.
-_DOWN = r"[._]lora[._]?(?:A|down)(?:\.default)?\.weight$"
-_CROSS = re.compile(r"attn2[._](?:processor\.)?to_[kv]" + _DOWN)
-_JOINT = re.compile(r"attn[._](?:to_[qkv]|qkv)" + _DOWN)
+# The layers whose widths tell models apart, as diffusers, peft and kohya name them.
+_CROSS = re.compile(r"attn2[._](?:processor\.)?to_[kv]$")
+_JOINT = re.compile(r"attn[._](?:to_[qkv]|qkv)$")
 
 # The same widths where a model's own files tell them by their tensors.
 _CROSS_OF_MODEL = "attn2.to_k.weight"
@@ -138,7 +137,7 @@ def weights_file(name: str, path: Path) -> Path:
 
 def _body_of_lora(shapes: Shapes) -> Body:
     for attention, pattern in (("cross", _CROSS), ("joint", _JOINT)):
-        widths = {shape[1] for name, shape in shapes.items() if len(shape) > 1 and pattern.search(name)}
+        widths = {width for name, width in lora_layers.reads(shapes).items() if pattern.search(name)}
         if widths:
             return Body(attention=attention, width=max(widths))
     return Body()

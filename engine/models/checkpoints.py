@@ -58,8 +58,10 @@ _LONE: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
     (("double_layers.0.", "register_tokens"), "AuraFlow", "AuraFlowPipeline", "AuraFlowTransformer2DModel"),
 )
 _OTHERS = (  # what people put there by mistake -> what to do with it
-    ((".lora_down.", ".lora_A.", ".lora.down."), "a LoRA; name it in EASEL_LORAS"),
-    ((".hada_w1_a", ".lokr_w1"), "a LoHa or LoKr, which can't be used; look for a LoRA of it"),
+    (
+        (".lora_down.", ".lora_A.", ".lora.down.", ".hada_w1_a", ".lokr_w1", ".lokr_w2"),
+        "a LoRA; name it in EASEL_LORAS",
+    ),
     (
         ("control_model.", "input_hint_block.", "controlnet_cond_embedding."),
         "a ControlNet; name it in EASEL_CONTROLNETS",

@@ -97,9 +97,7 @@ def test_a_lora_of_which_only_a_part_fits_is_told(
 @pytest.mark.parametrize(
     ("key", "says"),
     [
-        ("lora_unet_x_attn1_to_q.hada_w1_a", "a LoHa"),
-        ("lora_unet_x_attn1_to_q.lokr_w1", "a LoKr"),
-        ("lora_unet_x_attn1_to_q.dora_scale", "a DoRA"),
+        ("lora_unet_x_attn1_to_q.oft_blocks", "an OFT"),
         ("diffusion_model.x.diff", "a full difference"),
     ],
 )

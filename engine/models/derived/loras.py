@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from safetensors.torch import load_file
@@ -14,10 +14,12 @@ from engine.device.loader import Tell
 from engine.models.adapters import Adapter
 from engine.models.derived.variants import kept, shared_copy, variant_of
 from engine.models.files.hashes import Hashes
+from engine.models.derived import products
 from engine.models.memory.sizes import DENOISERS
 from engine.models.model_cache import Model, ModelCache
 from engine.tasks import lora_tags
 from engine.tasks.lora_tags import Weights
+from engine.models.whole import read_header
 
 Wanted = Mapping[Adapter, Weights]
 
@@ -59,11 +61,22 @@ def _share(old: Any, pipe: Any, *, denoiser: bool, own_words: bool) -> None:
 
 
 def _attach(pipe: Any, loras: Wanted) -> None:
-    names = [f"easel{number}" for number in range(len(loras))]  # peft looks for "lora_" in names
-    for name, adapter in zip(names, loras, strict=True):
-        pipe.load_lora_weights(load_file(adapter.path), adapter_name=name)
+    first = _multiplied(loras)
+    for adapter in first:  # before peft wraps the layers
+        if not products.attach(pipe, load_file(adapter.path), loras[adapter]):
+            raise ModelUnloadable(name=adapter.name, reason="none of the layers that it changes is in the model")
+    plain = [adapter for adapter in loras if adapter not in first]
+    names = [f"easel{number}" for number in range(len(plain))]  # peft looks for "lora_" in names
+    for name, adapter in zip(names, plain, strict=True):  # the file itself: its metadata may hold the alphas
+        place = {"weight_name": adapter.path.name, "local_files_only": True, "use_safetensors": True}
+        pipe.load_lora_weights(str(adapter.path.parent), adapter_name=name, **place)
     if names:
-        pipe.set_adapters(names, [_by_part(pipe, weights) for weights in loras.values()])
+        pipe.set_adapters(names, [_by_part(pipe, loras[adapter]) for adapter in plain])
+
+
+def _multiplied(loras: Iterable[Adapter]) -> list[Adapter]:
+    """Those that are no plain product of two matrices."""
+    return [adapter for adapter in loras if products.are_in(read_header(adapter.path).shapes)]
 
 
 def _by_part(pipe: Any, weights: Weights) -> Any:

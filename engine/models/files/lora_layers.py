@@ -15,10 +15,11 @@ _BEFORE = re.compile(
 )
 _DOWN = re.compile(r"[._](?:lora[._](?:A|down)|lora\.down|lora_linear_layer\.down)(?:\.default)?\.weight$")
 _TEXT = re.compile(r"^(?:lora_te\d?_|lora_prior_te_|text_encoder|text_encoders\.|te\d?_)")
+_PRODUCT = re.compile(r"\.(?:hada_w\d|lokr_w\d|dora_scale|lora_magnitude_vector)")  # a LoHa, LoKr or DoRA
+_HADA, _KRON = ".hada_w1_b", re.compile(r"\.lokr_w2(?:_b)?$")
+# Of which a product's factors don't tell how wide what they read is: their pixels are among it.
+_CONVOLUTION = re.compile(r"(?:conv\w*|in_layers[._]2|out_layers[._]3|[._]op|skip_connection)$")
 _OTHER_KINDS = (
-    (re.compile(r"\.hada_w1_a$|\.hada_t1$"), "a LoHa"),
-    (re.compile(r"\.lokr_w[12](?:_a)?$"), "a LoKr"),
-    (re.compile(r"\.dora_scale$|\.lora_magnitude_vector"), "a DoRA, of which half would be left out"),
     (re.compile(r"\.oft_(?:blocks|diag)|\.oft_R"), "an OFT"),
     (re.compile(r"\.diff$"), "a full difference of weights, not a LoRA"),
 )
@@ -32,24 +33,48 @@ def share_in(model: Layers, lora: Layers) -> float:
     return len(lora & model) / len(lora) if lora else 0.0
 
 
+def reads(shapes: Shapes) -> Mapping[str, int]:
+    """The denoiser's layers that a LoRA's file names, as it spells them, and how wide what each reads is."""
+    found = (_read(name, shape, shapes) for name, shape in shapes.items() if len(shape) > 1 and not _TEXT.match(name))
+    return dict(each for each in found if each is not None)
+
+
+def _read(name: str, shape: tuple[int, ...], shapes: Shapes) -> tuple[str, int] | None:
+    if match := _DOWN.search(name):
+        return name[: match.start()], shape[1]
+    layer = name.rpartition(".")[0]
+    if _CONVOLUTION.search(layer):
+        return None
+    if name.endswith(_HADA):
+        return layer, shape[1]
+    if _KRON.search(name):
+        other = shapes.get(f"{layer}.lokr_w1") or shapes.get(f"{layer}.lokr_w1_b")
+        return (layer, shape[1] * other[1]) if other else None
+    return None
+
+
 def of_lora(shapes: Shapes) -> Layers:
     """The layers that a LoRA's file names, however it spells them."""
-    named = {name: shape for name, shape in shapes.items() if _DOWN.search(name) and not _TEXT.match(name)}
-    return frozenset((_folded(_DOWN.sub("", name)), shape[1]) for name, shape in named.items() if len(shape) > 1)
+    return frozenset((folded(name), width) for name, width in reads(shapes).items())
+
+
+def is_product(name: str) -> bool:
+    """Whether a tensor of that name is a LoHa's, a LoKr's or a DoRA's, of which diffusers would leave a part out."""
+    return _PRODUCT.search(name) is not None
 
 
 def of_model(shapes: Shapes) -> Layers:
     """The layers of a denoiser's own weights."""
     named = ((name.removesuffix(".weight"), shape) for name, shape in shapes.items() if name.endswith(".weight"))
-    return frozenset((_folded(name), shape[1]) for name, shape in named if len(shape) > 1)
+    return frozenset((folded(name), shape[1]) for name, shape in named if len(shape) > 1)
 
 
 def other_kind(names: Iterable[str]) -> str:
-    """What a file is that looks like a LoRA and can't be used as one; "" for a LoRA."""
+    """What a file is that looks like a LoRA and can't be used as one; "" for what can."""
     known = tuple(names)
     return next((what for pattern, what in _OTHER_KINDS if any(pattern.search(name) for name in known)), "")
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """A layer's name as all tools agree on it: `to_out.0` and `to_out_0`, with or without a processor."""
     return _BEFORE.sub("", name).replace("processor.", "").replace(".", "_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,20 @@ async def test_alone_a_lora_paints_what_diffusers_own_paints(folders: dict[str, 
 
 
 @pytest.mark.parametrize(("family", "name"), [("sdxl", "large"), ("flux", "flow")])
+async def test_the_alphas_of_its_metadata_are_heard(
+    folders: dict[str, Path], files: dict[str, str], tmp_path: Path
+) -> None:
+    """As diffusers' own training scripts write them."""
+    weights = load_file(Path(files["ink"]) / "pytorch_lora_weights.safetensors")
+    facts = {"unet.r": 4, "unet.lora_alpha": 12, "unet.target_modules": ["to_k", "to_q", "to_v", "to_out.0"]}
+    save_file(weights, tmp_path / "x.safetensors", metadata={"lora_adapter_metadata": json.dumps(facts)})
+    async with Engine(str(folders["sd1"]), loras={"x": str(tmp_path / "x.safetensors"), "ink": files["ink"]}) as engine:
+        image = (await engine.submit(ask("a red boat <lora:x>")).result())[0]
+        thrice = (await engine.submit(ask("a red boat <lora:ink:3>")).result())[0]
+    assert same(image, own(folders["sd1"], "a red boat", {"x": (str(tmp_path / "x.safetensors"), 1.0)}))
+    assert difference(image, thrice) <= ROUNDING
+
+
 async def test_other_families_too(folders: dict[str, Path], files: dict[str, str], family: str, name: str) -> None:
     async with Engine(str(folders[family]), loras=files) as engine:
         assert name in engine.models()[0].loras

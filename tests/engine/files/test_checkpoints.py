@@ -46,7 +46,7 @@ KINDS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
 }
 OTHERS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "lora": ({"lora_unet_x.lora_down.weight": (4, 8)}, "a LoRA; name it in EASEL_LORAS"),
-    "loha": ({"lora_unet_x.hada_w1_a": (4, 8)}, "a LoHa or LoKr"),
+    "loha": ({"lora_unet_x.hada_w1_a": (4, 8)}, "a LoRA; name it in EASEL_LORAS"),
     "controlnet": ({"control_model.input_hint_block.0.weight": (1,)}, "a ControlNet; name it in EASEL_CONTROLNETS"),
     "vae": ({"decoder.conv_in.weight": (1,), "encoder.conv_in.weight": (1,)}, "a VAE; put it beside"),
     "embedding": ({"emb_params": (2, 768)}, "a textual inversion"),
