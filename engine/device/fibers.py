@@ -16,7 +16,7 @@ import torch
 from greenlet import getcurrent, greenlet
 from torch.utils import _pytree as pytree
 
-from engine.device import devices
+from engine.device import adapter_rows, devices
 from engine.device.failures import attempt, forget
 from engine.device.overflow import in_float32, was_too_small
 from engine.device.tiling import in_tiles
@@ -41,23 +41,10 @@ ROW_LISTS = (
 LENGTHS = {"Lumina2Transformer2DModel": ("encoder_attention_mask",)}
 WHOLE = ("pixel_values",)  # pictures among words, whose patches are no rows: such a call runs by itself
 IGNORED = {"decode": ("generator",)}  # AutoencoderKL.decode takes and never reads it
-FORBIDDEN = [
-    "set_attn_processor",
-    "set_adapters",
-    "set_adapter",
-    "enable_lora",
-    "disable_lora",
-    "enable_tiling",
-    "disable_tiling",
-    "enable_slicing",
-    "disable_slicing",
-    "fuse_qkv_projections",
-    "unfuse_qkv_projections",
-    "half",
-    "float",
-    "requires_grad_",
-    "train",
-    "load_state_dict",
+FORBIDDEN = [  # what would change a module that others use
+    *("set_attn_processor", "set_adapters", "set_adapter", "enable_lora", "disable_lora", "fuse_qkv_projections"),
+    *("unfuse_qkv_projections", "enable_tiling", "disable_tiling", "enable_slicing", "disable_slicing"),
+    *("half", "float", "requires_grad_", "train", "load_state_dict"),
 ]
 
 
@@ -110,8 +97,13 @@ class Call:
 
     @property
     def shape(self) -> tuple[object, ...]:
+    @property
+    def target(self) -> torch.nn.Module:
+        """The module that computes its rows when they are joined: of a LoRA's, the one that was copied for it."""
+        return self.module if self.kind != "denoise" or self.fiber.tiled else adapter_rows.shared(self.module)
+
         """A cheap key for timing tables: what the seconds depend on."""
-        return id(self.module), self.method, tuple(self.sample.shape[1:])
+        return id(self.target), self.method, tuple(self.sample.shape[1:])
 
     @property
     def form(self) -> _Form:
@@ -311,7 +303,7 @@ def _form_of(call: Call) -> _Form:
     signature = tuple(_signature(leaf, call) for leaf in leaves)
     content = tuple((name, call.fiber.digest(tensor)) for name, tensor in shared.items())
     own = id(call) if any(named.get(name) is not None for name in WHOLE) else None
-    key = (id(call.module), call.method, call.fiber.tiled, spec, signature, content, lengths, own)
+    key = (id(call.target), call.method, call.fiber.tiled, spec, signature, content, lengths, own)
     return _Form(leaves, spec, shared, key, scale, added, residual)
 
 
@@ -343,7 +335,9 @@ def forward(calls: Sequence[Call], pad_to: int = 0) -> list[Any]:
     columns = zip(*(call.form.leaves for call in calls), strict=True)
     leaves = [_joined(column, calls, total) for column in columns]
     named = {**pytree.tree_unflatten(leaves, first.form.spec), **first.form.shared, **_residuals(calls, total)}
-    return _split(getattr(first.module, first.method)(**named), calls, total)
+    with adapter_rows.adding(calls):
+        output = getattr(first.target, first.method)(**named)
+    return _split(output, calls, total)
 
 
 def _residuals(calls: Sequence[Call], total: int) -> dict[str, Any]:

@@ -8,18 +8,20 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from engine.api.errors import ModelUnloadable
+from engine.device import adapter_rows
 from engine.device.exclusive import exclusive
 from engine.device.failures import loaded
 from engine.device.loader import Tell
 from engine.models.adapters import Adapter
+from engine.models.derived import products
 from engine.models.derived.variants import kept, shared_copy, variant_of
 from engine.models.files.hashes import Hashes
-from engine.models.derived import products
 from engine.models.memory.sizes import DENOISERS
 from engine.models.model_cache import Model, ModelCache
+from engine.models.whole import read_header
 from engine.tasks import lora_tags
 from engine.tasks.lora_tags import Weights
-from engine.models.whole import read_header
 
 Wanted = Mapping[Adapter, Weights]
 
@@ -44,6 +46,10 @@ def _made(base: Model, wanted: Wanted, nbytes: int, hashes: Hashes, tell: Tell) 
         for word in words:
             _add_embedding(pipe, word)
         _attach(pipe, loras)
+        if not (_multiplied(loras) or base.placing.rung.stream):
+            for name in DENOISERS:
+                if getattr(pipe, name, None) is not None:
+                    adapter_rows.share(getattr(pipe, name), getattr(base.pipe, name))
 
     loaded(f"{base.key} with {names}", attach)
     return variant_of(base, pipe, nbytes, {adapter.name: hashes.of(adapter.path, tell) for adapter in wanted})

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from engine.device import adapter_rows
 from engine.device.memory import DeviceMemory, bytes_of, tensors_of
 from engine.models.memory.ladder import WHOLE, Rung
 from engine.models.memory.shrink import shrink
@@ -106,6 +107,7 @@ class Placing:
         _hook(module, self.memory)
 
     def _stream(self, module: nn.Module) -> None:
+        adapter_rows.apart(module)  # its LoRAs come to the device with its own blocks
         for chain in list(_chains(module, bytes_of(module))):
             for block, following in itertools.zip_longest(chain, chain[1:]):
                 self.memory.settle(block)

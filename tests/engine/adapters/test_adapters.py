@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from engine import Engine, Img2Img, InvalidRequest, Txt2Img, mini
 from engine.models.derived.variants import shared_copy
-from tests.engine.conftest import unet, weights_bytes
+from engine.runtime.policy import BatchCurve
+from tests.engine.conftest import gain_from_rows, unet, weights_bytes
 from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 
 # peft says so of every second LoRA, in diffusers' own loader too
@@ -109,7 +110,6 @@ async def test_alone_a_lora_paints_what_diffusers_own_paints(folders: dict[str, 
     assert not same(both, waves)
 
 
-@pytest.mark.parametrize(("family", "name"), [("sdxl", "large"), ("flux", "flow")])
 async def test_the_alphas_of_its_metadata_are_heard(
     folders: dict[str, Path], files: dict[str, str], tmp_path: Path
 ) -> None:
@@ -124,6 +124,7 @@ async def test_the_alphas_of_its_metadata_are_heard(
     assert difference(image, thrice) <= ROUNDING
 
 
+@pytest.mark.parametrize(("family", "name"), [("sdxl", "large"), ("flux", "flow")])
 async def test_other_families_too(folders: dict[str, Path], files: dict[str, str], family: str, name: str) -> None:
     async with Engine(str(folders[family]), loras=files) as engine:
         assert name in engine.models()[0].loras
@@ -147,6 +148,45 @@ async def test_together_they_differ_by_rounding_only(folders: dict[str, Path], f
         crowd = [(await ticket.result())[0] for ticket in tickets]
     for one, other in zip(alone, crowd, strict=True):
         assert difference(one, other) <= ROUNDING
+
+
+async def test_jobs_of_different_loras_share_a_step(
+    folders: dict[str, Path], files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With each other and with jobs of none; in `exact` mode without changing a bit."""
+    tags = (" <lora:waves:0.8>", " <lora:ink>", " <lora:ink:0.5> <lora:waves>", "")
+    asked = [ask(f"a red boat{tag}") for tag in tags]
+    monkeypatch.setattr(BatchCurve, "cap", lambda curve, *_: curve.limit)  # whether joining pays is the clock's verdict
+    async with Engine(str(folders["sd1"]), loras=files, mode="fast") as engine:
+        one_by_one = [(await engine.submit(request).result())[0] for request in asked]
+        tickets = [engine.submit(request, user=str(number)) for number, request in enumerate(asked)]
+        together = [(await ticket.result())[0] for ticket in tickets]
+        assert (await engine.inspect()).forwards["denoise"].most_joined == len(asked)
+    assert max(difference(*pair) for pair in zip(one_by_one, together, strict=True)) <= ROUNDING
+    gain_from_rows(monkeypatch, 8)
+    async with Engine(str(folders["sd1"]), loras=files, data_dir=tmp_path) as engine:
+        alone = [(await engine.submit(request).result())[0].tobytes() for request in asked]
+        tickets = [engine.submit(request, user=str(number)) for number, request in enumerate(asked)]
+        crowd = [(await ticket.result())[0].tobytes() for ticket in tickets]
+        assert (await engine.inspect()).forwards["denoise"].most_joined > 1
+    assert crowd == alone
+    assert len(set(alone)) == len(asked)
+
+
+@pytest.mark.parametrize("family", ["sdxl", "sd3", "flux"])
+async def test_in_other_families_they_share_too(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+) -> None:
+    monkeypatch.setattr(BatchCurve, "cap", lambda curve, *_: curve.limit)
+    file = lora(folders[family], family, tmp_path / "x", 3)
+    asked = [ask("a boat <lora:x>"), ask("a boat", seed=8)]
+    async with Engine(str(folders[family]), loras={"x": str(file)}, mode="fast") as engine:
+        alone = [(await engine.submit(request).result())[0] for request in asked]
+        tickets = [engine.submit(request, user=str(number)) for number, request in enumerate(asked)]
+        crowd = [(await ticket.result())[0] for ticket in tickets]
+        assert (await engine.inspect()).forwards["denoise"].most_joined == 2
+    assert max(difference(*pair) for pair in zip(alone, crowd, strict=True)) <= ROUNDING
+    assert same(alone[0], own(folders[family], "a boat", {"x": (str(file), 1.0)}))
 
 
 async def test_a_word_of_several_vectors_and_its_weight(folders: dict[str, Path], tmp_path: Path) -> None:
