@@ -27,6 +27,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["lora", "embedding"]
 SAMPLING = ("num_inference_steps", "guidance_scale", "scheduler")
 LORA_FILE = "pytorch_lora_weights.safetensors"  # as diffusers saves one into a folder
+_NAMELESS = ("pytorch_lora_weights", "diffusion_pytorch_model", "adapter_model")  # their folder says what they are
 _NAME = re.compile(r"[^\s<>:,()\[\]{}|\\]{1,80}")  # what can stand in a prompt
 
 # The layers whose widths tell models apart, as diffusers, peft and kohya name them.
@@ -115,7 +116,7 @@ def read(kind: Kind, name: str, location: str) -> Adapter:
 def _defaults(name: str, path: Path) -> LoraDefaults | None:
     """What a JSON file beside a LoRA says of how to sample with it, else what is published of one of just that name."""
     own = read_json(path.with_suffix(".json")) or read_json(path.parent / OWN_DEFAULTS)
-    stem = path.parent.name if path.name == LORA_FILE else path.stem
+    stem = path.parent.name if path.stem in _NAMELESS else path.stem.removesuffix("-bf16")
     facts = {key: own[key] for key in SAMPLING if key in own} or families.FAST_LORAS.get(stem)
     return LoraDefaults(name=name, **facts) if facts else None
 

@@ -130,17 +130,36 @@ PUBLISHED: Mapping[str, Published] = {
     "PixArt-alpha/PixArt-Sigma-XL-2-1024-MS": Published(pipeline="PixArtSigmaPipeline", side=1024),
     "Efficient-Large-Model/Sana_1600M_1024px_diffusers": Published(pipeline="SanaPipeline"),
 }
-# LoRAs that make a model faster, by the name of their file or folder, as their cards have it.
+# LoRAs that make a model faster, by the name of their file or folder, as their cards have it. DDIM without noise at
+# trailing steps, which some cards name, is Euler's way there.
 _LCM: Mapping[str, Any] = {"num_inference_steps": 4, "guidance_scale": 1.0, "scheduler": "lcm"}
+_TRAILING: Mapping[str, Any] = {"guidance_scale": 0.0, "scheduler": "euler_trailing"}
+_TCD: Mapping[str, Any] = {"guidance_scale": 0.0, "scheduler": "tcd"}
 FAST_LORAS: Mapping[str, Mapping[str, Any]] = {
     **dict.fromkeys(("lcm-lora-sdv1-5", "lcm-lora-sdxl", "lcm-lora-ssd-1b"), _LCM),
+    **{f"sdxl_lightning_{steps}step_lora": {"num_inference_steps": steps, **_TRAILING} for steps in (2, 4, 8)},
     **{
-        f"sdxl_lightning_{steps}step_lora": {
-            "num_inference_steps": steps,
-            "guidance_scale": 0.0,
-            "scheduler": "euler_trailing",
-        }
+        f"Hyper-{kind}-{steps}steps-lora": {"num_inference_steps": steps, **_TRAILING}
+        for kind in ("SD15", "SDXL")
         for steps in (2, 4, 8)
+    },
+    **{f"Hyper-{kind}-1step-lora": {"num_inference_steps": 1, **_TCD} for kind in ("SD15", "SDXL")},
+    **{
+        f"Hyper-{kind}-{steps}steps-CFG-lora": {**_TRAILING, "num_inference_steps": steps, "guidance_scale": 5.0}
+        for kind in ("SD15", "SDXL")
+        for steps in (8, 12)
+    },
+    **{f"Hyper-SD3-{steps}steps-CFG-lora": {"num_inference_steps": steps} for steps in (4, 8, 16)},
+    **{
+        f"Hyper-FLUX.1-dev-{steps}steps-lora": {"num_inference_steps": steps, "guidance_scale": 3.5}
+        for steps in (8, 16)
+    },
+    "FLUX.1-Turbo-Alpha": {"num_inference_steps": 8, "guidance_scale": 3.5},
+    **{f"TCD-{kind}-LoRA": {"num_inference_steps": 4, **_TCD} for kind in ("SD15", "SDXL")},
+    **{
+        f"Qwen-Image-Lightning-{steps}steps-{version}": {"num_inference_steps": steps, "guidance_scale": 1.0}
+        for steps in (4, 8)
+        for version in ("V1.0", "V1.1", "V2.0")
     },
 }
 _BY_NAME = {hub_id.rpartition("/")[2].casefold(): found for hub_id, found in PUBLISHED.items()}

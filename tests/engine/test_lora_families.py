@@ -115,10 +115,20 @@ async def test_a_fast_lora_brings_its_steps_guidance_and_scheduler(folders: dict
     """By a JSON file beside it, or by its published name; what somebody says comes first, and weight 0 is none."""
     weights = {"unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight": torch.zeros(2, 32)}
     weights["unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_B.weight"] = torch.zeros(32, 2)
-    for name in ("quick", "lcm-lora-sdv1-5"):
+    (tmp_path / "Hyper-SD15-1step-lora").mkdir()
+    for name in (
+        "quick",
+        "lcm-lora-sdv1-5",
+        "Hyper-SD15-1step-lora/diffusion_pytorch_model",
+        "Hyper-SD15-8steps-CFG-lora",
+    ):
         save_file(weights, tmp_path / f"{name}.safetensors")
     (tmp_path / "quick.json").write_text('{"num_inference_steps": 3, "scheduler": "euler_trailing"}')
     files = {"quick": str(tmp_path / "quick.safetensors"), "lcm": str(tmp_path / "lcm-lora-sdv1-5.safetensors")}
+    files |= {
+        "one": str(tmp_path / "Hyper-SD15-1step-lora"),
+        "eight": str(tmp_path / "Hyper-SD15-8steps-CFG-lora.safetensors"),
+    }
     engine = Engine(str(folders["sd1"]), loras=files)
     (info,) = engine.models()
 
@@ -129,4 +139,6 @@ async def test_a_fast_lora_brings_its_steps_guidance_and_scheduler(folders: dict
     assert sampled("a boat") == sampled("a boat <lora:quick:0>") == (25, 7.5, "euler")
     assert sampled("a boat <lora:Quick>") == (3, 7.5, "euler_trailing")
     assert sampled("a boat <lora:lcm:0.9>") == (4, 1.0, "lcm")
+    assert sampled("a boat <lora:one>") == (1, 0.0, "tcd")
+    assert sampled("a boat <lora:eight>") == (8, 5.0, "euler_trailing")
     assert sampled("a boat <lora:lcm>", num_inference_steps=9, guidance_scale=2.0, scheduler="ddim") == (9, 2.0, "ddim")
