@@ -37,7 +37,12 @@ def load(name: str, path: Path, dtype: torch.dtype) -> Any:
             file = Path(folder) / "unscaled.safetensors"
             save_file({k: v.contiguous() for k, v in quantised.unscaled(path, dtype).items()}, file)
         pipe = _read(name, file, found, path.with_suffix(""), dtype)
-    vae = path.with_name(f"{path.stem}.vae.safetensors")
+    return with_vae(pipe, path.with_suffix(""), dtype)
+
+
+def with_vae(pipe: Any, name: Path, dtype: torch.dtype) -> Any:
+    """The pipeline with the VAE in a file beside its own, where there is one; `name`: the model's, without its end."""
+    vae = name.with_name(f"{name.name}.vae.safetensors")
     if vae.is_file():
         pipe.register_modules(vae=_vae(vae, pipe, dtype))
     return pipe

@@ -68,7 +68,7 @@ def load(source: Source, dtype: torch.dtype) -> Any:
         return _folder(source, {**kwargs, "low_cpu_mem_usage": True})
     if isinstance(raised, Exception):
         raise raised
-    return raised
+    return single_file.with_vae(raised, Path(source.location), dtype)
 
 
 def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 
 RESNET = {
@@ -25,12 +26,23 @@ UNET_ENDS = {
     "conv_in": "input_blocks.0.0",
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
 }
 VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
 
 
+OPEN_CLIP = {
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "self_attn.out_proj": "attn.out_proj",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+}
+
+
 def save_original(pipe: Any, path: Path) -> None:
-    """Write the pipeline's weights to `path`."""
+    """Write the pipeline's weights to `path`: SD 1.x, or with a second text encoder SDXL."""
     unet = pipe.unet.config
     weights = {f"model.diffusion_model.{unet_name(k, unet)}": v for k, v in pipe.unet.state_dict().items()}
     blocks = len(pipe.vae.config.block_out_channels)
@@ -38,10 +50,34 @@ def save_original(pipe: Any, path: Path) -> None:
         name = vae_name(key, blocks)
         linear = ".attn_1." in name and value.dim() == 2
         weights[f"first_stage_model.{name}"] = value[:, :, None, None] if linear else value
-    text = pipe.text_encoder.state_dict()
-    prefix = "" if any(key.startswith("text_model.") for key in text) else "text_model."
-    weights |= {f"cond_stage_model.transformer.{prefix}{key}": value for key, value in text.items()}
+    second = getattr(pipe, "text_encoder_2", None)
+    first = "cond_stage_model" if second is None else "conditioner.embedders.0"
+    text = {key.removeprefix("text_model."): value for key, value in pipe.text_encoder.state_dict().items()}
+    weights |= {f"{first}.transformer.text_model.{key}": value for key, value in text.items()}
+    if second is not None:
+        weights |= {f"conditioner.embedders.1.model.{key}": value for key, value in open_clip(second).items()}
     save_file({key: value.contiguous().clone() for key, value in weights.items()}, path)
+
+
+def open_clip(encoder: Any) -> dict[str, Any]:
+    """A text encoder's weights as OpenCLIP names and shapes them."""
+    text = {key.removeprefix("text_model."): value for key, value in encoder.state_dict().items()}
+    found = {
+        "token_embedding.weight": text["embeddings.token_embedding.weight"],
+        "positional_embedding": text["embeddings.position_embedding.weight"],
+        "ln_final.weight": text["final_layer_norm.weight"],
+        "ln_final.bias": text["final_layer_norm.bias"],
+        "text_projection": text["text_projection.weight"].T,
+    }
+    for number in range(encoder.config.num_hidden_layers):
+        layer, block = f"encoder.layers.{number}.", f"transformer.resblocks.{number}."
+        for ours, theirs in OPEN_CLIP.items():
+            for end in ("weight", "bias"):
+                found[f"{block}{theirs}.{end}"] = text[f"{layer}{ours}.{end}"]
+        for end in ("weight", "bias"):
+            parts = [text[f"{layer}self_attn.{part}_proj.{end}"] for part in "qkv"]
+            found[f"{block}attn.in_proj_{end}"] = torch.cat(parts)
+    return found
 
 
 def unet_name(key: str, config: Any) -> str:

@@ -170,6 +170,9 @@ async def test_a_vae_beside_a_file_is_its_vae(tmp_path: Path, folders: dict[str,
     )
     with_vae = await painted(tmp_path / "boats.safetensors")
     assert with_vae == await painted(tmp_path / "other.safetensors") != await painted(folders["sd1"])
+    shutil.copytree(folders["sd1"], tmp_path / "folder")
+    shutil.copy(tmp_path / "boats.vae.safetensors", tmp_path / "folder.vae.safetensors")
+    assert await painted(tmp_path / "folder") == with_vae
 
 
 async def test_a_folder_with_half_precision_only_is_loaded(tmp_path: Path, folders: dict[str, Path]) -> None:
