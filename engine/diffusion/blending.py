@@ -29,11 +29,13 @@ def embeddings_of(request: Txt2Img, prompts: Sequence[ImagePrompt], pipe: Any) -
     A prompt has its own copy of the adapter, so that it speaks at a scale of its own; each gets the same embeddings.
     """
     assert request.guidance_scale is not None
-    guided = request.guidance_scale > 1 and pipe.unet.config.time_cond_proj_dim is None
+    unet = getattr(pipe, "unet", None)  # a transformer's pipeline asks for the unwanted picture by itself
+    guided = [] if unet is None else [request.guidance_scale > 1 and unet.config.time_cond_proj_dim is None]
+    device = (unet or pipe.transformer).device
 
     def seen(image: Picture) -> torch.Tensor:
         copies = [pixels(image).convert("RGB")] * len(prompts)
-        found: list[torch.Tensor] = pipe.prepare_ip_adapter_image_embeds(copies, None, pipe.unet.device, 1, guided)
+        found: list[torch.Tensor] = pipe.prepare_ip_adapter_image_embeds(copies, None, device, 1, *guided)
         return found[0]
 
     return [_sum(seen(image) * share for image, share in prompt.shares) for prompt in prompts]

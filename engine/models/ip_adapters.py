@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +11,11 @@ from engine.models import adapters, catalog, facts, whole
 from engine.models.catalog import Source
 
 ENCODER = "image_encoder"
-_PLAIN = "image_proj.proj.weight"  # (numbers to the attention, width of the CLIP's embedding)
-_KNOWN = (
-    _PLAIN,
-    "image_proj.latents",
-    "image_proj.proj.3.weight",
-)  # plain, Plus, Full Face; Face ID needs more than CLIP
-_READS = "to_k_ip.weight"  # (width of a layer, numbers a token)
+# (numbers to the attention, width of the CLIP's embedding), as the original and XLabs name it
+_PLAIN = ("image_proj.proj.weight", "ip_adapter_proj_model.proj.weight")
+_KNOWN = (_PLAIN[0], "image_proj.latents", "image_proj.proj.3.weight")  # plain, Plus, Full Face; Face ID needs more
+_READS = ("to_k_ip.weight", "ip_adapter_double_stream_k_proj.weight")  # (width of a layer, numbers a token)
+_OF_FLUX = {"joint_attention_dim": 4096, "num_layers": 19}  # of the published FLUX.1, where no config is at hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +33,24 @@ def read(key: str, location: str, sources: Mapping[str, Source]) -> IpAdapter:
         raise ModelUnloadable(name=key, reason=f"an IP-Adapter needs one of the models, which are {', '.join(sources)}")
     model, path = sources[key], adapters.weights_file(f"the IP-Adapter of {key}", Path(location).expanduser())
     name, shapes = path.stem, whole.read_header(path).shapes
-    widths = {shape[-1] for tensor, shape in shapes.items() if tensor.endswith(_READS)}
-    if not widths or not any(tensor in shapes for tensor in _KNOWN):
+    family = catalog.describe(model).family
+    reads = [shape[-1] for tensor, shape in shapes.items() if tensor.endswith(_READS)]
+    known = _PLAIN if family == "flux" else _KNOWN
+    if not reads or not any(tensor in shapes for tensor in known):
         raise ModelUnloadable(name=name, reason=f"{path.name} is not an IP-Adapter that reads a CLIP's embeddings")
-    body = adapters.body_of(model, catalog.describe(model).family)
-    if (body.attention, {body.width}) != ("cross", widths):
+    if not _fits(reads, model, family):
         raise ModelUnloadable(name=name, reason=f"it was not made for models like {key}")
     return IpAdapter(name=name, path=path, encoder=_encoder(name, path, model, shapes))
+
+
+def _fits(reads: Sequence[int], model: Source, family: str) -> bool:
+    """Whether the layers that read pictures, by how many numbers a token has, are those of the model's attention."""
+    if family != "flux":
+        body = adapters.body_of(model, family)
+        return (body.attention, {body.width}) == ("cross", {*reads})
+    config = facts.read_json(model.path / "transformer" / "config.json") if model.path is not None else {}
+    told = {**_OF_FLUX, **config}
+    return [told["joint_attention_dim"]] * told["num_layers"] == [*reads]
 
 
 def _encoder(name: str, path: Path, model: Source, shapes: adapters.Shapes) -> Path:
@@ -52,6 +61,7 @@ def _encoder(name: str, path: Path, model: Source, shapes: adapters.Shapes) -> P
         raise ModelUnloadable(name=name, reason=f"there is no folder '{ENCODER}' with safetensors beside {path.name}")
     whole.check(name, found)
     width = facts.read_json(found / "config.json").get("projection_dim")
-    if _PLAIN in shapes and width is not None and shapes[_PLAIN][-1] != width:
+    sees = {shapes[tensor][-1] for tensor in _PLAIN if tensor in shapes}
+    if sees and width is not None and sees != {width}:
         raise ModelUnloadable(name=name, reason=f"it was not made for the CLIP in '{found}'")
     return found

@@ -213,6 +213,8 @@ class Txt2Img:
             raise InvalidRequest(f"{info.key} can't read reference pictures.", "It needs an IP-Adapter.")
         if self.references and not self.can_follow:
             raise InvalidRequest(f"{info.key} can't read reference pictures in {self.task}.", "Leave them out.")
+        if self.references and self.guides and self.pipeline(info) and info.family == "flux":
+            raise InvalidRequest(f"{info.key} can't read reference pictures along a ControlNet here.", "Leave one out.")
         if info.family != "sdxl" and (told := next((r.use for r in self.references if r.use != "all"), "")):
             raise InvalidRequest(f"{info.key} can't read the {told} of a picture alone.", "Use all of it, or SDXL.")
 

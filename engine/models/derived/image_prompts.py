@@ -14,6 +14,7 @@ from engine.device.loader import Tell
 from engine.models.derived.variants import bytes_in, kept, shared_copy, variant_of
 from engine.models.files.hashes import Hashes
 from engine.models.ip_adapters import IpAdapter
+from engine.models.memory.sizes import DENOISERS
 from engine.models.model_cache import Model, ModelCache
 from engine.tasks.pictures import ImagePrompt, Use
 
@@ -35,8 +36,7 @@ def with_ip_adapter(
 
 def _with_eyes(base: Model, adapter: IpAdapter, copies: int, hashes: Hashes, tell: Tell) -> Model:
     pipe = copy.copy(base.pipe)
-    with exclusive.changing():
-        pipe.__dict__["unet"] = shared_copy(base.pipe.unet)
+    _part_of_its_own(pipe)
     loaded(f"{base.key} with {adapter.name}", lambda: _load_ip_adapter(pipe, adapter, copies))
     encoder = pipe.image_encoder
     nbytes = copies * adapter.path.stat().st_size + sum(p.numel() * p.element_size() for p in encoder.parameters())
@@ -44,13 +44,21 @@ def _with_eyes(base: Model, adapter: IpAdapter, copies: int, hashes: Hashes, tel
     return variant_of(base, pipe, nbytes, {name: hashes.of(path, tell) for name, path in files.items()})
 
 
+def _part_of_its_own(pipe: Any) -> None:
+    """Give a copy of a pipeline a denoiser of its own, around the same memory."""
+    with exclusive.changing():
+        for name in DENOISERS:
+            if getattr(pipe, name, None) is not None:
+                pipe.__dict__[name] = shared_copy(getattr(pipe, name))
+
+
 def _load_ip_adapter(pipe: Any, adapter: IpAdapter, copies: int) -> None:
     """With diffusers' own loader. The CLIP comes first: that loader would take a pickle for it too."""
     slow = {"low_cpu_mem_usage": False}  # saving memory patches torch for every thread
     encoder: Any = CLIPVisionModelWithProjection.from_pretrained(
-        adapter.encoder, dtype=pipe.unet.dtype, use_safetensors=True, local_files_only=True
+        adapter.encoder, dtype=pipe.dtype, use_safetensors=True, local_files_only=True
     )
-    pipe.register_modules(image_encoder=encoder.to(pipe.unet.device))
+    pipe.register_modules(image_encoder=encoder.to(pipe.device))
     folder, name = str(adapter.path.parent), adapter.path.name
     pipe.load_ip_adapter(
         [folder] * copies, subfolder=[""] * copies, weight_name=[name] * copies, local_files_only=True, **slow
@@ -68,8 +76,7 @@ _LAYERS: Mapping[Use, Callable[[float], Any]] = {
 
 def _scaled(loaded: Model, scales: Sequence[tuple[Use, float]]) -> Model:
     pipe = copy.copy(loaded.pipe)
-    with exclusive.changing():
-        pipe.__dict__["unet"] = shared_copy(loaded.pipe.unet)
+    _part_of_its_own(pipe)
     pipe.set_ip_adapter_scale([_LAYERS[use](scale) for use, scale in scales])
     scaled = variant_of(loaded, pipe, 0, {})
     scaled.encoders = loaded.encoders  # of the same encoders, so a picture is read once, however loudly it speaks
