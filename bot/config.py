@@ -149,6 +149,10 @@ class Settings(BaseSettings):
     segmenter: Source = Field(
         "", description="Model that finds things in pictures by their name: a CLIPSeg's folder or hub id."
     )
+    preprocessors: Sources = Field(
+        {},
+        description='What draws what ControlNets follow, as JSON: {"depth": "/models/depth", "soft": "gradient"}.',
+    )
     ranker: Source = Field("", description="CLIP that chooses the best of many pictures: a folder or hub id.")
     safety: Source = Field(
         "auto", description="What judges pictures: `auto` = open_nsfw where it's installed; or `off`, or a model."
@@ -304,6 +308,7 @@ def vision_options(settings: Settings, gate: ImageGate | None = None) -> VisionO
     return VisionOptions(
         captioner=settings.captioner,
         segmenter=settings.segmenter,
+        preprocessors=settings.preprocessors,
         ranker=settings.ranker,
         safety=settings.safety,
         unsafe_labels=settings.unsafe_labels,

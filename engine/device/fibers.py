@@ -6,6 +6,7 @@ resumed it. `forward` joins the rows of calls with equal keys, runs the module o
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,12 +25,13 @@ from engine.device.tiling import in_tiles
 Kind = Literal["encode", "control", "denoise", "decode"]
 PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules of different jobs share a call
 SCALES = ("conditioning_scale",)  # a number that only multiplies what comes out, so each job's own rows get it there
-RESIDUALS = (  # of a ControlNet; none is zeros
+RESIDUALS = (  # of a ControlNet or a T2I-Adapter; none is zeros
     "down_block_additional_residuals",
     "mid_block_additional_residual",
     "block_controlnet_hidden_states",
     "controlnet_block_samples",
     "controlnet_single_block_samples",
+    "down_intrablock_additional_residuals",
 )
 SAME_AS_NONE = {"controlnet_blocks_repeat": False}
 SHARED = ("img_ids", "txt_ids")  # no batch dimension
@@ -96,12 +98,12 @@ class Call:
         return self.fiber.strange
 
     @property
-    def shape(self) -> tuple[object, ...]:
-    @property
     def target(self) -> torch.nn.Module:
         """The module that computes its rows when they are joined: of a LoRA's, the one that was copied for it."""
         return self.module if self.kind != "denoise" or self.fiber.tiled else adapter_rows.shared(self.module)
 
+    @property
+    def shape(self) -> tuple[object, ...]:
         """A cheap key for timing tables: what the seconds depend on."""
         return id(self.target), self.method, tuple(self.sample.shape[1:])
 
@@ -132,6 +134,8 @@ class Call:
     def run(self) -> Any:
         """Run it alone, exactly as the pipeline asked."""
         kwargs = {k: v for k, v in self.kwargs.items() if k not in IGNORED.get(self.method, ())}
+        for name, value in kwargs.items():  # some take out what they read, and the call may be run again
+            kwargs[name] = copy.copy(value) if isinstance(value, dict | list) else value
         return getattr(self.module, self.method)(*self.args, **kwargs)
 
 

@@ -16,6 +16,16 @@ CANNY_LOW, CANNY_HIGH = 100, 200  # what the published ControlNets for edges wer
 _SHIFT = 15
 _TAN_22 = 13573  # tan(22.5 degrees) * 2^15, as OpenCV has it
 
+# What a model that looks at pictures draws, where one is configured, by the names that ControlNets have for it.
+LOOKED_AT: Mapping[str, str] = {
+    **dict.fromkeys(("depth", "midas"), "depth"),
+    **dict.fromkeys(("pose", "openpose"), "pose"),
+    **dict.fromkeys(("soft", "softedge", "hed"), "soft"),
+}
+GRADIENT = "gradient"  # soft edges without a model
+_WIDTHS_PX = (1.0, 2.0, 4.0)  # of what counts as an edge
+_BRIGHTEST = 99.5  # percent of the pixels are no brighter than white
+
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -75,6 +85,24 @@ def _ridges(across: Integers, down: Integers, steep: Integers) -> Mask:
     return np.asarray(np.where(flat, left_right, np.where(upright, up_down, diagonal)))
 
 
+def soft(picture: Image.Image) -> Image.Image:
+    """A picture's edges in greys on black, as RGB of its size: how much the colours change, at three widths.
+
+    The gradient times the width it is smoothed by: Lindeberg 1998 (Edge Detection and Ridge Detection with Automatic
+    Scale Selection), section 4. It sees every texture, which a network for soft edges has learned to pass over.
+    """
+    colours = np.asarray(picture.convert("RGB")).astype(np.float32)
+    steep = sum(
+        width
+        * np.stack([ndimage.gaussian_gradient_magnitude(colours[..., c], width, mode="nearest") for c in range(3)]).max(
+            0
+        )
+        for width in _WIDTHS_PX
+    )
+    white = max(float(np.percentile(steep, _BRIGHTEST)), 1.0)
+    return Image.fromarray((np.clip(steep / white, 0, 1) * 255).round().astype(np.uint8)).convert("RGB")
+
+
 DRAWN: Mapping[str, Callable[[Image.Image], Image.Image]] = {EDGES: canny, "canny": canny}
 
 
@@ -83,8 +111,14 @@ def kind_of(controlnet: str) -> str:
     return controlnet.partition("-")[0]
 
 
+def looked_at(controlnet: str) -> str:
+    """What a model that looks at pictures has to draw for the ControlNet of this name; "" = nothing."""
+    return LOOKED_AT.get(kind_of(controlnet).casefold(), "")
+
+
 def made_ready(picture: Image.Image, controlnet: str) -> Image.Image:
-    """What the ControlNet of this name follows: edges for `canny`, `edges-...` and `edges`, else the picture itself."""
+    """What the ControlNet of this name follows, as far as no model is asked: edges for `canny`, `edges-...` and
+    `edges`, else the picture itself."""
     if controlnet == EDGES:
         return edges(picture)
     draw = DRAWN.get(kind_of(controlnet))

@@ -1,4 +1,4 @@
-"""ControlNets, unloaded: which folders and files hold one, and which models they fit. Knows no torch."""
+"""ControlNets and T2I-Adapters, unloaded: which folders and files hold one, what models they fit. Knows no torch."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from engine.models.catalog import Source
 from engine.models.facts import read_json
 from engine.tasks import control
 
-PLAIN, UNION = "ControlNetModel", "ControlNetUnionModel"
+PLAIN, UNION, T2I = "ControlNetModel", "ControlNetUnionModel", "T2IAdapter"
 # The families whose denoisers a class was made for.
 CLASSES: Mapping[str, tuple[str, ...]] = {
     PLAIN: ("sd1", "sdxl"),
     UNION: ("sdxl",),
     "SD3ControlNetModel": ("sd3",),
     "FluxControlNetModel": ("flux",),
+    T2I: ("sd1", "sdxl"),
 }
+T2I_OF_SDXL = "full_adapter_xl"  # in its config's `adapter_type`
 # What one that follows several kinds calls them, as its card has it: xinsir's Union and ProMax of SDXL, InstantX's of
 # FLUX.1. ProMax's "repaint" is left out, which is inpainting by another name.
 MODES: Mapping[str, Mapping[str, int]] = {
@@ -51,9 +53,10 @@ class ControlNet:
     """A ControlNet's folder or single file, and what it says of the models it was made for.
 
     Attributes:
-        made: its class in diffusers. width: of the text that it reads, or of a transformer's attention.
+        made: its class in diffusers. families: whose denoisers it was made for.
+        width: of the text that it reads, or of a transformer's attention; 0 = it reads none.
         layout: its levels, as in the config; empty for a single file, whose config is that of the model's own UNet,
-            and for a transformer.
+            and for a transformer; of a T2I-Adapter, its channels.
         hint: channels of a single file's layers that read the picture.
         kinds: how many kinds of pictures it follows. mode: which of them this name means; None = it knows one only.
     """
@@ -61,7 +64,8 @@ class ControlNet:
     name: str
     path: Path
     made: str = PLAIN
-    width: int
+    families: tuple[str, ...]
+    width: int = 0
     layout: tuple[Any, ...] = ()
     hint: tuple[int, ...] = ()
     kinds: int = 0
@@ -69,8 +73,11 @@ class ControlNet:
 
     def fits(self, model: Source, info: ModelInfo) -> bool:
         """Whether what it says can be added to what the model's denoiser computes."""
-        if info.family not in CLASSES[self.made] or "txt2img" not in info.tasks:
+        if info.family not in self.families or "txt2img" not in info.tasks:
             return False
+        if self.made == T2I:
+            channels, _ = _layout(_unet_of(model, info))
+            return bool(channels) and self.layout[: len(channels)] == channels
         as_deep = not self.layout or self.layout == _layout(_unet_of(model, info))
         return as_deep and self.width == body_of(model, info.family).width
 
@@ -104,14 +111,22 @@ def read(name: str, location: str) -> ControlNet:
     made = str(config.get("_class_name"))
     if made not in CLASSES:
         raise ModelUnloadable(
-            name=name, reason=f"'{folder}' is no folder of a ControlNet of SD 1.x, 2.x, SDXL, SD3 or FLUX.1"
+            name=name,
+            reason=f"'{folder}' is no folder of a ControlNet of SD 1.x, 2.x, SDXL, SD3 or FLUX.1, nor of a T2I-Adapter",
         )
     if not any((folder / f"{WEIGHTS}{end}").is_file() for end in ("", ".index.json")):
         raise ModelUnloadable(name=name, reason=f"'{folder}' has no {WEIGHTS}; pickles may run code, and are not read")
     whole.check(name, folder)
+    if made == T2I:
+        families = ("sdxl",) if config.get("adapter_type") == T2I_OF_SDXL else ("sd1",)
+        return ControlNet(
+            name=name, path=folder, made=T2I, families=families, layout=tuple(config.get("channels") or ())
+        )
     kinds = int(config.get("num_control_type") or 6) if made == UNION else int(config.get("num_mode") or 0)
     layout = _layout(config) if made in (PLAIN, UNION) else ()
-    return ControlNet(name=name, path=folder, made=made, width=_width(config), layout=layout, kinds=kinds)
+    return ControlNet(
+        name=name, path=folder, made=made, families=CLASSES[made], width=_width(config), layout=layout, kinds=kinds
+    )
 
 
 def _width(config: Mapping[str, Any]) -> int:
@@ -131,6 +146,8 @@ def _of_file(name: str, path: Path) -> ControlNet:
         raise ModelUnloadable(
             name=name, reason="one of SD3 or FLUX.1 needs its config: give its folder in diffusers' form"
         )
+    if any(tensor.startswith(("adapter.body.", "body.0.")) for tensor in shapes):
+        raise ModelUnloadable(name=name, reason="it is a T2I-Adapter: give its folder in diffusers' form")
     if not any(tensor.endswith(_HINT) for tensor in shapes):
         raise ModelUnloadable(name=name, reason=f"{path.name} is no ControlNet of SD 1.x, SD 2.x or SDXL")
     width = next((shape[1] for tensor, shape in shapes.items() if tensor.endswith(_READS)), 0)
@@ -140,7 +157,15 @@ def _of_file(name: str, path: Path) -> ControlNet:
     if not kinds and any(_TASKS in tensor for tensor in shapes):
         raise ModelUnloadable(name=name, reason="it is a ControlNet Union in names that diffusers can't read")
     made = UNION if kinds else PLAIN
-    return ControlNet(name=name, path=path, made=made, width=width, hint=hint or PUBLISHED_HINT, kinds=kinds)
+    return ControlNet(
+        name=name,
+        path=path,
+        made=made,
+        families=CLASSES[made],
+        width=width,
+        hint=hint or PUBLISHED_HINT,
+        kinds=kinds,
+    )
 
 
 def _layout(config: Mapping[str, Any]) -> tuple[Any, ...]:

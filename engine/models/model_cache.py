@@ -55,7 +55,7 @@ class Model:
         previews: whether it can be shown on the way, as far as is known.
         base: the model whose weights it shares. variants: those that share its own; see `engine.models.derived`.
         info: its facts, from its own files. scheduler: the name of its own noise scheduler.
-        adapters: the sha256 of what changes it, by name.
+        adapters: the sha256 of what changes it, by name. beside: modules that are no part of its pipeline, by folder.
         placing: how its modules are kept in memory. added_bytes: of a variant's own weights.
     """
 
@@ -73,6 +73,7 @@ class Model:
     base: Model | None = None
     variants: dict[Hashable, Model] = field(default_factory=dict)
     adapters: Mapping[str, str] = field(default_factory=dict)
+    beside: dict[Any, torch.nn.Module] = field(default_factory=dict)
     _pipes: dict[str, Any] = field(default_factory=dict)
     previews: bool = True
     _previewer: Previewer | None = None

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from PIL import Image
 
 from engine.api import schedulers
@@ -23,19 +24,24 @@ from engine.diffusion import (
     prompt_schedule,
     prompts,
     scheduler_factory,
+    steering,
 )
 from engine.diffusion.conditioning import Conditioned, Words
+from engine.diffusion.guiding import Draw
 from engine.diffusion.margins import with_margins
 from engine.diffusion.preview import StepWatch
 from engine.models import families
+from engine.models.controlnets import T2I
 from engine.models.derived.controls import with_controlnets
 from engine.models.derived.image_prompts import with_ip_adapter
 from engine.models.derived.loras import with_adapters
+from engine.models.derived.variants import beside
 from engine.models.model_cache import Model, ModelCache
 from engine.models.upscalers.known import UPSCALER
 from engine.runtime.options import Files
 from engine.tasks import canvas, guidance, lora_tags, resolve
-from engine.tasks.txt2img import Txt2Img
+from engine.tasks.canvas import Place, Region
+from engine.tasks.txt2img import Txt2Img, Variation
 from engine.upscale import superres
 
 
@@ -57,9 +63,12 @@ def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, files: Files
 
 
 def begin(
-    request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo, files: Files
+    request: Txt2Img, index: int, part: int, model: Model, info: ModelInfo, files: Files, draw: Draw
 ) -> tuple[Any, Fiber, StepWatch | None]:
-    """The pipeline copy of part `part` of image `index`, the fiber that will call it, and what sees its steps."""
+    """The pipeline copy of part `part` of image `index`, the fiber that will call it, and what sees its steps.
+
+    `draw`: makes what ControlNets follow.
+    """
     enlargement = request.enlargement(info, part)
     if enlargement is not None:
         return *superres.begin(enlargement, request, index, model, info), None
@@ -70,16 +79,7 @@ def begin(
     pipe.__dict__["scheduler"] = scheduler_factory.build(name, model.pipe.scheduler, is_own=is_own, on_cpu=not strange)
     seed, chain = resolve.image_chain(request, index)
     generator = noise.generator(seed)
-    if chain:
-        pipe.__dict__["prepare_latents"] = _within(noise.Varied(generator, chain), pipe.prepare_latents)
-    if request.weird:
-        pipe.__dict__["prepare_latents"] = _within(noise.Uneven(generator, request.weird), pipe.prepare_latents)
-    place = request.place(info, part)
-    if place is not None:
-        pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
-        pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
-    if request.stop_at < 1:
-        ending.end_at(pipe.scheduler, request.stop_at)
+    _begin_with(pipe, request, generator, chain, request.place(info, part))
     if info.margins and request.from_nothing(info):
         with_margins(pipe)
     watch = StepWatch(pipe.scheduler)
@@ -97,14 +97,43 @@ def begin(
             words["ip_adapter_image_embeds"] = blending.embeddings_of(request, prompted, pipe)
         region, pictures = request.prepare(info, seed, part)
         if request.guides:
-            modes = [files.controlnets[guide.controlnet].mode for guide in request.guides]
-            pictures |= guiding.arguments(request, pipe, region, modes)
+            pictures |= _led(pipe, model, request, region, files, watch, draw)
         painted = _picture(pipe, {**arguments, **words, **pictures})
         if not isinstance(painted, Image.Image):
             raise RenderFailed(reason=f"it gave a {type(painted).__name__} in place of a picture")
         return canvas.finish(region, painted if painted.mode == "RGB" else painted.convert("RGB"))
 
     return pipe, Fiber(paint, tiled=request.tiling, strange=strange), watch
+
+
+def _begin_with(
+    pipe: Any, request: Txt2Img, generator: torch.Generator, chain: tuple[Variation, ...], place: Place | None
+) -> None:
+    """Have the pipeline begin with the noise that is asked for, and end where it is to."""
+    if chain:
+        pipe.__dict__["prepare_latents"] = _within(noise.Varied(generator, chain), pipe.prepare_latents)
+    if request.weird:
+        pipe.__dict__["prepare_latents"] = _within(noise.Uneven(generator, request.weird), pipe.prepare_latents)
+    if place is not None:
+        pipe.__dict__["prepare_latents"] = _within(noise.Cropped(place), pipe.prepare_latents)
+        pipe.scheduler.step = _within(noise.Cropped(place), pipe.scheduler.step)
+    if request.stop_at < 1:
+        ending.end_at(pipe.scheduler, request.stop_at)
+
+
+def _led(
+    pipe: Any, model: Model, request: Txt2Img, region: Region | None, files: Files, watch: StepWatch, draw: Draw
+) -> dict[str, Any]:
+    """What ControlNets add to the pipeline's call; what T2I-Adapters see is added to its denoiser's."""
+    nets = [files.controlnets[guide.controlnet] for guide in request.guides]
+    seen = [guiding.seen(request, guide, region, draw) for guide in request.guides]
+    guides = list(zip(request.guides, seen, nets, strict=True))
+    steered = [(guide, picture, beside(model, net.path)) for guide, picture, net in guides if net.made == T2I]
+    if steered:
+        found = [steering.features(adapter, picture, guide) for guide, picture, adapter in steered]
+        pipe.__dict__["unet"] = steering.Steered(pipe.unet, found, watch, pipe)
+    followed = [(guide, picture, net.mode) for guide, picture, net in guides if net.made != T2I]
+    return guiding.arguments(pipe, followed) if followed else {}
 
 
 def _within(mode: Any, function: Callable[..., Any]) -> Callable[..., Any]:

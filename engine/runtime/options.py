@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from engine.api.errors import EngineError, ModelUnloadable, first_line
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo, Upscaler
+from engine.imaging import controlnet_preprocess
 from engine.models import adapters, catalog, controlnets, whole
 from engine.models.adapters import Adapter, Kind
 from engine.models.catalog import Source
@@ -137,7 +138,8 @@ class Reading:
         if wanted.checks and not self.usable("setting", {"safety": wanted.judge}, _judge):
             self._as_it_is("safety", wanted.judge)
         dropped: Any = dict.fromkeys(asked.keys() - found.keys(), "")
-        return replace(wanted, **dropped)
+        drawing = self.usable("preprocessor", wanted.preprocessors, _preprocessor)
+        return replace(wanted, **dropped, preprocessors={kind: wanted.preprocessors[kind] for kind in drawing})
 
     def adapters(self, kind: Kind, named: Mapping[str, str], sources: Iterable[Source]) -> dict[str, Adapter]:
         """Those that come with Mini, and those that are configured."""
@@ -200,6 +202,15 @@ def _named(name: str, location: str) -> Source:
 
 def _looker(name: str, location: str) -> Source:
     return _whole(catalog.source(name, location))
+
+
+def _preprocessor(kind: str, location: str) -> Source | str:
+    if kind not in vision_options.PREPROCESSORS:
+        raise ModelUnloadable(
+            name=kind, reason=f"there is none of that kind; use {', '.join(vision_options.PREPROCESSORS)}"
+        )
+    drawn_without = (kind, location) == ("soft", controlnet_preprocess.GRADIENT)
+    return location if drawn_without else _looker(kind, location)
 
 
 def _whole(source: Source) -> Source:

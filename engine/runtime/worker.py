@@ -265,13 +265,15 @@ class Worker:
         self._vision.ready()
         if job.request.best_of:
             self._vision.ready_to_rank(job.info.key)
+        self._vision.ready_to_draw(guide.controlnet for guide in job.request.guides if not guide.prepared)
         return image_setup.model_for(job.request, job.info, self._cache, self._options.files, time.perf_counter())
 
     def _begin_on(self, model: Model, image: ImageRun) -> None:
         job, image.model = image.job, model
         model.lease()
         job.hold(model)
-        begun = image_setup.begin(job.request, image.index, image.part, model, job.info, self._options.files)
+        place, files = (image.index, image.part), self._options.files
+        begun = image_setup.begin(job.request, *place, model, job.info, files, self._vision.draw)
         image.pipe, image.fiber, image.watch = begun
         self._post.advance(image)
 

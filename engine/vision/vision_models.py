@@ -5,8 +5,9 @@ Whatever needs a model that isn't there yet raises NotYet.
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,17 +20,28 @@ from engine.api.safety import Verdict
 from engine.device.failures import loaded
 from engine.device.loader import Load, Loader, Tell
 from engine.diffusion.prompts import plain_text
+from engine.imaging import controlnet_preprocess
+from engine.imaging.controlnet_preprocess import GRADIENT
 from engine.models import whole
 from engine.models.catalog import Source
 from engine.models.files import hub
 from engine.tasks.lora_tags import without
-from engine.vision import captioner, ranker, safety_checker, segmenter
+from engine.vision import captioner, depth, poses, ranker, safety_checker, segmenter, soft_edges
 from engine.vision.captioner import Vocabulary
-from engine.vision.loading import Reader
 from engine.vision.options import OPEN_NSFW, VisionOptions, own_ranker
 from engine.vision.safety_checker import Judge
 
 log = logging.getLogger(__name__)
+MOST_DRAWN = 8  # maps that are kept for the next picture of their job
+LOADERS: Mapping[str, Callable[[str, torch.device], Any]] = {
+    "captioner": captioner.captioner,
+    "segmenter": segmenter.segmenter,
+    "ranker": ranker.ranker,
+    "depth": depth.estimator,
+    "pose": poses.estimator,
+    "people": poses.detector,
+    "soft": soft_edges.network,
+}
 CHECKER, EXTRACTOR = "safety_checker", "feature_extractor"  # of a pipeline from the hub, all that judging needs
 
 
@@ -41,7 +53,8 @@ class VisionModels:
     ) -> None:
         self._sight, self._device, self._loader = sight, device, loader
         self._rankers = {key: str(folder) for key, source in sources.items() if (folder := own_ranker(source))}
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, Any] = {}
+        self._drawn: dict[tuple[object, ...], Image.Image] = {}
         self._fetched: dict[str, Path] = {}
         self._vocabulary: Vocabulary | None = None
         self._judge: Judge | None = None
@@ -60,6 +73,38 @@ class VisionModels:
         """Have the ranker at hand before pictures are painted that it chooses from. Raises: NotYet."""
         if location := self._sight.ranker or self._rankers.get(model):
             self._reader("ranker", location)
+
+    def ready_to_draw(self, controlnets: Iterable[str]) -> None:
+        """Have at hand what draws what these ControlNets follow. Raises: NotYet."""
+        for name in controlnets:
+            kind = controlnet_preprocess.looked_at(name)
+            for each in ("people", "pose") if kind == "pose" else (kind,):
+                if self._sight.preprocessors.get(each, GRADIENT) != GRADIENT:
+                    self._drawer(each)
+
+    def draw(self, controlnet: str, picture: Image.Image) -> Image.Image:
+        """What the ControlNet of this name follows, as RGB of the picture's size. Raises: NotYet."""
+        kind = controlnet_preprocess.looked_at(controlnet)
+        if kind not in self._sight.preprocessors:
+            return controlnet_preprocess.made_ready(picture, controlnet)
+        key = kind, picture.size, hashlib.sha256(picture.tobytes()).digest()
+        if key not in self._drawn:  # once for all pictures of a job
+            self._drawn = dict([*self._drawn.items(), (key, self._looked_at(kind, picture))][-MOST_DRAWN:])
+        return self._drawn[key]
+
+    def _looked_at(self, kind: str, picture: Image.Image) -> Image.Image:
+        if kind == "soft":
+            if self._sight.preprocessors[kind] == GRADIENT:
+                return controlnet_preprocess.soft(picture)
+            return soft_edges.edges(self._drawer(kind), picture)
+        if kind == "depth":
+            return depth.nearness(self._drawer(kind), picture)
+        whole = [(0.0, 0.0, float(picture.width), float(picture.height))]
+        found = poses.people(self._drawer("people"), picture) if "people" in self._sight.preprocessors else whole
+        return poses.skeleton(self._drawer(kind), picture, found)
+
+    def _drawer(self, kind: str) -> Any:
+        return self._reader(kind, self._sight.preprocessors[kind])
 
     def judge(self, image: Image.Image, *, adults: bool = False) -> Verdict:
         """The gate's verdict, else the safety model's. `adults`: nobody else will see it. Raises: NotYet."""
@@ -100,14 +145,14 @@ class VisionModels:
             raise InvalidRequest(*NO_RANKER)
         return ranker.weights(self._reader("ranker", location), plain_text(without(prompt)))
 
-    def _reader(self, kind: str, location: str) -> Reader:
-        load = {"captioner": captioner.captioner, "segmenter": segmenter.segmenter, "ranker": ranker.ranker}[kind]
+    def _reader(self, kind: str, location: str) -> Any:
+        load = LOADERS[kind]
         if location not in self._readers:
             where = self._on_disk(kind, location)
             self._load(kind, lambda: load(where, self._device), lambda reader: self._keep(location, reader))
         return self._readers[location]
 
-    def _keep(self, location: str, reader: Reader) -> None:
+    def _keep(self, location: str, reader: Any) -> None:
         self._readers[location] = reader
 
     def _load(self, kind: str, work: Callable[[], object], take: Callable[[Any], None]) -> NoReturn:

@@ -1,4 +1,4 @@
-"""A model that follows pictures, by ControlNets."""
+"""A model that follows pictures, by ControlNets and T2I-Adapters."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import torch
 
 from engine.api.errors import InvalidRequest
 from engine.device.failures import loaded
@@ -25,6 +26,30 @@ def with_controlnets(base: Model, wanted: Sequence[ControlNet], now: float, cach
 
     Each is loaded once, as a variant of the model with those before it.
     """
+    beside = {each.path: each for each in wanted if each.made == controlnets.T2I}
+    for each in beside.values():
+        make = partial(_with_t2i_adapter, base, each, cache.hashes)
+        base = kept(base, ("t2i", str(each.path)), now, cache, bytes_in(each.path), make)
+    nets = [each for each in wanted if each.made != controlnets.T2I]
+    return _led_by(base, nets, now, cache) if nets else base
+
+
+def _with_t2i_adapter(base: Model, adapter: ControlNet, hashes: Hashes, tell: Tell) -> Model:
+    """It is no part of a pipeline: what it sees is added to what the denoiser is given, in whatever pipeline."""
+    unet = base.root.pipe.unet
+    net = loaded(f"{base.key} with {adapter.name}", lambda: _loaded(diffusers.T2IAdapter, adapter.path, unet.dtype))
+    nbytes = sum(p.numel() * p.element_size() for p in net.parameters())
+    made = variant_of(base, base.pipe, nbytes, {f"t2i-adapter {adapter.name}": hashes.of(adapter.path, tell)})
+    made.beside[adapter.path] = net.to(unet.device).eval()
+    return made
+
+
+def _loaded(made: Any, folder: Path, dtype: torch.dtype) -> Any:
+    known = {"dtype": dtype, "local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False}
+    return made.from_pretrained(folder, **known)
+
+
+def _led_by(base: Model, wanted: Sequence[ControlNet], now: float, cache: ModelCache) -> Model:
     if any(each.made == controlnets.UNION for each in wanted) and len({each.path for each in wanted}) > 1:
         raise InvalidRequest(
             "A ControlNet Union of SDXL can't be mixed with other ControlNets.", "Use one or the other."
@@ -75,13 +100,12 @@ def _led(pipe: Any, nets: Sequence[Any]) -> Any:
 def _controlnet_of(controlnet: ControlNet, denoiser: Any) -> Any:
     """A ControlNet from its folder, or from one file with the config that the model's own UNet implies."""
     made: Any = getattr(diffusers, controlnet.made)
-    kwargs: dict[str, Any] = {"dtype": denoiser.dtype, "local_files_only": True}
     if controlnet.path.is_dir():
-        return made.from_pretrained(controlnet.path, use_safetensors=True, low_cpu_mem_usage=False, **kwargs)
+        return _loaded(made, controlnet.path, denoiser.dtype)
     with tempfile.TemporaryDirectory(prefix="easel-configs-") as folder:
         hint = {"conditioning_embedding_out_channels": controlnet.hint, "load_weights_from_unet": False}
         net = made.from_unet(denoiser, **hint)
         if controlnet.kinds:
             net.register_to_config(num_control_type=controlnet.kinds)
         net.save_config(folder)
-        return made.from_single_file(str(controlnet.path), config=folder, **kwargs)
+        return made.from_single_file(str(controlnet.path), config=folder, dtype=denoiser.dtype, local_files_only=True)

@@ -71,6 +71,11 @@ def variant_of(base: Model, pipe: Any, nbytes: int, adapters: Mapping[str, str])
     )
 
 
+def beside(model: Model, path: Path) -> torch.nn.Module:
+    """What it, or a model whose weights it shares, was given from that file or folder, beside its pipeline."""
+    return next(each.beside[path] for each in model.chain() if path in each.beside)
+
+
 def shared_copy(module: torch.nn.Module, *, own_words: bool = False) -> torch.nn.Module:
     """The module's structure anew around the same memory; `own_words`: but for a text encoder's table of tokens."""
     whole: Any = module

@@ -299,7 +299,8 @@ def test_a_guide_is_framed_as_what_it_leads_is(engine_with: Callable[..., Engine
     class Pipe:
         def __call__(self, control_image: Any) -> None: ...
 
-    told = guiding.arguments(_sized(request), Pipe(), region, [None])
+    seen = guiding.seen(_sized(request), request.guides[0], region, lambda _, picture: picture)
+    told = guiding.arguments(Pipe(), [(request.guides[0], seen, None)])
     assert told["control_image"].tobytes() == inputs["image"].tobytes()
 
 
