@@ -15,12 +15,30 @@ UserError                 safe to show to the person who asked, word for word
 
 from __future__ import annotations
 
+from typing import Any
+
+from bot.languages.speech import _, engine_words, ngettext
+from engine.api.errors import EngineError
+
 
 class UserError(Exception):
-    """The request was refused; nothing was charged."""
+    """The request was refused; nothing was charged.
+
+    It's put into words when it is told, in the language that is spoken then.
+
+    Args:
+        sentence: in English, with the names of `facts` in braces. many, n: the sentence for `n` things other than one.
+    """
 
     code = "refused"
     shows_words = True
+
+    def __init__(self, sentence: str, *, many: str = "", n: int = 0, **facts: object) -> None:
+        super().__init__(sentence)
+        self.sentence, self.many, self.n, self.facts = sentence, many, n, facts
+
+    def __str__(self) -> str:
+        return ngettext(self.sentence, self.many, self.n, **self.facts) if self.many else _(self.sentence, **self.facts)
 
 
 class BadInput(UserError):
@@ -36,9 +54,16 @@ class BadInput(UserError):
     code = "bad_input"
 
     def __init__(
-        self, sentence: str, *, flag: str = "", meant: str = "", foreign: bool = False, offers: tuple[str, ...] = ()
+        self,
+        sentence: str,
+        *,
+        flag: str = "",
+        meant: str = "",
+        foreign: bool = False,
+        offers: tuple[str, ...] = (),
+        **facts: Any,
     ) -> None:
-        super().__init__(sentence)
+        super().__init__(sentence, **facts)
         self.flag, self.meant, self.foreign, self.offers = flag, meant, foreign, offers
         self.without: str | None = None
         self.instead: str | None = None
@@ -87,6 +112,11 @@ class Refused(UserError):
 
     code = "blocked"
 
-    def __init__(self, sentence: str, *, appeal: int | None = None, shows_words: bool = True) -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, *, appeal: int | None = None, shows_words: bool = True, **facts: Any) -> None:
+        super().__init__(sentence, **facts)
         self.appeal, self.shows_words = appeal, shows_words
+
+
+def said(error: UserError | EngineError) -> str:
+    """What went wrong, in the language that is spoken: the engine knows only English."""
+    return str(error) if isinstance(error, UserError) else engine_words(str(error))

@@ -156,7 +156,9 @@ def fit(
         if max(image.size) // 2 < MIN_SIDE_PX:
             if words:  # of a small picture the telling is most of the file; that it was made stays in it
                 return fit(image, name, limit_bytes, recipe=recipe, words=False)
-            raise DoesNotFit(f"No recognizable version of this picture fits into {limit_bytes:,} bytes.")
+            raise DoesNotFit(
+                "No recognizable version of this picture fits into {limit_bytes:,} bytes.", limit_bytes=limit_bytes
+            )
         image = image.resize((max(1, image.width // 2), max(1, image.height // 2)), Image.Resampling.LANCZOS)
 
 

@@ -24,6 +24,8 @@ from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import PicturesLost, Receipt, TryLater, Undeliverable
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.kit.client import Client
+from bot.kit.interactions import public_locale
+from bot.languages.speech import speak, speaking
 from bot.prompt.spec import Spec
 from bot.store.clock import Clock
 from bot.threads.pools import PICTURES
@@ -101,6 +103,7 @@ class JobMessages:
         Raises: TryLater, Undeliverable, TokenRefused, PicturesLost.
         """
         await self._settle(job.id)
+        speak(self._locale(job))
         whole = await self._whole(images)
         if images and not whole:
             raise PicturesLost
@@ -170,7 +173,8 @@ class JobMessages:
 
     async def _progress(self, job: Job, state: Painting, upload: Upload | None) -> None:
         shown = without_words(job) if job.id in self._wordless else job
-        view = self._layouts.waiting(shown, state, upload.name if upload else None)
+        with speaking(self._locale(job)):
+            view = self._layouts.waiting(shown, state, upload.name if upload else None)
         asks = await self._post(job).progress(view, upload)
         if asks is Next.WORDLESS and job.id not in self._wordless:
             self._wordless.add(job.id)
@@ -217,7 +221,8 @@ class JobMessages:
 
     def before_deleting(self, job: Job, image: StoredImage, filename: str) -> discord.ui.LayoutView:
         """The question whether to delete a job, around its file ("" = there is none)."""
-        return self._layouts.before_deleting(job, image.id, filename)
+        with speaking(self._locale(job)):
+            return self._layouts.before_deleting(job, image.id, filename)
 
     async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
         """What the gallery shows of a job, and its file. Raises: NotFound when no picture's file is left."""
@@ -239,6 +244,11 @@ class JobMessages:
             with suppress(NotFound):
                 found.append((image, await self._files.read(image.path, image.sha256)))
         return found
+
+    def _locale(self, job: Job) -> discord.Locale:
+        """What the message of a job speaks: its server's language, or that of its person alone."""
+        theirs = self._client.locales.get(job.user_id, discord.Locale.american_english)
+        return theirs if job.private else public_locale(self._client.get_guild(job.guild_id), theirs)
 
     def _post(self, job: Job) -> MessageTransport:
         return MessageTransport(self._client, job, self._clock.now_ms())

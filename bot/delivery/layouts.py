@@ -18,6 +18,7 @@ from bot.kit.components import gallery as _gallery
 from bot.kit.components import row as _row
 from bot.kit.components import view as _view
 from bot.kit.custom_ids import Action, ButtonId
+from bot.languages.speech import N_
 from bot.ledger.amounts import credits_text
 from bot.prompt.comparison import Comparison
 from bot.prompt.parser import echo
@@ -49,12 +50,12 @@ class Painting:
 
 
 STATE_WORDS = {
-    "queued": "waiting",
-    "running": "being painted",
-    "rendered": "on its way",
-    "done": "done",
-    "failed": "failed",
-    "cancelled": "cancelled",
+    "queued": N_("waiting"),
+    "running": N_("being painted"),
+    "rendered": N_("on its way"),
+    "done": N_("done"),
+    "failed": N_("failed"),
+    "cancelled": N_("cancelled"),
 }
 
 

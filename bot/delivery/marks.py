@@ -105,7 +105,9 @@ class Marks:
         try:
             self._sign(sample, "png", None)
         except Exception as error:  # whatever the library says of a certificate
-            raise UserError(f"Pictures can't be signed with {self.certificate}: {error}") from None
+            raise UserError(
+                "Pictures can't be signed with {certificate}: {error}", certificate=self.certificate, error=error
+            ) from None
 
     @cached_property
     def _signing(self) -> tuple[Any, Any, Any]:

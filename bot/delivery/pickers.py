@@ -104,7 +104,9 @@ def lora_tags(text: str) -> str:
     for name, weight in _loras(text):
         number = read_number(weight) if weight else 1.0
         if number is None or not name:
-            raise BadInput(f"{quoted(text)} can't be read. Write LoRAs like waves:0.8, or several with commas.")
+            raise BadInput(
+                "{text} can't be read. Write LoRAs like waves:0.8, or several with commas.", text=quoted(text)
+            )
         tags.append(f"<lora:{name}:{decimal(number)}>")
     return " ".join(tags)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bot.errors import NotFound, PicturesAway
 from bot.jobs.records import StoredFile
+from bot.languages.speech import N_
 from bot.store.lock import sync_folder
 from bot.threads.pools import FILES
 
@@ -24,7 +25,7 @@ TEMPORARY = ".part"
 ASIDE = "aside"  # a folder for files that no row tells of: see `bot.upkeep.stray_files`
 MARK = "database"  # a file that says which database wrote the pictures
 MARKED = "pictures marked"  # note: the folder bears that mark
-AWAY = "The disk with the pictures isn't there right now. Easel goes on when it's back; nothing was charged."
+AWAY = N_("The disk with the pictures isn't there right now. Easel goes on when it's back; nothing was charged.")
 
 
 class ImageFiles:

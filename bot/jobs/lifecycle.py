@@ -70,7 +70,7 @@ def _in_lane(db: sqlite3.Connection, person: int, new: NewJob, server_id: int, l
     if limits.relax:
         return replace(new, lane="relax", price_mc=0)
     if left < new.price_mc:
-        raise NotEnoughCredits(transfers.too_dear(new.price_mc, left, limits.period))
+        raise transfers.too_dear(new.price_mc, left, limits.period)
     raise NotEnoughCredits("This server has used up its credits for today. They come back at midnight UTC.")
 
 
@@ -88,13 +88,15 @@ def _check_limits(db: sqlite3.Connection, person: int, server_id: int, limits: L
     own = "SELECT count(*) AS n FROM job WHERE user_id = ? AND state IN ('queued', 'running')"
     if db.execute(own, (person,)).fetchone()["n"] >= limits.max_queued:
         raise TooManyJobs(
-            f"You have {limits.max_queued} jobs waiting or running, which is the limit. "
-            "Wait for one to finish, or cancel one in /queue."
+            "You have {max_queued} jobs waiting or running, which is the limit. Wait for one to finish, or "
+            "cancel one in /queue.",
+            max_queued=limits.max_queued,
         )
     if queue.length(db, server_id) >= limits.max_server_queue:
         raise Busy(
-            f"This server has {limits.max_server_queue} jobs waiting, which is the limit. Try again in a few minutes; "
-            "nothing was charged."
+            "This server has {max_server_queue} jobs waiting, which is the limit. Try again in a few minutes; "
+            "nothing was charged.",
+            max_server_queue=limits.max_server_queue,
         )
     if queue.length(db) >= limits.max_queue:
         raise Busy("The queue is full. Try again in a few minutes; nothing was charged.")

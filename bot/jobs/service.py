@@ -15,10 +15,19 @@ from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import InputImage, Job, NewJob, StoredImage
 from bot.jobs.store import JobStore
+from bot.languages.speech import N_
 from bot.ledger.limits import Terms, default_terms
 from bot.threads.pools import UPLOADS
 
 T = TypeVar("T")
+
+NOT_TO_CANCEL = N_(
+    "Only the person who asked for this image, or someone who can **Manage Messages** here, can cancel it."
+)
+NOT_TO_DELETE = N_(
+    "Only the person who asked for this image, or someone who can **Manage Messages** here, can delete it."
+)
+NOT_TO_GET = N_("Only the person who asked for this image, or someone who can **Manage Messages** here, can get it.")
 
 
 class Jobs:
@@ -54,12 +63,12 @@ class Jobs:
 
         Raises: NotFound, NotYours.
         """
-        self._check_owner(await self._store.job(job_id), by, "cancel")
+        self._check_owner(await self._store.job(job_id), by, NOT_TO_CANCEL)
         return await self.end([job_id], lambda: self._store.cancel(job_id, self._dispatcher.painted(job_id)))
 
     async def delete(self, job_id: int, by: int) -> None:
         """Forget a member's own job and its images, cancelled first as in `cancel`. Raises: NotFound, NotYours."""
-        self._check_owner(await self._store.job(job_id), by, "delete")
+        self._check_owner(await self._store.job(job_id), by, NOT_TO_DELETE)
         await self.end([job_id], lambda: self._store.delete_job(job_id, self._dispatcher.painted(job_id)))
 
     async def end(self, job_ids: Collection[int], write: Callable[[], Awaitable[T]]) -> T:
@@ -96,7 +105,7 @@ class Jobs:
 
         Raises: NotYours, NotFound, NotEnoughCredits.
         """
-        self._check_owner(job, by, "get")
+        self._check_owner(job, by, NOT_TO_GET)
         return await self._store.hand_over(job.id, terms.allowance_mc, terms.limits(self._settings))
 
     # ------------------------------------------------------------ looking
@@ -148,11 +157,9 @@ class Jobs:
         """Remember the progress message: delivering means editing it."""
         await self._store.bind_message(job_id, message_id)
 
-    def _check_owner(self, job: Job, by: int, verb: str) -> None:
+    def _check_owner(self, job: Job, by: int, refusal: str) -> None:
         if job.user_id != by:
-            raise NotYours(
-                f"Only the person who asked for this image, or someone who can **Manage Messages** here, can {verb} it."
-            )
+            raise NotYours(refusal)
 
 
 def _png(image: Image.Image) -> tuple[bytes, str]:

@@ -11,7 +11,8 @@ import discord
 from bot.errors import BadInput, NotYours
 from bot.kit.client import Check, Interaction
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import NEEDED, actor_of, has_moderator_role
+from bot.kit.interactions import NEEDED, actor_of, has_moderator_role, permission_names
+from bot.languages.speech import N_, later
 from bot.orders.actor import Actor
 from bot.store.clock import Clock, SteadyClock
 
@@ -77,10 +78,11 @@ def check_postable(*channels: discord.abc.GuildChannel | None) -> None:
         may = channel.permissions_for(channel.guild.me)
         if isinstance(channel, discord.ForumChannel):
             may.send_messages &= may.send_messages_in_threads
-        missing = [f"**{label}**" for name, label in NEEDED.items() if not getattr(may, name)]
+        missing = [label for name, label in NEEDED.items() if not getattr(may, name)]
         if missing:
-            wanted = " and ".join(missing)
-            raise BadInput(f"I can't post in <#{channel.id}>. Give Easel {wanted} there. Nothing was changed.")
+            wanted = later(permission_names, missing)
+            told = N_("I can't post in <#{channel}>. Give Easel {wanted} there. Nothing was changed.")
+            raise BadInput(told, channel=channel.id, wanted=wanted)
 
 
 Command = Callable[Concatenate[discord.Interaction[Any], P], Awaitable[None]]

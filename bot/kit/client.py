@@ -25,6 +25,7 @@ from bot.kit.interactions import DoubleClicks
 from bot.kit.modals import Forms
 from bot.kit.select import Select
 from bot.kit.shards import PatientClient
+from bot.languages.speech import speak
 
 log = logging.getLogger(__name__)
 MAX_MENUS = 15
@@ -85,6 +86,7 @@ class Client(PatientClient):
         count_refusals: told of every refusal's server and code; must not raise.
         is_operator: whether a member (their Discord id) runs this bot.
         upload_limits: bytes by server id, as interactions tell them.
+        locales: of people by their Discord ids, likewise.
     """
 
     forms: Forms
@@ -104,6 +106,7 @@ class Client(PatientClient):
         self.tree = Tree(self)
         self.clicks, self.is_operator = clicks, is_operator
         self.upload_limits: dict[int, int] = {}
+        self.locales: dict[int, discord.Locale] = {}
         self._buttons: dict[Action, Handler] = {}
         self._modals: dict[Action, Handler] = {}
         self._selects: dict[Action, SelectHandler] = {}
@@ -197,7 +200,10 @@ class Client(PatientClient):
             await listener(thing)
 
     async def run_checks(self, interaction: discord.Interaction[Any]) -> None:
-        """What comes before every handler. Raises: UserError."""
+        """What comes before every handler; what is said from now on is for this person. Raises: UserError."""
+        speak(interaction.locale)
+        if isinstance(interaction, discord.Interaction):  # a message only tells what its server speaks
+            self.locales[interaction.user.id] = interaction.locale
         for check in self._checks:
             await check(interaction)
 

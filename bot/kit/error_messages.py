@@ -13,11 +13,12 @@ from typing import Any, Concatenate, ParamSpec, Protocol, cast
 import discord
 from discord import app_commands
 
-from bot.errors import BadInput, Refused, UserError
+from bot.errors import BadInput, Refused, UserError, said
 from bot.kit.button import Button
 from bot.kit.components import buttons_view
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.modals import typed
+from bot.languages.speech import N_, _, speak
 from bot.prompt.text import block, is_blank
 from engine.api.errors import EngineError
 
@@ -27,12 +28,14 @@ TYPED_CHARS = 1500  # of what was typed, shown again under a refusal
 TOKEN_GONE = (10015, 10062, 50027)
 
 DISCORD_SENTENCES = {
-    10003: "This channel is gone.",
-    10008: "This message is gone.",
-    40005: "The file is too large for this server.",
-    50001: "I can't see this channel. Ask an admin to give Easel **View Channel** here.",
-    50007: "Your direct messages are closed to bots. Open them in this server's privacy settings.",
-    50013: "I can't do that here. Ask an admin to give Easel **Send Messages** and **Attach Files** in this channel.",
+    10003: N_("This channel is gone."),
+    10008: N_("This message is gone."),
+    40005: N_("The file is too large for this server."),
+    50001: N_("I can't see this channel. Ask an admin to give Easel **View Channel** here."),
+    50007: N_("Your direct messages are closed to bots. Open them in this server's privacy settings."),
+    50013: N_(
+        "I can't do that here. Ask an admin to give Easel **Send Messages** and **Attach Files** in this channel."
+    ),
 }
 
 
@@ -49,22 +52,25 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, app_commands.CommandInvokeError):
         return sentence(error.original)
     if isinstance(error, UserError | EngineError):
-        return str(error)
+        return said(error)
     if isinstance(error, app_commands.TransformerError):
-        return f"'{error.value}' can't be used here."
+        return _("'{value}' can't be used here.", value=error.value)
     if isinstance(error, discord.HTTPException) and error.code in DISCORD_SENTENCES:
-        return DISCORD_SENTENCES[error.code]
+        return _(DISCORD_SENTENCES[error.code])
     if isinstance(error, discord.HTTPException | OSError):
-        return f"Discord or the disk didn't answer as expected. Nothing was charged; try again. (ref {_logged(error)})"
-    if isinstance(error, sqlite3.Error):  # every act is one transaction
-        return f"The database couldn't be written, so nothing was changed or charged. Try again. (ref {_logged(error)})"
-    return f"Something went wrong inside Easel. Nothing was charged; try again. (ref {_logged(error)})"
+        told = _("Discord or the disk didn't answer as expected. Nothing was charged; try again.")
+    elif isinstance(error, sqlite3.Error):  # every act is one transaction
+        told = _("The database couldn't be written, so nothing was changed or charged. Try again.")
+    else:
+        told = _("Something went wrong inside Easel. Nothing was charged; try again.")
+    return f"{told} (ref {_logged(error)})"
 
 
 async def answer(
     interaction: discord.Interaction[Any], error: BaseException, *buttons: Button, written: str = ""
 ) -> None:
     """Tell the person, and only them, and count it. What they typed is shown again, with buttons to go on if any."""
+    speak(interaction.locale)
     try:
         await _tell(interaction, _said(error, written or typed(interaction), buttons))
     except discord.HTTPException as failure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import discord
@@ -10,6 +10,7 @@ import discord
 from bot.errors import BadInput, MissingPermission
 from bot.jobs.records import Job, StoredImage
 from bot.kit.custom_ids import Action, ButtonId
+from bot.languages.speech import N_, _, later, speak
 from bot.orders.actor import Actor
 from bot.orders.visibility import Viewer, check_may_get, check_may_know, check_may_see
 from bot.store.clock import Clock
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from bot.kit.client import Interaction
 
 NEEDED = {
-    "view_channel": "View Channel",
-    "send_messages": "Send Messages",
-    "attach_files": "Attach Files",
+    "view_channel": N_("View Channel"),
+    "send_messages": N_("Send Messages"),
+    "attach_files": N_("Attach Files"),
 }
 DOUBLE_CLICK_MS = 2000
 SHARED = "shared servers"  # among an interaction's extras, in direct messages: an `Actor` for each
@@ -65,8 +66,15 @@ def may_remove(interaction: Interaction) -> bool:
     return inside and (actor_of(interaction).may_moderate or interaction.permissions.manage_messages)
 
 
+def public_locale(guild: discord.Guild | None, asker: discord.Locale) -> discord.Locale:
+    """Return what is spoken where everyone reads along: what the server chose, as community servers do, else what
+    who asked speaks."""
+    return guild.preferred_locale if guild is not None and "COMMUNITY" in guild.features else asker
+
+
 async def acknowledge(interaction: Interaction, *, private: bool) -> None:
-    """Answer within Discord's 3 seconds, whatever comes."""
+    """Answer within Discord's 3 seconds, whatever comes. What is said from now on is for those who see the answer."""
+    speak(interaction.locale if private else public_locale(interaction.guild, interaction.locale))
     if not interaction.response.is_done():
         response = await interaction.response.defer(thinking=True, ephemeral=private)
         interaction.extras[PUBLIC] = not private
@@ -85,8 +93,15 @@ def check_permissions(interaction: Interaction, private: bool) -> None:
     if isinstance(interaction.channel, discord.Thread) and may.send_messages_in_threads:
         missing = [label for label in missing if label != "Send Messages"]
     if missing:
-        wanted = " and ".join(f"**{label}**" for label in missing)
-        raise MissingPermission(f"I can't post images here. Ask an admin to give Easel {wanted} in this channel.")
+        wanted = later(permission_names, missing)
+        raise MissingPermission(
+            "I can't post images here. Ask an admin to give Easel {wanted} in this channel.", wanted=wanted
+        )
+
+
+def permission_names(labels: Sequence[str]) -> str:
+    """What Discord calls permissions, as a list in a sentence."""
+    return _(" and ").join(f"**{_(label)}**" for label in labels)
 
 
 def viewer_of(interaction: Interaction) -> Viewer:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bot.languages.catalogue import catalogue
@@ -63,6 +64,16 @@ def ngettext(one: str, many: str, n: int, /, **values: object) -> str:
     return (found or (one if n == 1 else many)).format(n=n, **values)
 
 
+def engine_words(english: str) -> str:
+    """A sentence of the engine's, which comes with its values filled in and knows no other language."""
+    if language() == ENGLISH:
+        return english
+    for pattern, translated in catalogue(language()).patterns:
+        if match := pattern.fullmatch(english):
+            return translated.format(**{name: engine_words(value) for name, value in match.groupdict().items()})
+    return english
+
+
 def N_(english: str) -> str:
     """Mark a sentence for the catalogues that is said later, by `_`: a constant's."""
     return english
@@ -78,13 +89,12 @@ def number(english: str) -> str:
 class Later:
     """A value that is put into words when the sentence around it is said."""
 
-    words: Callable[..., str]
-    about: tuple[Any, ...]
+    words: Callable[[], str]
 
     def __str__(self) -> str:
-        return self.words(*self.about)
+        return self.words()
 
 
-def later(words: Callable[..., str], *about: Any) -> Later:
-    """What `words(*about)` will be in the language that is spoken then."""
-    return Later(words, about)
+def later(words: Callable[..., str], *about: Any, **values: Any) -> Later:
+    """What `words(*about, **values)` will be in the language that is spoken then."""
+    return Later(partial(words, *about, **values))

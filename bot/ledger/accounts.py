@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 
 from bot.errors import BadInput, NotEnoughCredits
+from bot.languages.speech import later
 from bot.ledger import allowance, transfers
 from bot.ledger.allowance import Period
 from bot.ledger.amounts import amount_text, credits_text
@@ -76,8 +77,10 @@ def take(db: sqlite3.Connection, change: CreditChange) -> bool:
     purse, left = _paid(db, person, change.guild_id)
     if change.amount_mc > left:
         raise BadInput(
-            f"Only {amount_text(left)} of their credits can be taken here, not {amount_text(change.amount_mc)}. "
-            "Nothing was taken. Free credits can't be taken: limit them with /admin quota."
+            "Only {left} of their credits can be taken here, not {amount}. Nothing was taken. Free credits can't "
+            "be taken: limit them with /admin quota.",
+            left=amount_text(left),
+            amount=amount_text(change.amount_mc),
         )
     issuer = transfers.account(db, "issuer", change.guild_id)
     transfers.post(db, transfers.direct(idem, purse, issuer, change.amount_mc, change.reason), change.now_ms)
@@ -99,11 +102,14 @@ def gift(db: sqlite3.Connection, giver_id: int, change: CreditChange, cap_mc: in
     given = _given_today(db, purse, now_ms)
     if given + change.amount_mc > cap_mc:
         raise BadInput(
-            f"Members can give {credits_text(cap_mc)} a day here, and you gave {amount_text(given)} today. "
-            "Give fewer, or wait until midnight UTC."
+            "Members can give {cap} a day here, and you gave {given} today. Give fewer, or wait until midnight UTC.",
+            cap=later(credits_text, cap_mc),
+            given=amount_text(given),
         )
     if change.amount_mc > left:
-        raise NotEnoughCredits(f"You have {credits_text(left)} to give away. Free credits can't be given.")
+        raise NotEnoughCredits(
+            "You have {left} to give away. Free credits can't be given.", left=later(credits_text, left)
+        )
     to, _ = _paid(db, receiver, guild_id)
     transfers.post(db, transfers.direct(idem, purse, to, change.amount_mc, change.reason), now_ms)
     return True

@@ -30,5 +30,10 @@ def credits_mc(text: str, low: float = 0.0) -> int:
     """Credits as typed, in millicredits. Raises: BadInput."""
     number = read_number(text)
     if number is None or not low <= number <= MAX_CREDITS:
-        raise BadInput(f"{quoted(text)} isn't a valid number of credits. Use {low:g} to {MAX_CREDITS:,}.")
+        raise BadInput(
+            "{text} isn't a valid number of credits. Use {low:g} to {max_credits:,}.",
+            text=quoted(text),
+            low=low,
+            max_credits=MAX_CREDITS,
+        )
     return round(number * 1000)

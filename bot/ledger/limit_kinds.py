@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from bot.config import Settings
 from bot.errors import BadInput
+from bot.languages.speech import N_, _, later
 from bot.ledger.amounts import MAX_CREDITS, credits_mc, credits_text, typed_amount
 from bot.prompt.numbers import read_number, read_whole
 from bot.prompt.text import quoted, shown
@@ -161,7 +162,13 @@ class Count(Limit[int]):
     def parse(self, given: Any, known: Known | None = None) -> int:
         number = read_whole(f"{given}")
         if number is None or not self.low <= number <= self.high:
-            raise BadInput(f"{self.label} can't be {quoted(f'{given}')}. Use {self.low:,} to {self.high:,}.")
+            raise BadInput(
+                "{label} can't be {given}. Use {low:,} to {high:,}.",
+                label=later(_, self.label),
+                given=quoted(f"{given}"),
+                low=self.low,
+                high=self.high,
+            )
         return number
 
     def text(self, value: int) -> str:
@@ -181,7 +188,9 @@ class Pixels(Count):
             return super().parse(given)
         sides = read_whole(wide), read_whole(high)
         if not all(side is not None and 64 <= side <= 8192 for side in sides):
-            raise BadInput(f"{quoted(f'{given}')} isn't a valid size. Use sides of 64 to 8,192, such as 1536x1536.")
+            raise BadInput(
+                "{given} isn't a valid size. Use sides of 64 to 8,192, such as 1536x1536.", given=quoted(f"{given}")
+            )
         return super().parse((sides[0] or 0) * (sides[1] or 0))
 
 
@@ -201,7 +210,11 @@ class Factor(Limit[float]):
         number = read_number(f"{given}")
         if number is None or not self.low <= number <= self.high:
             raise BadInput(
-                f"{self.label} can't be {quoted(f'{given}')}. Use {self.low:g} to {self.high:g}; 1 is normal."
+                "{label} can't be {given}. Use {low:g} to {high:g}; 1 is normal.",
+                label=later(_, self.label),
+                given=quoted(f"{given}"),
+                low=self.low,
+                high=self.high,
             )
         return number
 
@@ -228,7 +241,8 @@ class Switch(Limit[bool]):
     def parse(self, given: Any, known: Known | None = None) -> bool:
         word = f"{given}".strip().lower()
         if word not in YES + NO:
-            raise BadInput(f"{self.label} can't be {quoted(f'{given}')}. Use on or off.")
+            refused, label = N_("{label} can't be {given}. Use on or off."), later(_, self.label)
+            raise BadInput(refused, label=label, given=quoted(f"{given}"))
         return word in YES
 
     def typed(self, value: bool) -> str:
@@ -277,7 +291,7 @@ class Names(Limit[frozenset[str]]):
             return frozenset()
         names = [name.strip() for name in given.split(",") if name.strip()]
         if not names:
-            raise BadInput(f"Name at least one of the {self.what}, or * for all.")
+            raise BadInput("Name at least one of the {what}, or * for all.", what=self.what)
         return frozenset(names) if known is None else self.find(known, names)
 
     def typed(self, value: frozenset[str]) -> str:
@@ -327,7 +341,7 @@ class FreeCredits(Limit[Allowance]):
     def parse(self, given: Any, known: Known | None = None) -> Allowance:
         said = ALLOWANCE.fullmatch(f"{given}".strip().lower())
         if said is None:
-            raise BadInput(f"{quoted(f'{given}')} isn't a valid allowance. Try 100 a day, or 500 a month.")
+            raise BadInput("{given} isn't a valid allowance. Try 100 a day, or 500 a month.", given=quoted(f"{given}"))
         return Allowance(amount_mc=credits_mc(said["amount"]), period="month" if said["month"] else "day")
 
     def typed(self, value: Allowance) -> str:

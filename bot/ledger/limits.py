@@ -220,8 +220,10 @@ class _Partial(_Record):
             if value != self.values[name]:
                 row = self.rows[name]
                 raise BadInput(
-                    f"{row.label} can't be {row.typed(self.values[name])}. Those who run this bot allow up to "
-                    f"{row.typed(value)}."
+                    "{label} can't be {typed}. Those who run this bot allow up to {typed2}.",
+                    label=row.label,
+                    typed=row.typed(self.values[name]),
+                    typed2=row.typed(value),
                 )
 
     def changed(self, typed: Mapping[str, str], known: Known) -> Self:

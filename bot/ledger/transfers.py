@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.errors import NotEnoughCredits
+from bot.languages.speech import N_, _, later
 from bot.ledger.amounts import amount_text, credits_text
 from bot.ledger.records import CreditChange
 from bot.store import users
 
-RENEWALS = {"day": "at midnight UTC", "month": "on the first of the month"}
+RENEWALS = {"day": N_("at midnight UTC"), "month": N_("on the first of the month")}
 Resolution = Literal["settle", "release"]
 
 
@@ -48,7 +49,7 @@ def reserve(
             post(db, step, now_ms)
             missing -= part
     if missing > 0:
-        raise NotEnoughCredits(too_dear(price_mc, price_mc - missing))
+        raise too_dear(price_mc, price_mc - missing)
 
 
 def resolve(db: sqlite3.Connection, job_id: int, charge_mc: int, now_ms: int) -> None:
@@ -172,9 +173,12 @@ def _open_reservations(db: sqlite3.Connection, job_id: int) -> list[sqlite3.Row]
     ).fetchall()
 
 
-def too_dear(price_mc: int, left_mc: int, period: str = "day") -> str:
+def too_dear(price_mc: int, left_mc: int, period: str = "day") -> NotEnoughCredits:
     """What somebody who cannot pay reads."""
-    return (
-        f"This costs {credits_text(price_mc)} and you have {amount_text(left_mc)} left. "
-        f"Ask for fewer, smaller or quicker pictures; free credits come back {RENEWALS[period]}."
+    return NotEnoughCredits(
+        "This costs {price} and you have {left} left. "
+        "Ask for fewer, smaller or quicker pictures; free credits come back {when}.",
+        price=later(credits_text, price_mc),
+        left=later(amount_text, left_mc),
+        when=later(_, RENEWALS[period]),
     )

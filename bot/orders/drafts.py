@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from math import sqrt
+from typing import Any
 
-from bot.errors import BadInput
+from bot.errors import BadInput, said
+from bot.languages.speech import N_, _, engine_words, later
 from bot.ledger.limits import Terms
+from bot.orders.sizes import clamped, size_of
 from bot.orders.uploads import MAX_PIXELS
-from bot.prompt.flags import MIN_SIDE_PX
 from bot.prompt.parser import GRID, Draft
 from bot.prompt.spec import BOARD_SCALE, Spec
 from bot.prompt.text import quoted, visible
@@ -19,13 +20,14 @@ from engine.api.errors import InvalidRequest, UnknownScheduler
 from engine.api.model_info import ModelInfo
 from engine.tasks import guidance, lora_tags
 from engine.tasks.pictures import same_ratio
-from engine.tasks.txt2img import MAX_IMAGES, MAX_RATIO, MAX_SEED, MAX_SIDE_PX, MAX_STEPS, Room, Txt2Img, Variation
+from engine.tasks.txt2img import MAX_IMAGES, MAX_SEED, MAX_STEPS, Room, Txt2Img, Variation
 
 WORDS = Txt2Img(prompt="")  # painted from words alone
 ENLARGED_MC = 100  # millicredits of a megapixel that nothing was painted into
 CHAOS_MAX, LEAST_CHAOS = 100, 0.1  # at none, four pictures still differ a little
 BOARD, BOARD_QUALITY = 12, 0.5  # pictures, in half the steps: less than a grid in all
 PICTURE_MC = 1000  # millicredits of one picture at the model's own size and steps
+NONE = N_("none")
 
 
 def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed: int, what: Txt2Img = WORDS) -> Spec:
@@ -47,7 +49,7 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
         what, (width, height), note = _sized(draft, info, what, terms.max_pixels)
         width, height = (_smaller(side, info) for side in (width, height)) if smaller else (width, height)
     except InvalidRequest as error:
-        raise BadInput(str(error)) from None
+        raise BadInput("{why}", why=later(said, error)) from None
     request = replace(
         what,
         prompt=draft.prompt,
@@ -86,7 +88,7 @@ def _as_board(draft: Draft, what: Txt2Img) -> tuple[Draft, bool]:
 
 
 def _smaller(side: int, info: ModelInfo) -> int:
-    return _clamped(round(side * BOARD_SCALE / info.multiple_px), info.multiple_px)
+    return clamped(round(side * BOARD_SCALE / info.multiple_px), info.multiple_px)
 
 
 def _is_from_noise(what: Txt2Img) -> bool:
@@ -124,15 +126,27 @@ def _able(models: Sequence[ModelInfo], name: str | None, what: Txt2Img, terms: T
     if what.references:
         able = check_reads_pictures(able)
         if name and (meant := find_model(models, name)) not in able:
-            raise BadInput(f"{meant.key} can't read reference pictures. {', '.join(info.key for info in able)} can.")
+            raise BadInput(
+                "{key} can't read reference pictures. {able} can.",
+                key=meant.key,
+                able=", ".join(info.key for info in able),
+            )
     info = find_model(models if name or not able else able, name)
     if not what.suits(info):
-        other = f"Use {able[0].key}." if able else f"No model here can. {what.advice}".strip()
-        raise BadInput(f"The model {info.key} can't {what.does}. {other}")
+        facts: dict[str, Any] = {"key": info.key, "does": later(engine_words, what.does)}
+        if able:
+            raise BadInput("The model {key} can't {does}. Use {other}.", **facts, other=able[0].key)
+        advice = later(lambda: f" {engine_words(what.advice)}".rstrip())
+        raise BadInput("The model {key} can't {does}. No model here can.{advice}", **facts, advice=advice)
     if info not in able:
         fits = ", ".join(each.key for each in able)
-        wanted = " and ".join(quoted(guide.controlnet) for guide in what.guides)
-        raise BadInput(f"The model {info.key} has no ControlNet {wanted}. These have: {fits or 'none'}.")
+        wanted = ", ".join(quoted(guide.controlnet) for guide in what.guides)
+        raise BadInput(
+            "The model {key} has no ControlNet {wanted}. These have: {fits}.",
+            key=info.key,
+            wanted=wanted,
+            fits=fits or later(_, NONE),
+        )
     return info
 
 
@@ -156,7 +170,11 @@ def following(controlnet: str, able: Sequence[ModelInfo]) -> list[ModelInfo]:
             "EASEL_CONTROLNETS. Until then, **/vary** makes pictures close to yours."
         )
     if controlnet and controlnet.casefold() not in known:
-        raise BadInput(f"There's no ControlNet {quoted(controlnet)}. {_nearest(controlnet, [*known.values()])}")
+        raise BadInput(
+            "There's no ControlNet {name}. {nearest}",
+            name=quoted(controlnet),
+            nearest=later(_nearest, controlnet, [*known.values()]),
+        )
     return [info for info in able if info.controlnet_named(controlnet)]
 
 
@@ -168,7 +186,7 @@ def _sized(draft: Draft, info: ModelInfo, what: Txt2Img, most: int) -> tuple[Txt
     if not what.any_size:
         main = what.main_picture
         own = main.size if main is not None and all(main.size) else None
-        size = _size(draft, info, own, min(most, info.max_pixels))
+        size = size_of(draft, info, own, min(most, info.max_pixels))
         whole = draft.aspect_ratio or draft.width or draft.height or what.is_edit or own in (None, size)
         if own is not None and not same_ratio(own, size):
             return what, size, f"The picture was cut to the proportions of {size[0]}x{size[1]}."
@@ -184,8 +202,8 @@ def _allowed(models: Sequence[ModelInfo], name: str | None, terms: Terms) -> Seq
         return models
     mine = [info for info in models if info.key in terms.models]
     if name and (meant := find_model(models, name)) not in mine:
-        theirs = ", ".join(info.key for info in mine) or "none"
-        raise BadInput(f"You can't use the model {meant.key} here. You can use: {theirs}.")
+        theirs = ", ".join(info.key for info in mine) or later(_, NONE)
+        raise BadInput("You can't use the model {key} here. You can use: {theirs}.", key=meant.key, theirs=theirs)
     if models and not mine:
         raise BadInput("None of the models you can use here is loaded. Please tell an admin of this server.")
     return mine
@@ -196,24 +214,24 @@ def _check_loras(draft: Draft, info: ModelInfo, models: Sequence[ModelInfo], ter
     try:
         named = lora_tags.check(draft.prompt, draft.negative_prompt or "", info, models)
     except InvalidRequest as error:
-        raise BadInput(visible(str(error))) from None
+        raise BadInput("{why}", why=later(lambda why: visible(said(why)), error)) from None
     refused = [key for key in named if terms.loras is not None and key not in terms.loras]
     if refused:
-        mine = ", ".join(key for key in info.loras if key in (terms.loras or ())) or "none"
-        raise BadInput(f"You can't use the LoRA {refused[0]} here. You can use: {mine}.")
+        mine = ", ".join(key for key in info.loras if key in (terms.loras or ())) or later(_, NONE)
+        raise BadInput("You can't use the LoRA {refused} here. You can use: {mine}.", refused=refused[0], mine=mine)
 
 
 def _check_ranges(draft: Draft) -> None:
     """Flags were checked when they were read; options and forms come straight from the client. Raises: BadInput."""
-    for name, value, low, high in (
-        ("seed", draft.seed, 0, MAX_SEED),
-        ("number of steps", draft.num_inference_steps, 1, MAX_STEPS),
-        ("guidance", draft.guidance_scale, 0, 30),
-        ("strength", draft.strength, 0.01, 1),
-        ("number of pictures", draft.num_images, 1, MAX_IMAGES),
+    for refused, value, low, high in (
+        (N_("The seed can't be {value:g}. Use {low:,} to {high:,}."), draft.seed, 0, MAX_SEED),
+        (N_("The number of steps can't be {value:g}. Use {low} to {high}."), draft.num_inference_steps, 1, MAX_STEPS),
+        (N_("The guidance can't be {value:g}. Use {low} to {high}."), draft.guidance_scale, 0, 30),
+        (N_("The strength can't be {value:g}. Use {low} to {high}."), draft.strength, 0.01, 1),
+        (N_("The number of pictures can't be {value:g}. Use {low} to {high}."), draft.num_images, 1, MAX_IMAGES),
     ):
         if value is not None and not low <= value <= high:
-            raise BadInput(f"The {name} can't be {value:g}. Use {low:,} to {high:,}.")
+            raise BadInput(refused, value=value, low=low, high=high)
 
 
 def _best_of(draft: Draft, info: ModelInfo) -> int | None:
@@ -222,10 +240,15 @@ def _best_of(draft: Draft, info: ModelInfo) -> int | None:
     kept = draft.num_images or GRID
     if not kept <= draft.best_of <= MAX_IMAGES:
         raise BadInput(
-            f"The best {kept} of {draft.best_of} can't be kept. Use --best {kept} to {MAX_IMAGES}, or --n 1."
+            "The best {kept} of {best_of} can't be kept. Use --best {kept} to {most}, or --n 1.",
+            kept=kept,
+            best_of=draft.best_of,
+            most=MAX_IMAGES,
         )
     if not info.ranks:
-        raise BadInput(f"Pictures of {info.key} can't be ranked here. Leave out --best, or choose another model.")
+        raise BadInput(
+            "Pictures of {key} can't be ranked here. Leave out --best, or choose another model.", key=info.key
+        )
     return draft.best_of
 
 
@@ -264,12 +287,13 @@ def find_model(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
         if info.key.casefold() == wanted:
             return info
     keys = [info.key for info in models]
-    raise BadInput(f"There is no model {quoted(name or '')}. {_nearest(wanted, keys)}")
+    near = later(_nearest, wanted, keys)
+    raise BadInput("There is no model {name}. {nearest}", name=quoted(name or ""), nearest=near)
 
 
 def _nearest(wanted: str, known: Sequence[str]) -> str:
     near = get_close_matches(wanted[:80].casefold(), known, n=1, cutoff=0.5)
-    return f"Did you mean {near[0]}?" if near else f"Available: {', '.join(known)}."
+    return _("Did you mean {near}?", near=near[0]) if near else _("Available: {known}.", known=", ".join(known))
 
 
 def _scheduler(name: str | None, info: ModelInfo) -> str:
@@ -279,10 +303,17 @@ def _scheduler(name: str | None, info: ModelInfo) -> str:
         found = info.scheduler_named(name)
     except UnknownScheduler:
         usable = [each.name for each in info.schedulers]
-        raise BadInput(f"There is no scheduler {quoted(name)}. {_nearest(name, usable)}") from None
+        raise BadInput(
+            "There is no scheduler {name}. {nearest}", name=quoted(name), nearest=later(_nearest, name, usable)
+        ) from None
     if found is None:
         label = schedulers.resolve(name).label
-        raise BadInput(f"The model {info.key} can't use the scheduler {label}. Use {info.scheduler}.")
+        raise BadInput(
+            "The model {key} can't use the scheduler {label}. Use {scheduler}.",
+            key=info.key,
+            label=label,
+            scheduler=info.scheduler,
+        )
     return found.name
 
 
@@ -292,59 +323,11 @@ def _steps(draft: Draft, info: ModelInfo, terms: Terms) -> int:
         return min(max(1, wanted), terms.max_steps)
     if draft.num_inference_steps > terms.max_steps:
         raise BadInput(
-            f"{draft.num_inference_steps} steps are too many for this server. Use at most {terms.max_steps}."
+            "{steps} steps are too many for this server. Use at most {most}.",
+            steps=draft.num_inference_steps,
+            most=terms.max_steps,
         )
     return draft.num_inference_steps
-
-
-# ---------------------------------------------------------------- size
-def _size(draft: Draft, info: ModelInfo, init_size: tuple[int, int] | None, most: int) -> tuple[int, int]:
-    """Width and height, at most `most` pixels in all. Raises: BadInput."""
-    if draft.width or draft.height:
-        return _asked_size(draft.width or info.width, draft.height or info.height, info, most)
-    if draft.aspect_ratio:
-        return fit(draft.aspect_ratio[0] / draft.aspect_ratio[1], info, most)
-    if init_size:
-        return fit(init_size[0] / init_size[1], info, most)
-    own = info.width, info.height
-    return own if info.width * info.height <= most else fit(info.width / info.height, info, most)
-
-
-def _asked_size(width: int, height: int, info: ModelInfo, most: int) -> tuple[int, int]:
-    """The nearest size the model can paint. Raises: BadInput."""
-    if not (MIN_SIDE_PX <= width <= MAX_SIDE_PX and MIN_SIDE_PX <= height <= MAX_SIDE_PX):
-        raise BadInput(f"{width}x{height} can't be painted. Use sides from {MIN_SIDE_PX} to {MAX_SIDE_PX:,} pixels.")
-    if not 1 / MAX_RATIO <= width / height <= MAX_RATIO:
-        raise BadInput(f"{width}x{height} is too narrow. Use a ratio from 1:4 to 4:1, such as --ar 4:1.")
-    width, height = (_clamped(round(side / info.multiple_px), info.multiple_px) for side in (width, height))
-    if width * height > most:
-        square, _ = fit(1.0, info, most, area=most)
-        raise BadInput(
-            f"{width}x{height} is too large. Use at most {most:,} pixels in all, such as --size {square}x{square}."
-        )
-    return width, height
-
-
-def fit(ratio: float, info: ModelInfo, most: int, area: int = 0) -> tuple[int, int]:
-    """Width and height of a ratio (kept within 1:4 to 4:1) on about `area` pixels, by default the model's own number.
-
-    Where the model knows its native size alone, the shorter side is the native one: what it paints keeps its size.
-    Never more than `most` pixels, as long as the smallest sides allow it.
-    """
-    ratio = min(MAX_RATIO, max(1 / MAX_RATIO, ratio))
-    unit = info.multiple_px
-    room = max(ratio, 1 / ratio) if info.margins else 1.0
-    width = sqrt(min(area or info.width * info.height * room, most) * ratio)
-    width = max(width, MIN_SIDE_PX, MIN_SIDE_PX * ratio)
-    sides = [_clamped(round(side / unit), unit) for side in (width, width / ratio)]
-    if sides[0] * sides[1] > most:
-        sides = [_clamped(int(side / unit), unit) for side in (width, width / ratio)]
-    return sides[0], sides[1]
-
-
-def _clamped(units: int, unit: int) -> int:
-    """So many units as pixels, between the smallest and the largest side."""
-    return unit * max(-(-MIN_SIDE_PX // unit), min(MAX_SIDE_PX // unit, units))
 
 
 def draft_of(spec: Spec) -> Draft:

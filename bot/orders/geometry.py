@@ -36,7 +36,9 @@ def zoom(picture: StoredPicture, factor: float, ratio: float | None = None) -> t
     Raises: BadInput when there is nothing to paint, or too much; InvalidRequest when the canvas would be too large.
     """
     if not 1 <= factor <= MAX_ZOOM:
-        raise BadInput(f"The zoom can't be {factor:g}. Use 1 to {MAX_ZOOM:g}, such as 1.5.")
+        raise BadInput(
+            "The zoom can't be {factor:g}. Use 1 to {max_zoom:g}, such as 1.5.", factor=factor, max_zoom=MAX_ZOOM
+        )
     (width, height), own = picture.size, picture.size[0] / picture.size[1]
     wide, high = max(1.0, (ratio or own) / own), max(1.0, own / (ratio or own))
     across, down = (round(width * (wide * factor - 1)), round(height * (high * factor - 1)))

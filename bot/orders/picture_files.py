@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bot.errors import BadInput
+from bot.languages.speech import N_
 from bot.orders import colours
 
 MAX_PARTS = 40_000  # chunks, segments or blocks of a file: an 8 MiB GIF has 33,000
@@ -25,9 +26,9 @@ JPEG_KEPT = JPEG_FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
 TIFF_TYPES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # bytes of each
 TIFF_COMPRESSIONS = frozenset({1, 5, 7, 8, 32946, 32773})  # none, LZW, JPEG, deflate (twice), PackBits
 READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
-UNUSUAL = "This file is built in an unusual way. Save it again as PNG or JPEG and try again."
-DAMAGED = "This picture is damaged or cut off. Save it again as PNG or JPEG and try again."
-HEIC = (
+UNUSUAL = N_("This file is built in an unusual way. Save it again as PNG or JPEG and try again.")
+DAMAGED = N_("This picture is damaged or cut off. Save it again as PNG or JPEG and try again.")
+HEIC = N_(
     "I can't read HEIC pictures. Send it as JPEG: an iPhone makes one with **Settings > Camera > Formats > Most "
     "Compatible**, and a screenshot of the picture works too."
 )
@@ -272,8 +273,8 @@ def _unknown(data: bytes) -> BadInput:
     if not name and b"<svg" in data[:1024]:
         name = "SVG"
     if name:
-        return BadInput(f"I can't read {name} files. Save the picture as PNG or JPEG and try again.")
-    return BadInput(f"This file isn't a picture that I can read. Use {READABLE}.")
+        return BadInput("I can't read {name} files. Save the picture as PNG or JPEG and try again.", name=name)
+    return BadInput("This file isn't a picture that I can read. Use {readable}.", readable=READABLE)
 
 
 _READERS: dict[bytes, Callable[[bytes], PictureFile]] = {

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.errors import BadInput, NotEnoughCredits
+from bot.errors import BadInput
 from bot.jobs.records import Job, JobKind, NewJob
 from bot.jobs.service import Jobs
 from bot.ledger.limits import Terms
@@ -117,8 +117,10 @@ class Orders:
                 *others, last = map(quoted, mini.unknown_words(words)[:MAX_NAMED])
                 unknown = f"{', '.join(others)} or {last}" if others else last
                 raise BadInput(
-                    f"{info.key} doesn't know {unknown}, and would paint blobs. These work; nothing was charged.",
+                    "{key} doesn't know {unknown}, and would paint blobs. These work; nothing was charged.",
                     offers=offers,
+                    key=info.key,
+                    unknown=unknown,
                 )
 
     def price_mc(self, *specs: Spec) -> int:
@@ -137,7 +139,7 @@ class Orders:
         """No question about what cannot be paid anyway. Raises: NotEnoughCredits."""
         quote = await self.quote(actor, order)
         if quote.price_mc > quote.left_mc and not quote.terms.relax:
-            raise NotEnoughCredits(too_dear(quote.price_mc, quote.left_mc, quote.terms.period))
+            raise too_dear(quote.price_mc, quote.left_mc, quote.terms.period)
 
     async def check_allowed(self, actor: Actor, order: Order, *, final: bool = True) -> None:
         """Whether this member may have this here; `final`: jobs follow at once. Raises: Banned, Busy, Refused."""

@@ -81,7 +81,9 @@ def check_size(size_bytes: int, limits: Limits = STRANGERS) -> None:
     """Refuse a file by its size, before it is read. Raises: BadInput."""
     if size_bytes > limits.size_bytes:
         most = limits.size_bytes // 2**20
-        raise BadInput(f"This file is {size_bytes / 2**20:.1f} MiB. The limit is {most} MiB.")
+        raise BadInput(
+            "This file is {size_bytes:.1f} MiB. The limit is {most} MiB.", size_bytes=size_bytes / 2**20, most=most
+        )
 
 
 def read_upload(data: bytes, limits: Limits = STRANGERS) -> Upload:
@@ -139,8 +141,9 @@ def _most(file: PictureFile, limits: Limits) -> int:
 def _too_large(file: PictureFile, limits: Limits) -> BadInput:
     kind = "progressive JPEG" if file.scans > 1 else file.form.replace("WEBP", "WebP")
     return BadInput(
-        f"This picture is too large: a {kind} may have {_most(file, limits) / 1e6:.1f} megapixels. "
-        "Save it smaller, or as a plain JPEG."
+        "This picture is too large: a {kind} may have {most:.1f} megapixels. Save it smaller, or as a plain JPEG.",
+        kind=kind,
+        most=_most(file, limits) / 1000000.0,
     )
 
 

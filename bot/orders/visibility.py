@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.errors import NotFound, Refused
+from bot.languages.speech import N_
 from bot.orders.actor import Actor
 
-UNPAID = "These images couldn't be delivered, so they aren't paid for yet. Their owner gets them with /show."
+UNPAID = N_("These images couldn't be delivered, so they aren't paid for yet. Their owner gets them with /show.")
 
 
 class Picture(Protocol):

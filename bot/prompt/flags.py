@@ -10,6 +10,7 @@ from typing import Any
 from unicodedata import normalize
 
 from bot.errors import BadInput
+from bot.languages.speech import N_, _, later
 from bot.prompt import foreign
 from bot.prompt.numbers import read_number
 from bot.prompt.text import quoted
@@ -86,9 +87,12 @@ def find(name: str) -> Flag:
     if key in foreign.REFUSED:
         raise BadInput(foreign.REFUSED[key], flag=name)
     near = get_close_matches(key[:MAX_WORD_CHARS], [*FLAGS, *_ALIASES], n=1, cutoff=0.55)
-    mend = f"Did you mean --{near[0]}?" if near else "/help lists the flags."
-    sentence = f"There is no flag {quoted('--' + name)}. {mend} For plain dashes write `\\--`."
-    raise BadInput(sentence, flag=name, meant=near[0] if near else "")
+    if near:
+        sentence = N_("There is no flag {named}. Did you mean --{near}? For plain dashes write `\\--`.")
+    else:
+        sentence = N_("There is no flag {named}. /help lists the flags. For plain dashes write `\\--`.")
+    best = near[0] if near else ""
+    raise BadInput(sentence, flag=name, meant=best, named=quoted(f"--{name}"), near=best)
 
 
 def key_of(name: str) -> str:
@@ -137,7 +141,7 @@ def _split(flag: Flag, raw: str) -> tuple[str, str]:
     if flag.takes == "number" and rest and read_number(value) is None:
         return "", raw
     if rest and not any(char.isalpha() for char in rest):
-        raise BadInput(f"--{flag.name} takes one value, not {quoted(raw)}.", flag=flag.name)
+        raise BadInput("--{name} takes one value, not {raw}.", flag=flag.name, name=flag.name, raw=quoted(raw))
     return value, rest
 
 
@@ -147,17 +151,19 @@ def _unguarded(text: str) -> str:
 
 
 # ---------------------------------------------------------------- values
-def _bad(name: str, takes: str, value: str) -> BadInput:
+def _bad(name: str, takes: str, value: str, **facts: Any) -> BadInput:
+    """`takes`: what it takes, with the names of `facts` in braces."""
     if not value:
-        return BadInput(f"--{name} needs a value: {takes}.", flag=name)
-    return BadInput(f"--{name} takes {takes}, not {quoted(value)}.", flag=name)
+        return BadInput("--{name} needs a value: {takes}.", flag=name, name=name, takes=later(_, takes, **facts))
+    told = later(_, takes, **facts)
+    return BadInput("--{name} takes {takes}, not {value}.", flag=name, name=name, takes=told, value=quoted(value))
 
 
 def _whole(name: str, low: int, high: int) -> Callable[[str], int]:
     def read(value: str) -> int:
         number = _digits(value)
         if number is None or not low <= number <= high:
-            raise _bad(name, f"a whole number from {low:,} to {high:,}", value)
+            raise _bad(name, N_("a whole number from {low:,} to {high:,}"), value, low=low, high=high)
         return number
 
     return read
@@ -188,7 +194,7 @@ def _quality(value: str) -> float:
     """Midjourney's quality as a share of the model's own steps. Raises: BadInput."""
     number = read_number(value)
     if number is None or not 0.1 <= number <= 4:
-        raise _bad("quality", "a number from 0.25 to 4, such as 0.5", value)
+        raise _bad("quality", N_("a number from 0.25 to 4, such as 0.5"), value)
     return round(number, 4)
 
 
@@ -196,7 +202,7 @@ def _image_weight(value: str) -> float:
     """Midjourney's image weight as a strength: the heavier the picture, the less is repainted. Raises: BadInput."""
     number = read_number(value)
     if number is None or number > 3:
-        raise _bad("iw", "a number from 0 to 3, such as 1.5", value)
+        raise _bad("iw", N_("a number from 0 to 3, such as 1.5"), value)
     return round(1 / (1 + number), 4)
 
 
@@ -208,6 +214,9 @@ def _reference(name: str, use: str) -> Callable[[str], tuple[tuple[str, str], ..
             raise BadInput(
                 f"--{name} takes a job's number such as 12.3, a message's link, or a style of `/style codes`. Attach "
                 "any other picture with `/imagine reference:`."
+                "--{name} takes a job's number such as 12.3, or a message's link. Attach any other picture with "
+                "`/imagine reference:`.",
+                name=name,
             )
         return ((use, value),)
 
@@ -227,7 +236,7 @@ def read_guidance(value: str) -> float:
     """Guidance, 0 to 30. Raises: BadInput."""
     number = read_number(value)
     if number is None or number > 30:
-        raise _bad("cfg", "a number from 0 to 30, such as 7.5", value)
+        raise _bad("cfg", N_("a number from 0 to 30, such as 7.5"), value)
     return round(number, 4)
 
 
@@ -235,7 +244,7 @@ def read_strength(value: str) -> float:
     """Strength, 0.01 to 1. Raises: BadInput."""
     number = read_number(value)
     if number is None or not 0.01 <= number <= 1:
-        raise _bad("strength", "a number from 0.01 to 1, such as 0.6", value)
+        raise _bad("strength", N_("a number from 0.01 to 1, such as 0.6"), value)
     return round(number, 4)
 
 
@@ -243,10 +252,10 @@ def read_ratio(value: str) -> tuple[float, float]:
     """An aspect ratio `W:H`. Raises: BadInput."""
     parts = [read_number(part) for part in value.lower().replace("x", ":").replace("/", ":").split(":")]
     if len(parts) != 2 or not all(parts):
-        raise _bad("ar", "a ratio such as 3:2 or 16:9", value)
+        raise _bad("ar", N_("a ratio such as 3:2 or 16:9"), value)
     wide, high = parts[0] or 1.0, parts[1] or 1.0
     if not 1 / MAX_RATIO <= wide / high <= MAX_RATIO:
-        raise _bad("ar", "a ratio from 1:4 to 4:1", value)
+        raise _bad("ar", N_("a ratio from 1:4 to 4:1"), value)
     return wide, high
 
 
@@ -255,8 +264,8 @@ def read_size(value: str) -> tuple[int, int]:
     parts = [_digits(part) for part in value.lower().replace("×", "x").replace("*", "x").split("x")]
     sides = [part for part in parts if part is not None and MIN_SIDE_PX <= part <= MAX_SIDE_PX]
     if not len(sides) == len(parts) <= 2:
-        takes = f"pixels such as 768x512, or one number for a square, {MIN_SIDE_PX} to {MAX_SIDE_PX:,} a side"
-        raise _bad("size", takes, value)
+        takes = N_("pixels such as 768x512, or one number for a square, {low} to {high:,} a side")
+        raise _bad("size", takes, value, low=MIN_SIDE_PX, high=MAX_SIDE_PX)
     return sides[0], sides[-1]
 
 
@@ -265,20 +274,20 @@ def _vary(value: str) -> tuple[tuple[int, float], ...]:
     seed, _, strength = value.partition(":")
     number, share = _digits(seed), read_number(strength)
     if number is None or number > MAX_SEED or share is None or share > 1:
-        raise _bad("vary", "a seed and a strength from 0 to 1, such as 123:0.15", value)
+        raise _bad("vary", N_("a seed and a strength from 0 to 1, such as 123:0.15"), value)
     return ((number, round(share, 4)),)
 
 
 def _chain(old: tuple[tuple[int, float], ...], new: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
     if len(old) >= MAX_VARY:
-        raise BadInput(f"--vary can be used at most {MAX_VARY} times. Start from a picture instead.")
+        raise BadInput("--vary can be used at most {max_vary} times. Start from a picture instead.", max_vary=MAX_VARY)
     return old + new
 
 
 def _words(name: str) -> Callable[[str], str]:
     def read(value: str) -> str:
         if not value:
-            raise _bad(name, "what must not be in the picture, such as text, people", "")
+            raise _bad(name, N_("what must not be in the picture, such as text, people"), "")
         return value
 
     return read
@@ -287,7 +296,7 @@ def _words(name: str) -> Callable[[str], str]:
 def _name(name: str) -> Callable[[str], str]:
     def read(value: str) -> str:
         if not 0 < len(value) <= MAX_WORD_CHARS:
-            raise _bad(name, "a name; the command's own option lists them", value)
+            raise _bad(name, N_("a name; the command's own option lists them"), value)
         return value
 
     return read
@@ -296,7 +305,7 @@ def _name(name: str) -> Callable[[str], str]:
 def _styles(value: str) -> tuple[str, ...]:
     """Names of styles, `ink,gold`; `none` = no style, not even the server's own. Whether they exist is asked later."""
     if not value:
-        raise _bad("style", "a name, or several as ink,gold; /style lists them", "")
+        raise _bad("style", N_("a name, or several as ink,gold; /style lists them"), "")
     names = tuple(name.lower() for name in value.split(",") if name)
     return () if names == ("none",) else names
 

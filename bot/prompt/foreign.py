@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from bot.errors import BadInput
+from bot.languages.speech import N_
 from bot.prompt import word_lists
 from bot.prompt.numbers import decimal
 from bot.prompt.text import quoted
@@ -24,7 +25,13 @@ class Form:
     instead: str
 
 
-FORMS = (Form(re.compile(r"<hypernet:[^<>]{0,200}>"), "Easel doesn't read {}. A LoRA is written <lora:name:0.8>.", ""),)
+FORMS = (
+    Form(
+        re.compile(r"<hypernet:[^<>]{0,200}>"),
+        N_("Easel doesn't read {form}. A LoRA is written <lora:name:0.8>. Nothing was charged."),
+        "",
+    ),
+)
 
 
 def check(prompt: str) -> None:
@@ -33,7 +40,7 @@ def check(prompt: str) -> None:
         found = form.pattern.search(prompt)
         if found:
             shown = found[0].strip()
-            raise BadInput(f"{form.sentence.format(f'`{_plain(shown)}`')} Nothing was charged.", foreign=True)
+            raise BadInput(form.sentence, foreign=True, form=f"`{_plain(shown)}`")
 
 
 def simplified(line: str) -> str:

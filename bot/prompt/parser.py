@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields, replace
 from random import Random
 
 from bot.errors import BadInput
+from bot.languages.speech import N_, _, later
 from bot.prompt import flags, foreign, permutations, word_lists
 from bot.prompt.numbers import decimal
 from bot.prompt.spec import Spec
@@ -164,14 +165,20 @@ def merge(options: Draft, text: Draft) -> Draft:
 def _fitting(line: str) -> str:
     if len(line) > MAX_LINE_CHARS:
         raise BadInput(
-            f"This line has {len(line):,} characters; the limit is {MAX_PROMPT_CHARS:,}. Shorten it a little."
+            "This line has {count_line:,} characters; the limit is {max_prompt_chars:,}. Shorten it a little.",
+            count_line=len(line),
+            max_prompt_chars=MAX_PROMPT_CHARS,
         )
     return visible(line)
 
 
 def _too_many(total: int) -> BadInput:
     number = f"{total:,}" if total < permutations.MANY else f"more than {permutations.MANY:,}"
-    return BadInput(f"This line asks for {number} jobs; the limit is {MAX_JOBS} at once. Remove a few choices.")
+    return BadInput(
+        "This line asks for {number} jobs; the limit is {max_jobs} at once. Remove a few choices.",
+        number=number,
+        max_jobs=MAX_JOBS,
+    )
 
 
 def _repeated(draft: Draft) -> Iterator[Draft]:
@@ -291,7 +298,11 @@ def _quoted_value(line: str, at: int, flag: flags.Flag) -> tuple[int, str]:
         return at, ""
     end = line.find(closing, start + 1)
     if end < 0:
-        raise BadInput(f"The quote after --{flag.name} isn't closed. Add {closing} at its end, or remove both.")
+        raise BadInput(
+            "The quote after --{name} isn't closed. Add {closing} at its end, or remove both.",
+            name=flag.name,
+            closing=closing,
+        )
     return end + 1, flags.mark(line[start + 1 : end])
 
 
@@ -300,11 +311,12 @@ def checked(draft: Draft, wordless: bool = False) -> Draft:
     if is_blank(draft.prompt) and not wordless:
         raise BadInput("There's nothing to paint yet. Describe a picture, such as 'a red boat under a yellow moon'.")
     for what, text, most in (
-        ("prompt", draft.prompt, MAX_PROMPT_CHARS),
-        ("negative prompt", draft.negative_prompt or "", MAX_NEGATIVE_CHARS),
+        (N_("The prompt"), draft.prompt, MAX_PROMPT_CHARS),
+        (N_("The negative prompt"), draft.negative_prompt or "", MAX_NEGATIVE_CHARS),
     ):
         if len(text) > most:
-            raise BadInput(f"The {what} has {len(text):,} characters; the limit is {most:,}. Shorten it.")
+            long = N_("{what} has {count:,} characters; the limit is {most:,}. Shorten it.")
+            raise BadInput(long, what=later(_, what), count=len(text), most=most)
     foreign.check(draft.prompt)
     if draft.seed == flags.RANDOM:
         draft = replace(draft, seed=None)

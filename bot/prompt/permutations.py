@@ -84,7 +84,10 @@ def _tree(line: str) -> _Group:
 
 def _open(stack: list[_Group]) -> None:
     if len(stack) > MAX_DEPTH:
-        raise BadInput(f"The braces are nested more than {MAX_DEPTH} deep. Remove a level, or write \\{{ for a brace.")
+        raise BadInput(
+            "The braces are nested more than {max_depth} deep. Remove a level, or write \\{{ for a brace.",
+            max_depth=MAX_DEPTH,
+        )
     group = _Group()
     stack[-1].choices[-1].append(group)
     stack.append(group)

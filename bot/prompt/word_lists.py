@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from random import Random
 
 from bot.errors import BadInput
+from bot.languages.speech import _, later
 from bot.prompt import permutations
 from bot.prompt.text import quoted
 
@@ -32,7 +33,7 @@ def draw(text: str, lists: Lists, seed: int) -> str:
     """The text with a word for each list it names. Raises: BadInput for a list that there isn't."""
     rng = Random(f"words:{seed}")
     left = MAX_DRAWS
-    for _ in range(MAX_DEPTH):
+    for __ in range(MAX_DEPTH):
         if not has_draws(text) or left <= 0:
             break
         left -= len(USE.findall(text))
@@ -51,9 +52,19 @@ def _drawn(name: str, lists: Lists, rng: Random) -> str:
     words = lists.get(name.casefold())
     if not words:
         near = get_close_matches(name.casefold(), lists, n=1, cutoff=0.5)
-        mend = f"Did you mean `__{near[0]}__`?" if near else "**/words list** shows those there are."
-        sentence = f"There is no word list {quoted(name)} here. {mend} For one of several words write {{a|b}}."
-        raise BadInput(f"{sentence} Nothing was charged.", foreign=True)
+        mend = later(_mend, near)
+        raise BadInput(
+            "There is no word list {name} here. {mend} For one of several words write {{a|b}}. Nothing was charged.",
+            foreign=True,
+            name=quoted(name),
+            mend=mend,
+        )
     weighed = [permutations.weight(word) for word in words]
     (at,) = rng.choices(range(len(words)), [weight for weight, _ in weighed])
     return next(iter(permutations.expand(words[at][weighed[at][1] :].strip(), rng)))
+
+
+def _mend(near: list[str]) -> str:
+    if near:
+        return _("Did you mean `__{name}__`?", name=near[0])
+    return _("**/words list** shows those there are.")

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from bot.errors import Busy
+from bot.languages.speech import N_, _, later
 from bot.loops import LOOK_S
 
 P = ParamSpec("P")
@@ -81,7 +82,7 @@ class Pool:
     def check_room(self) -> None:
         """Raises: Busy when too much waits."""
         if self.waiting >= self.most:
-            raise Busy(f"{self.full} Try again in a minute; nothing was charged.")
+            raise Busy("{full} Try again in a minute; nothing was charged.", full=later(_, self.full))
 
     async def run_always(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `run`, however much waits. For what must be done, and is bounded by what orders it."""
@@ -142,18 +143,18 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-FILES = Pool("files", 8, most=256, longest_s=120, full="The disk can't keep up.")
+FILES = Pool("files", 8, most=256, longest_s=120, full=N_("The disk can't keep up."))
 """Reading and writing pictures."""
 PICTURES = Pool(
-    "pictures", max(2, min(CPUS, 8)), most=64, longest_s=300, full="Too many pictures are being made ready."
+    "pictures", max(2, min(CPUS, 8)), most=64, longest_s=300, full=N_("Too many pictures are being made ready.")
 )
 """Grids, thumbnails, encoding: pictures of ours."""
-UPLOADS = Pool("uploads", 2, most=64, longest_s=60, full="Too many uploads are being read.")
+UPLOADS = Pool("uploads", 2, most=64, longest_s=60, full=N_("Too many uploads are being read."))
 """What strangers sent."""
-EDITOR = Pool("editor", 2, most=16, longest_s=60, full="Too many people use the mask editor.")
+EDITOR = Pool("editor", 2, most=16, longest_s=60, full=N_("Too many people use the mask editor."))
 """What the mask editor's page asks for."""
-TEXTS = Pool("texts", 1, most=64, longest_s=60, full="Too many long texts are being checked.")
+TEXTS = Pool("texts", 1, most=64, longest_s=60, full=N_("Too many long texts are being checked."))
 """Long texts that are looked through."""
-BACKUPS = Pool("backups", 1, most=1, longest_s=12 * 3600, full="A backup is being made.")
+BACKUPS = Pool("backups", 1, most=1, longest_s=12 * 3600, full=N_("A backup is being made."))
 """The copy of everything, which takes as long as the disk takes."""
 POOLS = (FILES, PICTURES, UPLOADS, EDITOR, TEXTS, BACKUPS)

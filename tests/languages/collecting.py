@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from discord import app_commands
 
 from bot.config import Settings
 from bot.demo.simulation import stage
-from bot.languages.catalogue import FOLDER, catalogue
+from bot.languages.catalogue import ENGINE, FOLDER, catalogue
 from bot.languages.speech import LANGUAGES
 from engine.fake import FakeEngine
 
@@ -26,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 FUNCTIONS = {"_": 1, "N_": 1, "ngettext": 2}
 PLURAL = {"fr": "n > 1", "pt-BR": "n > 1", **dict.fromkeys(("ja", "ko", "zh-CN"), "0")}  # else n != 1; Unicode CLDR
 ROOTS = {"UserError", "EngineError"}
-Sentence = tuple[str, str]  # in English: of one and of many, or with "" as the second
+TOLD, TOLD_BY = ("label", "does", "advice"), ("title", "detail")  # what tasks say of themselves
+Sentence = tuple[str, str]  # in English: of one and of many, or with "" or ENGINE as the second
 Found = dict[Sentence, list[str]]  # where each is said
 
 
@@ -55,11 +57,20 @@ def in_commands(tree: app_commands.CommandTree[Any]) -> Iterator[tuple[str, Sent
 def in_sources() -> Iterator[tuple[str, Sentence]]:
     """The sentences of the program's own files, in their order."""
     trees = {path: ast.parse(path.read_text("utf-8")) for room in ("bot", "engine") for path in modules(room)}
-    errors = error_classes(trees.values())
+    errors, constants = error_classes(trees.values()), constants_of(trees.values())
     for path, tree in trees.items():
         where = path.relative_to(ROOT).as_posix()
         for node in ast.walk(tree):
-            yield from ((where, sentence) for sentence in sentences(node, errors))
+            if where.startswith("bot/"):
+                told = [each for each in sentences(node, errors) if has_words(each[0])]
+            else:
+                told = [(each, ENGINE) for each in engine_sentences(node, errors, constants) if has_words(each)]
+            yield from ((where, sentence) for sentence in told)
+
+
+def has_words(text: str) -> bool:
+    """Whether there is something to translate beside the values."""
+    return any(char.isalpha() for char in re.sub(r"\{[^{}]*\}", "", text))
 
 
 def modules(room: str) -> list[Path]:
@@ -79,12 +90,10 @@ def error_classes(trees: Any) -> set[str]:
 
 
 def sentences(node: ast.AST, errors: set[str]) -> Iterator[Sentence]:
-    """What one place of a file says."""
-    if isinstance(node, ast.ClassDef) and node.name in errors and (doc := ast.get_docstring(node)) and "{" in doc:
-        yield doc, ""
+    """What one place of the bot's files says."""
     if not isinstance(node, ast.Call):
         return
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = called(node)
     words = [text for text in map(literal, node.args) if text is not None]
     if name in FUNCTIONS and len(words) >= FUNCTIONS[name]:
         yield words[0], words[1] if FUNCTIONS[name] == 2 else ""
@@ -93,25 +102,79 @@ def sentences(node: ast.AST, errors: set[str]) -> Iterator[Sentence]:
         yield from [(words[0], many)] if many and words else [(text, "") for text in words if text]
 
 
+def called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def engine_sentences(node: ast.AST, errors: set[str], constants: dict[str, str]) -> Iterator[str]:
+    """What one place of the engine's files says: it knows no languages, so what it says is recognised by its words."""
+    if isinstance(node, ast.Call) and called(node) in errors and node.args:
+        yield template(node.args, constants)
+    elif isinstance(node, ast.ClassDef) and node.name in errors and "{" in (doc := ast.get_docstring(node) or ""):
+        yield re.sub(r":[^{}]*\}", "}", doc.partition("\n\n")[0])
+    elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") in TOLD and node.value:
+        yield template([node.value], constants)
+    elif isinstance(node, ast.FunctionDef) and node.name in TOLD_BY:
+        ends = [each.value for each in ast.walk(node) if isinstance(each, ast.Return) and each.value]
+        yield from (template([end], constants) for end in ends)
+
+
+def template(parts: Iterable[ast.AST], constants: dict[str, str]) -> str:
+    """A sentence with names in the place of its values; those of different values differ."""
+    names: dict[str, str] = {}
+
+    def told(node: ast.AST) -> str:
+        if isinstance(node, ast.Constant):
+            return str(node.value)
+        if isinstance(node, ast.JoinedStr):
+            return "".join(map(told, node.values))
+        value = node.value if isinstance(node, ast.FormattedValue | ast.Starred) else node
+        name, same = name_of(value), ast.unparse(value)
+        while names.setdefault(name, same) != same:
+            name += "2"
+        return constants.get(name, f"{{{name}}}")
+
+    return " ".join(map(told, parts))
+
+
+def name_of(node: ast.AST) -> str:
+    """What a value is called: its last name."""
+    names = [getattr(each, "attr", getattr(each, "id", "")) for each in ast.walk(node)]
+    return next((name.strip("_") for name in names if name not in ("", "len", "join", "sorted", "str", "map")), "value")
+
+
+def constants_of(trees: Iterable[ast.Module]) -> dict[str, str]:
+    """The sentences that have names of their own."""
+    found = {}
+    for node in (each for tree in trees for each in tree.body if isinstance(each, ast.Assign)):
+        parts = [literal(part) for part in getattr(node.value, "elts", [node.value])]
+        if parts and all(isinstance(part, str) and " " in part for part in parts):
+            found[name_of(node.targets[0])] = " ".join(filter(None, parts))
+    return found
+
+
 def literal(node: ast.AST) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def written(language: str, found: Found) -> str:
     """A language's catalogue, with what is translated already."""
-    known = catalogue(language).sentences if (FOLDER / f"{language}.po").exists() else {}
+    known = catalogue(language)
     rule = PLURAL.get(language, "n != 1")
     header = f"Language: {language}\nContent-Type: text/plain; charset=UTF-8\n"
     header += f"Plural-Forms: nplurals={1 if rule == '0' else 2}; plural={rule};\n"
     blocks = [f'msgid ""\nmsgstr {quoted(header)}']
     for (one, many), places in found.items():
-        lines = [f"#: {' '.join(place.replace(' ', '_') for place in places)}", f"msgid {quoted(one)}"]
-        if many:
-            forms = known.get(one, ("",) * (1 if rule == "0" else 2))
-            lines += [f"msgid_plural {quoted(many)}"]
+        lines = [f"#: {' '.join(place.replace(' ', '_') for place in places)}"]
+        if many == ENGINE:
+            lines += [f"msgctxt {quoted(ENGINE)}", f"msgid {quoted(one)}"]
+            lines.append(f"msgstr {quoted(known.engine.get(one, ''))}")
+        elif many:
+            forms = known.sentences.get(one, ("",) * (1 if rule == "0" else 2))
+            lines += [f"msgid {quoted(one)}", f"msgid_plural {quoted(many)}"]
             lines += [f"msgstr[{number}] {quoted(form)}" for number, form in enumerate(forms)]
         else:
-            lines.append(f"msgstr {quoted(known.get(one, ('',))[0])}")
+            lines += [f"msgid {quoted(one)}", f"msgstr {quoted(known.sentences.get(one, ('',))[0])}"]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks) + "\n"
 

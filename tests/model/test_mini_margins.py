@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler, EulerDiscreteScheduler
 from PIL import Image
 
-from bot.orders.drafts import fit
+from bot.orders.sizes import fit
 from engine import Engine, Txt2Img
 from engine.device.fibers import Call, Fiber, Stub
 from engine.diffusion.margins import Margins

@@ -96,6 +96,6 @@ async def _export(app: Services, interaction: Interaction, query: AuditQuery) ->
     await app.audit.record(query.guild_id or 0, interaction.user.id, "audit.export")
     limit = interaction.filesize_limit
     if len(data) > limit:
-        raise BadInput(f"The file would be larger than {limit // 2**20} MiB. Narrow the search.")
+        raise BadInput("The file would be larger than {limit} MiB. Narrow the search.", limit=limit // 2**20)
     file = discord.File(io.BytesIO(data), filename="easel-audit.csv")
     await interaction.edit_original_response(content="The matching entries, newest first.", attachments=[file])

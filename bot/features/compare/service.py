@@ -42,11 +42,17 @@ def values(name: str, text: str) -> list[Any]:
     """The values of a parameter, in the order they were written. Raises: BadInput."""
     axis = AXES.get(name)
     if axis is None:
-        raise BadInput(f"{quoted(name)} can't be compared. Use one of {', '.join(AXES)}.")
+        raise BadInput("{name} can't be compared. Use one of {axes}.", name=quoted(name), axes=", ".join(AXES))
     found = [axis.read(part.strip()) for part in text.split(",") if part.strip()]
     found = list(dict.fromkeys(found))
     if not 2 <= len(found) <= MAX_VALUES:
-        raise BadInput(f"{name} has {len(found)} different values. Give 2 to {MAX_VALUES}, such as {_example(name)}.")
+        raise BadInput(
+            "{name} has {count_found} different values. Give 2 to {max_values}, such as {example}.",
+            name=name,
+            count_found=len(found),
+            max_values=MAX_VALUES,
+            example=_example(name),
+        )
     return found
 
 
@@ -58,7 +64,7 @@ def _example(name: str) -> str:
 def spread(base: Draft, x: str, xs: Sequence[Any], y: str | None, ys: Sequence[Any]) -> list[Draft]:
     """The draft of every picture, row by row. Raises: BadInput."""
     if x == y:
-        raise BadInput(f"x and y are both {x}. Choose two different parameters, or leave y out.")
+        raise BadInput("x and y are both {x}. Choose two different parameters, or leave y out.", x=x)
     if base.best_of or (base.repeat or 1) > 1:
         raise BadInput("A comparison paints one picture of each. Leave --best and --repeat out.")
     rows: list[dict[str, Any]] = [{AXES[y].field: value} for value in ys] if y else [{}]

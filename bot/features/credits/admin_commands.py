@@ -233,7 +233,7 @@ def _take(group: app_commands.Group, credits: Credits) -> None:
 
 def _check_human(user: Member) -> None:
     if user.bot:
-        raise BadInput(f"{quoted(user.display_name)} is a bot. Only people can have credits.")
+        raise BadInput("{display_name} is a bot. Only people can have credits.", display_name=quoted(user.display_name))
 
 
 async def _answer(interaction: Interaction, done: str, paid_mc: int) -> None:

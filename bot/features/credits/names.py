@@ -27,7 +27,11 @@ class LoadedNames:
         unknown = [name for name in names if name != "*" and name.casefold() not in known]
         if unknown:
             there = ", ".join(known.values()) or "none yet"
-            raise BadInput(f"There is no LoRA {quoted(', '.join(unknown))}. Name some of these, or * for all: {there}.")
+            raise BadInput(
+                "There is no LoRA {unknown}. Name some of these, or * for all: {there}.",
+                unknown=quoted(", ".join(unknown)),
+                there=there,
+            )
         return frozenset(known.get(name.casefold(), name) for name in names)
 
     def matching(self, typed: str) -> list[str]:

@@ -52,7 +52,9 @@ def offers_of(settings: Settings) -> Offers:
         try:
             _read(number, fields, packs, plans)
         except BadInput as error:
-            raise UserError(f"The setting EASEL_SKUS can't be used: SKU {number}: {error}") from None
+            raise UserError(
+                "The setting EASEL_SKUS can't be used: SKU {number}: {error}", number=number, error=error
+            ) from None
     return Offers(packs=packs, plans=plans)
 
 
@@ -60,7 +62,11 @@ def _read(number: int, fields: Mapping[str, Any], packs: dict[int, int], plans: 
     """Raises: BadInput."""
     known = {name for row in MEMBER_LIMITS.values() for name in row.options} | {"credits"}
     if unknown := sorted(fields.keys() - known):
-        raise BadInput(f"{', '.join(unknown)} isn't a field of a SKU. Use some of {', '.join(sorted(known))}.")
+        raise BadInput(
+            "{unknown} isn't a field of a SKU. Use some of {known}.",
+            unknown=", ".join(unknown),
+            known=", ".join(sorted(known)),
+        )
     if fields.get("credits") is not None:
         packs[number] = credits_mc(f"{fields['credits']}", low=0.001)
     else:

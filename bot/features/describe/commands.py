@@ -25,6 +25,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions, viewer_of
+from bot.languages.speech import N_, _, later
 from bot.orders import reproduce
 from bot.orders.service import Order
 from bot.prompt import image_metadata
@@ -34,13 +35,13 @@ from bot.threads.pools import PICTURES, UPLOADS
 from engine.backend import Backend
 
 PAUSE_MS = 5_000  # between two descriptions for one person: they are free, and a captioner works for a second or two
-NOTHING_SAID = (
+NOTHING_SAID = N_(
     "This file says nothing of how it was made. Discord takes it out of JPEG and WebP files and keeps it in PNG; "
     "many programs leave it out. **Describe** guesses a prompt instead."
 )
 
 
-HOW_NOT_SAID = "It doesn't say how; **Describe** guesses a prompt."
+HOW_NOT_SAID = N_("It doesn't say how; **Describe** guesses a prompt.")
 
 
 class Services(Protocol):
@@ -160,7 +161,9 @@ async def _read(app: Services, interaction: Interaction, found: FoundImage) -> N
     said = await _said(app, interaction, found)
     if said is None or not (said.prompt or said.seed is not None):
         maker = await UPLOADS.run(image_metadata.maker, await image_lookup.data(app, interaction, found))
-        raise NotFound(f"This file was made by {maker}. {HOW_NOT_SAID}" if maker else NOTHING_SAID)
+        if maker is None:
+            raise NotFound(NOTHING_SAID)
+        raise NotFound("This file was made by {maker}. {more}", maker=maker, more=later(_, HOW_NOT_SAID))
     image = await image_lookup.picture(app, interaction, found)
     again = reproduce.of(said, app.backend.models(), await app.submission.terms(interaction))
     await _keep(app, interaction, found, (again.draft,))

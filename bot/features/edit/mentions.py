@@ -20,13 +20,14 @@ from bot.features.moderation.service import Moderation
 from bot.kit import error_messages
 from bot.kit.client import Client, Interaction
 from bot.kit.interactions import actor_of
+from bot.languages.speech import N_
 from bot.prompt.parser import Draft
 
 HELP = (
     "Mention me with what you'd like to see: **@Easel a red boat at night**. To change a picture, attach it or reply "
     "to it: **@Easel make the boat blue**."
 )
-PRIVATE = (
+PRIVATE = N_(
     "Your answers are private (see **/settings**), and an answer to a message can't be. Use **/imagine** or **/edit**."
 )
 

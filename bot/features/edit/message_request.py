@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import discord
 
 from bot.kit.components import NOBODY, notice
+from bot.kit.interactions import public_locale
 
 if TYPE_CHECKING:
     from bot.kit.client import Client
@@ -30,7 +31,8 @@ class MessageRequest:
         self.client, self.guild, self.user, self.channel = client, guild, author, message.channel
         self.id, self.guild_id, self.channel_id = message.id, guild.id, message.channel.id
         self.application_id = client.application_id or 0
-        self.created_at, self.locale = message.created_at, guild.preferred_locale
+        self.created_at = message.created_at
+        self.locale = public_locale(guild, client.locales.get(author.id, guild.preferred_locale))
         self.data: dict[str, Any] = {}
         self.extras: dict[str, Any] = {}
         self.filesize_limit = guild.filesize_limit

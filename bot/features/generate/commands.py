@@ -14,7 +14,7 @@ from discord.app_commands import Choice, Range
 
 from bot.delivery import pickers
 from bot.delivery.pickers import choices
-from bot.errors import BadInput, NotFound, Refused, UserError
+from bot.errors import BadInput, NotFound, Refused, UserError, said
 from bot.features.generate import edits, image_lookup, reading, refusals
 from bot.features.generate.discord_files import DiscordFile
 from bot.features.generate.reading import Asked
@@ -29,6 +29,7 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
+from bot.languages.speech import later
 from bot.orders.actor import Actor
 from bot.orders.drafts import WORDS, check_reads_pictures
 from bot.orders.service import Order
@@ -231,7 +232,7 @@ async def _named(app: Services, interaction: Interaction, draft: Draft, private:
 
 def _without_references(line: Line, refusal: UserError) -> BadInput:
     """The refusal, with the line that works without what it names."""
-    told = BadInput(str(refusal))
+    told = BadInput("{why}", why=later(said, refusal))
     told.without = _REFERENCES.sub("", line.text).strip() or None
     return told
 

@@ -17,6 +17,7 @@ import discord
 
 from bot.errors import BadInput, NotFound
 from bot.kit.client import Interaction
+from bot.languages.speech import N_
 from bot.orders.uploads import STRANGERS, Upload, check_size
 from bot.threads.pools import UPLOADS
 
@@ -27,7 +28,7 @@ CDN_LINK = re.compile(
 PROXY_HOSTS = re.compile(r"media\.discordapp\.net|images-ext-\d\.discordapp\.net")
 NO_PICTURES = ("video/", "audio/", "text/", "application/pdf", "application/zip", "application/json")
 FETCH_S = 30.0  # Discord's files come in a second or two
-GONE = "Discord no longer has that picture. Attach it again."
+GONE = N_("Discord no longer has that picture. Attach it again.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

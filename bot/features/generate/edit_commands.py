@@ -192,7 +192,10 @@ def _install_blend(app: Services, client: Client) -> None:
         files = [file for file in (image1, image2, image3, image4, image5) if file is not None]
         named = (sources or "").split()
         if not 2 <= len(files) + len(named) <= MAX_BLENDED:
-            raise BadInput(f"A blend takes 2 to {MAX_BLENDED} pictures: attach them, or name them in `sources`.")
+            raise BadInput(
+                "A blend takes 2 to {max_blended} pictures: attach them, or name them in `sources`.",
+                max_blended=MAX_BLENDED,
+            )
         shares, said = _weights(weights, len(files) + len(named)), edits.read(prompt)
         pictures = [FoundImage(file=DiscordFile.attached(file)) for file in files]
         pictures += [await image_lookup.in_text(app, interaction, text) for text in named]
@@ -321,5 +324,7 @@ def _weights(text: str | None, count: int) -> tuple[float, ...]:
         return (1.0,) * count
     found = [read_number(part) for part in text.replace(",", " ").replace(":", " ").split()]
     if len(found) != count or not any(found) or any(weight is None or weight > 100 for weight in found):
-        raise BadInput(f"The weights are {count} numbers, one a picture, 0 to 100 and not all 0, such as 2, 1.")
+        raise BadInput(
+            "The weights are {count} numbers, one a picture, 0 to 100 and not all 0, such as 2, 1.", count=count
+        )
     return tuple(weight or 0.0 for weight in found)

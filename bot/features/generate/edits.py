@@ -350,5 +350,5 @@ def read_zoom(text: str) -> float:
     """A zoom as people write it: 1.5, 2x. Raises: BadInput."""
     number = read_number(text.strip().casefold().removesuffix("x"))
     if number is None:
-        raise BadInput(f"The zoom has to be a number from 1 to {geometry.MAX_ZOOM:g}, such as 1.5.")
+        raise BadInput("The zoom has to be a number from 1 to {max_zoom:g}, such as 1.5.", max_zoom=geometry.MAX_ZOOM)
     return number

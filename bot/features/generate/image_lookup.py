@@ -27,6 +27,7 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import can_read, check_visible, is_age_restricted, viewer_of
+from bot.languages.speech import N_
 from bot.orders.uploads import read_layers, read_upload
 from bot.orders.visibility import may_see
 from bot.prompt.text import visible
@@ -36,7 +37,7 @@ LINK = re.compile(r"https://(?:\w{1,12}\.)?discord(?:app)?\.com/channels/(@me|\d
 OWN_JOB = re.compile(r"#?(\d{1,15})(?:[.\-/ ]u?(\d{1,2}))?", re.IGNORECASE)
 UNDER_EVERY_PICTURE = frozenset({Action.REMIX, Action.SEED, Action.DELETE, Action.REMOVE})  # they number an image
 JOBS_OFFERED, CHOICES = 12, 25  # the latter is Discord's
-UNREADABLE = (
+UNREADABLE = N_(
     "I can't see an image in that message. Use **Apps** in its own menu instead (right-click it, or press and hold), "
     "or attach the picture."
 )
@@ -66,8 +67,9 @@ class FoundImage:
         """Raises: BadInput when a whole grid was meant."""
         if len(self.images) > 1:
             raise BadInput(
-                f"That message shows {len(self.images)} pictures. Press U1 to U{len(self.images)} under it first, and "
-                "use this on the one you get."
+                "That message shows {count_images} pictures. Press U1 to U{count_images} under it first, and use "
+                "this on the one you get.",
+                count_images=len(self.images),
             )
 
     @property
@@ -205,7 +207,9 @@ async def _of_job(app: Services, interaction: Interaction, job_id: int, number: 
     check_visible(interaction, job)
     images = await app.jobs.images(job_id)
     if not images or (number is not None and not 0 < number <= len(images)):
-        raise NotFound(f"Job {job_id} has {len(images)} pictures. Look at **/history**.")
+        raise NotFound(
+            "Job {job_id} has {count_images} pictures. Look at **/history**.", job_id=job_id, count_images=len(images)
+        )
     return FoundImage(job=job, images=tuple(images if number is None else images[number - 1 : number]))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from bot.errors import BadInput, NotFound
+from bot.errors import BadInput, NotFound, said
 from bot.features.generate import image_lookup
 from bot.features.generate.image_lookup import FoundImage
 from bot.features.generate.refusals import Line
@@ -15,13 +15,14 @@ from bot.features.word_lists.service import WordLists
 from bot.jobs.files import ImageFiles
 from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
+from bot.languages.speech import N_, later
 from bot.orders import reproduce
 from bot.prompt import foreign, parser
 from bot.prompt.image_metadata import Parameters, pasted
 from bot.prompt.parser import Draft
 from engine.backend import Backend
 
-ONE_PICTURE = "A prompt can start from one picture. **/blend** mixes several."
+ONE_PICTURE = N_("A prompt can start from one picture. **/blend** mixes several.")
 
 
 class Services(Protocol):
@@ -80,7 +81,7 @@ async def picture_of(app: Services, interaction: Interaction, line: Line, asked:
     except (BadInput, NotFound) as error:
         if not asked.rest:
             raise
-        refusal = BadInput(str(error))
+        refusal = BadInput("{why}", why=later(said, error))
         refusal.without = asked.rest
         raise refusal from None
     return found

@@ -30,6 +30,7 @@ from bot.kit.components import notice
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, check_obtainable, check_permissions, load_job, viewer_of
+from bot.languages.speech import _, later
 from bot.store.key_value_store import KeyValues
 from engine.backend import Backend
 from engine.tasks import TASKS
@@ -170,7 +171,11 @@ async def _show(app: Services, interaction: Interaction, job: Job) -> None:
     check_obtainable(interaction, job)
     images = await app.jobs.images(job.id)
     if not images:
-        raise NotFound(f"Job {job.id} has no pictures: it {layouts.STATE_WORDS[job.state]}.")
+        raise NotFound(
+            "Job {id} has no pictures: it {state_words}.",
+            id=job.id,
+            state_words=later(_, layouts.STATE_WORDS[job.state]),
+        )
     check_permissions(interaction, job.private)
     await acknowledge(interaction, private=job.private)
     await app.submission.check_here(interaction)

@@ -43,7 +43,7 @@ def deliver_again(db: sqlite3.Connection, by: Author, job_id: int) -> tuple[Job,
     Raises: NotFound, NotEnoughCredits, BadInput when it was delivered.
     """
     if not lifecycle.get(db, job_id).unpaid:
-        raise BadInput(f"The images of job {job_id} don't wait to be delivered.")
+        raise BadInput("The images of job {job_id} don't wait to be delivered.", job_id=job_id)
     job = lifecycle.collect(db, job_id, by.now_ms)
     return job, [_note(job)]
 

@@ -45,7 +45,7 @@ class ModeratedJobs:
             _check_server(by, job)
             ended = await self._end(by, [job])
         if not ended or ended[0].state != "cancelled":
-            raise BadInput(f"Job {job_id} has already ended.")
+            raise BadInput("Job {job_id} has already ended.", job_id=job_id)
         return ended[0]
 
     async def cancel_all(self, by: Actor, guild_id: int | None, user_id: int) -> list[Job]:
@@ -106,4 +106,4 @@ class ModeratedJobs:
 
 def _check_server(by: Actor, job: Job) -> None:
     if job.guild_id != by.guild_id and not by.is_operator:
-        raise NotFound(f"There's no job {job.id} in this server.")
+        raise NotFound("There's no job {id} in this server.", id=job.id)

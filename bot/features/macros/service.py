@@ -31,10 +31,10 @@ class Macros:
         """Keep a macro; its name. Raises: BadInput."""
         name, value = read_name(name), visible(value)
         if not 0 < len(value) <= MAX_VALUE_CHARS:
-            raise BadInput(f"A macro stands for 1 to {MAX_VALUE_CHARS} characters.")
+            raise BadInput("A macro stands for 1 to {max_value_chars} characters.", max_value_chars=MAX_VALUE_CHARS)
         known = await self.of(user_id)
         if name not in known and len(known) >= MAX_MACROS:
-            raise BadInput(f"{MAX_MACROS} macros are the most. Remove one first.")
+            raise BadInput("{max_macros} macros are the most. Remove one first.", max_macros=MAX_MACROS)
         parse(f"x {word_lists.USE.sub('x', expand(value, known))}")  # what it stands for can be used
         await self._store.write(rows.save, user_id, name, value)
         return name
@@ -43,7 +43,7 @@ class Macros:
         """Forget a macro; its name. Raises: BadInput."""
         name = read_name(name)
         if not await self._store.write(rows.remove, user_id, name):
-            raise BadInput(f"You have no macro --{name}. **/prefer list** shows those you have.")
+            raise BadInput("You have no macro --{name}. **/prefer list** shows those you have.", name=name)
         return name
 
 
@@ -51,9 +51,9 @@ def read_name(text: str) -> str:
     """A macro's name, with or without its dashes. Raises: BadInput."""
     name = text.strip().lstrip("-—–").casefold()
     if not NAME.fullmatch(name):
-        raise BadInput(f"{quoted(text)} can't be a macro's name. Use a-z, digits and dashes, such as mine.")
+        raise BadInput("{text} can't be a macro's name. Use a-z, digits and dashes, such as mine.", text=quoted(text))
     if flags.is_known(name):
-        raise BadInput(f"--{name} is a flag already. Choose another name.")
+        raise BadInput("--{name} is a flag already. Choose another name.", name=name)
     return name
 
 

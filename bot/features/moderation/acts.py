@@ -48,8 +48,9 @@ def ban(
 def unban(db: sqlite3.Connection, by: Author, user_id: int) -> tuple[None, list[Note]]:
     """Lift a ban. Raises: NotFound."""
     if not rows.lift_ban(db, by.guild_id, user_id):
-        where = "everywhere" if by.guild_id == EVERYWHERE else "in this server"
-        raise NotFound(f"This user isn't banned {where}. `/admin ban` lists who is.")
+        if by.guild_id == EVERYWHERE:
+            raise NotFound("This user isn't banned everywhere. `/admin ban` lists who is.")
+        raise NotFound("This user isn't banned in this server. `/admin ban` lists who is.")
     return None, [Note(target=f"user:{user_id}")]
 
 
@@ -60,7 +61,11 @@ def add_word(db: sqlite3.Connection, by: Author, word: str, action: WordAction) 
     kept = pattern(word)
     listed = [each.word for each in rows.words(db, (by.guild_id,)) if each.word != kept]
     if len(listed) >= MAX_WORDS or ("*" in kept and sum("*" in each for each in listed) >= MAX_WILD):
-        raise BadInput(f"A list can hold {MAX_WORDS:,} words, {MAX_WILD} of them with *. Remove some first.")
+        raise BadInput(
+            "A list can hold {max_words:,} words, {max_wild} of them with *. Remove some first.",
+            max_words=MAX_WORDS,
+            max_wild=MAX_WILD,
+        )
     rows.add_word(db, by.guild_id, kept, action, by.actor_id, by.now_ms)
     return kept, [Note(target=f"word:{kept}", details={"action": action})]
 
@@ -74,7 +79,7 @@ def remove_word(db: sqlite3.Connection, by: Author, word: str) -> tuple[str, lis
     for each in same:
         rows.remove_word(db, by.guild_id, each)
     if not same:
-        raise NotFound(f"{quoted(kept)} isn't on the list. `/admin words action:list` shows what is.")
+        raise NotFound("{kept} isn't on the list. `/admin words action:list` shows what is.", kept=quoted(kept))
     return kept, [Note(target=f"word:{each}") for each in same]
 
 
@@ -90,7 +95,11 @@ def import_words(db: sqlite3.Connection, by: Author, words: Mapping[str, WordAct
     """Add many words, or none; return how many there are. Raises: BadInput."""
     listed = {each.word for each in rows.words(db, (by.guild_id,))} | set(words)
     if len(listed) > MAX_WORDS or sum("*" in each for each in listed) > MAX_WILD:
-        raise BadInput(f"A list can hold {MAX_WORDS:,} words, {MAX_WILD} of them with *. Nothing was changed.")
+        raise BadInput(
+            "A list can hold {max_words:,} words, {max_wild} of them with *. Nothing was changed.",
+            max_words=MAX_WORDS,
+            max_wild=MAX_WILD,
+        )
     for word, action in words.items():
         rows.add_word(db, by.guild_id, word, action, by.actor_id, by.now_ms)
     return str(len(words)), [Note(details={"words": len(words)})] if words else []
@@ -107,7 +116,7 @@ def attach_list(db: sqlite3.Connection, by: Author, name: str, action: WordActio
 def detach_list(db: sqlite3.Connection, by: Author, name: str) -> tuple[str, list[Note]]:
     """Let a shared list hold here no longer; return its name. Raises: NotFound."""
     if not rows.detach(db, by.guild_id, name):
-        raise NotFound(f"The list {quoted(name)} isn't attached. `/admin words action:list` shows which are.")
+        raise NotFound("The list {name} isn't attached. `/admin words action:list` shows which are.", name=quoted(name))
     return name, [Note(target=f"list:{name}")]
 
 
@@ -153,7 +162,10 @@ def open_appeal(db: sqlite3.Connection, by: Author, appeal_id: int) -> tuple[App
     if appeal.user_id != by.actor_id:
         raise NotYours("Only the person whose prompt was refused can appeal.")
     if rows.open_appeals(db, appeal.guild_id, by.actor_id) >= MAX_APPEALS:
-        raise BadInput(f"You already have {MAX_APPEALS} appeals waiting for a decision. Try again once one is decided.")
+        raise BadInput(
+            "You already have {max_appeals} appeals waiting for a decision. Try again once one is decided.",
+            max_appeals=MAX_APPEALS,
+        )
     if not rows.move_appeal(db, appeal_id, "refused", "open"):
         raise BadInput("You've already appealed.")
     note = Note(target=f"user:{appeal.user_id}", details={"rule": appeal.rule}, guild_id=appeal.guild_id)
@@ -166,7 +178,7 @@ def decide(db: sqlite3.Connection, by: Author, appeal_id: int, approve: bool) ->
     appeal = _appeal_of(db, by, appeal_id)
     to: rows.AppealState = "approved" if approve else "denied"
     if not rows.move_appeal(db, appeal_id, "open", to, by.actor_id, by.now_ms):
-        raise BadInput(f"This appeal was already {appeal.state}.")
+        raise BadInput("This appeal was already {state}.", state=appeal.state)
     action = "appeal.approve" if approve else "appeal.deny"
     note = Note(action=action, target=f"user:{appeal.user_id}", details={"rule": appeal.rule})
     return replace(appeal, state=to, actor_id=by.actor_id, decided_ms=by.now_ms), [note]

@@ -125,7 +125,7 @@ def _words(app: Services, group: app_commands.Group) -> None:
             await _exchange(app, interaction, place, _rule(rule), file if action == "import" else None, action)
             return
         if action != "list" and not word.strip():
-            raise BadInput(f"Which word do you want to {action}? Give it as the option word.")
+            raise BadInput("Which word do you want to {action}? Give it as the option word.", action=action)
         done = []
         if action in ("add", "remove", "attach", "detach"):
             done.append(await _change(app, by, place, action, word, rule, tell))
@@ -174,7 +174,9 @@ async def _change(app: Services, by: Actor, place: int, action: str, word: str, 
 
 def _rule(rule: str) -> WordAction:
     if rule not in lists.RULES:
-        raise BadInput(f"There's no rule {quoted(rule)}. Choose {', '.join(WORD_ACTIONS)}.")
+        raise BadInput(
+            "There's no rule {rule}. Choose {word_actions}.", rule=quoted(rule), word_actions=", ".join(WORD_ACTIONS)
+        )
     return lists.RULES[rule]
 
 
@@ -261,7 +263,10 @@ def _allowed(
     """Raises: BadInput."""
     new = (listed | ({allow.id} if allow else set())) - ({disallow.id} if disallow else set())
     if len(new) > MAX_CHANNELS:
-        raise BadInput(f"You can list up to {MAX_CHANNELS} channels. Remove some, or allow Easel everywhere.")
+        raise BadInput(
+            "You can list up to {max_channels} channels. Remove some, or allow Easel everywhere.",
+            max_channels=MAX_CHANNELS,
+        )
     return frozenset(new)
 
 

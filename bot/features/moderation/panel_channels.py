@@ -74,7 +74,9 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         said = modals.answers(interaction).get("stars", "")
         count = read_whole(said)
         if count is None or not 1 <= count <= MAX_STARS:
-            raise BadInput(f"{quoted(said)} isn't a number of stars. Use 1 to {MAX_STARS:,}.")
+            raise BadInput(
+                "{said} isn't a number of stars. Use 1 to {max_stars:,}.", said=quoted(said), max_stars=MAX_STARS
+            )
         await _change(app, panel, interaction, lambda rules: replace(rules, stars=count))
 
 

@@ -88,7 +88,9 @@ async def _add(app: Services, interaction: Interaction) -> str:
     by, said = check_moderator(interaction), modals.answers(interaction)
     rule = said.get("rule", "").strip().lower()
     if rule not in WORD_ACTIONS:
-        raise BadInput(f"There's no rule {quoted(rule)}. Use {', '.join(WORD_ACTIONS)}.")
+        raise BadInput(
+            "There's no rule {rule}. Use {word_actions}.", rule=quoted(rule), word_actions=", ".join(WORD_ACTIONS)
+        )
     action = cast(WordAction, rule)
     kept = await app.moderation.add_word(by, by.guild_id, said.get("word", ""), action)
     return f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[rule]}."

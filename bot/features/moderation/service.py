@@ -22,6 +22,7 @@ from bot.features.moderation import store as rows
 from bot.features.moderation.lists import SharedLists
 from bot.features.moderation.store import Appeal, AppealState, Ban, BlockedWord, Pause, PauseMode, Rules, WordAction
 from bot.features.moderation.word_filter import Matcher
+from bot.languages.speech import N_, _, later
 from bot.orders.actor import Actor
 from bot.prompt.text import quoted, shown
 from bot.store.clock import Clock
@@ -34,13 +35,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 LONG = 300  # characters of a prompt; below, a look takes about a millisecond
-SOME_CHANNELS = (
+SOME_CHANNELS = N_(
     "A server you share with Easel limits it to some of its channels, so it can't be used in direct messages. "
     "Nothing was charged."
 )
-ELSEWHERE = "you're banned in a server you share with it"
+ELSEWHERE = N_(" here: you're banned in a server you share with it")
 REASON = 300  # characters shown of what an admin wrote
-FORBIDDEN = (
+FORBIDDEN = N_(
     "Easel doesn't make sexual images of minors, and no one here can allow it. Nothing was charged. "
     "If you meant something else, describe it in other words."
 )
@@ -87,7 +88,7 @@ class Moderation:
         for place in dict.fromkeys((EVERYWHERE, *actor.places)):
             ban = bans.get((place, actor.user_id))
             if ban is not None and (ban.until_ms is None or ban.until_ms > self._clock.now_ms()):
-                raise Banned(ban_sentence(ban, actor.guild_id))
+                raise Banned("{why}", why=later(ban_sentence, ban, actor.guild_id))
 
     async def check_intake(self, actor: Actor) -> None:
         """Check whether a member's jobs are taken at all. Raises: Banned, Busy."""
@@ -95,7 +96,7 @@ class Moderation:
         for place in actor.places:
             for pause in await self.pauses(place):
                 if pause.mode != "notice":
-                    raise Busy(f"{pause_sentence(pause)} Nothing was charged.")
+                    raise Busy("{why} Nothing was charged.", why=later(pause_sentence, pause))
 
     async def check(
         self, actor: Actor, texts: Sequence[str], without: Sequence[str] = (), *, final: bool = True
@@ -246,17 +247,18 @@ class Moderation:
 
     async def _refuse(self, actor: Actor, hit: Hit, rules: Rules, sha256: bytes) -> None:
         await self._note(actor, "prompt.refused", hit.text, hit.word.word)
-        sentence = word_sentence(hit.word, rules.tell_word)
+        why = later(word_sentence, hit.word, rules.tell_word)
         if not rules.audit_channel or not actor.guild_id:  # what is said in direct messages is for no server's eyes
-            raise Refused(sentence)
+            raise Refused("{why}", why=why)
         now_ms = self._clock.now_ms()
         appeal = await self._store.write(
             rows.refused, actor.guild_id, actor.user_id, hit.text, sha256, hit.word.word, now_ms
         )
         if appeal.state == "refused":
-            raise Refused(sentence, appeal=appeal.id)
-        asked = "You've appealed, and no one has decided yet." if appeal.state == "open" else "Your appeal was denied."
-        raise Refused(f"{sentence} {asked}")
+            raise Refused("{why}", why=why, appeal=appeal.id)
+        if appeal.state == "open":
+            raise Refused("{why} You've appealed, and no one has decided yet.", why=why)
+        raise Refused("{why} Your appeal was denied.", why=why)
 
     async def _note(self, actor: Actor, action: Event, text: str, rule: str) -> None:
         details = {"rule": rule, "prompt": text, "channel": actor.channel_id}
@@ -349,26 +351,29 @@ def check_channel(actor: Actor, rules: Rules) -> None:
         return
     if rules.allowed and not rules.allowed & {actor.channel_id, actor.parent_id}:
         places = ", ".join(f"<#{channel}>" for channel in sorted(rules.allowed)[:10])
-        raise Refused(f"Easel can't be used in this channel. Try {places}. Nothing was charged.")
+        raise Refused("Easel can't be used in this channel. Try {places}. Nothing was charged.", places=places)
     if rules.age_only and not actor.nsfw:
         raise Refused("In this server, Easel can only be used in age-restricted channels. Nothing was charged.")
 
 
 def ban_sentence(ban: Ban, guild_id: int) -> str:
     """Tell a banned member so; `guild_id` is the server they read it in, 0 in direct messages."""
-    where = "" if ban.guild_id == EVERYWHERE else " in this server" if guild_id else f" here: {ELSEWHERE}"
-    until = f" until <t:{ban.until_ms // 1000}:f>" if ban.until_ms else ""
-    reason = f" Reason: {shown(ban.reason, REASON)}" if ban.reason else ""
-    return f"You can't use Easel{where}{until}.{reason}"
+    where = "" if ban.guild_id == EVERYWHERE else _(" in this server") if guild_id else _(ELSEWHERE)
+    until = _(" until <t:{time}:f>", time=ban.until_ms // 1000) if ban.until_ms else ""
+    reason = _(" Reason: {reason}", reason=shown(ban.reason, REASON)) if ban.reason else ""
+    return _("You can't use Easel{where}{until}.{reason}", where=where, until=until, reason=reason)
 
 
 def pause_sentence(pause: Pause) -> str:
     """Return what an admin wrote, or a default."""
-    own = "Easel isn't taking new jobs at the moment." if pause.mode != "notice" else ""
+    own = _("Easel isn't taking new jobs at the moment.") if pause.mode != "notice" else ""
     return shown(pause.sentence, 500) or own
 
 
 def word_sentence(word: BlockedWord, tell: bool) -> str:
-    what = f"The word {quoted(word.word)}" if tell else "A word in this prompt"
-    rule = "can only be used in age-restricted channels" if word.action == "age" else "is blocked here"
-    return f"{what} {rule}. Try other words. Nothing was charged."
+    what = _("The word {word}", word=quoted(word.word)) if tell else _("A word in this prompt")
+    if word.action == "age":
+        rest = _("{what} can only be used in age-restricted channels. Try other words. Nothing was charged.", what=what)
+    else:
+        rest = _("{what} is blocked here. Try other words. Nothing was charged.", what=what)
+    return rest

@@ -29,14 +29,14 @@ HISSING = ("s", "x", "z", "ch", "sh")  # take -es in the plural
 def pattern(word: str) -> str:
     """A word as the automaton takes it: plain letters, `*`, single spaces. Raises: BadInput."""
     if len(word) > MAX_LENGTH:
-        raise BadInput(f"A word can have at most {MAX_LENGTH} characters.")
+        raise BadInput("A word can have at most {max_length} characters.", max_length=MAX_LENGTH)
     kept = "".join(char if char == "*" or char.isalnum() or char in "@$" else " " for char in plain(word))
     while "**" in kept:
         kept = kept.replace("**", "*")
     kept = " ".join(kept.split())
     letters = sum(char.isalnum() for char in kept)
     if letters < (1 if kept and not kept.isascii() else 2):
-        raise BadInput(f"{quoted(word)} would match almost everything. Use at least two letters or digits.")
+        raise BadInput("{word} would match almost everything. Use at least two letters or digits.", word=quoted(word))
     return kept
 
 

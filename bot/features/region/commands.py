@@ -74,8 +74,8 @@ class Marked:
         """Raises: BadInput."""
         given = [name for name in ("mask", "painted", "region", "what") if getattr(self, name)]
         if len(given) > 1:
-            names = " and ".join(f"`{name}`" for name in given)
-            raise BadInput(f"You gave {names}. Each of them says which part is to be redrawn: give one.")
+            names = ", ".join(f"`{name}`" for name in given)
+            raise BadInput("You gave {names}. Each of them says which part is to be redrawn: give one.", names=names)
 
 
 def install(client: Client, app: Services) -> None:

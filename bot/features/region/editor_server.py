@@ -118,8 +118,11 @@ class EditorServer:
         except OSError as error:
             await self._runner.cleanup()
             raise UserError(
-                f"The web server can't listen on {self._host}:{self._port} ({error.strerror}). Set EASEL_WEB_PORT to "
-                "a free port, or leave EASEL_WEB_ADDRESS and EASEL_METRICS_TOKEN empty."
+                "The web server can't listen on {host}:{port} ({strerror}). Set EASEL_WEB_PORT to a free port, or "
+                "leave EASEL_WEB_ADDRESS and EASEL_METRICS_TOKEN empty.",
+                host=self._host,
+                port=self._port,
+                strerror=error.strerror,
             ) from None
         if self._address == "auto":
             port = self._server.sockets[0].getsockname()[1]

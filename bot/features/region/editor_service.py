@@ -21,6 +21,7 @@ from bot.features.servers.direct_messages import DirectMessages
 from bot.kit.client import Client
 from bot.kit.components import NOBODY, notice
 from bot.kit.interactions import can_read, is_age_restricted, reader
+from bot.languages.speech import N_, later
 from bot.ledger.amounts import credits_text
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Reply
@@ -34,11 +35,11 @@ SHOWN_PX = 1536  # of the picture on the page: sharp enough to mark, small enoug
 PICTURES_KEPT = 32  # of about 200 KiB
 TURNS = 2  # pictures that are made at a time
 SEEN_MS = 5_000  # that its person may see a picture is believed for so long, for looking at it
-SQUEEZES = (
+SQUEEZES = N_(
     "These words tell the whole picture, and what you marked is small: all of that would be squeezed into it. "
     "Say only what should appear there, or press Paint once more."
 )
-ONE_JOB = "The editor paints one job. Take out the choices in braces and --repeat."
+ONE_JOB = N_("The editor paints one job. Take out the choices in braces and --repeat.")
 
 
 class Services(inpainting.Services, Protocol):
@@ -126,7 +127,7 @@ class DiscordEditorService:
             raise PriceChanged(SQUEEZES)
         price = self._app.submission.orders.price_mc(*order.specs)
         if price > UNASKED_MC and not agreed:
-            raise PriceChanged(f"This costs {credits_text(price)}. Press Paint once more to agree.")
+            raise PriceChanged("This costs {price}. Press Paint once more to agree.", price=later(credits_text, price))
         await self._app.submission.orders.check_allowed(actor, order)
         message = None if region.private else await self._message(region)
         try:

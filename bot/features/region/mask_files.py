@@ -24,8 +24,10 @@ def from_file(layers: Image.Image, original: Image.Image) -> Image.Image:
     size = original.size
     if abs(layers.width * size[1] / (layers.height * size[0]) - 1) > SIMILAR:
         raise BadInput(
-            f"The mask has {px(layers.size)} pixels and the picture {px(size)}: other proportions. "
-            "Make the mask from the picture, or paint over the picture itself and give it as `painted`."
+            "The mask has {px} pixels and the picture {px2}: other proportions. Make the mask from the picture, "
+            "or paint over the picture itself and give it as `painted`.",
+            px=px(layers.size),
+            px2=px(size),
         )
     return checked(scaled(hole(layers) or _drawn(layers.convert("RGB"), original), size))
 

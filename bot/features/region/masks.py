@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy import ndimage
 
 from bot.errors import BadInput
+from bot.languages.speech import N_, _, later
 from bot.prompt.text import quoted
 
 Size = tuple[int, int]
@@ -48,7 +49,8 @@ _FILLERS = frozenset(
     {"the", "of", "side", "half", "corner", "quarter", "part", "picture", "image", "in", "and", "at", "third", "thirds"}
 )
 _PERCENT = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*%?\s*")
-WORDS_HELP = (
+EMPTY = N_("The mask is empty. Make what is to be redrawn white, or transparent in a PNG.")
+WORDS_HELP = N_(
     "Use words such as `top right`, `left third`, `centre`, or left, top, width and height in percent: `60,0,40,50`."
 )
 
@@ -72,12 +74,14 @@ def from_painted(original: Image.Image, painted: Image.Image) -> Image.Image:
     size = original.size
     if abs(painted.width * size[1] / (painted.height * size[0]) - 1) > SIMILAR:
         raise BadInput(
-            f"The painted picture has {px(painted.size)} and the original {px(size)} pixels. "
-            "Paint over the same picture, without cropping or turning it."
+            "The painted picture has {px} and the original {px2} pixels. Paint over the same picture, without "
+            "cropping or turning it.",
+            px=px(painted.size),
+            px2=px(size),
         )
     mask = of_bits(_strokes(*_alike(original, painted)))
     return checked(
-        scaled(mask, size), "The two pictures are the same. Scribble over what is to be redrawn, in any colour."
+        scaled(mask, size), N_("The two pictures are the same. Scribble over what is to be redrawn, in any colour.")
     )
 
 
@@ -94,7 +98,7 @@ def from_cells(cells: Iterable[int], side: int, size: Size) -> Image.Image:
     mask = Image.new("L", size, 0)
     for cell in cells:
         mask.paste(255, _pixels(_cell(cell, side), size))
-    return checked(mask, "No cell is chosen. Press the cells that are to be redrawn, then Paint.")
+    return checked(mask, N_("No cell is chosen. Press the cells that are to be redrawn, then Paint."))
 
 
 def from_editor(drawn: Image.Image, size: Size) -> Image.Image:
@@ -102,14 +106,14 @@ def from_editor(drawn: Image.Image, size: Size) -> Image.Image:
     if abs(drawn.width * size[1] / (drawn.height * size[0]) - 1) > SIMILAR:
         raise BadInput("This mask belongs to another picture. Open the editor again.")
     mask = of_bits(np.asarray(drawn.convert("L")) >= 128)
-    return checked(scaled(mask, size), "Nothing is marked yet. Paint over what is to be redrawn.")
+    return checked(scaled(mask, size), N_("Nothing is marked yet. Paint over what is to be redrawn."))
 
 
 def checked(mask: Image.Image, empty: str = "") -> Image.Image:
     """The mask itself. Raises: BadInput when it holds nothing (then with the sentence `empty`) or everything."""
     share = share_of(mask)
     if share < LEAST_SHARE:
-        raise BadInput(empty or "The mask is empty. Make what is to be redrawn white, or transparent in a PNG.")
+        raise BadInput(empty or EMPTY)
     if share > MOST_SHARE:
         raise BadInput("The mask covers the whole picture. Leave some of it out, or use /vary to repaint it all.")
     return mask
@@ -176,10 +180,14 @@ def _by_percent(text: str) -> Share:
     """Raises: BadInput."""
     parts = [_PERCENT.fullmatch(part) for part in text.split(",")]
     if len(parts) != 4 or not all(parts):
-        raise BadInput(f"{quoted(text)} isn't a region. {WORDS_HELP}")
+        raise BadInput("{text} isn't a region. {words_help}", text=quoted(text), words_help=later(_, WORDS_HELP))
     left, top, width, height = (float(part[1]) / 100 for part in parts if part)
     if not (width > 0 and height > 0 and left + width <= 1.0001 and top + height <= 1.0001):
-        raise BadInput(f"The region {quoted(text)} is empty or goes beyond the picture. {WORDS_HELP}")
+        raise BadInput(
+            "The region {text} is empty or goes beyond the picture. {words_help}",
+            text=quoted(text),
+            words_help=later(_, WORDS_HELP),
+        )
     return left, top, left + width, top + height
 
 
@@ -190,7 +198,9 @@ def _by_words(text: str) -> Share:
     words -= _FILLERS
     across, down = words & _ACROSS, words & _DOWN
     if not words or words - _ACROSS - _DOWN - {"centre"} or len(across) > 1 or len(down) > 1:
-        raise BadInput(f"I do not know the region {quoted(text)}. {WORDS_HELP}")
+        raise BadInput(
+            "I do not know the region {text}. {words_help}", text=quoted(text), words_help=later(_, WORDS_HELP)
+        )
     centred = "centre" in words
     left, right = _span(across, "left", thirds, centred)
     top, bottom = _span(down, "top", thirds, centred)

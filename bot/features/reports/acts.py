@@ -24,7 +24,9 @@ def report(db: sqlite3.Connection, by: Author, job: Job, reason: str) -> tuple[N
     if is_blank(reason):
         raise BadInput("Say in a few words what's wrong with it.")
     if rows.open_by(db, by.guild_id, by.actor_id) >= MAX_OPEN:
-        raise BadInput(f"{MAX_OPEN} of your reports wait for a moderator. Try again once one is decided.")
+        raise BadInput(
+            "{max_open} of your reports wait for a moderator. Try again once one is decided.", max_open=MAX_OPEN
+        )
     if not rows.add(db, by.guild_id, job.id, by.actor_id, reason, by.now_ms):
         raise BadInput("You've already reported this.")
     return None, [Note(target=f"job:{job.id}", details={"owner": job.user_id}, nameless=True)]

@@ -24,6 +24,7 @@ from bot.kit.components import NOBODY, notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import actor_of
+from bot.languages.speech import N_
 from bot.prompt.text import shown
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ OUTCOMES = {
     "deleted": "The image you reported in {server} was deleted.",
     "dismissed": "A moderator of {server} looked at the image you reported, and it stays.",
 }
-NOT_OURS = (
+NOT_OURS = N_(
     "Only images made with Easel can be reported to Easel's moderators. For anything else, use Discord's own Report."
 )
 

@@ -66,6 +66,6 @@ def check_reportable(by: Actor, job: Job) -> None:
 
 def _check_theirs(by: Actor, job: Job) -> None:
     if job.guild_id != by.guild_id:
-        raise NotFound(f"There's no job {job.id} in this server.")
+        raise NotFound("There's no job {id} in this server.", id=job.id)
     if job.user_id == by.user_id:
         raise NotFound("Reports about your own images are for the other moderators.")

@@ -11,9 +11,10 @@ import discord
 from bot.errors import Refused
 from bot.kit.components import NOBODY
 from bot.kit.interactions import is_about_own_data
+from bot.languages.speech import N_, _, later
 
 log = logging.getLogger(__name__)
-ELSEWHERE = "This Easel works in other servers only."
+ELSEWHERE = N_("This Easel works in other servers only.")
 
 
 class AllowList:
@@ -28,7 +29,7 @@ class AllowList:
     async def check(self, interaction: discord.Interaction[Any]) -> None:
         """Before every command, button and form; direct messages have rules of their own. Raises: Refused."""
         if interaction.guild_id and not self.allows(interaction.guild_id) and not is_about_own_data(interaction):
-            raise Refused(f"{ELSEWHERE} Nothing was charged.")
+            raise Refused("{elsewhere} Nothing was charged.", elsewhere=later(_, ELSEWHERE))
 
     async def joined(self, guild: discord.Guild) -> None:
         """Leave a server that isn't allowed, having said why; also one that added the bot while it was away."""

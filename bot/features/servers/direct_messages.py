@@ -15,6 +15,7 @@ import discord
 
 from bot.errors import Busy, Refused
 from bot.kit.interactions import SHARED, is_about_own_data
+from bot.languages.speech import N_
 from bot.orders.actor import Actor
 from bot.store.clock import Clock
 from bot.store.ttl_cache import TTLCache
@@ -23,9 +24,11 @@ Mode = Literal["off", "shared", "on"]
 FRESH_MS = 300_000
 LOOK_S = 2.0  # Discord wants an answer within three
 AT_ONCE = 20  # questions to Discord, which allows 50 a second
-OFF = "Easel is off in direct messages. Use it in a server."
-STRANGER = "In direct messages, Easel works for members of its servers, and I can't find one we share. Join one first."
-SLOW = "Discord is slow to say which servers we share. Try again in a moment; nothing was charged."
+OFF = N_("Easel is off in direct messages. Use it in a server.")
+STRANGER = N_(
+    "In direct messages, Easel works for members of its servers, and I can't find one we share. Join one first."
+)
+SLOW = N_("Discord is slow to say which servers we share. Try again in a moment; nothing was charged.")
 
 
 class DirectMessages:

@@ -40,7 +40,9 @@ def save_style(db: sqlite3.Connection, by: Author, style: Style) -> tuple[bool, 
     """Keep a style under its name; whether it is new. Raises: BadInput."""
     known = {each.name for each in rows.styles(db, by.guild_id)}
     if len(known) >= MAX_STYLES and style.name not in known:
-        raise BadInput(f"This server already has {MAX_STYLES} styles, which is the limit. Remove one first.")
+        raise BadInput(
+            "This server already has {max_styles} styles, which is the limit. Remove one first.", max_styles=MAX_STYLES
+        )
     new = rows.save_style(db, by.guild_id, style, by.now_ms)
     details = {"template": style.template, "negative": style.negative}
     return new, [Note(target=f"style:{style.name}", details=details)]

@@ -87,7 +87,9 @@ def _number_of(said: str, name: str, kind: type[int] | type[float]) -> Any:
         return None
     number = read_number(said) if kind is float else read_whole(said)
     if number is None:
-        raise BadInput(f"{quoted(said)} isn't a valid number for {name}. Write a number, or leave it empty.")
+        raise BadInput(
+            "{said} isn't a valid number for {name}. Write a number, or leave it empty.", said=quoted(said), name=name
+        )
     return number
 
 

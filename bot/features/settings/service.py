@@ -186,5 +186,9 @@ def _suffix(text: str) -> str:
     if len(parse(text, wordless=True)) > 1:
         raise BadInput("This would make several jobs of every prompt. Leave out {a, b} and --repeat here.")
     if len(text) > MAX_SUFFIX_CHARS:
-        raise BadInput(f"That's {len(text)} characters, and the limit is {MAX_SUFFIX_CHARS}. Shorten it.")
+        raise BadInput(
+            "That's {count_text} characters, and the limit is {max_suffix_chars}. Shorten it.",
+            count_text=len(text),
+            max_suffix_chars=MAX_SUFFIX_CHARS,
+        )
     return "" if is_blank(text) else text

@@ -93,7 +93,8 @@ def _changing(app: Services, group: app_commands.Group) -> None:
 async def _add(app: Services, interaction: Interaction, style: Style) -> None:
     if style.example_job is not None and await _example(app, interaction, style) is None:
         raise BadInput(
-            f"Job {style.example_job} can't be the example. Use a public job from this server that has an image."
+            "Job {example_job} can't be the example. Use a public job from this server that has an image.",
+            example_job=style.example_job,
         )
     new = await app.preferences.save_style(check_admin(interaction), style)
     text = (

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from bot.errors import BadInput
 from bot.features.settings.store import Style
+from bot.languages.speech import _, later
 from bot.prompt.parser import has_flags
 from bot.prompt.text import is_blank, quoted, visible
 
@@ -24,10 +25,16 @@ def read_names(text: str) -> tuple[str, ...]:
     if names == ("none",):
         return ()
     if len(names) > MAX_STACKED:
-        raise BadInput(f"{len(names)} styles are too many. Use up to {MAX_STACKED} at once.")
+        raise BadInput(
+            "{count_names} styles are too many. Use up to {max_stacked} at once.",
+            count_names=len(names),
+            max_stacked=MAX_STACKED,
+        )
     for name in names:
         if not NAME.fullmatch(name):
-            raise BadInput(f"{quoted(name)} isn't a valid style name. Use lowercase letters, digits and dashes.")
+            raise BadInput(
+                "{name} isn't a valid style name. Use lowercase letters, digits and dashes.", name=quoted(name)
+            )
     return names
 
 
@@ -45,7 +52,9 @@ def make(name: str, template: str, negative: str = "", example_job: int | None =
     check_words(negative)
     if len(template) > MAX_TEMPLATE_CHARS or len(negative) > MAX_NEGATIVE_CHARS:
         raise BadInput(
-            f"That's too long. The limits are {MAX_TEMPLATE_CHARS:,} and {MAX_NEGATIVE_CHARS} (negative) characters."
+            "That's too long. The limits are {max_template_chars:,} and {max_negative_chars} (negative) characters.",
+            max_template_chars=MAX_TEMPLATE_CHARS,
+            max_negative_chars=MAX_NEGATIVE_CHARS,
         )
     return Style(name=names[0], template=template, negative=negative, example_job=example_job)
 
@@ -65,12 +74,14 @@ def find_styles(known: Sequence[Style], names: Sequence[str]) -> list[Style]:
     for name in names:
         if name not in by_name:
             near = get_close_matches(name, by_name, n=1, cutoff=0.5)
-            mend = f"Did you mean {near[0]}?" if near else _all(list(by_name))
-            raise BadInput(f"This server has no style {quoted(name)}. {mend}")
+            mend = later(_mend, near, list(by_name))
+            raise BadInput("This server has no style {name}. {mend}", name=quoted(name), mend=mend)
     return [by_name[name] for name in names]
 
 
-def _all(names: Sequence[str]) -> str:
+def _mend(near: Sequence[str], names: Sequence[str]) -> str:
+    if near:
+        return _("Did you mean {near}?", near=near[0])
     if not names:
-        return "It doesn't have any yet. People with **Manage Server** can add one with /style add."
-    return f"It has {', '.join(names[:20])}{' …' if len(names) > 20 else ''}. See /style list."
+        return _("It doesn't have any yet. People with **Manage Server** can add one with /style add.")
+    return _("It has {names}. See /style list.", names=", ".join(names[:20]) + (" …" if len(names) > 20 else ""))

@@ -28,7 +28,7 @@ def keep(db: sqlite3.Connection, new: WordList, most: int, now_ms: int) -> bool:
     """Keep anybody's list; whether it is new. Raises: BadInput."""
     known = {each.name for each in rows.lists(db, new.guild_id, new.owner_id)}
     if new.name not in known and len(known) >= most:
-        raise BadInput(f"{most} word lists are the most. Remove one first.")
+        raise BadInput("{most} word lists are the most. Remove one first.", most=most)
     rows.save(db, new, now_ms)
     return new.name not in known
 

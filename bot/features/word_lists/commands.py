@@ -130,7 +130,7 @@ def _find(known: Sequence[WordList], name: str) -> WordList:
     for each in known:
         if each.name == wanted:
             return each
-    raise NotFound(f"There's no word list `{wanted}` here. **/words list** shows those there are.")
+    raise NotFound("There's no word list `{wanted}` here. **/words list** shows those there are.", wanted=wanted)
 
 
 def _names(app: Services) -> Any:

@@ -59,18 +59,24 @@ def read_name(text: str) -> str:
     """A list's name, with or without the underscores around it. Raises: BadInput."""
     name = text.strip().strip("_").casefold()
     if not word_lists.NAME.fullmatch(name) or len(name) > word_lists.MAX_NAME_CHARS:
-        raise BadInput(f"{quoted(text)} can't be a list's name. Use a-z, digits and dashes, such as colour.")
+        raise BadInput("{text} can't be a list's name. Use a-z, digits and dashes, such as colour.", text=quoted(text))
     return name
 
 
 def read_words(text: str) -> tuple[str, ...]:
     """A list's entries: one a line, or with commas between them. Raises: BadInput."""
     if len(text) > MAX_TEXT_CHARS:
-        raise BadInput(f"A list has at most {MAX_TEXT_CHARS:,} characters; this has {len(text):,}.")
+        raise BadInput(
+            "A list has at most {max_text_chars:,} characters; this has {count_text:,}.",
+            max_text_chars=MAX_TEXT_CHARS,
+            count_text=len(text),
+        )
     parts = text.splitlines() if "\n" in text.strip() else text.split(",")
     found = tuple(dict.fromkeys(filter(None, (visible(part).strip(" ,") for part in parts))))
     if not 0 < len(found) <= MAX_WORDS:
-        raise BadInput(f"A list has 1 to {MAX_WORDS} entries; this has {len(found)}.")
+        raise BadInput(
+            "A list has 1 to {max_words} entries; this has {count_found}.", max_words=MAX_WORDS, count_found=len(found)
+        )
     for entry in found:
         _check(entry)
     return found
@@ -79,11 +85,18 @@ def read_words(text: str) -> tuple[str, ...]:
 def _check(entry: str) -> None:
     """Words alone: a flag in a list would be painted. Raises: BadInput."""
     if len(entry) > MAX_WORD_CHARS:
-        raise BadInput(f"{quoted(entry)} has {len(entry)} characters; an entry has at most {MAX_WORD_CHARS}.")
+        raise BadInput(
+            "{entry} has {count_entry} characters; an entry has at most {max_word_chars}.",
+            entry=quoted(entry),
+            count_entry=len(entry),
+            max_word_chars=MAX_WORD_CHARS,
+        )
     words = word_lists.USE.sub("word", entry)
     read = parse(words, rng=Random(0))
     if len(read) > 1 or any(value is not None for name, value in _said(read[0]).items() if name != "prompt"):
-        raise BadInput(f"{quoted(entry)} holds a flag or a {{a, b}}. An entry is words, {{a|b}} or another list.")
+        raise BadInput(
+            "{entry} holds a flag or a {{a, b}}. An entry is words, {{a|b}} or another list.", entry=quoted(entry)
+        )
 
 
 def _said(draft: Draft) -> Mapping[str, object]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bot.errors import BadInput, NotFound
+from bot.errors import BadInput, NotFound, said
 from bot.features.moderation.store import BlockedWord, WordAction
 from bot.features.moderation.word_filter import pattern
+from bot.languages.speech import later
 from bot.prompt.text import quoted
 
 FOLDER = "word-lists"
@@ -36,13 +37,18 @@ def read(data: bytes, rule: WordAction, most: int) -> dict[str, WordAction]:
         if not word.strip():
             continue
         if named.strip() and named.strip().lower() not in RULES:
-            raise BadInput(f"Line {number}: there's no rule {quoted(named.strip())}. Use {', '.join(RULES)}.")
+            raise BadInput(
+                "Line {number}: there's no rule {named}. Use {rules}.",
+                number=number,
+                named=quoted(named.strip()),
+                rules=", ".join(RULES),
+            )
         try:
             found[pattern(word)] = RULES.get(named.strip().lower(), rule)
         except BadInput as error:
-            raise BadInput(f"Line {number}: {error}") from None
+            raise BadInput("Line {number}: {error}", number=number, error=later(said, error)) from None
     if len(data) > MAX_BYTES or len(found) > most:
-        raise BadInput(f"A list can hold {most:,} words here. Split it, or leave some out.")
+        raise BadInput("A list can hold {most:,} words here. Split it, or leave some out.", most=most)
     return found
 
 
