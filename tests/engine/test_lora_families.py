@@ -78,6 +78,30 @@ async def test_a_lora_paints_what_diffusers_own_paints(models: dict[str, Path], 
     assert image.tobytes() != plain.tobytes()
 
 
+@pytest.mark.parametrize("kind", ["lora", "lokr"])
+async def test_flux2_knows_its_makers_names(models: dict[str, Path], kind: str, tmp_path: Path) -> None:
+    """As ai-toolkit writes them, with an attention's three layers in one; a LoKr of those only diffusers can read."""
+    torch.manual_seed(5)
+    wide, weights = 32, dict[str, torch.Tensor]()
+    for layer, high in (("img_attn.qkv", 3 * wide), ("img_attn.proj", wide), ("txt_attn.qkv", 3 * wide)):
+        name = f"diffusion_model.double_blocks.0.{layer}"
+        if kind == "lora":
+            weights |= {f"{name}.lora_A.weight": torch.randn(2, wide), f"{name}.lora_B.weight": torch.randn(high, 2)}
+        else:
+            weights |= {
+                f"{name}.lokr_w1": torch.randn(4, 4) * 0.3,
+                f"{name}.lokr_w2": torch.randn(high // 4, wide // 4),
+            }
+    file, folder = tmp_path / "x.safetensors", models["flux2-klein"]
+    save_file(weights, file)
+    async with Engine(str(folder), models={"sana": str(models["sana"])}, loras={"x": str(file)}) as engine:
+        assert [info.loras for info in engine.models()] == [("x",), ()]
+        image = (await engine.submit(ask(prompt="a red boat <lora:x:0.8>")).result())[0]
+        plain = (await engine.submit(ask()).result())[0]
+    assert difference(image, own_with(folder, file, ask())) == 0.0
+    assert image.tobytes() != plain.tobytes()
+
+
 def test_a_lora_of_which_only_a_part_fits_is_told(
     models: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,6 +23,8 @@ from engine.models.whole import read_header
 from engine.tasks import lora_tags
 from engine.tasks.lora_tags import Weights
 
+NOTHING = "none of the layers that it changes is in the model"
+
 Wanted = Mapping[Adapter, Weights]
 
 
@@ -67,17 +69,21 @@ def _share(old: Any, pipe: Any, *, denoiser: bool, own_words: bool) -> None:
 
 
 def _attach(pipe: Any, loras: Wanted) -> None:
-    first = _multiplied(loras)
-    for adapter in first:  # before peft wraps the layers
-        if not products.attach(pipe, load_file(adapter.path), loras[adapter]):
-            raise ModelUnloadable(name=adapter.name, reason="none of the layers that it changes is in the model")
-    plain = [adapter for adapter in loras if adapter not in first]
-    names = [f"easel{number}" for number in range(len(plain))]  # peft looks for "lora_" in names
-    for name, adapter in zip(names, plain, strict=True):  # the file itself: its metadata may hold the alphas
+    done = list[Adapter]()
+    for adapter in _multiplied(loras):  # before peft wraps the layers
+        if products.attach(pipe, load_file(adapter.path), loras[adapter]):
+            done.append(adapter)
+        elif getattr(pipe, "unet", None) is not None:  # of transformers' diffusers reads some by itself
+            raise ModelUnloadable(name=adapter.name, reason=NOTHING)
+    rest = [adapter for adapter in loras if adapter not in done]
+    names = [f"easel{number}" for number in range(len(rest))]  # peft looks for "lora_" in names
+    for name, adapter in zip(names, rest, strict=True):  # the file itself: its metadata may hold the alphas
         place = {"weight_name": adapter.path.name, "local_files_only": True, "use_safetensors": True}
         pipe.load_lora_weights(str(adapter.path.parent), adapter_name=name, **place)
+        if all(name not in known for known in pipe.get_list_adapters().values()):
+            raise ModelUnloadable(name=adapter.name, reason=NOTHING)
     if names:
-        pipe.set_adapters(names, [_by_part(pipe, loras[adapter]) for adapter in plain])
+        pipe.set_adapters(names, [_by_part(pipe, loras[adapter]) for adapter in rest])
 
 
 def _multiplied(loras: Iterable[Adapter]) -> list[Adapter]:

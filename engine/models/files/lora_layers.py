@@ -19,6 +19,18 @@ _PRODUCT = re.compile(r"\.(?:hada_w\d|lokr_w\d|dora_scale|lora_magnitude_vector)
 _HADA, _KRON = ".hada_w1_b", re.compile(r"\.lokr_w2(?:_b)?$")
 # Of which a product's factors don't tell how wide what they read is: their pixels are among it.
 _CONVOLUTION = re.compile(r"(?:conv\w*|in_layers[._]2|out_layers[._]3|[._]op|skip_connection)$")
+# The original implementations of FLUX and SD3, of Lumina 2 and Z-Image: an attention's first three layers in one.
+_ORIGINAL = ("double_blocks_", "single_blocks_", "joint_blocks_")
+_FUSED = re.compile(
+    r"(?:double|joint)_blocks_(?P<number>\d+)_(?P<stream>img|txt|x|context)(?:_block)?_attn_(?P<part>qkv|proj)$"
+)
+_FUSED_ALONE = re.compile(r"attn_(qkv|out)$")
+_PLACES = {
+    **dict.fromkeys((("img", "qkv"), ("x", "qkv")), "to_q"),
+    **dict.fromkeys((("txt", "qkv"), ("context", "qkv")), "add_q_proj"),
+    **dict.fromkeys((("img", "proj"), ("x", "proj"), ("x", "out")), "to_out_0"),
+    **dict.fromkeys((("txt", "proj"), ("context", "proj")), "to_add_out"),
+}
 _OTHER_KINDS = (
     (re.compile(r"\.oft_(?:blocks|diag)|\.oft_R"), "an OFT"),
     (re.compile(r"\.diff$"), "a full difference of weights, not a LoRA"),
@@ -54,8 +66,9 @@ def _read(name: str, shape: tuple[int, ...], shapes: Shapes) -> tuple[str, int] 
 
 
 def of_lora(shapes: Shapes) -> Layers:
-    """The layers that a LoRA's file names, however it spells them."""
-    return frozenset((folded(name), width) for name, width in reads(shapes).items())
+    """The layers that a LoRA's file names, however it spells them; of the original implementations' the attention's."""
+    named = ((named_here(name), width) for name, width in reads(shapes).items())
+    return frozenset((name, width) for name, width in named if not name.startswith(_ORIGINAL))
 
 
 def is_product(name: str) -> bool:
@@ -66,13 +79,22 @@ def is_product(name: str) -> bool:
 def of_model(shapes: Shapes) -> Layers:
     """The layers of a denoiser's own weights."""
     named = ((name.removesuffix(".weight"), shape) for name, shape in shapes.items() if name.endswith(".weight"))
-    return frozenset((folded(name), shape[1]) for name, shape in named if len(shape) > 1)
+    return frozenset((named_here(name), shape[1]) for name, shape in named if len(shape) > 1)
 
 
 def other_kind(names: Iterable[str]) -> str:
     """What a file is that looks like a LoRA and can't be used as one; "" for what can."""
     known = tuple(names)
     return next((what for pattern, what in _OTHER_KINDS if any(pattern.search(name) for name in known)), "")
+
+
+def named_here(name: str) -> str:
+    """A layer's name as diffusers has it, folded; of three that the original implementations have in one, the first."""
+    name = folded(name).replace("_attention_", "_attn_")
+    if match := _FUSED.match(name):
+        place = _PLACES[match["stream"], match["part"]]
+        return f"transformer_blocks_{match['number']}_attn_{place}"
+    return _FUSED_ALONE.sub(lambda match: f"attn_{_PLACES['x', match[1]]}", name)
 
 
 def folded(name: str) -> str:
