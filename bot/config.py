@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         "auto", description="Precision of the denoiser."
     )
     mode: Annotated[Literal["exact", "fast"], BeforeValidator(_lower)] = Field(
-        "exact", description="`exact`: the same seed gives the same bytes, always."
+        "exact", description="`exact`: the same request gives the same bytes, always."
     )
     threads: int = Field(0, ge=0, description="CPU threads of the engine; 0 = chosen for the machine.")
     max_rows: int = Field(8, ge=1, le=64, description="Most rows of one batched denoiser call.")

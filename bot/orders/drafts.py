@@ -67,6 +67,7 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
         variations=_variations(draft, what, random_seed),
         weird=(draft.weird or 0.0) if _is_from_noise(what) else 0.0,
         stop_at=(draft.stop_at or 1.0) if _is_from_noise(what) else 1.0,
+        together=True,
     )
     guided, strong = draft.guidance_scale is not None, draft.strength is not None
     unheard = guidance.unheard(request, info, guided=guided, strong=strong)

@@ -98,6 +98,11 @@ class Job:
         self.size = self.request.canvas(self.info)
 
     @property
+    def parted(self) -> bool:
+        """Whether its images are painted in several parts each."""
+        return len(self.images) != self.request.draws
+
+    @property
     def pixels(self) -> int:
         """What a call's seconds depend on."""
         return weighted_pixels(self.request, self.size)

@@ -14,6 +14,8 @@ from engine.runtime.job_queue import JobQueue
 from engine.runtime.jobs import ImageRun, Job
 
 log = logging.getLogger(__name__)
+SMALL_LATENTS = 32 * 32  # on a processor, calls of smaller pictures take less than their share of one of many rows
+STEPS = ("control", "denoise")
 READY_SHARE = 2  # times the most rows of a call: so many images are kept ready, so that a call finds its company
 
 
@@ -77,9 +79,28 @@ class Schedule:
             for image in job.images:
                 if image.unstarted and self._may_start(job):
                     self._start(image)
-                if image.call is not None:
-                    return image
+                if image.call is not None and (found := self._first_of(self._company(image))) is not None:
+                    return found
         return None
+
+    def _first_of(self, company: Sequence[ImageRun]) -> ImageRun | None:
+        """The one of them whose call is next, once all have started; None when starting one ended their job."""
+        for image in company:
+            if image.unstarted and self._may_start(image.job):
+                self._start(image)
+        parked = [image for image in company if image.call is not None]
+        return next((image for image in parked if image.call.kind not in STEPS), parked[0] if parked else None)
+
+    def _company(self, image: ImageRun) -> Sequence[ImageRun]:
+        """The pictures of its request that always share its calls. Told by the request alone, not by who is there: so
+        the same request gives the same bytes."""
+        call: Call = image.call
+        small = call.kind in STEPS and call.sample.dim() == 4 and call.sample.shape[2:].numel() <= SMALL_LATENTS
+        if not (small and image.job.request.together) or image.job.parted or call.strange or call.rows > self._max_rows:
+            return (image,)
+        count = self._max_rows // call.rows
+        first = image.index // count * count
+        return image.job.images[first : first + count]
 
     def _may_start(self, job: Job) -> bool:
         """Whether a job may begin to use a model: nobody overtakes one that waits for room, or it would never come."""
@@ -104,6 +125,9 @@ class Schedule:
             )
         if call.strange:
             return Batch([lead])
+        if not self._joins and len(company := self._company(lead)) > 1:
+            rows = call.rows * len(company)
+            return Batch(joinable(lead, [image for image in company if image.call is not None], rows), rows)
         cap, pad_to = self._sizes.of(call, lead.model.sha256)
         if cap <= call.rows:
             return Batch([lead], pad_to)

@@ -86,6 +86,8 @@ class Txt2Img:
         tiling: the picture's edges fit each other (circular convolutions).
         weird: how far its noise leans towards large shapes, 0..1. stop_at: the share of its steps that is made,
             0.1..1. Both from words alone.
+        together: its small pictures may share their calls on a processor, where nobody else's are joined. It's quicker,
+            and rounds otherwise than each of them alone: so what was asked for without it stays without it.
         controls: pictures that ControlNets follow, up to 4. references: pictures that are read as words are, up to 8.
     """
 
@@ -105,6 +107,7 @@ class Txt2Img:
     variations: tuple[Variation, ...] = ()
     weird: float = 0.0
     stop_at: float = 1.0
+    together: bool = False
     controls: tuple[Guide, ...] = ()
     references: tuple[Reference, ...] = ()
 

@@ -69,7 +69,11 @@ def request_from_spec(spec: Mapping[str, Any], pictures: Pictures) -> Facts:
     return _reading(Spec.from_json(spec), pictures)
 
 
-LATER = {"weird": 0.0, "stop_at": 1.0}  # fields that requests have got since, with what asks for nothing new
+LATER = {
+    "weird": 0.0,
+    "stop_at": 1.0,
+    "together": False,
+}  # fields that requests have got since, with what asks for nothing new
 
 
 def spec_of_one(spec: Mapping[str, Any], ordinal: int, seed: int, pictures: Pictures) -> Facts:

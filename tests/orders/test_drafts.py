@@ -68,6 +68,7 @@ def test_what_was_not_said_comes_from_the_model() -> None:
         scheduler="euler",
         seed=99,
         model="mini",
+        together=True,
     )
 
 
