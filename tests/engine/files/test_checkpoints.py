@@ -18,7 +18,7 @@ from engine import Engine, ModelUnloadable, Txt2Img
 from engine.models import catalog, checkpoints, single_file
 from engine.models.checkpoints import Checkpoint
 from engine.models.whole import Header
-from tests.engine import conftest, zoo
+from tests.engine import conftest, menagerie, zoo
 from tests.engine.files.original_layout import save_original
 
 U = checkpoints.FIRST_CONVOLUTION
@@ -43,6 +43,9 @@ KINDS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
         "ZImagePipeline",
     ),
     "qwen": ({"transformer_blocks.0.img_mod.1.weight": (1,)}, "QwenImagePipeline"),
+    "qwen 2.1": ({"model.diffusion_model.txt_in.text_norm.weight": (1,)}, "QwenImage21Pipeline"),
+    "krea 2": ({"txtfusion.projector.weight": (1,)}, "Krea2Pipeline"),
+    "sana": ({"blocks.0.cross_attn.q_linear.weight": (1,)}, "SanaPipeline"),
 }
 OTHERS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "lora": ({"lora_unet_x.lora_down.weight": (4, 8)}, "a LoRA; name it in EASEL_LORAS"),
@@ -195,3 +198,34 @@ async def test_a_transformer_alone_is_put_into_the_folder_beside_it(tmp_path: Pa
     shutil.copytree(folder, tmp_path / "tune", ignore=shutil.ignore_patterns("diffusion_pytorch_model.safetensors"))
     shutil.copytree(folder / "vae", tmp_path / "tune" / "vae", dirs_exist_ok=True)
     assert await painted(file, guidance_scale=4.0) == whole
+
+
+KREA = (  # diffusers' beginnings and pieces of names, and those of its makers
+    *(("img_in.", "first."), ("time_embed.linear_1.", "tmlp.0."), ("time_embed.linear_2.", "tmlp.2.")),
+    *(("time_mod_proj.", "tproj.1."), ("txt_in.norm.weight", "txtmlp.0.scale"), ("txt_in.linear_1.", "txtmlp.1.")),
+    *(("txt_in.linear_2.", "txtmlp.3."), ("final_layer.scale_shift_table", "last.modulation.lin")),
+    *(("final_layer.norm.weight", "last.norm.scale"), ("final_layer.linear.", "last.linear.")),
+    *(("text_fusion.", "txtfusion."), ("transformer_blocks.", "blocks."), (".attn.to_q.", ".attn.wq.")),
+    *((".attn.to_k.", ".attn.wk."), (".attn.to_v.", ".attn.wv."), (".attn.to_out.0.", ".attn.wo.")),
+    *((".attn.to_gate.", ".attn.gate."), (".attn.norm_q.weight", ".attn.qknorm.qnorm.scale")),
+    *((".attn.norm_k.weight", ".attn.qknorm.knorm.scale"), (".ff.", ".mlp."), (".norm1.weight", ".prenorm.scale")),
+    *((".norm2.weight", ".postnorm.scale"), (".scale_shift_table", ".mod.lin")),
+)
+
+
+async def test_a_transformer_in_its_makers_names(tmp_path: Path) -> None:
+    """Krea 2, whose makers keep a block's six modulations in one row."""
+    folder = menagerie.build(tmp_path, ["krea2"])["krea2"]
+    weights = {}
+    for name, weight in load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors").items():
+        theirs = name
+        for ours, other in KREA:
+            begins = not ours.startswith(".")
+            theirs = other + theirs.removeprefix(ours) if begins and theirs.startswith(ours) else theirs
+            theirs = theirs if begins else theirs.replace(ours, other)
+        weights[f"model.diffusion_model.{theirs}"] = weight.flatten() if theirs.endswith(".mod.lin") else weight
+    save_file(weights, tmp_path / "tune.safetensors")
+    whole = await painted(folder, guidance_scale=4.0)
+    shutil.copytree(folder, tmp_path / "tune")
+    (tmp_path / "tune" / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
+    assert await painted(tmp_path / "tune.safetensors", guidance_scale=4.0) == whole
