@@ -99,7 +99,8 @@ class Client(PatientClient):
         self, clicks: DoubleClicks, is_operator: Callable[[int], bool], *, shard_count: int | None = None
     ) -> None:
         super().__init__(
-            intents=discord.Intents(guilds=True, guild_messages=True),  # nothing privileged: words only if mentioned
+            # nothing privileged: in servers words come only where it's mentioned
+            intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True),
             allowed_mentions=discord.AllowedMentions.none(),
             shard_count=shard_count,
         )

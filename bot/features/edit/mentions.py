@@ -63,8 +63,8 @@ def install(client: Client, app: Services) -> None:
 
 
 def words_for(me: discord.abc.User | None, message: discord.Message) -> str | None:
-    """What a person says to the bot in a server; None where it isn't spoken to. A reply alone is no mention."""
-    if me is None or message.guild is None or message.author.bot:
+    """What a person says to the bot; None where it isn't spoken to: a reply, or a direct message, is no mention."""
+    if me is None or message.author.bot:
         return None
     mention = re.compile(rf"<@!?{me.id}>")
     return " ".join(mention.sub(" ", message.content).split()) if mention.search(message.content) else None
@@ -80,14 +80,13 @@ async def _check_welcome(app: Services, asked: Interaction) -> None:
 
 async def _is_wanted(app: Services, client: Client, message: discord.Message) -> bool:
     """Whether the server lets it answer mentions, and this isn't the second of two in a moment."""
-    assert message.guild is not None
-    rules = await app.moderation.rules(message.guild.id)
-    return rules.answers_mentions and client.clicks.is_first(f"mention:{message.author.id}")
+    answers = message.guild is None or (await app.moderation.rules(message.guild.id)).answers_mentions
+    return answers and client.clicks.is_first(f"mention:{message.author.id}")
 
 
 async def _answer(app: Services, asked: Interaction, message: discord.Message, words: str) -> None:
     """Paint what was said, or change the picture that was shown with it. Raises: UserError."""
-    if await app.submission.wants_private(asked, None):
+    if message.guild is not None and await app.submission.wants_private(asked, None):
         raise Refused(PRIVATE)
     found = await _shown(app, asked, message)
     if not words:
@@ -115,6 +114,8 @@ async def _shown(app: Services, asked: Interaction, message: discord.Message) ->
         return await image_lookup.in_message(app, asked, original)
     except NotFound:
         if original.author.id == (asked.client.user.id if asked.client.user else 0):
+            if any(image_lookup.image_ids(original.components)):
+                raise  # it's gone by now, and its words alone would be another picture
             return None  # one of our own answers without a picture
         raise BadInput(
             "I can't find a picture in the message you replied to. Attach it, or use **Apps** > **Edit** in its menu."

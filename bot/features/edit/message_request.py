@@ -26,18 +26,18 @@ class MessageRequest:
     message: discord.Message | None = None  # of a press; this is none
 
     def __init__(self, client: Client, message: discord.Message) -> None:
-        guild, author = message.guild, message.author
-        assert guild is not None, "a message in a server"
+        guild, author = message.guild, message.author  # in direct messages there is no server
         self.client, self.guild, self.user, self.channel = client, guild, author, message.channel
-        self.id, self.guild_id, self.channel_id = message.id, guild.id, message.channel.id
+        self.id, self.guild_id, self.channel_id = message.id, guild.id if guild else None, message.channel.id
         self.application_id = client.application_id or 0
         self.created_at = message.created_at
-        self.locale = public_locale(guild, client.locales.get(author.id, guild.preferred_locale))
+        theirs = guild.preferred_locale if guild else discord.Locale.american_english
+        self.locale = public_locale(guild, client.locales.get(author.id, theirs))
         self.data: dict[str, Any] = {}
         self.extras: dict[str, Any] = {}
-        self.filesize_limit = guild.filesize_limit
+        self.filesize_limit = guild.filesize_limit if guild else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
         self.permissions = _permissions(message.channel, author)
-        self.app_permissions = _permissions(message.channel, guild.me)
+        self.app_permissions = _permissions(message.channel, guild.me if guild else client.user)
         self.response = self.followup = _Replies(self, message)
 
     async def edit_original_response(

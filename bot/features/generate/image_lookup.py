@@ -83,7 +83,7 @@ async def in_message(app: Services, interaction: Interaction, message: discord.M
     """The picture that a message shows. Raises: NotFound, BadInput."""
     me = interaction.client.user
     ours = me is not None and message.author.id == me.id
-    if ours and (ids := list(_image_ids(message.components))):
+    if ours and (ids := list(image_ids(message.components))):
         return await _stored(app, interaction, ids)
     if files := discord_files.pictures_of(message):
         return FoundImage(file=files[0])
@@ -172,7 +172,7 @@ async def picture(app: Services, interaction: Interaction, found: FoundImage) ->
 
 
 # ---------------------------------------------------------------- our own messages
-def _image_ids(components: Iterable[Any]) -> Iterator[int]:
+def image_ids(components: Iterable[Any]) -> Iterator[int]:
     """The image numbers in a message's buttons: those of U1 to U4, or else the first one."""
     shown = presses(components)
     picks = [press.number for press in shown if press.action in (Action.PICK, Action.FINISH)]
