@@ -25,7 +25,7 @@ from bot.features.credits.entitlements import Purchases
 from bot.features.credits.purchases import Shop, offers_of
 from bot.features.credits.service import Credits, Quotas
 from bot.features.describe import commands as describe
-from bot.features.describe import shorten
+from bot.features.describe import rewrite, shorten
 from bot.features.edit import buttons as edit_buttons
 from bot.features.edit import commands as edit
 from bot.features.edit import mentions
@@ -290,6 +290,7 @@ class App:
         mentions.install(client, self)
         describe.install(client, self)
         shorten.install(client, self)
+        rewrite.install(client, self)
         compare.install(client, self)
         region.install(client, self)
         settings_commands.install(client, self)

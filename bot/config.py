@@ -146,6 +146,9 @@ class Settings(BaseSettings):
         description="What makes faithful upscales: `auto` = Real-ESRGAN where it's installed; or `off`, or a model.",
     )
     captioner: Source = Field("", description="Model that describes pictures: a folder or hub id, such as a BLIP.")
+    prompt_helper: Source = Field(
+        "", description="Small instruct model of transformers that writes prompts: a folder or hub id."
+    )
     segmenter: Source = Field(
         "", description="Model that finds things in pictures by their name: a CLIPSeg's folder or hub id."
     )
@@ -307,6 +310,7 @@ def vision_options(settings: Settings, gate: ImageGate | None = None) -> VisionO
     """The models that look at pictures, as the settings have them."""
     return VisionOptions(
         captioner=settings.captioner,
+        helper=settings.prompt_helper,
         segmenter=settings.segmenter,
         preprocessors=settings.preprocessors,
         ranker=settings.ranker,

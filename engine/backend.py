@@ -11,10 +11,11 @@ from PIL import Image
 from engine.api.events import Event
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
+from engine.api.rewriting import Aim
 from engine.api.safety import Verdict
 from engine.tasks.txt2img import Txt2Img
 
-Ability = Literal["describe", "segment", "rank", "safety", "super_resolution"]
+Ability = Literal["describe", "segment", "rank", "rewrite", "safety", "super_resolution"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,10 @@ class Backend(Protocol):
         By the model's own CLIP, else the one that ranks: how far the prompt's embedding moves without the word. Raises:
         InvalidRequest where there is none.
         """
+        ...
+
+    async def rewrite(self, text: str, aim: Aim) -> str:
+        """What a prompt helper makes of a text, to be read and changed first. Raises: InvalidRequest without one."""
         ...
 
     async def segment(self, image: Image.Image, what: str) -> Image.Image:

@@ -20,6 +20,7 @@ from PIL import Image, ImageChops, ImageDraw
 from engine.api import safety as picture_safety
 from engine.api.errors import (
     NO_CAPTIONER,
+    NO_HELPER,
     NO_RANKER,
     NO_SEGMENTER,
     NOTHING_THERE,
@@ -34,6 +35,7 @@ from engine.api.events import Cancelled, Failed, Finished, ImageReady, Preview, 
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
 from engine.api.recipe import Recipe
+from engine.api.rewriting import Aim
 from engine.api.safety import ImageGate, Verdict
 from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
@@ -47,7 +49,7 @@ FAIL_WORD = "!fail"  # a prompt with it fails for good
 LOST_WORD = "!lost"  # a prompt with it fails in a way that a retry may mend
 FLAG_WORD = "!flag"  # the pictures of a prompt with it are judged unsafe
 FLAG_COLOUR = (255, 0, 255)  # an upload whose first pixel has it is judged unsafe
-ABILITIES: frozenset[Ability] = frozenset({"describe", "segment", "rank", "safety"})
+ABILITIES: frozenset[Ability] = frozenset({"describe", "segment", "rank", "rewrite", "safety"})
 PREVIEW_EVERY = 4  # steps
 SAME = 8  # of 255: less is the same colour
 MINI = ModelInfo(
@@ -204,6 +206,12 @@ class FakeEngine:
         words = prompt.split()
         longest = max(map(len, words), default=1)
         return [(word, round(len(word) / longest, 4)) for word in words]
+
+    async def rewrite(self, text: str, aim: Aim) -> str:
+        """The aim behind the words."""
+        if "rewrite" not in self._abilities:
+            raise InvalidRequest(*NO_HELPER)
+        return f"{text}, {aim}"
 
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
         if "segment" not in self._abilities:

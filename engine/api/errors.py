@@ -128,6 +128,7 @@ NO_SEGMENTER = (
     "No model here can find things in pictures by their name.",
     "Mark the region in another way; whoever runs this bot can configure a segmenter.",
 )
+NO_HELPER = "No model here can write prompts.", "Whoever runs this bot can configure a prompt helper."
 NO_RANKER = (
     "Nothing here can tell which picture matches the prompt best.",
     "Leave 'best' out; whoever runs this bot can configure a ranker.",

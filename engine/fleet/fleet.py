@@ -21,6 +21,7 @@ from PIL import Image
 from engine.api import safety as picture_safety
 from engine.api.errors import (
     NO_CAPTIONER,
+    NO_HELPER,
     NO_SEGMENTER,
     EngineClosed,
     EngineError,
@@ -31,6 +32,7 @@ from engine.api.errors import (
 from engine.api.events import Cancelled, Failed, Finished, Queued
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
+from engine.api.rewriting import Aim
 from engine.api.safety import ImageGate, Verdict
 from engine.api.tickets import JobTicket
 from engine.backend import Ability, Backend, EngineStatus
@@ -275,6 +277,9 @@ class Fleet:
     async def weigh(self, prompt: str, model: str) -> list[tuple[str, float]]:
         knows = partial(_knows, model)
         return await self._ask("", WorkerLost(), lambda engine: engine.weigh(prompt, model), knows)
+
+    async def rewrite(self, text: str, aim: Aim) -> str:
+        return await self._ask("rewrite", InvalidRequest(*NO_HELPER), lambda engine: engine.rewrite(text, aim))
 
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
         return await self._ask("segment", InvalidRequest(*NO_SEGMENTER), lambda engine: engine.segment(image, what))

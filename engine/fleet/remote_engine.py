@@ -15,6 +15,7 @@ from engine.api.errors import WorkerLost
 from engine.api.inspection import Inspection
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
+from engine.api.rewriting import Aim
 from engine.api.safety import Verdict
 from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
@@ -205,6 +206,10 @@ class RemoteEngine:
 
     async def weigh(self, prompt: str, model: str) -> list[tuple[str, float]]:
         return list((await self._ask("weigh", text=prompt, model=model)).weights)
+
+    async def rewrite(self, text: str, aim: Aim) -> str:
+        (prompt,) = (await self._ask("rewrite", text=text, model=aim)).prompts
+        return prompt
 
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
         mask = (await self._ask("segment", image=image, text=what)).image

@@ -7,13 +7,14 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from PIL import Image
 
 from engine.api.errors import EngineError, EngineFault, InvalidRequest, first_line
 from engine.api.events import Cancelled, Failed, Terminal
 from engine.api.inspection import Inspection
+from engine.api.rewriting import Aim
 from engine.backend import Backend, Ticket
 from engine.wire import messages
 from engine.wire.frames import Malformed
@@ -215,6 +216,8 @@ class Serving:
         backend, number, image = self._backend, asked.number, asked.image
         if asked.subject == "weigh":
             return Answer(number=number, weights=tuple(await backend.weigh(asked.text, asked.model)))
+        if asked.subject == "rewrite":
+            return Answer(number=number, prompts=(await backend.rewrite(asked.text, cast(Aim, asked.model)),))
         if asked.subject == "inspect":
             inspected = await backend.inspect() if isinstance(backend, Inspectable) else Inspection(models=())
             return Answer(number=number, inspection=inspected)

@@ -27,6 +27,7 @@ from engine.api.events import Event, Queued
 from engine.api.inspection import Inspection
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
+from engine.api.rewriting import Aim
 from engine.api.safety import Verdict
 from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
@@ -271,6 +272,9 @@ class Engine:
 
     async def weigh(self, prompt: str, model: str) -> list[tuple[str, float]]:
         return await self._look(lambda eyes: eyes.weigh(model, prompt))
+
+    async def rewrite(self, text: str, aim: Aim) -> str:
+        return await self._look(lambda eyes: eyes.rewrite(text, aim))
 
     async def segment(self, image: Image.Image, what: str) -> Image.Image:
         return await self._look(lambda eyes: eyes.segment(image, what))

@@ -24,7 +24,7 @@ from engine.vision.options import VisionOptions
 
 T = TypeVar("T")
 KINDS: Mapping[Kind, str] = {"lora": "LoRA", "embedding": "embedding"}  # in words
-LOOKERS = ("captioner", "segmenter", "ranker")
+LOOKERS = ("captioner", "helper", "segmenter", "ranker")
 STRAY = "it fits none of the models"
 
 

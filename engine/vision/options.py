@@ -25,6 +25,7 @@ class VisionOptions:
 
     Attributes:
         captioner: BLIP or another image-to-text model of transformers; without one, a model's own CLIP describes.
+        helper: an instruct model of transformers that writes prompts.
         segmenter: CLIPSeg. ranker: a CLIP for `best_of`; without one, a model's own CLIP ranks its pictures.
         safety: "" or `off`; `open-nsfw`; `auto`, the same where it's installed, but not for what adults alone will see;
             diffusers' StableDiffusionSafetyChecker, or an image classifier of transformers.
@@ -35,6 +36,7 @@ class VisionOptions:
     """
 
     captioner: str = ""
+    helper: str = ""
     segmenter: str = ""
     ranker: str = ""
     safety: str = ""
@@ -91,6 +93,7 @@ def abilities(sight: VisionOptions, sources: Mapping[str, Source]) -> frozenset[
         "describe": bool(sight.captioner) or own,
         "segment": bool(sight.segmenter),
         "rank": bool(sight.ranker) or own,
+        "rewrite": bool(sight.helper),
         "safety": sight.checks or sight.gate is not None,
     }
     return frozenset(ability for ability, there in can.items() if there)

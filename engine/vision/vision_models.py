@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from engine.api import safety as picture_safety
-from engine.api.errors import NO_CAPTIONER, NO_RANKER, NO_SEGMENTER, InvalidRequest
+from engine.api.errors import NO_CAPTIONER, NO_HELPER, NO_RANKER, NO_SEGMENTER, InvalidRequest
+from engine.api.rewriting import Aim
 from engine.api.safety import Verdict
 from engine.device.failures import loaded
 from engine.device.loader import Load, Loader, Tell
@@ -26,7 +27,7 @@ from engine.models import whole
 from engine.models.catalog import Source
 from engine.models.files import hub
 from engine.tasks.lora_tags import without
-from engine.vision import captioner, depth, poses, ranker, safety_checker, segmenter, soft_edges
+from engine.vision import captioner, depth, poses, prompt_helper, ranker, safety_checker, segmenter, soft_edges
 from engine.vision.captioner import Vocabulary
 from engine.vision.options import OPEN_NSFW, VisionOptions, own_ranker
 from engine.vision.safety_checker import Judge
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 MOST_DRAWN = 8  # maps that are kept for the next picture of their job
 LOADERS: Mapping[str, Callable[[str, torch.device], Any]] = {
     "captioner": captioner.captioner,
+    "helper": prompt_helper.helper,
     "segmenter": segmenter.segmenter,
     "ranker": ranker.ranker,
     "depth": depth.estimator,
@@ -124,6 +126,12 @@ class VisionModels:
         if self._vocabulary is None:
             self._vocabulary = Vocabulary(self._reader("ranker", next(iter(self._rankers.values()))))
         return self._vocabulary.describe(image)
+
+    def rewrite(self, text: str, aim: Aim) -> str:
+        """What the prompt helper makes of a text. Raises: InvalidRequest, NotYet."""
+        if not self._sight.helper:
+            raise InvalidRequest(*NO_HELPER)
+        return prompt_helper.rewritten(self._reader("helper", self._sight.helper), text, aim)
 
     def segment(self, image: Image.Image, what: str) -> Image.Image:
         """Raises: InvalidRequest, NotYet."""

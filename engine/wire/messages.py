@@ -36,7 +36,7 @@ from engine.wire.records import Plain, Rich
 
 PROTOCOL = 1
 BEAT_S = 1.0  # a worker that says nothing for several of these hangs, or is gone
-Subject = Literal["describe", "weigh", "segment", "check", "inspect"]
+Subject = Literal["describe", "weigh", "rewrite", "segment", "check", "inspect"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,6 +152,7 @@ async def test_jobs_wait_for_a_worker_and_questions_are_answered_by_it() -> None
         check_painted(await events_of(fleet.submit(asked(4))), 4, 1)
         assert await fleet.describe(picture) == await alone.describe(picture)
         assert await fleet.weigh("a longer word", "mini") == await alone.weigh("a longer word", "mini")
+        assert await fleet.rewrite("a boat", "expand") == await alone.rewrite("a boat", "expand")
         assert (await fleet.segment(picture, "it")).tobytes() == shape_of(picture).tobytes()
         assert await fleet.check(picture) == Verdict()
         assert (await fleet.check(Image.new("RGB", (4, 4), FLAG_COLOUR))).flagged

@@ -89,6 +89,13 @@ def shortened(number: int, weighed: Sequence[tuple[str, float]], shorter: Sequen
     return notice(text, *buttons)
 
 
+def rewritten(number: int, wrote: str, *, paints: bool) -> LayoutView:
+    """What a language model wrote, and the button that opens it in a form; an instruction is for /edit."""
+    use = "The button opens it in a form: change what you like, then paint." if paints else "Use it in **/edit**."
+    text = f"**Written for you**\n{shown(wrote, WORDS_SHOWN)}\n-# {use}"
+    return notice(text, *([Button(ButtonId(Action.OFFER_1, number), "Change and paint", emoji="🎨")] if paints else []))
+
+
 def _told(word: str, weight: float) -> str:
     if weight >= STRONG:
         return f"**{shown(word, 60)}**"
