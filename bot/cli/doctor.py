@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
-from bot.cli.checks import account, machine, models
+from bot.cli.checks import account, machine, models, stored
 from bot.cli.checks.finding import Check
 from bot.config import Settings
 
@@ -16,6 +16,7 @@ LOOKS: tuple[Look, ...] = (
     machine.torch,
     machine.sqlite,
     machine.data_folder,
+    stored.database,
     machine.disk,
     machine.backups,
     machine.web_server,

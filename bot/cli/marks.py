@@ -18,7 +18,7 @@ from engine.imaging import watermark
 
 VALID_DAYS = 730
 CERTIFICATE, KEY = "easel-certificate.pem", "easel-key.pem"
-NO_C2PA = "This needs the package cryptography: pip install 'easel-bot[c2pa]'."
+NO_C2PA = "This needs the package cryptography: python3 install.py c2pa."
 
 
 def tell(files: Sequence[Path]) -> int:

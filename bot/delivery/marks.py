@@ -100,7 +100,7 @@ class Marks:
         if self.certificate is None or self.key is None:
             raise UserError("Signing needs both EASEL_C2PA_CERTIFICATE and EASEL_C2PA_KEY.")
         if importlib.util.find_spec("c2pa") is None:
-            raise UserError("Signing needs the package c2pa-python: pip install 'easel-bot[c2pa]'.")
+            raise UserError("Signing needs the package c2pa-python: python3 install.py c2pa.")
         sample = metadata.encode(Image.new("RGB", (8, 8)), "PNG", None)
         try:
             self._sign(sample, "png", None)

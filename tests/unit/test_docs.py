@@ -12,12 +12,16 @@ from pydantic import SecretStr
 from bot.cli import serve
 from bot.cli.main import build_parser
 from bot.cli.parsers import EDITS
-from bot.config import Settings
-from bot.process import MISCONFIGURED
+from bot.config import OLD_NAMES, Settings
+from bot.features.operations.metrics import Metrics
+from bot.process import FAILED, MISCONFIGURED
 from bot.prompt import flags
+from bot.store.clock import ManualClock
 
 ROOT = Path(__file__).parents[2]
 TEST_COMMAND = "python3 install.py test && .venv/bin/pytest"
+PAGES = ["README.md", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")))]
+MORE = {"EASEL_KILLS", *(f"EASEL_{name}" for name in OLD_NAMES)}  # of tests, and what is still read
 DEMO_COMMAND = "python3 install.py demo && .venv/bin/easel demo"
 PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))]
 MEMBERS = sorted(path.stem for path in (ROOT / "docs" / "members").glob("*.md"))
@@ -45,6 +49,23 @@ def commands() -> list[str]:
 
 def test_env_example_is_every_setting_with_its_default() -> None:
     assert dict(re.findall(r"^#?(EASEL_\w+)=(.*)$", text(".env.example"), re.M)) == defaults()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_setting_that_a_page_names_is_one(page: str) -> None:
+    named = set(re.findall(r"\bEASEL_[A-Z0-9_]+\b", text(page)))
+    assert named - set(defaults()) - MORE == set()
+
+
+def test_every_figure_is_listed() -> None:
+    named = set(re.findall(r"`(easel_\w+)`", text("docs/self-hosting.md")))
+    there = {family.name for family in Metrics(ManualClock()).registry.collect()}
+    assert named == {name for name in there if name.startswith("easel_")}
+
+
+def test_the_exit_codes_are_the_ones_it_ends_with() -> None:
+    sentence = text("docs/self-hosting.md").split("Its exit code says what to do:")[1].split("; the sentence")[0]
+    assert {int(number) for number in re.findall(r"\b(\d+) \w", sentence)} == {0, FAILED, MISCONFIGURED}
 
 
 def test_configuration_is_every_setting_with_its_default() -> None:

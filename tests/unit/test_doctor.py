@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,10 @@ from bot.cli import doctor
 from bot.cli.checks import models
 from bot.cli.checks.finding import Check
 from bot.config import Settings, engine_for
+from bot.jobs.files import MARK, MARKED
+from bot.store import key_values
 from bot.store.lock import directory_lock
+from bot.store.migrations import migrate
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.models import whole
@@ -263,3 +268,28 @@ def test_a_model_that_is_not_whole_is_found(model: Path, damage: Any, says: str)
     check = found(model=str(model))["model model"]
     assert check.verdict == "bad"
     assert says in check.sentence
+
+
+# ---------------------------------------------------------------- what is stored
+def test_a_folder_of_pictures_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert found()["database"].sentence == "there is none yet; the first start makes it."
+    settings = Settings(_env_file=None, data_dir=tmp_path)  # type: ignore[call-arg]
+    migrate(settings.database_path, 0)
+    assert found(data_dir=tmp_path)["images"].verdict == "ok", "nothing was ever painted"
+    with closing(sqlite3.connect(settings.database_path)) as db, db:
+        key_values.remember(db, MARKED, "yes")
+    check = found(data_dir=tmp_path)["images"]
+    assert (check.verdict, check.vital) == ("bad", False)
+    assert "is missing: mount the disk" in check.sentence
+    settings.images_dir.mkdir()
+    assert "holds no file 'database'" in found(data_dir=tmp_path)["images"].sentence
+    (settings.images_dir / MARK).touch()
+    assert found(data_dir=tmp_path)["images"].verdict == "ok"
+    settings.database_path.unlink()
+    check = found(data_dir=tmp_path)["database"]
+    assert (check.verdict, "is gone, but its pictures are in" in check.sentence) == ("bad", True)
+
+
+def test_a_database_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "easel.db").write_bytes(b"hello" * 1000)
+    assert "can't be read (file is not a database)" in found(data_dir=tmp_path)["database"].sentence
