@@ -93,6 +93,7 @@ def test_what_shows_through_stays() -> None:
         P3[:128] + b"\xff" * 400,
         P3[:132] + b"\xff" * (len(P3) - 132),
         profile(XYZ_OF_P3, space=b"CMYK"),
+        P3.replace(b"cprt", b"A2B0"),
         P3 + bytes(colours.MAX_PROFILE),
         b"\0",
     ],
