@@ -6,8 +6,10 @@ The numbers outlive the pictures: a deleted job keeps its times, its price and h
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
-from dataclasses import dataclass
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from statistics import median
 
 from bot.store.clock import DAY_MS
@@ -45,77 +47,100 @@ def count_refusal(db: sqlite3.Connection, guild_id: int, code: str, now_ms: int)
     )
 
 
-def figures(db: sqlite3.Connection, guild_id: int | None, days: int, now_ms: int) -> Figures:
-    """The last `days` UTC days, today included, of a server or of all (None)."""
-    today = now_ms // DAY_MS
-    first = today - days + 1
-    counted, times = _counted(db, guild_id, first), _times(db, guild_id, first)
-    refused = _refused(db, guild_id, first)
-    by_day: dict[int, int] = defaultdict(int)
-    by_code: dict[str, int] = defaultdict(int)
-    for (day, code), count in refused.items():
-        by_day[day] += count
-        by_code[code] += count
-    whole = (first, today + 1)
-    return Figures(
-        days=tuple(_day(day, counted.get(day, {}), times.get(day, []), by_day[day]) for day in range(*whole)),
-        total=_day(
-            first,
-            _totals(db, guild_id, first),
-            [pair for pairs in times.values() for pair in pairs],
-            sum(by_day.values()),
-        ),
-        refusals=tuple(sorted(by_code.items(), key=lambda pair: (-pair[1], pair[0]))),
-    )
-
-
-_COUNTS = """
-  count(*) AS jobs, ifnull(sum(outputs), 0) AS images, count(DISTINCT user_id) AS members,
-  ifnull(sum(charged), 0) AS credits_mc, ifnull(sum(state = 'failed'), 0) AS failed
-  FROM job WHERE
+ADDED = ("jobs", "images", "credits_mc", "failed")
+MOST_PARTS = 90  # a read of many days holds up everybody else's
+COUNTS = f"""
+SELECT created_at / {DAY_MS} AS day, user_id, count(*) AS jobs, ifnull(sum(outputs), 0) AS images,
+       ifnull(sum(charged), 0) AS credits_mc, ifnull(sum(state = 'failed'), 0) AS failed
+FROM job WHERE {{where}} GROUP BY day, user_id
+"""
+TIMES = f"""
+SELECT created_at / {DAY_MS} AS day, started_at - created_at AS wait, finished_at - started_at AS run
+FROM job WHERE {{where}} AND outputs > 0 AND started_at IS NOT NULL
 """
 
 
-def _since(first: int, guild_id: int | None, column: str = "created_at", unit: int = DAY_MS) -> tuple[str, list[int]]:
-    """A condition and its values: from that day on, of a server or of all. In words of its own, to find an index."""
-    if guild_id is None:
-        return f"{column} >= ?", [first * unit]
-    return f"guild_id = ? AND {column} >= ?", [guild_id, first * unit]
+@dataclass(eq=False, slots=True)
+class Facts:
+    """What the figures of a day, or of a period, are made from.
+
+    Attributes:
+        counts: what adds up. members: their ids, for a member of every day is one member. waits, runs: ms of each job
+            that was painted, from the order to the first step, and from there to the end. refusals: by reason.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    members: set[int] = field(default_factory=set)
+    waits: array[int] = field(default_factory=lambda: array("q"))
+    runs: array[int] = field(default_factory=lambda: array("q"))
+    refusals: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Facts) -> None:
+        self.counts.update(other.counts)
+        self.members |= other.members
+        self.waits += other.waits
+        self.runs += other.runs
+        self.refusals.update(other.refusals)
+
+    def told(self, day: int) -> Day:
+        return Day(
+            day=day,
+            members=len(self.members),
+            wait_ms=int(median(self.waits)) if self.waits else None,
+            render_ms=int(median(self.runs)) if self.runs else None,
+            refusals=self.refusals.total(),
+            **{name: self.counts[name] for name in ADDED},
+        )
 
 
-def _counted(db: sqlite3.Connection, guild_id: int | None, first: int) -> dict[int, dict[str, int]]:
-    where, values = _since(first, guild_id)
-    rows = db.execute(f"SELECT created_at / {DAY_MS} AS day, {_COUNTS} {where} GROUP BY day", values)
-    return {row["day"]: {name: row[name] for name in row.keys() if name != "day"} for row in rows}  # noqa: SIM118
+Part = dict[int, Facts]
+"""Some days, by their number."""
 
 
-def _totals(db: sqlite3.Connection, guild_id: int | None, first: int) -> dict[str, int]:
-    """Not the sum of the days: a member of every day is one member."""
-    where, values = _since(first, guild_id)
-    return dict(db.execute(f"SELECT {_COUNTS} {where}", values).fetchone())
+def spans(days: int, now_ms: int) -> list[range]:
+    """The last `days` UTC days, today included, in parts that are read one after the other."""
+    today, step = now_ms // DAY_MS, -(-days // MOST_PARTS)
+    return [range(first, min(first + step, today + 1)) for first in range(today - days + 1, today + 1, step)]
 
 
-def _times(db: sqlite3.Connection, guild_id: int | None, first: int) -> dict[int, list[tuple[int, int]]]:
-    """(waited, painted) in ms of each job that was painted, by the day it was asked for."""
-    where, values = _since(first, guild_id)
-    rows = db.execute(
-        f"SELECT created_at / {DAY_MS} AS day, started_at - created_at AS wait, finished_at - started_at AS run"
-        f" FROM job WHERE {where} AND outputs > 0 AND started_at IS NOT NULL",
-        values,
-    )
-    found: dict[int, list[tuple[int, int]]] = {}
-    for row in rows:
-        found.setdefault(row["day"], []).append((max(0, row["wait"]), max(0, row["run"])))
+def figures(db: sqlite3.Connection, guild_id: int | None, days: int, now_ms: int) -> Figures:
+    """The last `days` UTC days, today included, of a server or of all (None)."""
+    whole = spans(days, now_ms)
+    return joined([part(db, guild_id, each) for each in whole], whole)
+
+
+def part(db: sqlite3.Connection, guild_id: int | None, days: range) -> Part:
+    """What happened on these days, in a server or in all (None)."""
+    found: Part = defaultdict(Facts)
+    where, values = _on(days, guild_id)
+    for row in db.execute(COUNTS.format(where=where), values):
+        facts = found[row["day"]]
+        for name in ADDED:
+            facts.counts[name] += row[name]
+        facts.members.add(row["user_id"])
+    for row in db.execute(TIMES.format(where=where), values):
+        found[row["day"]].waits.append(max(0, row["wait"]))
+        found[row["day"]].runs.append(max(0, row["run"]))
+    where, values = _on(days, guild_id, "day", 1)
+    for row in db.execute(f"SELECT day, code, sum(count) AS n FROM refusal WHERE {where} GROUP BY day, code", values):
+        found[row["day"]].refusals[row["code"]] += row["n"]
     return found
 
 
-def _refused(db: sqlite3.Connection, guild_id: int | None, first: int) -> dict[tuple[int, str], int]:
-    where, values = _since(first, guild_id, "day", 1)
-    rows = db.execute(f"SELECT day, code, sum(count) AS n FROM refusal WHERE {where} GROUP BY day, code", values)
-    return {(row["day"], row["code"]): row["n"] for row in rows}
+def joined(parts: Sequence[Part], whole: Sequence[range]) -> Figures:
+    """The figures of all days of `whole`. Of hundreds of thousands of jobs that takes a second."""
+    by_day = {day: facts for each in parts for day, facts in each.items()}
+    total = Facts()
+    for facts in by_day.values():
+        total.add(facts)
+    return Figures(
+        days=tuple(by_day.get(day, Facts()).told(day) for each in whole for day in each),
+        total=total.told(whole[0][0]),
+        refusals=tuple(sorted(total.refusals.items(), key=lambda pair: (-pair[1], pair[0]))),
+    )
 
 
-def _day(day: int, counts: dict[str, int], times: list[tuple[int, int]], refusals: int) -> Day:
-    wait = int(median(pair[0] for pair in times)) if times else None
-    run = int(median(pair[1] for pair in times)) if times else None
-    return Day(day=day, wait_ms=wait, render_ms=run, refusals=refusals, **counts)
+def _on(days: range, guild_id: int | None, column: str = "created_at", unit: int = DAY_MS) -> tuple[str, list[int]]:
+    """A condition and its values: on these days, in a server or in all. In words of its own, to find an index."""
+    where, values = f"{column} >= ? AND {column} < ?", [days[0] * unit, (days[-1] + 1) * unit]
+    return (where, values) if guild_id is None else (f"guild_id = ? AND {where}", [guild_id, *values])
