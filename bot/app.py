@@ -15,6 +15,8 @@ from bot.delivery.job_messages import JobMessages
 from bot.delivery.layouts import Layouts
 from bot.delivery.marks import Marks
 from bot.features.admin import commands as admin
+from bot.features.api import installing as api
+from bot.features.api.service import ApiCourier
 from bot.features.audit import admin_commands as audit_admin
 from bot.features.audit.audit_channel import AuditChannel
 from bot.features.audit.service import Audit
@@ -77,7 +79,6 @@ from bot.features.stats.service import Statistics
 from bot.features.word_lists import commands as word_list_commands
 from bot.features.word_lists.service import WordLists
 from bot.features.workers.page import WorkerPage
-from bot.features.workers.tokens import WorkerTokens
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import Outbox
@@ -102,7 +103,6 @@ from bot.upkeep.stray_files import StrayFiles
 from engine import ImageGate
 from engine.backend import Backend
 from engine.fleet.fleet import Fleet
-from engine.fleet.machines import dialing
 
 log = logging.getLogger(__name__)
 FLUSH_S = 5.0  # what deliveries that are due get at the end
@@ -188,9 +188,9 @@ class App:
         }
         metrics: dict[str, Handler] = {metrics_page.PATH: page.answer} if token else {}
         if self.settings.workers and isinstance(self.backend, Fleet):
-            self._worker_page = WorkerPage(self.backend, WorkerTokens(self.settings.data_dir))
-            metrics[dialing.PATH] = self._worker_page.answer
-        return metrics | (gallery if self.settings.web_address else {})
+            self._worker_page = WorkerPage(self.backend, self.settings.data_dir)
+            metrics[WorkerPage.PATH] = self._worker_page.answer
+        return metrics | api.pages(self) | (gallery if self.settings.web_address else {})
 
     def _messages(self) -> JobMessages:
         return JobMessages(
@@ -221,7 +221,7 @@ class App:
             clock,
             filter_flagged=image_filter.filter_flagged,
         )
-        self.outbox = Outbox(self.job_store, self.metrics.carrying(self.messages), clock)
+        self.outbox = Outbox(self.job_store, self.metrics.carrying(ApiCourier(self.messages)), clock)
         self.outbox.on_refused = lambda: self.fail(TOKEN_REFUSED)
         self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
         self.statistics = Statistics(store, clock)

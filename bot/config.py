@@ -190,6 +190,9 @@ class Settings(BaseSettings):
     web_host: str = Field("127.0.0.1", description="Network address the mask editor's server listens on.")
     web_port: int = Field(8642, ge=0, le=65535, description="Port the mask editor's server listens on; 0 = any.")
 
+    api: bool = Field(
+        False, description="Members with a key of `easel admin key` may paint over an API in the shape of OpenAI's."
+    )
     workers: bool = Field(
         False, description="Workers on other machines may dial in, each with a token of `easel worker token`."
     )

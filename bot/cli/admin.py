@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import sys
 import zipfile
 
 from bot.config import Settings
 from bot.errors import BadInput, NotFound
+from bot.features.api import acts as api_acts
+from bot.features.api.store import KeyHolder
 from bot.features.audit import store as audit_store
 from bot.features.audit.acts import Author
 from bot.features.audit.service import EASEL, EXPORT_MAX, to_csv
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace, settings: Settings, clock: Clock | None = None
     """Carry out one subcommand. Raises: UserError, StoreError."""
     topics = {
         **{"grant": _grant, "ban": _ban, "audit": _audit, "stats": _stats},
-        **{"undelivered": _undelivered, "export": _export},
+        **{"undelivered": _undelivered, "export": _export, "key": _key},
     }
     topics[args.topic](args, settings, clock or SystemClock())
     return 0
@@ -124,6 +127,19 @@ def _undelivered(args: argparse.Namespace, settings: Settings, clock: Clock) -> 
         jobs = [lifecycle.get(db, job_id) for job_id in deliveries.undelivered(db, args.guild, UNDELIVERED_MAX)]
     lines = [f"#{job.id}  {stats.moment(job.created_at)}  {job.guild_id}  {job.user_id}" for job in jobs]
     print("\n".join(lines) or "Every image was delivered.")
+
+
+def _key(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:
+    by = _author(args, clock.now_ms())
+    with writing(settings.database_path) as db:
+        if args.revoke:
+            count, _ = api_acts.revoke_keys(db, by, args.user)
+            print(f"{count} keys of {args.user} are good no more.")
+            return
+        key, _ = api_acts.make_key(db, by, KeyHolder(user_id=args.user, guild_id=args.guild, channel_id=args.channel))
+    print(key)
+    if not settings.api:
+        print("Set EASEL_API=true and start Easel again, so that keys can be used.", file=sys.stderr)
 
 
 def _export(args: argparse.Namespace, settings: Settings, clock: Clock) -> None:

@@ -37,6 +37,7 @@ SELECT_JOB = (
     " LEFT JOIN job q ON q.id = p.job_id"
 )
 UNDELIVERABLE = "undeliverable"
+API = 0  # in the place of an application's id: asked for over the images API, where whoever asked waits for it
 REPLY_TOKEN_MS = 880_000  # Discord's interaction token lives 15 min; 20 s are kept for the request itself
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from engine.wire.messages import Setup
 
 log = logging.getLogger(__name__)
 BACK_OFF_S = (0.0, 1.0, 5.0, 15.0, 60.0)  # before the first, second, ... start in a row that comes to nothing
-STEADY_S = 30.0  # a process that lived so long is started again at once
 ENDING_S = 5.0  # from the last word to a kill
 LINGER_S = 0.5  # from the end of the connection to that of a process that has crashed
 
@@ -60,7 +58,7 @@ class WorkerProcess:
         self._engine: RemoteEngine | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._closing = False
-        self._is_up = False
+        self._is_up = self._has_been_up = False
         self._fails = 0
         self._lost = ""
 
@@ -87,15 +85,14 @@ class WorkerProcess:
     async def _keep(self) -> None:
         while not self._closing:
             await asyncio.sleep(BACK_OFF_S[min(self._fails, len(BACK_OFF_S) - 1)])
-            started = time.monotonic()
+            self._has_been_up = False
             try:
                 await self._run()
             except OSError as error:
                 self._ended(f"its process can't be started ({error.strerror})", crashed=True)
             except OtherVersion as error:  # Easel was replaced while it ran
                 self._ended(str(error), crashed=False)
-            steady = time.monotonic() - started > STEADY_S
-            self._fails = 0 if steady else self._fails + 1
+            self._fails = 0 if self._has_been_up else self._fails + 1
 
     def _ended(self, why: str, *, crashed: bool) -> None:
         hopeless = bool(self._lost) and not self._is_up
@@ -161,7 +158,7 @@ class WorkerProcess:
                 with suppress(ProcessLookupError):
                     self._process.kill()
         elif not self._is_up and status.facts.get("rounds"):  # it has been through its set-up
-            self._is_up = True
+            self._is_up = self._has_been_up = True
             self._watcher.up(self.spec.name, engine)
         else:
             self._watcher.changed()

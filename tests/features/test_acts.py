@@ -99,7 +99,7 @@ def command_line(*arguments: str, given: tuple[Step, ...] = ()) -> Way:
     """`easel admin`, beside the running bot; members are named."""
 
     async def act(studio: Stage) -> str:
-        ids = {name: str(member.id) for name, member in studio.members.items()}
+        ids = {name: str(member.id) for name, member in studio.members.items()} | {"GUILD": str(studio.guild.id)}
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             await asyncio.to_thread(main, ["admin", *(ids.get(each, each) for each in arguments)])
@@ -282,6 +282,13 @@ WAYS |= {
     "words.remove": {"command": command("words remove", COLOURS, name="colour", server=True)},
     "gallery.page": {"command": command("admin gallery", public=False)},
     "model.describe": {"command": command("admin models", model="mini", licence="MIT", about="Boats")},
+}
+
+
+KEYED = command_line("key", "Ann", "--guild", "GUILD").act
+WAYS |= {
+    "api.key": {"command line": command_line("key", "Ann", "--guild", "GUILD")},
+    "api.revoke": {"command line": command_line("key", "Ann", "--guild", "GUILD", "--revoke", given=(KEYED,))},
 }
 
 

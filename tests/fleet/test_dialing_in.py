@@ -51,8 +51,8 @@ class Bot:
 @asynccontextmanager
 async def bot(folder: Path) -> AsyncIterator[Bot]:
     fleet, tokens = Fleet(memory=Remembered(folder)), WorkerTokens(folder)
-    page = WorkerPage(fleet, tokens)
-    server = EditorServer(NoEditor(), host="127.0.0.1", port=0, address="auto", pages={dialing.PATH: page.answer})
+    page = WorkerPage(fleet, folder)
+    server = EditorServer(NoEditor(), host="127.0.0.1", port=0, address="auto", pages={WorkerPage.PATH: page.answer})
     async with fleet:
         address = await server.start()
         try:

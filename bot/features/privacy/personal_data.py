@@ -59,6 +59,7 @@ PERSONAL = (
     Holding("appeal", "user_id = :discord OR actor_id = :discord"),
     Holding("report", "reporter_id = :discord"),  # those about one's images are what others said
     Holding("macro", "user_id = :discord"),
+    Holding("api_key", "user_id = :discord"),
     Holding("word_list", "owner_id = :discord"),
     Holding("star", f"user_id = :discord OR job_id IN ({JOBS})"),
     Holding("erasure", "discord_id = :discord"),

@@ -137,7 +137,7 @@ def forget_person(db: sqlite3.Connection, user_id: int, now_ms: int) -> int:
     leave_traces(db, now_ms)
     if person:
         allowance.leave(db, user_id, now_ms)
-    for table in ("preference", "appeal", "report", "star", "gallery", "word_list", "macro", "note"):
+    for table in ("preference", "appeal", "report", "star", "gallery", "word_list", "macro", "api_key", "note"):
         mine = next(each.mine for each in personal_data.PERSONAL if each.table == table)
         db.execute(f"DELETE FROM {table} WHERE {mine.replace(' OR actor_id = :discord', '')}", values)
     for table in ("ban", "blocked_word", "attached_list", "pause"):

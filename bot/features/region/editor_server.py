@@ -85,7 +85,8 @@ class EditorService(Protocol):
 class EditorServer:
     """Listens on `host` and `port` (0 = any). `address` is where browsers find it, or "auto" for just there.
 
-    `pages` are further ones of the same server, by path; `limits` hold for all of them.
+    `pages` are further ones of the same server, by path, or by method and path as in "POST /there"; `limits` hold for
+    all of them.
     """
 
     def __init__(
@@ -138,8 +139,9 @@ class EditorServer:
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY, middlewares=[self._same_for_all])
-        for path, handler in self._pages.items():
-            app.router.add_get(path, handler)
+        for key, handler in self._pages.items():
+            method, _, path = key.rpartition(" ")
+            app.router.add_route(method or "GET", path, handler)
         app.router.add_get("/mask/static/{name}", self._static)
         app.router.add_get("/mask/{token}", self._page)
         app.router.add_post("/mask/{token}", self._send)

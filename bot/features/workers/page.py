@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ from bot.features.region.editor_server import STAY
 from bot.features.workers.tokens import WorkerTokens
 from bot.threads.pools import FILES
 from engine.fleet.fleet import Fleet
+from engine.fleet.machines.dialing import PATH
 from engine.fleet.machines.hosting import host
 from engine.fleet.machines.websockets import PING_S, WebSocketWire
 from engine.wire.frames import MAX_FRAME
@@ -23,10 +25,12 @@ log = logging.getLogger(__name__)
 
 
 class WorkerPage:
-    """Lets workers in."""
+    """Lets workers in. `folder`: of the data, where their tokens are."""
 
-    def __init__(self, fleet: Fleet, tokens: WorkerTokens) -> None:
-        self._fleet, self._tokens = fleet, tokens
+    PATH = PATH
+
+    def __init__(self, fleet: Fleet, folder: Path) -> None:
+        self._fleet, self._tokens = fleet, WorkerTokens(folder)
         self._open: set[web.WebSocketResponse] = set()
 
     async def close(self) -> None:

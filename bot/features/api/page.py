@@ -1,0 +1,210 @@
+"""`/v1/images/generations` and `/v1/images/edits` of the bot's own web server, in the shape of OpenAI's API.
+
+https://platform.openai.com/docs/api-reference/images: bodies, answers and errors are as described there; pictures are
+answered as `b64_json`. Fields of Easel's own: negative_prompt, seed, steps, guidance_scale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+from bot.errors import BadInput, Banned, Busy, NotEnoughCredits, NotFound, Refused, TooManyJobs, UserError
+from bot.features.api.service import Painter, Wish
+from bot.features.api.store import KeyHolder
+from bot.features.region.editor_server import STAY
+from bot.prompt.parser import Draft
+from bot.prompt.text import visible
+from engine.api.errors import EngineError
+
+log = logging.getLogger(__name__)
+BODY_S = 60.0  # for a form of some pictures
+MOST_BYTES = 16 << 20  # of one field
+MOST_FIELDS = 32
+MOST_IMAGES = 10  # as OpenAI's
+WORDS = {"prompt", "model", "size", "negative_prompt", "response_format", "n", "seed", "steps", "guidance_scale"}
+KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (NotEnoughCredits, 429, "insufficient_quota", "insufficient_quota"),
+    (TooManyJobs, 429, "rate_limit_exceeded", "rate_limit_exceeded"),
+    (Busy, 503, "server_error", "busy"),
+    (Banned, 403, "permission_error", "banned"),
+    (Refused, 400, "image_generation_user_error", "moderation_blocked"),
+    (NotFound, 404, "invalid_request_error", "not_found"),
+    (BadInput, 400, "invalid_request_error", "invalid_value"),
+    (UserError, 400, "invalid_request_error", "refused"),
+    (EngineError, 400, "invalid_request_error", "refused"),
+)
+Work = Callable[[web.Request, KeyHolder], Awaitable[web.StreamResponse]]
+
+
+class ImagesApi:
+    """Answers requests."""
+
+    def __init__(self, painter: Painter) -> None:
+        self._painter = painter
+
+    def pages(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
+        """What the web server is to have, by method and path."""
+        return {
+            "POST /v1/images/generations": partial(self._answer, self._generate),
+            "POST /v1/images/edits": partial(self._answer, self._edit),
+            "GET /v1/models": partial(self._answer, self._models),
+        }
+
+    async def _answer(self, work: Work, request: web.Request) -> web.StreamResponse:
+        """Do a key holder's work; whatever goes wrong is told as OpenAI does."""
+        key = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            holder = await self._painter.holder_of(key)
+            if holder is None:
+                return problem(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")
+            request[STAY]()  # painting takes as long as it takes
+            return await work(request, holder)
+        except (UserError, EngineError) as error:
+            status, kind, code = next((s, k, c) for each, s, k, c in KINDS if isinstance(error, each))
+            return problem(status, kind, code, str(error))
+        except TimeoutError:
+            return problem(408, "invalid_request_error", "timeout", "The body came too slowly.")
+        except web.HTTPException:
+            raise
+        except Exception:  # the outer edge of a request
+            log.exception("a request of the API failed")
+            return problem(500, "server_error", "internal_error", "Something went wrong inside Easel.")
+
+    async def _models(self, _request: web.Request, _holder: KeyHolder) -> web.StreamResponse:
+        data = [
+            {"id": info.key, "object": "model", "created": 0, "owned_by": "easel"} for info in self._painter.models()
+        ]
+        return web.json_response({"object": "list", "data": data})
+
+    async def _generate(self, request: web.Request, holder: KeyHolder) -> web.StreamResponse:
+        async with asyncio.timeout(BODY_S):
+            body = await request.read()
+        try:
+            fields = json.loads(body)
+        except (ValueError, RecursionError):
+            raise BadInput("The body is no JSON.") from None
+        if not isinstance(fields, dict):
+            raise BadInput("The body is no JSON object.")
+        return await self._paint(request, holder, Wish(draft=draft_of(fields)))
+
+    async def _edit(self, request: web.Request, holder: KeyHolder) -> web.StreamResponse:
+        async with asyncio.timeout(BODY_S):
+            fields, images, mask = await _form(request)
+        if not images:
+            raise BadInput("Send the image to edit in the field 'image'.")
+        wish = Wish(draft=draft_of(fields), images=tuple(images), mask=mask)
+        return await self._paint(request, holder, wish)
+
+    async def _paint(self, request: web.Request, holder: KeyHolder, wish: Wish) -> web.StreamResponse:
+        job = await self._painter.order(holder, wish)
+
+        def is_wanted() -> bool:
+            return request.transport is not None and not request.transport.is_closing()
+
+        found = await self._painter.pictures(job, is_wanted)
+        data = [
+            {"b64_json": base64.b64encode(file).decode(), "seed": image.seed} for image, file in found
+        ]  # OpenAI has no seed: clients pass over what they don't know
+        return web.json_response({"created": int(time.time()), "data": data})
+
+
+def problem(status: int, kind: str, code: str, message: str, param: str | None = None) -> web.Response:
+    """An error in OpenAI's shape."""
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    headers = {"Retry-After": "30"} if status in (429, 503) else {}
+    return web.json_response({"error": error}, status=status, headers=headers)
+
+
+def draft_of(fields: Mapping[str, Any]) -> Draft:
+    """What the fields of a request ask for. Raises: BadInput, naming the field."""
+    prompt = fields.get("prompt")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise BadInput("The field 'prompt' is missing.")
+    if fields.get("response_format") not in (None, "b64_json"):
+        raise BadInput("Images are answered as b64_json only. Set response_format to b64_json, or leave it out.")
+    width, height = _size(fields.get("size"))
+    count = _number(fields, "n", int) or 1
+    if not 1 <= count <= MOST_IMAGES:
+        raise BadInput(f"The field 'n' is {count}; use 1 to {MOST_IMAGES}.")
+    return Draft(
+        prompt=visible(prompt),
+        negative_prompt=_text(fields, "negative_prompt"),
+        width=width,
+        height=height,
+        num_images=count,
+        model=_text(fields, "model"),
+        seed=_number(fields, "seed", int),
+        num_inference_steps=_number(fields, "steps", int),
+        guidance_scale=_number(fields, "guidance_scale", float),
+        plain=True,
+    )
+
+
+def _size(value: object) -> tuple[int | None, int | None]:
+    if value in (None, "", "auto"):
+        return None, None
+    width, _, height = str(value).partition("x")
+    if not (width.isascii() and width.isdigit() and height.isascii() and height.isdigit() and len(str(value)) < 12):
+        raise BadInput("The field 'size' must be such as 1024x1024, or auto.")
+    return int(width), int(height)
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadInput(f"The field '{name}' must be a text.")
+    return value or None
+
+
+def _number(fields: Mapping[str, Any], name: str, kind: type[int] | type[float]) -> Any:
+    value = fields.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, bool) or (kind is int and isinstance(value, float) and value != int(value)):
+            raise ValueError
+        return kind(value)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInput(f"The field '{name}' must be a number.") from None
+
+
+async def _form(request: web.Request) -> tuple[dict[str, str], list[bytes], bytes | None]:
+    """The fields of a form: words, images, and the mask. Raises: BadInput."""
+    if not request.content_type.startswith("multipart/"):
+        raise BadInput("Send a form (multipart/form-data) with the image.")
+    fields: dict[str, str] = {}
+    images: list[bytes] = []
+    mask: bytes | None = None
+    reader = await request.multipart()
+    for _ in range(MOST_FIELDS):
+        part = await reader.next()
+        if part is None:
+            return fields, images, mask
+        if not isinstance(part, BodyPartReader):
+            raise BadInput("A form inside a form can't be read.")
+        data = await _bytes(part)
+        if part.name in ("image", "image[]"):
+            images.append(data)
+        elif part.name == "mask":
+            mask = data
+        elif part.name in WORDS:
+            fields[part.name] = data.decode(errors="replace")
+    raise BadInput("The form has too many fields.")
+
+
+async def _bytes(part: BodyPartReader) -> bytes:
+    data = bytearray()
+    while chunk := await part.read_chunk(1 << 16):
+        data += chunk
+        if len(data) > MOST_BYTES:
+            raise BadInput(f"A field is larger than {MOST_BYTES >> 20} MiB.")
+    return bytes(data)

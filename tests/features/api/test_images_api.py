@@ -1,0 +1,181 @@
+"""The images API, in the shape of OpenAI's: queue, credits and rules as in Discord, and errors that clients know."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from PIL import Image
+
+from bot.__main__ import main
+from bot.config import Settings
+from bot.demo.simulation import Stage, stage
+from engine.api.metadata import decode
+from engine.fake import FAIL_WORD, FLAG_WORD, FakeEngine, paint
+
+GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
+
+
+@pytest.fixture
+async def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path / "data"))
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data", min_free_mib=0, web_port=0, api=True)
+    async with stage(settings, make_engine=lambda: FakeEngine(step_s=0.01)) as running:
+        yield running
+
+
+def key_of(studio: Stage, capsys: pytest.CaptureFixture[str], name: str = "Ann", *more: str) -> str:
+    member = str(studio.members[name].id)
+    capsys.readouterr()
+    assert main(["admin", "key", member, "--guild", str(studio.guild.id), *more]) == 0
+    return capsys.readouterr().out.strip()
+
+
+def address(studio: Stage, path: str) -> str:
+    server = studio.app._editor._server
+    assert server is not None
+    return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}"
+
+
+async def post(studio: Stage, key: str, path: str = GENERATIONS, **sent: Any) -> tuple[int, dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(address(studio, path), headers=headers, **sent) as answer,
+    ):
+        return answer.status, await answer.json()
+
+
+async def balance_mc(studio: Stage) -> int:
+    member = studio.members["Ann"].id
+    return (await studio.app.credits.balance(member, studio.guild.id)).free_mc
+
+
+def opened(item: dict[str, Any]) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(item["b64_json"])))
+
+
+async def test_images_are_painted_paid_and_in_the_history(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    key = key_of(studio, capsys)
+    before = await balance_mc(studio)
+    wish = {"prompt": "a red boat --ar 3:2", "n": 2, "size": "128x128", "model": "gpt-image-1", "seed": 5, "steps": 4}
+    status, said = await post(studio, key, json=wish)
+    assert status == 200
+    assert [item["seed"] for item in said["data"]] == [5, 6]
+    for item in said["data"]:
+        image = opened(item)
+        assert image.convert("RGB").tobytes() == paint(item["seed"], 128, 128).tobytes()
+        assert "a red boat --ar 3:2" in image.text["parameters"]  # type: ignore[attr-defined]
+        assert decode(base64.b64decode(item["b64_json"])) is not None
+    assert before - await balance_mc(studio) == 2000
+    await studio.idle()
+    (job,) = await studio.app.jobs.history(studio.members["Ann"].id, studio.guild.id)
+    assert (job.state, job.charged_mc) == ("done", 2000)
+
+
+async def test_a_picture_is_changed_and_a_part_redrawn(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    key = key_of(studio, capsys)
+    picture, mask = io.BytesIO(), io.BytesIO()
+    paint(3, 128, 128).save(picture, "PNG")
+    hole = Image.new("RGBA", (128, 128), (0, 0, 0, 255))
+    hole.paste((0, 0, 0, 0), (0, 0, 64, 64))
+    hole.save(mask, "PNG")
+
+    def form(*, masked: bool) -> aiohttp.FormData:
+        data = aiohttp.FormData({"prompt": "a boat", "n": "1"})
+        data.add_field("image", picture.getvalue(), filename="a.png", content_type="image/png")
+        if masked:
+            data.add_field("mask", mask.getvalue(), filename="m.png", content_type="image/png")
+        return data
+
+    status, said = await post(studio, key, EDITS, data=form(masked=False))
+    assert (status, opened(said["data"][0]).size) == (200, (128, 128))
+    status, said = await post(studio, key, EDITS, data=form(masked=True))
+    assert status == 200
+    kept = opened(said["data"][0]).convert("RGB").crop((100, 100, 128, 128))
+    assert kept.tobytes() == paint(3, 128, 128).crop((100, 100, 128, 128)).tobytes()
+    status, said = await post(studio, key, EDITS, data={"prompt": "x"})
+    assert (status, said["error"]["type"]) == (400, "invalid_request_error")
+
+
+REFUSED: tuple[tuple[Any, int, str, str], ...] = (
+    ({"prompt": ""}, 400, "invalid_value", "'prompt' is missing"),
+    ({"prompt": "x", "n": 99}, 400, "invalid_value", "use 1 to 10"),
+    ({"prompt": "x", "n": "many"}, 400, "invalid_value", "'n' must be a number"),
+    ({"prompt": "x", "size": "huge"}, 400, "invalid_value", "1024x1024"),
+    ({"prompt": "x", "model": "sdxxl"}, 400, "invalid_value", "There is no model"),
+    ({"prompt": "x", "response_format": "url"}, 400, "invalid_value", "b64_json"),
+    ({"prompt": "x", "negative_prompt": 5}, 400, "invalid_value", "must be a text"),
+    ({"prompt": f"x {FAIL_WORD}", "n": 1}, 400, "refused", "the prompt asked for it"),
+    ({"prompt": f"x {FLAG_WORD}", "n": 1}, 400, "moderation_blocked", "withheld"),
+    (["prompt"], 400, "invalid_value", "no JSON object"),
+)
+
+
+async def test_what_can_not_be_painted_is_told_in_openais_shape(
+    studio: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, before = key_of(studio, capsys), await balance_mc(studio)
+    for wish, status, code, says in REFUSED:
+        answered, said = await post(studio, key, data=json.dumps(wish))
+        assert (answered, said["error"]["code"]) == (status, code)
+        assert says in said["error"]["message"]
+        assert set(said["error"]) == {"message", "type", "param", "code"}
+    assert await balance_mc(studio) == before
+
+
+async def test_the_rules_are_those_of_the_server(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    key = key_of(studio, capsys)
+    ada = studio.members["Ada"]
+    await ada.slash(studio.channel, "admin words", action="add", word="zeppelin")
+    status, said = await post(studio, key, json={"prompt": "a zeppelin"})
+    assert (status, said["error"]["code"]) == (400, "moderation_blocked")
+    await ada.slash(studio.channel, "admin quota", user=studio.members["Ann"], credits_a_day=0)
+    status, said = await post(studio, key, json={"prompt": "a boat"})
+    assert (status, said["error"]["type"]) == (429, "insufficient_quota")
+    await ada.slash(studio.channel, "admin ban", user=studio.members["Ann"])
+    status, said = await post(studio, key, json={"prompt": "a boat"})
+    assert (status, said["error"]["code"]) == (403, "banned")
+
+
+async def test_keys_hold_until_they_are_revoked(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    key, other = key_of(studio, capsys), key_of(studio, capsys, "Ben")
+    for wrong in ("", "easel-wrong", key[:-1]):
+        status, said = await post(studio, wrong, json={"prompt": "x"})
+        assert (status, said["error"]["code"]) == (401, "invalid_api_key")
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(address(studio, "/v1/models"), headers=headers) as answer,
+    ):
+        assert [model["id"] for model in (await answer.json())["data"]] == ["mini"]
+    assert "good no more" in key_of(studio, capsys, "Ann", "--revoke")
+    assert (await post(studio, key, json={"prompt": "x"}))[0] == 401
+    assert (await post(studio, other, json={"prompt": "x", "n": 1}))[0] == 200
+
+
+async def test_whoever_hangs_up_cancels_the_job(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    key = key_of(studio, capsys)
+    asking = asyncio.create_task(post(studio, key, json={"prompt": "a boat", "n": 2, "steps": 50}))
+    while not studio.app.dispatcher.running:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await studio.idle()
+    (job,) = await studio.app.jobs.history(studio.members["Ann"].id, studio.guild.id)
+    assert job.state == "cancelled"
+
+
+async def test_it_is_off_by_default(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path, min_free_mib=0, web_port=0, web_address="auto")
+    async with stage(settings, make_engine=FakeEngine) as studio, aiohttp.ClientSession() as session:
+        answer = await session.post(address(studio, GENERATIONS), json={"prompt": "x"})
+        assert answer.status == 404
