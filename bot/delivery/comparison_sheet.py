@@ -10,6 +10,7 @@ from bot.jobs.records import StoredImage
 from bot.kit.button import Button
 from bot.kit.components import row
 from bot.kit.custom_ids import Action, ButtonId
+from bot.languages.speech import _
 from bot.prompt.comparison import Comparison
 from bot.prompt.text import shown
 
@@ -37,4 +38,4 @@ def rows(compare: Comparison, images: Sequence[StoredImage], more: Sequence[Butt
         here = [image for image in images if first <= image.ordinal < first + wide]
         if here:
             yield row(*(Button(ButtonId(Action.PICK, image.id), f"U{image.ordinal + 1}") for image in here))
-    yield row(Button(ButtonId(Action.DELETE, images[0].id), "Delete", emoji="🗑️"), *more)
+    yield row(Button(ButtonId(Action.DELETE, images[0].id), _("Delete"), emoji="🗑️"), *more)

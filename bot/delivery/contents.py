@@ -9,9 +9,10 @@ from discord.ui import LayoutView
 
 from bot.delivery.image_tools import DoesNotFit, Upload
 from bot.jobs.records import Job
+from bot.languages.speech import N_, _
 from bot.threads.pools import PICTURES
 
-HIDDEN_WORDS = "Discord's filter blocks this prompt here, so it isn't shown."
+HIDDEN_WORDS = N_("Discord's filter blocks this prompt here, so it isn't shown.")
 
 
 class Contents:
@@ -66,4 +67,4 @@ class Contents:
 
 def without_words(job: Job) -> Job:
     """The job as a message shows it that must not quote its prompt."""
-    return replace(job, spec=job.spec.evolve(prompt="", negative_prompt="", note=HIDDEN_WORDS))
+    return replace(job, spec=job.spec.evolve(prompt="", negative_prompt="", note=_(HIDDEN_WORDS)))

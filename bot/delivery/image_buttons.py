@@ -11,6 +11,7 @@ from bot.jobs.records import Job, StoredImage
 from bot.kit.button import Button
 from bot.kit.components import row
 from bot.kit.custom_ids import Action, ButtonId
+from bot.languages.speech import _
 from bot.orders import geometry
 from bot.prompt.spec import Spec
 from engine.tasks.outpaint import narrow
@@ -46,31 +47,31 @@ def star(job_id: int, stars: int | None) -> list[Button]:
 def report(job: Job) -> list[Button]:
     """The button that tells moderators; none where nobody else sees the picture."""
     public = job.guild_id and not job.private
-    return [Button(ButtonId(Action.REPORT, job.id), "Report", emoji="🚩")] if public else []
+    return [Button(ButtonId(Action.REPORT, job.id), _("Report"), emoji="🚩")] if public else []
 
 
 def _upscales(image_id: int, size: tuple[int, int], tasks: frozenset[str]) -> Iterator[Button]:
     if "upscale" in tasks and geometry.keepable((size[0] * 2, size[1] * 2)):
-        yield Button(ButtonId(Action.UPSCALE, image_id), "Upscale (2x)", emoji="🔍")
-        yield Button(ButtonId(Action.UPSCALE_CREATIVE, image_id), "Upscale (Creative)", emoji="🔍")
+        yield Button(ButtonId(Action.UPSCALE, image_id), _("Upscale (2x)"), emoji="🔍")
+        yield Button(ButtonId(Action.UPSCALE_CREATIVE, image_id), _("Upscale (Creative)"), emoji="🔍")
 
 
 def _varies(spec: Spec, image_id: int, tasks: frozenset[str]) -> Iterator[Button]:
     if is_painted_from_noise(spec) or "img2img" in tasks:
-        yield Button(ButtonId(Action.VARY, image_id), "Vary (Subtle)", emoji="🪄")
-        yield Button(ButtonId(Action.VARY_STRONG, image_id), "Vary (Strong)", emoji="🪄")
+        yield Button(ButtonId(Action.VARY, image_id), _("Vary (Subtle)"), emoji="🪄")
+        yield Button(ButtonId(Action.VARY_STRONG, image_id), _("Vary (Strong)"), emoji="🪄")
     if MEANING in tasks and not is_exact(spec):
-        yield Button(ButtonId(Action.VARY_MEANING, image_id), "Vary (Meaning)", emoji="💭")
+        yield Button(ButtonId(Action.VARY_MEANING, image_id), _("Vary (Meaning)"), emoji="💭")
     if "inpaint" in tasks:
-        yield Button(ButtonId(Action.REGION, image_id), "Vary (Region)", emoji="🖌️")
+        yield Button(ButtonId(Action.REGION, image_id), _("Vary (Region)"), emoji="🖌️")
     if "edit" in tasks:
-        yield Button(ButtonId(Action.EDIT, image_id), "Edit", emoji="✏️")
+        yield Button(ButtonId(Action.EDIT, image_id), _("Edit"), emoji="✏️")
 
 
 def _zooms(image_id: int) -> Iterator[Button]:
     yield Button(ButtonId(Action.ZOOM_LITTLE, image_id), "Zoom Out 1.5x", emoji="🔭")
-    yield Button(ButtonId(Action.ZOOM, image_id), "Zoom Out 2x", emoji="🔭")
-    yield Button(ButtonId(Action.ZOOM_CUSTOM, image_id), "Custom Zoom", emoji="🔭")
+    yield Button(ButtonId(Action.ZOOM, image_id), _("Zoom Out 2x"), emoji="🔭")
+    yield Button(ButtonId(Action.ZOOM_CUSTOM, image_id), _("Custom Zoom"), emoji="🔭")
 
 
 def _pans(image_id: int, size: tuple[int, int]) -> Iterator[Button]:
@@ -81,12 +82,12 @@ def _pans(image_id: int, size: tuple[int, int]) -> Iterator[Button]:
 
 def _chain(image_id: int) -> Iterator[Button]:
     yield Button(ButtonId(Action.EDIT_BEFORE, image_id), "Undo", emoji="↩️")
-    yield Button(ButtonId(Action.EDIT_COMPARE, image_id), "Compare", emoji="↔️")
+    yield Button(ButtonId(Action.EDIT_COMPARE, image_id), _("Compare"), emoji="↔️")
 
 
 def _rest(spec: Spec, image_id: int, end: Action) -> Iterator[Button]:
     if not is_exact(spec):
-        yield Button(ButtonId(Action.REMIX, image_id), "Remix", emoji="🎛️")
+        yield Button(ButtonId(Action.REMIX, image_id), _("Remix"), emoji="🎛️")
         yield Button(ButtonId(Action.REROLL, image_id), "", emoji="🔄")
-        yield Button(ButtonId(Action.SEED, image_id), "Seed", emoji="🌱")
-    yield Button(ButtonId(end, image_id), "Delete", emoji="🗑️")
+        yield Button(ButtonId(Action.SEED, image_id), _("Seed"), emoji="🌱")
+    yield Button(ButtonId(end, image_id), _("Delete"), emoji="🗑️")

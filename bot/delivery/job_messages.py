@@ -25,7 +25,7 @@ from bot.jobs.outbox import PicturesLost, Receipt, TryLater, Undeliverable
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.kit.client import Client
 from bot.kit.interactions import public_locale
-from bot.languages.speech import speak, speaking
+from bot.languages.speech import _, speak, speaking
 from bot.prompt.spec import Spec
 from bot.store.clock import Clock
 from bot.threads.pools import PICTURES
@@ -108,7 +108,7 @@ class JobMessages:
         if images and not whole:
             raise PicturesLost
         contents = await self._result(job, images, whole) if images else self._ended(job)
-        post, greeting = self._post(job), f"<@{job.user_id}>, this took a while."
+        post, greeting = self._post(job), _("{person}, this took a while.", person=f"<@{job.user_id}>")
         try:
             sent = await post.final(contents, owed.nonce, greeting, patient=owed.attempts < PATIENCE)
             if not sent.anew and await self._took_long(job):
@@ -193,7 +193,7 @@ class JobMessages:
             await live.task
 
     def _ended(self, job: Job) -> Contents:
-        sentence = job.error_text or "The job was cancelled."
+        sentence = job.error_text or _("The job was cancelled.")
         return Contents(job, lambda job, _: self._layouts.ended(job, sentence))
 
     async def _result(self, job: Job, images: Sequence[StoredImage], whole: Whole) -> Contents:
@@ -263,18 +263,28 @@ def _note(job: Job, delivered: int, lost: int, filename: str) -> str:
     """What a member should know of a result besides its pictures."""
     failed = job.spec.num_images - delivered - lost - job.withheld
     asked = job.spec.num_images
-    unpaid = " and were not charged" if job.state == "rendered" else ""
+    gone = _("The files of {lost} of {asked} pictures are gone from the disk.", lost=lost, asked=asked)
+    if job.state == "rendered":
+        gone = _(
+            "The files of {lost} of {asked} pictures are gone from the disk and were not charged.",
+            lost=lost,
+            asked=asked,
+        )
     notes = [
-        f"The files of {lost} of {asked} pictures are gone from the disk{unpaid}." if lost else "",
-        f"{failed} of {asked} pictures failed and were not charged." if failed else "",
-        f"The safety check withheld {job.withheld} of {asked} pictures; not charged." if job.withheld else "",
+        gone if lost else "",
+        _("{failed} of {asked} pictures failed and were not charged.", failed=failed, asked=asked) if failed else "",
+        _("The safety check withheld {withheld} of {asked} pictures; not charged.", withheld=job.withheld, asked=asked)
+        if job.withheld
+        else "",
         _why_webp(delivered) if filename.endswith(".webp") else "",
     ]
     return " ".join(filter(None, notes))
 
 
 def _why_webp(pictures: int) -> str:
-    return "Sent as WebP to fit Discord's limit." if pictures == 1 else "Sent as WebP; each picture alone is a PNG."
+    return (
+        _("Sent as WebP to fit Discord's limit.") if pictures == 1 else _("Sent as WebP; each picture alone is a PNG.")
+    )
 
 
 def _columns(spec: Spec) -> int:

@@ -18,7 +18,7 @@ from bot.kit.components import gallery as _gallery
 from bot.kit.components import row as _row
 from bot.kit.components import view as _view
 from bot.kit.custom_ids import Action, ButtonId
-from bot.languages.speech import N_
+from bot.languages.speech import N_, _, ngettext, ordinal
 from bot.ledger.amounts import credits_text
 from bot.prompt.comparison import Comparison
 from bot.prompt.parser import echo
@@ -71,8 +71,8 @@ class Layouts:
             TextDisplay(_noted(f"{self.headline(job)}\n{progress_line(state)}", self._hint(job.spec), job.spec.note))
         ]
         if preview:
-            parts.append(_gallery(preview, "Preview of a picture that is still being painted"))
-        parts.append(_row(Button(ButtonId(Action.CANCEL, job.id), "Cancel", emoji="✖️")))
+            parts.append(_gallery(preview, _("Preview of a picture that is still being painted")))
+        parts.append(_row(Button(ButtonId(Action.CANCEL, job.id), _("Cancel"), emoji="✖️")))
         return _view(parts, ACCENT)
 
     def grid(
@@ -93,10 +93,10 @@ class Layouts:
                 TextDisplay(_noted(self.headline(job), self._hint(job.spec), job.spec.note, note)),
                 _gallery(filename, alt_text(job), spoiler=any(image.flagged for image in images)),
                 _row(*pick, Button(ButtonId(Action.REROLL, first), "", emoji="🔄")),
-                _row(*vary, Button(ButtonId(Action.REMIX, first), "Remix", emoji="🎛️")),
+                _row(*vary, Button(ButtonId(Action.REMIX, first), _("Remix"), emoji="🎛️")),
                 _row(
-                    Button(ButtonId(Action.SEED, first), "Seed", emoji="🌱"),
-                    Button(ButtonId(Action.DELETE, first), "Delete", emoji="🗑️"),
+                    Button(ButtonId(Action.SEED, first), _("Seed"), emoji="🌱"),
+                    Button(ButtonId(Action.DELETE, first), _("Delete"), emoji="🗑️"),
                     *image_buttons.star(job.id, stars),
                     *image_buttons.report(job),
                 ),
@@ -108,14 +108,14 @@ class Layouts:
         self, job: Job, images: Sequence[StoredImage], filename: str, note: str, stars: int | None
     ) -> LayoutView:
         """Many small pictures, each with a button that paints it in full."""
-        how = "Press a number to paint that one in full."
+        how = _("Press a number to paint that one in full.")
         words = _noted(self.headline(job), how, self._hint(job.spec), job.spec.note, note)
         pick = [Button(ButtonId(Action.FINISH, image.id), f"{image.ordinal + 1}") for image in images]
         ends = [
             Button(ButtonId(Action.REROLL, images[0].id), "", emoji="🔄"),
-            Button(ButtonId(Action.REMIX, images[0].id), "Remix", emoji="🎛️"),
-            Button(ButtonId(Action.SEED, images[0].id), "Seed", emoji="🌱"),
-            Button(ButtonId(Action.DELETE, images[0].id), "Delete", emoji="🗑️"),
+            Button(ButtonId(Action.REMIX, images[0].id), _("Remix"), emoji="🎛️"),
+            Button(ButtonId(Action.SEED, images[0].id), _("Seed"), emoji="🌱"),
+            Button(ButtonId(Action.DELETE, images[0].id), _("Delete"), emoji="🗑️"),
             *image_buttons.star(job.id, stars),
         ]
         more = [_row(*report)] if (report := image_buttons.report(job)) else []
@@ -161,21 +161,28 @@ class Layouts:
     def before_deleting(self, job: Job, image_id: int, filename: str) -> LayoutView:
         """A finished job with the question whether to delete it; `filename` "" = it has no file."""
         count = job.spec.num_images
-        what = "this picture" if count == 1 else f"these {count} pictures"
-        yes = Button(ButtonId(Action.DELETE_YES, image_id), "Yes, delete", style=discord.ButtonStyle.danger, emoji="🗑️")
+        asked = ngettext(
+            "Delete this picture, with the prompt and the files?",
+            "Delete these {n} pictures, with the prompt and the files?",
+            count,
+        )
+        yes = Button(
+            ButtonId(Action.DELETE_YES, image_id), _("Yes, delete"), style=discord.ButtonStyle.danger, emoji="🗑️"
+        )
         return _view(
             [
-                TextDisplay(f"Delete {what}, with the prompt and the files?"),
+                TextDisplay(asked),
                 *([_gallery(filename, alt_text(job))] if filename else []),
-                _row(yes, Button(ButtonId(Action.DELETE_NO, image_id), "Keep")),
+                _row(yes, Button(ButtonId(Action.DELETE_NO, image_id), _("Keep"))),
             ],
             BROKEN,
         )
 
     def poster(self, job: Job, filename: str, stars: int) -> LayoutView:
         """A starred job in the gallery, with the way to its buttons."""
-        show = Button(ButtonId(Action.SHOW, job.id), "Show")
-        words = f"{self.headline(job)}\n-# {stars} ⭐ in <#{job.channel_id}>"
+        show = Button(ButtonId(Action.SHOW, job.id), _("Show"))
+        where = _("{stars} ⭐ in {channel}", stars=stars, channel=f"<#{job.channel_id}>")
+        words = f"{self.headline(job)}\n-# {where}"
         return _view(
             [TextDisplay(words), _gallery(filename, alt_text(job)), _row(show, *image_buttons.report(job))], DONE
         )
@@ -183,19 +190,21 @@ class Layouts:
     def ended(self, job: Job, sentence: str) -> LayoutView:
         """A job without a picture: what happened, what was charged, and a way to try again."""
         text = f"{self.headline(job)}\n{sentence}\n-# {charged(job)}"
-        return _view([TextDisplay(text), _row(Button(ButtonId(Action.AGAIN, job.id), "Try again", emoji="🔄"))], BROKEN)
+        return _view(
+            [TextDisplay(text), _row(Button(ButtonId(Action.AGAIN, job.id), _("Try again"), emoji="🔄"))], BROKEN
+        )
 
     def delayed(self, job: Job) -> LayoutView:
         """A job whose pictures are there but can't be posted yet."""
-        text = "Your pictures are ready, but Discord isn't taking them right now. Easel keeps trying."
+        text = _("Your pictures are ready, but Discord isn't taking them right now. Easel keeps trying.")
         return _view([TextDisplay(f"{self.headline(job)}\n{text}")], ACCENT)
 
     def undelivered(self, job: Job) -> LayoutView:
         """A job whose pictures can't be posted at all: how to get them. It quotes nothing that a filter may block."""
-        text = f"The pictures of job {job.id} are ready, but Discord doesn't let me post them here."
-        show = Button(ButtonId(Action.SHOW, job.id), "Show")
+        text = _("The pictures of job {id} are ready, but Discord doesn't let me post them here.", id=job.id)
+        show = Button(ButtonId(Action.SHOW, job.id), _("Show"))
         return _view(
-            [TextDisplay(f"{text}\n-# They wait in **/history**. Nothing was charged yet."), _row(show)], BROKEN
+            [TextDisplay(f"{text}\n-# {_('They wait in **/history**. Nothing was charged yet.')}"), _row(show)], BROKEN
         )
 
     def history(
@@ -204,20 +213,20 @@ class Layouts:
         """A page of jobs, each with its thumbnail's file name (None when it has no picture)."""
         parts: list[discord.ui.Item[LayoutView]] = []
         for job, thumbnail in rows:
-            text = (
-                f"{self.headline(job, 200)}\n-# #{job.id} · {STATE_WORDS[job.state]} · <t:{job.created_at // 1000}:R>"
-            )
-            show = Button(ButtonId(Action.SHOW, job.id), "Show")
+            state = _(STATE_WORDS[job.state])
+            text = f"{self.headline(job, 200)}\n-# #{job.id} · {state} · <t:{job.created_at // 1000}:R>"
+            show = Button(ButtonId(Action.SHOW, job.id), _("Show"))
             if job.unpaid:
-                parts += [TextDisplay(f"{text}\n-# Couldn't be delivered, so it isn't paid for yet."), _row(show)]
+                unpaid = _("Couldn't be delivered, so it isn't paid for yet.")
+                parts += [TextDisplay(f"{text}\n-# {unpaid}"), _row(show)]
             elif thumbnail is None:
                 parts.append(TextDisplay(text))
             else:
                 parts.append(Section(text, accessory=Thumbnail(f"attachment://{thumbnail}", description=alt_text(job))))
-                family = Button(ButtonId(Action.FAMILY, job.id), "Family", emoji="🌳")
-                parts.append(_row(show, family, Button(ButtonId(Action.ORIGINALS, job.id), "Originals", emoji="💾")))
-        ends: list[Any] = [] if older is None else [Button(older, "Older", emoji="▶️")]
-        ends += [] if link is None else [discord.ui.Button(label="In the browser", url=link)]
+                family = Button(ButtonId(Action.FAMILY, job.id), _("Family"), emoji="🌳")
+                parts.append(_row(show, family, Button(ButtonId(Action.ORIGINALS, job.id), _("Originals"), emoji="💾")))
+        ends: list[Any] = [] if older is None else [Button(older, _("Older"), emoji="▶️")]
+        ends += [] if link is None else [discord.ui.Button(label=_("In the browser"), url=link)]
         if ends:
             parts += [Separator(), discord.ui.ActionRow(*ends)]
         return _view(parts, ACCENT)
@@ -226,15 +235,15 @@ class Layouts:
         """One's own jobs on their way, each with its Cancel."""
         parts: list[discord.ui.Item[LayoutView]] = []
         for job, state in rows:
-            cancel = Button(ButtonId(Action.CANCEL, job.id), "Cancel", emoji="✖️")
+            cancel = Button(ButtonId(Action.CANCEL, job.id), _("Cancel"), emoji="✖️")
             parts.append(Section(f"{self.headline(job, 200)}\n{progress_line(state)}", accessory=cast(Any, cancel)))
         return _view(parts, ACCENT)
 
     def headline(self, job: Job, limit: int = PROMPT_SHOWN) -> str:
         """The prompt, what differs from the defaults, and whose it is. Seeds are behind the button **Seed**."""
         done = titles.title(job)
-        title = shown(job.spec.prompt, limit) or done or "(no prompt)"
-        facts = (self._flags(job, done), "relax" if job.lane == "relax" else "", f"<@{job.user_id}>")
+        title = shown(job.spec.prompt, limit) or done or _("(no prompt)")
+        facts = (self._flags(job, done), _("relax") if job.lane == "relax" else "", f"<@{job.user_id}>")
         return f"**{title}**\n-# {' · '.join(filter(None, facts))}"
 
     def paste_line(self, spec: Spec, hidden: Sequence[str] = ()) -> str:
@@ -261,9 +270,10 @@ class Layouts:
         return info.tasks | (any_model & {Edit.task, titles.MEANING}) if info else any_model
 
     def _flags(self, job: Job, done: str) -> str:
-        negative = f"without {shown(job.spec.negative_prompt, 300)} · " if job.spec.negative_prompt else ""
+        without = shown(job.spec.negative_prompt, 300)
+        negative = _("without {words}", words=without) + " · " if without else ""
         if (compare := job.spec.compare) is not None:
-            seed = "" if "seed" in (compare.x, compare.y) else f" · seed {job.spec.seed}"
+            seed = "" if "seed" in (compare.x, compare.y) else " · " + _("seed {seed}", seed=job.spec.seed)
             return f"{negative}{comparison_sheet.words(compare)}{seed}"
         if not job.spec.is_edit:
             told = ("seed", "n", *(("size",) if self._is_usual_size(job.spec) else ()))
@@ -291,7 +301,7 @@ def _wordless(spec: Spec) -> Spec:
     return spec.evolve(prompt="", negative_prompt="", variations=())
 
 
-SQUEEZES = (
+SQUEEZES = N_(
     "These words tell the whole picture, and the part is small. It's painted close up, so all of that would be "
     "squeezed into it. Say only what should appear there, or let the model see the whole picture."
 )
@@ -318,27 +328,27 @@ class Quote:
     squeezes: bool = False
 
     def text(self) -> str:
-        pictures = f"{self.images} picture{'s' if self.images > 1 else ''}"
-        what = f"{self.jobs} jobs, {pictures}" if self.jobs > 1 else pictures
+        pictures = ngettext("{n} picture", "{n} pictures", self.images)
+        what = _("{jobs} jobs, {pictures}", jobs=self.jobs, pictures=pictures) if self.jobs > 1 else pictures
         price, left = credits_text(self.price_mc), credits_text(self.left_mc)
-        text = f"This makes **{what}**, for **{price}**. You have {left}."
+        text = _("This makes **{what}**, for **{price}**. You have {left}.", what=what, price=price, left=left)
         if self.price_mc > self.left_mc and self.relax:
-            text += " What they do not pay for is painted in the relax lane: free, and slower."
+            text += " " + _("What they do not pay for is painted in the relax lane: free, and slower.")
         asked = [prompt for prompt in dict.fromkeys(self.prompts) if prompt]
         most = QUOTED_CHARS // max(1, min(len(asked), QUOTED))
         lines = [f"> {shown(prompt, most)}" for prompt in asked[:QUOTED]]
-        lines += [f"> … and {len(asked) - QUOTED} more"] if len(asked) > QUOTED else []
-        lines += [SQUEEZES] if self.squeezes else []
+        lines += ["> " + _("… and {n} more", n=len(asked) - QUOTED)] if len(asked) > QUOTED else []
+        lines += [_(SQUEEZES)] if self.squeezes else []
         return "\n".join([*([f"**{self.title}**"] if self.title else []), text, *lines])
 
 
 def batch(number: int, quote: Quote) -> LayoutView:
     """Ask before several jobs, a dear one, or one that may be meant otherwise, are started."""
-    label = f"Paint {quote.jobs}" if quote.jobs > 1 else "Paint it"
+    label = _("Paint {jobs}", jobs=quote.jobs) if quote.jobs > 1 else _("Paint it")
     buttons = [Button(ButtonId(Action.BATCH, number), label, style=discord.ButtonStyle.primary, emoji="🎨")]
     if quote.squeezes:
-        buttons.append(Button(ButtonId(Action.BATCH_WHOLE, number), "Whole picture in view", emoji="🖼️"))
-    return notice(_noted(quote.text(), quote.note), *buttons, Button(ButtonId(Action.DISMISS, number), "Not now"))
+        buttons.append(Button(ButtonId(Action.BATCH_WHOLE, number), _("Whole picture in view"), emoji="🖼️"))
+    return notice(_noted(quote.text(), quote.note), *buttons, Button(ButtonId(Action.DISMISS, number), _("Not now")))
 
 
 def progress_line(state: Painting) -> str:
@@ -349,33 +359,39 @@ def progress_line(state: Painting) -> str:
     if state.loading is not None:
         return shown(str(state.loading))
     if state.position:
-        return f"In the queue, {_ordinal(state.position + 1)} in line{_eta(state.eta_s)}"
-    return f"In the queue, next in line{_eta(state.eta_s)}"
+        place = ordinal(state.position + 1)
+        return _("In the queue, {place} in line", place=place) + _eta(state.eta_s)
+    return _("In the queue, next in line") + _eta(state.eta_s)
 
 
 def charged(job: Job) -> str:
     """What a job cost that ended without a picture."""
     if not job.charged_mc:
-        return "Nothing was charged."
-    return f"Charged: {credits_text(job.charged_mc)} of {credits_text(job.price_mc)}, for the steps that were painted."
+        return _("Nothing was charged.")
+    charged, price = credits_text(job.charged_mc), credits_text(job.price_mc)
+    return _("Charged: {charged} of {price}, for the steps that were painted.", charged=charged, price=price)
 
 
 def alt_text(job: Job) -> str:
-    count = "A picture" if job.spec.num_images == 1 else f"{job.spec.num_images} pictures"
     done = f"{titles.title(job)}: " if job.spec.is_edit else ""
-    words = f" painted from the prompt: {job.spec.prompt}" if job.spec.prompt else ""
-    return f"{done}{count}{words}"[:ALT_TEXT]
+    if not job.spec.prompt:
+        told = ngettext("A picture", "{n} pictures", job.spec.num_images)
+    else:
+        told = ngettext(
+            "A picture painted from the prompt: {prompt}",
+            "{n} pictures painted from the prompt: {prompt}",
+            job.spec.num_images,
+            prompt=job.spec.prompt,
+        )
+    return f"{done}{told}"[:ALT_TEXT]
 
 
 def _eta(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return f" · about {seconds:.0f} s" if seconds < 90 else f" · about {seconds / 60:.0f} min"
-
-
-def _ordinal(n: int) -> str:
-    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n}{suffix}"
+    if seconds < 90:
+        return " · " + _("about {seconds:.0f} s", seconds=seconds)
+    return " · " + _("about {minutes:.0f} min", minutes=seconds / 60)
 
 
 def _noted(text: str, *notes: str) -> str:

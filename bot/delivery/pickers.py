@@ -17,6 +17,7 @@ from bot.errors import BadInput, NotFound
 from bot.jobs.files import ImageFiles
 from bot.jobs.records import StoredImage
 from bot.kit.client import Interaction
+from bot.languages.speech import _
 from bot.orders import drafts
 from bot.prompt.numbers import decimal, read_number
 from bot.prompt.text import quoted
@@ -73,7 +74,7 @@ def schedulers(app: Services) -> Complete:
         info = _named(app, interaction)
         known = info.schedulers if info else ()
         return choices(
-            typed, [(f"{each.label}{'' if at else ' (its own)'}", each.name) for at, each in enumerate(known)]
+            typed, [(f"{each.label}{'' if at else _(' (its own)')}", each.name) for at, each in enumerate(known)]
         )
 
     return complete
@@ -88,7 +89,9 @@ def loras(app: Services) -> Complete:
         named = {name for name, _ in _loras(head)} if head else set()
         fitting = [*(info.loras if info else ())]
         others = {name: each.key for each in app.backend.models() for name in each.loras if name not in fitting}
-        known = [(name, name) for name in fitting] + [(f"{name} (for {key})", name) for name, key in others.items()]
+        known = [(name, name) for name in fitting] + [
+            (_("{name} (for {key})", name=name, key=key), name) for name, key in others.items()
+        ]
         front = f"{head}{comma}"
         return choices(
             last.partition(":")[0],
@@ -125,8 +128,14 @@ def _named(app: Services, interaction: Interaction) -> ModelInfo | None:
 
 
 def _model_label(info: ModelInfo, *, suits: bool) -> str:
-    facts = f"{info.key} · {info.width}x{info.height}, {info.num_inference_steps} steps"
-    return facts if suits else f"{facts} · can't do this"
+    facts = _(
+        "{key} · {width}x{height}, {num_inference_steps} steps",
+        key=info.key,
+        width=info.width,
+        height=info.height,
+        num_inference_steps=info.num_inference_steps,
+    )
+    return facts if suits else _("{facts} · can't do this", facts=facts)
 
 
 # ---------------------------------------------------------------- pictures by their colours

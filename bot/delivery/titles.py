@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bot.jobs.records import Job, JobKind
+from bot.languages.speech import N_, _, engine_words
 from bot.prompt.spec import Spec
 
 FINISH = "finish"  # kind of a job that paints a picture of a board in full
 MEANING = "meaning"  # kind of a job that paints the idea of a picture anew
-_NAMED = {FINISH: "Finished version", MEANING: "New picture of the same idea"}
+_NAMED = {FINISH: N_("Finished version"), MEANING: N_("New picture of the same idea")}
 ARROWS = {"left": "⬅️", "right": "➡️", "up": "⬆️", "down": "⬇️"}
 
 
@@ -20,17 +21,19 @@ def title(job: Job) -> str:
 def job_title(kind: JobKind, spec: Spec) -> str:
     """ "Zoom Out 2x"; nothing for what is painted from words."""
     if kind == "vary":
-        return f"Variation {spec.request.detail}".strip()
-    return _NAMED.get(kind) or spec.request.title
+        return _("Variation {detail}", detail=engine_words(spec.request.detail)).strip()
+    return _(_NAMED[kind]) if kind in _NAMED else engine_words(spec.request.title)
 
 
 def _whence(job: Job) -> str:
     if job.spec.request.shares:
         return ""
     if job.parent_job_id is not None:
-        which = f" of picture {job.parent_number}" if job.parent_number else ""
-        return f"{which} of #{job.parent_job_id}"
-    return " of a deleted picture" if job.parent_image_id else " of an uploaded picture"
+        job_number = job.parent_job_id
+        if job.parent_number:
+            return _(" of picture {number} of #{job}", number=job.parent_number, job=job_number)
+        return _(" of #{job}", job=job_number)
+    return _(" of a deleted picture") if job.parent_image_id else _(" of an uploaded picture")
 
 
 def is_exact(spec: Spec) -> bool:

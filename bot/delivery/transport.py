@@ -17,6 +17,7 @@ from bot.delivery.image_tools import Upload
 from bot.jobs.outbox import TokenRefused, TryLater, Undeliverable
 from bot.jobs.records import Job
 from bot.kit.components import NOBODY, notice
+from bot.languages.speech import _
 
 log = logging.getLogger(__name__)
 WAY_S = 120.0  # one request: discord.py repeats it for 25 s by itself, and 25 MiB may go over a slow line
@@ -104,7 +105,7 @@ class MessageTransport:
         """
         job = self._job
         link = f"https://discord.com/channels/{job.guild_id or '@me'}/{job.channel_id}/{message_id}"
-        view = notice(f"<@{job.user_id}>, this is ready: {link}")
+        view = notice(_("{person}, this is ready: {link}", person=f"<@{job.user_id}>", link=link))
         for way in self._new_messages(nonce, ""):
             try:
                 await way.send(view, None)

@@ -9,6 +9,7 @@ import discord
 from discord.ui import ActionRow, Container, LayoutView, MediaGallery, TextDisplay
 
 from bot.kit.button import Button
+from bot.languages.speech import _
 
 ACCENT = discord.Colour(0x5B8DEF)
 DONE = discord.Colour(0x57A773)
@@ -49,7 +50,7 @@ def listing(title: str, lines: Iterable[str], empty: str) -> LayoutView:
         room -= len(rest[0]) + 1
         shown_lines.append(rest.pop(0))
     if rest:
-        shown_lines.append(f"-# … and {len(rest)} more")
+        shown_lines.append("-# " + _("… and {n} more", n=len(rest)))
     return notice("\n".join(shown_lines))
 
 

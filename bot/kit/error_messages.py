@@ -109,7 +109,7 @@ def _said(error: BaseException, written: str, buttons: Sequence[Button]) -> dict
     if written and not is_blank(written) and getattr(error, "shows_words", True):
         text = f"{text}\n{block(written, TYPED_CHARS)}"
     if isinstance(error, Refused) and error.appeal is not None:
-        buttons = (*buttons, Button(ButtonId(Action.APPEAL, error.appeal), "Appeal", emoji="✋"))
+        buttons = (*buttons, Button(ButtonId(Action.APPEAL, error.appeal), _("Appeal"), emoji="✋"))
     return {"content": text, "view": buttons_view(*buttons)} if buttons else {"content": text}
 
 

@@ -16,6 +16,7 @@ import discord
 from bot.errors import NotFound
 from bot.kit.button import Button
 from bot.kit.custom_ids import Action, ButtonId
+from bot.languages.speech import _
 from bot.prompt.parser import Draft, plain
 from bot.prompt.spec import Spec
 from bot.store.key_value_store import KeyValues
@@ -37,15 +38,15 @@ class Form(discord.ui.Modal):
 
 def remix(image_id: int, spec: Spec, action: Action = Action.REMIX) -> Form:
     """Everything that made an image, filled in and ready to change; `action` is what the answer is for."""
-    title = "Remix" if action is Action.REMIX else "Vary with changes"
+    title = _("Remix") if action is Action.REMIX else _("Vary with changes")
     steps = f"{spec.num_inference_steps}, {spec.guidance_scale:g}"
     size = f"{spec.width}x{spec.height}"
     fields = [
         _prompt(spec.prompt, required=not spec.is_edit),
-        _line("negative", "Leave out", spec.negative_prompt, 1000),
-        _line("seed", "Seed (empty: a new one)", str(spec.seed), 10),
-        _line("size", "Size (width x height, or a ratio such as 3:2)", size, 11),
-        _line("steps", "Steps, guidance", steps, 12),
+        _line("negative", _("Leave out"), spec.negative_prompt, 1000),
+        _line("seed", _("Seed (empty: a new one)"), str(spec.seed), 10),
+        _line("size", _("Size (width x height, or a ratio such as 3:2)"), size, 11),
+        _line("steps", _("Steps, guidance"), steps, 12),
     ]
     if spec.is_edit:  # its size follows from its picture
         del fields[3]
@@ -59,12 +60,12 @@ def offer(press: ButtonId, draft: Draft) -> Form:
     steps = f"{draft.num_inference_steps or ''}, {'' if draft.guidance_scale is None else f'{draft.guidance_scale:g}'}"
     fields = [
         _prompt(draft.prompt, required=True),
-        _line("negative", "Leave out", (draft.negative_prompt or "")[:1000], 1000),
-        _line("seed", "Seed (empty: a new one)", "" if draft.seed is None else str(draft.seed), 10),
-        _line("size", "Size (width x height, or a ratio such as 3:2)", size, 11),
-        _line("steps", "Steps, guidance", "" if steps == ", " else steps, 12),
+        _line("negative", _("Leave out"), (draft.negative_prompt or "")[:1000], 1000),
+        _line("seed", _("Seed (empty: a new one)"), "" if draft.seed is None else str(draft.seed), 10),
+        _line("size", _("Size (width x height, or a ratio such as 3:2)"), size, 11),
+        _line("steps", _("Steps, guidance"), "" if steps == ", " else steps, 12),
     ]
-    return _form("Imagine", press, fields)
+    return _form(_("Imagine"), press, fields)
 
 
 def line(said: Mapping[str, str]) -> str:
@@ -83,52 +84,56 @@ def line(said: Mapping[str, str]) -> str:
 def zoom(image_id: int, prompt: str) -> Form:
     """How far to zoom out, into which proportion, and what is to be seen there."""
     fields = [
-        _line("zoom", "Zoom (1 to 4; 1 with a ratio only adds sides)", "2", 6),
-        _line("ratio", "Ratio, such as 3:2 (empty: as it is)", "", 11),
+        _line("zoom", _("Zoom (1 to 4; 1 with a ratio only adds sides)"), "2", 6),
+        _line("ratio", _("Ratio, such as 3:2 (empty: as it is)"), "", 11),
         _prompt(prompt, required=False),
     ]
-    return _form("Custom Zoom", ButtonId(Action.ZOOM_CUSTOM, image_id), fields)
+    return _form(_("Custom Zoom"), ButtonId(Action.ZOOM_CUSTOM, image_id), fields)
 
 
 def prompt_line(press: ButtonId, text: str) -> Form:
     """A prompt line as it was typed, flags and all."""
     style = discord.TextStyle.paragraph
     field: discord.ui.TextInput[Form] = discord.ui.TextInput(
-        label="Prompt", custom_id="prompt", style=style, default=text[:4000] or None, max_length=4000
+        label=_("Prompt"), custom_id="prompt", style=style, default=text[:4000] or None, max_length=4000
     )
-    return _form("Imagine", press, [field])
+    return _form(_("Imagine"), press, [field])
 
 
 def vary(press: ButtonId, prompt: str) -> Form:
     """How near the new pictures are to the old one, and what they show."""
-    near = _choice("strength", "How near", {"subtle": "Subtle: the same, told again", "strong": "Strong: its idea"})
-    return _form("Vary a picture", press, [near, _prompt(prompt, required=False)])
+    near = _choice(
+        "strength", _("How near"), {"subtle": _("Subtle: the same, told again"), "strong": _("Strong: its idea")}
+    )
+    return _form(_("Vary a picture"), press, [near, _prompt(prompt, required=False)])
 
 
 def upscale(press: ButtonId, prompt: str) -> Form:
     """How large, and whether detail may be added."""
-    scale = _choice("scale", "How large", {"2": "2x as wide and high", "4": "4x as wide and high"})
-    mode = _choice("mode", "How", {"faithful": "Faithful: nothing added", "creative": "Creative: new detail, by words"})
-    return _form("Upscale a picture", press, [scale, mode, _prompt(prompt, required=False)])
+    scale = _choice("scale", _("How large"), {"2": _("2x as wide and high"), "4": _("4x as wide and high")})
+    mode = _choice(
+        "mode", _("How"), {"faithful": _("Faithful: nothing added"), "creative": _("Creative: new detail, by words")}
+    )
+    return _form(_("Upscale a picture"), press, [scale, mode, _prompt(prompt, required=False)])
 
 
 def edit(press: ButtonId) -> Form:
     """What should change, and pictures that the words may refer to."""
     what: discord.ui.TextInput[Form] = discord.ui.TextInput(
-        label="What should change?",
+        label=_("What should change?"),
         custom_id="prompt",
         style=discord.TextStyle.paragraph,
-        placeholder="make the boat blue",
+        placeholder=_("make the boat blue"),
         max_length=4000,
     )
     look: discord.ui.Label[Form] = discord.ui.Label(
-        text="Pictures to look at",
-        description="If your words refer to any, such as: put this hat on the cat.",
+        text=_("Pictures to look at"),
+        description=_("If your words refer to any, such as: put this hat on the cat."),
         component=discord.ui.FileUpload(
             custom_id="references", required=False, min_values=0, max_values=MAX_REFERENCES
         ),
     )
-    return _form("Edit a picture", press, [what, look])
+    return _form(_("Edit a picture"), press, [what, look])
 
 
 def _choice(name: str, label: str, options: Mapping[str, str]) -> discord.ui.Label[Form]:
@@ -148,7 +153,7 @@ def _form(title: str, press: ButtonId, fields: Sequence[discord.ui.Item[Form]]) 
 def _prompt(text: str, *, required: bool) -> discord.ui.TextInput[Form]:
     value, style = plain(text)[:4000] or None, discord.TextStyle.paragraph
     return discord.ui.TextInput(
-        label="Prompt", custom_id="prompt", style=style, default=value, required=required, max_length=4000
+        label=_("Prompt"), custom_id="prompt", style=style, default=value, required=required, max_length=4000
     )
 
 
@@ -201,7 +206,7 @@ class Forms:
             return None
         filled = _filled(form, answers(interaction))
         await self._key_values.remember(f"form:{interaction.id}", json.dumps([interaction.user.id, filled]))
-        return Button(ButtonId(Action.FORM, interaction.id), "Edit", emoji="✏️")
+        return Button(ButtonId(Action.FORM, interaction.id), _("Edit"), emoji="✏️")
 
     async def reopen(self, interaction: Interaction, number: int) -> None:
         """Open a kept form. Raises: NotFound."""

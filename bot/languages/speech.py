@@ -85,6 +85,14 @@ def number(english: str) -> str:
     return english.translate({ord(","): thousands, ord("."): fraction})
 
 
+def ordinal(n: int) -> str:
+    """A place in a row: "3rd"; in other languages the number alone, for the sentence around it to say so."""
+    if language() != ENGLISH:
+        return str(n)
+    suffix = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{suffix}"
+
+
 @dataclass(frozen=True, slots=True)
 class Later:
     """A value that is put into words when the sentence around it is said."""

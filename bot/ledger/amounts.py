@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.errors import BadInput
+from bot.languages.speech import ngettext, number
 from bot.prompt.numbers import read_number
 from bot.prompt.text import quoted
 
@@ -12,13 +13,14 @@ MAX_CREDITS = 1_000_000
 def credits_text(amount_mc: int) -> str:
     """Millicredits as people read them: "4 credits", "0.5 credits", "1,200 credits"."""
     amount = amount_text(amount_mc)
-    return f"{amount} credit" if amount == "1" else f"{amount} credits"
+    few = int(amount) if amount.isdecimal() else 2  # "0.5 credits"
+    return ngettext("{amount} credit", "{amount} credits", few, amount=amount)
 
 
 def amount_text(amount_mc: int) -> str:
     """The number alone, in hundredths; thousandths only where there is nothing else."""
     told_mc = amount_mc // 10 * 10 or amount_mc  # rounded down, or 0.999 would be told as enough for 1
-    return f"{told_mc / 1000:,.3f}".rstrip("0").rstrip(".")
+    return number(f"{told_mc / 1000:,.3f}".rstrip("0").rstrip("."))
 
 
 def typed_amount(amount_mc: int) -> str:

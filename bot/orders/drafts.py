@@ -28,6 +28,7 @@ CHAOS_MAX, LEAST_CHAOS = 100, 0.1  # at none, four pictures still differ a littl
 BOARD, BOARD_QUALITY = 12, 0.5  # pictures, in half the steps: less than a grid in all
 PICTURE_MC = 1000  # millicredits of one picture at the model's own size and steps
 NONE = N_("none")
+REPAINTED = N_("Repainted at {size}, the size that suits {model}.")
 
 
 def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed: int, what: Txt2Img = WORDS) -> Spec:
@@ -71,7 +72,7 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
     )
     guided, strong = draft.guidance_scale is not None, draft.strength is not None
     unheard = guidance.unheard(request, info, guided=guided, strong=strong)
-    still = "`--chaos` has no effect here." if draft.chaos is not None and not what.varies_by_noise else ""
+    still = _("`--chaos` has no effect here.") if draft.chaos is not None and not what.varies_by_noise else ""
     odd = [name for name, value in (("weird", draft.weird), ("stop", draft.stop_at)) if value is not None]
     idle = " ".join(f"`--{name}` has no effect here." for name in odd if not _is_from_noise(what))
     return Spec(request=request, note=" ".join(filter(None, (note, unheard, still, idle, *(draft.notes or ())))))
@@ -190,8 +191,8 @@ def _sized(draft: Draft, info: ModelInfo, what: Txt2Img, most: int) -> tuple[Txt
         size = size_of(draft, info, own, min(most, info.max_pixels))
         whole = draft.aspect_ratio or draft.width or draft.height or what.is_edit or own in (None, size)
         if own is not None and not same_ratio(own, size):
-            return what, size, f"The picture was cut to the proportions of {size[0]}x{size[1]}."
-        return what, size, "" if whole else f"Repainted at {size[0]}x{size[1]}, the size that suits {info.key}."
+            return what, size, _("The picture was cut to the proportions of {size}.", size=f"{size[0]}x{size[1]}")
+        return what, size, "" if whole else _(REPAINTED, size=f"{size[0]}x{size[1]}", model=info.key)
     asked = (draft.width, draft.height) if draft.width and draft.height else what.result_size
     assert asked is not None, "an edit's size follows from its picture"
     return what.within(asked, info, Room(paint_px=most, keep_px=MAX_PIXELS))

@@ -22,6 +22,7 @@ from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
+from bot.languages.speech import _
 from bot.ledger.amounts import credits_text
 from bot.ledger.limit_kinds import Option
 from bot.ledger.limits import MEMBER_LIMITS, SERVER_LIMITS, Budget, Quota
@@ -170,7 +171,7 @@ async def _change(quotas: Quotas, clock: Clock, by: Actor, asked: Asked) -> str:
     )
     await quotas.set_quota(by, change)
     if asked.clear:
-        return f"Cleared for {asked.name}. {views.FALLBACK}"
+        return f"Cleared for {asked.name}. {_(views.FALLBACK)}"
     said = views.quota_text(asked.quota, change.until_ms)
     return f"Changed for {asked.name}: {said}\n{await _one(quotas, by, asked)}"
 

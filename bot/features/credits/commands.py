@@ -17,7 +17,8 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
-from bot.kit.interactions import acknowledge, actor_of
+from bot.kit.interactions import acknowledge, actor_of, public_locale
+from bot.languages.speech import _, speak
 from bot.ledger.amounts import credits_text
 from bot.orders import drafts
 from bot.orders.model_list import ModelList
@@ -78,18 +79,30 @@ def install(client: Client, app: Services) -> None:
             raise BadInput("Choose another person. You can't give credits to bots or to yourself.")
         amount_mc = round(amount * 1000)
         await app.credits.gift(giver, user.id, amount_mc, cap_mc, str(interaction.id))
-        text = f"🎁 <@{giver.user_id}> gives <@{user.id}> **{credits_text(amount_mc)}**."
+        speak(public_locale(interaction.guild, interaction.locale))
+        people = {"giver": f"<@{giver.user_id}>", "person": f"<@{user.id}>"}
+        text = _("🎁 {giver} gives {person} **{amount}**.", **people, amount=credits_text(amount_mc))
         await interaction.response.send_message(view=notice(text))
 
 
 def _costs(models: Sequence[ModelInfo]) -> str:
     if not models:
-        return "No model is loaded yet."
+        return _("No model is loaded yet.")
     info = models[0]
     grid, one = (credits_text(count * drafts.PICTURE_MC) for count in (GRID, 1))
-    return (
-        f"A grid of {GRID} at {info.width}x{info.height} and {info.num_inference_steps} steps ({shown(info.key, 80)}): "
-        f"**{grid}**. A single image (`--n 1`): **{one}**.\n"
+    facts = {
+        "width": info.width,
+        "height": info.height,
+        "steps": info.num_inference_steps,
+        "model": shown(info.key, 80),
+    }
+    return _(
+        "A grid of {count} at {width}x{height} and {steps} steps ({model}): "
+        "**{grid}**. A single image (`--n 1`): **{one}**.\n"
         "Twice the pixels or twice the steps cost twice as much. Free: **U1-U4**, **/show**, **Seed**, and whatever "
-        "fails: you only pay for images you get, and for the steps that were painted of a job you cancel."
+        "fails: you only pay for images you get, and for the steps that were painted of a job you cancel.",
+        **facts,
+        count=GRID,
+        grid=grid,
+        one=one,
     )

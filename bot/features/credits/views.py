@@ -10,28 +10,29 @@ from bot.features.credits.records import ServerQuotas
 from bot.features.moderation.store import Pause
 from bot.features.moderation.views import pause_line
 from bot.kit.components import ACCENT, view
+from bot.languages.speech import N_, _, ngettext
 from bot.ledger.amounts import amount_text, credits_text
 from bot.ledger.limits import SERVER_LIMITS, Quota, Terms, quota_of
 from bot.ledger.records import Balance, Entry
 from bot.prompt.text import shown
 
-FALLBACK = "Their roles, or else the limits for everyone, apply again."
+FALLBACK = N_("Their roles, or else the limits for everyone, apply again.")
 ROOM = 3300  # characters; a message holds 4,000
 BAR = 12
-NOTHING = "Nothing yet. Try **/imagine** a red boat."
+NOTHING = N_("Nothing yet. Try **/imagine** a red boat.")
 REASONS = {
-    "price": "reserved for",
-    "pictures": "images of",
-    "refund": "refunded for",
-    "expired": "unused free credits",
-    "gift": "a gift",
+    "price": N_("reserved for"),
+    "pictures": N_("images of"),
+    "refund": N_("refunded for"),
+    "expired": N_("unused free credits"),
+    "gift": N_("a gift"),
 }
 
 
 def quota_text(quota: Quota, until_ms: int | None = None) -> str:
     """What a quota sets, in a line."""
-    text = " · ".join(quota.texts()) or "nothing set"
-    return text + (f" · until <t:{until_ms // 1000}:f>" if until_ms else "")
+    text = " · ".join(quota.texts()) or _("nothing set")
+    return text + (" · " + _("until {time}", time=f"<t:{until_ms // 1000}:f>") if until_ms else "")
 
 
 def terms_text(terms: Terms) -> str:
@@ -42,7 +43,7 @@ def terms_text(terms: Terms) -> str:
 def server_text(server: ServerQuotas, default: Quota, guild_id: int, now_ms: int) -> str:
     """Everything that a server has set; what is too long is cut at the end."""
     everyone = default.overlaid(server.roles.get(guild_id, Quota()))
-    lines = [f"**Everyone**: {quota_text(everyone)}"]
+    lines = [_("**Everyone**: {quota_text}", quota_text=quota_text(everyone))]
     lines += [f"<@&{role}>: {quota_text(quota)}" for role, quota in server.roles.items() if role != guild_id]
     lines += [
         f"<@{person}>: {quota_text(quota, until_ms)}"
@@ -51,10 +52,10 @@ def server_text(server: ServerQuotas, default: Quota, guild_id: int, now_ms: int
     ]
     lines += [
         budget_text(server),
-        "-# Members with several roles get the most generous value of each limit; a member's own quota wins.",
+        _("-# Members with several roles get the most generous value of each limit; a member's own quota wins."),
     ]
     text = "\n".join(lines)
-    return text if len(text) <= ROOM else text[:ROOM].rsplit("\n", 1)[0] + "\n-# … and more"
+    return text if len(text) <= ROOM else text[:ROOM].rsplit("\n", 1)[0] + _("\n-# … and more")
 
 
 def budget_text(server: ServerQuotas) -> str:
@@ -83,13 +84,13 @@ def credits_view(
             "\n".join([_left(balance, terms, active, queued), *(f"**{pause_line(each)}**" for each in pauses)])
         ),
         Separator(),
-        TextDisplay(f"**What things cost**\n{costs}"),
+        TextDisplay(_("**What things cost**\n{costs}", costs=costs)),
     ]
     parts += [
         Separator(),
-        TextDisplay("\n".join(["**Recent**", *(map(entry_line, entries) if entries else [NOTHING])])),
+        TextDisplay("\n".join([_("**Recent**"), *(map(entry_line, entries) if entries else [_(NOTHING)])])),
     ]
-    parts += [Separator(), TextDisplay(f"-# Your limits here: {terms_text(terms)}")]
+    parts += [Separator(), TextDisplay(_("-# Your limits here: {terms_text}", terms_text=terms_text(terms)))]
     return view(parts, ACCENT)
 
 
@@ -98,23 +99,28 @@ def _left(balance: Balance, terms: Terms, active: int, queued: int) -> str:
     if terms.allowance_mc:
         share = min(1.0, balance.free_mc / terms.allowance_mc)
         bar = "▰" * round(share * BAR) + "▱" * (BAR - round(share * BAR))
-        free = f"{amount_text(balance.free_mc)} of {credits_text(terms.allowance_mc)}"
-        lines.append(f"{bar} {free} free this {terms.period}, new ones <t:{balance.renews_at_ms // 1000}:R>")
+        left, all_ = amount_text(balance.free_mc), credits_text(terms.allowance_mc)
+        free = _("{left} of {all}", left=left, all=all_)
+        when = f"<t:{balance.renews_at_ms // 1000}:R>"
+        if terms.period == "day":
+            lines.append(f"{bar} " + _("{free} free this day, new ones {when}", free=free, when=when))
+        else:
+            lines.append(f"{bar} " + _("{free} free this month, new ones {when}", free=free, when=when))
     if balance.paid_mc:
-        lines.append(f"{credits_text(balance.paid_mc)} that don't expire, used after the free ones")
+        lines.append(_("{paid} that don't expire, used after the free ones", paid=credits_text(balance.paid_mc)))
     if active:
-        jobs = "1 active job" if active == 1 else f"{active} active jobs"
-        lines.append(f"{credits_text(balance.reserved_mc)} reserved for {jobs}")
+        jobs = ngettext("1 active job", "{n} active jobs", active)
+        lines.append(_("{reserved} reserved for {jobs}", reserved=credits_text(balance.reserved_mc), jobs=jobs))
     if queued:
-        lines.append(f"{queued} {'job waits' if queued == 1 else 'jobs wait'} in the whole queue")
+        lines.append(ngettext("{n} job waits in the whole queue", "{n} jobs wait in the whole queue", queued))
     if terms.relax:
-        lines.append("Once you run out, your jobs go to the relax lane: free, but slower.")
+        lines.append(_("Once you run out, your jobs go to the relax lane: free, but slower."))
     return "\n".join(lines)
 
 
 def entry_line(entry: Entry) -> str:
     """A line of a member's account."""
     amount = amount_text(abs(entry.amount_mc))
-    what = REASONS.get(entry.reason, shown(entry.reason, 100))
-    job = f" job #{entry.job_id}" if entry.job_id else ""
+    what = _(REASONS[entry.reason]) if entry.reason in REASONS else shown(entry.reason, 100)
+    job = " " + _("job #{job}", job=entry.job_id) if entry.job_id else ""
     return f"`{'+' if entry.amount_mc > 0 else '-'}{amount}` {what}{job} · <t:{entry.at_ms // 1000}:R>"

@@ -11,6 +11,7 @@ from discord.ui import LayoutView, Section, TextDisplay, Thumbnail
 from bot.kit.button import Button
 from bot.kit.components import ACCENT, notice, row, view
 from bot.kit.custom_ids import Action, ButtonId
+from bot.languages.speech import _
 from bot.prompt.image_metadata import Parameters
 from bot.prompt.text import shown
 
@@ -24,22 +25,22 @@ THUMBNAIL = "looked-at.webp"
 def described(number: int, prompts: Sequence[str], said: Parameters | None = None) -> LayoutView:
     """Up to four prompts, each with the button that opens its form; first what the file itself says, if it does."""
     first = 2 if said else 1
-    told = ["**1.** What its file says:", *_lines(said)] if said else []
+    told = [_("**1.** What its file says:"), *_lines(said)] if said else []
     lines = [f"**{n}.** {shown(prompt, PROMPT_SHOWN)}" for n, prompt in enumerate(prompts, first)]
-    seen = ["**What the picture shows**", *lines] if lines else []
+    seen = [_("**What the picture shows**"), *lines] if lines else []
     text = "\n".join([*told, *seen, "-# A button opens the form of /imagine with its words."])
     numbered = enumerate(OFFERS[: len(prompts) + first - 1], 1)
     buttons = [Button(ButtonId(action, number), str(n), emoji="🎨") for n, action in numbered]
-    return view([_beside(text, "The picture that is described"), row(*buttons)], ACCENT)
+    return view([_beside(text, _("The picture that is described")), row(*buttons)], ACCENT)
 
 
 def parameters(number: int, said: Parameters, changes: Sequence[str]) -> LayoutView:
     """What the file says, what would be different here, and the buttons to paint it again."""
-    parts: list[discord.ui.Item[LayoutView]] = [_beside("\n".join(_lines(said)), "The picture whose file was read")]
+    parts: list[discord.ui.Item[LayoutView]] = [_beside("\n".join(_lines(said)), _("The picture whose file was read"))]
     if changes:
-        parts.append(TextDisplay("\n".join(["**Run here**", *(f"- {shown(change, 300)}" for change in changes)])))
-    again = Button(ButtonId(Action.RERUN, number), "Run it again", style=discord.ButtonStyle.primary, emoji="🔁")
-    change = Button(ButtonId(Action.OFFER_1, number), "Change it first", emoji="🎛️")
+        parts.append(TextDisplay("\n".join([_("**Run here**"), *(f"- {shown(change, 300)}" for change in changes)])))
+    again = Button(ButtonId(Action.RERUN, number), _("Run it again"), style=discord.ButtonStyle.primary, emoji="🔁")
+    change = Button(ButtonId(Action.OFFER_1, number), _("Change it first"), emoji="🎛️")
     parts.append(row(*([again] if said.prompt else []), change))
     return view(parts, ACCENT)
 
@@ -49,11 +50,11 @@ def _beside(text: str, description: str) -> Section[LayoutView]:
 
 
 def _lines(said: Parameters) -> Iterator[str]:
-    yield f"**Made with {shown(said.tool, 40)}**"
+    yield _("**Made with {tool}**", tool=shown(said.tool, 40))
     if said.prompt:
         yield shown(said.prompt, 1200)
     if said.negative_prompt:
-        yield f"**Without** {shown(said.negative_prompt, 400)}"
+        yield _("**Without** {words}", words=shown(said.negative_prompt, 400))
     facts = [f"{name} **{shown(str(value), 80)}**" for name, value in _facts(said)]
     if facts:
         yield " · ".join(facts)
@@ -65,13 +66,13 @@ def _lines(said: Parameters) -> Iterator[str]:
 
 def _facts(said: Parameters) -> Iterator[tuple[str, Any]]:
     named = (
-        ("steps", said.steps),
-        ("guidance", said.guidance),
-        ("sampler", said.sampler),
-        ("seed", said.seed),
-        ("size", f"{said.width}x{said.height}" if said.width and said.height else None),
-        ("model", said.model),
-        ("strength", said.strength),
+        (_("steps"), said.steps),
+        (_("guidance"), said.guidance),
+        (_("sampler"), said.sampler),
+        (_("seed"), said.seed),
+        (_("size"), f"{said.width}x{said.height}" if said.width and said.height else None),
+        (_("model"), said.model),
+        (_("strength"), said.strength),
     )
     for name, value in named:
         if value not in (None, ""):
@@ -82,9 +83,8 @@ def shortened(number: int, weighed: Sequence[tuple[str, float]], shorter: Sequen
     """The words as they matter, strong ones bold and weak ones struck out, and shorter prompts with their buttons."""
     told = " ".join(_told(word, weight) for word, weight in weighed)
     lines = [f"**{n}.** {shown(prompt, PROMPT_SHOWN)}" for n, prompt in enumerate(shorter, 1)]
-    text = f"## Words that matter\n{told[:WORDS_SHOWN]}\n## Shorter\n" + (
-        "\n".join(lines) or "It's as short as can be."
-    )
+    shorter_ones = "\n".join(lines) or _("It's as short as can be.")
+    text = f"## {_('Words that matter')}\n{told[:WORDS_SHOWN]}\n## {_('Shorter')}\n{shorter_ones}"
     buttons = [Button(ButtonId(action, number), f"{n}") for n, action in enumerate(OFFERS[: len(shorter)], 1)]
     return notice(text, *buttons)
 

@@ -23,6 +23,7 @@ from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import acknowledge, load_image
+from bot.languages.speech import _
 from bot.threads.pools import PICTURES
 
 
@@ -59,7 +60,7 @@ def install(client: Client, app: Services) -> None:
         words = app.messages.tells_words(job)
         make = partial(app.messages.marks.fit, recipe=image.made_with, words=words)
         upload = await PICTURES.run(_beside, make, before, after, interaction.filesize_limit)
-        await interaction.edit_original_response(content="Before and after:", attachments=[upload])
+        await interaction.edit_original_response(content=_("Before and after:"), attachments=[upload])
 
 
 def _beside(make: Callable[..., Upload], before: bytes, after: bytes, limit_bytes: int) -> discord.File:

@@ -20,10 +20,10 @@ from bot.features.moderation.service import Moderation
 from bot.kit import error_messages
 from bot.kit.client import Client, Interaction
 from bot.kit.interactions import actor_of
-from bot.languages.speech import N_
+from bot.languages.speech import N_, _
 from bot.prompt.parser import Draft
 
-HELP = (
+HELP = N_(
     "Mention me with what you'd like to see: **@Easel a red boat at night**. To change a picture, attach it or reply "
     "to it: **@Easel make the boat blue**."
 )
@@ -90,7 +90,7 @@ async def _answer(app: Services, asked: Interaction, message: discord.Message, w
         raise Refused(PRIVATE)
     found = await _shown(app, asked, message)
     if not words:
-        await asked.response.send_message(HELP)
+        await asked.response.send_message(_(HELP))
     elif found is None:
         await generate.try_line(app, asked, Line(text=words, options=Draft(), private=False))
     else:

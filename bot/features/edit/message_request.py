@@ -13,6 +13,7 @@ import discord
 
 from bot.kit.components import NOBODY, notice
 from bot.kit.interactions import public_locale
+from bot.languages.speech import _
 
 if TYPE_CHECKING:
     from bot.kit.client import Client
@@ -68,7 +69,7 @@ class _Replies:
 
     async def defer(self, *, thinking: bool = False, ephemeral: bool = False) -> None:
         """Reply with a message that becomes the answer."""
-        self.first = await self._reply(view=notice("In the queue …"))
+        self.first = await self._reply(view=notice(_("In the queue …")))
         self.type = discord.InteractionResponseType.deferred_channel_message
         self._asked.extras["message_id"] = self.first.id
 

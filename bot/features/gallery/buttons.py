@@ -11,9 +11,10 @@ from bot.jobs.records import Job
 from bot.jobs.service import Jobs
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
+from bot.languages.speech import N_, _
 
-STARRED = "⭐ One of your favourites now. **/history** `starred:True` shows them."
-UNSTARRED = "Taken off your favourites."
+STARRED = N_("⭐ One of your favourites now. **/history** `starred:True` shows them.")
+UNSTARRED = N_("Taken off your favourites.")
 
 
 class Services(Protocol):
@@ -39,5 +40,5 @@ def install(client: Client, app: Services) -> None:
             await interaction.response.edit_message(view=view)
         else:
             await interaction.response.defer()
-        await interaction.followup.send(STARRED if starred else UNSTARRED, ephemeral=True)
+        await interaction.followup.send(_(STARRED if starred else UNSTARRED), ephemeral=True)
         await app.gallery.consider(job, images, count)

@@ -24,6 +24,7 @@ from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import acknowledge, actor_of, may_remove
+from bot.languages.speech import _
 from bot.orders.service import new_seed
 from bot.prompt.parser import GRID, Draft, parse
 from bot.prompt.spec import Spec
@@ -116,7 +117,7 @@ def _install_ends(app: Services, client: Client) -> None:
         by, moderator = actor_of(interaction), may_remove(interaction)
         await interaction.response.defer()
         ended = await app.moderated_jobs.cancel(by, job.id, moderator=moderator)
-        await interaction.followup.send(f"Cancelled. {charged(ended)}", ephemeral=True)
+        await interaction.followup.send(f"{_('Cancelled.')} {charged(ended)}", ephemeral=True)
 
 
 def _install_questions(app: Services, client: Client) -> None:
@@ -205,20 +206,24 @@ async def _seeds(app: Services, interaction: Interaction, job: Job, image: Store
     """What the Seed button answers: under one picture that picture's own seed and line, under a grid all of them."""
     alone = not _shows_grid(interaction)
     images = [image] if alone else await app.jobs.images(job.id)
-    lines = [f"Picture {each.ordinal + 1}: seed **{each.seed}**" for each in images]
+    lines = [_("Picture {number}: seed **{seed}**", number=each.ordinal + 1, seed=each.seed) for each in images]
     if job.spec.is_edit:
-        how = "To make this edit again, press **Remix** under it and keep the words and the seed."
+        how = _("To make this edit again, press **Remix** under it and keep the words and the seed.")
         return {"content": "\n".join([*lines, how])}
     dressed = await app.preferences.changes_something(interaction.user.id, interaction.guild_id or 0)
     end = " --plain" if dressed else ""  # or one's settings would be laid over what has them already
     spec = job.spec_of(image).evolve(num_images=1) if alone else job.spec
     paste = app.layouts.paste_line(spec) + end
-    what = "this picture" if alone else "the same pictures"
-    told = "\n".join([*lines, f"Paste this after `/imagine prompt:` to get {what} again:"])
+    if alone:
+        how = _("Paste this after `/imagine prompt:` to get this picture again:")
+    else:
+        how = _("Paste this after `/imagine prompt:` to get the same pictures again:")
+    told = "\n".join([*lines, how])
     if len(told) + len(paste) < MAX_PASTE_CHARS:
         return {"content": f"{told}\n{block(paste, MAX_PASTE_CHARS)}"}
     file = discord.File(io.BytesIO(paste.encode()), filename=f"easel-{job.id}.txt")
-    return {"content": f"{told} (the line is long, so it's in the file).", "file": file}
+    long = _("(the line is long, so it's in the file).")
+    return {"content": f"{told} {long}", "file": file}
 
 
 def _shows_grid(interaction: Interaction) -> bool:

@@ -19,8 +19,9 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import actor_of, check_visible, may_remove
+from bot.languages.speech import N_, _
 
-DELETED = "Deleted. For a minute you can have it back."
+DELETED = N_("Deleted. For a minute you can have it back.")
 
 
 class Services(Protocol):
@@ -52,14 +53,14 @@ def install(client: Client, app: Services) -> None:
         by, message = actor_of(interaction), interaction.message
         public = message is not None and not message.flags.ephemeral
         if await app.moderated_jobs.hide(by, job.id, message.id if message and public else None):
-            undo = Button(ButtonId(Action.UNDO, job.id), "Undo", emoji="↩️")
-            await interaction.response.edit_message(view=notice(DELETED, undo), attachments=[])
+            undo = Button(ButtonId(Action.UNDO, job.id), _("Undo"), emoji="↩️")
+            await interaction.response.edit_message(view=notice(_(DELETED), undo), attachments=[])
             return
         await interaction.response.defer()
         await app.moderated_jobs.delete(by, job.id, moderator=may_remove(interaction))
         await app.gallery.tidy()
         await interaction.delete_original_response()
-        await interaction.followup.send("Deleted, with its files.", ephemeral=True)
+        await interaction.followup.send(_("Deleted, with its files."), ephemeral=True)
 
     @client.on_button(Action.UNDO)
     async def undo(interaction: Interaction, job_id: int) -> None:

@@ -17,7 +17,7 @@ import discord
 
 from bot.errors import BadInput, NotFound
 from bot.kit.client import Interaction
-from bot.languages.speech import N_
+from bot.languages.speech import N_, _
 from bot.orders.uploads import STRANGERS, Upload, check_size
 from bot.threads.pools import UPLOADS
 
@@ -144,5 +144,9 @@ def _noted(upload: Upload, file: DiscordFile) -> Upload:
     before, after = file.size, upload.image.size
     if not all(before) or before == after:
         return upload
-    scaled = f"The picture was scaled from {before[0]}x{before[1]} to {after[0]}x{after[1]}."
+    scaled = _(
+        "The picture was scaled from {before} to {after}.",
+        before=f"{before[0]}x{before[1]}",
+        after=f"{after[0]}x{after[1]}",
+    )
     return replace(upload, notes=(*(note for note in upload.notes if "scaled" not in note), scaled))

@@ -14,6 +14,7 @@ from bot.kit import error_messages, modals
 from bot.kit.button import Button
 from bot.kit.client import Client, Handler, Interaction
 from bot.kit.custom_ids import Action, ButtonId
+from bot.languages.speech import _
 from bot.prompt import draft_json
 from bot.prompt.parser import Draft
 from bot.store.key_value_store import KeyValues
@@ -144,8 +145,10 @@ async def _keep(app: Services, interaction: Interaction, line: Line, refusal: Ex
     await app.key_values.remember(f"line:{interaction.id}", json.dumps([interaction.user.id, kept]))
     number = interaction.id
     buttons = {
-        "instead": Button(ButtonId(Action.LINE_INSTEAD, number), f"Use --{getattr(refusal, 'meant', '')}"[:80]),
-        "without": Button(ButtonId(Action.LINE_WITHOUT, number), "Paint without it"),
+        "instead": Button(
+            ButtonId(Action.LINE_INSTEAD, number), _("Use --{flag}", flag=getattr(refusal, "meant", ""))[:80]
+        ),
+        "without": Button(ButtonId(Action.LINE_WITHOUT, number), _("Paint without it")),
     }
     offered = [button for name, button in buttons.items() if name in ways]
     if offers:
@@ -153,8 +156,8 @@ async def _keep(app: Services, interaction: Interaction, line: Line, refusal: Ex
             Button(ButtonId(action, number), text[:80], style=discord.ButtonStyle.primary)
             for action, text in zip(OFFERS, offers, strict=False)
         ]
-        offered.append(Button(ButtonId(Action.LINE_ANYWAY, number), "Paint it anyway"))
-    return (*offered, Button(ButtonId(Action.LINE_EDIT, number), "Edit", emoji="✏️"))
+        offered.append(Button(ButtonId(Action.LINE_ANYWAY, number), _("Paint it anyway")))
+    return (*offered, Button(ButtonId(Action.LINE_EDIT, number), _("Edit"), emoji="✏️"))
 
 
 async def _recall(app: Services, interaction: Interaction, number: int) -> _Refused:

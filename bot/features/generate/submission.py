@@ -22,6 +22,7 @@ from bot.jobs.service import Jobs
 from bot.kit.client import Interaction
 from bot.kit.components import notice
 from bot.kit.interactions import PUBLIC, acknowledge, actor_of, check_permissions, load_image
+from bot.languages.speech import _
 from bot.ledger.limits import Terms
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Orders, Reply, Rules
@@ -181,7 +182,7 @@ class Submission:
         if whole:
             order = replace(order, specs=tuple(spec.evolve(only_masked=False) for spec in order.specs))
         single, asked = len(order.specs) == 1, interaction.message
-        text = "Painting …" if single else f"Painting {len(order.specs)} jobs …"
+        text = _("Painting …") if single else _("Painting {jobs} jobs …", jobs=len(order.specs))
         try:
             check_permissions(interaction, order.private)
             await interaction.response.edit_message(view=notice(text))
@@ -197,7 +198,7 @@ class Submission:
     async def dismiss(self, interaction: Interaction, number: int) -> None:
         """Forget what was asked about."""
         await self._take(interaction, number)
-        await interaction.response.edit_message(view=notice("Not started; nothing was charged."))
+        await interaction.response.edit_message(view=notice(_("Not started; nothing was charged.")))
 
     async def _enqueue(self, interaction: Interaction, order: Order) -> None:
         """Reserve the price and queue the jobs, all or none; each gets its own message. Raises: UserError."""
@@ -219,7 +220,7 @@ class Submission:
 
     async def _open_message(self, interaction: Interaction, job: Job) -> Job:
         """Post a message of its own for one job of several."""
-        message = await interaction.followup.send(view=notice("In the queue …"), ephemeral=job.private, wait=True)
+        message = await interaction.followup.send(view=notice(_("In the queue …")), ephemeral=job.private, wait=True)
         await self._jobs.bind_message(job.id, message.id)
         return replace(job, message_id=message.id)
 

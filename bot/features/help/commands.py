@@ -14,6 +14,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
+from bot.languages.speech import N_, _
 from engine.backend import Backend
 
 
@@ -40,14 +41,14 @@ def install(client: Client, app: Services) -> None:
 
 def _page(app: Services, number: int) -> LayoutView:
     """A page with the buttons to all of them. Raises: NotFound."""
-    titles = [*PAGES, "Models"]
+    titles = [*PAGES, N_("Models")]
     if number >= len(titles):
         raise NotFound("There's no such page. Use /help.")
-    text = PAGES[titles[number]] if number < len(PAGES) else models_page(app.backend.models())
+    text = _(PAGES[titles[number]]) if number < len(PAGES) else models_page(app.backend.models())
     buttons = [
         Button(
             ButtonId(Action.HELP, at),
-            title,
+            _(title),
             style=ButtonStyle.primary if at == number else ButtonStyle.secondary,
             disabled=at == number,
         )

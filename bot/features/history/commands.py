@@ -30,15 +30,15 @@ from bot.kit.components import notice
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, check_obtainable, check_permissions, load_job, viewer_of
-from bot.languages.speech import _, later
+from bot.languages.speech import N_, _, later
 from bot.store.key_value_store import KeyValues
 from engine.backend import Backend
 from engine.tasks import TASKS
 
 MAX_CHOICES, MAX_FILES = 25, 10  # Discord's
 MOST_BYTES = 24 * 2**20  # of one message; Discord takes 25 MiB
-NOTHING_YET = "You haven't made anything here yet. Try **/imagine** a red boat."
-NOTHING_FOUND = "Nothing of yours fits that. Use fewer words, or /history without options."
+NOTHING_YET = N_("You haven't made anything here yet. Try **/imagine** a red boat.")
+NOTHING_FOUND = N_("Nothing of yours fits that. Use fewer words, or /history without options.")
 PAGE = 4  # jobs of one history page: 4 x (section + text + thumbnail + row + button) stays far under 40 components
 MAX_JOBS_SHOWN = 8
 
@@ -161,9 +161,11 @@ async def _originals(app: Services, interaction: Interaction, job: Job) -> None:
         data = await app.files.read(image.path, image.sha256)
         name = f"easel-{job.id}-{image.ordinal + 1}.{image.mime.rsplit('/', 1)[-1]}"
         files.append(discord.File(io.BytesIO(data), filename=name))
-    text = f"The files of #{job.id} as they were painted, with how they were made."
+    text = _("The files of #{id} as they were painted, with how they were made.", id=job.id)
     if too_large:
-        text += f" Too large for one message here: {', '.join(too_large)}. **U1**-**U4** show them one by one."
+        text += " " + _(
+            "Too large for one message here: {names}. **U1**-**U4** show them one by one.", names=", ".join(too_large)
+        )
     await interaction.edit_original_response(content=text, attachments=files)
 
 
@@ -189,10 +191,8 @@ async def _show(app: Services, interaction: Interaction, job: Job) -> None:
 async def _history(app: Services, interaction: Interaction, number: int, wanted: Wanted, before: int | None) -> None:
     jobs = await app.history.search(interaction.user.id, interaction.guild_id or 0, wanted, before, PAGE + 1)
     if not jobs:
-        text = (
-            NOTHING_FOUND if wanted != Wanted() else "You haven't made anything here yet. Try **/imagine** a red boat."
-        )
-        view = notice("Nothing older." if before else text)
+        text = _(NOTHING_FOUND if wanted != Wanted() else NOTHING_YET)
+        view = notice(_("Nothing older.") if before else text)
         await interaction.edit_original_response(view=view, attachments=[])
         return
     rows, files = [], []
@@ -223,5 +223,5 @@ async def _queue(app: Services, interaction: Interaction) -> None:
         if job.state == "queued":
             state.position = await app.jobs.position(job.id)
         rows.append((job, state))
-    view = app.layouts.queue(rows) if rows else notice("You have no active jobs.")
+    view = app.layouts.queue(rows) if rows else notice(_("You have no active jobs."))
     await interaction.edit_original_response(view=view)

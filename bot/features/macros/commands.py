@@ -12,10 +12,11 @@ from bot.features.macros.service import MAX_VALUE_CHARS, Macros
 from bot.kit.client import Client, Interaction
 from bot.kit.components import listing, notice
 from bot.kit.error_messages import shows_errors
+from bot.languages.speech import N_, _
 from bot.prompt.text import shown
 
 NAME = "Its name: mine for --mine"
-EMPTY = "None yet. **/prefer save** `name:mine` `value:--ar 3:2 soft light` makes `--mine` stand for that."
+EMPTY = N_("None yet. **/prefer save** `name:mine` `value:--ar 3:2 soft light` makes `--mine` stand for that.")
 
 
 class Services(Protocol):
@@ -40,7 +41,7 @@ def install(client: Client, app: Services) -> None:
     ) -> None:
         """Keep words and flags under a name, or change them."""
         kept = await app.macros.save(interaction.user.id, name, value)
-        text = f"`--{kept}` in a prompt stands for: {shown(value, 600)}"
+        text = _("`--{kept}` in a prompt stands for: {value}", kept=kept, value=shown(value, 600))
         await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     @group.command(name="list")
@@ -49,7 +50,7 @@ def install(client: Client, app: Services) -> None:
         """See what you keep."""
         mine = await app.macros.of(interaction.user.id)
         lines = [f"`--{name}` {shown(value, 300)}" for name, value in mine.items()]
-        await interaction.response.send_message(view=listing("Your macros", lines, EMPTY), ephemeral=True)
+        await interaction.response.send_message(view=listing(_("Your macros"), lines, _(EMPTY)), ephemeral=True)
 
     @group.command()
     @app_commands.describe(name=NAME)
@@ -57,7 +58,7 @@ def install(client: Client, app: Services) -> None:
     async def remove(interaction: Interaction, name: Range[str, 1, 40]) -> None:
         """Forget one."""
         gone = await app.macros.remove(interaction.user.id, name)
-        await interaction.response.send_message(view=notice(f"Removed `--{gone}`."), ephemeral=True)
+        await interaction.response.send_message(view=notice(_("Removed `--{gone}`.", gone=gone)), ephemeral=True)
 
     @remove.autocomplete("name")
     async def names(interaction: Interaction, typed: str) -> list[Choice[str]]:

@@ -20,16 +20,17 @@ from bot.kit.components import NOBODY, notice
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.interactions import actor_of
 from bot.kit.select import MAX_OPTIONS, Select, row_of
+from bot.languages.speech import N_, _
 from bot.prompt.text import block, shown, visible
 
 log = logging.getLogger(__name__)
-TAB = Tab(10, "Appeals", "⚖️", "Refused prompts that members ask about, and those you approved.", moderators=True)
+TAB = Tab(10, "Appeals", "⚖️", N_("Refused prompts that members ask about, and those you approved."), moderators=True)
 MOST_OPEN, MOST_LISTED = 5, 10
 DECIDED = {
-    "approved": "Your appeal was approved. You can use this prompt now.",
-    "denied": "Your appeal was denied.",
+    "approved": N_("Your appeal was approved. You can use this prompt now."),
+    "denied": N_("Your appeal was denied."),
 }
-REVOKED = "The approval of this prompt was taken back. It's refused again."
+REVOKED = N_("The approval of this prompt was taken back. It's refused again.")
 
 
 class Services(Protocol):
@@ -61,7 +62,7 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
     async def revoke(interaction: Interaction, _number: int, values: tuple[str, ...]) -> None:
         by = check_moderator(interaction)
         revoked = await moderation.revoke(by, int(values[0]) if values[0].isdecimal() else 0)
-        await panel.show(interaction, TAB, f"Taken back: {shown(revoked.prompt, 200)}")
+        await panel.show(interaction, TAB, _("Taken back: {prompt}", prompt=shown(revoked.prompt, 200)))
         await _tell(client, revoked, REVOKED)
 
     @client.on_button(Action.APPEAL)
@@ -69,7 +70,7 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
         await interaction.response.defer()
         await _post(client, app.moderation, await app.moderation.appeal(actor_of(interaction), appeal_id))
         view = notice(
-            "Your appeal was sent to this server's moderators. You'll get a direct message with their decision."
+            _("Your appeal was sent to this server's moderators. You'll get a direct message with their decision.")
         )
         await interaction.edit_original_response(content=None, view=view)
 
@@ -101,14 +102,18 @@ async def _parts(moderation: Moderation, interaction: Interaction) -> list[Any]:
     approved = await moderation.appeals(guild_id, "approved", MAX_OPTIONS)
     parts: list[Any] = []
     for each in reversed(asked[:MOST_OPEN]):
-        text = f"<@{each.user_id}>, against the rule {shown(each.rule, 100)}\n{shown(each.prompt, 300)}"
+        rule = _("{person}, against the rule {rule}", person=f"<@{each.user_id}>", rule=shown(each.rule, 100))
+        text = f"{rule}\n{shown(each.prompt, 300)}"
         parts += [TextDisplay(text), buttons(*views.appeal_buttons(each.id))]
-    parts += [TextDisplay("-# … and more")] if len(asked) > MOST_OPEN else []
-    lines = "\n".join(map(views.approval_line, approved[:MOST_LISTED])) or "No prompt is approved."
-    parts = [*(parts or [TextDisplay("No appeal waits for a decision.")]), TextDisplay(f"**Approved**\n{lines}")]
+    parts += [TextDisplay(_("-# … and more"))] if len(asked) > MOST_OPEN else []
+    lines = "\n".join(map(views.approval_line, approved[:MOST_LISTED])) or _("No prompt is approved.")
+    parts = [
+        *(parts or [TextDisplay(_("No appeal waits for a decision."))]),
+        TextDisplay(_("**Approved**\n{lines}", lines=lines)),
+    ]
     if approved:
         listed = [(f"#{each.id} {visible(each.prompt)}", str(each.id)) for each in approved]
-        parts.append(row_of(Select.text(SelectId(Action.APPEAL, 0), listed, placeholder="Take an approval back")))
+        parts.append(row_of(Select.text(SelectId(Action.APPEAL, 0), listed, placeholder=_("Take an approval back"))))
     return parts
 
 

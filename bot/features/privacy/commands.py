@@ -17,12 +17,13 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.error_messages import shows_errors
+from bot.languages.speech import N_, _
 
 MAX_PARTS = 10  # files of one export; more would be a flood
-SAVE_IT = "All the data this bot has about you. Only you can see this message. Save the file before it goes away."
+SAVE_IT = N_("All the data this bot has about you. Only you can see this message. Save the file before it goes away.")
 KEEP = 0  # the number of the button that deletes nothing
 
-DELETE_TEXT = (
+DELETE_TEXT = N_(
     "## Delete all your data?\n"
     "In **every** server with this bot, your queued and running jobs are cancelled. Your prompts, images, uploads and "
     "settings are deleted from its disk and its safety copies. You lose any credits you have left.\n"
@@ -67,8 +68,10 @@ def _privacy(app: Services) -> app_commands.Group:
     @shows_errors
     async def delete(interaction: Interaction) -> None:
         """Delete all your data. You're asked to confirm first."""
-        yes = Button(ButtonId(Action.LEAVE, interaction.user.id), "Delete everything", style=discord.ButtonStyle.danger)
-        view = notice(DELETE_TEXT, yes, Button(ButtonId(Action.LEAVE, KEEP), "Keep it"))
+        yes = Button(
+            ButtonId(Action.LEAVE, interaction.user.id), _("Delete everything"), style=discord.ButtonStyle.danger
+        )
+        view = notice(_(DELETE_TEXT), yes, Button(ButtonId(Action.LEAVE, KEEP), _("Keep it")))
         await interaction.response.send_message(view=view, ephemeral=True)
 
     return group
@@ -84,30 +87,39 @@ async def _send(interaction: Interaction, archive: Archive) -> None:
                 break
             file = discord.File(io.BytesIO(data), filename=f"easel-{day}-{number}.zip")
             if number == 1:
-                await interaction.edit_original_response(content=SAVE_IT, attachments=[file])
+                await interaction.edit_original_response(content=_(SAVE_IT), attachments=[file])
             else:
-                await interaction.followup.send(f"Part {number}", file=file, ephemeral=True)
+                await interaction.followup.send(_("Part {number}", number=number), file=file, ephemeral=True)
     if number > MAX_PARTS or archive.left_out:
         await interaction.followup.send(_incomplete(number, archive), ephemeral=True)
 
 
 def _incomplete(number: int, archive: Archive) -> str:
     if number > MAX_PARTS:
-        return f"Your data doesn't fit into {MAX_PARTS} files. Ask the people who run this bot for all of it."
+        return _(
+            "Your data doesn't fit into {max_parts} files. Ask the people who run this bot for all of it.",
+            max_parts=MAX_PARTS,
+        )
     names = ", ".join(archive.left_out[:10]) + (" …" if len(archive.left_out) > 10 else "")
-    return (
-        f"{len(archive.left_out)} images are too large to send here, or missing from the disk: {names}. "
-        "Use **U1-U4** under them, or ask the people who run this bot."
+    return _(
+        "{count_left_out} images are too large to send here, or missing from the disk: {names}. Use "
+        "**U1-U4** under them, or ask the people who run this bot.",
+        count_left_out=len(archive.left_out),
+        names=names,
     )
 
 
 async def _leave(app: Services, interaction: Interaction, number: int) -> None:
     if number == KEEP:
-        await interaction.response.edit_message(view=notice("Nothing was deleted."))
+        await interaction.response.edit_message(view=notice(_("Nothing was deleted.")))
         return
     if number != interaction.user.id:
         raise NotYours("You can only delete your own data. Use /privacy delete.")
-    await interaction.response.edit_message(view=notice("Deleting …"))
+    await interaction.response.edit_message(view=notice(_("Deleting …")))
     gone = await app.privacy.forget(interaction.user.id)
-    text = f"All your data was deleted (jobs: {gone.jobs}, files: {gone.files}). You're welcome back any time."
+    text = _(
+        "All your data was deleted (jobs: {jobs}, files: {files}). You're welcome back any time.",
+        jobs=gone.jobs,
+        files=gone.files,
+    )
     await interaction.edit_original_response(view=notice(text))

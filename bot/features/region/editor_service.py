@@ -21,7 +21,7 @@ from bot.features.servers.direct_messages import DirectMessages
 from bot.kit.client import Client
 from bot.kit.components import NOBODY, notice
 from bot.kit.interactions import can_read, is_age_restricted, reader
-from bot.languages.speech import N_, later
+from bot.languages.speech import N_, _, later
 from bot.ledger.amounts import credits_text
 from bot.orders.actor import Actor
 from bot.orders.service import UNASKED_MC, Order, Reply
@@ -151,7 +151,7 @@ class DiscordEditorService:
         """The message that will show the job; there is no interaction to answer."""
         channel = self._client.get_partial_messageable(region.channel_id)
         try:
-            return await channel.send(view=notice("In the queue …"), allowed_mentions=NOBODY)
+            return await channel.send(view=notice(_("In the queue …")), allowed_mentions=NOBODY)
         except (discord.Forbidden, discord.NotFound):
             raise MissingPermission(
                 "I can't post in that channel anymore. Ask an admin, or use another channel."

@@ -13,32 +13,33 @@ from bot.kit.button import Button
 from bot.kit.components import ACCENT, gallery, row, view
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.modals import Form
+from bot.languages.speech import N_, _
 
 CELLS = 32  # numbers of one region's cells: more than 5 x 5, and a power of two to see through
 PROMPT_MAX = 4000  # Discord's, for one input
 
-WAYS = """**Which part is to be redrawn?**
+WAYS = N_("""**Which part is to be redrawn?**
 **Cells** press squares of the picture · **Paint over** upload it with the part scribbled over, in any colour
-**By words** such as `top right`, or what is to be seen there"""
-EDITOR = "**Mask editor** opens a page with a brush; its link is yours alone, works once and for an hour"
+**By words** such as `top right`, or what is to be seen there""")
+EDITOR = N_("**Mask editor** opens a page with a brush; its link is yours alone, works once and for an hour")
 
 
 def ways(region: Region, filename: str, link: str | None, notes: Sequence[str] = ()) -> LayoutView:
     """The picture and the ways of choosing; `link` opens the browser's editor, if there is one."""
-    text = "\n".join([WAYS, *([EDITOR] if link else []), *(f"-# {note}" for note in notes)])
+    text = "\n".join([_(WAYS), *([_(EDITOR)] if link else []), *(f"-# {note}" for note in notes)])
     presses = row(
-        Button(ButtonId(Action.CELLS, region.id), "Cells", emoji="🔢"),
-        Button(ButtonId(Action.PAINTED, region.id), "Paint over", emoji="🖍️"),
-        Button(ButtonId(Action.WORDS, region.id), "By words", emoji="💬"),
+        Button(ButtonId(Action.CELLS, region.id), _("Cells"), emoji="🔢"),
+        Button(ButtonId(Action.PAINTED, region.id), _("Paint over"), emoji="🖍️"),
+        Button(ButtonId(Action.WORDS, region.id), _("By words"), emoji="💬"),
     )
     parts: list[discord.ui.Item[LayoutView]] = [
         TextDisplay(text),
-        gallery(filename, "The picture to be changed"),
+        gallery(filename, _("The picture to be changed")),
         presses,
     ]
     if link:
         opener: Any = discord.ui.Button(
-            style=discord.ButtonStyle.link, url=link, label="Open the mask editor", emoji="🎨"
+            style=discord.ButtonStyle.link, url=link, label=_("Open the mask editor"), emoji="🎨"
         )
         parts.append(ActionRow(opener))
     return view(parts, ACCENT)
@@ -47,8 +48,8 @@ def ways(region: Region, filename: str, link: str | None, notes: Sequence[str] =
 def cells(region: Region, filename: str) -> LayoutView:
     """The picture under its grid, a button a cell. At most 38 components: Discord allows 40."""
     count = len(region.cells)
-    chosen = f"{count} chosen" if count else "none chosen yet"
-    text = f"**Press the squares that are to be redrawn** ({chosen}), then **Paint**."
+    chosen = _("{count} chosen", count=count) if count else _("none chosen yet")
+    text = _("**Press the squares that are to be redrawn** ({chosen}), then **Paint**.", chosen=chosen)
     other = "5 x 5" if region.side == 3 else "3 x 3"
     rows = [
         row(*(_cell(region, line * region.side + column) for column in range(region.side)))
@@ -57,15 +58,16 @@ def cells(region: Region, filename: str) -> LayoutView:
     controls = row(
         Button(
             ButtonId(Action.CELLS_DONE, region.id),
-            "Paint",
+            _("Paint"),
             style=discord.ButtonStyle.success,
             emoji="🎨",
             disabled=not count,
         ),
         Button(ButtonId(Action.CELLS, region.id), other),
-        Button(ButtonId(Action.WAYS, region.id), "Back", emoji="↩️"),
+        Button(ButtonId(Action.WAYS, region.id), _("Back"), emoji="↩️"),
     )
-    shown = gallery(filename, f"The picture under a grid of {region.side} by {region.side} numbered squares, {chosen}")
+    grid = _("The picture under a grid of {side} by {side} numbered squares, {chosen}", side=region.side, chosen=chosen)
+    shown = gallery(filename, grid)
     return view([TextDisplay(text), shown, *rows, controls], ACCENT)
 
 
@@ -87,35 +89,35 @@ def _cell(region: Region, cell: int) -> Button:
 # ---------------------------------------------------------------- forms
 def cells_form(region: Region) -> Form:
     """What is to appear in the chosen cells."""
-    return _form(Action.CELLS_DONE, region, "Paint the chosen squares", [])
+    return _form(Action.CELLS_DONE, region, _("Paint the chosen squares"), [])
 
 
 def painted_form(region: Region) -> Form:
     """Takes the picture painted over."""
     upload: Label[Any] = Label(
-        text="The same picture, painted over",
-        description="Save it, scribble over the part in any colour, and upload it here.",
+        text=_("The same picture, painted over"),
+        description=_("Save it, scribble over the part in any colour, and upload it here."),
         component=FileUpload(custom_id="painted", min_values=1, max_values=1),
     )
-    return _form(Action.PAINTED, region, "Paint over the picture", [upload])
+    return _form(Action.PAINTED, region, _("Paint over the picture"), [upload])
 
 
 def words_form(region: Region, can_segment: bool) -> Form:
     """Takes a place in words, or what is to be seen there when the engine can look for it."""
-    where = "top right, left third, centre, or x,y,width,height in %"
+    where = _("top right, left third, centre, or x,y,width,height in %")
     place: Label[Any] = Label(
-        text="Where, or what" if can_segment else "Where",
-        description=f"{where}; or a thing, such as: the hat" if can_segment else where,
+        text=_("Where, or what") if can_segment else _("Where"),
+        description=_("{where}; or a thing, such as: the hat", where=where) if can_segment else where,
         component=TextInput(custom_id="where", max_length=200),
     )
-    return _form(Action.WORDS, region, "Redraw a part, in words", [place])
+    return _form(Action.WORDS, region, _("Redraw a part, in words"), [place])
 
 
 def _form(action: Action, region: Region, title: str, first: Sequence[Label[Any]]) -> Form:
     form = Form(title=title, custom_id=str(ButtonId(action, region.id)), timeout=None)
     prompt: Label[Any] = Label(
-        text="What should appear here?",
-        description="Only what the part is to show, such as: a red hat. Flags such as --seed 7 work too.",
+        text=_("What should appear here?"),
+        description=_("Only what the part is to show, such as: a red hat. Flags such as --seed 7 work too."),
         component=TextInput(
             custom_id="prompt",
             style=discord.TextStyle.paragraph,

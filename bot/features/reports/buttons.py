@@ -24,13 +24,13 @@ from bot.kit.components import NOBODY, notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import actor_of
-from bot.languages.speech import N_
+from bot.languages.speech import N_, _, speak
 from bot.prompt.text import shown
 
 log = logging.getLogger(__name__)
 OUTCOMES = {
-    "deleted": "The image you reported in {server} was deleted.",
-    "dismissed": "A moderator of {server} looked at the image you reported, and it stays.",
+    "deleted": N_("The image you reported in {server} was deleted."),
+    "dismissed": N_("A moderator of {server} looked at the image you reported, and it stays."),
 }
 NOT_OURS = N_(
     "Only images made with Easel can be reported to Easel's moderators. For anything else, use Discord's own Report."
@@ -51,8 +51,8 @@ def install(client: Client, app: Services) -> None:
 
     async def ask_why(interaction: Interaction, job: Job) -> None:
         check_reportable(actor_of(interaction), job)
-        reason = text("reason", "What's wrong with it?", most=MAX_REASON_CHARS, needed=True)
-        await interaction.client.forms.send(interaction, ask("Report an image", Action.REPORT, job.id, reason))
+        reason = text("reason", _("What's wrong with it?"), most=MAX_REASON_CHARS, needed=True)
+        await interaction.client.forms.send(interaction, ask(_("Report an image"), Action.REPORT, job.id, reason))
 
     client.on_button(Action.REPORT, job=True)(ask_why)
 
@@ -60,7 +60,7 @@ def install(client: Client, app: Services) -> None:
     async def reported(interaction: Interaction, job: Job) -> None:
         reason = modals.answers(interaction).get("reason", "")
         await app.reports.report(actor_of(interaction), job, reason)
-        said = "Reported to this server's moderators. You'll get a direct message with what they decide."
+        said = _("Reported to this server's moderators. You'll get a direct message with what they decide.")
         await interaction.response.send_message(view=notice(said), ephemeral=True)
 
     @client.tree.context_menu(name="Report")
@@ -74,7 +74,8 @@ def install(client: Client, app: Services) -> None:
 
     async def tell(report: Report) -> None:
         guild = client.get_guild(report.guild_id)
-        said = OUTCOMES[report.state].format(server=f"**{shown(guild.name, 100)}**" if guild else "a server")
+        speak(client.locales.get(report.reporter_id))
+        said = _(OUTCOMES[report.state], server=f"**{shown(guild.name, 100)}**" if guild else _("a server"))
         try:
             user = await client.fetch_user(report.reporter_id)
             await user.send(view=notice(said), allowed_mentions=NOBODY)

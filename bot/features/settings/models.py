@@ -15,6 +15,7 @@ from bot.features.settings.store import ModelNote
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
+from bot.languages.speech import N_, _, engine_words
 from bot.prompt.text import shown
 from engine.api.left_out import LeftOut
 from engine.api.model_info import About, ModelInfo
@@ -26,10 +27,16 @@ MOST_PICTURES = 10  # of a gallery
 MOST_TOLD = 8  # LoRAs of a model that say something of themselves
 KNOWN = {
     layouts.MINI: ModelNote(
-        licence="MIT, like Easel",
-        about="A small model that comes with Easel. It makes simple images from a small vocabulary; see /help.",
+        licence=N_("MIT, like Easel"),
+        about=N_("A small model that comes with Easel. It makes simple images from a small vocabulary; see /help."),
     )
 }
+NOT_STATED = N_("not stated by the people who run this bot")
+NO_WEIGHTS = N_("doesn't support weights such as (word:1.3)")
+FACTS = N_(
+    "{width}x{height}, {steps} steps, guidance {guidance:g}, {scheduler} · "
+    "up to {pixels:,} pixels, sides in steps of {unit}"
+)
 
 
 class Services(Protocol):
@@ -75,8 +82,8 @@ def _thumbnails(models: Sequence[ModelInfo]) -> dict[str, tuple[str, bytes]]:
 
 def _said(about: About) -> str:
     """What a file says of itself, in one line: strangers' words."""
-    by = f" by {shown(about.author, 100)}" if about.author else ""
-    words = f" · write: {shown(', '.join(about.trigger_words), 200)}" if about.trigger_words else ""
+    by = _(" by {author}", author=shown(about.author, 100)) if about.author else ""
+    words = " · " + _("write: {words}", words=shown(", ".join(about.trigger_words), 200)) if about.trigger_words else ""
     return f"{shown(about.title or about.name, 100)}{by}{words}"
 
 
@@ -84,26 +91,42 @@ def _described(info: ModelInfo, note: ModelNote, kept: str) -> str:
     own = next((each for each in info.about if each.name == info.key), None)
     loras = [f"{shown(each.name, 60)}: {_said(each)}" for each in info.about if each is not own][:MOST_TOLD]
     licence = note.licence or (own.licence if own else "")
-    tasks = ", ".join(each.label for each in TASKS.values() if each.suits(info))
+    tasks = ", ".join(engine_words(each.label) for each in TASKS.values() if each.suits(info))
     lines = [
         f"**{info.key}** · {info.family}",
-        shown(note.about, 500) if note.about else _said(own) if own else "",
-        f"Licence: {shown(licence, 200) if licence else 'not stated by the people who run this bot'}",
-        f"-# {info.width}x{info.height}, {info.num_inference_steps} steps, guidance {info.guidance_scale:g}, "
-        f"{info.scheduler} · up to {info.max_pixels:,} pixels, sides in steps of {info.multiple_px}",
-        f"-# Can do: {tasks}" + ("" if info.weighted_prompts else " · doesn't support weights such as (word:1.3)"),
-        f"-# In memory: {kept}" if kept else "",
+        shown(_(note.about), 500) if note.about else _said(own) if own else "",
+        _("Licence: {licence}", licence=shown(licence, 200) if licence else _(NOT_STATED)),
+        "-# " + _(FACTS, **_facts(info)),
+        "-# " + _("Can do: {tasks}", tasks=tasks) + ("" if info.weighted_prompts else " · " + _(NO_WEIGHTS)),
+        "-# " + _("In memory: {kept}", kept=kept) if kept else "",
         _named("LoRAs, used as <lora:name:0.8> in the prompt", info.loras),
         *(f"-# {each}" for each in loras),
-        _named("Of some LoRAs only a part fits", tuple(f"{name} ({percent} %)" for name, percent in info.lora_shares)),
-        _named("Words it has learned", info.embeddings),
-        _named("ControlNets, for the option kind of **/control**", info.controlnets),
+        _named(
+            _("Of some LoRAs only a part fits"), tuple(f"{name} ({percent} %)" for name, percent in info.lora_shares)
+        ),
+        _named(_("Words it has learned"), info.embeddings),
+        _named(_("ControlNets, for the option kind of **/control**"), info.controlnets),
     ]
     return "\n".join(line for line in lines if line)
 
 
+def _facts(info: ModelInfo) -> dict[str, object]:
+    """The values of `FACTS`."""
+    return {
+        "width": info.width,
+        "height": info.height,
+        "steps": info.num_inference_steps,
+        "guidance": info.guidance_scale,
+        "scheduler": info.scheduler,
+        "pixels": info.max_pixels,
+        "unit": info.multiple_px,
+    }
+
+
 def _left_out(each: LeftOut) -> str:
-    return f"**{shown(each.name, 100)}** · {each.kind}\n-# Can't be used here: {shown(each.reason, 300)}."
+    return f"**{shown(each.name, 100)}** · {each.kind}\n-# " + _(
+        "Can't be used here: {reason}.", reason=shown(each.reason, 300)
+    )
 
 
 def _named(label: str, names: tuple[str, ...]) -> str:
@@ -111,9 +134,11 @@ def _named(label: str, names: tuple[str, ...]) -> str:
 
 
 def _fitting(described: list[str]) -> str:
-    text = "## Models\nChoose one with the option `model` of **/imagine** or `--model`, or for good in **/settings**."
+    text = _(
+        "## Models\nChoose one with the option `model` of **/imagine** or `--model`, or for good in **/settings**."
+    )
     for number, each in enumerate(described):
         if len(text) + len(each) > MOST_CHARS:
-            return f"{text}\n\n… and {len(described) - number} more."
+            return f"{text}\n\n" + _("… and {n} more", n=len(described) - number) + "."
         text += f"\n\n{each}"
     return text

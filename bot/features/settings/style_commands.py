@@ -23,6 +23,7 @@ from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import viewer_of
+from bot.languages.speech import _
 from bot.orders.visibility import may_see
 from bot.prompt.text import shown
 from bot.threads.pools import PICTURES
@@ -81,7 +82,7 @@ def _changing(app: Services, group: app_commands.Group) -> None:
     async def remove(interaction: Interaction, name: str) -> None:
         """Remove a style (needs Manage Server)."""
         removed = await app.preferences.remove_style(check_admin(interaction), name)
-        await interaction.response.send_message(f"Removed the style `{removed}`.", ephemeral=True)
+        await interaction.response.send_message(_("Removed the style `{removed}`.", removed=removed), ephemeral=True)
 
     @remove.autocomplete("name")
     async def names(interaction: Interaction, typed: str) -> list[Choice[str]]:

@@ -11,10 +11,11 @@ from bot.features.settings.store import Style
 from bot.kit.button import Button
 from bot.kit.components import ACCENT, view
 from bot.kit.custom_ids import Action, ButtonId
+from bot.languages.speech import N_, _
 from bot.prompt.text import shown
 
 PAGE = 5
-EMPTY = (
+EMPTY = N_(
     "This server doesn't have any styles yet. People with **Manage Server** can add one: "
     "**/style add** `name:ink` `template:ink drawing of {prompt}, fine lines`"
 )
@@ -23,14 +24,14 @@ EMPTY = (
 def gallery(styles: Sequence[Style], pictured: Collection[str], page: int, total: int) -> LayoutView:
     """A page of styles; those of `pictured` have a file `style-NAME.webp` attached."""
     if not styles:
-        return view([TextDisplay(EMPTY if not total else "That's all the styles there are.")], ACCENT)
-    parts: list[Any] = [TextDisplay("## Styles\nUse them with `style:` of **/imagine**, or `--style ink,gold`.")]
+        return view([TextDisplay(_(EMPTY) if not total else _("That's all the styles there are."))], ACCENT)
+    parts: list[Any] = [TextDisplay(_("## Styles\nUse them with `style:` of **/imagine**, or `--style ink,gold`."))]
     for style in styles:
         text = f"**{style.name}**\n{shown(style.template, 500)}"
-        text += f"\n-# Negative prompt: {shown(style.negative, 200)}" if style.negative else ""
+        text += _("\n-# Negative prompt: {negative}", negative=shown(style.negative, 200)) if style.negative else ""
         if style.name in pictured:
             picture = Thumbnail[Any](
-                f"attachment://style-{style.name}.webp", description=f"An image in the style {style.name}"
+                f"attachment://style-{style.name}.webp", description=_("An image in the style {name}", name=style.name)
             )
             parts.append(Section(text, accessory=picture))
         else:

@@ -20,6 +20,7 @@ from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import actor_of
+from bot.languages.speech import _
 from bot.orders.actor import Actor
 
 MINE, SERVERS = 0, 1  # the number of a form
@@ -98,7 +99,7 @@ def _keeping(app: Services, group: app_commands.Group) -> None:
     async def remove(interaction: Interaction, name: Range[str, 1, 60], server: bool = False) -> None:
         """Remove a list."""
         await app.word_lists.remove(_actor(interaction, server=server), name, server=server)
-        text = f"Removed the list `{service.read_name(name)}`."
+        text = _("Removed the list `{read_name}`.", read_name=service.read_name(name))
         await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     save.autocomplete("name")(_names(app))
