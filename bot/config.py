@@ -17,6 +17,7 @@ from bot.errors import BadInput
 from engine import ImageGate
 from engine.backend import Backend
 from engine.fleet import building
+from engine.foreign import building as foreign_engines
 from engine.vision.options import UNSAFE_LABELS, VisionOptions
 
 PREFIX, ENV_FILE, ENCODING = "EASEL_", ".env", "utf-8-sig"  # Windows' editors begin a file with a byte order mark
@@ -121,6 +122,9 @@ class Settings(BaseSettings):
         {}, description='IP-Adapters by model, as JSON: {"sdxl": "/models/ip-adapter_sdxl.safetensors"}.'
     )
     controlnets: Sources = Field({}, description='ControlNets by name, as JSON: {"edges-sd15": "/models/canny"}.')
+    engines: Annotated[dict[str, dict[str, str]], NoDecode, BeforeValidator(_table)] = Field(
+        {}, description="Other engines by the name of the model they become, as JSON; empty = none."
+    )
     device: Annotated[str, BeforeValidator(_lower)] = Field(
         "auto",
         description="`auto`, `cpu`, `cuda`, `cuda:1`, `mps`, `none`; a worker for each of several: `cuda:0,cuda:1`.",
@@ -306,7 +310,9 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         "upscaler": settings.upscaler,
         "data_dir": str(settings.data_dir),
     }
-    return building.build(settings.device, options, vision_options(settings, gate), others=settings.workers)
+    foreign = foreign_engines.members(settings.engines)
+    looking = vision_options(settings, gate)
+    return building.build(settings.device, options, looking, others=settings.workers, foreign=foreign)
 
 
 def vision_options(settings: Settings, gate: ImageGate | None = None) -> VisionOptions:

@@ -24,25 +24,34 @@ MAX_THREADS = 16  # as of one engine
 NOTHING = "none"  # this machine paints nothing itself
 
 
-def build(device: str, options: Mapping[str, Any], sight: VisionOptions, *, others: bool = False) -> Backend:
+def build(
+    device: str,
+    options: Mapping[str, Any],
+    sight: VisionOptions,
+    *,
+    others: bool = False,
+    foreign: Sequence[Member] = (),
+) -> Backend:
     """The backend for the devices that a setting names. `options`: of `Engine`, as plain values.
 
-    One device is served in this process. `others`: engines on other machines may join. Raises: ModelUnloadable,
-    InvalidSetup.
+    One device is served in this process. `others`: engines on other machines may join. `foreign`: engines that aren't
+    Easel's. Raises: ModelUnloadable, InvalidSetup.
     """
-    devices = cards.named(device)
-    if devices == (NOTHING,) and not others:
-        raise InvalidSetup(reason="EASEL_DEVICE is none, and EASEL_WORKERS lets nobody else paint")
+    devices, memory = cards.named(device), _memory(options) if others else None
+    if devices == (NOTHING,) and not (others or foreign):
+        raise InvalidSetup(reason="EASEL_DEVICE is none, and neither EASEL_WORKERS nor EASEL_ENGINES lets others paint")
     if devices == (NOTHING,):
-        return Fleet(memory=_memory(options), gate=sight.gate)
+        return Fleet(members=foreign, memory=memory, gate=sight.gate)
     if len(devices) == 1:
-        engine = Engine(**options, device=devices[0], sight=sight)
-        return Fleet(members=[Member(devices[0], engine)], memory=_memory(options)) if others else engine
+        if not (others or foreign):
+            return Engine(**options, device=devices[0], sight=sight)
+        own = Member(devices[0], Engine(**options, device=devices[0], sight=sight))
+        return Fleet(members=[own, *foreign], memory=memory, gate=sight.gate)
     if sys.platform == "win32":
         raise InvalidSetup(reason="several devices need Linux or macOS; name one in EASEL_DEVICE")
-    catalogue = Engine(**options, device=devices[0], sight=replace(sight, gate=None))
-    memory = _memory(options) if others else None
-    return Fleet(specs(devices, options, sight), catalogue=catalogue, gate=sight.gate, memory=memory)
+    looking = replace(sight, gate=None)
+    catalogue = Engine(**options, device=devices[0], sight=looking)
+    return Fleet(specs(devices, options, looking), catalogue=catalogue, members=foreign, memory=memory, gate=sight.gate)
 
 
 def _memory(options: Mapping[str, Any]) -> Remembered:

@@ -32,7 +32,7 @@ from engine.api.events import (
     Queued,
     Started,
 )
-from engine.api.safety import Verdict, blurred
+from engine.api.safety import UNCHECKED, Verdict, blurred
 from engine.backend import Ticket
 from engine.fleet.members import CRASH, FATAL, KILL, MOST_TRIES, FleetJob, Member
 
@@ -47,6 +47,9 @@ class Owner(Protocol):
 
     @property
     def has_gate(self) -> bool: ...
+    @property
+    def judges(self) -> bool: ...
+    async def check(self, image: Image.Image, *, adults: bool = False) -> Verdict: ...
 
     def end(self, job: FleetJob, event: Finished | Failed | Cancelled) -> None: ...
     def charge(self, job: FleetJob, seconds: float) -> None: ...
@@ -125,6 +128,10 @@ class Carrying:
                 job.first_start = now
             case Progress(step=step):
                 self._account(job, member, step, now)
+            case Preview() if member.foreign and self._fleet.judges:
+                return
+            case ImageReady() if member.foreign and self._fleet.judges:
+                event = await self._checked(event, adults=job.adults)
             case ImageReady() | Preview() if self._fleet.has_gate:
                 event = await self._judged(event)
         job.tell(event)
@@ -145,6 +152,14 @@ class Carrying:
         self._fleet.charge(job, spent)
         if step:
             self._fleet.learn(member, job, job.seconds / step)
+
+    async def _checked(self, event: ImageReady, *, adults: bool) -> Event:
+        """Judged by the model that tells what is safe; where nobody can, it counts as flagged."""
+        try:
+            verdict = await self._fleet.check(event.image, adults=adults)
+        except EngineError:
+            verdict = Verdict(flagged=True, reason=UNCHECKED)
+        return replace(event, flagged=verdict.flagged, reason=verdict.reason)
 
     async def _judged(self, event: ImageReady | Preview) -> Event:
         verdict = await self._fleet.judge(event.image)

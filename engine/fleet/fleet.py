@@ -251,6 +251,9 @@ class Fleet:
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Of all; where two have one of the same name, as the first of them describes it."""
+        for member in self.members:
+            if member.backend is not None:
+                member.models = member.backend.models()
         found: dict[str, ModelInfo] = {}
         known = () if self._catalogue is None else self._catalogue.models()
         first = {info.key: info for member in self.members for info in reversed(member.models)}
@@ -300,6 +303,11 @@ class Fleet:
     @property
     def has_gate(self) -> bool:
         return self._gate is not None
+
+    @property
+    def judges(self) -> bool:
+        """Whether pictures of engines that aren't Easel's have to be judged."""
+        return "safety" in self.abilities()
 
     async def _ask(
         self,

@@ -27,13 +27,15 @@ class Member:
 
     Attributes:
         backend: None while it's down, for the reason that `problem` tells. pace: how long steps take on it.
-        held: the jobs that it was given, by number. draining: it's given no more. here: it's kept on this machine.
+        foreign: it's no engine of Easel's, so its pictures are judged by one that is. held: the jobs that it was given,
+        by number. draining: it's given no more. here: it's kept on this machine.
         mark: when it was last known to be at work, to tell whose the seconds since are. loads: seconds by model.
     """
 
     name: str
     backend: Backend | None = None
     here: bool = True
+    foreign: bool = False
     problem: str = ""
     hopeless: bool = False
     draining: bool = False
