@@ -13,8 +13,9 @@ import pytest
 
 from bot.config import Settings
 from bot.demo import demo, welcome
-from engine.fake import FakeEngine
+from engine.fake import MINI, FakeEngine
 from tests.e2e.chromium import PHONE, Chromium, Page, chromium
+from tests.features.edit.conftest import EDITOR
 
 pytestmark = pytest.mark.browser
 SHOTS = os.environ.get("EASEL_SHOTS", "")  # a folder for pictures of the page, for people to look at
@@ -94,6 +95,31 @@ async def opened(browser: Chromium, url: str, **how: Any) -> Newcomer:
     page = await browser.open(url, **how)
     await page.until("document.querySelector('li.message')", "there are messages")
     return Newcomer(page)
+
+
+async def test_a_picture_is_changed_by_saying_what(browser: Chromium, settings: Settings) -> None:
+    async with demo(settings, make_engine=lambda: FakeEngine((MINI, EDITOR))) as (url, _):
+        ann = await opened(browser, url)
+        await ann.imagines("a red boat")
+        await ann.answered(1, "a red boat", "Delete")
+        await ann.gets("U2", "a red boat", "Edit")
+        count = await ann.count()
+        await ann.presses("Edit")
+        await ann.page.press("document.querySelector('#form textarea')")
+        await ann.page.type("make it night")
+        await ann.shot("edit-form")
+        await ann.presses("Submit")
+        await ann.answered(count, "make it night", "Edit of picture 2 of", "U4")
+        await ann.has_pictures()
+        await ann.shot("edited")
+        await ann.gets("U1", "make it night", "Undo")
+        await ann.gets("Compare", "Before and after")
+        await ann.has_pictures()
+        await ann.shot("before-and-after")
+        await ann.gets("Undo", "a red boat")
+        await ann.page.press("document.getElementById('line')")
+        await ann.page.type("/edit")
+        assert (await ann.page.until("document.querySelector('#list button').innerText")).startswith("/edit")
 
 
 async def test_a_newcomers_path(browser: Chromium, settings: Settings) -> None:
