@@ -170,7 +170,7 @@ def _png(image: Image.Image, recipe: Recipe | None, *, words: bool) -> bytes | N
     """None where it would take long, and might not fit: every picture on a large grid is a PNG by itself."""
     if image.width * image.height > PNG_PIXELS:
         return None
-    return metadata.encode(image, "PNG", recipe, words=words, compress_level=metadata.PNG_LEVEL)
+    return metadata.encode(image, "PNG", recipe, words=words, **metadata.PNG)
 
 
 def _webp(image: Image.Image, quality: int) -> bytes:

