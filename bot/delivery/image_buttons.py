@@ -69,7 +69,7 @@ def _varies(spec: Spec, image_id: int, tasks: frozenset[str]) -> Iterator[Button
 
 
 def _zooms(image_id: int) -> Iterator[Button]:
-    yield Button(ButtonId(Action.ZOOM_LITTLE, image_id), "Zoom Out 1.5x", emoji="🔭")
+    yield Button(ButtonId(Action.ZOOM_LITTLE, image_id), _("Zoom Out 1.5x"), emoji="🔭")
     yield Button(ButtonId(Action.ZOOM, image_id), _("Zoom Out 2x"), emoji="🔭")
     yield Button(ButtonId(Action.ZOOM_CUSTOM, image_id), _("Custom Zoom"), emoji="🔭")
 
