@@ -24,7 +24,7 @@ KEPT = re.compile(
 """What a translation has as often as the sentence: values, Markdown, mentions, commands, flags, settings. Only {n} may
 be a word in one form and a number in another."""
 TEXT_OF_A_COMMAND = 100
-TRANSLATED = 0.95  # of the texts of commands; what is new may wait for its translators
+TRANSLATED = 0.9  # of the texts of commands; what is new may wait for its translators
 LONGER = 2.0  # times the English sentence, plus a few letters: more means that something was added
 WORDS_ALIKE = 2  # so few words may be the same in another language: "style", "guidance"
 
