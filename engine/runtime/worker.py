@@ -108,6 +108,8 @@ class Worker:
 
     def _recipe_facts(self, device: torch.device) -> dict[str, Any]:
         versions = {**resolve.versions(), "threads": str(self.facts["threads"])}
+        if device.type == "cuda":  # another card rounds in another way
+            versions["card"] = torch.cuda.get_device_name(device)
         return {
             "mode": self._options.mode,
             "dtype": self.facts["dtype"],
