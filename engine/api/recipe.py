@@ -13,8 +13,8 @@ class Recipe:
 
     `request` holds the resolved request as plain JSON values (no None that a default filled, no pictures: an init image
     appears as its sha256). `index` counts the paintings of its job, so `seed` is the request's plus it, also when only
-    the best were kept. `versions`, `device`, `dtype`, `mode`, `rows` are
-    what "the same seed, the same bytes" depends on besides; `versions` names a graphics card, too. `adapters`: the sha256 of each LoRA, embedding,
+    the best were kept. `versions`, `device`, `dtype`, `mode`, `rows` are what "the same seed, the same bytes" depends
+    on besides; `versions` names a graphics card, too. `adapters`: the sha256 of each LoRA, embedding,
     IP-Adapter and ControlNet in use. `model_revision`: of a hub model, the commit that was painted with. `composite`:
     whether a person's picture is part of it. `memory`: how the
     model was kept; in `fp8` or `4 bit` pictures differ a little.
