@@ -55,11 +55,19 @@ class Fiber(greenlet):  # type: ignore[misc]  # greenlet has no types
 
     Args:
         tiled: its convolutions wrap around. strange: of a family we know nothing of, so its calls are never joined.
+        fragile: tells whether what its next denoising makes must not differ even by rounding.
     """
 
-    def __init__(self, run: Callable[[], Any], *, tiled: bool = False, strange: bool = False) -> None:
+    def __init__(
+        self,
+        run: Callable[[], Any],
+        *,
+        tiled: bool = False,
+        strange: bool = False,
+        fragile: Callable[[], bool] = lambda: False,
+    ) -> None:
         super().__init__(run)
-        self.tiled, self.strange = tiled, strange
+        self.tiled, self.strange, self.fragile = tiled, strange, fragile
         self.digests: dict[int, tuple[torch.Tensor, bytes]] = {}
 
     def advance(self, value: Any = None) -> Any:

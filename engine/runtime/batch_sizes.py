@@ -33,6 +33,10 @@ class BatchSizes:
         self._knees: dict[tuple[object, ...], BatchCurve] = {}
         self._names: dict[tuple[object, ...], str] = {}
 
+    def alone(self, call: Call) -> bool:
+        """Whether nobody else's rows may run with a call's own, whatever that would gain."""
+        return call.strange or (self._mode == "fast" and call.kind == "denoise" and call.fiber.fragile())
+
     def of(self, call: Call, model_sha256: str) -> tuple[int, int]:
         """(most rows to join, rows to pad to; 0 = as many as there are)."""
         if call.kind == "encode":

@@ -103,7 +103,7 @@ def begin(
             raise RenderFailed(reason=f"it gave a {type(painted).__name__} in place of a picture")
         return canvas.finish(region, painted if painted.mode == "RGB" else painted.convert("RGB"))
 
-    return pipe, Fiber(paint, tiled=request.tiling, strange=strange), watch
+    return pipe, Fiber(paint, tiled=request.tiling, strange=strange, fragile=lambda: watch.fragile), watch
 
 
 def _begin_with(

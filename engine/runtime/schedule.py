@@ -123,7 +123,7 @@ class Schedule:
             return Batch(
                 [image for image in _parked(order) if image is lead or asks_the_same(image.call, call)], same=True
             )
-        if call.strange:
+        if self._sizes.alone(call):
             return Batch([lead])
         if not self._joins and len(company := self._company(lead)) > 1:
             rows = call.rows * len(company)
@@ -131,7 +131,8 @@ class Schedule:
         cap, pad_to = self._sizes.of(call, lead.model.sha256)
         if cap <= call.rows:
             return Batch([lead], pad_to)
-        return Batch(joinable(lead, _parked(order), cap), pad_to)
+        company = [image for image in _parked(order) if not self._sizes.alone(image.call)]
+        return Batch(joinable(lead, company, cap), pad_to)
 
 
 def joinable(lead: ImageRun, parked: Iterable[ImageRun], cap: int) -> list[ImageRun]:
