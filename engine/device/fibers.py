@@ -55,19 +55,12 @@ class Fiber(greenlet):  # type: ignore[misc]  # greenlet has no types
 
     Args:
         tiled: its convolutions wrap around. strange: of a family we know nothing of, so its calls are never joined.
-        fragile: tells whether what its next denoising makes must not differ even by rounding.
     """
 
-    def __init__(
-        self,
-        run: Callable[[], Any],
-        *,
-        tiled: bool = False,
-        strange: bool = False,
-        fragile: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, run: Callable[[], Any], *, tiled: bool = False, strange: bool = False) -> None:
         super().__init__(run)
-        self.tiled, self.strange, self.fragile = tiled, strange, fragile
+        self.tiled, self.strange = tiled, strange
+        self.fragile: Callable[[], bool] = lambda: False  # whether its next denoising must not differ by rounding
         self.digests: dict[int, tuple[torch.Tensor, bytes]] = {}
 
     def advance(self, value: Any = None) -> Any:

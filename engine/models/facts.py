@@ -22,6 +22,7 @@ SAFE_MULTIPLE_PX = 64  # the largest that any family asks for
 MODULAR = "modular_model_index.json"
 VIDEO = ("num_frames",)  # what only pipelines that make videos ask for
 KEPT_BY = ("image_guidance_scale",)  # what an editor's call says of the picture it is given
+SCHEDULE = "guidance_schedule"  # a guidance for each step, in place of one for all
 CONTROLLED = "-control"  # ends the names of families that paint from words and a control image only
 
 Config = Mapping[str, Any]
@@ -75,7 +76,11 @@ def read_json(path: Path) -> Mapping[str, Any]:
 
 
 def read(key: str, class_name: str, parts: Parts, card: families.Published | None = None) -> ModelInfo:
-    """The facts of a pipeline of that class made of these parts. Raises: ModelUnloadable when it paints no pictures."""
+    """The facts of a pipeline of that class made of these parts; one that was saved with a ControlNet paints without.
+
+    Raises: ModelUnloadable when it paints no pictures.
+    """
+    class_name = signatures.plain(class_name)
     signature = signatures.of(class_name) or signatures.of_modular(class_name)
     if signature is None:
         raise ModelUnloadable(name=key, reason=f"the diffusers installed here has no '{class_name}'")
@@ -167,6 +172,9 @@ def _side(family: str, signature: Signature, parts: Parts) -> int:
     factor, sample = vae_factor(parts), parts.denoiser.get("sample_size")
     if isinstance(sample, list):
         sample = sample[0]
+    noted = parts.index.get("default_sample_size")  # in pixels, as PRX has it
+    if isinstance(noted, int):
+        return noted
     own = signature.default("height")
     if isinstance(own, int) and "use_resolution_binning" not in signature.takes:
         return own
@@ -188,6 +196,8 @@ def vae_factor(parts: Parts) -> int | None:
 
 def _multiple(signature: Signature, parts: Parts) -> int:
     """Sides must be multiples of this many pixels: a latent, times the tokens' patch."""
+    if (known := families.MULTIPLES.get(signature.name)) is not None:
+        return known
     factor = vae_factor(parts) or 8
     if "unet" in signature.components:
         return max(8, factor)
@@ -212,6 +222,8 @@ def _guidance(signature: Signature, parts: Parts) -> tuple[str, float]:
     distilled = parts.of("transformer").get("guidance_embeds")
     if "true_cfg_scale" in takes and (not isinstance(plain, int | float) or distilled is False):
         return "true_cfg_scale", float(true or 1.0)
+    if (schedule := signature.default(SCHEDULE)) is not None:
+        return SCHEDULE, float(schedule[0])
     if "guidance_scale" in takes:
         return "guidance_scale", float(GUIDANCE if plain is None else plain)
     if "guider" in takes:

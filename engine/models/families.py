@@ -47,6 +47,8 @@ EXACT_SIZE: Mapping[str, Mapping[str, bool]] = {
     "hunyuan": {"use_resolution_binning": False},
     "flux-kontext": {"_auto_resize": False},  # or the picture and the result lie on different grids
 }
+# Whose sides are multiples of so many pixels, for their two stages to fit; no config says so.
+MULTIPLES = {"wuerstchen": 128, "cascade": 128}
 # Whose tokens hold a patch's pixels before its channels.
 CHANNELS_LAST = frozenset({"ideogram4"})
 # Whose model cards recommend fewer steps than their pipeline's default.

@@ -15,6 +15,7 @@ from typing import Any
 _INPUT = re.compile(r"""InputParam(?:\.template)?\(\s*(?:name=)?["'](\w+)["'](?:[^()]*?default=([\d.]+))?""")
 _GUIDER = re.compile(r"""FrozenDict\(\{\s*"guidance_scale": ([\d.]+)([^}]*)\}""")
 TEMPLATE_STEPS = 50  # of blocks that name none, as diffusers' template of the input has it
+_CONTROLNET = re.compile(r"ControlNet(Union)?")
 REQUIRED = object()  # stands for "no default"
 _MAPPING = re.compile(r"_?AUTO_(\w+?)(_DECODER)?_PIPELINES_MAPPING")
 _TASKS = {"TEXT2IMAGE": "txt2img", "IMAGE2IMAGE": "img2img", "INPAINT": "inpaint"}
@@ -99,6 +100,12 @@ def _number(text: str | None) -> float | int | None:
     return None if text is None else float(text) if "." in text else int(text)
 
 
+def plain(class_name: str) -> str:
+    """The class of the same kind that takes no ControlNet; itself, when it is one or there is none."""
+    other = _CONTROLNET.sub("", class_name)
+    return other if of(other) is not None else class_name
+
+
 def class_for(signature: Signature, task: str) -> str:
     """The pipeline class that diffusers' Auto class of a task makes of one of its kind; "" when there is none."""
     return _auto().get(task, {}).get(signature.name, "")
@@ -126,6 +133,13 @@ def _parameters(call: ast.FunctionDef | None) -> dict[str, Any]:
 
 
 def _value(node: ast.expr) -> Any:
+    """What a default is; tuples may be added and repeated, as in `(7.0,) * 45 + (3.0,) * 3`. None = nobody can tell."""
+    if isinstance(node, ast.BinOp):
+        one, other = _value(node.left), _value(node.right)
+        if isinstance(node.op, ast.Add) and isinstance(one, tuple) and isinstance(other, tuple):
+            return one + other
+        if isinstance(node.op, ast.Mult) and isinstance(one, tuple) and isinstance(other, int):
+            return one * other
     try:
         return ast.literal_eval(node)
     except ValueError:

@@ -103,7 +103,9 @@ def begin(
             raise RenderFailed(reason=f"it gave a {type(painted).__name__} in place of a picture")
         return canvas.finish(region, painted if painted.mode == "RGB" else painted.convert("RGB"))
 
-    return pipe, Fiber(paint, tiled=request.tiling, strange=strange, fragile=lambda: watch.fragile), watch
+    fiber = Fiber(paint, tiled=request.tiling, strange=strange)
+    fiber.fragile = lambda: watch.fragile
+    return pipe, fiber, watch
 
 
 def _begin_with(

@@ -10,6 +10,7 @@ from engine.tasks import lora_tags
 from engine.tasks.txt2img import Txt2Img
 
 TRUE = "true_cfg_scale"
+SCHEDULE = "guidance_schedule"  # Ideogram's: a number for each step
 TRUE_SCALE = 2.0  # beside a distilled guidance: more, and the two together burn the picture's colours
 CLIP_WORDS = 75  # tokens between its start and end; a word or a sign is at least one
 _WORDS = re.compile(r"\w+|[^\w\s]")
@@ -25,6 +26,9 @@ def arguments(request: Txt2Img, info: ModelInfo, negative_prompt: str) -> dict[s
     scale = request.guidance_scale or 0.0
     if info.guided_by == TRUE:
         return {TRUE: scale, "negative_prompt": negative_prompt or (BLANK if scale > 1 else None)}
+    if info.guided_by == SCHEDULE:  # its own is for its own number of steps
+        own = (scale, request.num_inference_steps) == (info.guidance_scale, info.num_inference_steps)
+        return {} if own else {SCHEDULE: [scale] * (request.num_inference_steps or 1)}
     named: dict[str, Any] = {info.guided_by: scale} if info.guided_by else {}
     return {**named, "negative_prompt": negative_prompt or None, TRUE: TRUE_SCALE if negative_prompt else None}
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import (
     AutoencoderKL,
+    DiffusionPipeline,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
@@ -33,6 +34,8 @@ from transformers import (
 )
 
 from engine.device import devices
+from engine.models.facts import read_parts
+from engine.models.files import stand_ins
 from engine.runtime import batch_sizes
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -220,6 +223,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, build in BUILDERS.items():
         build().save_pretrained(root / name)
     return {name: root / name for name in BUILDERS}
+
+
+def from_folder(folder: Path) -> Any:
+    """Diffusers' own pipeline of a folder, with the parts that diffusers can't find by their names there."""
+    return DiffusionPipeline.from_pretrained(folder, **stand_ins.of(folder, read_parts(folder).index, torch.float32))
 
 
 def before_unet(monkeypatch: pytest.MonkeyPatch, check: Callable[[torch.Tensor], None]) -> None:

@@ -18,7 +18,7 @@ from PIL import Image
 from engine import Engine, ImageReady, Img2Img, Preview, Progress, Txt2Img
 from engine.diffusion import preview
 from tests.engine import zoo
-from tests.engine.conftest import gain_from_rows
+from tests.engine.conftest import from_folder, gain_from_rows
 from tests.engine.test_parity import RED, ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 
 BOX = Image.Resampling.BOX
@@ -50,7 +50,7 @@ def ask(**changes: Any) -> Txt2Img:
 
 @functools.cache
 def loaded(folder: Path) -> Any:
-    pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+    pipe = from_folder(folder)
     if hasattr(pipe, "controlnet"):
         pipe = diffusers.AutoPipelineForText2Image.from_pipe(pipe, controlnet=None)
     pipe.set_progress_bar_config(disable=True)
@@ -71,19 +71,23 @@ def own(folder: Path, request: Txt2Img) -> Image.Image:
         "negative_prompt": unwanted,
     }
     if "true_cfg_scale" in takes:
-        if pipe.transformer.config.guidance_embeds:
+        if pipe.transformer.config.get("guidance_embeds"):
             named["true_cfg_scale"] = 2.0 if request.negative_prompt else None
         else:
             blank = " " if (request.guidance_scale or 0) > 1 else None
             named = {"true_cfg_scale": request.guidance_scale, "negative_prompt": unwanted or blank}
     if isinstance(request, Img2Img):
         named |= {"image": request.init_image, "strength": request.strength}
-    named |= {"max_area": SIZE["width"] * SIZE["height"], "_auto_resize": False}
+    named |= {"max_area": SIZE["width"] * SIZE["height"], "_auto_resize": False, "guidance_schedule": None}
+    if "guidance_scale" not in takes:
+        named["prior_guidance_scale"] = request.guidance_scale
     if "HunyuanDiT" in type(pipe).__name__:
         named["use_resolution_binning"] = False
-    named |= {"prompt": request.prompt, "num_inference_steps": request.num_inference_steps, **SIZE}
+    named |= {"prompt": request.prompt, "num_inference_steps": request.num_inference_steps}
+    named |= {"width": request.width, "height": request.height}
     generator = torch.Generator().manual_seed(request.seed or 0)
-    named = {name: value for name, value in named.items() if name in takes and value is not None}
+    said = {name for name, value in named.items() if value is not None or name == "guidance_schedule"}
+    named = {name: value for name, value in named.items() if name in takes and name in said}
     return pipe(generator=generator, **named).images[0]  # type: ignore[no-any-return]
 
 

@@ -15,9 +15,9 @@ from engine.api.errors import ModelUnloadable
 from engine.device.failures import attempt, loaded
 from engine.device.loader import Load, Tell
 from engine.diffusion import modular
-from engine.models import single_file, whole
+from engine.models import facts, signatures, single_file, whole
 from engine.models.catalog import Source, describe
-from engine.models.files import hub
+from engine.models.files import hub, stand_ins
 
 SMALL_BYTES = 1 << 30
 
@@ -63,6 +63,8 @@ def load(source: Source, dtype: torch.dtype) -> Any:
         )
     if source.path is not None and _variant_only(source.path):
         kwargs["variant"] = "fp16"
+    if source.path is not None:
+        kwargs |= stand_ins.of(source.path, facts.read_parts(source.path).index, dtype)
     raised = attempt(lambda: _folder(source, kwargs))
     if isinstance(raised, ValueError) and "low_cpu_mem_usage" in str(raised):  # parts of it stay in float32
         return _folder(source, {**kwargs, "low_cpu_mem_usage": True})
@@ -75,15 +77,21 @@ def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:
     """The pipeline of a folder or hub id, as one that paints from words where there is such; without a ControlNet."""
     auto: Any = diffusers.AutoPipelineForText2Image
     anything: Any = diffusers.DiffusionPipeline
-    if source.path is not None and "txt2img" not in describe(source).tasks:
-        return anything.from_pretrained(source.location, **kwargs)
+    if source.path is not None:
+        saved = str(facts.read_parts(source.path).index.get("_class_name", ""))
+        plain = signatures.plain(saved)
+        if plain != saved:
+            known = signatures.of(plain)
+            made = getattr(diffusers, (known and signatures.class_for(known, "txt2img")) or plain)
+            return made.from_pretrained(source.location, **kwargs)
+        if "txt2img" not in describe(source).tasks:
+            return anything.from_pretrained(source.location, **kwargs)
     try:
-        pipe = auto.from_pretrained(source.location, **kwargs)
+        return auto.from_pretrained(source.location, **kwargs)
     except ValueError as error:
         if "can't find a pipeline" not in str(error):
             raise
         return anything.from_pretrained(source.location, **kwargs)  # unknown to Auto*
-    return auto.from_pipe(pipe, controlnet=None) if hasattr(pipe, "controlnet") else pipe
 
 
 def weights_bytes(folder: Path) -> int:

@@ -9,16 +9,14 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import pytest
 import torch
-import transformers
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus
 from PIL import Image, ImageDraw
 
 from engine import Edit, Engine, InvalidRequest
 from engine.tasks.edit import KEEPS_LEAST, KEEPS_MOST
-from tests.engine.conftest import gain_from_rows
+from tests.engine.conftest import from_folder, gain_from_rows
 from tests.engine.editing import editors
 from tests.engine.test_parity import ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
 
@@ -46,7 +44,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Qwen-Image's editors look at a megapixel whatever they paint; here at as many pixels as there are."""
-    monkeypatch.setattr(transformers, "Qwen2VLProcessor", editors.Qwen2VLProcessor)
     monkeypatch.setattr(pipeline_qwenimage_edit, "calculate_dimensions", lambda area, ratio: (64, 64, None))
     monkeypatch.setattr(pipeline_qwenimage_edit_plus, "CONDITION_IMAGE_SIZE", AREA_PX)
     monkeypatch.setattr(pipeline_qwenimage_edit_plus, "VAE_IMAGE_SIZE", AREA_PX)
@@ -58,7 +55,7 @@ def ask(**changes: Any) -> Edit:
 
 @functools.cache
 def loaded(folder: Path) -> Any:
-    pipe = diffusers.DiffusionPipeline.from_pretrained(folder)
+    pipe = from_folder(folder)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

@@ -12,6 +12,7 @@ import torch
 
 from tests.engine import conftest as big
 from tests.engine import menagerie, zoo
+from tests.engine.table import rarer
 
 
 def _of(kind: str, pipe: Any, **parts: Any) -> Any:
@@ -36,6 +37,10 @@ def _led(kind: str, build: Callable[[], Any], net: str, part: str, **more: Any) 
         return _of(kind, pipe, controlnet=from_it(denoiser, **more))
 
     return made
+
+
+def _led_pag(kind: str, base: str) -> Callable[[], Any]:
+    return lambda: _of(kind, BUILDERS[base](), pag_applied_layers=["mid"])
 
 
 HINT = {"conditioning_embedding_out_channels": (8, 16)}
@@ -74,6 +79,13 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "stable-diffusion-xl-controlnet": _led(
         "StableDiffusionXLControlNetPipeline", big.sdxl, "ControlNetModel", "unet", **HINT
     ),
+    "stable-diffusion-controlnet-pag": _led_pag("StableDiffusionControlNetPAGPipeline", "stable-diffusion-controlnet"),
+    "stable-diffusion-xl-controlnet-pag": _led_pag(
+        "StableDiffusionXLControlNetPAGPipeline", "stable-diffusion-xl-controlnet"
+    ),
+    "stable-diffusion-xl-controlnet-union": _led(
+        "StableDiffusionXLControlNetUnionPipeline", big.sdxl, "ControlNetUnionModel", "unet", **HINT
+    ),
     "stable-diffusion-3-controlnet": _led(
         "StableDiffusion3ControlNetPipeline", big.sd3, "SD3ControlNetModel", "transformer", num_layers=1
     ),
@@ -89,6 +101,7 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     ),
     "flux-control": lambda: _of("FluxControlPipeline", big.flux()),
     "cogview4-control": lambda: _of("CogView4ControlPipeline", menagerie.BUILDERS["cogview4"]()),
+    **rarer.BUILDERS,
 }  # fmt: skip
 
 

@@ -13,7 +13,19 @@ from typing import Any
 import diffusers
 from PIL import Image
 
-from engine import Blend, Engine, EngineError, Img2Img, Inpaint, ModelUnloadable, Outpaint, Preview, Txt2Img, Upscale
+from engine import (
+    Blend,
+    Edit,
+    Engine,
+    EngineError,
+    Img2Img,
+    Inpaint,
+    ModelUnloadable,
+    Outpaint,
+    Preview,
+    Txt2Img,
+    Upscale,
+)
 from engine.api.model_info import ModelInfo
 from engine.models import signatures
 
@@ -23,7 +35,7 @@ HEAD = (
     "| in diffusers' table | does | shares steps | shows the way | guidance, what isn't wanted | LoRAs |\n"
     "|---|---|---|---|---|---|\n"
 )
-ORDER = ("txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend")
+ORDER = ("txt2img", "img2img", "inpaint", "outpaint", "upscale", "blend", "edit")
 PICTURE = Image.effect_noise((64, 64), 80).convert("RGB")
 MASK = Image.new("L", (64, 64))
 MASK.paste(255, (16, 16, 48, 48))
@@ -73,8 +85,10 @@ def requests(info: ModelInfo) -> dict[str, Txt2Img]:
         "outpaint": Outpaint(**facts, init_image=PICTURE, right=32),
         "upscale": Upscale(**facts, init_image=PICTURE.crop((0, 0, 32, 32)), mode="creative"),
         "blend": Blend(**facts, **size, images=(PICTURE, PICTURE.rotate(90))),
+        "edit": Edit(**facts, **size, images=(PICTURE,)),
     }
-    return {task: request for task, request in made.items() if task in info.tasks}
+    assert info.tasks <= set(ORDER)
+    return {task: made[task] for task in ORDER if task in info.tasks}
 
 
 async def proven(name: str, folder: Path) -> Row:
