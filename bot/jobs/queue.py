@@ -47,7 +47,7 @@ def tag(
 def claim(db: sqlite3.Connection, boot_id: str, limit: int, now_ms: int) -> list[Job]:
     """Hand the next ready jobs to the process `boot_id`; each claim is an attempt.
 
-    The jobs' weights are their shares of the device, of which each server has one.
+    The jobs' weights are such that each server with work has the same share of the device.
     """
     claimed: list[Job] = []
     while len(claimed) < limit and (row := _next(db, now_ms)) is not None:
@@ -62,7 +62,8 @@ def claim(db: sqlite3.Connection, boot_id: str, limit: int, now_ms: int) -> list
             (row["start"] + row["work"], row["vtime"], row["server_id"]),
         )
         claimed.append(Job.from_row(db.execute(f"{SELECT_JOB} WHERE j.id = ?", (row["id"],)).fetchone()))
-    return [replace(job, weight=job.weight / _weights(db, job.id)) for job in claimed]
+    shares = _server_shares(db) if claimed else {}
+    return [replace(job, weight=job.weight * shares[job.id]) for job in claimed]
 
 
 def _next(db: sqlite3.Connection, now_ms: int) -> sqlite3.Row | None:
@@ -75,13 +76,21 @@ def _next(db: sqlite3.Connection, now_ms: int) -> sqlite3.Row | None:
     return row
 
 
-def _weights(db: sqlite3.Connection, job_id: int) -> float:
-    """What the weights of all members with running jobs come to, in the server of one of these jobs."""
+def _server_shares(db: sqlite3.Connection) -> dict[int, float]:
+    """By running job, what its member's weight is to be multiplied by, for its server to get what each other gets.
+
+    It's 1 where there is one server, or all have as much weight at work: so that it hardly changes while members come
+    and go, for those whose jobs are long are held to what it was when they were claimed.
+    """
     members = (
-        "SELECT max(weight) AS weight FROM job WHERE state = 'running'"
-        " AND server_id = (SELECT server_id FROM job WHERE id = ?) GROUP BY user_id"
+        "SELECT server_id, user_id, max(weight) AS weight FROM job WHERE state = 'running' GROUP BY server_id, user_id"
     )
-    return float(db.execute(f"SELECT sum(weight) AS n FROM ({members})", (job_id,)).fetchone()["n"])
+    servers = f"SELECT server_id, sum(weight) AS weight FROM ({members}) GROUP BY server_id"
+    rows = db.execute(
+        f"SELECT job.id, (SELECT avg(weight) FROM ({servers})) / own.weight AS share FROM job"
+        f" JOIN ({servers}) own ON own.server_id = job.server_id WHERE state = 'running'"
+    )
+    return {int(row["id"]): float(row["share"]) for row in rows}
 
 
 def length(db: sqlite3.Connection, server_id: int | None = None) -> int:

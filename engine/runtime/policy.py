@@ -83,10 +83,19 @@ class FairShare:
         share = weight * (RELAX_SHARE if lane == "relax" else 1.0)
         account = self._accounts.setdefault((user, lane), _Account(lane, share, self._clock))
         if account.jobs == 0:
-            account.weight = share
             account.served = max(account.served, self._clock)  # idle time earns no credit
+        self._weigh(account, share)
         account.jobs += 1
         self._entries[number] = _Entry(number, account, self.seconds)
+
+    def _weigh(self, account: _Account, weight: float) -> None:
+        """Give an account another weight; what it had more or less than its part stays the same in seconds."""
+        if weight == account.weight:
+            return
+        scale, account.weight = account.weight / weight, weight
+        account.served = self._clock + (account.served - self._clock) * scale
+        for each in self._entries.values():
+            each.passed *= scale if each.account is account else 1.0
 
     def leave(self, number: int) -> None:
         self._entries.pop(number).account.jobs -= 1

@@ -122,9 +122,15 @@ def test_a_servers_members_have_one_share_of_the_device_together(db: sqlite3.Con
     shop = Shop(db, slots=0)
     shop.open([*crowd, Arrival(0.0, 9, server=2)], until_s=0.5)
     shares = {job.user_id: job.weight for job in queue.claim(db, "boot", 8, 1)}
-    assert shares[9] == 1.0
     assert shares[1] == pytest.approx(4 * shares[2])
-    assert sum(shares[user] for user in range(1, 5)) == pytest.approx(1.0)
+    assert sum(shares[user] for user in range(1, 5)) == pytest.approx(shares[9])
+
+
+def test_a_job_weighs_the_same_however_many_were_at_work_when_it_was_claimed(db: sqlite3.Connection) -> None:
+    """Or whoever came first would keep what was theirs while they were alone."""
+    shop = Shop(db, slots=0)
+    shop.open([Arrival(0.0, user, server=1) for user in range(1, 6)], until_s=0.5)
+    assert [queue.claim(db, "boot", 1, 1)[0].weight for _ in range(5)] == [pytest.approx(1.0)] * 5
 
 
 def test_the_position_is_the_order_of_claims(db: sqlite3.Connection) -> None:

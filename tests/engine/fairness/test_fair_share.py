@@ -88,6 +88,21 @@ def test_weights_are_shares(weights: tuple[float, ...]) -> None:
         assert had[f"{number}"] / 4000 == pytest.approx(weight / sum(weights), rel=0.1)
 
 
+def test_a_weight_counts_from_the_next_job_on_and_nothing_is_lost_by_it() -> None:
+    shares = FairShare()
+    shares.enter(1, "busy", "fast", 1.0)
+    shares.enter(2, "other", "fast", 1.0)
+    shares.charge(1, 6.0)
+    ahead_s = shares.ahead_s(1)
+    shares.enter(3, "busy", "fast", 3.0)
+    assert ahead_s > 0
+    assert shares.ahead_s(3) == pytest.approx(ahead_s)
+    shares.charge(3, 3.0)
+    before_s = shares.ahead_s(2)
+    shares.charge(2, 1.0)
+    assert shares.ahead_s(2) > before_s
+
+
 def test_many_jobs_buy_no_more_than_a_share() -> None:
     had = served([Member("busy", [5], parallel=20), Member("light", [5], parallel=2)], jobs=400)
     assert had["light"] == pytest.approx(had["busy"], abs=5 * (AHEAD + 2))
