@@ -17,7 +17,7 @@ from bot.errors import BadInput
 from engine import ImageGate
 from engine.backend import Backend
 from engine.fleet import building
-from engine.foreign import building as foreign_engines
+from engine.fleet.members import Member
 from engine.vision.options import UNSAFE_LABELS, VisionOptions
 
 PREFIX, ENV_FILE, ENCODING = "EASEL_", ".env", "utf-8-sig"  # Windows' editors begin a file with a byte order mark
@@ -310,7 +310,11 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         "upscaler": settings.upscaler,
         "data_dir": str(settings.data_dir),
     }
-    foreign = foreign_engines.members(settings.engines)
+    foreign: list[Member] = []
+    if settings.engines:
+        from engine.foreign import building as foreign_engines  # aiohttp takes long to load
+
+        foreign = foreign_engines.members(settings.engines)
     looking = vision_options(settings, gate)
     return building.build(settings.device, options, looking, others=settings.workers, foreign=foreign)
 
