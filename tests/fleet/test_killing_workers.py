@@ -47,7 +47,7 @@ async def ask_until(bench: Workbench, done: asyncio.Task[list[float]]) -> list[i
     """Jobs of several members, some twenty waiting at any time; their ids."""
     jobs = []
     while not done.done():
-        if len(bench.dispatcher.running) < 20:
+        if await bench.store.pending() < 20:
             number = len(jobs)
             new = asked(num_images=PICTURES, seed=number, user_id=1 + number % 5, width=SIDE_PX, height=SIDE_PX)
             jobs.append((await bench.jobs.submit(new)).id)
