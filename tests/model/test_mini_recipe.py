@@ -24,7 +24,7 @@ from engine.mini.train.config import FINE_PX, PICTURE_PX, RECIPES, StageConfig
 from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import SHARES, TIMES, add_noise, loss_weight, stratified_timesteps
 from engine.mini.train.loop import Loop, Rng
-from engine.mini.train.networks.checker import NOTHING, UNSURE, centre_map, label
+from engine.mini.train.networks.checker import NOTHING, UNSURE, centre_map, label, load_checker, train_checker
 from engine.mini.train.networks.crisp import CrispLoss
 from engine.mini.train.networks.layout import LOGITS, layout_loss, targets
 from engine.mini.train.networks.unet import UnetLoss, describe
@@ -157,6 +157,13 @@ def test_equal_things_are_counted_by_their_centres() -> None:
     )
     assert reading.count("star") == 3
     assert reading.count("moon") == 0
+
+
+def test_a_checker_goes_on_from_the_one_that_it_starts_from(tmp_path: Path) -> None:
+    config, before = replace(CONFIG, samples=2, batch=2, learning_rate=1e-6), load_checker(MODEL_DIR / "checker")
+    for start, same in ((MODEL_DIR / "checker", True), (None, False)):
+        after = train_checker(config, tmp_path / str(same), "cpu", seed=0, start=start)
+        assert torch.allclose(after.cells.weight, before.cells.weight, atol=1e-3) == same
 
 
 def test_whitening_changes_latents_but_not_pictures() -> None:

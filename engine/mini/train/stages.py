@@ -156,8 +156,10 @@ def largest_vae(job: Job) -> Path:
 
 
 def checker_stage(job: Job) -> None:
-    """Train the evaluation's own network."""
-    train_checker(job.recipe.checker, job.out / "checker", job.device, seed=job.recipe.seed, minutes=job.minutes)
+    """Train the evaluation's own network; with a start it goes on from the one there, when the world has changed."""
+    recipe, start = job.recipe, job.start / "checker" if job.start is not None else None
+    folder, minutes = job.out / "checker", job.minutes
+    train_checker(recipe.checker, folder, job.device, seed=recipe.seed, minutes=minutes, start=start)
 
 
 def pack_stage(job: Job) -> None:

@@ -127,11 +127,17 @@ def _kind_weights(device: str) -> Tensor:
 
 
 def train_checker(
-    config: StageConfig, folder: Path, device: str, *, seed: int, minutes: float | None = None
+    config: StageConfig,
+    folder: Path,
+    device: str,
+    *,
+    seed: int,
+    minutes: float | None = None,
+    start: Path | None = None,
 ) -> Checker:
-    """Train a checker and write `folder/model.safetensors`."""
+    """Train a checker, the one in the folder `start` or a new one, and write `folder/model.safetensors`."""
     torch.manual_seed(seed)
-    checker = Checker().to(device)
+    checker = (load_checker(start) if start else Checker()).to(device)
     loop = Loop(checker, config, folder, seed=seed + 1_000_003, minutes=minutes)  # far from the generator's seeds
     ema = loop.run(lambda batch, rng: checker_loss(checker, device, batch, rng))
     assert isinstance(ema, Checker)
