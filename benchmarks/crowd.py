@@ -61,7 +61,7 @@ class Caller:
 
     def __init__(self, client: Any, user_id: int, tally: Tally, began: tuple[float, float]) -> None:
         self.client, self.id, self._tally, self._began = client, next(self._ids), tally, began
-        self.user = SimpleNamespace(id=user_id)
+        self.user, self.locale = SimpleNamespace(id=user_id), discord.Locale.american_english
         self.guild_id, self.channel_id, self.application_id = GUILD, CHANNEL, APPLICATION
         self.channel, self.token, self.filesize_limit = None, "token", 10 * MIB
         self.permissions = self.app_permissions = ALL
@@ -70,6 +70,9 @@ class Caller:
         self.data = {"name": "imagine"}
         self.type = discord.InteractionType.application_command
         self.response, self.followup, self._done = self, SimpleNamespace(send=self._said), False
+
+    def is_guild_integration(self) -> bool:
+        return True
 
     def is_done(self) -> bool:
         return self._done

@@ -126,6 +126,8 @@ def _form(modal: Any) -> dict[str, Any] | None:
 
 def expected(does: str, then: Facts) -> Facts:
     """What a press leads to today, where that was changed on purpose."""
+    if does != "batch":  # what was asked about then is painted as it was asked
+        then = {**then, "jobs": [_asked_today(job) for job in then["jobs"]]}
     if does == "star" and then["only they see it"] == [False]:  # its person is told where it is kept
         return {**then, "answers": then["answers"] + 1, "only they see it": [False, True]}
     if does == "delete" and then["changes"]:  # it asks first
@@ -133,6 +135,12 @@ def expected(does: str, then: Facts) -> Facts:
     if "batch" in then["buttons"]:  # a price is asked about in private
         return {**then, "only they see it": [True]}
     return then
+
+
+def _asked_today(job: dict[str, Any]) -> dict[str, Any]:
+    """New jobs have the small pictures of a request painted in one go; stored ones go on as they were asked."""
+    requests = [{**each, "together": True} for each in job["asks"]["requests"]]
+    return {**job, "asks": {**job["asks"], "requests": requests}}
 
 
 def as_before(now: Facts, then: Facts) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, get_args
 import pytest
 
 import bot
+import bot.cli.admin  # knows acts that nothing else does
 from bot.__main__ import main
 from bot.config import Settings
 from bot.demo.simulation import FIRST_USER_ID, Stage

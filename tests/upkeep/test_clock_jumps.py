@@ -112,18 +112,28 @@ async def test_nothing_ends_before_a_jump_is_believed(studio: Stage, machine: Ma
 
 async def test_no_free_credits_and_no_end_of_a_ban_by_a_wrong_clock(studio: Stage, machine: Machine) -> None:
     ann, guild = studio.members["Ann"].id, studio.guild.id
-    await paint(studio)
+    began_ms, painted = studio.app.clock.now_ms() - machine.on_ms, []
+
+    async def paints() -> None:
+        """Paint a grid, and note on which true day."""
+        await paint(studio)
+        painted.append((began_ms + machine.on_ms) // DAY_MS)
+
+    async def left_mc() -> int:
+        return (await studio.app.credits.balance(ann, guild)).free_mc
+
+    await paints()
     await studio.members["Ada"].slash(studio.channel, "admin ban", user=studio.members["Cal"], until="7d")
     for jump_ms in (MONTH_MS, -2 * MONTH_MS):
         machine.set(jump_ms)
         machine.later(2 * LASTS_MS)  # Discord contradicts it meanwhile, with everything that somebody does
-        await paint(studio)
+        await paints()
         await studio.members["Cal"].slash(studio.channel, "imagine", prompt="a boat")
-    assert (await studio.app.credits.balance(ann, guild)).free_mc == 100_000 - 3 * 4_000
+    assert await left_mc() == 100_000 - painted.count(painted[-1]) * 4_000  # a new day's are no more than that
     assert len(await studio.app.jobs.history(studio.members["Cal"].id, guild)) == 0
     machine.set(MONTH_MS)
-    await paint(studio)
-    assert (await studio.app.credits.balance(ann, guild)).free_mc == 100_000 - 4 * 4_000
+    await paints()
+    assert await left_mc() == 100_000 - painted.count(painted[-1]) * 4_000
 
 
 async def test_what_is_owed_does_not_wait_for_a_clock_that_went_back(studio: Stage, machine: Machine) -> None:

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -114,7 +113,7 @@ class ImagesApi:
         data = [
             {"b64_json": base64.b64encode(file).decode(), "seed": image.seed} for image, file in found
         ]  # OpenAI has no seed: clients pass over what they don't know
-        return web.json_response({"created": int(time.time()), "data": data})
+        return web.json_response({"created": job.created_at // 1000, "data": data})
 
 
 def problem(status: int, kind: str, code: str, message: str, param: str | None = None) -> web.Response:

@@ -161,7 +161,7 @@ async def _read(app: Services, interaction: Interaction, found: FoundImage) -> N
     said = await _said(app, interaction, found)
     if said is None or not (said.prompt or said.seed is not None):
         maker = await UPLOADS.run(image_metadata.maker, await image_lookup.data(app, interaction, found))
-        if maker is None:
+        if not maker:
             raise NotFound(NOTHING_SAID)
         raise NotFound("This file was made by {maker}. {more}", maker=maker, more=later(_, HOW_NOT_SAID))
     image = await image_lookup.picture(app, interaction, found)
