@@ -63,7 +63,7 @@ class Caller:
         self.client, self.id, self._tally, self._began = client, next(self._ids), tally, began
         self.user, self.locale = SimpleNamespace(id=user_id), discord.Locale.american_english
         self.guild_id, self.channel_id, self.application_id = GUILD, CHANNEL, APPLICATION
-        self.channel, self.token, self.filesize_limit = None, "token", 10 * MIB
+        self.guild, self.channel, self.token, self.filesize_limit = None, None, "token", 10 * MIB
         self.permissions = self.app_permissions = ALL
         self.created_at = discord.utils.utcnow()
         self.extras: dict[str, Any] = {}
