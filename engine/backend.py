@@ -16,6 +16,9 @@ from engine.api.safety import Verdict
 from engine.tasks.txt2img import Txt2Img
 
 Ability = Literal["describe", "segment", "rank", "rewrite", "safety", "super_resolution"]
+STANDS_S = {"cpu": 1800.0}  # without a step: one of the largest picture on a slow processor takes many minutes
+CARD_STANDS_S = 600.0  # elsewhere a step takes seconds, and a load tells how far it is
+HOPELESS = 4  # times that: whatever computes longer is of no use to anybody, so it hangs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

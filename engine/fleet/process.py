@@ -8,12 +8,13 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from engine.backend import EngineStatus
+from engine.backend import CARD_STANDS_S, HOPELESS, STANDS_S, EngineStatus
 from engine.fleet.remote_engine import OtherVersion, RemoteEngine
 from engine.wire.links import Link, SocketWire
 from engine.wire.messages import Setup
@@ -61,6 +62,7 @@ class WorkerProcess:
         self._is_up = self._has_been_up = False
         self._fails = 0
         self._lost = ""
+        self._rounds, self._moved = 0, 0.0
 
     @property
     def pid(self) -> int | None:
@@ -152,7 +154,7 @@ class WorkerProcess:
         if engine is None:
             return
         status: EngineStatus = engine.status()
-        if lost := str(status.facts.get("lost", "")):
+        if lost := str(status.facts.get("lost", "")) or self._hang(status):
             self._lost = lost
             if self._process is not None:
                 with suppress(ProcessLookupError):
@@ -162,3 +164,13 @@ class WorkerProcess:
             self._watcher.up(self.spec.name, engine)
         else:
             self._watcher.changed()
+
+    def _hang(self, status: EngineStatus) -> str:
+        """Why it's over with an engine whose process goes on and that makes no step: only a new one helps then."""
+        rounds, now = status.facts.get("rounds", 0), time.monotonic()
+        if rounds != self._rounds or not (status.running or status.queued):
+            self._rounds, self._moved = rounds, now
+        stands_s = now - self._moved
+        if stands_s < HOPELESS * STANDS_S.get(status.device, CARD_STANDS_S):
+            return ""
+        return f"its engine has stood still for {stands_s / 60:.0f} minutes, though jobs wait"

@@ -13,6 +13,7 @@ from PIL import Image
 from engine.api.errors import EngineClosed, GivenUp, InvalidRequest, RenderFailed, UnknownModel
 from engine.api.events import Cancelled, Failed, Finished, Preview, Progress, Queued, Started, Terminal
 from engine.api.safety import Verdict
+from engine.backend import STANDS_S
 from engine.fake import FAIL_WORD, FLAG_COLOUR, FakeEngine, shape_of
 from engine.fleet.fleet import Fleet
 from engine.fleet.members import Member
@@ -80,6 +81,15 @@ async def test_a_worker_that_hangs_is_noticed_and_replaced(monkeypatch: pytest.M
         os.kill(pid_of(fleet, "fake-1"), signal.SIGSTOP)
         check_painted(await events_of(ticket), 3, 1)
         assert "said nothing" in fleet.member("fake-1").problem or fleet.member("fake-1").ends == 1
+
+
+async def test_a_worker_whose_engine_makes_no_step_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process still says how it is, so nothing but the steps tells that it hangs."""
+    monkeypatch.setitem(STANDS_S, "cpu", 0.5)
+    async with fleet_of(1, step_s=1000.0) as fleet:
+        fleet.submit(asked(3))
+        await until(lambda: fleet.member("fake-1").ends == 1)
+        assert "stood still" in fleet.member("fake-1").problem
 
 
 async def test_a_job_that_ends_each_worker_it_runs_on_is_given_up_and_others_are_not() -> None:

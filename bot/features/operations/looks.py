@@ -12,13 +12,10 @@ from collections.abc import Hashable
 import discord
 
 from bot.loops import LOOK_S
-from engine.backend import Backend
+from engine.backend import CARD_STANDS_S, HOPELESS, STANDS_S, Backend
 
 log = logging.getLogger(__name__)
 SILENT_S = 180.0  # Discord answers a heartbeat every 41 s, and each answer takes another time
-STANDS_S = {"cpu": 1800.0}  # one step of the largest model and picture on a slow processor takes many minutes
-CARD_STANDS_S = 600.0  # elsewhere a step takes seconds, and a load tells how far it is
-HOPELESS = 4  # times that: whatever computes longer is of no use to anybody, so it hangs
 
 
 class Stillness:
