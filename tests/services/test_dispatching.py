@@ -288,7 +288,7 @@ async def test_a_job_takes_its_owners_share_and_lane_into_the_engine(tmp_path: P
         await bench.idle()
         await bench.jobs.submit(asked(user_id=11, lane="relax", price_mc=0))
         await bench.idle()
-        assert told == [("10", 1.0, "fast"), ("11", 1.0, "relax")], "alone, each has all that its server has"
+        assert told == [("10", 2.5, "fast"), ("11", 1.0, "relax")], "in one server, weights are as they were given"
 
 
 async def test_shutdown_finishes_what_it_can_and_requeues_the_rest_uncounted(
