@@ -34,7 +34,7 @@ from engine.api.events import (
 )
 from engine.api.safety import UNCHECKED, Verdict, blurred
 from engine.backend import Ticket
-from engine.fleet.members import CRASH, FATAL, KILL, MOST_TRIES, FleetJob, Member
+from engine.fleet.members import CRASH, FATAL, MOST_TRIES, FleetJob, Member
 
 log = logging.getLogger(__name__)
 OF_THE_WORKER = (WorkerLost, DeviceLost, EngineFault, EngineClosed, InvalidSetup)
@@ -99,10 +99,15 @@ class Carrying:
             self._fleet.end(job, Cancelled())
 
     def blame(self, member: Member, *, crashed: bool) -> None:
-        """A member has ended: what was painted on it may be why. A single job is; one of several may be."""
+        """A member has ended: what was painted on it may be why, unless somebody else has ended it.
+
+        A single job is; one of several may be.
+        """
+        if not crashed:
+            return
         running = [job for job in member.held.values() if job.started is not None]
         for job in running:
-            job.blame += (CRASH if crashed else KILL) if len(running) == 1 else 1
+            job.blame += CRASH if len(running) == 1 else 1
 
     # ------------------------------------------------------------ events
     async def _follow(self, job: FleetJob, member: Member, inner: Ticket) -> None:

@@ -16,7 +16,7 @@ from engine.tasks.txt2img import Txt2Img
 
 GUESS_S_PER_PIXEL = 1e-6  # of a step, before any was measured; only the order matters then
 LOAD_S = 5.0  # to get a model into memory, before any was measured
-CRASH, KILL = 4, 1  # what a job is to blame for a worker that ended by itself, or was killed, perhaps by an operator
+CRASH = 4  # what a job is to blame for a worker that ended by itself, or by the system for the memory that it took
 FATAL = 8  # of that blame, and it's given up
 MOST_TRIES = 12  # of a job whose workers end, whoever is to blame
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from engine.backend import CARD_STANDS_S, HOPELESS, STANDS_S, EngineStatus
@@ -22,6 +23,7 @@ from engine.wire.messages import Setup
 log = logging.getLogger(__name__)
 BACK_OFF_S = (0.0, 1.0, 5.0, 15.0, 60.0)  # before the first, second, ... start in a row that comes to nothing
 ENDING_S = 5.0  # from the last word to a kill
+VMSTAT = Path("/proc/vmstat")  # of Linux; in a container, of its host
 LINGER_S = 0.5  # from the end of the connection to that of a process that has crashed
 
 
@@ -63,6 +65,7 @@ class WorkerProcess:
         self._fails = 0
         self._lost = ""
         self._rounds, self._moved = 0, 0.0
+        self._memory_kills = 0
 
     @property
     def pid(self) -> int | None:
@@ -112,7 +115,7 @@ class WorkerProcess:
         except BaseException:
             here.close()
             raise
-        self._process, self._lost = process, ""
+        self._process, self._lost, self._memory_kills = process, "", _memory_kills()
         try:
             link = Link(await SocketWire.over(here), "raw")
             await link.send(self.spec.setup)
@@ -135,7 +138,7 @@ class WorkerProcess:
         )
 
     async def _end_of(self, process: asyncio.subprocess.Process, why: str) -> tuple[str, bool]:
-        """Why it ended, and whether somebody else ended it: a kill may be the system's, when memory is short."""
+        """Why it ended, and whether by itself: not by a kill, unless the system killed something for its memory."""
         if self._lost:
             return self._lost, True
         with suppress(TimeoutError):
@@ -145,7 +148,8 @@ class WorkerProcess:
         if code is None:  # it hangs
             return why, True
         if code < 0:
-            return f"{why} ({signal.Signals(-code).name})", -code != signal.SIGKILL
+            by_itself = -code != signal.SIGKILL or _memory_kills() > self._memory_kills
+            return f"{why} ({signal.Signals(-code).name})", by_itself
         return (why if code == 0 else f"{why} (exit code {code})"), code != 0
 
     def _look(self) -> None:
@@ -174,3 +178,12 @@ class WorkerProcess:
         if stands_s < HOPELESS * STANDS_S.get(status.device, CARD_STANDS_S):
             return ""
         return f"its engine has stood still for {stands_s / 60:.0f} minutes, though jobs wait"
+
+
+def _memory_kills() -> int:
+    """How often Linux has killed a process because memory was short, since it was started; 0 elsewhere."""
+    try:
+        lines = VMSTAT.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

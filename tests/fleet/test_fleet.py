@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from fakes import asked, check_painted, events_of, fake_specs, fleet_of, threads_of, until
@@ -15,6 +17,7 @@ from engine.api.events import Cancelled, Failed, Finished, Preview, Progress, Qu
 from engine.api.safety import Verdict
 from engine.backend import STANDS_S
 from engine.fake import FAIL_WORD, FLAG_COLOUR, FakeEngine, shape_of
+from engine.fleet import process
 from engine.fleet.fleet import Fleet
 from engine.fleet.members import Member
 from engine.tasks.img2img import Img2Img
@@ -92,7 +95,14 @@ async def test_a_worker_whose_engine_makes_no_step_is_replaced(monkeypatch: pyte
         assert "stood still" in fleet.member("fake-1").problem
 
 
-async def test_a_job_that_ends_each_worker_it_runs_on_is_given_up_and_others_are_not() -> None:
+@pytest.mark.parametrize("by", [signal.SIGSEGV, signal.SIGKILL])
+async def test_a_job_that_ends_each_worker_it_runs_on_is_given_up_and_others_are_not(
+    by: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It crashes them, or takes so much memory that the system kills them."""
+    counts, vmstat = itertools.count(1), tmp_path / "vmstat"
+    vmstat.write_text("oom_kill 0")
+    monkeypatch.setattr(process, "VMSTAT", vmstat)
     async with fleet_of(2, step_s=0.02) as fleet:
         others = [fleet.submit(asked(seed)) for seed in range(3)]
         killer = fleet.submit(asked(99, num_images=4))
@@ -102,7 +112,8 @@ async def test_a_job_that_ends_each_worker_it_runs_on_is_given_up_and_others_are
             while number in fleet.jobs:
                 holder = fleet.jobs[number].holder
                 if holder is not None and fleet.jobs[number].started is not None:
-                    os.kill(pid_of(fleet, holder.name), signal.SIGSEGV)
+                    vmstat.write_text(f"nr_free_pages 7\noom_kill {next(counts)}\n")
+                    os.kill(pid_of(fleet, holder.name), by)
                     await until(lambda member=holder: member.backend is None)  # type: ignore[misc]
                 await asyncio.sleep(0.005)
 
