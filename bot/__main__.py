@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+
+def run(argv: Sequence[str] | None = None) -> NoReturn:
+    """The installed command: run one subcommand and end the process with its exit code.
+
+    At once, for threads may be in the middle of a step or a load: torch aborts the process when one comes back while
+    Python takes itself apart. What counts is on disk by now.
+    """
+    code = main(argv)
+    with suppress(OSError):  # nobody reads any more
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,4 +34,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -29,16 +29,6 @@ LEAVE_S = 2.0  # what is inside a library's call at the end is left, and drops w
 EXIT_S = 30.0  # how long the process waits for it before it ends: torch aborts a process that ends meanwhile
 
 _READING = threading.Lock()  # libraries patch torch for every thread while they build a model, so one at a time does
-_left: list[threading.Thread] = []
-
-
-def _wait_for_the_left() -> None:
-    until = time.monotonic() + EXIT_S
-    for thread in _left:
-        thread.join(max(0.0, until - time.monotonic()))
-
-
-atexit.register(_wait_for_the_left)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -117,7 +107,8 @@ class Loader:
         until = time.monotonic() + LEAVE_S
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
-        _left.extend(thread for thread in self._threads if thread.is_alive())
+            if thread.is_alive():
+                atexit.register(thread.join, EXIT_S)
         for load in self.pending.values():
             load.ended()
         self.pending.clear()

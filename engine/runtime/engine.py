@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import itertools
 import logging
 import queue
@@ -52,6 +53,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 LEAVE_S = 3.0  # a thread that is importing, loading or in a long step is left at the end, and dies with the process
+EXIT_S = 30.0  # for a program that ends meanwhile, how long it waits for that thread: torch would abort it
 MODES = ("exact", "fast")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 BUSY_RETRY_S = 30.0  # told when nothing was measured yet
@@ -201,6 +203,8 @@ class Engine:
         if thread is not None:
             self._commands.put(lambda worker: worker.close(grace_s))
             await asyncio.to_thread(thread.join, grace_s + LEAVE_S)
+            if thread.is_alive():
+                atexit.register(thread.join, EXIT_S)
             await asyncio.sleep(0)  # the last events were posted before the thread ended
         self._fail_open()
 

@@ -13,7 +13,7 @@ from typing import Any
 import discord
 
 from bot import loops
-from bot.__main__ import main
+from bot.__main__ import run as easel
 from bot.features.operations import looks, watch
 from bot.jobs import dispatcher
 from engine.runtime import worker
@@ -46,4 +46,4 @@ if __name__ == "__main__":
     loops.LOOK_S = looks.LOOK_S = watch.LOOK_S = 0.5
     dispatcher.CANCEL_S = 0.5
     at_the_first_step({"ends": ends, "hangs": hangs}[sys.argv[2]])
-    sys.exit(main(["run"]))
+    easel(["run"])

@@ -132,7 +132,7 @@ def _json(value: object, status: int = 200) -> web.Response:
 if __name__ == "__main__":
     import discord
 
-    from bot.__main__ import main
+    from bot.__main__ import run
 
     discord.http.Route.BASE = sys.argv[1].rstrip("/")
-    sys.exit(main(sys.argv[2:]))
+    run(sys.argv[2:])
