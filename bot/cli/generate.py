@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,8 @@ def _unlimited(settings: Settings, model: str | None) -> Settings:
 
 
 async def _paint(wishes: Sequence[CliRequest], settings: Settings) -> list[Painted]:
+    with suppress(OSError):  # a folder that can't be written stops nobody from painting
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # the bot may use it one day
     engine = engine_for(settings)
     models, terms = engine.models(), default_terms(settings)
     specs = []

@@ -31,6 +31,12 @@ def test_one_picture_carries_its_recipe(tmp_path: Path) -> None:
     assert size_of(tmp_path / "boat.png") == (184, 88)
 
 
+def test_the_data_folder_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path / "data"))
+    assert main(["imagine", "a boat"]) == 0
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
 def test_several_pictures_and_their_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["imagine", "a boat --seed 7", "--n", "4", "--out", "b.png", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
