@@ -119,7 +119,9 @@ class EngineClosed(EngineError):
 
 def first_line(error: BaseException) -> str:
     """What a library's error says, short enough for one sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    whole = " ".join(lines[: 1 + lines[0].endswith(":")])  # torch says in the next line what it found
+    return whole[:200].rstrip(".")
 
 
 # What is wrong and how to mend it, where several backends refuse the same thing with InvalidRequest.

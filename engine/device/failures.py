@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from torch import nn
+
 from engine.api.errors import EngineError, ModelTooLarge, ModelUnloadable, OutOfMemory, RenderFailed, first_line
 from engine.device import devices
 
@@ -48,7 +50,24 @@ def loaded(name: str, load: Callable[[], T]) -> T:
         forget(found)
         raise ModelTooLarge(name=name)
     log.warning("cannot load %s", name, exc_info=found)
-    raise ModelUnloadable(name=name, reason=first_line(found)) from found
+    raise ModelUnloadable(name=name, reason=_never_filled(found) or first_line(found)) from found
+
+
+def too_few(what: str, there: int, needed: int) -> str:
+    """What is wrong with weights of which some are missing, as a sentence's end."""
+    return f"of {what} only {there:,} of {needed:,} tensors are there; download it again, or take another copy"
+
+
+def _never_filled(error: Exception) -> str:
+    """How much of a module had no weights, where that is what a library stumbled over: it keeps that to itself."""
+    trace = error.__traceback__ if "meta tensor" in str(error) else None
+    while trace is not None:
+        for value in tuple(trace.tb_frame.f_locals.values()):
+            tensors = tuple(value.parameters()) if isinstance(value, nn.Module) else ()
+            if missing := sum(each.is_meta for each in tensors):
+                return too_few(type(value).__name__, len(tensors) - missing, len(tensors))
+        trace = trace.tb_next
+    return ""
 
 
 def forget(error: BaseException | None) -> None:

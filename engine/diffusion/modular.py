@@ -15,8 +15,11 @@ from engine.api.errors import ModelUnloadable
 GUIDER = "guider"  # their guidance is a part, not an argument
 
 
-def load(name: str, folder: Path, dtype: torch.dtype) -> Any:
+def load(name: str, folder: Path, dtype: torch.dtype, given: Mapping[str, Any]) -> Any:
     """The pipeline of a folder with a modular_model_index.json, from safetensors only; its code is never run.
+
+    Args:
+        given: parts of it that are loaded already.
 
     Raises: ModelUnloadable when a part of it is missing.
     """
@@ -24,6 +27,7 @@ def load(name: str, folder: Path, dtype: torch.dtype) -> Any:
         raise ModelUnloadable(name=name, reason=f"{pickles[0].name} is a pickle, which may run code; use .safetensors")
     made: Any = diffusers.ModularPipeline
     pipe = made.from_pretrained(folder, local_files_only=True)
+    pipe.update_components(**given)
     pipe.load_components(dtype=dtype, local_files_only=True)
     missing = [each for each in pipe.pretrained_component_names if getattr(pipe, each, None) is None]
     needed = [each for each in missing if (folder / each).is_dir()]

@@ -105,6 +105,9 @@ def read(kind: Kind, name: str, location: str) -> Adapter:
     layers = lora_layers.of_lora(shapes) if kind == "lora" else frozenset()
     if kind == "lora" and (other := lora_layers.other_kind(shapes)):
         raise ModelUnloadable(name=name, reason=f"{path.name} is {other}; look for a plain LoRA of it")
+    if kind == "lora" and (lonely := lora_layers.halves(shapes)):
+        what = f"of {lonely:,} of the {len(shapes):,} tensors in {path.name} the other half is missing"
+        raise ModelUnloadable(name=name, reason=f"{what}; download it again, or take another copy")
     if body == Body() and not layers:
         what = "a LoRA of a model that is known here" if kind == "lora" else "a textual inversion"
         raise ModelUnloadable(name=name, reason=f"{path.name} is not {what}")

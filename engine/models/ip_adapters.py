@@ -15,6 +15,8 @@ ENCODER = "image_encoder"
 _PLAIN = ("image_proj.proj.weight", "ip_adapter_proj_model.proj.weight")
 _KNOWN = (_PLAIN[0], "image_proj.latents", "image_proj.proj.3.weight")  # plain, Plus, Full Face; Face ID needs more
 _READS = ("to_k_ip.weight", "ip_adapter_double_stream_k_proj.weight")  # (width of a layer, numbers a token)
+_SAYS = ("to_v_ip.weight", "ip_adapter_double_stream_v_proj.weight")
+_CROSS = "attn2_to_k"  # ends the names of the layers that it stands beside
 _OF_FLUX = {"joint_attention_dim": 4096, "num_layers": 19}  # of the published FLUX.1, where no config is at hand
 
 
@@ -40,6 +42,11 @@ def read(key: str, location: str, sources: Mapping[str, Source]) -> IpAdapter:
         raise ModelUnloadable(name=name, reason=f"{path.name} is not an IP-Adapter that reads a CLIP's embeddings")
     if not _fits(reads, model, family):
         raise ModelUnloadable(name=name, reason=f"it was not made for models like {key}")
+    layers = adapters.body_of(model, family).layers
+    needed = 2 * (sum(layer.endswith(_CROSS) for layer, _ in layers) or len(reads))
+    if (there := len(reads) + sum(tensor.endswith(_SAYS) for tensor in shapes)) < needed:
+        what = f"{path.name} has only {there:,} of {needed:,} tensors for the model's attention"
+        raise ModelUnloadable(name=name, reason=f"{what}; download it again, or take another copy")
     return IpAdapter(name=name, path=path, encoder=_encoder(name, path, model, shapes))
 
 

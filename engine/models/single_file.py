@@ -19,7 +19,7 @@ from engine.device.failures import attempt
 from engine.models import families
 from engine.models.checkpoints import SHIPPED, Checkpoint, parts_of, recognise
 from engine.models.facts import Parts, read_parts
-from engine.models.files import quantised
+from engine.models.files import parts, quantised
 from engine.models.whole import read_header
 
 CLIP_TOKENS = 77
@@ -58,33 +58,33 @@ def _as_safetensors(path: Path, folder: Path) -> Path:
 
 
 def _read(name: str, path: Path, found: Checkpoint, beside: Path, dtype: torch.dtype) -> Any:
-    parts = parts_of(found, read_parts(beside))
+    known = parts_of(found, read_parts(beside))
     if found.transformer:
         return _around_transformer(name, path, found, beside, dtype)
-    if parts.index:
-        return _with_configs(path, found, parts, beside, dtype)
+    if known.index:
+        return _with_configs(path, found, known, beside, dtype)
     return _with_hubs_configs(name, path, found, dtype)
 
 
-def _with_configs(path: Path, found: Checkpoint, parts: Parts, beside: Path, dtype: torch.dtype) -> Any:
+def _with_configs(path: Path, found: Checkpoint, configs: Parts, beside: Path, dtype: torch.dtype) -> Any:
     """The file holds the weights, and its configs are known."""
     pipeline: Any = getattr(diffusers, found.pipeline)
-    known: dict[str, Any] = {"local_files_only": True, "dtype": dtype}
+    how: dict[str, Any] = {"local_files_only": True, "dtype": dtype}
     if (beside / "model_index.json").is_file() and not (found.scheduler or found.unet):
-        return pipeline.from_single_file(str(path), config=str(beside), **known)
+        return pipeline.from_single_file(str(path), config=str(beside), **how)
     with tempfile.TemporaryDirectory(prefix="easel-configs-") as folder:
-        _write(parts, beside, Path(folder))
-        return pipeline.from_single_file(str(path), config=folder, **known)
+        _write(configs, beside, Path(folder))
+        return pipeline.from_single_file(str(path), config=folder, **how)
 
 
-def _write(parts: Parts, beside: Path, folder: Path) -> None:
+def _write(known: Parts, beside: Path, folder: Path) -> None:
     """The configs as a diffusers folder, with the tokenizers that lie beside the file, else with CLIP's."""
-    (folder / "model_index.json").write_text(json.dumps(parts.index))
-    for name, config in parts.configs.items():
+    (folder / "model_index.json").write_text(json.dumps(known.index))
+    for name, config in known.configs.items():
         (folder / name).mkdir()
         file = "scheduler_config.json" if name == "scheduler" else "config.json"
         (folder / name / file).write_text(json.dumps(config))
-    for name, kind in parts.index.items():
+    for name, kind in known.index.items():
         if (beside / name).is_dir() and name.startswith("tokenizer"):
             shutil.copytree(beside / name, folder / name, dirs_exist_ok=True)
         elif kind == ["transformers", "CLIPTokenizer"]:
@@ -119,10 +119,8 @@ def _around_transformer(name: str, path: Path, found: Checkpoint, beside: Path, 
         config["quantization_config"] = diffusers.GGUFQuantizationConfig(compute_dtype=dtype)
     weights: Any = quantised.unscaled(path, dtype) if found.scaled else str(path)
     transformer = getattr(diffusers, found.transformer).from_single_file(weights, dtype=dtype, **config)
-    anything: Any = diffusers.DiffusionPipeline
-    return anything.from_pretrained(
-        beside, transformer=transformer, dtype=dtype, use_safetensors=True, local_files_only=True
-    )
+    how = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+    return parts.pipeline(name, diffusers.DiffusionPipeline, beside, how, transformer=transformer)
 
 
 def _with_hubs_configs(name: str, path: Path, found: Checkpoint, dtype: torch.dtype) -> Any:

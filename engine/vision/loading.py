@@ -11,6 +11,8 @@ import torch
 import transformers
 from PIL import Image
 
+from engine.models.files import parts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
@@ -35,7 +37,7 @@ class Reader:
 def reader(model_class: Any, location: str, device: torch.device, *, words: bool = True) -> Reader:
     """The model of a folder, with its processors."""
     where = {"local_files_only": True}
-    model = model_class.from_pretrained(location, use_safetensors=True, dtype=torch.float32, **where)
+    model = parts.load(Path(location).name, model_class, location, dtype=torch.float32)
     return Reader(
         model=model.eval().to(device),
         pictures=transformers.AutoImageProcessor.from_pretrained(location, **where),

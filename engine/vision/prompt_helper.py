@@ -5,10 +5,13 @@ Its words are a proposal: whoever asked reads and changes them first. Nothing le
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 import transformers
 
 from engine.api.rewriting import Aim
+from engine.models.files import parts
 from engine.vision.loading import Reader
 
 TOKENS = 120  # a long prompt
@@ -30,11 +33,9 @@ TOLD: dict[Aim, str] = {
 
 def helper(location: str, device: torch.device) -> Reader:
     """An instruct model of transformers, from its folder: safetensors only, never code of its own."""
-    where = {"local_files_only": True}
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        location, use_safetensors=True, dtype=torch.float32 if device.type == "cpu" else torch.bfloat16, **where
-    )
-    words = transformers.AutoTokenizer.from_pretrained(location, **where)
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    model = parts.load(Path(location).name, transformers.AutoModelForCausalLM, location, dtype=dtype)
+    words = transformers.AutoTokenizer.from_pretrained(location, local_files_only=True)
     return Reader(model=model.eval().to(device), pictures=None, words=words, device=device)
 
 

@@ -11,6 +11,7 @@ import transformers
 from PIL import Image
 
 from engine.api.safety import FINE, Verdict
+from engine.models.files import parts
 from engine.vision.loading import Reader, config_of, reader
 from engine.vision.open_nsfw import OpenNsfw
 from engine.vision.options import OPEN_NSFW
@@ -37,7 +38,7 @@ def checker(location: str, part: str, device: torch.device) -> Judge:
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 
     where = {"local_files_only": True}
-    model = StableDiffusionSafetyChecker.from_pretrained(location, subfolder=part, use_safetensors=True, **where)
+    model = parts.load(Path(location).name, StableDiffusionSafetyChecker, location, subfolder=part)
     pictures = transformers.AutoImageProcessor.from_pretrained(location, subfolder=_extractor(location, part), **where)
     eyes = Reader(model=model.eval().to(device), pictures=pictures, words=None, device=device)
 

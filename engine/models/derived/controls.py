@@ -17,6 +17,7 @@ from engine.device.loader import Tell
 from engine.models import controlnets
 from engine.models.controlnets import ControlNet
 from engine.models.derived.variants import bytes_in, kept, variant_of
+from engine.models.files import parts
 from engine.models.files.hashes import Hashes
 from engine.models.model_cache import Model, ModelCache
 
@@ -37,16 +38,15 @@ def with_controlnets(base: Model, wanted: Sequence[ControlNet], now: float, cach
 def _with_t2i_adapter(base: Model, adapter: ControlNet, hashes: Hashes, tell: Tell) -> Model:
     """It is no part of a pipeline: what it sees is added to what the denoiser is given, in whatever pipeline."""
     unet = base.root.pipe.unet
-    net = loaded(f"{base.key} with {adapter.name}", lambda: _loaded(diffusers.T2IAdapter, adapter.path, unet.dtype))
+    net = loaded(f"{base.key} with {adapter.name}", lambda: _from_folder(diffusers.T2IAdapter, adapter, unet.dtype))
     nbytes = sum(p.numel() * p.element_size() for p in net.parameters())
     made = variant_of(base, base.pipe, nbytes, {f"t2i-adapter {adapter.name}": hashes.of(adapter.path, tell)})
     made.beside[adapter.path] = net.to(unet.device).eval()
     return made
 
 
-def _loaded(made: Any, folder: Path, dtype: torch.dtype) -> Any:
-    known = {"dtype": dtype, "local_files_only": True, "use_safetensors": True, "low_cpu_mem_usage": False}
-    return made.from_pretrained(folder, **known)
+def _from_folder(made: Any, net: ControlNet, dtype: torch.dtype) -> Any:
+    return parts.load(net.name, made, net.path, dtype=dtype, low_cpu_mem_usage=False)
 
 
 def _led_by(base: Model, wanted: Sequence[ControlNet], now: float, cache: ModelCache) -> Model:
@@ -101,7 +101,7 @@ def _controlnet_of(controlnet: ControlNet, denoiser: Any) -> Any:
     """A ControlNet from its folder, or from one file with the config that the model's own UNet implies."""
     made: Any = getattr(diffusers, controlnet.made)
     if controlnet.path.is_dir():
-        return _loaded(made, controlnet.path, denoiser.dtype)
+        return _from_folder(made, controlnet, denoiser.dtype)
     with tempfile.TemporaryDirectory(prefix="easel-configs-") as folder:
         hint = {"conditioning_embedding_out_channels": controlnet.hint, "load_weights_from_unet": False}
         net = made.from_unet(denoiser, **hint)

@@ -12,6 +12,7 @@ from engine.device.exclusive import exclusive
 from engine.device.failures import loaded
 from engine.device.loader import Tell
 from engine.models.derived.variants import bytes_in, kept, shared_copy, variant_of
+from engine.models.files import parts
 from engine.models.files.hashes import Hashes
 from engine.models.ip_adapters import IpAdapter
 from engine.models.memory.sizes import DENOISERS
@@ -55,9 +56,7 @@ def _part_of_its_own(pipe: Any) -> None:
 def _load_ip_adapter(pipe: Any, adapter: IpAdapter, copies: int) -> None:
     """With diffusers' own loader. The CLIP comes first: that loader would take a pickle for it too."""
     slow = {"low_cpu_mem_usage": False}  # saving memory patches torch for every thread
-    encoder: Any = CLIPVisionModelWithProjection.from_pretrained(
-        adapter.encoder, dtype=pipe.dtype, use_safetensors=True, local_files_only=True
-    )
+    encoder = parts.load(adapter.name, CLIPVisionModelWithProjection, adapter.encoder, dtype=pipe.dtype)
     pipe.register_modules(image_encoder=encoder.to(pipe.device))
     folder, name = str(adapter.path.parent), adapter.path.name
     pipe.load_ip_adapter(

@@ -31,6 +31,11 @@ _PLACES = {
     **dict.fromkeys((("img", "proj"), ("x", "proj"), ("x", "out")), "to_out_0"),
     **dict.fromkeys((("txt", "proj"), ("context", "proj")), "to_add_out"),
 }
+_HALVES = (  # of what is multiplied to make a layer's change: neither says anything without the other
+    *(("lora_A", "lora_B"), ("lora_down", "lora_up"), ("lora.down", "lora.up")),
+    *(("lora_linear_layer.down", "lora_linear_layer.up"), ("hada_w1_a", "hada_w1_b"), ("hada_w2_a", "hada_w2_b")),
+    *(("hada_w1_b", "hada_w2_b"), ("lokr_w1_a", "lokr_w1_b"), ("lokr_w2_a", "lokr_w2_b")),
+)
 _OTHER_KINDS = (
     (re.compile(r"\.oft_(?:blocks|diag)|\.oft_R"), "an OFT"),
     (re.compile(r"\.diff$"), "a full difference of weights, not a LoRA"),
@@ -86,6 +91,13 @@ def other_kind(names: Iterable[str]) -> str:
     """What a file is that looks like a LoRA and can't be used as one; "" for what can."""
     known = tuple(names)
     return next((what for pattern, what in _OTHER_KINDS if any(pattern.search(name) for name in known)), "")
+
+
+def halves(names: Iterable[str]) -> int:
+    """How many tensors of a LoRA are there without the other half."""
+    known = frozenset(names)
+    pairs = (*_HALVES, *((two, one) for one, two in _HALVES))
+    return sum(name.replace(one, two) not in known for name in known for one, two in pairs if one in name)
 
 
 def named_here(name: str) -> str:

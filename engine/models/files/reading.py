@@ -17,7 +17,7 @@ from engine.device.loader import Load, Tell
 from engine.diffusion import modular
 from engine.models import facts, signatures, single_file, whole
 from engine.models.catalog import Source, describe
-from engine.models.files import hub, stand_ins
+from engine.models.files import hub, parts
 
 SMALL_BYTES = 1 << 30
 
@@ -55,7 +55,8 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     if source.path is not None and source.single_file:
         return single_file.load(source.key, source.path, dtype)
     if source.path is not None and not (source.path / "model_index.json").is_file():
-        return modular.load(source.key, source.path, dtype)
+        loaded_parts = parts.of(source.key, source.path, facts.read_parts(source.path).index, {"dtype": dtype})
+        return modular.load(source.key, source.path, dtype, loaded_parts)
     kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
     if dtype == torch.float32 and source.path is not None and weights_bytes(source.path) < SMALL_BYTES:
         kwargs["low_cpu_mem_usage"] = (
@@ -63,35 +64,27 @@ def load(source: Source, dtype: torch.dtype) -> Any:
         )
     if source.path is not None and _variant_only(source.path):
         kwargs["variant"] = "fp16"
-    if source.path is not None:
-        kwargs |= stand_ins.of(source.path, facts.read_parts(source.path).index, dtype)
     raised = attempt(lambda: _folder(source, kwargs))
     if isinstance(raised, ValueError) and "low_cpu_mem_usage" in str(raised):  # parts of it stay in float32
-        return _folder(source, {**kwargs, "low_cpu_mem_usage": True})
+        raised = _folder(source, {**kwargs, "low_cpu_mem_usage": True})
     if isinstance(raised, Exception):
         raise raised
     return single_file.with_vae(raised, Path(source.location), dtype)
 
 
 def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:
-    """The pipeline of a folder or hub id, as one that paints from words where there is such; without a ControlNet."""
-    auto: Any = diffusers.AutoPipelineForText2Image
-    anything: Any = diffusers.DiffusionPipeline
-    if source.path is not None:
-        saved = str(facts.read_parts(source.path).index.get("_class_name", ""))
-        plain = signatures.plain(saved)
-        if plain != saved:
-            known = signatures.of(plain)
-            made = getattr(diffusers, (known and signatures.class_for(known, "txt2img")) or plain)
-            return made.from_pretrained(source.location, **kwargs)
-        if "txt2img" not in describe(source).tasks:
-            return anything.from_pretrained(source.location, **kwargs)
-    try:
-        return auto.from_pretrained(source.location, **kwargs)
-    except ValueError as error:
-        if "can't find a pipeline" not in str(error):
-            raise
-        return anything.from_pretrained(source.location, **kwargs)  # unknown to Auto*
+    """The pipeline of a folder, as one that paints from words where there is such; without a ControlNet."""
+    folder = Path(source.location)
+    saved = str(facts.read_parts(folder).index.get("_class_name", ""))
+    plain = signatures.plain(saved)
+    known = signatures.of(plain)
+    painter = signatures.class_for(known, "txt2img") if known else ""
+    made: Any = diffusers.DiffusionPipeline
+    if plain != saved:
+        made = getattr(diffusers, painter or plain)
+    elif painter and "txt2img" in describe(source).tasks:
+        made = diffusers.AutoPipelineForText2Image
+    return parts.pipeline(source.key, made, folder, kwargs)
 
 
 def weights_bytes(folder: Path) -> int:

@@ -18,6 +18,7 @@ from torch import nn
 
 from engine.device import overflow
 from engine.models.catalog import Source
+from engine.models.files import parts
 from engine.models.files.weights import NCNN
 from engine.models.upscalers import ncnn
 from engine.models.upscalers.known import SWIN2SR, class_of
@@ -79,12 +80,12 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     if path is not None and path.is_file():
         network: Any = ncnn.Network(path) if path.suffix == NCNN else _of_spandrel(path)
         return PictureNetwork(network.eval().to(memory_format=torch.channels_last))  # half the time on a processor
-    kwargs: dict[str, Any] = {"use_safetensors": True, "local_files_only": True}
+    folder, name = Path(source.location), source.key
     if class_of(source) != SWIN2SR:
-        anything: Any = diffusers.DiffusionPipeline
-        return anything.from_pretrained(source.location, dtype=dtype, **kwargs)
-    swin: Any = transformers.Swin2SRForImageSuperResolution
-    return PictureNetwork(swin.from_pretrained(source.location, dtype=torch.float32, **kwargs).eval(), SWIN_GRID_PX)
+        how = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+        return parts.pipeline(name, diffusers.DiffusionPipeline, folder, how)
+    swin = transformers.Swin2SRForImageSuperResolution
+    return PictureNetwork(parts.load(name, swin, folder, dtype=torch.float32).eval(), SWIN_GRID_PX)
 
 
 def _of_spandrel(path: Path) -> nn.Module:

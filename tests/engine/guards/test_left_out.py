@@ -115,7 +115,7 @@ def test_a_default_model_that_was_cut_off_is_told_at_the_start(folders: dict[str
 async def test_what_is_left_out_stands_in_the_log(
     folders: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    save_file({"lora.up": torch.zeros(2, 2)}, tmp_path / "x.safetensors")
+    save_file({"whatever": torch.zeros(2, 2)}, tmp_path / "x.safetensors")
     async with Engine(str(folders["sd1"]), loras={"x": str(tmp_path / "x.safetensors")}):
         assert "the LoRA 'x' is left out: x.safetensors is not a LoRA of a model that is known here" in caplog.text
 
