@@ -159,7 +159,8 @@ def body_of(model: Source, family: str) -> Body:
     path = model.path
     attention, width, clips = _PUBLISHED.get(family, ("", 0, ()))
     if path is None:
-        return Body(attention=attention, width=width, clips=clips)
+        known = lora_layers.of_flux1() if family == "flux" else frozenset()
+        return Body(attention=attention, width=width, clips=clips, layers=known)
     if path.is_file():
         shapes = whole.read_header(path).shapes
         width = (_width_in(shapes) or width) if width else 0

@@ -102,6 +102,38 @@ async def test_flux2_knows_its_makers_names(models: dict[str, Path], kind: str, 
     assert image.tobytes() != plain.tobytes()
 
 
+def of_makers(out: Path, blocks: tuple[int, int], wide: int, one: int, other: int) -> str:
+    """A LoRA of FLUX in its makers' names, which are the same for FLUX.1 and FLUX.2; `one`, `other`: how many times
+    wider linear1 and the first layer of an MLP are than what they read."""
+    inner = one - 3 if one == 7 else 3  # FLUX.2's MLP is gated: twice as wide before the gate
+    double = {"img_attn.qkv": (1, 3), "img_attn.proj": (1, 1), "img_mlp.0": (1, other), "img_mlp.2": (inner, 1)}
+    single = {"linear1": (1, one), "linear2": (1 + inner, 1)}
+    weights = {}
+    for kind, number, found in (("double", blocks[0], double), ("single", blocks[1], single)):
+        for layer in [f"{kind}_blocks.{block}.{each}" for block in range(number) for each in found]:
+            reads, writes = found[layer.split(".", 2)[2]]
+            weights[f"diffusion_model.{layer}.lora_A.weight"] = torch.zeros(1, reads * wide, dtype=torch.half)
+            weights[f"diffusion_model.{layer}.lora_B.weight"] = torch.zeros(writes * wide, 1, dtype=torch.half)
+    save_file(weights, out)
+    return str(out)
+
+
+def test_loras_of_flux_are_told_apart_by_their_shapes(
+    models: dict[str, Path], folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """klein's 4 billion weights are as wide as FLUX.1's 12, and both have double and single blocks."""
+    for name, wide, one, two in (("small", 32, (1, 1), (1, 1)), ("published", 3072, (19, 38), (5, 20))):
+        files = {
+            f"{name}-1": of_makers(tmp_path / f"{name}-1.safetensors", one, wide, 7, 4),
+            f"{name}-2": of_makers(tmp_path / f"{name}-2.safetensors", two, wide, 9, 6),
+        }
+        flux = str(folders["flux"]) if name == "small" else "black-forest-labs/FLUX.1-dev"
+        engine = Engine("mini", models={"one": flux, "two": str(models["flux2-klein"])}, loras=files)
+        fits = {info.key: set(info.loras) & files.keys() for info in engine.models()}
+        assert fits["one"] == {f"{name}-1"}
+        assert fits["two"] == ({f"{name}-2"} if name == "small" else set())
+
+
 def test_a_lora_of_which_only_a_part_fits_is_told(
     models: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

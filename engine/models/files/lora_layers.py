@@ -16,6 +16,10 @@ _BEFORE = re.compile(
 _DOWN = re.compile(r"[._](?:lora[._](?:A|down)|lora\.down|lora_linear_layer\.down)(?:\.default)?\.weight$")
 _TEXT = re.compile(r"^(?:lora_te\d?_|lora_prior_te_|text_encoder|text_encoders\.|te\d?_)")
 _PRODUCT = re.compile(r"\.(?:hada_w\d|lokr_w\d|dora_scale|lora_magnitude_vector)")  # a LoHa, LoKr or DoRA
+_UP = (
+    *(".lora_B.weight", ".lora_B.default.weight", ".lora_up.weight", ".lora.up.weight", ".hada_w1_a"),
+    *(".lokr_w1", ".lokr_w1_a"),
+)
 _HADA, _KRON = ".hada_w1_b", re.compile(r"\.lokr_w2(?:_b)?$")
 # Of which a product's factors don't tell how wide what they read is: their pixels are among it.
 _CONVOLUTION = re.compile(r"(?:conv\w*|in_layers[._]2|out_layers[._]3|[._]op|skip_connection)$")
@@ -24,6 +28,23 @@ _ORIGINAL = ("double_blocks_", "single_blocks_", "joint_blocks_")
 _FUSED = re.compile(
     r"(?:double|joint)_blocks_(?P<number>\d+)_(?P<stream>img|txt|x|context)(?:_block)?_attn_(?P<part>qkv|proj)$"
 )
+# What else FLUX.1 and FLUX.2 call by the same names: how many times wider one side is than the other tells them apart.
+_FLUX = re.compile(r"(?:double|single)_blocks_(\d+)_(linear[12]|(?:img|txt)_mlp_[02])$")
+_ALONE, _BOTH = "single_transformer_blocks_{}_", "transformer_blocks_{}_"
+_OF_FLUX = {
+    ("linear1", 7): f"{_ALONE}attn_to_q",
+    ("linear2", 5): f"{_ALONE}proj_out",
+    ("img_mlp_0", 4): f"{_BOTH}ff_net_0_proj",
+    ("img_mlp_2", 4): f"{_BOTH}ff_net_2",
+    ("txt_mlp_0", 4): f"{_BOTH}ff_context_net_0_proj",
+    ("txt_mlp_2", 4): f"{_BOTH}ff_context_net_2",
+    ("linear1", 9): f"{_ALONE}attn_to_qkv_mlp_proj",
+    ("linear2", 4): f"{_ALONE}attn_to_out",
+    ("img_mlp_0", 6): f"{_BOTH}ff_linear_in",
+    ("img_mlp_2", 3): f"{_BOTH}ff_linear_out",
+    ("txt_mlp_0", 6): f"{_BOTH}ff_context_linear_in",
+    ("txt_mlp_2", 3): f"{_BOTH}ff_context_linear_out",
+}
 _FUSED_ALONE = re.compile(r"attn_(qkv|out)$")
 _PLACES = {
     **dict.fromkeys((("img", "qkv"), ("x", "qkv")), "to_q"),
@@ -71,9 +92,16 @@ def _read(name: str, shape: tuple[int, ...], shapes: Shapes) -> tuple[str, int] 
 
 
 def of_lora(shapes: Shapes) -> Layers:
-    """The layers that a LoRA's file names, however it spells them; of the original implementations' the attention's."""
-    named = ((named_here(name), width) for name, width in reads(shapes).items())
+    """The layers that a LoRA's file names, however it spells them; of the original implementations' the known ones."""
+    named = ((named_here(name, _writes(name, shapes), width), width) for name, width in reads(shapes).items())
     return frozenset((name, width) for name, width in named if not name.startswith(_ORIGINAL))
+
+
+def _writes(layer: str, shapes: Shapes) -> int:
+    """How wide what a LoRA's layer gives is; 0 where nothing tells."""
+    first = next((shape[0] for end in _UP if (shape := shapes.get(f"{layer}{end}"))), 0)
+    other = shapes.get(f"{layer}.lokr_w2") or shapes.get(f"{layer}.lokr_w2_a") or (1,)
+    return first * other[0]
 
 
 def is_product(name: str) -> bool:
@@ -84,7 +112,23 @@ def is_product(name: str) -> bool:
 def of_model(shapes: Shapes) -> Layers:
     """The layers of a denoiser's own weights."""
     named = ((name.removesuffix(".weight"), shape) for name, shape in shapes.items() if name.endswith(".weight"))
-    return frozenset((named_here(name), shape[1]) for name, shape in named if len(shape) > 1)
+    return frozenset((named_here(name, *shape[:2]), shape[1]) for name, shape in named if len(shape) > 1)
+
+
+def of_flux1() -> Layers:
+    """The layers of the published FLUX.1, for one that isn't here."""
+    wide = 3072
+    both = ("attn_to_q", "attn_to_k", "attn_to_v", "attn_to_out_0", "ff_net_0_proj", "norm1_linear")
+    words = ("attn_add_q_proj", "attn_add_k_proj", "attn_add_v_proj", "attn_to_add_out", "ff_context_net_0_proj")
+    alone = ("attn_to_q", "attn_to_k", "attn_to_v", "proj_mlp", "norm_linear")
+    return frozenset(
+        (
+            *((_BOTH.format(n) + each, wide) for n in range(19) for each in (*both, *words, "norm1_context_linear")),
+            *((_BOTH.format(n) + each, 4 * wide) for n in range(19) for each in ("ff_net_2", "ff_context_net_2")),
+            *((_ALONE.format(n) + each, wide) for n in range(38) for each in alone),
+            *((_ALONE.format(n) + "proj_out", 5 * wide) for n in range(38)),
+        )
+    )
 
 
 def other_kind(names: Iterable[str]) -> str:
@@ -100,12 +144,15 @@ def halves(names: Iterable[str]) -> int:
     return sum(name.replace(one, two) not in known for name in known for one, two in pairs if one in name)
 
 
-def named_here(name: str) -> str:
-    """A layer's name as diffusers has it, folded; of three that the original implementations have in one, the first."""
+def named_here(name: str, writes: int = 0, reads: int = 1) -> str:
+    """A layer's name as diffusers has it, folded; where the original implementations have several in one, the first."""
     name = folded(name).replace("_attention_", "_attn_")
     if match := _FUSED.match(name):
         place = _PLACES[match["stream"], match["part"]]
         return f"transformer_blocks_{match['number']}_attn_{place}"
+    if match := _FLUX.match(name):
+        larger, smaller = max(writes, reads), max(1, min(writes, reads))
+        return _OF_FLUX.get((match[2], larger // smaller), name).format(match[1])
     return _FUSED_ALONE.sub(lambda match: f"attn_{_PLACES['x', match[1]]}", name)
 
 
