@@ -10,7 +10,7 @@ class LeftOut:
     """Something configured that cannot be used, so that the engine goes on without it.
 
     Attributes:
-        kind: `model`, `LoRA`, `embedding`, `IP-Adapter`, `ControlNet`, `upscaler`, `captioner`, ...
+        kind: `model`, `LoRA`, `embedding`, `IP-Adapter`, `ControlNet`, `upscaler`, `captioner`, `easel.json of`, ...
         name: as it was configured. reason: why, in a few words, and how to mend it.
     """
 

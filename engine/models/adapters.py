@@ -15,8 +15,8 @@ from typing import Any, Literal
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import About, LoraDefaults, ModelInfo
-from engine.models import families, whole
-from engine.models.catalog import OWN_DEFAULTS, Source
+from engine.models import families, own_defaults, whole
+from engine.models.catalog import Source
 from engine.models.facts import read_json
 from engine.models.files import lora_layers, modelspec
 from engine.models.files.lora_layers import ENOUGH, SOME, Layers
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 
 Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["lora", "embedding"]
-SAMPLING = ("num_inference_steps", "guidance_scale", "scheduler")
 LORA_FILE = "pytorch_lora_weights.safetensors"  # as diffusers saves one into a folder
 _NAMELESS = ("pytorch_lora_weights", "diffusion_pytorch_model", "adapter_model")  # their folder says what they are
 _NAME = re.compile(r"[^\s<>:,()\[\]{}|\\]{1,80}")  # what can stand in a prompt
@@ -118,10 +117,20 @@ def read(kind: Kind, name: str, location: str) -> Adapter:
 
 def _defaults(name: str, path: Path) -> LoraDefaults | None:
     """What a JSON file beside a LoRA says of how to sample with it, else what is published of one of just that name."""
-    own = read_json(path.with_suffix(".json")) or read_json(path.parent / OWN_DEFAULTS)
+    own, _ = own_defaults.read(_said_in(path), own_defaults.SAMPLING)
     stem = path.parent.name if path.stem in _NAMELESS else path.stem.removesuffix("-bf16")
-    facts = {key: own[key] for key in SAMPLING if key in own} or families.FAST_LORAS.get(stem)
+    facts = own or families.FAST_LORAS.get(stem)
     return LoraDefaults(name=name, **facts) if facts else None
+
+
+def _said_in(path: Path) -> Path:
+    beside = path.with_suffix(".json")
+    return beside if beside.is_file() else path.parent / own_defaults.FILE
+
+
+def owners_mistakes(adapter: Adapter) -> str:
+    """What in the JSON file beside a LoRA can't be used, and is passed over; "" where all can."""
+    return own_defaults.read(_said_in(adapter.path), own_defaults.SAMPLING)[1] if adapter.kind == "lora" else ""
 
 
 def weights_file(name: str, path: Path) -> Path:

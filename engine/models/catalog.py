@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.api.model_info import ModelInfo
-from engine.models import checkpoints, facts, families, whole
+from engine.models import checkpoints, facts, families, own_defaults, whole
 from engine.models.checkpoints import Checkpoint
-from engine.models.facts import MAX_AREA, Parts, read_json
+from engine.models.facts import MAX_AREA, Parts
 from engine.models.files import hub, modelspec
 
-OWN_DEFAULTS = "easel.json"
-OWN_KEYS = ("width", "height", "num_inference_steps", "guidance_scale", "scheduler", "max_pixels", "margins")
 WEIGHTS = (".safetensors", ".sft", ".gguf")
 
 
@@ -64,6 +65,15 @@ def key_of(location: str) -> str:
 
 def describe(model: Source) -> ModelInfo:
     """Read what the model's own files tell. Raises: ModelUnloadable."""
+    return _as_owner_says(_described(model), model)[0]
+
+
+def owners_mistakes(model: Source) -> str:
+    """What in a model's `easel.json` can't be used, and is passed over; "" where all can. Raises: ModelUnloadable."""
+    return _as_owner_says(_described(model), model)[1]
+
+
+def _described(model: Source) -> ModelInfo:
     path = model.on_disk
     card = families.published(model.location)
     if path is None:
@@ -72,14 +82,12 @@ def describe(model: Source) -> ModelInfo:
         beside, found = path.with_suffix(""), checkpoint(model, path)
         parts = checkpoints.parts_of(found, facts.read_parts(beside))
         said = modelspec.about(model.key, whole.read_header(path).metadata)
-        info = replace(facts.read(model.key, found.pipeline, parts, card), about=(said,) if said else ())
-        return _as_owner_says(info, beside)
+        return replace(facts.read(model.key, found.pipeline, parts, card), about=(said,) if said else ())
     parts = facts.read_parts(path)
     if not parts.index:
         raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json, nor a modular one")
     info = facts.read(model.key, str(parts.index.get("_class_name", "")), parts, card)
-    info = replace(info, revision=model.revision, small_world=path.resolve() == mini.MODEL_DIR.resolve())
-    return _as_owner_says(info, path)
+    return replace(info, revision=model.revision, small_world=path.resolve() == mini.MODEL_DIR.resolve())
 
 
 def checkpoint(model: Source, path: Path) -> Checkpoint:
@@ -103,8 +111,28 @@ def _undescribed(model: Source, card: families.Published | None) -> ModelInfo:
     return replace(info, family=families.UNKNOWN, tasks=frozenset({"txt2img"}), multiple_px=facts.SAFE_MULTIPLE_PX)
 
 
-def _as_owner_says(info: ModelInfo, folder: Path) -> ModelInfo:
-    """With the defaults of the folder's own `easel.json`."""
-    own = read_json(folder / OWN_DEFAULTS)
-    info = replace(info, **{k: own[k] for k in OWN_KEYS if k in own})
-    return replace(info, max_pixels=own.get("max_pixels", info.width * info.height * MAX_AREA))
+def _as_owner_says(info: ModelInfo, model: Source) -> tuple[ModelInfo, str]:
+    """With the defaults of the `easel.json` in its folder, or beside its file; and what is wrong with those."""
+    if model.on_disk is None:
+        return info, ""
+    folder = model.on_disk.with_suffix("") if model.on_disk.is_file() else model.on_disk
+    own, problem = own_defaults.read(folder / own_defaults.FILE)
+    odd = _unfit(own, info)
+    info = replace(info, **{key: value for key, value in own.items() if key not in odd})
+    if "max_pixels" not in own.keys() - odd.keys():
+        info = replace(info, max_pixels=info.width * info.height * MAX_AREA)
+    return info, "; ".join(each for each in (problem, *odd.values()) if each)
+
+
+def _unfit(own: Mapping[str, Any], info: ModelInfo) -> dict[str, str]:
+    """What can be said of some models, but not of this one, and why."""
+    odd = {}
+    for side in ("width", "height"):
+        if own.get(side, 0) % info.multiple_px:
+            odd[side] = f"{side} must be a multiple of {info.multiple_px} for this model, not {own[side]}"
+    if "scheduler" in own and info.scheduler_named(own["scheduler"]) is None:
+        odd["scheduler"] = f"the scheduler {own['scheduler']} can't sample this model"
+    sides = (own[side] if side in own.keys() - odd.keys() else getattr(info, side) for side in ("width", "height"))
+    if own.get("max_pixels", math.inf) < math.prod(sides):
+        odd["max_pixels"] = f"max_pixels is less than the model's own size, {own['max_pixels']}"
+    return odd

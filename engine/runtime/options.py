@@ -12,7 +12,7 @@ from engine.api.errors import EngineError, ModelUnloadable, first_line
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo, Upscaler
 from engine.imaging import controlnet_preprocess
-from engine.models import adapters, catalog, controlnets, whole
+from engine.models import adapters, catalog, controlnets, own_defaults, whole
 from engine.models.adapters import Adapter, Kind
 from engine.models.catalog import Source
 from engine.models.controlnets import ControlNet
@@ -23,6 +23,7 @@ from engine.vision import options as vision_options
 from engine.vision.options import VisionOptions
 
 T = TypeVar("T")
+F = TypeVar("F", Source, Adapter)
 KINDS: Mapping[Kind, str] = {"lora": "LoRA", "embedding": "embedding"}  # in words
 LOOKERS = ("captioner", "helper", "segmenter", "ranker")
 STRAY = "it fits none of the models"
@@ -120,8 +121,17 @@ class Reading:
     def models(self, default: str, more: Mapping[str, str]) -> dict[str, Source]:
         """The models that can be used, and the default one where it is anything at all."""
         key = catalog.key_of(default)
-        first = self.usable("model", {key: default}, _model) or self._as_it_is(key, default)
-        return first | self.usable("model", {name: at for name, at in more.items() if name != key}, _model)
+        first = self.usable("model", {key: default}, _model)
+        rest = self.usable("model", {name: at for name, at in more.items() if name != key}, _model)
+        self._told(first | rest, catalog.owners_mistakes)
+        return (first or self._as_it_is(key, default)) | rest
+
+    def _told(self, found: Mapping[str, F], mistakes: Callable[[F], str]) -> None:
+        """Note what owners say beside their files, and can't be used though the files themselves can."""
+        for name, each in found.items():
+            if problem := mistakes(each):
+                kind, at = f"{own_defaults.FILE} of", str(each.path or "")
+                self.findings.append(Finding(kind=kind, name=name, location=at, problem=problem))
 
     def _as_it_is(self, name: str, location: str) -> dict[str, Source]:
         """What nothing can be done without: told now, and again to whoever needs it."""
@@ -144,7 +154,9 @@ class Reading:
     def adapters(self, kind: Kind, named: Mapping[str, str], sources: Iterable[Source]) -> dict[str, Adapter]:
         """Those that come with Mini, and those that are configured."""
         own = {name: adapters.read(kind, name, at) for name, at in adapters.of_mini(kind, sources).items()}
-        return own | self.usable(KINDS[kind], named, partial(adapters.read, kind))
+        found = self.usable(KINDS[kind], named, partial(adapters.read, kind))
+        self._told(found, adapters.owners_mistakes)
+        return own | found
 
     def controlnets(self, named: Mapping[str, str], sources: Iterable[Source]) -> dict[str, ControlNet]:
         """Those that come with Mini, and those that are configured."""
