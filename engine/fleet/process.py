@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.backend import CARD_STANDS_S, HOPELESS, STANDS_S, EngineStatus
+from engine.fleet import log_lines
 from engine.fleet.remote_engine import OtherVersion, RemoteEngine
 from engine.wire.links import Link, SocketWire
 from engine.wire.messages import Setup
@@ -130,12 +131,16 @@ class WorkerProcess:
             await process.wait()
 
     async def _spawn(self, there: socket.socket) -> asyncio.subprocess.Process:
-        command = [sys.executable, "-m", "engine.fleet.worker", str(there.fileno())]
+        command = [sys.executable, "-m", "engine.fleet.worker", str(there.fileno()), str(log_lines.level())]
         path = os.pathsep.join(sys.path)  # the same Easel as this one, however it was found
         environment = {**os.environ, "PYTHONPATH": path, **self.spec.environment}
-        return await asyncio.create_subprocess_exec(
-            *command, pass_fds=[there.fileno()], stdin=asyncio.subprocess.DEVNULL, env=environment
-        )
+        logged = await log_lines.LogLines.of(self.spec.name)
+        try:
+            return await asyncio.create_subprocess_exec(
+                *command, pass_fds=[there.fileno()], stdin=asyncio.subprocess.DEVNULL, stderr=logged, env=environment
+            )
+        finally:
+            os.close(logged)
 
     async def _end_of(self, process: asyncio.subprocess.Process, why: str) -> tuple[str, bool]:
         """Why it ended, and whether by itself: not by a kill, unless the system killed something for its memory."""

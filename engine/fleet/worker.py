@@ -1,4 +1,4 @@
-"""A worker's process: `python -m engine.fleet.worker FD`. It lives as long as the socket to the bot, which is FD.
+"""A worker's process: `python -m engine.fleet.worker FD LEVEL`. It lives as long as the socket to the bot, which is FD.
 
 The first message says which engine to be. Ctrl-C and SIGTERM, which reach every process of a service, are the bot's
 business: it lets jobs finish, then closes the socket.
@@ -17,11 +17,14 @@ from typing import Any
 
 from engine.backend import Backend
 from engine.fake import FakeEngine
+from engine.fleet import log_lines
 from engine.fleet.serving import Serving
 from engine.runtime.engine import Engine
 from engine.vision.options import VisionOptions
 from engine.wire.links import Gone, Link, SocketWire
 from engine.wire.messages import Setup
+
+log = logging.getLogger("engine.fleet.worker")  # by that name it would be __main__
 
 
 def engine_of(setup: Setup) -> Backend:
@@ -42,6 +45,7 @@ async def _serve(handle: int) -> None:
         return
     assert isinstance(setup, Setup), "the bot says first what to be"
     engine = engine_of(setup)
+    log.debug("the worker is a %s engine", setup.engine)
     await engine.start()
     await Serving(engine, link).run()
     await engine.close()
@@ -51,8 +55,9 @@ def main() -> None:
     """Serve the bot until it is gone."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    asyncio.run(_serve(int(sys.argv[1])))
+    handle, level = map(int, sys.argv[1:])
+    log_lines.start(level)
+    asyncio.run(_serve(handle))
     logging.shutdown()
     os._exit(0)  # a thread of a library may hang, and everything that counts is the bot's
 
