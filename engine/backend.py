@@ -26,20 +26,25 @@ class WorkerStatus:
     """One engine of several.
 
     Attributes:
-        up: whether it takes jobs; `problem` says why not. running, queued: jobs that it was given. done: jobs that it
-            has finished. ends: how often it was gone. memory_bytes: that it holds; free_bytes: that nobody does.
+        up: whether it's there; `problem` says why not. drained: it gets no more jobs, because somebody wants that.
+            models: that it can paint with; loaded: those in memory. running, queued: jobs that it was given. done: jobs
+            that it has finished. ends: how often it was gone; last_end: why, the last time. memory_bytes: that it
+            holds; free_bytes: that nobody does.
     """
 
     name: str
     device: str = ""
     up: bool = True
+    drained: bool = False
     problem: str = ""
+    models: tuple[str, ...] = ()
     loaded: tuple[str, ...] = ()
     running: int = 0
     queued: int = 0
     memory_bytes: int = 0
     free_bytes: int = 0
     ends: int = 0
+    last_end: str = ""
     done: int = 0
 
 
@@ -48,7 +53,8 @@ class EngineStatus:
     """For `/info`, metrics and health checks.
 
     `facts["lost"]`: a sentence why nothing can be painted until it is built anew. `facts["memory_bytes"]`: of the
-    device, as far as it has its own. `facts["rounds"]`: grows while something is painted.
+    device, as far as it has its own. `facts["rounds"]`: grows while something is painted. `facts["leaving"]`: it wants
+    no more jobs.
     `memory`: how each model on this disk is kept, or would be: as in "whole, 6.9 GB". `workers`: where it is several
     engines, each of them.
     """

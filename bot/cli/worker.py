@@ -52,22 +52,26 @@ def _join(args: argparse.Namespace, settings: Settings) -> int:
     if address.startswith("ws://"):
         log.warning("%s is not encrypted: whoever listens in sees prompts, pictures and the token", address)
     with directory_lock(settings.data_dir):
-        return process.run(lambda stopping: _serve(settings, address, token, stopping), CLOSING_S)
+        grace_s = settings.shutdown_grace_s + CLOSING_S
+        return process.run(lambda stopping: _serve(settings, address, token, stopping), grace_s)
 
 
 async def _serve(settings: Settings, address: str, token: str, stopping: Stopping) -> int:
-    """Paint until a signal comes. Raises: EngineError."""
-    engine = engine_for(settings)
+    """Paint until a signal comes, and finish what was begun by then. Raises: EngineError."""
+    engine, leaving = engine_for(settings), asyncio.Event()
+
+    async def leave() -> None:
+        await stopping.wait()
+        log.info("leaving: what was begun has %.0f s to finish", settings.shutdown_grace_s)
+        leaving.set()
+
     await engine.start()
     stopping.ready()
-    joining, asked = asyncio.create_task(dialing.join(address, token, engine)), asyncio.create_task(stopping.wait())
+    asked = asyncio.create_task(leave())
     try:
-        await asyncio.wait({joining, asked}, return_when=asyncio.FIRST_COMPLETED)
-        if joining.done():
-            joining.result()
+        await dialing.join(address, token, engine, leaving, settings.shutdown_grace_s)
     finally:
-        for task in (joining, asked):
-            task.cancel()
-        await asyncio.gather(joining, asked, return_exceptions=True)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
         await engine.close()
     return 0

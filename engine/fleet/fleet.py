@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -87,6 +87,7 @@ class Fleet:
         self._rank: dict[int, int] = {}
         self._told_at = 0.0
         self._started = self._closed = False
+        self._drained: frozenset[str] = frozenset()
         self.rounds = 1
 
     async def __aenter__(self) -> Self:
@@ -132,7 +133,7 @@ class Fleet:
         """A worker takes jobs from now on; one that nobody knew yet joins."""
         member = next((each for each in self.members if each.name == name), None)
         if member is None:
-            member = Member(name, here=False)
+            member = Member(name, here=False, drained=name in self._drained)
             self.members.append(member)
         member.backend, member.problem, member.hopeless, member.rests_until = engine, "", False, 0.0
         log.info("the worker %s is there", name)
@@ -142,11 +143,25 @@ class Fleet:
         """A worker is gone, and its jobs with it: they hear it from their tickets."""
         member = self.member(name)
         member.backend, member.problem, member.hopeless = None, why, hopeless
-        member.ends += 1
+        if not member.drained:
+            member.ends, member.last_end = member.ends + 1, why
         self._carrying.blame(member, crashed=crashed)
         if not member.here:
             self.members.remove(member)
         self.changed()
+
+    def drain(self, names: Collection[str]) -> None:
+        """Give workers of these names no more jobs, all others as before. What they haven't begun goes to others.
+
+        One that this machine runs is ended once it has nothing left to do, and started when its name is no longer here.
+        """
+        self._drained = frozenset(names)
+        for member in self.members:
+            member.drained = member.name in self._drained
+        for process in self.processes:
+            if process.spec.name not in self._drained:
+                process.wake()
+        self.soon()
 
     def changed(self) -> None:
         """Something happened: look soon who gets what."""
@@ -210,7 +225,9 @@ class Fleet:
             if job.waits and (member := routing.chosen(job, self.members, self._rank)) is not None:
                 self._carrying.give(job, member)
         for member in self.members:
-            if member.takes_jobs and not member.held:
+            if member.draining:
+                self._empty(member)
+            elif member.takes_jobs and not member.held:
                 self._steal(member)
         if time.perf_counter() - self._told_at > POSITIONS_S or any(
             job.told is None and job.started is None for job in order
@@ -232,9 +249,17 @@ class Fleet:
         return [self.jobs[number] for number in self._shares.order(work, step_s)]
 
     def _steal(self, idle: Member) -> None:
-        if (job := routing.movable(idle, self.members, self._rank)) is not None and job.inner is not None:
-            job.recalled = True
-            job.inner.cancel()
+        if (job := routing.movable(idle, self.members, self._rank)) is not None:
+            job.recall()
+
+    def _empty(self, member: Member) -> None:
+        """Take back what it hasn't begun; without jobs a process of this machine's ends."""
+        for job in member.held.values():
+            if job.started is None and job.loading is None:
+                job.recall()
+        for process in self.processes:
+            if process.spec.name == member.name and not member.held:
+                process.rest()
 
     def _tell_positions(self, order: Sequence[FleetJob]) -> None:
         self._told_at = time.perf_counter()

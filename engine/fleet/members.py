@@ -28,7 +28,8 @@ class Member:
     Attributes:
         backend: None while it's down, for the reason that `problem` tells. pace: how long steps take on it.
         foreign: it's no engine of Easel's, so its pictures are judged by one that is. held: the jobs that it was given,
-        by number. draining: it's given no more. here: it's kept on this machine.
+        by number. drained: it's given no more, because somebody wants that. here: it's kept on this machine.
+        last_end: why it was gone the last time.
         mark: when it was last known to be at work, to tell whose the seconds since are. loads: seconds by model.
     """
 
@@ -38,19 +39,25 @@ class Member:
     foreign: bool = False
     problem: str = ""
     hopeless: bool = False
-    draining: bool = False
+    drained: bool = False
     rests_until: float = 0.0  # its engine failed, and may come to itself
     pace: StepTimes = field(default_factory=StepTimes)
     held: dict[int, FleetJob] = field(default_factory=dict)
     loads: dict[str, float] = field(default_factory=dict)
     mark: float = 0.0
     ends: int = 0
+    last_end: str = ""
     done: int = 0
     models: tuple[ModelInfo, ...] = ()
 
     @property
     def takes_jobs(self) -> bool:
         return self.backend is not None and not self.draining and time.monotonic() >= self.rests_until
+
+    @property
+    def draining(self) -> bool:
+        """Whether it's to have no more jobs: people want that, or it's about to leave by itself."""
+        return self.drained or (self.backend is not None and bool(self.backend.status().facts.get("leaving")))
 
     @property
     def suspect(self) -> FleetJob | None:
@@ -84,13 +91,16 @@ class Member:
             name=self.name,
             device=told.device if told is not None else "",
             up=self.backend is not None,
+            drained=self.draining,
             problem=self.problem,
+            models=tuple(info.key for info in self.models),
             loaded=told.loaded if told is not None else (),
             running=started,
             queued=len(self.held) - started,
             memory_bytes=int(told.facts.get("memory_bytes", 0)) if told is not None else 0,
             free_bytes=self.free_bytes(),
             ends=self.ends,
+            last_end=self.last_end,
             done=self.done,
         )
 
@@ -173,6 +183,12 @@ class FleetJob:
             self.holder.held.pop(self.number, None)
         self.holder, self.inner = None, None
         self.steps_done = 0
+
+    def recall(self) -> None:
+        """Have its holder give it back, once."""
+        if self.inner is not None and not (self.recalled or self.cancelled):
+            self.recalled = True
+            self.inner.cancel()
 
     def tell(self, event: Event) -> None:
         """Hand an event on, unless an earlier try has."""

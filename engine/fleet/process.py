@@ -62,6 +62,9 @@ class WorkerProcess:
         self._engine: RemoteEngine | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._closing = False
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+        self._resting: asyncio.Task[None] | None = None
         self._is_up = self._has_been_up = False
         self._fails = 0
         self._lost = ""
@@ -78,9 +81,21 @@ class WorkerProcess:
         if self._keeping is None:
             self._keeping = asyncio.create_task(self._keep(), name=f"worker-{self.spec.name}")
 
+    def rest(self) -> None:
+        """End it until it's to `wake`; it has nothing to do. Idempotent."""
+        if self._wanted.is_set():
+            self._wanted.clear()
+            if self._engine is not None:
+                self._resting = asyncio.create_task(self._engine.close(), name=f"rest-{self.spec.name}")
+
+    def wake(self) -> None:
+        """Run it again. Idempotent."""
+        self._wanted.set()
+
     async def close(self, grace_s: float = 0.0) -> None:
         """Let what runs finish for `grace_s`, then end it."""
         self._closing = True
+        self._wanted.set()
         if self._engine is not None:
             await self._engine.close(grace_s)
         if self._keeping is not None:
@@ -91,6 +106,7 @@ class WorkerProcess:
     async def _keep(self) -> None:
         while not self._closing:
             await asyncio.sleep(BACK_OFF_S[min(self._fails, len(BACK_OFF_S) - 1)])
+            await self._wanted.wait()
             self._has_been_up = False
             try:
                 await self._run()
@@ -103,7 +119,10 @@ class WorkerProcess:
     def _ended(self, why: str, *, crashed: bool) -> None:
         hopeless = bool(self._lost) and not self._is_up
         self._is_up = False
-        if not self._closing:
+        if not self._wanted.is_set():
+            why = "it was drained"
+            log.info("the worker %s rests", self.spec.name)
+        elif not self._closing:
             log.error("the worker %s is gone: %s", self.spec.name, why)
         self._watcher.down(self.spec.name, why, crashed=crashed, hopeless=hopeless)
 
@@ -121,6 +140,8 @@ class WorkerProcess:
             link = Link(await SocketWire.over(here), "raw")
             await link.send(self.spec.setup)
             engine = self._engine = RemoteEngine(link, self._look)
+            if not self._wanted.is_set():  # since it was being started
+                await engine.close()
             why, crashed = await self._end_of(process, await engine.serve())
             self._ended(why, crashed=crashed)
             engine.abandon()

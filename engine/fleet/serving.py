@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -67,6 +69,7 @@ class Serving:
         self._tickets: dict[int, Ticket] = {}
         self._wanted: set[int] = set()  # jobs that are being taken in and nobody has cancelled
         self._told = State(status=backend.status())
+        self._leaving = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> str:
@@ -94,6 +97,14 @@ class Serving:
                 task.cancel()
             self._link.close()
 
+    async def leave(self, grace_s: float) -> None:
+        """Tell the bot to give no more jobs, and wait until those that it has begun are done."""
+        self._leaving = True
+        with suppress(Gone):
+            await self._link.send(self._news())
+            await asyncio.sleep(BEAT_S)  # what was on its way by then has come, and was taken back
+        await self._finish(grace_s)
+
     async def _finish(self, grace_s: float) -> None:
         if self._tasks and grace_s > 0:
             await asyncio.wait([*self._tasks], timeout=grace_s)
@@ -109,8 +120,9 @@ class Serving:
     def _news(self) -> State:
         """How things are, without what was told already."""
         backend, told = self._backend, self._told
+        status = backend.status()
         now = State(
-            status=backend.status(),
+            status=replace(status, facts={**status.facts, "leaving": True}) if self._leaving else status,
             models=backend.models(),
             left_out=backend.left_out(),
             abilities=backend.abilities(),

@@ -144,10 +144,10 @@ async def test_a_worker_with_nothing_to_do_takes_over_what_waits_at_another(monk
     monkeypatch.setattr("engine.fleet.routing.WORTH_MOVING_S", 0.05)
     async with threads_of(2, step_s=0.05) as fleet:
         idle = fleet.member("fake-2")
-        idle.draining = True
+        idle.drained = True
         tickets = [fleet.submit(asked(seed)) for seed in range(4)]
         await until(lambda: len(fleet.member("fake-1").held) == 4)
-        idle.draining = False
+        idle.drained = False
         fleet.soon()
         for seed, ticket in enumerate(tickets):
             check_painted(await events_of(ticket), seed, 1)

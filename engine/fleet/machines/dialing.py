@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import suppress
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -32,31 +34,63 @@ def address_of(join: str) -> str:
     return f"{scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix(PATH)}{PATH}"
 
 
-async def join(address: str, token: str, backend: Backend) -> None:
-    """Serve the bot at an address for as long as this runs. Raises: InvalidSetup when it wants this worker no more."""
+async def join(
+    address: str, token: str, backend: Backend, leaving: asyncio.Event | None = None, grace_s: float = 0.0
+) -> None:
+    """Serve the bot at an address for as long as this runs. Raises: InvalidSetup when it wants this worker no more.
+
+    Once `leaving` is set it takes no more jobs, has `grace_s` for those that it has begun, and returns.
+    """
+    leaving = leaving or asyncio.Event()
     pause_s, loop = FIRST_S, asyncio.get_running_loop()
     async with aiohttp.ClientSession() as session:
-        while True:
+        while not leaving.is_set():
             began = loop.time()
             try:
-                last_word = await _serve_once(session, address, token, backend)
+                last_word = await _serve_once(session, address, token, _Stay(backend, leaving, grace_s))
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 last_word = ""
                 log.warning("the bot can't be reached (%s)", error or type(error).__name__)
             if last_word:
                 raise InvalidSetup(reason=last_word)
             pause_s = FIRST_S if loop.time() - began > STEADY_S else min(2 * pause_s, MOST_S)
-            log.info("dialling in again in %.0f s", pause_s)
-            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # a hundred workers don't come all at once
+            if not leaving.is_set():
+                log.info("dialling in again in %.0f s", pause_s)
+                with suppress(TimeoutError):  # a hundred workers don't come all at once
+                    await asyncio.wait_for(leaving.wait(), pause_s * random.uniform(0.5, 1.0))
 
 
-async def _serve_once(session: aiohttp.ClientSession, address: str, token: str, backend: Backend) -> str:
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """What is done over one connection."""
+
+    backend: Backend
+    leaving: asyncio.Event
+    grace_s: float
+
+    async def over(self, link: Link) -> str:
+        """Serve until the bot is gone, or until it's time to leave. Returns the bot's last word, if any."""
+        serving = Serving(self.backend, link)
+        running, leaving = asyncio.create_task(serving.run()), asyncio.create_task(self.leaving.wait())
+        try:
+            await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                await serving.leave(self.grace_s)
+                return ""
+            return running.result()
+        finally:
+            for task in (running, leaving):
+                task.cancel()
+            await asyncio.gather(running, leaving, return_exceptions=True)
+
+
+async def _serve_once(session: aiohttp.ClientSession, address: str, token: str, stay: _Stay) -> str:
     """One connection from its start to its end; why the bot wants none, if it says so. Raises: ClientError, OSError."""
     headers = {"Authorization": f"Bearer {token}"}
     try:
         async with session.ws_connect(address, headers=headers, heartbeat=PING_S, max_msg_size=MAX_FRAME) as socket:
             log.info("joined %s", address)
-            return await Serving(backend, Link(WebSocketWire(socket), "png")).run()
+            return await stay.over(Link(WebSocketWire(socket), "png"))
     except aiohttp.WSServerHandshakeError as error:
         if error.status in (401, 404):
             return REFUSED
