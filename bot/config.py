@@ -145,6 +145,8 @@ class Settings(BaseSettings):
         description="Memory for models: `auto` = most of what is free on the device, or MiB.",
     )
 
+    compile: bool = Field(False, description="Models are compiled for the device, which makes steps faster.")
+
     upscaler: Source = Field(
         "auto",
         description="What makes faithful upscales: `auto` = Real-ESRGAN where it's installed; or `off`, or a model.",
@@ -307,6 +309,7 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
         "threads": settings.threads,
         "max_rows": settings.max_rows,
         "memory_mib": settings.memory,
+        "compiled": settings.compile,
         "upscaler": settings.upscaler,
         "data_dir": str(settings.data_dir),
     }

@@ -24,6 +24,7 @@ LOOKS: tuple[Look, ...] = (
     models.device,
     models.files,
     models.memory,
+    models.compiled,
     account.form,
 )
 

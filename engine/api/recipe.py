@@ -17,7 +17,7 @@ class Recipe:
     on besides; `versions` names a graphics card, too. `adapters`: the sha256 of each LoRA, embedding,
     IP-Adapter and ControlNet in use. `model_revision`: of a hub model, the commit that was painted with. `composite`:
     whether a person's picture is part of it. `memory`: how the
-    model was kept; in `fp8` or `4 bit` pictures differ a little.
+    model was kept; in `fp8` or `4 bit` pictures differ a little. `compiled`: what of it is, and how its weights lie.
     """
 
     task: str
@@ -35,3 +35,4 @@ class Recipe:
     model_revision: str = ""
     composite: bool = False
     memory: str = "whole"
+    compiled: str = ""

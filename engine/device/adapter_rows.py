@@ -40,8 +40,8 @@ def shared(module: torch.nn.Module) -> torch.nn.Module:
 
 
 @contextmanager
-def adding(calls: Sequence[Any]) -> Iterator[None]:
-    """For one forward of the module that these calls share, in whose rows they follow each other."""
+def adding(calls: Sequence[Any]) -> Iterator[bool]:
+    """For one forward of the module that these calls share, in whose rows they follow each other: whether some add."""
     by_layer: dict[str, list[tuple[slice, Any]]] = {}
     end = 0
     for call in calls:
@@ -51,7 +51,7 @@ def adding(calls: Sequence[Any]) -> Iterator[None]:
     base: torch.nn.Module = calls[0].target
     hooks = [base.get_submodule(name).register_forward_hook(_hook(added)) for name, added in by_layer.items()]
     try:
-        yield
+        yield bool(hooks)
     finally:
         for hook in hooks:
             hook.remove()

@@ -70,6 +70,11 @@ def gains_from_rows(device: torch.device) -> bool:
     return device.type != "cpu"
 
 
+def likes_channels_last(device: torch.device) -> bool:
+    """Whether its convolutions are faster where the channels of a pixel lie side by side."""
+    return device.type == "cuda"
+
+
 def held_bytes(device: torch.device) -> int:
     """The device's memory that this process holds; 0 where it is the machine's own. From any thread."""
     return torch.cuda.memory_reserved(device) if device.type == "cuda" else 0

@@ -17,7 +17,7 @@ import torch
 from greenlet import getcurrent, greenlet
 from torch.utils import _pytree as pytree
 
-from engine.device import adapter_rows, devices
+from engine.device import adapter_rows, compiler, devices
 from engine.device.failures import attempt, forget
 from engine.device.overflow import in_float32, was_too_small
 from engine.device.tiling import in_tiles
@@ -137,7 +137,7 @@ class Call:
         kwargs = {k: v for k, v in self.kwargs.items() if k not in IGNORED.get(self.method, ())}
         for name, value in kwargs.items():  # some take out what they read, and the call may be run again
             kwargs[name] = copy.copy(value) if isinstance(value, dict | list) else value
-        return getattr(self.module, self.method)(*self.args, **kwargs)
+        return compiler.call(self.module, self.method, *self.args, changed=self.fiber.tiled, **kwargs)
 
 
 class Stub:
@@ -340,8 +340,8 @@ def forward(calls: Sequence[Call], pad_to: int = 0) -> list[Any]:
     columns = zip(*(call.form.leaves for call in calls), strict=True)
     leaves = [_joined(column, calls, total) for column in columns]
     named = {**pytree.tree_unflatten(leaves, first.form.spec), **first.form.shared, **_residuals(calls, total)}
-    with adapter_rows.adding(calls):
-        output = getattr(first.target, first.method)(**named)
+    with adapter_rows.adding(calls) as added:
+        output = compiler.call(first.target, first.method, changed=first.fiber.tiled or added, **named)
     return _split(output, calls, total)
 
 

@@ -19,14 +19,15 @@ from engine.api import schedulers
 from engine.api.errors import ModelTooLarge, ModelUnloadable
 from engine.api.inspection import LoadedModel
 from engine.api.model_info import ModelInfo
-from engine.device import known_device, overflow
+from engine.device import overflow
+from engine.device.compiler import Compiler
 from engine.device.failures import loaded
 from engine.device.fibers import Kind, Stub
 from engine.device.loader import Load, Loader, Tell
 from engine.device.memory import DeviceMemory
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
-from engine.models import families, signatures
+from engine.models import families, known_device, signatures
 from engine.models.catalog import Source, describe
 from engine.models.files import reading
 from engine.models.files.hashes import Hashes
@@ -36,14 +37,11 @@ from engine.models.memory.placing import Placing
 from engine.models.memory.plan import Plan
 from engine.models.memory.sizes import DENOISERS
 from engine.models.upscalers import networks
-from engine.models.upscalers.known import UPSCALER
+from engine.models.upscalers.known import UPSCALER, UPSCALES
 
 log = logging.getLogger(__name__)
 
 MIB = 1 << 20
-UPSCALES = ModelInfo(  # nobody asks an upscaler's facts
-    key=UPSCALER, family="", width=0, height=0, num_inference_steps=1, guidance_scale=0.0, scheduler="own"
-)
 
 
 @dataclass(eq=False)
@@ -223,8 +221,9 @@ class ModelCache:
         budget_bytes: int,
         loader: Loader,
         hashes: Hashes,
+        compiler: Compiler | None = None,
     ) -> None:
-        self._sources, self._dtype, self._budget = sources, dtype, budget_bytes
+        self._sources, self._dtype, self._budget, self._compiler = sources, dtype, budget_bytes, compiler
         self.memory, self.loader, self.hashes = memory, loader, hashes
         self._models: dict[str, Model] = {}
         self._coming: dict[Hashable, int] = {}  # bytes of what is being loaded
@@ -377,7 +376,7 @@ class ModelCache:
         pipe = read(source, self._dtype)
         if self._dtype == torch.float16 and hasattr(pipe, "vae"):
             pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and upcasting it midway would hit others
-        placing = Placing(self.memory, pipe, rung)
+        placing = Placing(self.memory, pipe, rung, compiler=self._compiler)
         placing.apply()
         return Model(
             key=key,

@@ -69,6 +69,7 @@ class Engine:
         mode: `exact` gives the same bytes for the same seed in any company; `fast` batches more, equal within rounding.
         threads: CPU threads; 0 = all cores but one, or what a process that already uses torch has chosen.
         max_rows: most rows of one call. memory_mib: for weights, 0 = most of what is free.
+        compiled: have denoisers compiled; where that can't be, they run as they are.
         data_dir: keeps the row counts that `exact` mode has chosen, hashes, and models and LoRAs that need no setting
             (`engine.models.files.library`); what comes or goes there is seen without a restart.
         max_queue: jobs that may wait or run.
@@ -97,6 +98,7 @@ class Engine:
         threads: int = 0,
         max_rows: int = 8,
         memory_mib: float = 0,
+        compiled: bool = False,
         data_dir: str | Path | None = None,
         max_queue: int = 1000,
         sight: VisionOptions = VisionOptions(),  # noqa: B008
@@ -113,7 +115,7 @@ class Engine:
         self._read()
         _check_setup(mode=mode, dtype=dtype, threads=threads, max_rows=max_rows, memory_mib=memory_mib)
         self._settings: dict[str, Any] = {"device": device, "dtype": dtype, "mode": mode, "threads": threads}
-        self._settings |= {"max_rows": max_rows, "memory_mib": memory_mib}
+        self._settings |= {"max_rows": max_rows, "memory_mib": memory_mib, "compiled": compiled}
         self._settings |= {"data_dir": Path(data_dir) if data_dir is not None else None}
         self._max_queue = max_queue
         self._numbers = itertools.count(1)

@@ -40,6 +40,7 @@ class Options:
     threads: int
     max_rows: int
     memory_mib: float
+    compiled: bool
     data_dir: Path | None
 
 

@@ -166,6 +166,7 @@ class Postprocess:
             adapters=image.model.adapters,
             model_revision=image.model.info.revision,
             memory=image.model.root.placing.rung.name,
+            compiled=image.model.placing.compiled,
             **self._facts,
         )
 

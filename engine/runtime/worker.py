@@ -19,6 +19,7 @@ from engine.api.errors import DeviceLost, EngineClosed, EngineError, EngineFault
 from engine.api.events import Cancelled, Failed
 from engine.api.inspection import Forwards, Inspection
 from engine.device import devices
+from engine.device.compiler import Compiler
 from engine.device.exclusive import exclusive
 from engine.device.failures import attempt, failure
 from engine.device.fibers import Kind
@@ -96,7 +97,11 @@ class Worker:
         self.facts.update(device=str(device), dtype=str(dtype).removeprefix("torch."), threads=threads)
         self._loader = Loader(self._run_here, self._tell_load, self._end_load)
         budget, hashes = int(options.memory_mib * MIB), Hashes(options.data_dir)
-        self._cache = ModelCache(options.files.loadable(), DeviceMemory(device), dtype, budget, self._loader, hashes)
+        memory, compiler = DeviceMemory(device), Compiler(device=device, exact=options.mode == "exact")
+        self._cache = ModelCache(
+            *(options.files.loadable(), memory, dtype, budget, self._loader, hashes),
+            compiler=compiler if options.compiled else None,
+        )
         self._vision = VisionModels(options.files.sight, options.files.sources, device, self._loader)
         sizes = BatchSizes(options.mode, options.max_rows, device, pinned_sizes(options.data_dir))
         joins = options.mode == "fast" or devices.gains_from_rows(device)

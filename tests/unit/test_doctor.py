@@ -141,6 +141,23 @@ def test_a_token_that_is_none() -> None:
     assert found(token="a.b.c")["token"].verdict == "ok"
 
 
+def test_whether_models_can_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only where somebody wants that: it takes seconds."""
+    from engine.device import compiler
+
+    def broken(program: Any, inputs: Any) -> Any:
+        raise RuntimeError("there is no compiler")
+
+    assert "compile" not in found()
+    for backend, verdict, sentence in (
+        ("eager", "ok", "Models are compiled; their first picture of each size takes longer."),
+        (broken, "note", "Nothing can be compiled on cpu (there is no compiler), so models run as they are."),
+    ):
+        monkeypatch.setattr(compiler, "BACKEND", backend)
+        check = found(compile=True)["compile"]
+        assert (check.verdict, check.sentence) == (verdict, sentence)
+
+
 # ---------------------------------------------------------------- models and their like
 def test_everything_that_comes_along_is_whole() -> None:
     given = {

@@ -92,6 +92,24 @@ def memory(settings: Settings) -> Iterator[Check]:
             yield Check("memory", "ok", f"{source.key}: {planned}; there is room for {room.budget / 1e9:.1f} GB.")
 
 
+def compiled(settings: Settings) -> Iterator[Check]:
+    """Compile something small, where models are to be compiled; this takes seconds more."""
+    if not settings.compile:
+        return
+    try:
+        from engine.device import compiler
+        from engine.device.probe import probe
+
+        found = probe(cards.named(settings.device)[0], settings.dtype)
+    except (ImportError, InvalidSetup):
+        return  # which the device's own check has told
+    if reason := compiler.trouble(found.device):
+        sentence = f"Nothing can be compiled on {found.device} ({reason}), so models run as they are."
+        yield Check("compile", "note", sentence)
+    else:
+        yield Check("compile", "ok", "Models are compiled; their first picture of each size takes longer.")
+
+
 def _check(found: Finding, *, vital: bool) -> Check:
     what = found.name if found.kind == "setting" else f"{found.kind} {found.name}"
     if found.problem:

@@ -9,7 +9,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from engine.api.errors import ModelUnloadable
-from engine.device import adapter_rows
+from engine.device import adapter_rows, compiler
 from engine.device.exclusive import exclusive
 from engine.device.failures import loaded
 from engine.device.loader import Tell
@@ -50,8 +50,9 @@ def _made(base: Model, wanted: Wanted, nbytes: int, hashes: Hashes, tell: Tell) 
         _attach(pipe, loras)
         if not (_multiplied(loras) or base.placing.rung.stream):
             for name in DENOISERS:
-                if getattr(pipe, name, None) is not None:
-                    adapter_rows.share(getattr(pipe, name), getattr(base.pipe, name))
+                own = getattr(base.pipe, name, None)
+                if own is not None and not compiler.is_compiled(own):  # or its rows' bits would depend on company
+                    adapter_rows.share(getattr(pipe, name), own)
 
     loaded(f"{base.key} with {names}", attach)
     return variant_of(base, pipe, nbytes, {adapter.name: hashes.of(adapter.path, tell) for adapter in wanted})

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.device import adapter_rows
+from engine.device import adapter_rows, compiler
+from engine.device.compiler import Compiler
 from engine.device.memory import DeviceMemory, bytes_of, tensors_of
 from engine.models.memory.ladder import WHOLE, Rung
 from engine.models.memory.shrink import shrink
@@ -31,13 +32,14 @@ class Placing:
     """A pipeline's modules, and where they are.
 
     Attributes:
-        nbytes: on the device between calls.
+        nbytes: on the device between calls. compiler: prepares what stays on the device; None = it runs as it is.
     """
 
     memory: DeviceMemory
     pipe: Any
     rung: Rung = WHOLE
     nbytes: int = 0
+    compiler: Compiler | None = None
 
     def apply(self) -> None:
         """Bring it into memory. May raise out-of-memory; what is there then goes with the pipeline."""
@@ -51,11 +53,18 @@ class Placing:
                 self._leave(module)
             else:
                 self.memory.place(module)
+            if self.compiler is not None and not self.rung.stream:
+                self.compiler.prepare(name, module, denoises=name in DENOISERS)
         self._count()
 
     def told(self) -> str:
         """As in "whole, 6.9 GB"."""
-        return f"{self.rung.name}, {self.nbytes / 1e9:.1f} GB"
+        return ", ".join(filter(None, (self.rung.name, self.compiled, f"{self.nbytes / 1e9:.1f} GB")))
+
+    @property
+    def compiled(self) -> str:
+        """What was done to its denoiser that decides a picture's bits, as in "compiled blocks"."""
+        return next((compiler.told(module) for name, module in self._modules() if name in DENOISERS), "")
 
     def thin_out(self) -> bool:
         """Let the text encoders leave the device between calls. Returns whether that made room."""
@@ -107,6 +116,7 @@ class Placing:
         _hook(module, self.memory)
 
     def _stream(self, module: nn.Module) -> None:
+        compiler.undo(module)
         adapter_rows.apart(module)  # its LoRAs come to the device with its own blocks
         for chain in list(_chains(module, bytes_of(module))):
             for block, following in itertools.zip_longest(chain, chain[1:]):

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from engine.api.errors import ModelUnloadable
-from engine.api.model_info import Upscaler
+from engine.api.model_info import ModelInfo, Upscaler
 from engine.device import cards
 from engine.models import whole
 from engine.models.catalog import Source, key_of, source
@@ -14,6 +14,9 @@ from engine.models.facts import read_json
 from engine.models.files.weights import NCNN
 
 UPSCALER = "(upscaler)"  # its key among the models; nobody can name one so
+UPSCALES = ModelInfo(  # nobody asks an upscaler's facts
+    key=UPSCALER, family="", width=0, height=0, num_inference_steps=1, guidance_scale=0.0, scheduler="own"
+)
 AUTO, OFF = "auto", ("off", "lanczos")
 SHIPPED = {  # by the names people give, in the package: for photographs; for drawings; a small one, for processors
     "realesrgan": "REALESRGAN_X4PLUS_UP4X",
