@@ -14,6 +14,7 @@ from bot.kit.components import ACCENT, view
 from bot.kit.custom_ids import Action, ButtonId, SelectId
 from bot.kit.modals import Form
 from bot.kit.select import Select, row_of
+from bot.languages.speech import _
 
 SHORT, LONG = discord.TextStyle.short, discord.TextStyle.paragraph
 
@@ -23,6 +24,7 @@ class Tab:
     """What the list of pages shows of one.
 
     Attributes:
+        label, about: marked for translation.
         number: its place in the list. Old messages hold it too, so another page never gets it.
         moderators: whether the page is for moderators too, not for admins alone.
     """
@@ -36,11 +38,11 @@ class Tab:
 
 def frame(tabs: Sequence[Tab], now: Tab, parts: Sequence[Any], note: str = "") -> LayoutView:
     """One page below the list of all; `note` says what was just changed."""
-    pages = [(f"{tab.emoji} {tab.label}", str(tab.number)) for tab in tabs]
-    about = [tab.about for tab in tabs]
+    pages = [(f"{tab.emoji} {_(tab.label)}", str(tab.number)) for tab in tabs]
+    about = [_(tab.about) for tab in tabs]
     choice = SelectId(Action.PANEL, 0)
     top: list[Any] = [
-        TextDisplay(f"## {now.emoji} {now.label}\n{now.about}"),
+        TextDisplay(f"## {now.emoji} {_(now.label)}\n{_(now.about)}"),
         row_of(Select.text(choice, pages, now=(str(now.number),), notes=about)),
     ]
     end: list[Any] = [Separator(), TextDisplay(f"✅ {note}")] if note else []
@@ -57,7 +59,8 @@ def button(action: Action, number: int, label: str, *, on: bool | None = None, d
     """A button of the panel; with `on` it is a switch and says so."""
     style = discord.ButtonStyle.danger if danger else discord.ButtonStyle.secondary
     if on is not None:
-        label, style = f"{label}: {'on' if on else 'off'}", discord.ButtonStyle.success if on else style
+        label = _("{label}: on", label=label) if on else _("{label}: off", label=label)
+        style = discord.ButtonStyle.success if on else style
     return Button(ButtonId(action, number), label, style=style)
 
 

@@ -72,6 +72,11 @@ def public_locale(guild: discord.Guild | None, asker: discord.Locale) -> discord
     return guild.preferred_locale if guild is not None and "COMMUNITY" in guild.features else asker
 
 
+def server_locale(guild: discord.Guild | None) -> discord.Locale:
+    """Return what is spoken in a server where nobody asked for what is said."""
+    return public_locale(guild, discord.Locale.american_english)
+
+
 async def acknowledge(interaction: Interaction, *, private: bool) -> None:
     """Answer within Discord's 3 seconds, whatever comes. What is said from now on is for those who see the answer."""
     speak(interaction.locale if private else public_locale(interaction.guild, interaction.locale))

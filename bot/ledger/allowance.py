@@ -13,6 +13,7 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import Literal
 
+from bot.languages.speech import N_
 from bot.ledger import transfers
 from bot.store import key_values, users
 from bot.store.clock import DAY_MS
@@ -20,6 +21,8 @@ from bot.store.clock import DAY_MS
 Period = Literal["day", "month"]
 FORMS: dict[Period, str] = {"day": "%Y-%m-%d", "month": "%Y-%m"}
 KEY = "tombstone-key"
+GRANTED, RAISED = N_("free credits of {period}"), N_("more free credits of {period}")
+"""What the ledger says of them, in English: who reads it gets it in their language."""
 
 
 def label_of(period: Period, now_ms: int) -> str:
@@ -63,14 +66,14 @@ def _grant(db: sqlite3.Connection, user_id: int, guild_id: int, label: str, amou
     account = transfers.account(db, "free", guild_id, person, label)
     carried = _used_before(db, user_id, guild_id, label)
     db.execute("INSERT INTO allowance VALUES (?, ?, ?)", (account, amount_mc, carried))
-    _issue(db, account, guild_id, max(0, amount_mc - carried), f"grant:{account}", f"free credits of {label}", now_ms)
+    _issue(db, account, guild_id, max(0, amount_mc - carried), f"grant:{account}", GRANTED.format(period=label), now_ms)
 
 
 def _raise(db: sqlite3.Connection, held: sqlite3.Row, amount_mc: int, now_ms: int) -> None:
     more = _granted(amount_mc, held["carried"]) - _granted(held["entitled"], held["carried"])
     db.execute("UPDATE allowance SET entitled = ? WHERE account_id = ?", (amount_mc, held["id"]))
     idem = f"grant:{held['id']}:{amount_mc}"
-    _issue(db, held["id"], held["guild_id"], more, idem, f"more free credits of {held['period']}", now_ms)
+    _issue(db, held["id"], held["guild_id"], more, idem, RAISED.format(period=held["period"]), now_ms)
 
 
 def _granted(entitled: int, carried: int) -> int:

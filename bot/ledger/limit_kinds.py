@@ -5,7 +5,6 @@ A limit is a descriptor: on a quota it gives its value or None (not said there),
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,25 +12,13 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.languages.speech import N_, _, later
-from bot.ledger.amounts import MAX_CREDITS, credits_mc, credits_text, typed_amount
+from bot.languages.speech import N_, _, later, number
 from bot.prompt.numbers import read_number, read_whole
 from bot.prompt.text import quoted, shown
 
 T = TypeVar("T")
-Period = Literal["day", "month"]
-DAYS: dict[Period, int] = {"day": 30, "month": 1}  # how many periods a month has, for comparing allowances
 ALL = frozenset({"*"})
-ALLOWANCE = re.compile(r"(?P<amount>[^a-z/]{1,30})(?:credits? *)?(?:(?:a|per|each|/)? *(?:days?|(?P<month>months?)))?")
 YES, NO = ("on", "yes", "true"), ("off", "no", "false")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
-    """Free credits: so many millicredits each period (UTC)."""
-
-    amount_mc: int
-    period: Period = "day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +62,7 @@ class Limit(ABC, Generic[T]):
 
     Attributes:
         name: of the attribute. label: of its line in the admins' panel, at most 45 characters.
-        hint: what stands in that line while it's empty.
+        hint: what stands in that line while it's empty, in the language that is spoken.
         options: of /admin quota, by name; subscriptions' fields have the same names.
         default: what holds where a server has set nothing.
         ceiling: the most that a server's admins may set, as the settings say; None = no ceiling.
@@ -83,7 +70,6 @@ class Limit(ABC, Generic[T]):
     """
 
     name: str = ""
-    hint = ""
 
     def __init__(
         self,
@@ -107,6 +93,10 @@ class Limit(ABC, Generic[T]):
     def __get__(self, holder: Values, owner: type) -> T: ...
     def __get__(self, holder: Values | None, owner: type) -> Any:
         return self if holder is None else holder.values.get(self.name)
+
+    @property
+    @abstractmethod
+    def hint(self) -> str: ...
 
     @property
     @abstractmethod
@@ -153,7 +143,11 @@ class Count(Limit[int]):
 
     def __init__(self, label: str, about: str, low: int, high: int, words: str, **rest: Any) -> None:
         super().__init__(label, about, **rest)
-        self.low, self.high, self.words, self.hint = low, high, words, f"{low:,} to {high:,}; empty: not set here"
+        self.low, self.high, self.words = low, high, words
+
+    @property
+    def hint(self) -> str:
+        return _("{low} to {high}; empty: not set here", low=number(f"{self.low:,}"), high=number(f"{self.high:,}"))
 
     @property
     def options(self) -> Mapping[str, Option]:
@@ -172,15 +166,15 @@ class Count(Limit[int]):
         return number
 
     def text(self, value: int) -> str:
-        return self.words.format(value)
+        return _(self.words, n=number(f"{value:,}"))
 
 
 class Pixels(Count):
     """Width times height, typed as `1536x1536` or as the product."""
 
-    def __init__(self, label: str, about: str, low: int, high: int, words: str, **rest: Any) -> None:
-        super().__init__(label, about, low, high, words, **rest)
-        self.hint = "such as 1536x1536; empty: not set here"
+    @property
+    def hint(self) -> str:
+        return _("such as 1536x1536; empty: not set here")
 
     def parse(self, given: Any, known: Known | None = None) -> int:
         wide, times, high = f"{given}".lower().replace("×", "x").partition("x")
@@ -200,7 +194,11 @@ class Factor(Limit[float]):
     def __init__(self, label: str, about: str, low: float, high: float, words: str, **rest: Any) -> None:
         super().__init__(label, about, **rest)
         self.low, self.high, self.words = low, high, words
-        self.hint = f"{low:g} to {high:g}; 1 is normal; empty: not set here"
+
+    @property
+    def hint(self) -> str:
+        low, high = number(f"{self.low:g}"), number(f"{self.high:g}")
+        return _("{low} to {high}; 1 is normal; empty: not set here", low=low, high=high)
 
     @property
     def options(self) -> Mapping[str, Option]:
@@ -222,17 +220,19 @@ class Factor(Limit[float]):
         return f"{value:g}"
 
     def text(self, value: float) -> str:
-        return self.words.format(value)
+        return _(self.words, n=number(f"{value:g}"))
 
 
 class Switch(Limit[bool]):
-    """On or off."""
+    """On or off, with words for both."""
 
-    hint = "on or off; empty: not set here"
-
-    def __init__(self, label: str, about: str, what: str, **rest: Any) -> None:
+    def __init__(self, label: str, about: str, words: tuple[str, str], **rest: Any) -> None:
         super().__init__(label, about, **rest)
-        self.what = what
+        self.words = words
+
+    @property
+    def hint(self) -> str:
+        return _("on or off; empty: not set here")
 
     @property
     def options(self) -> Mapping[str, Option]:
@@ -249,7 +249,7 @@ class Switch(Limit[bool]):
         return "on" if value else "off"
 
     def text(self, value: bool) -> str:
-        return f"{self.what} {self.typed(value)}"
+        return _(self.words[0] if value else self.words[1])
 
     def from_json(self, stored: Mapping[str, Any]) -> bool | None:
         value = stored.get(self.name)
@@ -257,21 +257,30 @@ class Switch(Limit[bool]):
 
 
 class Names(Limit[frozenset[str]]):
-    """A list of names; `*` = all. `find` looks them up; `empty` says whether none at all is a choice."""
+    """A list of names; `*` = all.
+
+    `words` are for none, for all and for some; `find` looks them up; `empty` says whether none at all is a choice.
+    """
 
     def __init__(
         self,
         label: str,
         about: str,
         what: str,
+        words: tuple[str, str, str],
         find: Callable[[Known, list[str]], frozenset[str]],
         *,
         empty: bool = False,
         **rest: Any,
     ) -> None:
         super().__init__(label, about, **rest)
-        self.what, self.find, self.empty = what, find, empty
-        self.hint = f"names, * for all{', none for none' if empty else ''}; empty: not set here"
+        self.what, self.words, self.find, self.empty = what, words, find, empty
+
+    @property
+    def hint(self) -> str:
+        if self.empty:
+            return _("names, * for all, none for none; empty: not set here")
+        return _("names, * for all; empty: not set here")
 
     @overload  # type: ignore[override]  # terms have None for all
     def __get__(self, holder: None, owner: type) -> Self: ...
@@ -291,16 +300,17 @@ class Names(Limit[frozenset[str]]):
             return frozenset()
         names = [name.strip() for name in given.split(",") if name.strip()]
         if not names:
-            raise BadInput("Name at least one of the {what}, or * for all.", what=self.what)
+            raise BadInput("Name at least one of the {what}, or * for all.", what=later(_, self.what))
         return frozenset(names) if known is None else self.find(known, names)
 
     def typed(self, value: frozenset[str]) -> str:
         return ", ".join(sorted(value)) or "none"
 
     def text(self, value: frozenset[str]) -> str:
-        if not value:
-            return f"no {self.what}"
-        return f"all {self.what}" if value >= ALL else f"{self.what} " + ", ".join(shown(n, 80) for n in sorted(value))
+        none, all_, some = self.words
+        if not value or value >= ALL:
+            return _(all_ if value else none)
+        return _(some, names=", ".join(shown(name, 80) for name in sorted(value)))
 
     def better(self, one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
         return one | other
@@ -316,85 +326,3 @@ class Names(Limit[frozenset[str]]):
     def from_json(self, stored: Mapping[str, Any]) -> frozenset[str] | None:
         value = stored.get(self.name)
         return None if value is None else frozenset(value)
-
-
-class FreeCredits(Limit[Allowance]):
-    """Free credits by the day or by the month; two options, one line of the panel."""
-
-    hint = "such as 100 a day, or 500 a month; empty: not set here"
-
-    @property
-    def options(self) -> Mapping[str, Option]:
-        return {
-            "credits_a_day": Option(f"{self.about} a day", int, 0, MAX_CREDITS),
-            "credits_a_month": Option(f"Instead: {self.about[0].lower()}{self.about[1:]} a month", int, 0, MAX_CREDITS),
-        }
-
-    def from_options(self, given: Mapping[str, Any], known: Known | None) -> Allowance | None:
-        day, month = given.get("credits_a_day"), given.get("credits_a_month")
-        if day is not None and month is not None:
-            raise BadInput("Free credits are either a day or a month. Use credits_a_day or credits_a_month, not both.")
-        if day is not None:
-            return Allowance(amount_mc=credits_mc(f"{day}"), period="day")
-        return None if month is None else Allowance(amount_mc=credits_mc(f"{month}"), period="month")
-
-    def parse(self, given: Any, known: Known | None = None) -> Allowance:
-        said = ALLOWANCE.fullmatch(f"{given}".strip().lower())
-        if said is None:
-            raise BadInput("{given} isn't a valid allowance. Try 100 a day, or 500 a month.", given=quoted(f"{given}"))
-        return Allowance(amount_mc=credits_mc(said["amount"]), period="month" if said["month"] else "day")
-
-    def typed(self, value: Allowance) -> str:
-        return f"{typed_amount(value.amount_mc)} a {value.period}"
-
-    def text(self, value: Allowance) -> str:
-        return f"{credits_text(value.amount_mc)} a {value.period}"
-
-    def better(self, one: Allowance, other: Allowance) -> Allowance:
-        """Worth what it gives in a month."""
-        return max(one, other, key=lambda each: each.amount_mc * DAYS[each.period])
-
-    def lesser(self, value: Allowance, other: Allowance) -> Allowance:
-        """In the value's own period."""
-        most_mc = other.amount_mc * DAYS[other.period] // DAYS[value.period]
-        return Allowance(amount_mc=min(value.amount_mc, most_mc), period=value.period)
-
-    def to_json(self, value: Allowance) -> dict[str, Any]:
-        return {"allowance_mc": value.amount_mc, "period": value.period}
-
-    def from_json(self, stored: Mapping[str, Any]) -> Allowance | None:
-        amount_mc = stored.get("allowance_mc")
-        return None if amount_mc is None else Allowance(amount_mc=amount_mc, period=stored["period"])
-
-
-class CreditsADay(Limit[int]):
-    """Millicredits a day (UTC), typed as credits; 0 = none, as `words` without it say."""
-
-    def __init__(self, label: str, about: str, option: str, stored: str, words: tuple[str, str], **rest: Any) -> None:
-        super().__init__(label, about, **rest)
-        self.option, self.stored, self.words = option, stored, words
-        self.hint = f"empty: {words[1]}"
-
-    @property
-    def options(self) -> Mapping[str, Option]:
-        return {self.option: Option(self.about, int, 0, MAX_CREDITS)}
-
-    def from_options(self, given: Mapping[str, Any], known: Known | None) -> int | None:
-        value = given.get(self.option)
-        return None if value is None else self.parse(value)
-
-    def parse(self, given: Any, known: Known | None = None) -> int:
-        return credits_mc(f"{given}")
-
-    def typed(self, value: int) -> str:
-        return typed_amount(value) if value else ""
-
-    def text(self, value: int) -> str:
-        return self.words[0].format(credits_text(value)) if value else self.words[1]
-
-    def to_json(self, value: int) -> dict[str, Any]:
-        return {self.stored: value or None}
-
-    def from_json(self, stored: Mapping[str, Any]) -> int | None:
-        value: int | None = stored.get(self.stored)
-        return value

@@ -10,20 +10,9 @@ from typing import Any, Literal, Self
 
 from bot.config import Settings
 from bot.errors import BadInput
-from bot.ledger.limit_kinds import (
-    ALL,
-    Allowance,
-    Count,
-    CreditsADay,
-    Factor,
-    FreeCredits,
-    Known,
-    Limit,
-    Names,
-    Period,
-    Pixels,
-    Switch,
-)
+from bot.languages.speech import N_, _, later
+from bot.ledger.credit_limits import Allowance, CreditsADay, FreeCredits, Period
+from bot.ledger.limit_kinds import ALL, Count, Factor, Known, Limit, Names, Pixels, Switch
 from bot.ledger.records import Limits
 from engine.tasks.txt2img import MAX_STEPS
 
@@ -37,82 +26,84 @@ class MemberLimits:
     __slots__ = ()
 
     allowance = FreeCredits(
-        "Free credits",
-        "Free credits",
+        N_("Free credits"),
+        N_("Free credits"),
         default=lambda settings: Allowance(amount_mc=settings.credits_a_day * 1000),
         ceiling=lambda settings: Allowance(amount_mc=most * 1000) if (most := settings.max_credits_a_day) else None,
         enforced="bot.ledger.allowance",
     )
     max_running = Count(
-        "Jobs running at once",
+        N_("Jobs running at once"),
         "Jobs that can run at once",
         1,
         64,
-        "{} running at once",
+        N_("{n} running at once"),
         default=lambda settings: max(1, settings.max_running // OTHERS),  # room for others, whoever floods the queue
         ceiling=lambda settings: settings.max_running,
         enforced="bot.jobs.queue",
     )
     max_queued = Count(
-        "Jobs queued or running",
+        N_("Jobs queued or running"),
         "Jobs that can be queued or running at once",
         1,
         1000,
-        "{} queued or running",
+        N_("{n} queued or running"),
         default=lambda settings: settings.max_queued,
         enforced="bot.jobs.lifecycle",
     )
     max_pixels = Pixels(
-        "Largest image",
+        N_("Largest image"),
         "Largest image: width times height",
         4096,
         MAX_PIXELS,
-        "up to {:,} pixels",
+        N_("up to {n} pixels"),
         default=lambda settings: settings.max_pixels,
         ceiling=lambda settings: settings.max_pixels,
         enforced="bot.orders.drafts",
     )
     max_steps = Count(
-        "Most steps",
+        N_("Most steps"),
         "Most steps of an image",
         1,
         MAX_STEPS,
-        "up to {} steps",
+        N_("up to {n} steps"),
         default=lambda settings: settings.max_steps,
         ceiling=lambda settings: settings.max_steps,
         enforced="bot.orders.drafts",
     )
     models = Names(
-        "Models",
+        N_("Models"),
         "Models that can be used, separated by commas; * for all",
-        "models",
+        N_("models"),
+        (N_("no models"), N_("all models"), N_("models {names}")),
         lambda known, names: known.models(names),
         default=lambda _: ALL,
         enforced="bot.orders.drafts",
     )
     loras = Names(
-        "LoRAs",
+        N_("LoRAs"),
         "LoRAs that can be used, separated by commas; * for all, none for none",
-        "LoRAs",
+        N_("LoRAs"),
+        (N_("no LoRAs"), N_("all LoRAs"), N_("LoRAs {names}")),
         lambda known, names: known.loras(names),
         empty=True,
         default=lambda _: ALL,
         enforced="bot.orders.drafts",
     )
     weight = Factor(
-        "Weight in the queue",
+        N_("Weight in the queue"),
         "Share of the queue against other members; 1 is normal",
         0.1,
         100.0,
-        "weight {:g}",
+        N_("weight {n}"),
         default=lambda _: 1.0,
         ceiling=lambda settings: settings.max_weight,
         enforced="bot.jobs.queue",
     )
     relax = Switch(
-        "Relax lane",
+        N_("Relax lane"),
         "Out of credits: keep generating for free, more slowly",
-        "relax lane",
+        (N_("relax lane on"), N_("relax lane off")),
         default=lambda settings: settings.relax,
         enforced="bot.jobs.lifecycle",
     )
@@ -124,20 +115,20 @@ class ServerLimits:
     __slots__ = ()
 
     cap = CreditsADay(
-        "Credits that everyone together can spend a day",
+        N_("Credits everyone together can spend a day"),
         "Credits that all members together can spend a day; 0 = no cap",
         "server_credits_a_day",
         "server_mc_a_day",
-        ("**The whole server** can spend {} a day", "No daily cap"),
+        (N_("**The whole server** can spend {credits} a day"), N_("No daily cap")),
         default=lambda _: 0,
         enforced="bot.jobs.lifecycle",
     )
     gifts = CreditsADay(
-        "Credits a member can /gift a day",
+        N_("Credits a member can /gift a day"),
         "Credits a member can give away a day with /gift; 0 = /gift is off",
         "gifts_a_day",
         "gifts_mc_a_day",
-        ("/gift: up to {} a day", "/gift is off"),
+        (N_("/gift: up to {credits} a day"), N_("/gift is off")),
         default=lambda _: 0,
         enforced="bot.ledger.accounts",
     )
@@ -221,7 +212,7 @@ class _Partial(_Record):
                 row = self.rows[name]
                 raise BadInput(
                     "{label} can't be {typed}. Those who run this bot allow up to {typed2}.",
-                    label=row.label,
+                    label=later(_, row.label),
                     typed=row.typed(self.values[name]),
                     typed2=row.typed(value),
                 )

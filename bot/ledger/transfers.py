@@ -16,6 +16,7 @@ from bot.ledger.records import CreditChange
 from bot.store import users
 
 RENEWALS = {"day": N_("at midnight UTC"), "month": N_("on the first of the month")}
+GIVEN_BACK = N_("given back")
 Resolution = Literal["settle", "release"]
 
 
@@ -64,7 +65,7 @@ def resolve(db: sqlite3.Connection, job_id: int, charge_mc: int, now_ms: int) ->
             debit=open_["debit_id"],
             credit=open_["credit_id"],
             amount=taken or open_["amount"],
-            reason="pictures" if taken else "given back",
+            reason="pictures" if taken else GIVEN_BACK,
             pending=open_["id"],
             job=job_id,
         )

@@ -28,6 +28,18 @@ FUNCTIONS = {"_": 1, "N_": 1, "ngettext": 2}
 PLURAL = {"fr": "n > 1", "pt-BR": "n > 1", **dict.fromkeys(("ja", "ko", "zh-CN"), "0")}  # else n != 1; Unicode CLDR
 ROOTS = {"UserError", "EngineError"}
 TOLD, TOLD_BY = ("label", "does", "advice"), ("title", "detail")  # what tasks say of themselves
+ENGLISH_ALONE = {
+    "bot/backup": "the terminal",
+    "bot/cli": "the terminal",
+    "bot/demo/serve.py": "the terminal",
+    "bot/features/api": "what programs read, in English as of the API it's like",
+    "bot/features/moderation/child_safety.py": "words that are looked for",
+    "bot/features/operations/heartbeat.py": "the terminal",
+    "bot/features/operations/metrics.py": "Prometheus",
+    "bot/features/operations/metrics_page.py": "Prometheus",
+    "bot/features/workers": "the terminal",
+}
+"""Files and folders with who reads what they say: none of the members."""
 Sentence = tuple[str, str]  # in English: of one and of many, or with "" or ENGINE as the second
 Found = dict[Sentence, list[str]]  # where each is said
 
@@ -54,6 +66,11 @@ def in_commands(tree: app_commands.CommandTree[Any]) -> Iterator[tuple[str, Sent
             yield from ((where, (text, "")) for text in texts if any(map(str.isalpha, text)))
 
 
+def told_in_english(where: str) -> bool:
+    """Whether nobody but the terminal and programs reads what a file says."""
+    return any(Path(where).is_relative_to(other) for other in ENGLISH_ALONE)
+
+
 def in_sources() -> Iterator[tuple[str, Sentence]]:
     """The sentences of the program's own files, in their order."""
     trees = {path: ast.parse(path.read_text("utf-8")) for room in ("bot", "engine") for path in modules(room)}
@@ -61,7 +78,9 @@ def in_sources() -> Iterator[tuple[str, Sentence]]:
     for path, tree in trees.items():
         where = path.relative_to(ROOT).as_posix()
         for node in ast.walk(tree):
-            if where.startswith("bot/"):
+            if told_in_english(where):
+                told = []
+            elif where.startswith("bot/"):
                 told = [each for each in sentences(node, errors) if has_words(each[0])]
             else:
                 told = [(each, ENGINE) for each in engine_sentences(node, errors, constants) if has_words(each)]

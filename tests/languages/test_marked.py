@@ -5,25 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import pytest
 
 from bot.demo.simulation import Stage
-from tests.languages.collecting import ROOT, error_classes, in_commands, modules
+from tests.languages.collecting import ROOT, error_classes, in_commands, modules, told_in_english
 from tests.languages.unmarked import in_room, unmarked
 
 ROOMS = ("features", "kit", "delivery", "orders", "prompt", "ledger", "jobs", "upkeep", "demo")
-NOT_FOR_MEMBERS = {
-    "bot/demo/serve.py": "the terminal",
-    "bot/features/api": "what programs read, in English as of the API it's like",
-    "bot/features/moderation/child_safety.py": "words that are looked for",
-    "bot/features/operations/heartbeat.py": "the terminal",
-    "bot/features/operations/metrics.py": "Prometheus",
-    "bot/features/operations/metrics_page.py": "Prometheus",
-    "bot/features/workers": "the terminal",
-}
-"""Files and folders, with who reads what they say."""
 NOT_WORDS = {
     "names": {
         "Adobe Firefly",
@@ -60,22 +49,12 @@ NOT_WORDS = {
 OWED: frozenset[str] = frozenset(
     {
         "bot/delivery/image_buttons.py",
-        "bot/delivery/job_messages.py",
         "bot/delivery/transport.py",
         "bot/demo/member_client.py",
         "bot/demo/page.py",
         "bot/demo/simulation.py",
         "bot/demo/welcome.py",
-        "bot/features/audit/admin_commands.py",
-        "bot/features/audit/audit_channel.py",
-        "bot/features/audit/views.py",
         "bot/features/compare/service.py",
-        "bot/features/credits/admin_commands.py",
-        "bot/features/credits/names.py",
-        "bot/features/credits/panel_members.py",
-        "bot/features/credits/panel_quotas.py",
-        "bot/features/credits/purchases.py",
-        "bot/features/credits/service.py",
         "bot/features/describe/views.py",
         "bot/features/generate/commands.py",
         "bot/features/generate/refusals.py",
@@ -120,10 +99,6 @@ OWED: frozenset[str] = frozenset(
         "bot/jobs/lifecycle.py",
         "bot/jobs/outbox.py",
         "bot/kit/error_messages.py",
-        "bot/ledger/allowance.py",
-        "bot/ledger/limit_kinds.py",
-        "bot/ledger/limits.py",
-        "bot/ledger/transfers.py",
         "bot/orders/drafts.py",
         "bot/orders/picture_files.py",
         "bot/orders/service.py",
@@ -153,7 +128,7 @@ def found() -> Iterator[tuple[str, int, str]]:
     for room in ROOMS:
         for path, line, text in in_room(ROOT / "bot" / room, errors()):
             where = path.relative_to(ROOT).as_posix()
-            if text not in excused and not any(Path(where).is_relative_to(other) for other in NOT_FOR_MEMBERS):
+            if text not in excused and not told_in_english(where):
                 yield where, line, text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from bot.languages.speech import LANGUAGES, _, later, speaking
 from bot.ledger.amounts import credits_text
 from bot.ledger.transfers import too_dear
 from engine.api.errors import QueueFull
+from tests.languages.collecting import called, literal, modules
 
 LOCALES = ["en-US", *LANGUAGES]
 TITLE, LABEL, DESCRIPTION, OPTION, BUTTON, MESSAGE = 45, 45, 100, 100, 80, 4000
@@ -104,3 +106,57 @@ def test_a_place_in_the_queue_is_said() -> None:
     with speaking("es-419"):
         assert layouts.progress_line(Painting(position=2)) == "En la cola, puesto 3"
     assert layouts.progress_line(Painting(position=2)) == "In the queue, 3rd in line"
+
+
+ROOM = {
+    "line": LABEL,
+    "text": LABEL,
+    "ask": TITLE,
+    "title": TITLE,
+    "Label": LABEL,
+    "button": BUTTON,
+    "Button": BUTTON,
+    "Count": LABEL,
+    "Pixels": LABEL,
+    "Factor": LABEL,
+    "Names": LABEL,
+    "Switch": LABEL,
+    "FreeCredits": LABEL,
+    "CreditsADay": LABEL,
+    "hint": DESCRIPTION,
+    "description": DESCRIPTION,
+    "placeholder": DESCRIPTION,
+}
+"""What Discord leaves of a marked sentence that is the first one which such a call gets, or such an argument."""
+
+
+def places(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Sentences with the call or the argument that says where they are shown."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        yield from ((called(call), text) for text in list(marked(call.args))[:1])
+        for each in call.keywords:
+            yield from ((each.arg or "", text) for text in marked([each.value]))
+
+
+def marked(arguments: list[ast.expr]) -> Iterator[str]:
+    """The sentences that are marked right there."""
+    for each in arguments:
+        if isinstance(each, ast.IfExp):
+            yield from marked([each.body, each.orelse])
+        elif (
+            isinstance(each, ast.Call)
+            and called(each) in {"_", "N_"}
+            and isinstance(text := literal(each.args[0]), str)
+        ):
+            yield text
+
+
+def test_whatever_has_little_room_is_short() -> None:
+    trees = [ast.parse(path.read_text("utf-8")) for path in modules("bot")]
+    shown = {place for tree in trees for place in places(tree) if place[0] in ROOM}
+    assert len(shown) > 40
+    long = []
+    for locale in LOCALES:
+        with speaking(locale):
+            long += [(locale, text) for where, text in shown if len(_(text)) > ROOM[where]]
+    assert long == []

@@ -14,16 +14,8 @@ from pathlib import Path
 from tests.languages.collecting import FUNCTIONS, called
 
 LOG = {"debug", "info", "warning", "error", "exception", "critical", "getLogger"}
-MISTAKES = {
-    "ValueError",
-    "TypeError",
-    "KeyError",
-    "RuntimeError",
-    "LookupError",
-    "AssertionError",
-    "NotImplementedError",
-}
-PLAIN = {"describe", "Choice", "Group", "command", "ContextMenu", "TypeVar", "NewType", "compile"}
+MISTAKES = {"ValueError", "TypeError", "KeyError", "RuntimeError", "AttributeError", "AssertionError"}
+PLAIN = {"describe", "Choice", "Option", "Group", "command", "ContextMenu", "TypeVar", "NewType", "compile"}
 """What commands are called with is collected from the commands themselves."""
 SQL = re.compile(r":\w+$|\b(SELECT|INSERT|UPDATE|DELETE|WHERE|BY|JOIN|AND|OR|IS|IN|AS|NOT|NULL|DESC|LIMIT|RETURNING)\b")
 WORD = r"[^\W\d_]{2,}"
@@ -66,8 +58,9 @@ class _Reader:
         if name in LOG | MISTAKES | PLAIN:
             return
         marked = name in FUNCTIONS or name in self._errors
+        skipped = {"name"} if name == "create_task" else {"many"} if marked else set()
         yield from self.read(node.func)
-        for argument in [*node.args, *(each.value for each in node.keywords if not (marked and each.arg == "many"))]:
+        for argument in [*node.args, *(each.value for each in node.keywords if each.arg not in skipped)]:
             if not (marked and isinstance(argument, ast.Constant)):
                 yield from self.read(argument, True)
 

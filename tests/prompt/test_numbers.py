@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.errors import BadInput
 from bot.ledger.amounts import MAX_CREDITS, credits_mc
-from bot.ledger.limit_kinds import Allowance
+from bot.ledger.credit_limits import Allowance
 from bot.ledger.limits import MEMBER_LIMITS
 from bot.prompt.numbers import read_number, read_whole
 

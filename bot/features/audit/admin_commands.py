@@ -18,6 +18,7 @@ from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import listing
+from bot.languages.speech import _
 
 PAGE = 15  # audit entries of one answer
 MENTION = re.compile(r"<(@!?|@&|#)([0-9]{1,20})>")
@@ -87,8 +88,8 @@ async def _page(app: Services, interaction: Interaction, query: AuditQuery) -> N
     found = await app.audit.search(query, PAGE)
     lines = list(map(audit_line, found))
     if len(found) == PAGE:
-        lines.append(f"-# For older entries, add `before:{found[-1].id}` or use `export:True`.")
-    await interaction.edit_original_response(view=listing("Audit", lines, "No entries match."))
+        lines.append(_("-# For older entries, add `before:{id}` or use `export:True`.", id=found[-1].id))
+    await interaction.edit_original_response(view=listing(_("Audit"), lines, _("No entries match.")))
 
 
 async def _export(app: Services, interaction: Interaction, query: AuditQuery) -> None:
@@ -98,4 +99,4 @@ async def _export(app: Services, interaction: Interaction, query: AuditQuery) ->
     if len(data) > limit:
         raise BadInput("The file would be larger than {limit} MiB. Narrow the search.", limit=limit // 2**20)
     file = discord.File(io.BytesIO(data), filename="easel-audit.csv")
-    await interaction.edit_original_response(content="The matching entries, newest first.", attachments=[file])
+    await interaction.edit_original_response(content=_("The matching entries, newest first."), attachments=[file])

@@ -12,6 +12,8 @@ from bot.features.audit.service import Audit
 from bot.features.audit.store import AuditEntry
 from bot.features.audit.views import audit_line
 from bot.kit.components import NOBODY, listing
+from bot.kit.interactions import server_locale
+from bot.languages.speech import _, speaking
 
 log = logging.getLogger(__name__)
 AT_ONCE = 10  # entries of one message
@@ -52,7 +54,8 @@ class AuditChannel:
                 return
             channel = self._client.get_partial_messageable(channel_id)
             for start in range(0, len(entries), AT_ONCE):
-                view = listing("Audit", map(audit_line, entries[start : start + AT_ONCE]), "")
+                with speaking(server_locale(self._client.get_guild(guild_id))):
+                    view = listing(_("Audit"), map(audit_line, entries[start : start + AT_ONCE]), "")
                 try:
                     await channel.send(view=view, allowed_mentions=NOBODY, silent=True)
                 except discord.HTTPException as error:

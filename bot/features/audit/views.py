@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.features.audit.store import AuditEntry
+from bot.languages.speech import _
 from bot.ledger.amounts import credits_text
 from bot.prompt.text import shown
 
@@ -22,7 +23,7 @@ def _detail(key: str, value: object) -> str:
     if not isinstance(value, int) or isinstance(value, bool):
         return f"{label}: {shown(str(value), 200)}"
     if key == "until_ms":
-        return f"until <t:{value // 1000}:f>"
+        return _("until {time}", time=f"<t:{value // 1000}:f>")
     if key.endswith("_mc"):
         return f"{label}: {credits_text(value)}"
     if key.endswith("channel"):

@@ -49,8 +49,8 @@ class Asked:
     @property
     def name(self) -> str:
         if self.role:
-            return "everyone" if self.role.is_default() else f"<@&{self.role.id}>"
-        return f"<@{self.user.id}>" if self.user else "the server"
+            return _("everyone") if self.role.is_default() else f"<@&{self.role.id}>"
+        return f"<@{self.user.id}>" if self.user else _("the server")
 
 
 class Services(Protocol):
@@ -152,7 +152,7 @@ async def _outcome(quotas: Quotas, clock: Clock, by: Actor, asked: Asked) -> str
     if asked.clear or server_wide:
         budget = Budget() if asked.clear else (await quotas.server(by.guild_id)).budget
         await quotas.set_budget(by, budget.overlaid(asked.budget))
-        return "Changed.\n" + views.budget_text(await quotas.server(by.guild_id))
+        return _("Changed.") + "\n" + views.budget_text(await quotas.server(by.guild_id))
     return views.server_text(await quotas.server(by.guild_id), quotas.default, by.guild_id, clock.now_ms())
 
 
@@ -171,9 +171,10 @@ async def _change(quotas: Quotas, clock: Clock, by: Actor, asked: Asked) -> str:
     )
     await quotas.set_quota(by, change)
     if asked.clear:
-        return f"Cleared for {asked.name}. {_(views.FALLBACK)}"
+        return _("Cleared for {name}. {fallback}", name=asked.name, fallback=_(views.FALLBACK))
     said = views.quota_text(asked.quota, change.until_ms)
-    return f"Changed for {asked.name}: {said}\n{await _one(quotas, by, asked)}"
+    changed = _("Changed for {name}: {said}", name=asked.name, said=said)
+    return f"{changed}\n{await _one(quotas, by, asked)}"
 
 
 async def _current(quotas: Quotas, by: Actor, asked: Asked) -> tuple[Quota, int | None]:
@@ -191,7 +192,7 @@ async def _one(quotas: Quotas, by: Actor, asked: Asked) -> str:
     if isinstance(asked.user, discord.Member):
         roles = frozenset(role.id for role in asked.user.roles)
         member = Actor(user_id=asked.user.id, guild_id=by.guild_id, channel_id=by.channel_id, role_ids=roles)
-        lines.append(f"With their roles: {views.terms_text(await quotas.terms(member))}")
+        lines.append(_("With their roles: {limits}", limits=views.terms_text(await quotas.terms(member))))
     return "\n".join(lines)
 
 
@@ -210,8 +211,15 @@ def _grant(group: app_commands.Group, credits: Credits) -> None:
         _check_human(user)
         by, amount_mc = check_admin(interaction), round(amount * 1000)
         await credits.grant(by, user.id, amount_mc, reason, str(interaction.id))
-        done = f"Granted: {credits_text(amount_mc)}. <@{user.id}> now has"
-        await _answer(interaction, done, (await credits.balance(user.id, by.guild_id)).paid_mc)
+        await _answer(
+            interaction,
+            _(
+                "Granted: {credits}. <@{user}> now has {paid} besides the free ones.",
+                credits=credits_text(amount_mc),
+                user=user.id,
+                paid=credits_text((await credits.balance(user.id, by.guild_id)).paid_mc),
+            ),
+        )
 
 
 def _take(group: app_commands.Group, credits: Credits) -> None:
@@ -228,8 +236,15 @@ def _take(group: app_commands.Group, credits: Credits) -> None:
         _check_human(user)
         by, amount_mc = check_admin(interaction), round(amount * 1000)
         await credits.take(by, user.id, amount_mc, reason, str(interaction.id))
-        done = f"Taken: {credits_text(amount_mc)}. <@{user.id}> has left"
-        await _answer(interaction, done, (await credits.balance(user.id, by.guild_id)).paid_mc)
+        await _answer(
+            interaction,
+            _(
+                "Taken: {credits}. <@{user}> has left {paid} besides the free ones.",
+                credits=credits_text(amount_mc),
+                user=user.id,
+                paid=credits_text((await credits.balance(user.id, by.guild_id)).paid_mc),
+            ),
+        )
 
 
 def _check_human(user: Member) -> None:
@@ -237,6 +252,5 @@ def _check_human(user: Member) -> None:
         raise BadInput("{display_name} is a bot. Only people can have credits.", display_name=quoted(user.display_name))
 
 
-async def _answer(interaction: Interaction, done: str, paid_mc: int) -> None:
-    text = f"{done} {credits_text(paid_mc)} besides the free ones."
+async def _answer(interaction: Interaction, text: str) -> None:
     await interaction.response.send_message(view=notice(text), ephemeral=True)

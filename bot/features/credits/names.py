@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bot.errors import BadInput
+from bot.languages.speech import N_, _, later
 from bot.orders import drafts
 from bot.prompt.text import quoted
 from engine.api.model_info import ModelInfo
@@ -26,7 +27,7 @@ class LoadedNames:
         known = {key.casefold(): key for info in self._loaded() for key in info.loras}
         unknown = [name for name in names if name != "*" and name.casefold() not in known]
         if unknown:
-            there = ", ".join(known.values()) or "none yet"
+            there = ", ".join(known.values()) or later(_, N_("none yet"))
             raise BadInput(
                 "There is no LoRA {unknown}. Name some of these, or * for all: {there}.",
                 unknown=quoted(", ".join(unknown)),

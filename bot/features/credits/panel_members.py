@@ -20,13 +20,14 @@ from bot.kit.checks import check_admin, check_bannable, check_moderator
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
+from bot.languages.speech import N_, _
 from bot.ledger.amounts import credits_mc, credits_text
 from bot.ledger.limits import Terms
 from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.store.clock import Clock
 
-TAB = Tab(2, "People", "👥", "A member's jobs and images; bans, and for admins credits.", moderators=True)
+TAB = Tab(2, N_("People"), "👥", N_("A member's jobs and images; bans, and for admins credits."), moderators=True)
 MOST_SHOWN = 15
 Show: TypeAlias = Callable[..., Awaitable[None]]
 """Turns the message to a member's page: interaction, their id, what was changed."""
@@ -67,8 +68,9 @@ def _install_grants(client: Client, app: Services, show: Show) -> None:
     @client.on_button(Action.GRANT)
     async def grant(interaction: Interaction, user_id: int) -> None:
         check_admin(interaction)
-        amount = line("amount", "Credits; they don't expire", "50", 12, needed=True)
-        form = ask("Give credits", Action.GRANT, user_id, amount, line("reason", "Reason, for the audit log"))
+        amount = line("amount", _("Credits; they don't expire"), "50", 12, needed=True)
+        reason = line("reason", _("Reason, for the audit log"))
+        form = ask(_("Give credits"), Action.GRANT, user_id, amount, reason)
         await interaction.client.forms.send(interaction, form)
 
     @client.on_modal(Action.GRANT)
@@ -76,16 +78,18 @@ def _install_grants(client: Client, app: Services, show: Show) -> None:
         by, said = check_admin(interaction), modals.answers(interaction)
         amount_mc = credits_mc(said.get("amount", ""), low=0.001)
         await app.credits.grant(by, user_id, amount_mc, said.get("reason", ""), str(interaction.id))
-        await show(interaction, user_id, f"Gave {credits_text(amount_mc)} to <@{user_id}>.")
+        await show(
+            interaction, user_id, _("Gave {credits} to <@{user}>.", credits=credits_text(amount_mc), user=user_id)
+        )
 
 
 def _install_bans(client: Client, app: Services, show: Show) -> None:
     @client.on_button(Action.BAN)
     async def ban(interaction: Interaction, user_id: int) -> None:
         check_moderator(interaction)
-        until = line("until", "Until", "7d", 20, hint="12h, 7d or 2027-01-31; empty: never ends")
-        reason = line("reason", "Reason, shown to them", "", 300)
-        await interaction.client.forms.send(interaction, ask("Ban a member", Action.BAN, user_id, until, reason))
+        until = line("until", _("Until"), "7d", 20, hint=_("12h, 7d or 2027-01-31; empty: never ends"))
+        reason = line("reason", _("Reason, shown to them"), "", 300)
+        await interaction.client.forms.send(interaction, ask(_("Ban a member"), Action.BAN, user_id, until, reason))
 
     @client.on_modal(Action.BAN)
     async def banned(interaction: Interaction, user_id: int) -> None:
@@ -95,15 +99,15 @@ def _install_bans(client: Client, app: Services, show: Show) -> None:
     async def unban(interaction: Interaction, user_id: int) -> None:
         by = check_moderator(interaction)
         await app.moderation.unban(by, by.guild_id, user_id)
-        await show(interaction, user_id, f"<@{user_id}> can use Easel again.")
+        await show(interaction, user_id, _("<@{user}> can use Easel again.", user=user_id))
 
 
 async def _parts(app: Services, interaction: Interaction) -> list[Any]:
     bans = await app.moderation.bans(interaction.guild_id or 0)
     lines = [views.ban_line(ban) for ban in bans[:MOST_SHOWN]]
-    lines += [f"-# … and {len(bans) - MOST_SHOWN} more: /admin ban"] if len(bans) > MOST_SHOWN else []
-    listed = "\n".join(lines) or "No one is banned here."
-    return [_select(), TextDisplay(f"**Banned**\n{listed}")]
+    lines += [_("-# … and {n} more: /admin ban", n=len(bans) - MOST_SHOWN)] if len(bans) > MOST_SHOWN else []
+    listed = "\n".join(lines) or _("No one is banned here.")
+    return [_select(), TextDisplay(_("**Banned**\n{listed}", listed=listed))]
 
 
 async def _member_parts(app: Services, interaction: Interaction, user_id: int) -> list[Any]:
@@ -113,14 +117,16 @@ async def _member_parts(app: Services, interaction: Interaction, user_id: int) -
     ban = next((ban for ban in await app.moderation.bans(by.guild_id) if ban.user_id == user_id), None)
     lines = [
         f"### <@{user_id}>",
-        f"**Active jobs** {len(active)}",
-        f"**Banned** {views.ban_line(ban)}" if ban else "Not banned",
+        _("**Active jobs** {n}", n=len(active)),
+        _("**Banned** {ban}", ban=views.ban_line(ban)) if ban else _("Not banned"),
     ]
-    row = [button(Action.UNBAN, user_id, "Unban") if ban else button(Action.BAN, user_id, "Ban …", danger=True)]
-    row.insert(0, button(Action.PICTURES, user_id, "Images …"))
+    row = [button(Action.PICTURES, user_id, _("Images …"))]
+    row.append(
+        button(Action.UNBAN, user_id, _("Unban")) if ban else button(Action.BAN, user_id, _("Ban …"), danger=True)
+    )
     if by.may_administer:
         lines[1:1] = await _wealth(app, interaction, user_id)
-        row.insert(0, button(Action.GRANT, user_id, "Give credits …"))
+        row.insert(0, button(Action.GRANT, user_id, _("Give credits …")))
     return [_select(), TextDisplay("\n".join(lines)), buttons(*row)]
 
 
@@ -128,8 +134,12 @@ async def _wealth(app: Services, interaction: Interaction, user_id: int) -> list
     terms = await _terms(app.quotas, interaction, user_id)
     balance = await app.credits.balance(user_id, interaction.guild_id or 0, terms)
     return [
-        f"**Credits** {credits_text(balance.free_mc)} free, {credits_text(balance.paid_mc)} granted or bought",
-        f"**Limits** {terms_text(terms)}",
+        _(
+            "**Credits** {free} free, {paid} granted or bought",
+            free=credits_text(balance.free_mc),
+            paid=credits_text(balance.paid_mc),
+        ),
+        _("**Limits** {limits}", limits=terms_text(terms)),
     ]
 
 
@@ -145,7 +155,7 @@ async def _terms(quotas: Quotas, interaction: Interaction, user_id: int) -> Term
 
 
 def _select() -> Any:
-    return row_of(Select.person(SelectId(Action.PERSON, 0), "Choose a member"))
+    return row_of(Select.person(SelectId(Action.PERSON, 0), _("Choose a member")))
 
 
 async def _ban(app: Services, interaction: Interaction, user_id: int) -> str:
@@ -155,7 +165,7 @@ async def _ban(app: Services, interaction: Interaction, user_id: int) -> str:
         check_bannable(interaction, await _member(interaction.guild, user_id))
     until_ms = ends_at_ms(said.get("until", ""), app.clock.now_ms())
     ban = await app.moderation.ban(by, by.guild_id, user_id, said.get("reason", ""), until_ms)
-    return f"Banned: {views.ban_line(ban)}"
+    return _("Banned: {ban}", ban=views.ban_line(ban))
 
 
 async def _member(guild: discord.Guild, user_id: int) -> discord.Member | discord.Object:

@@ -14,6 +14,7 @@ from bot.config import Settings
 from bot.errors import BadInput, UserError
 from bot.features.credits.records import Subscription
 from bot.features.credits.service import Quotas
+from bot.languages.speech import N_
 from bot.ledger import transfers
 from bot.ledger.amounts import credits_mc
 from bot.ledger.limits import MEMBER_LIMITS, Quota
@@ -22,6 +23,7 @@ from bot.store.clock import Clock
 from bot.store.store import Store
 
 log = logging.getLogger(__name__)
+BOUGHT = N_("bought on Discord")
 EVERYWHERE = 0  # the purse that counts in every server
 
 
@@ -98,7 +100,7 @@ class Shop:
             user_id=purchase.user_id,
             guild_id=EVERYWHERE,
             amount_mc=self._packs[purchase.sku_id],
-            reason="bought on Discord",
+            reason=BOUGHT,
             key=f"entitlement:{purchase.id}",
             now_ms=self._clock.now_ms(),
         )

@@ -12,6 +12,7 @@ from bot.features.audit.service import Audit
 from bot.features.credits import acts
 from bot.features.credits import store as quota_store
 from bot.features.credits.records import QuotaChange, ServerQuotas, Subscription
+from bot.languages.speech import N_
 from bot.ledger import accounts
 from bot.ledger.limits import (
     Budget,
@@ -52,12 +53,12 @@ class Credits:
 
         `note` is for the audit log. `key` is the interaction's id.
         """
-        change = self._change(by, user_id, amount_mc, "granted by an admin", key)
+        change = self._change(by, user_id, amount_mc, N_("granted by an admin"), key)
         await self._audit.perform(acts.grant, by, by.guild_id, change, note)
 
     async def take(self, by: Actor, user_id: int, amount_mc: int, note: str, key: str) -> None:
         """Take credits that don't expire back; the same `key` counts once. Raises: BadInput."""
-        change = self._change(by, user_id, amount_mc, "taken by an admin", key)
+        change = self._change(by, user_id, amount_mc, N_("taken by an admin"), key)
         await self._audit.perform(acts.take, by, by.guild_id, change, note)
 
     async def gift(self, by: Actor, user_id: int, amount_mc: int, cap_mc: int, key: str) -> None:

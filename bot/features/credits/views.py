@@ -11,6 +11,7 @@ from bot.features.moderation.store import Pause
 from bot.features.moderation.views import pause_line
 from bot.kit.components import ACCENT, view
 from bot.languages.speech import N_, _, ngettext
+from bot.ledger import allowance, transfers
 from bot.ledger.amounts import amount_text, credits_text
 from bot.ledger.limits import SERVER_LIMITS, Quota, Terms, quota_of
 from bot.ledger.records import Balance, Entry
@@ -26,7 +27,11 @@ REASONS = {
     "refund": N_("refunded for"),
     "expired": N_("unused free credits"),
     "gift": N_("a gift"),
+    "granted": N_("granted by an admin"),  # on the command line
 }
+KEPT = (N_("granted by an admin"), N_("taken by an admin"), N_("bought on Discord"), transfers.GIVEN_BACK)
+DATED = (allowance.GRANTED, allowance.RAISED)
+"""Reasons that the ledger holds in English, without and with the period they are of."""
 
 
 def quota_text(quota: Quota, until_ms: int | None = None) -> str:
@@ -121,6 +126,16 @@ def _left(balance: Balance, terms: Terms, active: int, queued: int) -> str:
 def entry_line(entry: Entry) -> str:
     """A line of a member's account."""
     amount = amount_text(abs(entry.amount_mc))
-    what = _(REASONS[entry.reason]) if entry.reason in REASONS else shown(entry.reason, 100)
     job = " " + _("job #{job}", job=entry.job_id) if entry.job_id else ""
-    return f"`{'+' if entry.amount_mc > 0 else '-'}{amount}` {what}{job} · <t:{entry.at_ms // 1000}:R>"
+    return f"`{'+' if entry.amount_mc > 0 else '-'}{amount}` {_reason(entry.reason)}{job} · <t:{entry.at_ms // 1000}:R>"
+
+
+def _reason(reason: str) -> str:
+    """Why an account changed; what somebody wrote themselves stays as it is."""
+    if reason in REASONS or reason in KEPT:
+        return _(REASONS.get(reason, reason))
+    for words in DATED:
+        head = words.partition("{")[0]
+        if reason.startswith(head):
+            return _(words, period=shown(reason.removeprefix(head), 20))
+    return shown(reason, 100)

@@ -11,7 +11,7 @@ from PIL import Image
 from bot.delivery import image_tools
 from bot.features.compare import service as comparing
 from bot.jobs import fanout
-from bot.ledger.limit_kinds import Allowance
+from bot.ledger.credit_limits import Allowance
 from bot.ledger.limits import Terms
 from bot.orders import drafts
 from bot.prompt.parser import Draft

@@ -12,7 +12,7 @@ import pytest
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from bot.features.credits.records import QuotaChange
-from bot.ledger.limit_kinds import Allowance
+from bot.ledger.credit_limits import Allowance
 from bot.ledger.limits import Quota, Terms
 from bot.orders.actor import Actor
 from engine.fake import FakeEngine

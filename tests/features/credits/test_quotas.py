@@ -11,7 +11,7 @@ from bot.demo.simulation import Stage, stage
 from bot.features.audit.store import AuditQuery
 from bot.features.credits import store as quota_store
 from bot.features.credits.records import QuotaChange, Subscription
-from bot.ledger.limit_kinds import Allowance
+from bot.ledger.credit_limits import Allowance
 from bot.ledger.limits import Quota, Terms
 from bot.orders.actor import Actor
 from engine.fake import FakeEngine

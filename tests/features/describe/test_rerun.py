@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.ledger.limit_kinds import Allowance
+from bot.ledger.credit_limits import Allowance
 from bot.ledger.limits import Terms
 from bot.orders import reproduce
 from bot.prompt.image_metadata import Parameters

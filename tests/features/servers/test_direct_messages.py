@@ -12,7 +12,7 @@ from bot.demo.simulation import Stage, stage
 from bot.features.credits import store as quota_store
 from bot.features.credits.records import QuotaChange
 from bot.features.servers import direct_messages
-from bot.ledger.limit_kinds import Allowance
+from bot.ledger.credit_limits import Allowance
 from bot.ledger.limits import Quota, Terms, default_quota, strictest, terms_of
 from engine.fake import FakeEngine
 from tests.e2e.screen import buttons, words
