@@ -193,8 +193,7 @@ class JobMessages:
             await live.task
 
     def _ended(self, job: Job) -> Contents:
-        sentence = job.error_text or _("The job was cancelled.")
-        return Contents(job, lambda job, _: self._layouts.ended(job, sentence))
+        return Contents(job, lambda job, _: self._layouts.ended(job))
 
     async def _result(self, job: Job, images: Sequence[StoredImage], whole: Whole) -> Contents:
         stars = await self._stars(job, images) if self._stars else None

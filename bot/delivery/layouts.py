@@ -187,9 +187,9 @@ class Layouts:
             [TextDisplay(words), _gallery(filename, alt_text(job)), _row(show, *image_buttons.report(job))], DONE
         )
 
-    def ended(self, job: Job, sentence: str) -> LayoutView:
+    def ended(self, job: Job) -> LayoutView:
         """A job without a picture: what happened, what was charged, and a way to try again."""
-        text = f"{self.headline(job)}\n{sentence}\n-# {charged(job)}"
+        text = f"{self.headline(job)}\n{job.failure}\n-# {charged(job)}"
         return _view(
             [TextDisplay(text), _row(Button(ButtonId(Action.AGAIN, job.id), _("Try again"), emoji="🔄"))], BROKEN
         )

@@ -6,11 +6,12 @@ import secrets
 import sqlite3
 
 from bot.jobs.records import UNDELIVERABLE, DeliveryKind, OutboxEntry
+from bot.languages.speech import N_
 from bot.ledger import transfers
 
 OPEN = "delivered_at IS NULL AND dead = 0"
-WAITS = "The pictures could not be posted. They wait in /history; nothing was charged yet."
-LOST = "The pictures were painted, but their files are gone from the disk. Ask for them again."
+WAITS = N_("The pictures could not be posted. They wait in /history; nothing was charged yet.")
+LOST = N_("The pictures were painted, but their files are gone from the disk. Ask for them again.")
 
 
 def enqueue_delivery(db: sqlite3.Connection, job_id: int, kind: DeliveryKind, now_ms: int) -> None:

@@ -20,9 +20,10 @@ from bot.errors import Busy, UserError
 from bot.jobs import lifecycle
 from bot.jobs.event_relay import Listener, Relay
 from bot.jobs.files import ImageFiles
-from bot.jobs.records import Job, NewImage
+from bot.jobs.records import FAILED, Job, NewImage
 from bot.jobs.run import Outcome, Run
 from bot.jobs.store import JobStore
+from bot.languages.speech import N_
 from bot.loops import Loop
 from bot.store.async_wait import first_of, seconds_until, until_written
 from bot.store.clock import Clock
@@ -34,9 +35,9 @@ from engine.backend import Backend
 log = logging.getLogger(__name__)
 RETRY_DELAYS_S = (0.0, 5.0, 30.0)  # before attempt 1, 2, 3; a fourth start never happens
 ENGINE_AWAY_S = 1.0  # pause when the engine takes nothing, so that jobs do not turn in circles
-ALL_WITHHELD = "The safety check withheld every picture of this job. Try other words."
-UNREADABLE = "This job was stored in a form that this version of Easel can't read. Ask for it again."
-DISK_FAILED = "The pictures that this starts from can't be read from the disk. Tell whoever runs this bot."
+ALL_WITHHELD = N_("The safety check withheld every picture of this job. Try other words.")
+UNREADABLE = N_("This job was stored in a form that this version of Easel can't read. Ask for it again.")
+DISK_FAILED = N_("The pictures that this starts from can't be read from the disk. Tell whoever runs this bot.")
 CANCEL_S = 5.0  # what an engine gets to reach a step boundary at shutdown
 
 ImageFilter = Callable[[Job, Sequence[NewImage]], Awaitable[tuple[NewImage, ...]]]
@@ -206,7 +207,7 @@ class Dispatcher:
         except Exception:  # the outer edge of a job: a bug in one must not stop the others
             reference = secrets.token_hex(4)
             log.exception("job %d failed (reference %s)", run.job.id, reference)
-            await self._fail(run.job, "internal", f"Something went wrong inside Easel (reference {reference}).")
+            await self._fail(run.job, "internal", FAILED.format(reference=reference))
 
     async def _conclude(self, run: Run, outcome: Outcome) -> None:
         if isinstance(outcome.end, Cancelled) and run.draining:

@@ -14,6 +14,7 @@ from bot.errors import Busy, NotEnoughCredits, NotFound, TooManyJobs
 from bot.jobs import deliveries, queue
 from bot.jobs import images as image_rows
 from bot.jobs.records import REPLY_TOKEN_MS, SELECT_JOB, DeliveryKind, Job, NewImage, NewJob, Recovered
+from bot.languages.speech import N_
 from bot.ledger import allowance, transfers
 from bot.ledger.records import Limits
 from bot.prompt.spec import SPEC_VERSION
@@ -26,7 +27,7 @@ NEWEST = 2**63 - 1  # above every id
 MAX_ATTEMPTS = 3  # a job that kills the process is given up after three starts
 UNUSED_MS = 3_600_000  # an upload that no job used for so long is forgotten
 RUNNING = "SELECT id, attempts FROM job WHERE state = 'running' AND"
-GIVEN_UP = "Easel stopped three times while painting this, so it was given up."
+GIVEN_UP = N_("Easel stopped three times while painting this, so it was given up.")
 
 
 def enqueue_all(

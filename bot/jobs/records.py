@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from bot.languages.speech import N_, stored
 from bot.prompt.spec import Spec, stand_in
 from engine.api.errors import EngineError
 from engine.api.metadata import recipe_from_json
@@ -37,6 +38,8 @@ SELECT_JOB = (
     " LEFT JOIN job q ON q.id = p.job_id"
 )
 UNDELIVERABLE = "undeliverable"
+CANCELLED = N_("The job was cancelled.")
+FAILED = N_("Something went wrong inside Easel (reference {reference}).")
 API = 0  # in the place of an application's id: asked for over the images API, where whoever asked waits for it
 REPLY_TOKEN_MS = 880_000  # Discord's interaction token lives 15 min; 20 s are kept for the request itself
 
@@ -107,6 +110,11 @@ class Job:
     withheld: int = 0  # pictures that a safety check kept back
     weight: float = 1.0  # share of the device against others
     unreadable: bool = False  # `spec` is a stand-in: what is stored is none that this version knows
+
+    @property
+    def failure(self) -> str:
+        """Why it ended without pictures, in the language that is spoken; it's kept in English."""
+        return stored(self.error_text or CANCELLED, FAILED)
 
     @property
     def active(self) -> bool:

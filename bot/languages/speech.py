@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bot.languages.catalogue import catalogue
+from bot.languages.catalogue import catalogue, pattern
 
 ENGLISH = "en"
 LANGUAGES: Mapping[str, str] = {
@@ -68,10 +68,20 @@ def engine_words(english: str) -> str:
     """A sentence of the engine's, which comes with its values filled in and knows no other language."""
     if language() == ENGLISH:
         return english
-    for pattern, translated in catalogue(language()).patterns:
-        if match := pattern.fullmatch(english):
+    for words, translated in catalogue(language()).patterns:
+        if match := words.fullmatch(english):
             return translated.format(**{name: engine_words(value) for name, value in match.groupdict().items()})
     return english
+
+
+def stored(english: str, *templates: str) -> str:
+    """A sentence that is kept in English, as it was said or as one of these templates with its values."""
+    if (found := _(english)) != english:
+        return found
+    for template in templates:
+        if match := pattern(template).fullmatch(english):
+            return _(template, **match.groupdict())
+    return engine_words(english)
 
 
 def N_(english: str) -> str:

@@ -12,6 +12,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,13 @@ def told_in_english(where: str) -> bool:
     return any(Path(where).is_relative_to(other) for other in ENGLISH_ALONE)
 
 
-def in_sources() -> Iterator[tuple[str, Sentence]]:
-    """The sentences of the program's own files, in their order."""
+@cache
+def in_sources() -> tuple[tuple[str, Sentence], ...]:
+    """The sentences of the program's own files, in their order. Reading them all takes seconds: once is enough."""
+    return tuple(_in_sources())
+
+
+def _in_sources() -> Iterator[tuple[str, Sentence]]:
     trees = {path: ast.parse(path.read_text("utf-8")) for room in ("bot", "engine") for path in modules(room)}
     errors, constants = error_classes(trees.values()), constants_of(trees.values())
     for path, tree in trees.items():

@@ -14,10 +14,21 @@ from pathlib import Path
 from tests.languages.collecting import FUNCTIONS, called
 
 LOG = {"debug", "info", "warning", "error", "exception", "critical", "getLogger"}
-MISTAKES = {"ValueError", "TypeError", "KeyError", "RuntimeError", "AttributeError", "AssertionError"}
+MISTAKES = {
+    "ValueError",
+    "TypeError",
+    "KeyError",
+    "RuntimeError",
+    "AttributeError",
+    "AssertionError",
+    "NotRunning",
+    "__init__",
+}
 PLAIN = {"describe", "Choice", "Option", "Group", "command", "ContextMenu", "TypeVar", "NewType", "compile"}
 """What commands are called with is collected from the commands themselves."""
-SQL = re.compile(r":\w+$|\b(SELECT|INSERT|UPDATE|DELETE|WHERE|BY|JOIN|AND|OR|IS|IN|AS|NOT|NULL|DESC|LIMIT|RETURNING)\b")
+SQL = re.compile(
+    r"[=<>] \?$|:\w+$|\b(SELECT|INSERT|UPDATE|DELETE|WHERE|BY|JOIN|AND|OR|IS|IN|AS|NOT|NULL|DESC|LIMIT|RETURNING)\b"
+)
 WORD = r"[^\W\d_]{2,}"
 PHRASE = re.compile(rf"{WORD}[^\w\s]*\s+\W*{WORD}")
 BESIDE_A_VALUE = re.compile(rf"(?:(?<=[\s(])|^){WORD}[^\w\s\0:/=]*(?:\s|$)|\s\W*{WORD}")

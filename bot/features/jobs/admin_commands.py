@@ -20,6 +20,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import viewer_of
+from bot.languages.speech import _, ngettext
 
 MAX_LISTED = 100  # undelivered jobs that are looked for
 
@@ -41,7 +42,7 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
         by = check_admin(interaction)
         await interaction.response.defer(ephemeral=True, thinking=True)
         job = await app.moderated_jobs.deliver_again(by, job_id)
-        text = f"The images of job {job.id} are on their way to <@{job.user_id}>."
+        text = _("The images of job {id} are on their way to <@{user}>.", id=job.id, user=job.user_id)
         await interaction.edit_original_response(view=notice(text))
 
     @client.on_button(Action.STOP)
@@ -80,8 +81,8 @@ def _install_jobs(area: AdminArea, app: Services) -> None:
             raise BadInput("To cancel all jobs of a member, choose the user too. Or give the number of one job.")
         else:
             ended = await app.moderated_jobs.cancel_all(by, place, user_id)
-            jobs_ = "1 job" if len(ended) == 1 else f"{len(ended)} jobs"
-            view = notice(f"Cancelled {jobs_} of <@{user_id}>. Nothing was charged.")
+            jobs_ = ngettext("1 job", "{n} jobs", len(ended))
+            view = notice(_("Cancelled {jobs} of <@{user}>. Nothing was charged.", jobs=jobs_, user=user_id))
         await interaction.edit_original_response(view=view)
 
 
@@ -100,4 +101,4 @@ def _install_undelivered(area: AdminArea, app: Services) -> None:
 
 
 def _cancelled(job: Job) -> str:
-    return f"Cancelled job {job.id} of <@{job.user_id}>. {charged(job)}"
+    return _("Cancelled job {id} of <@{user}>. {charged}", id=job.id, user=job.user_id, charged=charged(job))

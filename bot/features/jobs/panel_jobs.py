@@ -10,8 +10,9 @@ from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab
 from bot.kit.client import Interaction
 from bot.kit.interactions import viewer_of
+from bot.languages.speech import N_
 
-TAB = Tab(8, "Jobs", "⏳", "Everyone's queued and running jobs.", moderators=True)
+TAB = Tab(8, N_("Jobs"), "⏳", N_("Everyone's queued and running jobs."), moderators=True)
 
 
 class Services(Protocol):

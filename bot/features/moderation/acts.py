@@ -178,7 +178,7 @@ def decide(db: sqlite3.Connection, by: Author, appeal_id: int, approve: bool) ->
     appeal = _appeal_of(db, by, appeal_id)
     to: rows.AppealState = "approved" if approve else "denied"
     if not rows.move_appeal(db, appeal_id, "open", to, by.actor_id, by.now_ms):
-        raise BadInput("This appeal was already {state}.", state=appeal.state)
+        raise BadInput("This appeal was decided already.")
     action = "appeal.approve" if approve else "appeal.deny"
     note = Note(action=action, target=f"user:{appeal.user_id}", details={"rule": appeal.rule})
     return replace(appeal, state=to, actor_id=by.actor_id, decided_ms=by.now_ms), [note]

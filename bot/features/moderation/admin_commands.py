@@ -29,6 +29,7 @@ from bot.kit.checks import (
 )
 from bot.kit.client import Client, Interaction
 from bot.kit.components import listing, notice
+from bot.languages.speech import N_, _, later
 from bot.orders.actor import Actor
 from bot.prompt.durations import ends_at_ms
 from bot.prompt.text import quoted, shown
@@ -78,13 +79,14 @@ def _people(app: Services, group: app_commands.Group) -> None:
         place = EVERYWHERE if everywhere else by.guild_id
         if user is None:
             bans = await app.moderation.bans(place)
-            title = "Banned everywhere" if everywhere else "Banned here"
-            await _show(interaction, listing(title, map(views.ban_line, bans), "No one."))
+            title = _("Banned everywhere") if everywhere else _("Banned here")
+            await _show(interaction, listing(title, map(views.ban_line, bans), _("No one.")))
             return
         check_bannable(interaction, user)
         until_ms = ends_at_ms(until, app.clock.now_ms())
         banned = await app.moderation.ban(by, place, user.id, reason, until_ms)
-        await _say(interaction, f"Banned{' everywhere' if everywhere else ''}: {views.ban_line(banned)}")
+        said = N_("Banned everywhere: {ban}") if everywhere else N_("Banned: {ban}")
+        await _say(interaction, _(said, ban=views.ban_line(banned)))
 
     @group.command()
     @app_commands.describe(user="Who to unban", everywhere=WHERE)
@@ -93,7 +95,8 @@ def _people(app: Services, group: app_commands.Group) -> None:
         """Let someone use Easel again."""
         by = check_moderator(interaction)
         await app.moderation.unban(by, EVERYWHERE if everywhere else by.guild_id, user.id)
-        await _say(interaction, f"<@{user.id}> can use Easel again{' everywhere' if everywhere else ''}.")
+        said = N_("<@{user}> can use Easel again everywhere.") if everywhere else N_("<@{user}> can use Easel again.")
+        await _say(interaction, _(said, user=user.id))
 
 
 # ------------------------------------------------------------------ words
@@ -125,14 +128,17 @@ def _words(app: Services, group: app_commands.Group) -> None:
             await _exchange(app, interaction, place, _rule(rule), file if action == "import" else None, action)
             return
         if action != "list" and not word.strip():
-            raise BadInput("Which word do you want to {action}? Give it as the option word.", action=action)
+            raise BadInput("Which word do you want to {action}? Give it as the option word.", action=later(_, action))
         done = []
         if action in ("add", "remove", "attach", "detach"):
             done.append(await _change(app, by, place, action, word, rule, tell))
         elif tell is not None:
             await app.moderation.change_rules(by, lambda rules: replace(rules, tell_word=tell))
         if tell is not None:
-            done.append(f"From now on, refusals {'' if tell else 'do not '}name the word.")
+            said = (
+                N_("From now on, refusals name the word.") if tell else N_("From now on, refusals don't name the word.")
+            )
+            done.append(_(said))
         if done:
             await _say(interaction, "\n".join(done))
         if action == "test":
@@ -146,8 +152,8 @@ async def _list(app: Services, place: int, part: str) -> discord.ui.LayoutView:
     listed = [*await moderation.words(place), *(await moderation.words(EVERYWHERE) if place else ())]
     listed = [each for each in listed if plain(part) in each.word]
     shared = [views.list_line(*each) for each in (await moderation.attached(place)).items()] if not part else []
-    empty = "None yet. Add one with `/admin words action:add word:…`."
-    return listing("Blocked words", [*shared, *map(views.word_line, listed)], empty)
+    empty = _("None yet. Add one with `/admin words action:add word:…`.")
+    return listing(_("Blocked words"), [*shared, *map(views.word_line, listed)], empty)
 
 
 async def _test(app: Services, by: Actor, text: str) -> discord.ui.LayoutView:
@@ -155,21 +161,24 @@ async def _test(app: Services, by: Actor, text: str) -> discord.ui.LayoutView:
     hits = await moderation.hits(text, by.guild_id)
     lines = [views.word_line(hit.word) for hit in hits]
     if moderation.forbidden(text):
-        lines.insert(0, "sexual content with minors · always refused")
-    return listing("Rules this prompt breaks", lines, "None: this prompt is fine.")
+        lines.insert(0, _(views.ALWAYS))
+    return listing(_("Rules this prompt breaks"), lines, _("None: this prompt is fine."))
 
 
 async def _change(app: Services, by: Actor, place: int, action: str, word: str, rule: str, tell: bool | None) -> str:
     chosen = _rule(rule)
     if action == "attach":
         name = await app.moderation.attach(by, place, word.strip(), chosen)
-        return f"Attached the list {shown(name, 100)}. Prompts with its words are {WORD_ACTIONS[chosen]}."
+        said = N_("Attached the list {name}. Prompts with its words are {rule}.")
+        return _(said, name=shown(name, 100), rule=_(WORD_ACTIONS[chosen]))
     if action == "detach":
-        return f"Detached the list {shown(await app.moderation.detach(by, place, word.strip()), 100)}."
+        name = await app.moderation.detach(by, place, word.strip())
+        return _("Detached the list {name}.", name=shown(name, 100))
     if action == "add":
         kept = await app.moderation.add_word(by, place, word, chosen, tell=tell)
-        return f"Added: {shown(kept, 200)}. Prompts with it are {WORD_ACTIONS[chosen]}."
-    return f"Removed: {shown(await app.moderation.remove_word(by, place, word, tell=tell), 200)}."
+        return _(views.ADDED, word=shown(kept, 200), rule=_(WORD_ACTIONS[chosen]))
+    gone = await app.moderation.remove_word(by, place, word, tell=tell)
+    return _("Removed: {word}.", word=shown(gone, 200))
 
 
 def _rule(rule: str) -> WordAction:
@@ -189,14 +198,14 @@ async def _exchange(
         if place == EVERYWHERE and not by.is_operator:
             raise NotYours("Only the people who run this bot can export the list of every server.")
         data = io.BytesIO(lists.written(await app.moderation.words(place)))
-        text = "One word a line, with its rule. `action:import` reads it again."
+        text = _("One word a line, with its rule. `action:import` reads it again.")
         await interaction.response.send_message(text, file=discord.File(data, "words.txt"), ephemeral=True)
         return
     if file is None or file.size > lists.MAX_BYTES:
         raise BadInput("Which file? Give a text file of at most 1 MiB as the option file, with a word a line.")
     await interaction.response.defer(ephemeral=True, thinking=True)
     count = await app.moderation.import_words(by, place, await file.read(), rule)
-    await interaction.edit_original_response(content=f"Imported {count} words.")
+    await interaction.edit_original_response(content=_("Imported {count} words.", count=count))
 
 
 # ------------------------------------------------------------------ channels
@@ -244,7 +253,7 @@ def _channels(app: Services, group: app_commands.Group) -> None:
         old = await moderation.rules(by.guild_id)
         new = await moderation.change_rules(by, change) if change(old) != old else old
         text = views.rules_text(new, await moderation.pauses(by.guild_id))
-        await _say(interaction, f"Changed. Now:\n{text}" if new != old else text)
+        await _say(interaction, _("Changed. Now:") + f"\n{text}" if new != old else text)
 
 
 def _cleared(rules: Rules, clear: str | None) -> Rules:
@@ -298,7 +307,7 @@ def _pauses(app: Services, group: app_commands.Group) -> None:
             place = EVERYWHERE if everywhere else by.guild_id
             await moderation.pause(by, place, None if mode == "off" else mode, sentence)
         lines = [views.pause_line(each) for each in await moderation.pauses(by.guild_id)]
-        await _say(interaction, "\n".join(lines) or "Easel works as usual here.")
+        await _say(interaction, "\n".join(lines) or _("Easel works as usual here."))
 
 
 async def _say(interaction: Interaction, text: str) -> None:

@@ -18,14 +18,17 @@ from bot.kit.checks import check_moderator, moderated
 from bot.kit.client import Client, Interaction
 from bot.kit.components import NOBODY, notice
 from bot.kit.custom_ids import Action, SelectId
-from bot.kit.interactions import actor_of
+from bot.kit.interactions import actor_of, server_locale
 from bot.kit.select import MAX_OPTIONS, Select, row_of
-from bot.languages.speech import N_, _
+from bot.languages.speech import N_, _, speaking
 from bot.prompt.text import block, shown, visible
 
 log = logging.getLogger(__name__)
-TAB = Tab(10, "Appeals", "⚖️", N_("Refused prompts that members ask about, and those you approved."), moderators=True)
+TAB = Tab(
+    10, N_("Appeals"), "⚖️", N_("Refused prompts that members ask about, and those you approved."), moderators=True
+)
 MOST_OPEN, MOST_LISTED = 5, 10
+TAKEN = {"approved": N_("Approved: {prompt}"), "denied": N_("Denied: {prompt}")}
 DECIDED = {
     "approved": N_("Your appeal was approved. You can use this prompt now."),
     "denied": N_("Your appeal was denied."),
@@ -53,9 +56,11 @@ def install(client: Client, area: AdminArea, app: Services) -> None:
     async def decide(interaction: Interaction, appeal_id: int, *, approve: bool) -> None:
         decided = await moderation.decide(check_moderator(interaction), appeal_id, approve=approve)
         if interaction.message is not None and interaction.message.flags.ephemeral:
-            await panel.show(interaction, TAB, f"{decided.state.capitalize()}: {shown(decided.prompt, 200)}")
+            await panel.show(interaction, TAB, _(TAKEN[decided.state], prompt=shown(decided.prompt, 200)))
         else:
-            await interaction.response.edit_message(view=views.appeal(decided))
+            with speaking(server_locale(interaction.guild)):
+                view = views.appeal(decided)
+            await interaction.response.edit_message(view=view)
         await _tell(interaction.client, decided, DECIDED[decided.state])
 
     @client.on_select(Action.APPEAL)
@@ -90,7 +95,9 @@ async def _post(client: Client, moderation: Moderation, appeal: Appeal) -> None:
         if rules.audit_channel is None:
             raise MissingPermission("There's no audit channel any more.")
         channel = client.get_partial_messageable(rules.audit_channel)
-        await channel.send(view=views.appeal(appeal), allowed_mentions=NOBODY)
+        with speaking(server_locale(client.get_guild(appeal.guild_id))):
+            view = views.appeal(appeal)
+        await channel.send(view=view, allowed_mentions=NOBODY)
     except (discord.HTTPException, MissingPermission) as error:
         await moderation.withdraw(appeal)
         raise MissingPermission("I couldn't post your appeal. Tell an admin of this server.") from error
@@ -119,8 +126,10 @@ async def _parts(moderation: Moderation, interaction: Interaction) -> list[Any]:
 
 async def _tell(client: Client, appeal: Appeal, text: str) -> None:
     """Tell the member, if their direct messages are open."""
+    with speaking(client.locales.get(appeal.user_id)):
+        view = notice(f"{_(text)}\n{block(appeal.prompt, 1500)}")
     try:
         user = await client.fetch_user(appeal.user_id)
-        await user.send(view=notice(f"{text}\n{block(appeal.prompt, 1500)}"), allowed_mentions=NOBODY)
+        await user.send(view=view, allowed_mentions=NOBODY)
     except discord.HTTPException as error:
         log.info("a decision could not be told: %s", error)

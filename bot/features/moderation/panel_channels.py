@@ -18,10 +18,11 @@ from bot.kit.checks import check_admin, check_moderator_role, check_postable
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import MAX_OPTIONS, Select, row_of
+from bot.languages.speech import N_, _
 from bot.prompt.numbers import read_whole
 from bot.prompt.text import quoted
 
-TAB = Tab(3, "Channels", "#️⃣", "Where Easel can be used, where it posts, and who moderates.")
+TAB = Tab(3, N_("Channels"), "#️⃣", N_("Where Easel can be used, where it posts, and who moderates."))
 ALLOWED, GALLERY, AUDIT, MODERATORS = 0, 1, 2, 3  # numbers of the lists
 AGE_ONLY, SPOILER, STARS, MENTIONS = 0, 1, 2, 3  # numbers of the buttons
 
@@ -58,8 +59,8 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         by = check_admin(interaction)
         if number == STARS:
             rules = await app.moderation.rules(by.guild_id)
-            field = line("stars", "Stars an image needs", str(rules.stars), 4, needed=True)
-            await interaction.client.forms.send(interaction, ask("Gallery", Action.CHANNEL, STARS, field))
+            field = line("stars", _("Stars an image needs"), str(rules.stars), 4, needed=True)
+            await interaction.client.forms.send(interaction, ask(_("Gallery"), Action.CHANNEL, STARS, field))
         elif number == SPOILER:
             await _change(app, panel, interaction, lambda rules: replace(rules, spoiler=not rules.spoiler))
         elif number == MENTIONS:
@@ -82,29 +83,31 @@ def install(client: Client, panel: Panel, app: Services) -> None:
 
 async def _change(app: Services, panel: Panel, interaction: Interaction, change: Callable[[Rules], Rules]) -> None:
     await app.moderation.change_rules(check_admin(interaction), change)
-    await panel.show(interaction, TAB, "Changed.")
+    await panel.show(interaction, TAB, _("Changed."))
 
 
 async def parts(app: Services, interaction: Interaction) -> list[Any]:
     rules = await app.moderation.rules(interaction.guild_id or 0)
     allowed = sorted(rules.allowed)
-    more = f" Only {MAX_OPTIONS} of {len(allowed)} are shown: use /admin channels." if len(allowed) > 25 else ""
+    where = _("**Where Easel can be used** (none chosen: everywhere).")
+    if len(allowed) > MAX_OPTIONS:
+        where += _(" Only {shown} of {all} are shown: use /admin channels.", shown=MAX_OPTIONS, all=len(allowed))
     return [
-        TextDisplay(f"**Where Easel can be used** (none chosen: everywhere).{more}"),
-        _select(ALLOWED, "Everywhere", allowed[:MAX_OPTIONS], MAX_OPTIONS),
-        TextDisplay(f"**Gallery**: where images with {rules.stars} ⭐ are reposted"),
-        _select(GALLERY, "No gallery", [rules.gallery_channel] if rules.gallery_channel else []),
-        TextDisplay("**Audit**: where admins' actions and appeals are posted"),
-        _select(AUDIT, "No audit channel, no appeals", [rules.audit_channel] if rules.audit_channel else []),
-        TextDisplay("**Moderators**: a role that can also use /moderate"),
+        TextDisplay(where),
+        _select(ALLOWED, _("Everywhere"), allowed[:MAX_OPTIONS], MAX_OPTIONS),
+        TextDisplay(_("**Gallery**: where images with {stars} ⭐ are reposted", stars=rules.stars)),
+        _select(GALLERY, _("No gallery"), [rules.gallery_channel] if rules.gallery_channel else []),
+        TextDisplay(_("**Audit**: where admins' actions and appeals are posted")),
+        _select(AUDIT, _("No audit channel, no appeals"), [rules.audit_channel] if rules.audit_channel else []),
+        TextDisplay(_("**Moderators**: a role that can also use /moderate")),
         _role(rules.moderator_role),
         buttons(
-            button(Action.CHANNEL, AGE_ONLY, "Age-restricted only", on=rules.age_only),
-            button(Action.CHANNEL, SPOILER, "Flagged as spoilers", on=rules.spoiler),
-            button(Action.CHANNEL, MENTIONS, "Answers mentions", on=rules.answers_mentions),
-            button(Action.CHANNEL, STARS, "Stars …"),
+            button(Action.CHANNEL, AGE_ONLY, _("Age-restricted only"), on=rules.age_only),
+            button(Action.CHANNEL, SPOILER, _("Flagged as spoilers"), on=rules.spoiler),
+            button(Action.CHANNEL, MENTIONS, _("Answers mentions"), on=rules.answers_mentions),
+            button(Action.CHANNEL, STARS, _("Stars …")),
         ),
-        TextDisplay("-# Flagged images are withheld, or posted as spoilers in age-restricted channels only."),
+        TextDisplay(_("-# Flagged images are withheld, or posted as spoilers in age-restricted channels only.")),
     ]
 
 
@@ -114,4 +117,4 @@ def _select(number: int, placeholder: str, now: list[int], at_most: int = 1) -> 
 
 def _role(now: int | None) -> Any:
     choice = SelectId(Action.CHANNEL, MODERATORS)
-    return row_of(Select.role(choice, "Only people with Manage Server", now=now, needed=False))
+    return row_of(Select.role(choice, _("Only people with Manage Server"), now=now, needed=False))

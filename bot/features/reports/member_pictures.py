@@ -27,13 +27,14 @@ from bot.kit.checks import check_moderator
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.interactions import viewer_of
+from bot.languages.speech import N_, _, ngettext
 from bot.orders.visibility import Viewer, may_know, may_read
 from bot.prompt.text import shown
 
 PAGE = 4  # jobs: each takes five of a message's 40 components
 PORTION = 100  # jobs that are looked at in one read
-KEPT = "-# Private images aren't listed, nor those of channels that you can't read; **Delete all** leaves them too."
-PRICE = "What they cost isn't given back."
+KEPT = N_("-# Private images aren't listed, nor those of channels that you can't read; **Delete all** leaves them too.")
+PRICE = N_("What they cost isn't given back.")
 
 
 class Services(Protocol):
@@ -56,7 +57,11 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         by = check_moderator(interaction)
         await interaction.response.defer()
         await app.moderated_jobs.delete_all(by, user_id, [job.id for job in jobs])
-        await show(interaction, user_id, note=f"Deleted {what} of <@{user_id}>. {PRICE}")
+        await show(
+            interaction,
+            user_id,
+            note=_("Deleted {what} of <@{user}>. {price}", what=what, user=user_id, price=_(PRICE)),
+        )
         for job in jobs:
             await take_down(client, job)
         await app.gallery.tidy()
@@ -77,7 +82,7 @@ def install(client: Client, panel: Panel, app: Services) -> None:
         job = await app.jobs.get(job_id)
         if not _is_listed(viewer_of(interaction), job):
             raise NotFound("There's no such image here.")
-        await delete(interaction, job.user_id, [job], f"job {job_id}")
+        await delete(interaction, job.user_id, [job], _("job #{job}", job=job_id))
 
     @client.on_button(Action.PICTURES_ASK)
     async def ask(interaction: Interaction, user_id: int) -> None:
@@ -113,32 +118,42 @@ async def _page(
     app: Services, interaction: Interaction, user_id: int, before: int | None
 ) -> tuple[list[Any], list[discord.File]]:
     jobs = await _listed(app, interaction, user_id, before, PAGE + 1)
-    parts: list[Any] = [TextDisplay(f"### Images of <@{user_id}>" if jobs else f"### No images of <@{user_id}>")]
+    parts: list[Any] = [
+        TextDisplay(_(N_("### Images of <@{user}>") if jobs else N_("### No images of <@{user}>"), user=user_id))
+    ]
     files = []
     for job in jobs[:PAGE]:
         file = await thumbnail(app.files, interaction, job, await app.jobs.images(job.id))
         files += [file] if file else []
         parts += _job_parts(job, viewer_of(interaction), file.filename if file else None)
-    row = [button(Action.PICTURES_OLDER, jobs[PAGE - 1].id, "Older")] if len(jobs) > PAGE else []
-    row += [button(Action.PICTURES, user_id, "Newest")] if before else []
-    row += [button(Action.PICTURES_ASK, user_id, "Delete all …", danger=True)] if jobs else []
-    return [*parts, buttons(*row, button(Action.PERSON, user_id, "Back")), TextDisplay(KEPT)], files
+    row = [button(Action.PICTURES_OLDER, jobs[PAGE - 1].id, _("Older"))] if len(jobs) > PAGE else []
+    row += [button(Action.PICTURES, user_id, _("Newest"))] if before else []
+    row += [button(Action.PICTURES_ASK, user_id, _("Delete all …"), danger=True)] if jobs else []
+    return [*parts, buttons(*row, button(Action.PERSON, user_id, _("Back"))), TextDisplay(_(KEPT))], files
 
 
 def _job_parts(job: Job, viewer: Viewer, picture: str | None) -> list[Any]:
-    words = shown(job.spec.prompt, 200) or "(no prompt)" if may_read(viewer, job) else "(age-restricted)"
-    text = f"{words}\n-# #{job.id} in <#{job.channel_id}>, {STATE_WORDS[job.state]}, <t:{job.created_at // 1000}:R>"
+    words = shown(job.spec.prompt, 200) or _("(no prompt)") if may_read(viewer, job) else _("(age-restricted)")
+    text = f"{words}\n-# #{job.id} · <#{job.channel_id}> · {_(STATE_WORDS[job.state])} · <t:{job.created_at // 1000}:R>"
     above: Any = TextDisplay(text)
     if picture:
-        above = Section(text, accessory=Thumbnail(f"attachment://{picture}", description=f"The images of job {job.id}"))
-    return [above, buttons(button(Action.PICTURES_ONE, job.id, "Delete", danger=True))]
+        above = Section(
+            text, accessory=Thumbnail(f"attachment://{picture}", description=_("The images of job {id}", id=job.id))
+        )
+    return [above, buttons(button(Action.PICTURES_ONE, job.id, _("Delete"), danger=True))]
 
 
 def _question(user_id: int, count: int) -> list[Any]:
-    text = f"Delete what <@{user_id}> made here, **{_count(count)}** with all images? This can't be undone. {PRICE}"
-    yes = [button(Action.PICTURES_ALL, user_id, f"Delete {_count(count)}", danger=True)] if count else []
-    return [TextDisplay(f"{text}\n{KEPT}"), buttons(*yes, button(Action.PICTURES, user_id, "Keep them"))]
+    text = _(
+        "Delete what <@{user}> made here, **{jobs}** with all images? This can't be undone. {price}",
+        user=user_id,
+        jobs=_count(count),
+        price=_(PRICE),
+    )
+    delete = _("Delete {jobs}", jobs=_count(count))
+    yes = [button(Action.PICTURES_ALL, user_id, delete, danger=True)] if count else []
+    return [TextDisplay(f"{text}\n{_(KEPT)}"), buttons(*yes, button(Action.PICTURES, user_id, _("Keep them")))]
 
 
 def _count(jobs: int) -> str:
-    return "1 job" if jobs == 1 else f"{jobs} jobs"
+    return ngettext("1 job", "{n} jobs", jobs)

@@ -155,7 +155,7 @@ async def test_refusals_can_keep_the_word_to_themselves(studio: Stage) -> None:
 async def test_a_word_is_added_and_what_is_told_changed_at_once(studio: Stage) -> None:
     done = await admin(studio, "words", action="add", word="zzz", tell=False)
     assert "Added: zzz" in done
-    assert "refusals do not name the word" in done
+    assert "refusals don't name the word" in done
     refusal = await asks(studio, "a zzz")
     assert "blocked here" in refusal
     assert "zzz" not in refusal.split("```")[0]
@@ -276,7 +276,7 @@ async def test_an_appeal_is_denied_once(studio: Stage) -> None:
     deny, approve = buttons(read(appeal))["Deny"], buttons(read(appeal))["Approve"]
     await studio.members["Ada"].click(appeal, custom_id=deny)
     late = await _forged(studio, "Ada", approve)
-    assert "already denied" in said(late)
+    assert "decided already" in said(late)
     assert "Your appeal was denied" in await asks(studio, "a peg @everyone")
     assert "already appealed" in said(await _forged(studio, "Ann", ids["Appeal"]))
 

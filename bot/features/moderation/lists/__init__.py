@@ -87,7 +87,9 @@ class SharedLists:
         found = next(self._files(name), None)
         if found is None:
             known = ", ".join(self.names())
-            raise NotFound(f"There's no list {quoted(name)}. There are: {known}." if known else "There are no lists.")
+            if not known:
+                raise NotFound("There are no lists.")
+            raise NotFound("There's no list {name}. There are: {known}.", name=quoted(name), known=known)
         return found
 
     def _files(self, name: str) -> Iterator[Path]:
