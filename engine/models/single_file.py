@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 import tempfile
@@ -14,16 +13,15 @@ import torch
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
+from engine.api import clip_tokens
+from engine.api.clip_tokens import END
 from engine.api.errors import ModelUnloadable, first_line
 from engine.device.failures import attempt
 from engine.models import families
-from engine.models.checkpoints import SHIPPED, Checkpoint, parts_of, recognise
+from engine.models.checkpoints import Checkpoint, parts_of, recognise
 from engine.models.facts import Parts, read_parts
 from engine.models.files import parts, quantised
 from engine.models.whole import read_header
-
-CLIP_TOKENS = 77
-START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def load(name: str, path: Path, dtype: torch.dtype) -> Any:
@@ -93,20 +91,10 @@ def _write(known: Parts, beside: Path, folder: Path) -> None:
 
 def clip_tokenizer(pad: str = END) -> Any:
     """CLIP's own tokenizer, made of its published merges; SDXL's second encoder was trained with another padding."""
-    text = gzip.decompress((SHIPPED / "clip_merges.txt.gz").read_bytes()).decode("utf-8")
-    merges = [(first, second) for first, _, second in (line.partition(" ") for line in text.split("\n"))]
-    letters = _letters()
-    words = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges), START, END]
+    pairs = clip_tokens.merges()
     made: Any = CLIPTokenizer
-    vocabulary = {word: number for number, word in enumerate(words)}
-    return made(vocab=vocabulary, merges=merges, pad_token=pad, model_max_length=CLIP_TOKENS)
-
-
-def _letters() -> list[str]:
-    """The 256 bytes as letters that can be seen, in the order of GPT-2's tokenizer, which CLIP's follows."""
-    seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    hidden = [byte for byte in range(256) if byte not in seen]
-    return [*map(chr, seen), *(chr(256 + number) for number in range(len(hidden)))]
+    words = clip_tokens.vocabulary(pairs)
+    return made(vocab=words, merges=pairs, pad_token=pad, model_max_length=clip_tokens.READS)
 
 
 def _around_transformer(name: str, path: Path, found: Checkpoint, beside: Path, dtype: torch.dtype) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from engine.api import clip_tokens
 from engine.api.model_info import ModelInfo
 from engine.tasks import lora_tags
 from engine.tasks.txt2img import Txt2Img
@@ -12,8 +13,6 @@ from engine.tasks.txt2img import Txt2Img
 TRUE = "true_cfg_scale"
 SCHEDULE = "guidance_schedule"  # Ideogram's: a number for each step
 TRUE_SCALE = 2.0  # beside a distilled guidance: more, and the two together burn the picture's colours
-CLIP_WORDS = 75  # tokens between its start and end; a word or a sign is at least one
-_WORDS = re.compile(r"\w+|[^\w\s]")
 _MARKED = re.compile(r"\([^()]*:\s*[-+.\d]+\s*\)|\[[^\[\]]*[:|][^\[\]]*\]|\(\(|\bAND\b|\bBREAK\b")
 BLANK = " "  # true guidance is off without a negative prompt; this is what Qwen-Image's card recommends
 
@@ -46,8 +45,9 @@ def unheard(request: Txt2Img, info: ModelInfo, *, guided: bool, strong: bool) ->
             said.append(f"Only {percent} % of the LoRA {name} fits {info.key}; the rest does nothing.")
     if not info.weighted_prompts and _MARKED.search(request.prompt):
         said.append(f"{info.key} reads brackets as they stand: weights and words that change have no effect.")
-    if info.clip_cut and len(_WORDS.findall(request.prompt)) > CLIP_WORDS:
-        said.append(f"One of {info.key}'s text encoders reads the first {CLIP_WORDS} words of this only.")
+    if info.clip_cut and (tokens := clip_tokens.cut_after(lora_tags.without(request.prompt))):
+        read = clip_tokens.READS - 2
+        said.append(f"One of {info.key}'s text encoders reads the first {read} of this prompt's {tokens} tokens only.")
     if guided and not info.guided_by:
         said.append(f"{info.key} takes no guidance.")
     if strong and request.task == "edit" and not info.kept_by:

@@ -15,6 +15,7 @@ from accelerate import init_empty_weights
 from safetensors.torch import load_file, save_file
 
 from engine import Engine, ModelUnloadable, Txt2Img
+from engine.api import clip_tokens
 from engine.models import catalog, checkpoints, single_file
 from engine.models.checkpoints import Checkpoint
 from engine.models.whole import Header
@@ -135,7 +136,7 @@ def shipped(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
         configs[name] = json.loads((folder / name / "config.json").read_text())
     configs["scheduler"] = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
     monkeypatch.setattr(checkpoints, "_shipped", lambda: {"sd1": {"index": index, "configs": configs}})
-    monkeypatch.setattr(single_file, "clip_tokenizer", lambda pad=single_file.END: conftest.clip_tokenizer())
+    monkeypatch.setattr(single_file, "clip_tokenizer", lambda pad=clip_tokens.END: conftest.clip_tokenizer())
 
 
 @pytest.mark.usefixtures("shipped")

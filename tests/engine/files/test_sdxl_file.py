@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModelWithProjection
 
 from engine import Engine, Inpaint, Txt2Img
+from engine.api import clip_tokens
 from engine.models import checkpoints, single_file
 from tests.engine import conftest
 from tests.engine.files.original_layout import save_original
@@ -46,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     configs["scheduler"] = json.loads((place / "scheduler" / "scheduler_config.json").read_text())
     index = json.loads((place / "model_index.json").read_text())
     monkeypatch.setattr(checkpoints, "_shipped", lambda: {"sdxl": {"index": index, "configs": configs}})
-    monkeypatch.setattr(single_file, "clip_tokenizer", lambda pad=single_file.END: conftest.clip_tokenizer())
+    monkeypatch.setattr(single_file, "clip_tokenizer", lambda pad=clip_tokens.END: conftest.clip_tokenizer())
     return place
 
 

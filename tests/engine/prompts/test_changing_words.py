@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 
 from engine import Engine, Img2Img, InvalidRequest, Txt2Img
+from engine.api import clip_tokens
+from engine.models import single_file
 from engine.tasks import guidance
 from tests.engine.adapters.test_adapters import lora
 from tests.engine.test_parity import RED, ROUNDING, _pictures_keep_their_floats, difference  # noqa: F401  # a fixture
@@ -142,9 +144,43 @@ async def test_other_encoders_get_the_text_as_it_is_typed(folders: dict[str, Pat
     assert difference(image, called(loaded(folders[model]), typed)) == 0.0
     assert "reads brackets as they stand" in guidance.unheard(ask(typed), info, guided=False, strong=False)
     assert "brackets" not in guidance.unheard(ask("a (red) boat"), info, guided=False, strong=False)
-    long = guidance.unheard(ask("boat " * 76), info, guided=False, strong=False)
-    assert "reads the first 75 words of this only" in long
-    assert guidance.unheard(ask("boat " * 75), info, guided=False, strong=False) == ""
+
+
+TEXTS = (
+    *(
+        "a red boat",
+        "",
+        "boat " * 75,
+        "boat " * 76,
+        "Ein Segelschiff vor der Küste, Öl auf Leinwand",
+        "don't, it's 4K, 1234",
+    ),
+    *(
+        "赤い船が月の下に",
+        "🚀🔥 f/1.8  (wow!!!) <3",
+        "e\u0301te\u0301 x²½Ⅷ",
+        "https://example.com/a?b=c&d=%20",
+        "\u00ad\u200b x\ty\n z",
+        "a_b-c",
+    ),
+)
+
+
+def test_tokens_are_counted_as_clips_tokenizer_counts_them() -> None:
+    """Whole words say little: a name, a number or an emoji is several."""
+    theirs = single_file.clip_tokenizer()
+    for text in (*TEXTS, *(text * 20 for text in TEXTS)):
+        count = len(theirs(text).input_ids) - 2
+        assert clip_tokens.cut_after(text) == (count if count > 75 else 0), text
+
+
+@pytest.mark.parametrize(("prompt", "tokens"), [("boat " * 75, 0), ("boat " * 76, 76), ("Antananarivo " * 30, 120)])
+def test_what_a_clip_leaves_unread_is_told(folders: dict[str, Path], prompt: str, tokens: int) -> None:
+    (info,) = Engine(str(folders["sd3"])).models()
+    told = guidance.unheard(ask(f"{prompt}<lora:x:1>"), info, guided=False, strong=False)
+    assert told == (
+        f"One of sd3's text encoders reads the first 75 of this prompt's {tokens} tokens only." if tokens else ""
+    )
 
 
 async def test_too_many_texts_are_refused_with_a_sentence(folders: dict[str, Path]) -> None:
