@@ -19,6 +19,8 @@ EngineError
 
 from __future__ import annotations
 
+import re
+
 
 class EngineError(Exception):
     """Generation failed."""
@@ -117,11 +119,14 @@ class EngineClosed(EngineError):
     code, retryable = "engine_closed", True
 
 
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/'\"`]+/)+(?=[^\s/])")  # members need not know where on a disk things are
+
+
 def first_line(error: BaseException) -> str:
     """What a library's error says, short enough for one sentence."""
     lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
     whole = " ".join(lines[: 1 + lines[0].endswith(":")])  # torch says in the next line what it found
-    return whole[:200].rstrip(".")
+    return _FOLDERS.sub("", whole)[:200].rstrip(".")
 
 
 # What is wrong and how to mend it, where several backends refuse the same thing with InvalidRequest.

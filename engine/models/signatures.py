@@ -31,11 +31,13 @@ class Signature:
         tasks: the Auto classes that can make one of its kind: `txt2img`, `img2img`, `inpaint`; or `video`, `audio`.
         sample_size: latents a side when it is told no size, where that is a number in its code.
         scheduler: the class of noise scheduler that its code names. components: what it is made of, by name.
+        optional: those of them that it can do without.
     """
 
     takes: Mapping[str, Any]
     scheduler: str = ""
     components: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
     name: str = ""
     tasks: frozenset[str] = frozenset()
     sample_size: int | None = None
@@ -63,6 +65,7 @@ def of(class_name: str) -> Signature | None:
         sample_size=_sample_size(methods.get("__init__")),
         scheduler=_scheduler(methods.get("__init__")),
         components=frozenset(_parameters(methods.get("__init__"))),
+        optional=frozenset(_optional(body)),
     )
 
 
@@ -98,6 +101,13 @@ def _guidance(code: str) -> float | None:
 
 def _number(text: str | None) -> float | int | None:
     return None if text is None else float(text) if "." in text else int(text)
+
+
+@functools.cache
+def is_library(name: str) -> bool:
+    """Whether parts of that library can be loaded: diffusers', transformers', or of one of diffusers' pipelines."""
+    rooms = (_root() / "pipelines", _root() / "pipelines" / "deprecated")
+    return name in ("diffusers", "transformers") or (name.isidentifier() and any((at / name).is_dir() for at in rooms))
 
 
 def plain(class_name: str) -> str:
@@ -144,6 +154,12 @@ def _value(node: ast.expr) -> Any:
         return ast.literal_eval(node)
     except ValueError:
         return None
+
+
+def _optional(body: ast.ClassDef) -> Iterator[str]:
+    for node in body.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_optional_components":
+            yield from _value(node.value) or ()
 
 
 def _sample_size(init: ast.FunctionDef | None) -> int | None:

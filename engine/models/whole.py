@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.api.errors import ModelUnloadable
+from engine.models import signatures
 from engine.models.facts import MODULAR, read_json
 from engine.models.files import gguf_header, quantised
 
@@ -16,6 +17,15 @@ Shapes = Mapping[str, tuple[int, ...]]
 MAX_HEADER_BYTES = 100 << 20  # as the safetensors library has it
 LENGTH_BYTES = 8
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+NEEDED = ("unet", "transformer", "vae", "scheduler")
+BYTES = "ByT5"  # a tokenizer of letters, which needs no words
+# What lies beside a tokenizer's words.
+WORDLESS = frozenset(
+    {
+        *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "generation_config.json"),
+        *("chat_template.json", "chat_template.jinja", "README.md", ".gitattributes"),
+    }
+)
 LFS = b"version https://git-lfs"
 
 
@@ -85,26 +95,62 @@ def of_any_folder(folder: Path) -> str:
     """What is wrong with a folder: of a pipeline, of one model, or one with a safety checker inside."""
     if index := read_json(folder / "model_index.json"):
         return of_pipeline(folder, index)
-    if (folder / MODULAR).is_file():
-        return _of_parts(folder, (part.name for part in sorted(folder.iterdir()) if part.is_dir()))
+    if named := read_json(folder / MODULAR):
+        return _of_parts(folder, {name: "" for name in named if (folder / name).is_dir()})
     inside = folder / "safety_checker"  # as Stable Diffusion's checkpoints bring one
     return of_folder(inside if inside.is_dir() and not any(folder.glob("*.safetensors")) else folder)
 
 
 def of_pipeline(folder: Path, index: Mapping[str, Any]) -> str:
     """What is wrong with a diffusers folder; "" = each of its parts is there and whole."""
-    parts = [name for name, part in index.items() if isinstance(part, list) and len(part) == 2 and part[1]]
-    missing = [name for name in parts if not (folder / name).is_dir()]
-    return f"its part {missing[0]} is missing" if missing else _of_parts(folder, parts)
+    parts = {name: kind for name, kind in index.items() if name[0] != "_" and _names_a_part(folder / name, kind)}
+    for name, kind in parts.items():
+        if not _is_pair(kind):
+            return f'its model_index.json must say what {name} is, as in ["diffusers", "AutoencoderKL"]'
+        if not signatures.is_library(kind[0]):
+            return (
+                f"its part {name} is of '{kind[0]}', which isn't diffusers'; code that comes with a model is never run"
+            )
+    known = signatures.of(signatures.plain(str(index.get("_class_name", ""))))
+    needed = (each for each in NEEDED if known and each in known.components - known.optional)
+    if nameless := next((each for each in needed if each not in parts), ""):
+        return f"its model_index.json names no {nameless}"
+    return _of_parts(folder, {name: kind[1] for name, kind in parts.items()})
 
 
-def _of_parts(folder: Path, names: Iterable[str]) -> str:
-    for name in names:
-        config = folder / name / "config.json"  # tokenizers, schedulers and processors call theirs otherwise
-        if config.is_file():
-            problem = quantised.missing_package(read_json(config)) or of_folder(folder / name)
-            if problem:
-                return f"in {name}, {problem}"
+def _names_a_part(place: Path, kind: Any) -> bool:
+    """Whether an entry of the index is a part, or meant to be one; the others are settings, or parts that it hasn't."""
+    nothing = kind in (None, [], [None, None])
+    return not nothing and (place.is_dir() or _is_pair(kind))
+
+
+def _is_pair(kind: Any) -> bool:
+    return isinstance(kind, list) and len(kind) == 2 and all(isinstance(each, str) for each in kind)
+
+
+def _of_parts(folder: Path, classes: Mapping[str, str]) -> str:
+    """What is wrong with the parts by these names and, where they are known, classes."""
+    return next((problem for name, kind in classes.items() if (problem := _of_part(folder / name, kind))), "")
+
+
+def _of_part(part: Path, class_name: str) -> str:
+    if not part.is_dir():
+        return f"its part {part.name} is missing"
+    files = {file.name for file in part.iterdir()}
+    if not files:
+        return f"its part {part.name} is empty"
+    if "config.json" in files:  # tokenizers, schedulers and processors call theirs otherwise
+        problem = quantised.missing_package(read_json(part / "config.json")) or of_folder(part)
+        return f"in {part.name}, {problem}" if problem else ""
+    if any(name.endswith(".safetensors") for name in files):
+        return f"its part {part.name} has no config.json"
+    if part.name.endswith("scheduler") and "scheduler_config.json" not in files:
+        return f"its part {part.name} has no scheduler_config.json"
+    reads = part.name.startswith("tokenizer") or "Tokenizer" in class_name
+    if reads and not class_name.startswith(BYTES) and not files - WORDLESS:
+        return f"its part {part.name} has no vocabulary"
+    if "CLIP" in class_name and "vocab.json" in files and not files & {"merges.txt", "tokenizer.json"}:
+        return f"its part {part.name} has no merges.txt"
     return ""
 
 

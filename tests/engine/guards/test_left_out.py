@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from engine import Engine, ModelUnloadable, Txt2Img
+from engine.api.errors import first_line
 from engine.models import whole
 from tests.engine import zoo
 from tests.engine.conftest import weights_bytes
@@ -97,6 +99,78 @@ async def test_a_model_that_is_none_leaves_the_others(
         assert left_out.reason
         request = Txt2Img(prompt="a boat", seed=1, num_inference_steps=1, width=64, height=64)
         assert len(await engine.submit(request).result()) == 1
+
+
+def entry(name: str, value: Any) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        index = json.loads((folder / "model_index.json").read_text())
+        (folder / "model_index.json").write_text(json.dumps({**index, name: value}))
+
+    return spoil
+
+
+def without(*files: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        for file in (each for pattern in files for each in list(folder.glob(pattern))):
+            file.unlink()
+
+    return spoil
+
+
+SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no words": (without("tokenizer_3/tokenizer.json"), "its part tokenizer_3 has no vocabulary"),
+    "an empty tokenizer": (without("tokenizer/*"), "its part tokenizer is empty"),
+    "no scheduler": (without("scheduler/*"), "its part scheduler is empty"),
+    "no config": (without("transformer/config.json"), "its part transformer has no config.json"),
+    "a class alone": (entry("vae", "AutoencoderKL"), "its model_index.json must say what vae is"),
+    "half a pair": (entry("vae", ["diffusers"]), "its model_index.json must say what vae is"),
+    "numbers": (entry("vae", [1, 2]), "its model_index.json must say what vae is"),
+    "an object": (entry("vae", {"library": "diffusers"}), "its model_index.json must say what vae is"),
+    "a stranger's library": (entry("vae", ["os", "path"]), "its part vae is of 'os', which isn't diffusers'"),
+    "no part": (entry("transformer", [None, None]), "its model_index.json names no transformer"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_what_a_folder_lacks_is_told_at_the_start(folders: dict[str, Path], tmp_path: Path, what: str) -> None:
+    spoil, says = SPOILT[what]
+    shutil.copytree(folders["sd3"], tmp_path / "odd")
+    spoil(tmp_path / "odd")
+    (left_out,) = Engine("mini", models={"odd": str(tmp_path / "odd")}).left_out()
+    assert left_out.reason.startswith(says)
+
+
+def test_a_tokenizer_without_its_merges_is_told(folders: dict[str, Path], tmp_path: Path) -> None:
+    """transformers would read each letter by itself, and say nothing."""
+    shutil.copytree(folders["sd1"], tmp_path / "odd")
+    (tmp_path / "odd" / "tokenizer" / "tokenizer.json").rename(tmp_path / "odd" / "tokenizer" / "vocab.json")
+    (left_out,) = Engine("mini", models={"odd": str(tmp_path / "odd")}).left_out()
+    assert left_out.reason == "its part tokenizer has no merges.txt"
+
+
+ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=9), st.lists, max_leaves=4)
+
+
+@given(st.sampled_from(["vae", "scheduler", "tokenizer", "more"]), ANYTHING)
+def test_an_index_may_say_anything(folders: dict[str, Path], name: str, value: Any) -> None:
+    index = json.loads((folders["sd1"] / "model_index.json").read_text())
+    assert isinstance(whole.of_pipeline(folders["sd1"], {**index, name: value}), str)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "no file named x.json found in directory /srv/models/boats/scheduler.",
+            "no file named x.json found in directory scheduler",
+        ),
+        ("cannot open '/home/me/a.safetensors'", "cannot open 'a.safetensors'"),
+        ("see https://huggingface.co/docs/x and 3/4 of it", "see https://huggingface.co/docs/x and 3/4 of it"),
+        ("Error in loading:\n\tMissing key: a\n\tmore", "Error in loading: Missing key: a"),
+    ],
+)
+def test_a_librarys_words_are_shown_without_the_disks_folders(said: str, shown: str) -> None:
+    assert first_line(ValueError(said)) == shown
 
 
 def test_without_the_default_model_nothing_can_be_done(tmp_path: Path) -> None:
