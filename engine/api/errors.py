@@ -20,6 +20,7 @@ EngineError
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 
 class EngineError(Exception):
@@ -122,9 +123,17 @@ class EngineClosed(EngineError):
 _FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/'\"`]+/)+(?=[^\s/])")  # members need not know where on a disk things are
 
 
+def said_by(error: BaseException) -> str:
+    """What an error says; its kind where that is nothing, or it fails to say it."""
+    with suppress(Exception):
+        if said := str(error).strip():
+            return said
+    return type(error).__name__
+
+
 def first_line(error: BaseException) -> str:
     """What a library's error says, short enough for one sentence."""
-    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    lines = [line.strip() for line in said_by(error).splitlines()]
     whole = " ".join(lines[: 1 + lines[0].endswith(":")])  # torch says in the next line what it found
     return _FOLDERS.sub("", whole)[:200].rstrip(".")
 

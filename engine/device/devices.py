@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from engine.api.errors import InvalidSetup, first_line
+from engine.api.errors import InvalidSetup, first_line, said_by
 from engine.device.before_torch import TORCH_WAS_HERE
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -97,7 +97,7 @@ _FULL = ("can't allocate memory", "MPS backend out of memory", "CUBLAS_STATUS_AL
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether something smaller might have fitted."""
-    said = str(error) if isinstance(error, RuntimeError) else ""
+    said = said_by(error) if isinstance(error, RuntimeError) else ""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in said for words in _FULL)
 
 
@@ -109,4 +109,4 @@ def is_device_error(error: BaseException) -> bool:
     """
     if is_out_of_memory(error) or not isinstance(error, RuntimeError):
         return False
-    return isinstance(error, torch.AcceleratorError) or str(error).startswith("CUDA error:")
+    return isinstance(error, torch.AcceleratorError) or said_by(error).startswith("CUDA error:")

@@ -8,7 +8,15 @@ from typing import TypeVar
 
 from torch import nn
 
-from engine.api.errors import EngineError, ModelTooLarge, ModelUnloadable, OutOfMemory, RenderFailed, first_line
+from engine.api.errors import (
+    EngineError,
+    ModelTooLarge,
+    ModelUnloadable,
+    OutOfMemory,
+    RenderFailed,
+    first_line,
+    said_by,
+)
 from engine.device import devices
 
 T = TypeVar("T")
@@ -60,7 +68,7 @@ def too_few(what: str, there: int, needed: int) -> str:
 
 def _never_filled(error: Exception) -> str:
     """How much of a module had no weights, where that is what a library stumbled over: it keeps that to itself."""
-    trace = error.__traceback__ if "meta tensor" in str(error) else None
+    trace = error.__traceback__ if "meta tensor" in said_by(error) else None
     while trace is not None:
         for value in tuple(trace.tb_frame.f_locals.values()):
             tensors = tuple(value.parameters()) if isinstance(value, nn.Module) else ()

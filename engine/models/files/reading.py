@@ -11,7 +11,7 @@ import diffusers
 import torch
 import transformers
 
-from engine.api.errors import ModelUnloadable
+from engine.api.errors import ModelUnloadable, said_by
 from engine.device.failures import attempt, loaded
 from engine.device.loader import Load, Tell
 from engine.diffusion import modular
@@ -65,7 +65,7 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     if source.path is not None and _variant_only(source.path):
         kwargs["variant"] = "fp16"
     raised = attempt(lambda: _folder(source, kwargs))
-    if isinstance(raised, ValueError) and "low_cpu_mem_usage" in str(raised):  # parts of it stay in float32
+    if isinstance(raised, ValueError) and "low_cpu_mem_usage" in said_by(raised):  # parts of it stay in float32
         raised = _folder(source, {**kwargs, "low_cpu_mem_usage": True})
     if isinstance(raised, Exception):
         raise raised
