@@ -23,10 +23,11 @@ from bot.jobs import images
 from bot.jobs.files import MARK, MARKED
 from bot.store import key_values, migrations
 from bot.store.errors import BackupBroken, NewerDatabase
-from bot.store.lock import sync_folder
+from bot.store.lock import PICTURES, sync_folder
 
-MARKED_FILE = f"images/{MARK}"
-DATABASE, IMAGES, LIST = "easel.db", "images", "backup.json"
+DATABASE, LIST = "easel.db", "backup.json"
+OF_IMAGES = f"{PICTURES}/"
+MARKED_FILE = f"{OF_IMAGES}{MARK}"
 FORMAT = 1
 CHUNK = 1 << 20
 SCRATCH = "backup-"  # prefix of folders that are used meanwhile
@@ -55,11 +56,16 @@ class Contents:
 
     @property
     def pictures(self) -> int:
-        return sum(name.startswith(f"{IMAGES}/") and name != MARKED_FILE for name in self.files)
+        return sum(is_picture(name) and name != MARKED_FILE for name in self.files)
 
     @property
     def bytes(self) -> int:
         return sum(size for size, _ in self.files.values())
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of a backup lies in the folder of the pictures."""
+    return name.startswith(OF_IMAGES)
 
 
 # ---------------------------------------------------------------- writing
@@ -98,9 +104,9 @@ def _write(data_dir: Path, file: IO[bytes], snapshot: Path, now_ms: int, aborted
         for path in sorted(paths):
             if aborted():
                 raise Aborted
-            name = f"{IMAGES}/{path}"
+            name = f"{OF_IMAGES}{path}"
             try:
-                files[name] = _add(archive, name, data_dir / IMAGES / path)
+                files[name] = _add(archive, name, data_dir / name)
             except FileNotFoundError:
                 gone.append(path)
         if marked and gone:
@@ -160,12 +166,16 @@ def verify(path: Path, scratch: Path) -> Contents:
     return contents
 
 
-def extract(path: Path, folder: Path) -> Contents:
-    """Write the files of a backup into an empty folder, each on the disk, and check them.
+def extract(path: Path, folder: Path, pictures: Path) -> Contents:
+    """Write the files of a backup into an empty folder, its pictures into another, each on the disk, and check them.
 
     Raises: BackupBroken, NewerDatabase, OSError.
     """
-    contents = _copy_all(path, lambda name: _inside(folder, name))
+
+    def target(name: str) -> Path:
+        return _inside(pictures, name.removeprefix(OF_IMAGES)) if is_picture(name) else _inside(folder, name)
+
+    contents = _copy_all(path, target)
     _check_against(path, contents, folder / DATABASE)
     return contents
 
@@ -200,7 +210,7 @@ def _check_against(path: Path, contents: Contents, database: Path) -> None:
         known = _check(database)
     except sqlite3.Error as error:
         raise BackupBroken(f"{path} is no whole backup: its database is damaged ({error}).") from error
-    here = {name.removeprefix(f"{IMAGES}/") for name in contents.files}
+    here = {name.removeprefix(OF_IMAGES) for name in contents.files}
     if absent := known - here - {*contents.missing, *contents.deleted}:
         raise BackupBroken(f"{path} is no whole backup: {len(absent)} of its pictures are not in it.")
 

@@ -53,9 +53,10 @@ def put_back(args: argparse.Namespace, settings: Settings) -> int:
     restored = restore(path, settings.data_dir, now_ms)
     print(f"{settings.data_dir} is again what it was then: {_summary(restored.contents)}.")
     if restored.replaced:
-        if again := _forget_again(restored.replaced / archive.DATABASE, settings.database_path, now_ms):
+        if again := _forget_again(restored.replaced[0] / archive.DATABASE, settings.database_path, now_ms):
             print(f"Asked to be forgotten since then: {again}. The next start forgets them again.")
-        print(f"What was there before is in {restored.replaced}. Delete that folder once you don't need it any more.")
+        where = " and ".join(map(str, restored.replaced))
+        print(f"What was there before is in {where}. Delete that once you don't need it any more.")
     return 0
 
 

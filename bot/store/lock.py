@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bot.store.errors import AlreadyRunning, unusable
+from bot.store.errors import AlreadyRunning, FolderUnusable, unusable
 
 if sys.platform == "win32":
     import msvcrt
@@ -44,7 +44,9 @@ else:
             os.close(handle)
 
 
-RESTORED, REPLACED = "restored-", "replaced-"  # folders, followed by when: what is to be used, what was used before
+RESTORING, RESTORED, REPLACED = "restoring-", "restored-", "replaced-"
+"""Folders, followed by when: of a backup that isn't whole yet, of what is to be used, of what was used before."""
+PICTURES = "images"  # may be a disk of its own, which can't be renamed: so only what is in it is
 ENDED = "ended"  # a file that says how the database was left
 OF_DATABASE = ("easel.db-wal", "easel.db-shm")  # they belong to the old file, and must not meet the new one
 
@@ -68,30 +70,86 @@ def directory_lock(folder: Path) -> Iterator[None]:
             raise AlreadyRunning(
                 f"Another Easel is running in {folder}. Stop it first, or choose another folder with EASEL_DATA_DIR."
             ) from error
-        for folder_of in sorted(folder.glob(f"{RESTORED}*")):
-            put_back(folder_of)
+        _end_restores(folder)
         yield
     finally:
         os.close(handle)  # closing gives the lock back
 
 
-def put_back(restored: Path) -> Path:
-    """Use the files of `restored` in the folder above it; where the ones before are. Goes on where it was cut off."""
-    folder = restored.parent
-    replaced = folder / restored.name.replace(RESTORED, REPLACED, 1)
+def _end_restores(folder: Path) -> None:
+    try:
+        for begun in sorted(folder.glob(f"{RESTORED}*")):
+            if begun.is_dir():
+                put_back(begun)
+    except OSError as error:
+        raise unusable(folder, error) from error
+
+
+def put_back(restored: Path) -> tuple[Path, ...]:
+    """Use the files of `restored` in the folder above it; where the ones before are. Goes on where it was cut off.
+
+    Its pictures lie where they are to be, in a folder of the same time; its own folder of that name says that they do.
+
+    Raises: FolderUnusable, OSError.
+    """
+    folder, when = restored.parent, restored.name.removeprefix(RESTORED)
+    replaced, pictures = folder / f"{REPLACED}{when}", folder / PICTURES
     replaced.mkdir(mode=0o700, exist_ok=True)
     for fresh in sorted(restored.iterdir()):
-        others = OF_DATABASE if fresh.name == "easel.db" else ()
-        for name in (*others, fresh.name):
-            if (folder / name).exists():
-                os.replace(folder / name, replaced / name)
-        sync_folder(replaced)
-        os.replace(fresh, folder / fresh.name)
-        sync_folder(folder)
+        if fresh.name == PICTURES:
+            _put_pictures_back(pictures, replaced / PICTURES, when)
+            fresh.rmdir()
+            sync_folder(restored)
+            (pictures / restored.name).rmdir()
+        else:
+            _put_file_back(fresh, folder, replaced)
     restored.rmdir()
     with contextlib.suppress(OSError):  # nothing was there before
         replaced.rmdir()
-    return replaced
+    return tuple(path for path in (replaced, pictures / replaced.name) if path.exists())
+
+
+def _put_file_back(fresh: Path, folder: Path, replaced: Path) -> None:
+    others = OF_DATABASE if fresh.name == "easel.db" else ()
+    for name in (*others, fresh.name):
+        if (folder / name).exists():
+            os.replace(folder / name, replaced / name)
+    sync_folder(replaced)
+    os.replace(fresh, folder / fresh.name)
+    sync_folder(folder)
+
+
+def _put_pictures_back(pictures: Path, replaced: Path, when: str) -> None:
+    """First all that is there goes aside, then the others come; the name of their folder tells which is the turn."""
+    waiting, coming, aside = (pictures / f"{prefix}{when}" for prefix in (RESTORING, RESTORED, REPLACED))
+    if waiting.exists():
+        aside.mkdir(mode=0o700, exist_ok=True)
+        for old in [*pictures.iterdir()]:
+            if not old.name.startswith((RESTORING, REPLACED)):
+                _set_aside(old, aside, needed=(waiting / old.name).exists())
+        sync_folder(aside)
+        os.replace(waiting, coming)
+        sync_folder(pictures)
+    elif not coming.exists():
+        raise FolderUnusable(
+            f"A backup is being put back, and its pictures in {waiting} aren't there. Mount the disk with the pictures."
+        )
+    for fresh in sorted(coming.iterdir()):
+        os.replace(fresh, pictures / fresh.name)
+    sync_folder(pictures)
+    with contextlib.suppress(OSError):  # nothing was there before
+        aside.rmdir()
+    with contextlib.suppress(OSError):  # they stay on their own disk
+        os.replace(aside, replaced)
+
+
+def _set_aside(old: Path, aside: Path, *, needed: bool) -> None:
+    """Move what is there out of the way; `needed` where its name is. A disk's own `lost+found`, say, may stay."""
+    try:
+        os.replace(old, aside / old.name)
+    except OSError:
+        if needed:
+            raise
 
 
 def forget_end(database: Path) -> bool:

@@ -9,8 +9,9 @@ import random
 import shutil
 import sqlite3
 import sys
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -29,11 +30,13 @@ from bot.config import Settings
 from bot.features.privacy.service import Privacy
 from bot.store import key_values, lock, migrations, users
 from bot.store.clock import DAY_MS, ManualClock, SystemClock
-from bot.store.errors import AlreadyRunning, BackupBroken, CorruptDatabase, NewerDatabase, NoSpace
+from bot.store.errors import AlreadyRunning, BackupBroken, CorruptDatabase, FolderUnusable, NewerDatabase, NoSpace
 from bot.store.lock import directory_lock
 from bot.store.migrations import Migration, migrate, shipped
 from bot.store.store import Store
 from engine.fake import FakeEngine
+
+MEMORY = Path("/dev/shm")  # a disk of its own on every Linux
 
 
 @pytest.fixture
@@ -48,9 +51,11 @@ async def data(tmp_path: Path) -> Path:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Pictures and small files by name."""
-    found = [*folder.glob("images/**/*.png"), *folder.glob("*.json")]
-    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in found}
+    """Pictures and small files by name; what a restore has put aside is no picture."""
+    root = (folder / "images").resolve()
+    pictures = {f"images/{file.relative_to(root).as_posix()}": file.read_bytes() for file in root.rglob("*.png")}
+    small = {file.name: file.read_bytes() for file in folder.glob("*.json")}
+    return {name: content for name, content in (pictures | small).items() if "/replaced-" not in name}
 
 
 def names(folder: Path) -> list[str]:
@@ -69,7 +74,7 @@ def test_a_backup_is_all_there_is(data: Path, tmp_path: Path) -> None:
     assert (contents.pictures, contents.missing, contents.made_ms) == (3, (), 5)
     assert archive.verify(tmp_path / "b.zip", tmp_path) == contents
     restored = restore(tmp_path / "b.zip", tmp_path / "new", 6)
-    assert restored.replaced is None
+    assert restored.replaced == ()
     assert files(tmp_path / "new") == files(data)
     assert rows(tmp_path / "new" / "easel.db") == rows(data / "easel.db")
 
@@ -90,8 +95,8 @@ async def test_what_was_there_is_kept_aside(data: Path, tmp_path: Path) -> None:
         await bench.idle()
     later = files(data)
     restored = restore(tmp_path / "b.zip", data, 6)
-    assert restored.replaced == data / "replaced-6"
-    assert files(restored.replaced) == later
+    assert restored.replaced == (data / "replaced-6",)
+    assert files(restored.replaced[0]) == later
     assert len(rows(data / "easel.db")) == 2
     async with workbench(data, ManualClock()) as bench:
         assert len(await bench.store.history(10, 1)) == 2
@@ -211,8 +216,76 @@ def test_a_running_bot_is_not_replaced(data: Path, tmp_path: Path) -> None:
         restore(tmp_path / "b.zip", data, 6)
 
 
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another disk than the data, where files can't be renamed to."""
+    if not MEMORY.is_dir() or MEMORY.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is but one disk")
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        yield Path(folder)
+
+
+def test_the_pictures_may_have_a_disk_of_their_own(data: Path, tmp_path: Path, other_disk: Path) -> None:
+    """Neither is its mount point renamed, nor is anything carried over to the disk of the data."""
+    archive.write(data, tmp_path / "b.zip", 5)
+    before = files(data)
+    shutil.copytree(data / "images", other_disk, dirs_exist_ok=True)
+    shutil.rmtree(data / "images")
+    (data / "images").symlink_to(other_disk)
+    (other_disk / "0000" / "newer.png").write_bytes(b"newer")
+    restored = restore(tmp_path / "b.zip", data, 6)
+    assert (data / "images").readlink() == other_disk
+    assert restored.replaced == (data / "replaced-6", data / "images" / "replaced-6")
+    assert (other_disk / "replaced-6" / "0000" / "newer.png").read_bytes() == b"newer"
+    shutil.rmtree(other_disk / "replaced-6")
+    assert files(data) == before
+    assert sorted(path.name for path in other_disk.iterdir()) == ["0000"]
+
+
+def test_a_restore_waits_for_the_disk_of_the_pictures(
+    data: Path, tmp_path: Path, other_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was cut off, and that disk isn't mounted any more: nobody starts with half of it."""
+    archive.write(data, tmp_path / "b.zip", 5)
+    wanted = files(data)
+    shutil.rmtree(data / "images")
+    (data / "images").symlink_to(other_disk)
+
+    def killed(_restored: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(restoring, "put_back", killed)
+        restore(tmp_path / "b.zip", data, 6)
+    (data / "images").unlink()
+    for _ in range(2):
+        with pytest.raises(FolderUnusable, match="Mount the disk with the pictures"), directory_lock(data):
+            pass
+    (data / "images").symlink_to(other_disk)
+    with directory_lock(data):
+        assert files(data) == wanted
+
+
+def test_a_folder_that_cannot_be_renamed_is_one_sentence(data: Path) -> None:
+    """Whoever opens it next tries to end the restore."""
+    (data / "restored-6" / "easel.db").mkdir(parents=True)
+    (data / "replaced-6").touch()
+    for _ in range(2):
+        with pytest.raises(FolderUnusable, match="can't be written"), directory_lock(data):
+            pass
+
+
+def test_files_with_the_names_of_its_folders_are_let_be(data: Path, tmp_path: Path) -> None:
+    archive.write(data, tmp_path / "b.zip", 5)
+    for name in ("restored-1", "restoring-1"):
+        (data / name).touch()
+    restore(tmp_path / "b.zip", data, 6)
+    assert {"restored-1", "restoring-1"} < set(names(data))
+
+
+@pytest.mark.parametrize("disks", [1, 2])
 def test_a_restore_that_is_cut_off_anywhere_is_the_old_or_the_new(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, disks: int
 ) -> None:
     """Whatever it was doing to names, the next one that gets the lock ends it."""
     archive.write(data, tmp_path / "b.zip", 5)
@@ -220,7 +293,12 @@ def test_a_restore_that_is_cut_off_anywhere_is_the_old_or_the_new(
     for step in itertools.count(1):
         old = tmp_path / str(step)
         migrate(old / "easel.db", 0)
-        (old / "images").mkdir()
+        if disks == 2:
+            place = request.getfixturevalue("other_disk") / str(step)
+            place.mkdir()
+            (old / "images").symlink_to(place)
+        else:
+            (old / "images").mkdir()
         (old / "images" / "mine.png").write_bytes(b"mine")
         with monkeypatch.context() as killed:
             finished = cut_off(killed, step, tmp_path / "b.zip", old)
@@ -228,7 +306,9 @@ def test_a_restore_that_is_cut_off_anywhere_is_the_old_or_the_new(
             new = files(old) == files(data)
             assert new == ("images/mine.png" not in files(old))
             assert len(rows(old / "easel.db")) == (2 if new else 0)
+            left = {"mine.png"} if not new else {"0000", *(["replaced-6"] if disks == 2 else [])}
             assert not list(old.glob("restored-*"))
+            assert {path.name for path in (old / "images").iterdir()} - {"restoring-6", "restored-6"} == left
         seen.add(new)
         if finished:
             break
