@@ -6,9 +6,11 @@ import io
 import json
 import random
 import struct
+import sys
 import time
 import zlib
 from dataclasses import asdict
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -282,6 +284,55 @@ def test_a_graph_that_turns_in_circles_ends() -> None:
     found = read(png(prompt=json.dumps(ring)))
     assert found is not None
     assert found.prompt == ""
+
+
+def operations(data: bytes) -> int:
+    """How many instructions of Python reading takes, loops inside expressions too."""
+    count = 0
+
+    def step(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return step
+
+    before = sys.gettrace()
+    sys.settrace(step)
+    try:
+        read(data)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("shape", ["ring", "fan", "shared", "drawn"])
+def test_large_graphs_cost_as_much_more_as_they_are_larger(shape: str) -> None:
+    def graph(size: int) -> dict[str, Any]:
+        latent = {
+            "ring": lambda n: [str((n + 1) % size), 0],
+            "fan": lambda _: ["0", 0],
+            "shared": lambda _: ["t0", 0],
+            "drawn": lambda n: [str(n + 1), 0],
+        }[shape]
+        nodes: dict[str, Any] = {
+            str(n): {"class_type": "KSampler", "inputs": {"positive": ["t0", 0], "latent_image": latent(n)}}
+            for n in range(size)
+        }
+        tail = range(size if shape == "shared" else 0)
+        nodes |= {f"t{n}": {"class_type": "Reroute", "inputs": {"latent": [f"t{n + 1}", 0]}} for n in tail}
+        return nodes
+
+    def file(size: int) -> bytes:
+        if shape != "drawn":
+            return png(prompt=json.dumps(graph(size)))
+        ends = [{"name": "positive", "link": 0}]
+        nodes = [
+            {"id": n, "type": "KSampler", "inputs": [*ends, {"name": "latent_image", "link": n + 1}]}
+            for n in range(size)
+        ]
+        return png(workflow=json.dumps({"nodes": nodes, "links": [[n, n] for n in range(size + 1)]}))
+
+    assert operations(file(1600)) < 3 * operations(file(800))
 
 
 def test_texts_are_bounded_and_bombs_are_not_inflated() -> None:

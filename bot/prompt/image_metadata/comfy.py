@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from bot.prompt.image_metadata.records import MAX_OTHERS, Parameters, name, number, whole, words
 
 Graph = Mapping[str, Mapping[str, Any]]  # node id -> {"class_type": ..., "inputs": {name: value or [node id, output]}}
-MAX_NODES = 500  # looked at from one sampler
+MAX_NODES, MAX_LINKS = 500, 5_000  # looked at from one sampler
+MAX_SAMPLERS = 20  # of which each may be the first
 MAX_WORD_NODES = 100  # between a sampler and its words
 TEXTS = ("text", "text_g", "t5xxl", "string", "value", "prompt", "text_l", "clip_l")
 CONDITIONS = ("conditioning", "conditioning_1", "conditioning_2", "conditioning_to", "conditioning_from", "guider")
@@ -37,7 +39,7 @@ def parse(value: Mapping[str, Any]) -> Parameters | None:
     samplers = samplers or [key for key, node in graph.items() if "sampler" in str(node["class_type"]).lower()]
     if not samplers:
         return None
-    start = next((key for key in samplers if not _earlier(graph, key, samplers)), samplers[0])
+    start = _first(graph, samplers)
     near = {key: _nearest(graph, start, keys) for key, keys in _WANTED.items()}
     scheduler = words(near["scheduler"], 40)
     plain = scheduler in ("", "normal", "simple", "sgm_uniform", "ddim_uniform")
@@ -54,8 +56,8 @@ def parse(value: Mapping[str, Any]) -> Parameters | None:
         model=name(near["model"]),
         strength=number(near["denoise"]),
         from_picture=(number(near["denoise"]) or 1.0) < 1 and near["width"] is None,
-        loras=tuple(_loras(graph))[:MAX_OTHERS],
-        left_out=tuple(_left_out(graph, samplers)),
+        loras=tuple(islice(_loras(graph), MAX_OTHERS)),
+        left_out=tuple(islice(_left_out(graph, samplers), MAX_OTHERS)),
     )
 
 
@@ -88,15 +90,18 @@ def _loras(graph: Graph) -> Iterator[tuple[str, float]]:
                 yield name(value["lora"]), number(value.get("strength")) or 1.0
 
 
-def _earlier(graph: Graph, start: str, samplers: list[str]) -> bool:
-    """Whether a sampler goes on with what another one painted."""
-    others = {key for key in samplers if key != start}
-    if not others:
-        return False
-    ids = {id(graph[key]) for key in others}
+def _first(graph: Graph, samplers: list[str]) -> str:
+    """The sampler that doesn't go on with what another one painted."""
+    others = {id(graph[key]) for key in samplers}
+    return next((key for key in samplers[:MAX_SAMPLERS] if not _goes_on(graph, key, others)), samplers[0])
+
+
+def _goes_on(graph: Graph, start: str, samplers: set[int]) -> bool:
+    """Whether a sampler's latents come from another one."""
     inputs = graph[start]["inputs"]
     firsts = [value[0] for key, value in inputs.items() if key in LATENT and isinstance(value, list) and value]
-    return any(id(node) in ids for first in firsts for node in _around(graph, str(first)))
+    others = samplers - {id(graph[start])}
+    return any(id(node) in others for first in firsts for node in _around(graph, str(first)))
 
 
 def _left_out(graph: Graph, samplers: list[str]) -> Iterator[str]:
@@ -137,13 +142,14 @@ def _value_of(graph: Graph, link: list[Any]) -> Any:
 
 def _around(graph: Graph, start: str, through: tuple[str, ...] | None = None) -> Iterator[Mapping[str, Any]]:
     """The nodes that lead to `start`, nearest first, each once; `through` limits the inputs that are followed."""
-    waiting, seen = deque([start]), {start}
-    while waiting and len(seen) <= MAX_NODES:
+    waiting, seen, links = deque([start]), {start}, 0
+    while waiting and len(seen) <= MAX_NODES and links <= MAX_LINKS:
         node = graph.get(waiting.popleft())
         if node is None:
             continue
         yield node
-        for key, value in node["inputs"].items():
+        links += len(node["inputs"])
+        for key, value in islice(node["inputs"].items(), MAX_LINKS):
             link = str(value[0]) if isinstance(value, list) and value and isinstance(value[0], str | int) else None
             if link is not None and link not in seen and (through is None or key in through):
                 seen.add(link)
