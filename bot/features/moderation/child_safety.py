@@ -6,12 +6,7 @@ alone; plurals are found by themselves. It errs on the side of refusing. What it
 
 from __future__ import annotations
 
-import re
-
-from bot.features.moderation.confusables import plain
-from bot.features.moderation.word_filter import Matcher, readings
-
-ADULT = 18  # years
+from bot.features.moderation.word_filter import Matcher
 
 _ALONE = """
     loli lolicon shota shotacon toddlercon jailbait pedo pedophile* paedophile* pedophilia
@@ -44,46 +39,38 @@ _SEXUAL_PHRASES = (
     "see through", "spread legs", "legs spread", "having sex", "making love", "wet shirt", "birthday suit",
     "bare chest", "bare breasts", "exposed chest", "in underwear", "only panties", "only underwear", "rule 34", "r 18",
 )  # fmt: skip
-_TEENS = """
-    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen
+_NUMBERS = """
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
 """
-_NUMBERS = {word: number for number, word in enumerate(_TEENS.split(), 1)}
-_TOKEN = re.compile(r"[a-z]+|[0-9]+")
-_BEFORE_AGE = frozenset({"age", "aged", "ages"})
-_AFTER_AGE = frozenset({"yo", "y", "yr", "yrs", "year", "years"})
+ADULT = 18  # years
+_UNDER_AGE = [*_NUMBERS.split(), *(f"{years:0{digits}}" for years in range(1, ADULT) for digits in (1, 2, 3))]
+_AGES = (  # "12 years old" is an age, "12 years ago" is none; "12 yo" and "12yrs" speak for themselves
+    *("{} year old", "{} years old", "{} yr old", "{} yrs old", "{}yr", "{}yrs", "{}year", "{}years"),
+    *("{} yo", "{}yo", "{} y o", "{}y o", "{} y", "{}y", "aged {}", "age {}", "ages {}", "age of {}", "age is {}"),
+    *("turned {}", "turning {}"),
+)
 
-_LISTS = (_ALONE.split(), [*_MINOR.split(), *_MINOR_PHRASES], [*_SEXUAL.split(), *_SEXUAL_PHRASES])
-_matcher = Matcher(word for words in _LISTS for word in words)  # one run finds all three
+_LISTS = (
+    _ALONE.split(),
+    [*_MINOR.split(), *_MINOR_PHRASES],
+    [*_SEXUAL.split(), *_SEXUAL_PHRASES],
+    [form.format(number) for form in _AGES for number in _UNDER_AGE],
+)
+_matcher = Matcher(word for words in _LISTS for word in words)  # one run finds them all
 _kind = [kind for kind, words in enumerate(_LISTS) for _ in words]
-ALONE, MINOR, SEXUAL = range(3)
+ALONE, MINOR, SEXUAL, AGE = range(4)
 
 
 def forbidden(prompt: str) -> bool:
     """Whether a prompt asks for sexual content with minors, as far as words tell."""
-    kinds = {_kind[number] for number in _matcher.find(prompt)}
-    if ALONE in kinds:
-        return True
-    return SEXUAL in kinds and (MINOR in kinds or says_minor_age(prompt))
+    kinds = _kinds(prompt)
+    return ALONE in kinds or (SEXUAL in kinds and not kinds.isdisjoint((MINOR, AGE)))
 
 
 def says_minor_age(prompt: str) -> bool:
     """Whether an age under 18 is named: "12yo", "twelve-year-old", "aged 12"."""
-    return any(map(_names_minor_age, readings(prompt)))
+    return AGE in _kinds(prompt)
 
 
-def _names_minor_age(text: str) -> bool:
-    tokens = _TOKEN.findall(plain(text))
-    padded = ["", *tokens, "", ""]
-    return any(
-        0 < _number(now) < ADULT and (before in _BEFORE_AGE or (after in _AFTER_AGE and _is_age(after, then)))
-        for before, now, after, then in zip(padded, tokens, padded[2:], padded[3:], strict=False)
-    )
-
-
-def _is_age(after: str, then: str) -> bool:
-    """ "12 years old" is an age, "12 years ago" is none; "12 yo" speaks for itself."""
-    return then == "old" or after in ("yo", "y")
-
-
-def _number(token: str) -> int:
-    return _NUMBERS.get(token) or (int(token) if token.isdecimal() and len(token) < 3 else 0)
+def _kinds(prompt: str) -> set[int]:
+    return {_kind[number] for number in _matcher.find(prompt)}
