@@ -1,7 +1,7 @@
 """Would jobs of different LoRAs be faster in one forward, each row with its own, than in a forward for each LoRA?
 
 Each LoRA is a copy of the model around the same weights. Its calls can run in it by themselves, or in the model's own
-module together with those of others, each adding to its own rows (`engine.device.adapter_rows`). This measures both on
+module together with those of others, each adding to its own rows (`device/rows/adapter_rows.py`). This measures both on
 small UNets shaped like SD 1.x's and SDXL's, in turns, in processor time; and counts the operations that are dispatched,
 which is what a GPU waits for when calls are small. Usage: python -m benchmarks.lora_rows [rounds]
 """

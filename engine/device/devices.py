@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import torch
@@ -84,6 +85,38 @@ def wait_for(device: Any) -> None:
     """Wait until the device has done what it was asked."""
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
+
+
+class Stopwatch:
+    """Measures what the device is asked to do from here to `stop`. A card's own events tell: it computes beside us, and
+    who waited for it after every call would let it stand still while the next one is prepared.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        event: Any = torch.cuda.Event
+        self._device = device
+        self._events = [event(enable_timing=True) for _ in range(2)] if device.type == "cuda" else []
+        self._moments = [self._now(0)]
+
+    def _now(self, event: int) -> float:
+        if self._events:
+            self._events[event].record(torch.cuda.current_stream(self._device))
+        return time.perf_counter()
+
+    def stop(self) -> None:
+        self._moments.append(self._now(1))
+
+    @property
+    def done(self) -> bool:
+        """Whether the device has come to where it was stopped."""
+        return not self._events or bool(self._events[1].query())
+
+    def seconds(self) -> float:
+        """What it took, once that is known."""
+        if not self._events:
+            return self._moments[1] - self._moments[0]
+        self._events[1].synchronize()
+        return float(self._events[0].elapsed_time(self._events[1])) / 1000
 
 
 def free_cache(device: torch.device) -> None:

@@ -17,11 +17,14 @@ import torch
 from greenlet import getcurrent, greenlet
 from torch.utils import _pytree as pytree
 
-from engine.device import adapter_rows, compiler, devices
+from engine.device import compiler, devices
 from engine.device.failures import attempt, forget
 from engine.device.overflow import in_float32, was_too_small
+from engine.device.rows import adapter_rows
+from engine.device.rows.joins import Joins, joined
 from engine.device.tiling import in_tiles
 
+Join = Callable[[Sequence[torch.Tensor], int], torch.Tensor]
 Kind = Literal["encode", "control", "denoise", "decode"]
 PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules of different jobs share a call
 SCALES = ("conditioning_scale",)  # a number that only multiplies what comes out, so each job's own rows get it there
@@ -35,10 +38,8 @@ RESIDUALS = (  # of a ControlNet or a T2I-Adapter; none is zeros
 )
 SAME_AS_NONE = {"controlnet_blocks_repeat": False}
 SHARED = ("img_ids", "txt_ids")  # no batch dimension
-ROW_LISTS = (
-    "x",
-    "cap_feats",
-)  # a list of one tensor a row in place of one tensor: Z-Image's, whose captions differ in length
+# A list of one tensor a row in place of one tensor: Z-Image's, whose captions differ in length.
+ROW_LISTS = ("x", "cap_feats")
 # Whose row lengths decide how far all rows are padded, so only calls of equal lengths give the same bits together.
 LENGTHS = {"Lumina2Transformer2DModel": ("encoder_attention_mask",)}
 WHOLE = ("pixel_values",)  # pictures among words, whose patches are no rows: such a call runs by itself
@@ -313,10 +314,16 @@ def _form_of(call: Call) -> _Form:
 
 
 def _rows_of_time(time: Any, sample: torch.Tensor, rows: int) -> Any:
-    """The noise level of each row; whole numbers become float32, which the time embedding makes of them anyway."""
-    time = torch.as_tensor(time, device=sample.device)
-    time = time if time.is_floating_point() else time.to(torch.float32)
-    return time.reshape(-1).expand(rows)
+    """The noise level of each row; whole numbers become float32, which the time embedding makes of them anyway.
+
+    Timetables are on the CPU, and a copy from there waits until the device has done all that it was asked before; a
+    number is written into a new tensor without.
+    """
+    time = torch.as_tensor(time)
+    time = (time if time.is_floating_point() else time.to(torch.float32)).reshape(-1)
+    if time.device == sample.device or len(set(levels := time.tolist())) > 1:
+        return time.to(sample.device).expand(rows)
+    return torch.full((rows,), levels[0], dtype=time.dtype, device=sample.device)
 
 
 def _signature(leaf: Any, call: Call) -> object:
@@ -333,12 +340,15 @@ def _is_rows(leaf: Any, rows: int) -> bool:
     return isinstance(leaf, _Rows) or (isinstance(leaf, torch.Tensor) and leaf.dim() > 0 and leaf.shape[0] == rows)
 
 
-def forward(calls: Sequence[Call], pad_to: int = 0) -> list[Any]:
-    """Run calls of one key as one, padded to `pad_to` rows with copies of the last; the results in order."""
+def forward(calls: Sequence[Call], pad_to: int = 0, joins: Joins | None = None) -> list[Any]:
+    """Run calls of one key as one, padded to `pad_to` rows with copies of the last; the results in order.
+
+    `joins`: remembers what the same calls bring at every step.
+    """
     total = max(pad_to, sum(call.rows for call in calls))
     first = calls[0]
     columns = zip(*(call.form.leaves for call in calls), strict=True)
-    leaves = [_joined(column, calls, total) for column in columns]
+    leaves = [_joined(column, calls, total, joins.of if joins else joined) for column in columns]
     named = {**pytree.tree_unflatten(leaves, first.form.spec), **first.form.shared, **_residuals(calls, total)}
     with adapter_rows.adding(calls) as added:
         output = compiler.call(first.target, first.method, changed=first.fiber.tiled or added, **named)
@@ -360,17 +370,13 @@ def _zeros(like: Call, rows: int) -> list[torch.Tensor]:
     return [leaf.new_zeros(()).expand(rows, *leaf.shape[1:]) for leaf in like.form.added]
 
 
-def _joined(column: Sequence[Any], calls: Sequence[Call], total: int) -> Any:
+def _joined(column: Sequence[Any], calls: Sequence[Call], total: int, join: Join = joined) -> Any:
     if not _is_rows(column[0], calls[0].rows):
         return column[0]
-    missing = total - sum(call.rows for call in calls)
     if isinstance(column[0], _Rows):
         rows = [row for rows in column for row in rows.each]
-        return rows + rows[-1:] * missing
-    if missing:
-        last = column[-1][-1:]
-        column = (*column, last.expand(missing, *last.shape[1:]))
-    return torch.cat(list(column)) if len(column) > 1 else column[0]
+        return rows + rows[-1:] * (total - len(rows))
+    return join(column, total)
 
 
 def _split(output: Any, calls: Sequence[Call], total: int) -> list[Any]:

@@ -30,7 +30,7 @@ class BatchSizes:
 
     def __init__(self, mode: str, max_rows: int, device: torch.device, pins: SharedTable[int]) -> None:
         self._mode, self._max_rows, self._device, self._pins = mode, max_rows, device, pins
-        self._knees: dict[tuple[object, ...], BatchCurve] = {}
+        self._curves: dict[tuple[object, ...], BatchCurve] = {}
         self._names: dict[tuple[object, ...], str] = {}
 
     def alone(self, call: Call) -> bool:
@@ -44,22 +44,20 @@ class BatchSizes:
         if self._mode == "fast" and call.kind == "decode" and self._device.type == "cpu":
             return call.rows, 0  # gains nothing, and convolutions of several large rows round more than all steps do
         if self._mode == "fast":
-            return self._knee(call).cap(call.rows), 0
+            return self.curve(call).cap(call.rows), 0
         count = self._pinned(call, model_sha256)
         return (call.rows, 0) if count <= call.rows else (count, count)
 
-    def observe(self, call: Call, rows: int, seconds: float) -> None:
-        self._knee(call).observe(rows, seconds)
-
     def lower(self, call: Call, rows: int) -> None:
         """That many did not fit; remember, also for after a restart."""
-        self._knee(call).lower(rows)
+        self.curve(call).lower(rows)
         name = self._names.get((call.shape, call.rows))
         if name and (self._pins.get(name) or 0) >= rows:
             self._pins.replace(name, max(call.rows, rows // 2))
 
-    def _knee(self, call: Call) -> BatchCurve:
-        return self._knees.setdefault(call.shape, BatchCurve(self._max_rows))
+    def curve(self, call: Call) -> BatchCurve:
+        """What calls like it have taken."""
+        return self._curves.setdefault(call.shape, BatchCurve(self._max_rows))
 
     def _pinned(self, call: Call, model_sha256: str) -> int:
         place = call.shape, call.rows

@@ -15,7 +15,7 @@ from engine.api.events import Cancelled, Failed, Finished
 from engine.api.recipe import Recipe
 from engine.device import devices
 from engine.device.failures import attempt, failure, forget
-from engine.device.fibers import Call
+from engine.device.fibers import Kind
 from engine.diffusion.preview import Throttle
 from engine.runtime import judging
 from engine.runtime.job_queue import JobQueue
@@ -55,7 +55,7 @@ class Postprocess:
                 self.attempt(image.job, partial(_first_step, image))
 
     def take(self, outcome: Outcome) -> None:
-        """A call has run: charge for it, tell of it, and let its pipeline go on."""
+        """A call has run: tell of it, and let its pipeline go on."""
         job = outcome.image.job
         if not job.ended:  # by another of its images
             self.attempt(job, partial(self._take, outcome))
@@ -64,11 +64,10 @@ class Postprocess:
         image, call = outcome.image, outcome.image.call
         if outcome.error is not None:
             return self.advance(image, error=outcome.error)
-        self._account(image, call, outcome)
         if call.kind == "encode":
             image.model.encoders.put(call, outcome.result)
         elif call.kind == "denoise":
-            image.calls += 1
+            image.calls, image.rows = image.calls + 1, outcome.rows
             self._ask_for_preview(image)
         self.advance(image, outcome.result)
 
@@ -82,14 +81,12 @@ class Postprocess:
         else:
             image.call = result
 
-    def _account(self, image: ImageRun, call: Call, outcome: Outcome) -> None:
-        """Charge the user, and learn how long such calls take."""
-        job = image.job
-        self._queue.charge(job, outcome.seconds)
-        if call.kind in ("control", "denoise"):
-            image.step_s += outcome.seconds
-        if call.kind == "denoise":
-            image.rows = outcome.rows
+    def account(self, image: ImageRun, kind: Kind, seconds: float) -> None:
+        """Charge the user for an image's part of a call, and learn how long steps take."""
+        if not image.job.ended:
+            self._queue.charge(image.job, seconds)
+        if kind in ("control", "denoise"):
+            image.step_s += seconds
 
     def _ask_for_preview(self, image: ImageRun) -> None:
         """Have the step that this call belongs to tell what it makes of the picture, where that is worth seeing."""
@@ -102,7 +99,7 @@ class Postprocess:
         """Tell of the steps that were made since, and show what the last one made of the picture."""
         job, made = image.job, image.steps_made - image.steps
         if made:
-            if not (job.request.tiling or job.request.uses_upscaler):
+            if image.step_s and not (job.request.tiling or job.request.uses_upscaler):  # a card may tell later
                 self._step_times.observe(paced_as(job.request, job.info), job.pixels, image.step_s / made)
             image.steps, image.step_s = image.steps + made, 0.0
             job.calls_done += made

@@ -106,8 +106,8 @@ class Worker:
         sizes = BatchSizes(options.mode, options.max_rows, device, pinned_sizes(options.data_dir))
         joins = options.mode == "fast" or devices.gains_from_rows(device)
         self._schedule = Schedule(self._queue, sizes, self._start, joins=joins, max_rows=options.max_rows)
-        self._runner = Runner(device, sizes, self._cache)
         self._post = Postprocess(self._queue, self._step_times, self._vision, self._recipe_facts(device))
+        self._runner = Runner(device, sizes, self._cache, self._post.account)
         self.kept = self._cache.kept()
         self._warm_up()
 

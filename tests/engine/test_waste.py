@@ -1,4 +1,4 @@
-"""What is not done twice: prompts read, devices looked up."""
+"""What is not done twice, or not waited for: prompts read, devices looked up, rows joined, a card's clock."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 import torch
 from diffusers.hooks import group_offloading
 from diffusers.models import modeling_utils
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine import Engine, Txt2Img
+from engine.device import devices, fibers
+from engine.device.rows.joins import Joins
 from engine.diffusion.embeddings import EncoderCache
 from tests.engine.conftest import gain_from_rows
 
@@ -68,3 +71,131 @@ def test_the_cache_of_prompts_knows_its_size(monkeypatch: pytest.MonkeyPatch) ->
         cache.put("the same", words)  # type: ignore[arg-type]
     cache.put("others", words)  # type: ignore[arg-type]
     assert cache.get("the same") is not None  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------- rows that are joined
+@pytest.mark.parametrize(("family", "width"), [("sd1", 32), ("sdxl", 64)])
+@pytest.mark.parametrize("joined", [False, True])
+async def test_the_words_of_a_grid_are_joined_once_however_many_steps(
+    folders: dict[str, Path], family: str, width: int, joined: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a processor, where a grid's pictures share their calls, and where all who come do."""
+    if joined:
+        gain_from_rows(monkeypatch, 8)
+    found = {}
+    for remembers in (True, False):
+        if not remembers:
+            monkeypatch.setattr(Joins, "_remember", lambda *_: None)
+        with monkeypatch.context() as watched:
+            joins = _watch_joins(watched, width)
+            async with Engine(str(folders[family])) as engine:
+                request = grid("a red boat", negative_prompt="the moon", num_inference_steps=5, together=True)
+                images = await engine.submit(request).result()
+        found[remembers] = (len(joins), [image.tobytes() for image in images])
+    assert found[True][0] == 1
+    assert found[False][0] == 5
+    assert found[True][1] == found[False][1]
+
+
+def _watch_joins(monkeypatch: pytest.MonkeyPatch, width: int) -> list[int]:
+    """The rows of each join of words: pipelines themselves join one wanted and one unwanted row."""
+    seen: list[int] = []
+    cat = torch.cat
+
+    def watched(tensors: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        whole = cat(tensors, *args, **kwargs)
+        if whole.shape[1:] == (77, width) and len(whole) > 2:
+            seen.append(len(whole))
+        return whole
+
+    monkeypatch.setattr(torch, "cat", watched)
+    return seen
+
+
+def test_what_was_joined_is_joined_again_when_somebody_wrote_into_it() -> None:
+    joins, one, other = Joins(), torch.zeros(2, 3), torch.ones(1, 3)
+    whole = joins.of([one, other], 4)
+    assert joins.of([one, other], 4) is whole
+    assert whole.tolist() == [[0] * 3, [0] * 3, [1] * 3, [1] * 3]
+    one += 5
+    assert joins.of([one, other], 4)[0].tolist() == [5] * 3
+    fresh = joins.of([one, other], 4)
+    fresh += 1
+    assert joins.of([one, other], 4)[0].tolist() == [5] * 3
+    assert joins.of([one, other], 3).shape == (3, 3)
+    del one, fresh
+    assert not joins._known, "what nobody uses any more is not kept"
+
+
+# ---------------------------------------------------------------- a card that computes beside us
+class CardsClock:
+    """As a card's events are: what was asked is not done until somebody waits for it."""
+
+    running = 0
+    most = 0
+    waited: list[CardsClock]
+
+    def __init__(self, device: torch.device) -> None:
+        self.done = False
+
+    def stop(self) -> None:
+        kind = type(self)
+        kind.running += 1
+        kind.most = max(kind.most, kind.running)
+
+    def seconds(self) -> float:
+        assert not self.done, "told once"
+        self.done = True
+        type(self).running -= 1
+        self.waited.append(self)
+        return 0.5
+
+
+async def test_a_card_is_asked_for_a_step_while_it_computes_the_last(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gain_from_rows(monkeypatch, 8)
+    async with Engine(str(folders["sd1"])) as engine:
+        expected = await engine.submit(grid("a red boat", num_inference_steps=6)).result()
+    monkeypatch.setattr(CardsClock, "waited", [], raising=False)
+    monkeypatch.setattr(devices, "Stopwatch", CardsClock)
+    monkeypatch.setattr(devices, "wait_for", lambda device: pytest.fail("all that was asked was waited for"))
+    async with Engine(str(folders["sd1"])) as engine:
+        images = await engine.submit(grid("a red boat", num_inference_steps=6)).result()
+        forwards = (await engine.inspect()).forwards
+        step_s = engine._step_times.seconds("sd1", 64 * 64 * 2)
+    assert [image.tobytes() for image in images] == [image.tobytes() for image in expected]
+    assert CardsClock.most == 2, "one that runs, and the next"
+    assert len(CardsClock.waited) == sum(each.count for each in forwards.values()), "and everything is accounted for"
+    assert step_s == 0.5 / 4
+
+
+class Copies(TorchDispatchMode):
+    """Counts what is copied from one device to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        given = {each.device for each in args if isinstance(each, torch.Tensor)}
+        self.count += isinstance(made, torch.Tensor) and bool(given) and made.device not in given
+        return made
+
+
+@pytest.mark.parametrize("time", [torch.tensor(981), torch.tensor(0.5).expand(2), torch.tensor([7.0]), 981])
+def test_a_steps_time_is_not_copied_to_a_card(time: Any) -> None:
+    """A copy would wait until the card has done all that it was asked; `meta` stands for it here."""
+    card, here = torch.empty(2, 4, 8, 8, device="meta"), torch.empty(2, 4, 8, 8)
+    with Copies() as copies:
+        rows = fibers._rows_of_time(time, card, 2)
+    assert (copies.count, rows.device.type, tuple(rows.shape), rows.dtype) == (0, "meta", (2,), torch.float32)
+    as_before = torch.as_tensor(time).to(torch.float32).reshape(-1).expand(2)
+    assert fibers._rows_of_time(time, here, 2).tolist() == as_before.tolist()
+
+
+def test_different_times_of_rows_stay_different() -> None:
+    with Copies() as copies:
+        fibers._rows_of_time(torch.tensor([1.0, 2.0]), torch.empty(2, 4, 8, 8, device="meta"), 2)
+    assert copies.count == 1

@@ -9,10 +9,11 @@ from typing import Any
 from safetensors.torch import load_file
 
 from engine.api.errors import ModelUnloadable
-from engine.device import adapter_rows, compiler
+from engine.device import compiler
 from engine.device.exclusive import exclusive
 from engine.device.failures import loaded
 from engine.device.loader import Tell
+from engine.device.rows import adapter_rows
 from engine.models.adapters import Adapter
 from engine.models.derived import products
 from engine.models.derived.variants import kept, shared_copy, variant_of

@@ -3,7 +3,7 @@
 Of LoRAs, textual inversions and IP-Adapters: the modules are copied without their tensors, and diffusers' own loaders
 put the adapters into the copies. So the model itself is never touched, and its pictures stay what they are. Calls of
 different adapters are calls of different modules; those of LoRAs are joined all the same, in the module that they were
-copied from (`engine.device.adapter_rows`), the others never. A ControlNet leaves the modules alone and
+copied from (`engine.device.rows.adapter_rows`), the others never. A ControlNet leaves the modules alone and
 only adds to what the UNet computes, so calls with and without one are joined. All but what is loaded, which the
 loader's thread does, lives in the engine's thread.
 """

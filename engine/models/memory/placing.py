@@ -15,9 +15,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.device import adapter_rows, compiler
+from engine.device import compiler
 from engine.device.compiler import Compiler
 from engine.device.memory import DeviceMemory, bytes_of, tensors_of
+from engine.device.rows import adapter_rows
 from engine.models.memory.ladder import WHOLE, Rung
 from engine.models.memory.shrink import shrink
 from engine.models.memory.sizes import DENOISERS, ENCODERS

@@ -1,0 +1,1 @@
+"""Rows of several calls in one forward."""
