@@ -93,14 +93,13 @@ def vae(channels: int = 4, shift: float | None = None) -> AutoencoderKL:
 def unet(**extra: Any) -> UNet2DConditionModel:
     torch.manual_seed(2)
     return UNet2DConditionModel(
-        block_out_channels=(16, 32),
         layers_per_block=1,
         sample_size=32,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=8,
         norm_num_groups=8,
-        **{"cross_attention_dim": 32, **extra},
+        **{"cross_attention_dim": 32, "block_out_channels": (16, 32), **extra},
     ).eval()
 
 
