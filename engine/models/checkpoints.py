@@ -137,7 +137,7 @@ def _stable_diffusion(header: Header) -> Checkpoint | str:
     names = header.shapes.keys()
     channels = header.shapes[FIRST_CONVOLUTION][1]
     if channels == PIX2PIX_CHANNELS:
-        return "an InstructPix2Pix model, which Easel has no command for"
+        return "an InstructPix2Pix model, which can't be read from one file; take its diffusers folder"
     if _any(names, "conditioner.embedders.1."):
         found = Checkpoint(what="SDXL", pipeline="StableDiffusionXLPipeline", shipped="sdxl")
     elif _any(names, "conditioner.embedders.0."):

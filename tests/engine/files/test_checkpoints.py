@@ -47,6 +47,8 @@ KINDS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "qwen 2.1": ({"model.diffusion_model.txt_in.text_norm.weight": (1,)}, "QwenImage21Pipeline"),
     "krea 2": ({"txtfusion.projector.weight": (1,)}, "Krea2Pipeline"),
     "sana": ({"blocks.0.cross_attn.q_linear.weight": (1,)}, "SanaPipeline"),
+    "lumina 2": ({"noise_refiner.0.x": (1,), "norm_final.weight": (1,)}, "Lumina2Pipeline"),
+    "auraflow": ({"double_layers.0.x": (1,), "register_tokens": (1,)}, "AuraFlowPipeline"),
 }
 OTHERS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "lora": ({"lora_unet_x.lora_down.weight": (4, 8)}, "a LoRA; name it in EASEL_LORAS"),
@@ -126,10 +128,8 @@ async def painted(model: Path, **more: Any) -> bytes:
         return (await engine.submit(request).result())[0].tobytes()  # type: ignore[no-any-return]
 
 
-@pytest.fixture
-def shipped(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def ship(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the small model's configs were those of every Stable Diffusion 1, its tokenizer CLIP's."""
-    folder = folders["sd1"]
     index = json.loads((folder / "model_index.json").read_text())
     configs = {}
     for name in ("unet", "vae", "text_encoder"):
@@ -137,6 +137,11 @@ def shipped(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     configs["scheduler"] = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
     monkeypatch.setattr(checkpoints, "_shipped", lambda: {"sd1": {"index": index, "configs": configs}})
     monkeypatch.setattr(single_file, "clip_tokenizer", lambda pad=clip_tokens.END: conftest.clip_tokenizer())
+
+
+@pytest.fixture
+def shipped(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    ship(folders["sd1"], monkeypatch)
 
 
 @pytest.mark.usefixtures("shipped")
