@@ -156,12 +156,12 @@ def forget_end(database: Path) -> bool:
     """Whether the last process closed this very file in order. From now on nothing says so. Raises: OSError."""
     note = database.with_name(ENDED)
     try:
-        ended = note.read_text(encoding="utf-8")
+        ended = note.read_bytes()
     except FileNotFoundError:
         return False
     note.unlink()
     sync_folder(note.parent)  # a crash from now on must not look like an end
-    return database.exists() and ended == _state(database)
+    return database.exists() and ended == _state(database).encode()
 
 
 def note_end(database: Path) -> None:

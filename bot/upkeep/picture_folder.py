@@ -26,7 +26,7 @@ class PictureFolder:
     def owner(self) -> str:
         """The id of the database that wrote these pictures; "" = nobody noted it."""
         try:
-            return (self.folder / MARK).read_text("utf-8").strip()
+            return (self.folder / MARK).read_text("utf-8", errors="replace").strip()
         except FileNotFoundError:
             return ""
 

@@ -71,6 +71,13 @@ async def test_a_killed_process_did_not_end_in_order(path: Path, tmp_path: Path)
     assert not await opened(tmp_path / "killed" / "easel.db")
 
 
+@pytest.mark.parametrize("left", [b"\xd3\xff\xfe\x80garbage", b"", b"1 2 3"])
+async def test_a_note_of_the_end_that_is_garbage_is_none(path: Path, left: bytes) -> None:
+    (path.parent / lock.ENDED).write_bytes(left)
+    assert not await opened(path)
+    assert await opened(path)
+
+
 def touched(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("INSERT INTO filler VALUES (0, 'by another program')")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.jobs.files import ASIDE
+from bot.jobs.files import ASIDE, MARK
 from bot.store.clock import ManualClock
 from bot.upkeep.stray_files import ASIDE_DAYS, StrayFiles
 from engine.fake import FakeEngine
@@ -188,3 +188,14 @@ def put_in_place(folder: Path, database: Path | None) -> Path:
     if database is not None:
         shutil.copy(database, folder / "easel.db")
     return moved
+
+
+async def test_a_mark_that_is_garbage_is_another_databases(tmp_path: Path, clock: ManualClock) -> None:
+    async with workbench(tmp_path, clock) as bench:
+        await look(bench, tmp_path, clock)
+        (tmp_path / "images" / MARK).write_bytes(b"\xd3\xff\xfe\x80")
+        stray = tmp_path / "images" / "0000" / "9-0-abc.png"
+        stray.parent.mkdir(exist_ok=True)
+        stray.touch()
+        await look(bench, tmp_path, clock)
+    assert stray.exists(), "nothing is tidied up in a folder of somebody else's"
