@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from bot.cli.checks import account, machine, models, stored
 from bot.cli.checks.finding import Check
 from bot.config import Settings
+from bot.store.errors import of_file
 
 Look = Callable[[Settings], Iterable[Check]]
 LOOKS: tuple[Look, ...] = (
@@ -41,7 +42,10 @@ def run(settings: Settings) -> int:
 def checks(settings: Settings) -> Iterator[Check]:
     """Every finding on this machine, in the order in which they would stop a start."""
     for look in LOOKS:
-        yield from look(settings)
+        try:
+            yield from look(settings)
+        except OSError as error:  # a folder of somebody else's, say
+            yield Check(look.__name__.replace("_", " "), "bad", of_file(error))
 
 
 def _all(settings: Settings) -> Iterator[Check]:

@@ -6,6 +6,7 @@ Whatever is large is imported by the subcommand that needs it.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib.util
 import os
 import shlex
@@ -28,6 +29,8 @@ PRIVATE = {"DIFFUSERS_VERBOSITY": "error"}
 PRIVATE_FILES = 0o077  # umask: what members wrote and painted is nobody else's on this machine
 DEMO_DIR = Path("easel-demo")
 DISTRIBUTION = "easel-bot"  # its name among Python's packages; "easel" is somebody else's
+# What the files that a running bot needs can lack for good; anything else may be a fault of ours, and is shown whole.
+FOR_A_PERSON = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG)
 NO_SIMCORD = (
     "The demo needs the simulated Discord, which is not installed. In Easel's folder, install it with: "
     "python3 install.py demo (or into an environment of your own: pip install '.[demo]')"
@@ -49,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     from bot.cli.parsers import EDITS
     from bot.errors import UserError
-    from bot.store.errors import StoreError
+    from bot.store.errors import StoreError, of_file
     from engine.api.errors import EngineError
 
     parser = build_parser()
@@ -64,6 +67,11 @@ def _main(argv: Sequence[str] | None) -> int:
     except (UserError, EngineError, StoreError) as error:
         print(f"easel: {error}{_way_on(error, args)}", file=sys.stderr)
         return _exit_code(error) if args.command == "run" else REFUSED
+    except OSError as error:
+        if error.filename is None or (args.command == "run" and error.errno not in FOR_A_PERSON):
+            raise
+        print(f"easel: {of_file(error)}", file=sys.stderr)
+        return MISCONFIGURED if args.command == "run" else REFUSED
 
 
 def _way_on(error: Exception, args: argparse.Namespace) -> str:

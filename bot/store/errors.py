@@ -5,6 +5,7 @@ StoreError
 ├── NewerDatabase      the database was written by a later Easel
 ├── ChangedMigration   a migration that ran is not the one that is shipped
 ├── CorruptDatabase    SQLite's own check failed
+├── ForeignDatabase    the database is another program's
 ├── FolderUnusable     the data folder cannot be written, and a person has to change that
 ├── NoSpace            the disk is full
 ├── DatabaseLocked     another program works on the database
@@ -41,6 +42,10 @@ class CorruptDatabase(StoreError):
     """The database is damaged."""
 
 
+class ForeignDatabase(StoreError):
+    """The database is another program's."""
+
+
 class FolderUnusable(StoreError):
     """The data folder cannot be written."""
 
@@ -57,14 +62,23 @@ def unusable(folder: Path, error: OSError) -> StoreError:
     """What a failed write in the data folder means for whoever runs Easel."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(f"The disk of {folder} is full. Make room, and start Easel again; nothing is lost.")
+    why = error.strerror or str(error)
+    if error.filename and str(error.filename) != str(folder):
+        why += f": {error.filename}"
     return FolderUnusable(
-        f"The folder {folder} can't be written ({error.strerror or error}). Give it to the user that Easel runs as, or "
+        f"The folder {folder} can't be written ({why}). Give it to the user that Easel runs as, or "
         "choose another one with EASEL_DATA_DIR."
     )
 
 
-def unopened(path: Path, error: sqlite3.OperationalError) -> StoreError | None:
-    """Why a database can't be opened now, though it may be whole; None for what says nothing of the surroundings."""
+def of_file(error: OSError) -> str:
+    """What a file or a folder lacks, wherever it is, as a sentence."""
+    where = f"{error.filename} can't be used ({error.strerror})" if error.filename else str(error)
+    return f"{where}. It has to be there, and the user that Easel runs as has to be allowed to read and write it."
+
+
+def unopened(path: Path, error: sqlite3.Error) -> StoreError | None:
+    """Why a database can't be used, though it may be whole; None for what says nothing of its file."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more precisely what
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return DatabaseLocked(f"Another program has locked {path}. Close it, and start Easel again.")
@@ -72,6 +86,8 @@ def unopened(path: Path, error: sqlite3.OperationalError) -> StoreError | None:
         return unusable(path.parent, OSError(errno.ENOSPC, str(error)))
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM):
         return unusable(path.parent, OSError(errno.EACCES, str(error)))
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return CorruptDatabase(f"The database {path} is damaged ({error}). Restore a backup: easel restore FILE")
     return None
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from bot.store.errors import ChangedMigration, CorruptDatabase, NewerDatabase, unopened, unusable
+from bot.store.errors import ChangedMigration, CorruptDatabase, ForeignDatabase, NewerDatabase, unopened, unusable
 
 BOOKKEEPING = """
 CREATE TABLE IF NOT EXISTS migration (
   version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_at INTEGER NOT NULL
 ) STRICT"""
+OF_BOOKKEEPING = {"version", "name", "sha256", "applied_at"}
 LOCKED_S = 30.0  # how long another program may work on the database before it's refused
 
 
@@ -49,15 +50,15 @@ def migrate(
 
     Checking reads all of it, so it is left out for one that is known to be `whole`.
 
-    Raises: CorruptDatabase, NewerDatabase, ChangedMigration, FolderUnusable, NoSpace, DatabaseLocked; nothing was
-    changed then.
+    Raises: CorruptDatabase, ForeignDatabase, NewerDatabase, ChangedMigration, FolderUnusable, NoSpace, DatabaseLocked;
+    nothing was changed then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         return _migrate(path, now_ms, shipped() if migrations is None else migrations, whole, timeout_s)
     except OSError as error:
         raise unusable(path.parent, error) from error
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         raise unopened(path, error) or error from error
 
 
@@ -110,9 +111,19 @@ def _restore_hint(path: Path) -> str:
 
 
 def _applied(db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
-    known = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migration'").fetchone()
-    rows = db.execute("SELECT version, name, sha256 FROM migration").fetchall() if known else []
+    """What ran on a database, by version. Raises: ForeignDatabase where no Easel made its tables."""
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    others = [name for name in tables if name != "migration" and not name.startswith("sqlite_")]
+    columns = {name for (name,) in db.execute("SELECT name FROM pragma_table_info('migration')")}
+    ours = columns == OF_BOOKKEEPING
+    rows = db.execute("SELECT version, name, sha256 FROM migration").fetchall() if ours else []
+    if (columns and not ours) or (others and not rows):
+        raise ForeignDatabase(f"{_path_of(db)} is another program's database. Move it away, or set EASEL_DATA_DIR.")
     return {version: (name, sha256) for version, name, sha256 in rows}
+
+
+def _path_of(db: sqlite3.Connection) -> str:
+    return str(db.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0])
 
 
 def _missing(steps: tuple[Migration, ...], applied: dict[int, tuple[str, str]]) -> list[Migration]:

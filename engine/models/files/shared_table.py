@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import sys
 import time
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 T = TypeVar("T", int, str)
+log = logging.getLogger(__name__)
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 LOOK_S = 1.0  # how old may be what is known of others' writing
 
 if sys.platform == "win32":
@@ -59,18 +63,27 @@ class SharedTable(Generic[T]):
         self._write(name, value, first=False)
 
     def _write(self, name: str, value: T, *, first: bool) -> T:
-        if self._path is None:
-            self._known[name] = self._known.get(name, value) if first else value
-            return self._known[name]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(self._path.with_suffix(".lock")):
+        if self._path is not None:
+            try:
+                return self._write_file(self._path, name, value, first=first)
+            except OSError as error:
+                if error.errno not in UNWRITABLE:
+                    raise
+                log.warning("%s can't be written (%s), so what is in it now won't be known later", self._path, error)
+                self._path = None
+        self._known[name] = self._known.get(name, value) if first else value
+        return self._known[name]
+
+    def _write_file(self, path: Path, name: str, value: T, *, first: bool) -> T:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(path.with_suffix(".lock")):
             self._look()
             if first and name in self._known:
                 return self._known[name]
             self._known[name] = value
-            fresh = self._path.with_suffix(f".{os.getpid()}.tmp")
+            fresh = path.with_suffix(f".{os.getpid()}.tmp")
             fresh.write_text(json.dumps(self._known, indent=1, sort_keys=True))
-            fresh.replace(self._path)
+            fresh.replace(path)
         return value
 
     def _look(self) -> None:
