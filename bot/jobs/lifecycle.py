@@ -40,6 +40,11 @@ def enqueue_all(
     return [_known(db, job) or _enqueue(db, job, allowance_mc, limits, now_ms) for job in new]
 
 
+def check_room(db: sqlite3.Connection, user_id: int, server_id: int, limits: Limits) -> None:
+    """Whether one more job of somebody's would be queued, whatever it costs. Raises: TooManyJobs, Busy."""
+    _check_limits(db, users.find(db, user_id), server_id, limits)
+
+
 def _known(db: sqlite3.Connection, new: NewJob) -> Job | None:
     key = (new.interaction_id, new.part)
     row = db.execute(f"{SELECT_JOB} WHERE j.interaction_id = ? AND j.part = ? AND j.deleted_at IS NULL", key).fetchone()
@@ -85,7 +90,7 @@ def _spent_today(db: sqlite3.Connection, server_id: int, now_ms: int) -> int:
     return int(row["spent"])
 
 
-def _check_limits(db: sqlite3.Connection, person: int, server_id: int, limits: Limits) -> None:
+def _check_limits(db: sqlite3.Connection, person: int | None, server_id: int, limits: Limits) -> None:
     own = "SELECT count(*) AS n FROM job WHERE user_id = ? AND state IN ('queued', 'running')"
     if db.execute(own, (person,)).fetchone()["n"] >= limits.max_queued:
         raise TooManyJobs(

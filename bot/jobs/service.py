@@ -51,6 +51,12 @@ class Jobs:
         terms = terms or default_terms(self._settings)
         return await self._store.enqueue_all(new, terms.allowance_mc, terms.limits(self._settings))
 
+    async def check_room(self, user_id: int, guild_id: int, terms: Terms) -> None:
+        """Whether one more job of a member's would be taken, whatever it costs. Raises: TooManyJobs, Busy."""
+        await self.check_open()
+        limits = terms.limits(self._settings)
+        await self._store.check_room(user_id, guild_id if limits.purse is None else limits.purse, limits)
+
     async def check_open(self) -> None:
         """Raises: Busy while no new jobs are taken."""
         if self._dispatcher.stopping:

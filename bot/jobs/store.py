@@ -44,6 +44,10 @@ class JobStore:
         self.queued.set()
         return queued
 
+    async def check_room(self, user_id: int, server_id: int, limits: Limits) -> None:
+        """Raises: TooManyJobs, Busy, where one more job of somebody's wouldn't be queued."""
+        await self._store.read(lifecycle.check_room, user_id, server_id, limits)
+
     async def bind_message(self, job_id: int, message_id: int) -> None:
         """Remember the progress message: delivering means editing it."""
         await self._store.write(lifecycle.bind_message, job_id, message_id)

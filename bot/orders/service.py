@@ -74,6 +74,14 @@ class Rules(Protocol):
         """Raises: Banned, Busy, Refused."""
         ...
 
+    async def check_intake(self, actor: Actor, /) -> None:
+        """Raises: Banned, Busy."""
+        ...
+
+    async def check_channel(self, actor: Actor, /) -> None:
+        """Raises: Refused."""
+        ...
+
 
 class Orders:
     """Resolves, prices, checks and queues."""
@@ -134,6 +142,15 @@ class Orders:
         terms = await self.terms(actor)
         balance = await self._balance(actor.user_id, actor.guild_id, terms)
         return Quote(price_mc=self.price_mc(*order.specs), left_mc=balance.free_mc + balance.paid_mc, terms=terms)
+
+    async def check_welcome(self, actor: Actor) -> None:
+        """Whether anything of this member's is taken here now, before it's read what.
+
+        Raises: Banned, Busy, Refused, TooManyJobs.
+        """
+        await self._rules.check_intake(actor)
+        await self._rules.check_channel(actor)
+        await self._jobs.check_room(actor.user_id, actor.guild_id, await self.terms(actor))
 
     async def check_payable(self, actor: Actor, order: Order) -> None:
         """No question about what cannot be paid anyway. Raises: NotEnoughCredits."""

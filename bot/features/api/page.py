@@ -6,7 +6,6 @@ answered as `b64_json`. Fields of Easel's own: negative_prompt, seed, steps, gui
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import logging
@@ -14,20 +13,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from bot.errors import BadInput, Banned, Busy, NotEnoughCredits, NotFound, Refused, TooManyJobs, UserError
 from bot.features.api.service import Painter, Wish
-from bot.features.api.store import KeyHolder
+from bot.features.region.bodies import Bodies, fields_of
 from bot.features.region.editor_server import STAY
+from bot.jobs.records import Job
+from bot.orders.actor import Actor
 from bot.prompt.parser import Draft
 from bot.prompt.text import visible
 from engine.api.errors import EngineError
 
 log = logging.getLogger(__name__)
-BODY_S = 60.0  # for a form of some pictures
-MOST_BYTES = 16 << 20  # of one field
-MOST_FIELDS = 32
+MOST_WORDS, MOST_FORM = 1 << 18, 32 << 20  # bytes of a whole body: words as JSON; a form of pictures
 MOST_IMAGES = 10  # as OpenAI's
 WORDS = {"prompt", "model", "size", "negative_prompt", "response_format", "n", "seed", "steps", "guidance_scale"}
 KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (
@@ -41,7 +40,7 @@ KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (UserError, 400, "invalid_request_error", "refused"),
     (EngineError, 400, "invalid_request_error", "refused"),
 )
-Work = Callable[[web.Request, KeyHolder], Awaitable[web.StreamResponse]]
+Work = Callable[[web.Request, Actor], Awaitable[web.StreamResponse]]
 
 
 class ImagesApi:
@@ -49,6 +48,7 @@ class ImagesApi:
 
     def __init__(self, painter: Painter) -> None:
         self._painter = painter
+        self._bodies = Bodies()
 
     def pages(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
         """What the web server is to have, by method and path."""
@@ -65,46 +65,41 @@ class ImagesApi:
             holder = await self._painter.holder_of(key)
             if holder is None:
                 return problem(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")
+            actor = await self._painter.member(holder)
             request[STAY]()  # painting takes as long as it takes
-            return await work(request, holder)
+            return await work(request, actor)
         except (UserError, EngineError) as error:
             status, kind, code = next((s, k, c) for each, s, k, c in KINDS if isinstance(error, each))
             return problem(status, kind, code, str(error))
-        except TimeoutError:
-            return problem(408, "invalid_request_error", "timeout", "The body came too slowly.")
-        except web.HTTPException:
-            raise
+        except web.HTTPException as error:
+            return _broken(error)
         except Exception:  # the outer edge of a request
             log.exception("a request of the API failed")
             return problem(500, "server_error", "internal_error", "Something went wrong inside Easel.")
 
-    async def _models(self, _request: web.Request, _holder: KeyHolder) -> web.StreamResponse:
+    async def _models(self, _request: web.Request, _actor: Actor) -> web.StreamResponse:
         data = [
             {"id": info.key, "object": "model", "created": 0, "owned_by": "easel"} for info in self._painter.models()
         ]
         return web.json_response({"object": "list", "data": data})
 
-    async def _generate(self, request: web.Request, holder: KeyHolder) -> web.StreamResponse:
-        async with asyncio.timeout(BODY_S):
-            body = await request.read()
-        try:
-            fields = json.loads(body)
-        except (ValueError, RecursionError):
-            raise BadInput("The body is no JSON.") from None
-        if not isinstance(fields, dict):
-            raise BadInput("The body is no JSON object.")
-        return await self._paint(request, holder, Wish(draft=draft_of(fields)))
+    async def _generate(self, request: web.Request, actor: Actor) -> web.StreamResponse:
+        await self._painter.check_welcome(actor)
+        async with self._bodies.taken(request, MOST_WORDS, actor.user_id) as body:
+            wish = _words_wish(body)
+        return await self._told(request, await self._painter.order(actor, wish))
 
-    async def _edit(self, request: web.Request, holder: KeyHolder) -> web.StreamResponse:
-        async with asyncio.timeout(BODY_S):
-            fields, images, mask = await _form(request)
-        if not images:
-            raise BadInput("Send the image to edit in the field 'image'.")
-        wish = Wish(draft=draft_of(fields), images=tuple(images), mask=mask)
-        return await self._paint(request, holder, wish)
+    async def _edit(self, request: web.Request, actor: Actor) -> web.StreamResponse:
+        await self._painter.check_welcome(actor)
+        async with self._bodies.taken(request, MOST_FORM, actor.user_id) as body:
+            wish = _form_wish(request, body)
+            del body  # its parts are in the wish
+            job = await self._painter.order(actor, wish)
+            del wish  # not to lie there until it's painted
+        return await self._told(request, job)
 
-    async def _paint(self, request: web.Request, holder: KeyHolder, wish: Wish) -> web.StreamResponse:
-        job = await self._painter.order(holder, wish)
+    async def _told(self, request: web.Request, job: Job) -> web.StreamResponse:
+        """The answer, once a job has ended. Raises: UserError."""
 
         def is_wanted() -> bool:
             return request.transport is not None and not request.transport.is_closing()
@@ -121,6 +116,15 @@ def problem(status: int, kind: str, code: str, message: str, param: str | None =
     error = {"message": message, "type": kind, "param": param, "code": code}
     headers = {"Retry-After": "30"} if status in (429, 503) else {}
     return web.json_response({"error": error}, status=status, headers=headers)
+
+
+def _broken(error: web.HTTPException) -> web.Response:
+    """What is wrong with a request before anybody knows what it asks for."""
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return problem(413, "invalid_request_error", "too_large", "The body is too large.")
+    if isinstance(error, web.HTTPRequestTimeout):
+        return problem(408, "invalid_request_error", "timeout", "The body came too slowly.")
+    return problem(error.status, "invalid_request_error", "invalid_request", "The body is broken or cut off.")
 
 
 def draft_of(fields: Mapping[str, Any]) -> Draft:
@@ -176,34 +180,26 @@ def _number(fields: Mapping[str, Any], name: str, kind: type[int] | type[float])
         raise BadInput(f"The field '{name}' must be a number.") from None
 
 
-async def _form(request: web.Request) -> tuple[dict[str, str], list[bytes], bytes | None]:
-    """The fields of a form: words, images, and the mask. Raises: BadInput."""
-    if not request.content_type.startswith("multipart/"):
+def _words_wish(body: bytearray) -> Wish:
+    """What a body of JSON asks for. Raises: BadInput."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadInput("The body is no JSON.") from None
+    if not isinstance(fields, dict):
+        raise BadInput("The body is no JSON object.")
+    return Wish(draft=draft_of(fields))
+
+
+def _form_wish(request: web.Request, body: bytearray) -> Wish:
+    """What a form asks for: words, images, and the mask. Raises: BadInput, HTTPBadRequest."""
+    if request.content_type != "multipart/form-data":
         raise BadInput("Send a form (multipart/form-data) with the image.")
-    fields: dict[str, str] = {}
-    images: list[bytes] = []
-    mask: bytes | None = None
-    reader = await request.multipart()
-    for _ in range(MOST_FIELDS):
-        part = await reader.next()
-        if part is None:
-            return fields, images, mask
-        if not isinstance(part, BodyPartReader):
-            raise BadInput("A form inside a form can't be read.")
-        data = await _bytes(part)
-        if part.name in ("image", "image[]"):
-            images.append(data)
-        elif part.name == "mask":
-            mask = data
-        elif part.name in WORDS:
-            fields[part.name] = data.decode(errors="replace")
-    raise BadInput("The form has too many fields.")
-
-
-async def _bytes(part: BodyPartReader) -> bytes:
-    data = bytearray()
-    while chunk := await part.read_chunk(1 << 16):
-        data += chunk
-        if len(data) > MOST_BYTES:
-            raise BadInput(f"A field is larger than {MOST_BYTES >> 20} MiB.")
-    return bytes(data)
+    form = fields_of(request.headers["Content-Type"], body)
+    images = tuple(data for name, data in form if name in ("image", "image[]"))
+    if not images:
+        raise BadInput("Send the image to edit in the field 'image'.")
+    if len(images) > MOST_IMAGES:
+        raise BadInput(f"The form has {len(images)} images; send {MOST_IMAGES} at most.")
+    draft = draft_of({name: data.decode(errors="replace") for name, data in form if name in WORDS})
+    return Wish(draft=draft, images=images, mask=dict(form).get("mask"))

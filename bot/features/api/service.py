@@ -39,7 +39,11 @@ WITHHELD = "The safety check withheld every image of this request. Try other wor
 
 
 class Rules(Protocol):
-    """What decides whether an uploaded picture may be used (`bot.features.moderation`)."""
+    """What decides who may ask, and whether an uploaded picture may be used (`bot.features.moderation`)."""
+
+    async def check_person(self, actor: Actor, /) -> None:
+        """Raises: Banned."""
+        ...
 
     async def check_upload(self, actor: Actor, /, image: Image.Image) -> None:
         """Raises: Refused, EngineError."""
@@ -79,11 +83,20 @@ class Painter:
         """Whose key that is."""
         return await self._store.read(rows.holder_of, key)
 
-    async def order(self, holder: KeyHolder, wish: Wish) -> Job:
+    async def member(self, holder: KeyHolder) -> Actor:
+        """A key's holder as they are now. Raises: Banned; Refused once they have left; Busy while nobody can tell."""
+        actor = await self._actor_of(holder)
+        await self._rules.check_person(actor)
+        return actor
+
+    async def check_welcome(self, actor: Actor) -> None:
+        """Whether anything of this member's is taken now, before it's read what. Raises: UserError."""
+        await self._orders.check_welcome(actor)
+
+    async def order(self, actor: Actor, wish: Wish) -> Job:
         """Check and queue a wish as if its member had asked for it. Raises: UserError, EngineError."""
         if len(wish.draft.prompt) > MAX_PROMPT_CHARS:
             raise BadInput(f"The prompt is longer than {MAX_PROMPT_CHARS} characters.")
-        actor = await self._actor_of(holder)
         what = await self._task(actor, wish) if wish.images else drafts.WORDS
         specs = await self._orders.resolve_all(actor, [replace(wish.draft, model=self._model(wish.draft.model))], what)
         order = Order(specs=specs, kind=what.task if wish.images else "imagine")

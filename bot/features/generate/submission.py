@@ -37,10 +37,6 @@ from engine.tasks.pictures import StoredPicture
 class Moderation(Rules, Protocol):
     """What may be painted, where, and from which uploads."""
 
-    async def check_channel(self, actor: Actor, /) -> object:
-        """Raises: Refused."""
-        ...
-
     async def check_upload(self, actor: Actor, /, image: Image.Image) -> None:
         """Raises: Refused, EngineError."""
         ...

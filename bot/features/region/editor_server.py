@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from bot.errors import UserError
+from bot.features.region.bodies import Bodies, fields_of, no_answer
 from bot.features.region.doors import DoorLimits, Doors
 from bot.prompt.parser import MAX_PROMPT_CHARS
 from engine.api.errors import EngineError
@@ -28,7 +29,6 @@ from engine.api.errors import EngineError
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 STAY = web.RequestKey("stay", partial)  # of a request: call it, and its connection has no time limit
-BODY_S = 60.0  # for a form of some hundred KiB
 BACKLOG = 16  # connections that the loop accepts in one go: each takes it about 0.1 ms
 PICTURES, WINDOW_S = 20, 10.0  # a page asks for its picture once
 MAX_BODY = 4 * 2**20  # a mask of two colours has a few hundred KiB
@@ -74,6 +74,10 @@ class EditorService(Protocol):
         """The picture to be marked, as WebP."""
         ...
 
+    async def welcomes(self, token: str) -> bool | None:
+        """Whether a mask would be taken now, asked before it's read. Raises: UserError, when it would not."""
+        ...
+
     async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
         """Use the token for a job; `agreed` to its price, if it is dear.
 
@@ -104,6 +108,7 @@ class EditorServer:
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
         self.doors: Doors | None = None
+        self._bodies = Bodies()
         self._since, self._asked = -WINDOW_S, Counter[str]()
         self._base = "/mask/"
 
@@ -138,14 +143,16 @@ class EditorServer:
             await self._runner.cleanup()
 
     def _app(self) -> web.Application:
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[self._same_for_all])
-        for key, handler in self._pages.items():
+        app = web.Application(middlewares=[self._same_for_all])
+        own: dict[str, Handler] = {
+            "/mask/static/{name}": self._static,
+            "/mask/{token}": self._page,
+            "POST /mask/{token}": self._send,
+            "/mask/{token}/picture": self._picture,
+        }
+        for key, handler in {**self._pages, **own}.items():
             method, _, path = key.rpartition(" ")
-            app.router.add_route(method or "GET", path, handler)
-        app.router.add_get("/mask/static/{name}", self._static)
-        app.router.add_get("/mask/{token}", self._page)
-        app.router.add_post("/mask/{token}", self._send)
-        app.router.add_get("/mask/{token}/picture", self._picture)
+            app.router.add_route(method or "GET", path, handler, expect_handler=no_answer)
         app.on_response_prepare.append(_protect)
         return app
 
@@ -197,11 +204,12 @@ class EditorServer:
     async def _send(self, request: web.Request) -> web.StreamResponse:
         token = request.match_info["token"]
         try:
-            if await self._desk.open(token) is None:  # before a body is read
+            if await self._desk.welcomes(token) is None:
                 raise web.HTTPNotFound
-            mask, prompt, agreed = await _fields(request)
-            if await self._desk.send(token, mask, prompt, agreed=agreed) is None:
-                raise web.HTTPNotFound
+            async with self._bodies.taken(request, MAX_BODY, token) as body:
+                mask, prompt, agreed = _fields(request, body)
+                if await self._desk.send(token, mask, prompt, agreed=agreed) is None:
+                    raise web.HTTPNotFound
         except web.HTTPRequestEntityTooLarge:
             return _said(TOO_LARGE, 422)
         except PriceChanged as question:
@@ -216,17 +224,13 @@ class EditorServer:
         return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
 
 
-async def _fields(request: web.Request) -> tuple[bytes, str, bool]:
-    """Mask, prompt, and whether the price was agreed to.
-
-    Raises: HTTPBadRequest, HTTPRequestEntityTooLarge, TimeoutError when it comes too slowly.
-    """
-    async with asyncio.timeout(BODY_S):
-        form = await request.post()
-    mask, prompt = form.get("mask"), form.get("prompt")
-    if not isinstance(mask, web.FileField) or not isinstance(prompt, str) or len(prompt) > MAX_PROMPT_CHARS:
+def _fields(request: web.Request, body: bytearray) -> tuple[bytes, str, bool]:
+    """Mask, prompt, and whether the price was agreed to. Raises: HTTPBadRequest."""
+    form = dict(fields_of(request.headers.get("Content-Type", ""), body))
+    prompt = form.get("prompt", b"").decode(errors="replace")
+    if not {"mask", "prompt"} <= form.keys() or len(prompt) > MAX_PROMPT_CHARS:
         raise web.HTTPBadRequest
-    return mask.file.read(), prompt, form.get("agreed") == "yes"
+    return form["mask"], prompt, form.get("agreed") == b"yes"
 
 
 async def _protect(request: web.Request, response: web.StreamResponse) -> None:

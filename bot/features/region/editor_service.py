@@ -71,6 +71,13 @@ class DiscordEditorService:
             return None
         return await self._shown(found.region.source)
 
+    async def welcomes(self, token: str) -> bool | None:
+        found = await self._look(token)
+        if found is None:
+            return None
+        await self._app.submission.orders.check_welcome((await self._seen(found.region)).actor)
+        return True
+
     async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
         choosing = self._app.region_selection
         found = await choosing.use(token)
@@ -102,9 +109,13 @@ class DiscordEditorService:
     async def _look(self, token: str) -> EditorPass | None:
         """What a link is good for. Raises: UserError when its person may not see the picture any more."""
         found = await self._app.region_selection.look(token)
-        if found is not None:  # Discord isn't asked anew for every picture of a page
-            await self._viewers.get(found.region.id, lambda: self._viewer(found.region))
+        if found is not None:
+            await self._seen(found.region)
         return found
+
+    async def _seen(self, region: Region) -> Viewer:
+        """Who holds a link, as of some seconds ago: Discord isn't asked anew for every picture of a page."""
+        return await self._viewers.get(region.id, lambda: self._viewer(region))
 
     async def _viewer(self, region: Region) -> Viewer:
         """Who holds a link, as they are now. Raises: Banned, NotFound, Refused, MissingPermission, Busy."""

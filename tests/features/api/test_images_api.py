@@ -7,6 +7,7 @@ import base64
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from PIL import Image
 from bot.__main__ import main
 from bot.config import Settings
 from bot.demo.simulation import Stage, stage
+from bot.features.api.page import MOST_FORM, MOST_IMAGES, MOST_WORDS
+from bot.features.region.bodies import AT_ONCE
 from engine.api.metadata import decode
 from engine.fake import FAIL_WORD, FLAG_WORD, FakeEngine, paint
 
@@ -179,3 +182,86 @@ async def test_it_is_off_by_default(tmp_path: Path) -> None:
     async with stage(settings, make_engine=FakeEngine) as studio, aiohttp.ClientSession() as session:
         answer = await session.post(address(studio, GENERATIONS), json={"prompt": "x"})
         assert answer.status == 404
+
+
+@asynccontextmanager
+async def begun(
+    studio: Stage, key: str, path: str, length: int, first: bytes = b""
+) -> AsyncIterator[asyncio.StreamReader]:
+    """A request whose head has been sent, and of its body no more than `first`."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n"
+    )
+    port = int(address(studio, "").rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head.encode() + first)
+    try:
+        yield reader
+    finally:
+        writer.close()
+
+
+async def answered(reader: asyncio.StreamReader) -> tuple[int, str]:
+    """The status, and the code of the error."""
+    async with asyncio.timeout(30):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(head.lower().partition("content-length: ")[2].split()[0])
+        return int(head.split()[1]), json.loads(await reader.readexactly(length))["error"]["code"]
+
+
+async def test_whoever_may_not_paint_is_told_before_the_body_is_read(
+    studio: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of a body is sent at all, so an answer shows that none was waited for."""
+    key, ann, ada = key_of(studio, capsys), studio.members["Ann"], studio.members["Ada"]
+
+    async def told(path: str, key: str = key) -> tuple[int, str]:
+        async with begun(studio, key, path, 1000) as reader:
+            return await answered(reader)
+
+    for path in (GENERATIONS, EDITS):
+        await ada.slash(studio.channel, "admin pause", mode="drain")
+        assert await told(path) == (503, "busy")
+        await ada.slash(studio.channel, "admin pause", mode="off")
+        await ada.slash(studio.channel, "admin ban", user=ann)
+        assert await told(path) == (403, "banned")
+        await ada.slash(studio.channel, "admin unban", user=ann)
+        assert await told(path, "easel-wrong") == (401, "invalid_api_key")
+        studio.settings.max_queue, most = 0, studio.settings.max_queue
+        assert await told(path) == (503, "busy")
+        studio.settings.max_queue = most
+    studio.guild.remove_member(ann)
+    for path in (GENERATIONS, EDITS):
+        assert await told(path) == (400, "moderation_blocked")
+
+
+async def test_a_body_has_a_size_in_all(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    key = key_of(studio, capsys)
+    for path, most in ((GENERATIONS, MOST_WORDS), (EDITS, MOST_FORM)):
+        async with begun(studio, key, path, most + 1) as reader:
+            assert await answered(reader) == (413, "too_large")
+    picture = io.BytesIO()
+    paint(3, 64, 64).save(picture, "PNG")
+    data = aiohttp.FormData({"prompt": "a boat"})
+    for _ in range(MOST_IMAGES + 1):
+        data.add_field("image[]", picture.getvalue(), filename="a.png")
+    status, said = await post(studio, key, EDITS, data=data)
+    assert (status, said["error"]["code"]) == (400, "invalid_value")
+    assert "10 at most" in said["error"]["message"]
+
+
+async def test_a_member_sends_a_few_bodies_at_a_time(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """The third, which is whole, waits for one of two that aren't; another member's doesn't."""
+    ann, ben = key_of(studio, capsys), key_of(studio, capsys, "Ben")
+    async with AsyncExitStack() as first, AsyncExitStack() as later:
+        for _ in range(AT_ONCE):
+            await first.enter_async_context(begun(studio, ann, EDITS, 1000, b"--b"))
+        third = await later.enter_async_context(begun(studio, ann, EDITS, 5, b"--b--"))
+        other = await later.enter_async_context(begun(studio, ben, EDITS, 5, b"--b--"))
+        assert (await answered(other))[0] == 400
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):  # it would have been answered before the other
+                await third.read()
+        await first.aclose()
+        assert (await answered(third))[0] == 400

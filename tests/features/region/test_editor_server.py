@@ -30,6 +30,9 @@ class Desk:
     async def picture(self, token: str) -> bytes | None:
         return None if token != GOOD or self.sent else b"RIFF"
 
+    async def welcomes(self, token: str) -> bool | None:
+        return None if token != GOOD or self.sent else True
+
     async def send(self, token: str, mask: bytes, prompt: str, *, agreed: bool) -> bool | None:
         if prompt == "crash":
             raise RuntimeError("a fault of ours")
