@@ -20,6 +20,7 @@ from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_dif
 from torch import nn
 from torch.nn import functional
 
+from engine.models.files import lora_layers
 from engine.models.files.lora_layers import folded, is_product
 from engine.models.memory.sizes import DENOISERS
 from engine.tasks.lora_tags import Weights
@@ -44,8 +45,9 @@ _ORIGINAL = (
 
 
 def are_in(names: Iterable[str]) -> bool:
-    """Whether a file's tensors are of one of these kinds."""
-    return any(map(is_product, names))
+    """Whether a file's tensors are of one of these kinds, or else diffusers would leave a part of them out."""
+    known = tuple(names)
+    return any(map(is_product, known)) or lora_layers.is_read_in_part(known)
 
 
 def attach(pipe: Any, weights: Factors, strength: Weights) -> int:

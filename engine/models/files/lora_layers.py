@@ -15,6 +15,7 @@ _BEFORE = re.compile(
 )
 _DOWN = re.compile(r"[._](?:lora[._](?:A|down)|lora\.down|lora_linear_layer\.down)(?:\.default)?\.weight$")
 _TEXT = re.compile(r"^(?:lora_te\d?_|lora_prior_te_|text_encoder|text_encoders\.|te\d?_)")
+_KOHYA_TEXT = re.compile(r"lora_te\d?_")
 _PRODUCT = re.compile(r"\.(?:hada_w\d|lokr_w\d|dora_scale|lora_magnitude_vector)")  # a LoHa, LoKr or DoRA
 _UP = (
     *(".lora_B.weight", ".lora_B.default.weight", ".lora_up.weight", ".lora.up.weight", ".hada_w1_a"),
@@ -107,6 +108,13 @@ def _writes(layer: str, shapes: Shapes) -> int:
 def is_product(name: str) -> bool:
     """Whether a tensor of that name is a LoHa's, a LoKr's or a DoRA's, of which diffusers would leave a part out."""
     return _PRODUCT.search(name) is not None
+
+
+def is_read_in_part(names: Iterable[str]) -> bool:
+    """Whether diffusers can't read what it changes in a text encoder: by `out_proj` alone it knows whose names the
+    others are."""
+    text = [name for name in names if _KOHYA_TEXT.match(name)]
+    return any("_self_attn_" in name for name in text) and not any("_out_proj" in name for name in text)
 
 
 def of_model(shapes: Shapes) -> Layers:

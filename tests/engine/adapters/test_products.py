@@ -109,14 +109,26 @@ def dora_of(weight: torch.Tensor, f: Weights, strength: float) -> torch.Tensor:
     return changed * (strength * (factor - 1) + 1)
 
 
+def kohya(weight: torch.Tensor) -> Weights:
+    """A plain one, which diffusers reads; but not in a text encoder of which it changes queries alone."""
+    up = noise(weight.shape[0], RANK, *[1] * (weight.dim() - 2))
+    return {"lora_down.weight": noise(RANK, *weight.shape[1:]), "lora_up.weight": up, "alpha": torch.tensor(ALPHA)}
+
+
+def kohya_of(weight: torch.Tensor, f: Weights, strength: float) -> torch.Tensor:
+    product = f["lora_up.weight"].reshape(-1, RANK) @ f["lora_down.weight"].reshape(RANK, -1)
+    return weight + strength * ALPHA / RANK * product.reshape(weight.shape)
+
+
 KINDS: dict[str, tuple[Callable[[torch.Tensor], Weights], Formula]] = {
     "loha": (loha, loha_of),
     "lokr": (lokr, lokr_of),
     "lokr-whole": (lokr_whole, lokr_whole_of),
     "dora-rows": (dora(0), dora_of),
     "dora-columns": (dora(1), dora_of),
+    "kohya": (kohya, kohya_of),
 }
-STRENGTHS = (1, 0.6, 1, 0.6, 1.4)
+STRENGTHS = (1, 0.6, 1, 0.6, 1.4, 0.6)
 ENDS = ("to_q", "to_k", "to_v", "to_out.0", "ff.net.2", "conv1", "q_proj")
 
 
