@@ -98,13 +98,14 @@ def _check_limits(db: sqlite3.Connection, person: int | None, server_id: int, li
             "cancel one in /queue.",
             max_queued=limits.max_queued,
         )
-    if queue.length(db, server_id) >= limits.max_server_queue:
+    waiting = queue.length(db)
+    if waiting >= limits.max_server_queue and queue.length(db, server_id) >= limits.max_server_queue:
         raise Busy(
             "This server has {max_server_queue} jobs waiting, which is the limit. Try again in a few minutes; "
             "nothing was charged.",
             max_server_queue=limits.max_server_queue,
         )
-    if queue.length(db) >= limits.max_queue:
+    if waiting >= limits.max_queue:
         raise Busy("The queue is full. Try again in a few minutes; nothing was charged.")
 
 

@@ -127,9 +127,12 @@ def post(db: sqlite3.Connection, step: Transfer, now_ms: int) -> None:
 def account(db: sqlite3.Connection, kind: str, guild_id: int, person: int | None = None, period: str = "") -> int:
     """The account's id, made when missing."""
     key = (kind, guild_id, person, period)
-    db.execute("INSERT INTO account (kind, guild_id, user_id, period) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", key)
     where = "kind = ? AND guild_id = ? AND ifnull(user_id, 0) = ifnull(?, 0) AND period = ?"
-    return int(db.execute(f"SELECT id FROM account WHERE {where}", key).fetchone()["id"])
+    row = db.execute(f"SELECT id FROM account WHERE {where}", key).fetchone()
+    if row is None:
+        query = "INSERT INTO account (kind, guild_id, user_id, period) VALUES (?, ?, ?, ?) RETURNING id"
+        row = db.execute(query, key).fetchone()
+    return int(row["id"])
 
 
 def purses(db: sqlite3.Connection, person: int, guild_id: int) -> list[sqlite3.Row]:

@@ -8,8 +8,11 @@ import sqlite3
 def get_or_create(db: sqlite3.Connection, user_id: int, guild_id: int, now_ms: int) -> int:
     """The surrogate id of a Discord user, having made what was missing."""
     ensure_guild(db, guild_id, now_ms)
-    db.execute("INSERT INTO user (discord_id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (user_id, now_ms))
-    return get(db, user_id)
+    person = find(db, user_id)
+    if person is None:
+        db.execute("INSERT INTO user (discord_id, created_at) VALUES (?, ?)", (user_id, now_ms))
+        person = get(db, user_id)
+    return person
 
 
 def ensure_guild(db: sqlite3.Connection, guild_id: int, now_ms: int) -> None:
