@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +201,38 @@ def test_different_times_of_rows_stay_different() -> None:
     with Copies() as copies:
         fibers._rows_of_time(torch.tensor([1.0, 2.0]), torch.empty(2, 4, 8, 8, device="meta"), 2)
     assert copies.count == 1
+
+
+# ---------------------------------------------------------------- libraries
+PAINTS = """
+import asyncio, sys
+from engine import Engine, Txt2Img
+
+async def paint():
+    async with Engine() as engine:
+        await engine.submit(Txt2Img(prompt="a red boat", seed=1, num_images=4, num_inference_steps=1)).result()
+
+asyncio.run(paint())
+print(*sys.modules)
+"""
+UNUSED = {
+    "diffusers.pipelines.auto_pipeline",  # which imports every pipeline
+    "diffusers.pipelines.flux",
+    "diffusers.models.controlnets.controlnet",
+    "transformers.models.t5.modeling_t5",
+    "transformers.models.t5gemma.modeling_t5gemma",
+    "torch._inductor.compile_fx",
+    "spandrel",
+    "aiohttp",
+    "discord",
+}
+
+
+def test_a_grid_of_mini_imports_no_libraries_of_others() -> None:
+    """In a process of its own; what diffusers and torch import by themselves can't be helped."""
+    said = subprocess.run(
+        [sys.executable, "-c", PAINTS], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    loaded = set(said.stdout.split())
+    assert "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion" in loaded
+    assert loaded & UNUSED == set()

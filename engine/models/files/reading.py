@@ -83,7 +83,7 @@ def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:
     if plain != saved:
         made = getattr(diffusers, painter or plain)
     elif painter and "txt2img" in describe(source).tasks:
-        made = diffusers.AutoPipelineForText2Image
+        made = getattr(diffusers, painter)  # diffusers' Auto class imports all the pipelines that it could make
     return parts.pipeline(source.key, made, folder, kwargs)
 
 

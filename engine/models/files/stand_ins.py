@@ -13,9 +13,9 @@ import diffusers
 import torch
 import transformers
 from diffusers.pipelines import deprecated
-from transformers.models.t5gemma.modeling_t5gemma import T5GemmaEncoder
 from transformers.utils import is_torchvision_available
 
+T5GEMMA = "T5GemmaEncoder"  # which transformers doesn't name among its classes
 FAST = "ImageProcessorFast"  # as folders of transformers 4 name them: without torchvision, transformers has none
 VIDEOS = "video_processor"
 
@@ -33,9 +33,10 @@ def _made(part: Path, class_name: str, dtype: torch.dtype) -> Any:
     """One of transformers' parts; None when diffusers may load it."""
     kind: Any = getattr(transformers, class_name, None)
     local: dict[str, Any] = {"local_files_only": True}
-    if class_name == T5GemmaEncoder.__name__:  # made as large as Google's otherwise, whatever its config says
+    if class_name == T5GEMMA:  # made as large as Google's otherwise, whatever its config says
+        kind = importlib.import_module("transformers.models.t5gemma.modeling_t5gemma").T5GemmaEncoder
         own = transformers.T5GemmaModuleConfig.from_pretrained(part, **local)
-        return T5GemmaEncoder.from_pretrained(part, config=own, dtype=dtype, use_safetensors=True, **local)
+        return kind.from_pretrained(part, config=own, dtype=dtype, use_safetensors=True, **local)
     if is_torchvision_available():
         return None
     if class_name.endswith(FAST):
