@@ -2,7 +2,8 @@
 
     python -m benchmarks.grid mini       # Easel Mini
     python -m benchmarks.grid modules    # as many modules as SDXL has, whose forwards do nothing: Python alone
-    python -m benchmarks.grid sd15       # Stable Diffusion 1.5's full size in bfloat16, random weights, with its load
+    python -m benchmarks.grid sd15 [512] # Stable Diffusion 1.5's full size in bfloat16, random weights, with its load;
+    python -m benchmarks.grid sdxl [512] # SDXL's: one picture of so many pixels a side, two steps
 
 Fresh prompts each time, so that no text is known; five rounds in the order A B C C B A, whose halves are added;
 processor seconds of the whole process, as medians with their spread; pictures compared; the engine's calls counted.
@@ -28,7 +29,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.models import full_sd15, hollow_sdxl
+from benchmarks.models import full_sd15, full_sdxl, hollow_sdxl
 from engine import Engine, Txt2Img
 from engine.diffusion import noise
 from engine.diffusion.scheduler_factory import build
@@ -36,6 +37,7 @@ from engine.mini import MODEL_DIR
 
 ROUNDS, PICTURES = 5, 4
 WAYS, COUNTED = ("plain", "engine"), ("load_cpu_s", "paint_cpu_s", "most_mib")
+FULL = {"sd15": full_sd15, "sdxl": full_sdxl}
 Way = Callable[[Txt2Img], Awaitable[list[Image.Image]]]
 
 
@@ -139,32 +141,32 @@ async def modules() -> dict[str, Any]:
     return {"modules": count, **found}
 
 
-def sd15() -> dict[str, Any]:
+def full_size(write: Callable[[Path], None], side: str) -> dict[str, Any]:
     """Each way in a process of its own, in the order A B B A, so that neither finds the other's memory."""
     with tempfile.TemporaryDirectory() as folder:
-        full_sd15(Path(folder))
-        runs = [_alone(way, folder) for way in ("plain", "engine", "engine", "plain")]
+        write(Path(folder))
+        runs = [_alone(way, folder, side) for way in ("plain", "engine", "engine", "plain")]
     found = {way: {name: min(run[name] for run in runs if run["way"] == way) for name in COUNTED} for way in WAYS}
     ratios = {name: round(found["engine"][name] / found["plain"][name], 3) for name in COUNTED}
     same = len({run["picture"] for run in runs}) == 1
     return {**found, "ratios": ratios, "same bytes": same}
 
 
-def _alone(way: str, folder: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.grid", way, folder]
+def _alone(way: str, folder: str, side: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.grid", way, folder, side]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
     told: dict[str, Any] = json.loads(done.stdout)
     return told
 
 
-async def one(way: str, folder: str) -> dict[str, Any]:
+async def one(way: str, folder: str, side: str) -> dict[str, Any]:
     """Load a model and paint a picture with it, diffusers' way or the engine's: seconds, and the most memory held."""
     import diffusers
 
-    asked = request(1, num_images=1, num_inference_steps=2, width=512, height=512)
+    asked = request(1, num_images=1, num_inference_steps=2, width=int(side), height=int(side))
     started = time.process_time()
     if way == "plain":
-        pipe = diffusers.StableDiffusionPipeline.from_pretrained(folder, dtype=torch.bfloat16)
+        pipe = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=torch.bfloat16)
         plain, loaded_s = Plain(pipe), time.process_time() - started
         pictures = [plain.paint(asked, [0])[0]]
         painted_s = time.process_time() - started - loaded_s
@@ -183,11 +185,13 @@ async def one(way: str, folder: str) -> dict[str, Any]:
 def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    what, *folder = sys.argv[1:] or ["mini"]
+    what, *more = sys.argv[1:] or ["mini"]
     if what in WAYS:
-        found = asyncio.run(one(what, *folder))
+        found = asyncio.run(one(what, *more))
+    elif what in FULL:
+        found = full_size(FULL[what], *(more or ["512"]))
     else:
-        found = sd15() if what == "sd15" else asyncio.run({"mini": mini, "modules": modules}[what]())
+        found = asyncio.run({"mini": mini, "modules": modules}[what]())
     print(json.dumps(found, indent=1))
 
 
