@@ -24,7 +24,10 @@ PREFIX, ENV_FILE, ENCODING = "EASEL_", ".env", "utf-8-sig"  # Windows' editors b
 HUB_KEYS = ("HF_TOKEN", "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE")
 ADDRESS = re.compile(r"(auto|https?://[^\s/?#]+(/[^\s?#]*)?)?")
 OLD_NAMES = ("MEMORY_MIB",)  # still read
+WEBHOOK = re.compile(r"https?://[^\s/?#]+\S*")
 MAX_ID = 2**63  # Discord's ids are positive and fit into a signed 64-bit number
+# No number has no end: what is larger by far than anybody means is a slip of the keyboard, and breaks something later.
+MAX_CREDITS, MAX_JOBS, MAX_DAYS, MAX_MIB = 10**9, 10**6, 36_500, 2**30
 
 
 # ---------------------------------------------------------------- how values are written
@@ -75,6 +78,22 @@ def _mebibytes(value: object) -> object:
     return 0 if _lower(value) == "auto" else value
 
 
+def _path(text: str) -> str:
+    """A path with its `~` replaced. Raises: ValueError."""
+    if "\0" in text:
+        raise ValueError("a path has no null character in it")
+    if (found := os.path.expanduser(text)).startswith("~"):
+        raise ValueError(f"there is no user '{found[1:].partition('/')[0]}' here whose home it could be in")
+    return found
+
+
+def _webhook(address: SecretStr) -> SecretStr:
+    """Raises: ValueError, which doesn't say the address: whoever has it can write there."""
+    if (text := address.get_secret_value().strip()) and not WEBHOOK.fullmatch(text):
+        raise ValueError("write it like https://discord.com/api/webhooks/..., or leave it empty")
+    return address
+
+
 def _address(text: str) -> str:
     """An address that a link button on Discord can have. Raises: ValueError."""
     if len(text) > 300 or not ADDRESS.fullmatch(text):
@@ -84,8 +103,8 @@ def _address(text: str) -> str:
 
 Ids = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_ids)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
-Source = Annotated[str, AfterValidator(os.path.expanduser)]  # a file, a folder, or a model's name
+Folder = Annotated[Path, AfterValidator(lambda path: Path(_path(str(path))))]
+Source = Annotated[str, AfterValidator(_path)]  # a file, a folder, or a model's name
 Sources = Annotated[dict[str, Source], NoDecode, BeforeValidator(_table)]
 Table = Annotated[dict[int, dict[str, Any]], NoDecode, BeforeValidator(_table)]
 
@@ -135,11 +154,12 @@ class Settings(BaseSettings):
     mode: Annotated[Literal["exact", "fast"], BeforeValidator(_lower)] = Field(
         "exact", description="`exact`: the same request gives the same bytes, always."
     )
-    threads: int = Field(0, ge=0, description="CPU threads of the engine; 0 = chosen for the machine.")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads of the engine; 0 = chosen for the machine.")
     max_rows: int = Field(8, ge=1, le=64, description="Most rows of one batched denoiser call.")
     memory: Annotated[int, BeforeValidator(_mebibytes)] = Field(
         "auto",
         ge=0,
+        le=MAX_MIB,
         validate_default=True,
         validation_alias=AliasChoices("memory", "memory_mib"),  # as it was called before
         description="Memory for models: `auto` = most of what is free on the device, or MiB.",
@@ -170,23 +190,32 @@ class Settings(BaseSettings):
         UNSAFE_LABELS, description="Labels of an image classifier that are not shown, with commas between them."
     )
 
-    credits_a_day: int = Field(100, ge=0, description="Free credits a member gets a day (UTC) in each server.")
-    max_credits_a_day: int = Field(
-        10_000, ge=0, description="Most free credits a day that a server's admins may allow a member; 0 = no ceiling."
+    credits_a_day: int = Field(
+        100, ge=0, le=MAX_CREDITS, description="Free credits a member gets a day (UTC) in each server."
     )
-    server_credits_a_day: int = Field(0, ge=0, description="Most credits that one server may spend a day; 0 = no cap.")
+    max_credits_a_day: int = Field(
+        10_000,
+        ge=0,
+        le=MAX_CREDITS,
+        description="Most free credits a day that a server's admins may allow a member; 0 = no ceiling.",
+    )
+    server_credits_a_day: int = Field(
+        0, ge=0, le=MAX_CREDITS, description="Most credits that one server may spend a day; 0 = no cap."
+    )
     max_weight: float = Field(
         10.0, ge=0.1, le=100, description="Largest weight in the queue that a server's admins may give."
     )
-    max_pixels: int = Field(1536 * 1536, ge=4096, description="Largest picture a member may ask for, in pixels.")
+    max_pixels: int = Field(
+        1536 * 1536, ge=4096, le=2**28, description="Largest picture a member may ask for, in pixels."
+    )
     max_steps: int = Field(60, ge=1, le=150, description="Most denoising steps a member may ask for.")
-    max_queued: int = Field(10, ge=1, description="Jobs one member may have waiting or running.")
+    max_queued: int = Field(10, ge=1, le=MAX_JOBS, description="Jobs one member may have waiting or running.")
     relax: bool = Field(
         False, description="Who is out of credits may still paint: free, and behind everybody who pays."
     )
-    max_queue: int = Field(500, ge=1, description="Jobs that may wait in all before new ones are refused.")
+    max_queue: int = Field(500, ge=1, le=MAX_JOBS, description="Jobs that may wait in all before new ones are refused.")
     max_server_queue: int = Field(
-        250, ge=1, description="Jobs of one server that may wait before new ones are refused."
+        250, ge=1, le=MAX_JOBS, description="Jobs of one server that may wait before new ones are refused."
     )
     max_running: int = Field(16, ge=1, le=64, description="Jobs handed to the engine at once.")
 
@@ -217,14 +246,18 @@ class Settings(BaseSettings):
     )
     c2pa_key: Source = Field("", description="PEM file of that certificate's private key.")
 
-    min_free_mib: int = Field(1024, ge=0, description="No new jobs when the disk has less than this left.")
+    min_free_mib: int = Field(1024, ge=0, le=MAX_MIB, description="No new jobs when the disk has less than this left.")
     backup_every_hours: int = Field(
         0, ge=0, le=24 * 365, description="A backup so many hours after the last; 0 = never."
     )
-    backup_keep: int = Field(7, ge=1, description="Backups that are kept; older ones are deleted.")
+    backup_keep: int = Field(7, ge=1, le=MAX_JOBS, description="Backups that are kept; older ones are deleted.")
     backup_dir: Source = Field("", description="Folder of the backups; empty = `backups` in the data folder.")
-    retention_days: int = Field(0, ge=0, description="Days after which pictures and prompts are deleted; 0 = never.")
-    shutdown_grace_s: float = Field(20.0, ge=0, description="Seconds that running jobs get to finish on SIGTERM.")
+    retention_days: int = Field(
+        0, ge=0, le=MAX_DAYS, description="Days after which pictures and prompts are deleted; 0 = never."
+    )
+    shutdown_grace_s: float = Field(
+        20.0, ge=0, le=86_400, description="Seconds that running jobs get to finish on SIGTERM."
+    )
     skus: Table = Field({}, description="What is sold on Discord, as JSON by SKU id; empty = nothing.")
     servers: Ids = Field(
         (), description="Discord ids of the servers Easel works in; empty = every server that adds it."
@@ -236,7 +269,7 @@ class Settings(BaseSettings):
         False, description="Let people bring Easel along as an app of their own, as in direct messages."
     )
     operators: Ids = Field((), description="Discord ids of those who run this bot, with commas between them.")
-    alert_webhook: SecretStr = Field(
+    alert_webhook: Annotated[SecretStr, AfterValidator(_webhook)] = Field(
         SecretStr(""),
         description="Webhook that is told when Easel needs a hand; empty = direct messages to the operators.",
     )

@@ -74,6 +74,15 @@ def test_values_are_read_as_people_write_them(key: str, value: str, means: objec
         ("EASEL_LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("EASEL_MAX_STEPS", "many", "valid integer"),
         ("EASEL_MAX_STEPS", "0", "greater than or equal to 1"),
+        ("EASEL_CREDITS_A_DAY", "99999999999999999999", "less than or equal to 1000000000"),
+        ("EASEL_SHUTDOWN_GRACE_S", "inf", "less than or equal to 86400"),
+        ("EASEL_SHUTDOWN_GRACE_S", "nan", "less than or equal to 86400"),
+        ("EASEL_MEMORY", "9" * 30, "less than or equal to"),
+        ("EASEL_DATA_DIR", "~nosuchuser/easel", "there is no user 'nosuchuser'"),
+        ("EASEL_MODEL", "~nosuchuser/sdxl", "there is no user 'nosuchuser'"),
+        ("EASEL_LORAS", '{"a": "~nosuchuser/a"}', "there is no user 'nosuchuser'"),
+        ("EASEL_LORAS", '{"a": "\\u0000"}', "no null character"),
+        ("EASEL_ALERT_WEBHOOK", "garbage!", "write it like https://discord.com/api/webhooks/..."),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_key(
@@ -83,6 +92,31 @@ def test_what_cannot_be_used_is_named_with_its_key(
     with pytest.raises(BadInput, match=f"The setting {key} can't be used") as refused:
         Settings.load()
     assert says in str(refused.value)
+
+
+def test_no_number_is_without_an_end() -> None:
+    """A number that is far too large is a slip, and it would break something much later."""
+    endless = []
+    for name, field in Settings.model_fields.items():
+        if field.annotation in (int, float):
+            ends = {key for limit in field.metadata for key in ("ge", "le") if getattr(limit, key, None) is not None}
+            endless += [name] if ends != {"ge", "le"} else []
+    assert endless == []
+    assert Settings.model_fields["memory"].annotation is int, "the kind of field that this looks at"
+
+
+def test_an_address_that_is_a_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EASEL_ALERT_WEBHOOK", "discord.com/api/webhooks/1/secret")
+    with pytest.raises(BadInput) as refused:
+        Settings.load()
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "value", ["https://discord.com/api/webhooks/1/a-b_c?thread_id=5", " https://hooks.slack.com/x ", ""]
+)
+def test_webhooks_as_they_are_copied(value: str) -> None:
+    assert Settings(_env_file=None, alert_webhook=value).alert_webhook.get_secret_value() == value  # type: ignore[call-arg]
 
 
 def test_every_wrong_setting_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
