@@ -143,9 +143,15 @@ class App:
         self.on_failure: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Self:
-        """Open the database and wire everything. Raises: StoreError."""
+        """Open the database and wire everything. Raises: StoreError, UserError; nothing stays open then."""
+        async with AsyncExitStack() as opened:
+            self.store = await opened.enter_async_context(Store.open(self.settings.database_path, self.clock))
+            self._wire()
+            self._stack = opened.pop_all()
+        return self
+
+    def _wire(self) -> None:
         settings, clock = self.settings, self.clock
-        self.store = await self._stack.enter_async_context(Store.open(settings.database_path, clock))
         self.key_values, self.job_store = KeyValues(self.store), JobStore(self.store, clock)
         self.models = ModelList(self.backend.models, clock)
         self.client = Client(
@@ -166,7 +172,6 @@ class App:
             pages=self._pages(),
         )
         self._install()
-        return self
 
     def _pages(self) -> dict[str, Handler]:
         """What the web server has besides the mask editor."""
@@ -193,16 +198,10 @@ class App:
         return metrics | api.pages(self) | (gallery if self.settings.web_address else {})
 
     def _messages(self) -> JobMessages:
+        preferences = self.preferences
         return JobMessages(
-            self.client,
-            self.layouts,
-            self.files,
-            self.clock,
-            self.preferences.quiet,
-            self.stars.count,
-            self.preferences.mention_minutes,
-            self.preferences.wordless,
-            Marks.of(self.settings),
+            *(self.client, self.layouts, self.files, self.clock, preferences.quiet, self.stars.count),
+            *(preferences.mention_minutes, preferences.wordless, Marks.of(self.settings)),
         )
 
     def _work(self) -> None:

@@ -26,6 +26,7 @@ LOOKS: tuple[Look, ...] = (
     models.files,
     models.memory,
     models.compiled,
+    account.shop,
     account.form,
 )
 

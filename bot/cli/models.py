@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -117,9 +118,8 @@ def _tell(event: Loading) -> None:
 
 
 def _add(args: argparse.Namespace, _: Settings, library: Library) -> Iterator[str]:
-    location = (
-        str(Path(args.location).expanduser().resolve()) if Path(args.location).expanduser().exists() else args.location
-    )
+    path = os.path.expanduser(args.location)
+    location = str(Path(path).resolve()) if os.path.exists(path) else args.location
     name = args.name or catalog.key_of(location)
     source = catalog.source(name, location)
     if source.path is not None:

@@ -294,8 +294,10 @@ class Names(Limit[frozenset[str]]):
         return {self.name: Option(self.about, str, 0, 1000)}
 
     def parse(self, given: Any, known: Known | None = None) -> frozenset[str]:
-        if not isinstance(given, str):
+        if isinstance(given, list | tuple | set | frozenset):
             return frozenset(f"{name}" for name in given)
+        if not isinstance(given, str):
+            raise BadInput("Name at least one of the {what}, or * for all.", what=later(_, self.what))
         if self.empty and given.strip().casefold() == "none":
             return frozenset()
         names = [name.strip() for name in given.split(",") if name.strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,4 +26,4 @@ def _service(name: str, how: Mapping[str, str]) -> Service:
         raise InvalidSetup(reason=f"the engine '{name}' needs the address of a comfyui and a workflow, or of an openai")
     if kind == "openai":
         return OpenAiImages(name, how["openai"], how.get("model", ""), how.get("key", ""))
-    return ComfyUi(name, how["comfyui"], Path(how.get("workflow", "")).expanduser())
+    return ComfyUi(name, how["comfyui"], Path(os.path.expanduser(how.get("workflow", ""))))

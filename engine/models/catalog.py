@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,8 +29,8 @@ class Source:
 
     @property
     def path(self) -> Path | None:
-        path = Path(self.location).expanduser()
-        return path if path.exists() else None
+        path = os.path.expanduser(self.location)
+        return Path(path) if os.path.exists(path) else None  # pathlib's would raise where a name is too long, say
 
     @property
     def on_disk(self) -> Path | None:

@@ -14,16 +14,19 @@ from typing import Any
 import pytest
 
 from bot.__main__ import main
+from bot.app import App
 from bot.cli import doctor
-from bot.cli.checks import models
+from bot.cli.checks import account, models
 from bot.cli.checks.finding import Check
 from bot.config import Settings, engine_for
+from bot.errors import UserError
 from bot.jobs.files import MARK, MARKED
 from bot.store import key_values
 from bot.store.lock import directory_lock
 from bot.store.migrations import migrate
 from engine import mini
 from engine.api.errors import ModelUnloadable
+from engine.fake import FakeEngine
 from engine.models import whole
 from engine.models.upscalers import known
 from engine.vision import options as vision_options
@@ -139,6 +142,27 @@ def test_little_room_and_backups(tmp_path: Path) -> None:
 def test_a_token_that_is_none() -> None:
     assert found(token="hello")["token"].verdict == "bad"
     assert found(token="a.b.c")["token"].verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    "sold", [{"credits": -5}, {"credits": float("nan")}, {"credits": 1e30}, {"x": 1}, {"models": 5}]
+)
+async def test_what_is_sold_can_be_read(sold: dict[str, Any], tmp_path: Path) -> None:
+    check = next(iter(account.shop(Settings(_env_file=None, skus={5: sold}))))  # type: ignore[call-arg]
+    assert (check.verdict, check.vital, check.passing) == ("bad", True, False)
+    assert "EASEL_SKUS" in check.sentence
+    app = App(Settings(_env_file=None, skus={5: sold}, data_dir=tmp_path), FakeEngine())  # type: ignore[call-arg]
+    with pytest.raises(UserError, match="EASEL_SKUS"):
+        await app.__aenter__()
+    with directory_lock(tmp_path):
+        pass  # nothing of what it had opened stays
+
+
+def test_a_path_that_is_too_long_is_none() -> None:
+    """Whatever it's the path of: names of files end at 255 characters."""
+    long = "a" * 300
+    assert found(model=long)[f"model {long}"].verdict == "bad"
+    assert found(safety=long)["safety"].verdict == "bad"
 
 
 def test_whether_models_can_be_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,8 @@ import discord
 
 from bot.cli.checks.finding import Check
 from bot.config import Settings
+from bot.errors import UserError
+from bot.features.credits.purchases import offers_of
 
 NEEDED = {
     "view_channel": "View Channels",
@@ -32,6 +34,18 @@ def form(settings: Settings) -> Iterator[Check]:
         yield Check("token", "bad", "EASEL_TOKEN does not look like a bot token. Copy it again from the page 'Bot'.")
     else:
         yield Check("token", "ok", "set.")
+
+
+def shop(settings: Settings) -> Iterator[Check]:
+    """Whether what is sold can be read; that Discord knows these SKUs shows when somebody buys one."""
+    try:
+        offers = offers_of(settings)
+    except UserError as error:
+        yield Check("shop", "bad", str(error))
+        return
+    if settings.skus:
+        sold = len(offers.packs), len(offers.plans)
+        yield Check("shop", "ok", f"{sold[0]} packs of credits and {sold[1]} subscriptions are sold.")
 
 
 async def ask(settings: Settings) -> list[Check]:
