@@ -130,7 +130,10 @@ def read_file(path: Path) -> bytes:
     """A picture's file, not yet decoded. Raises: BadInput."""
     try:
         check_size(path.stat().st_size, OWN)
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(OWN.size_bytes + 1)  # a pipe or a device doesn't tell its size
+        check_size(len(data), OWN)
+        return data
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
 

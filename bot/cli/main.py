@@ -143,7 +143,9 @@ def _add(
 
 
 def _demo_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--port", type=int, default=0, help="port of the page; 0 = the last one")
+    from bot.cli.parsers import port
+
+    command.add_argument("--port", type=port, default=0, help="port of the page; 0 = the last one")
     command.add_argument("--data", type=Path, default=DEMO_DIR, help=f"folder of its data (default: {DEMO_DIR})")
     command.add_argument("--no-browser", action="store_true", help="only print the address")
 

@@ -6,6 +6,52 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+MAX_NUMBER = 2**63 - 1  # of ids and rows, which have signed 64-bit numbers
+MAX_CREDITS = 1_000_000_000  # that can be granted at once
+
+
+def number(text: str) -> int:
+    """The number of a job, say, or how many. Raises: ArgumentTypeError."""
+    return _whole(text, "Use a whole number from 1 on.")
+
+
+def discord_id(text: str) -> int:
+    """Raises: ArgumentTypeError."""
+    how = "A Discord id is a large number. Copy it with 'Copy User ID' or the like in Discord's developer mode."
+    return _whole(text, how)
+
+
+def _whole(text: str, how: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and 1 <= int(text) <= MAX_NUMBER):
+        raise argparse.ArgumentTypeError(f"'{text[:40]}' can't be used. {how}")
+    return int(text)
+
+
+def credits_(text: str) -> float:
+    """Raises: ArgumentTypeError."""
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = 0.0
+    if not 0.001 <= amount <= MAX_CREDITS:  # nor is it NaN
+        raise argparse.ArgumentTypeError(f"'{text[:40]}' credits can't be granted. Use 0.001 to {MAX_CREDITS:,}.")
+    return amount
+
+
+def words(text: str) -> str:
+    """Text that can be kept. Raises: ArgumentTypeError for bytes that are no text."""
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise argparse.ArgumentTypeError("this is no text in UTF-8")
+    return text
+
+
+def port(text: str) -> int:
+    """Raises: ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"'{text[:40]}' is no port. Use 0 to 65535.")
+    return int(text)
+
+
 EDITS = {
     "vary": "Paint a picture anew, near to it or far.",
     "inpaint": "Redraw a part of a picture.",
@@ -124,37 +170,45 @@ def add_admin(command: argparse.ArgumentParser) -> None:
     """Add the subcommands of `easel admin`."""
     topics = command.add_subparsers(dest="topic", required=True, metavar="WHAT")
     grant = _topic(topics, "grant", "Give somebody credits that do not expire.")
-    grant.add_argument("user", type=int, help="Discord id of the person")
-    grant.add_argument("credits", type=float, help="how many, such as 50 or 0.5")
-    grant.add_argument("--guild", type=int, default=0, help="for use in this server only (default: everywhere)")
-    grant.add_argument("--reason", default="granted", help="what their /credits say")
-    grant.add_argument("--key", help="the same key counts once, however often the command is run")
+    grant.add_argument("user", type=discord_id, help="Discord id of the person")
+    grant.add_argument("credits", type=credits_, help="how many, such as 50 or 0.5")
+    grant.add_argument("--guild", type=discord_id, default=0, help="for use in this server only (default: everywhere)")
+    grant.add_argument("--reason", type=words, default="granted", help="what their /credits say")
+    grant.add_argument("--key", type=words, help="the same key counts once, however often the command is run")
     ban = _topic(topics, "ban", "Keep somebody from using Easel; without a person, list who is banned.")
-    ban.add_argument("user", type=int, nargs="?", help="Discord id of the person")
-    ban.add_argument("--guild", type=int, default=0, help="in this server only (default: everywhere)")
-    ban.add_argument("--reason", default="", help="what they read")
-    ban.add_argument("--until", default="", help="12h, 7d, 2w or a day such as 2027-01-31 (default: for good)")
+    ban.add_argument("user", type=discord_id, nargs="?", help="Discord id of the person")
+    ban.add_argument("--guild", type=discord_id, default=0, help="in this server only (default: everywhere)")
+    ban.add_argument("--reason", type=words, default="", help="what they read")
+    ban.add_argument(
+        "--until", type=words, default="", help="12h, 7d, 2w or a day such as 2027-01-31 (default: for good)"
+    )
     ban.add_argument("--lift", action="store_true", help="let them come back instead")
     log = _topic(topics, "audit", "Print the audit log, newest first.")
-    for name, kind in (("guild", int), ("actor", int), ("action", str), ("target", str), ("text", str)):
+    for name, kind in (
+        ("guild", discord_id),
+        ("actor", discord_id),
+        ("action", words),
+        ("target", words),
+        ("text", words),
+    ):
         log.add_argument(f"--{name}", type=kind, help="only entries with it")
-    log.add_argument("--limit", type=int, default=50, help="how many (default: 50)")
+    log.add_argument("--limit", type=number, default=50, help="how many (default: 50)")
     log.add_argument("--csv", type=Path, help="write them to this file instead")
     numbers = _topic(topics, "stats", "Print what happened: pictures, members, times, credits, refusals.")
-    numbers.add_argument("--guild", type=int, help="of this server only")
-    numbers.add_argument("--days", type=int, default=30, help="how many, today included (default: 30)")
+    numbers.add_argument("--guild", type=discord_id, help="of this server only")
+    numbers.add_argument("--days", type=number, default=30, help="how many, today included (default: 30)")
     numbers.add_argument("--csv", type=Path, help="write a table for each day to this file")
     numbers.add_argument("--png", type=Path, help="write a chart to this file")
     key = _topic(topics, "key", "Make a key of the images API for a member of a server, or end their keys.")
-    key.add_argument("user", type=int, help="Discord id of the person")
-    key.add_argument("--guild", type=int, required=True, help="the server whose member they are")
-    key.add_argument("--channel", type=int, default=0, help="the channel whose rules hold (default: none's)")
+    key.add_argument("user", type=discord_id, help="Discord id of the person")
+    key.add_argument("--guild", type=discord_id, required=True, help="the server whose member they are")
+    key.add_argument("--channel", type=discord_id, default=0, help="the channel whose rules hold (default: none's)")
     key.add_argument("--revoke", action="store_true", help="end their keys instead")
     waiting = _topic(topics, "undelivered", "List jobs whose images could not be delivered, or deliver one again.")
-    waiting.add_argument("--guild", type=int, help="of this server only")
-    waiting.add_argument("--again", type=int, metavar="JOB", help="the number of a job to deliver again")
+    waiting.add_argument("--guild", type=discord_id, help="of this server only")
+    waiting.add_argument("--again", type=number, metavar="JOB", help="the number of a job to deliver again")
     export = _topic(topics, "export", "Write everything that is kept about somebody into a ZIP file.")
-    export.add_argument("user", type=int, help="Discord id of the person")
+    export.add_argument("user", type=discord_id, help="Discord id of the person")
     export.add_argument("--out", type=Path, required=True, help="the file to write")
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from bot.__main__ import main
 from bot.cli import doctor
+from bot.cli.generate import read_file
 from bot.config import Settings
+from bot.errors import BadInput
 from bot.store.errors import ForeignDatabase
 from bot.store.external_connection import reading
 from bot.store.migrations import migrate
@@ -91,6 +93,12 @@ def test_a_file_that_cannot_be_written(command: str, capsys: pytest.CaptureFixtu
     assert main(["admin", "grant", "5", "1"]) == 0
     assert main(["admin", *command.split()]) == 2
     assert f"easel: {command.split()[-1]} can't be used" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="Linux's and macOS' own")
+def test_a_device_that_never_ends_is_no_picture() -> None:
+    with pytest.raises(BadInput, match="The limit is"):
+        read_file(Path("/dev/zero"))
 
 
 # ---------------------------------------------------------------- databases of other programs

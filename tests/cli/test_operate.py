@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 import sqlite3
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.__main__ import main
+from bot.cli import parsers
+from bot.cli.main import build_parser
 from bot.config import Settings
 from bot.features.audit import store as audit_store
 from bot.store import key_values
@@ -105,14 +109,65 @@ def test_without_a_database_one_is_told(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.usefixtures("database")
 @pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["grant", "5", "-3"], "can't be granted"),
-        (["grant", "-5", "3"], "Discord id"),
-        (["ban", "5", "--until", "soon"], "isn't a time"),
-        (["stats", "--days", "0"], "1 to 3650"),
-    ],
+    ("arguments", "says"), [("ban 5 --until soon", "isn't a time"), ("stats --days 4000", "1 to 3650")]
 )
-def test_what_cannot_be_is_refused(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["admin", *arguments]) == 2
+def test_what_cannot_be_is_refused(arguments: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["admin", *arguments.split()]) == 2
     assert says in capsys.readouterr().err
+
+
+def takes() -> Iterator[str]:
+    """Every command line of `easel admin` with `ID` or `N` in the place of each number that it takes."""
+    for line, options in (
+        ("grant ID 5", "--guild ID"),
+        ("ban ID", "--guild ID"),
+        ("audit", "--guild ID --actor ID --limit N"),
+        ("stats", "--guild ID --days N"),
+        ("key ID --guild ID", "--channel ID"),
+        ("undelivered", "--guild ID --again N"),
+        ("export ID --out x.zip", ""),
+    ):
+        words = options.split()
+        yield line
+        yield from (
+            f"{line.replace('ID', '5')} {name} {what}" for name, what in zip(words[::2], words[1::2], strict=True)
+        )
+
+
+def test_these_are_all_numbers_that_it_takes() -> None:
+    topics = build_parser()._subparsers._group_actions[0].choices["admin"]._subparsers._group_actions[0].choices  # type: ignore
+    numbers = {
+        f"{topic} {(action.option_strings or [''])[0]}".strip()
+        for topic, parser in topics.items()
+        for action in parser._actions
+        if action.type not in (None, Path, parsers.words, parsers.credits_)
+    }
+    lines = [line.split() for line in takes()]
+    named = {f"{w[0]} {before}".strip() for w in lines for before, v in itertools.pairwise(w) if v in ("ID", "N")}
+    assert {name.replace(f" {name.split()[0]}", "") for name in named} == numbers
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999999", str(2**63), "-3", "0", "x", "1.5", "\u0663"])
+@pytest.mark.parametrize("line", [line for line in takes() if "ID" in line or "N" in line])
+def test_a_number_that_is_none_is_refused(line: str, number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["admin", *(number if word in ("ID", "N") else word for word in line.split())])
+    assert refused.value.code == 2
+    assert "can't be used" in capsys.readouterr().err or number.startswith("-")
+
+
+@pytest.mark.parametrize("line", ["admin grant 5 nan", "admin grant 5 inf", "admin grant 5 -3", "demo --port 99999"])
+def test_an_amount_or_port_that_is_none_is_refused(line: str) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(line.split())
+    assert refused.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "line", ["grant 5 1 --reason BAD", "grant 5 1 --key BAD", "ban 5 --until BAD", "audit --text BAD"]
+)
+def test_text_that_is_no_utf_8_is_refused(line: str) -> None:
+    """As Python gives bytes of a terminal that it can't read."""
+    with pytest.raises(SystemExit) as refused:
+        main(["admin", *(word.replace("BAD", "\udcff") for word in line.split())])
+    assert refused.value.code == 2
