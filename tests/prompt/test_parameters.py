@@ -345,6 +345,18 @@ def test_texts_are_bounded_and_bombs_are_not_inflated() -> None:
     assert containers.texts(data) == {}
 
 
+@pytest.mark.parametrize("kind", ["zTXt", "iTXt"])
+def test_of_many_packed_texts_few_are_inflated(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Each is as large as a text may be, and has the name of the others: a file of 8 MiB held eight thousand."""
+    inflated: list[int] = []
+    inflate = containers._inflated
+    monkeypatch.setattr(containers, "_inflated", lambda data: inflated.append(len(data)) or inflate(data))
+    body = b"p\0" + (b"\0" if kind == "zTXt" else b"\1\0\0\0") + zlib.compress(b"a" * (MAX_TEXT - 1), 9)
+    chunk = struct.pack(">I4s", len(body), kind.encode()) + body + b"\0\0\0\0"
+    assert containers.texts(containers.PNG + chunk * 900).keys() == {"p"}
+    assert len(inflated) <= containers.MAX_TEXTS
+
+
 @pytest.mark.parametrize("piece", ["a: ", 'a: "', "\\", "Steps: ", ", ", "Negative prompt:", "\n", '"'])
 def test_an_infotext_is_read_in_linear_time(piece: str) -> None:
     def seconds(length: int) -> float:

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from bot.prompt.image_metadata.records import MAX_TEXT
 
 PNG = b"\x89PNG\r\n\x1a\n"
-MAX_TEXTS = 32
+MAX_TEXTS = 32  # that are read, packed or not; other tools write a handful
 EXIF_POINTER, USER_COMMENT = 0x8769, 0x9286
 PLAIN_TAGS = (
     0x010E,
@@ -39,11 +39,12 @@ def texts(data: bytes) -> dict[str, str]:
 # ---------------------------------------------------------------- PNG
 def _png(data: bytes) -> Iterator[tuple[str, str]]:
     """tEXt, zTXt and iTXt chunks (PNG specification, 11.3.3)."""
-    at = len(PNG)
-    while at + 12 <= len(data):
+    at, read = len(PNG), 0
+    while at + 12 <= len(data) and read < MAX_TEXTS:
         size, kind = struct.unpack_from(">I4s", data, at)
         body = data[at + 8 : at + 8 + size] if kind in _CHUNKS and size <= MAX_TEXT else b""
         at += 12 + size
+        read += bool(body)
         if b"\0" in body:
             key, rest = body.split(b"\0", 1)
             text = _CHUNKS[kind](rest)
