@@ -23,14 +23,17 @@ from engine.models.facts import Parts, read_parts
 from engine.models.files import parts, quantised
 from engine.models.whole import read_header
 
+SAFETENSORS, GGUF = ".safetensors", ".gguf"
+
 
 def load(name: str, path: Path, dtype: torch.dtype) -> Any:
     """The pipeline in a file. Raises: ModelUnloadable with what the file is; whatever diffusers does."""
-    found = recognise(read_header(path))
+    header = read_header(path)
+    found = recognise(header)
     if isinstance(found, str):
         raise ModelUnloadable(name=name, reason=f"it is {found}")
     with tempfile.TemporaryDirectory(prefix="easel-file-") as folder:
-        file = _as_safetensors(path, Path(folder))
+        file = _named_rightly(path, header.gguf, Path(folder))
         if found.scaled and not found.transformer:
             file = Path(folder) / "unscaled.safetensors"
             save_file({k: v.contiguous() for k, v in quantised.unscaled(path, dtype).items()}, file)
@@ -46,11 +49,12 @@ def with_vae(pipe: Any, name: Path, dtype: torch.dtype) -> Any:
     return pipe
 
 
-def _as_safetensors(path: Path, folder: Path) -> Path:
-    """The file under a name that ends so: diffusers would take any other for a pickle."""
-    if path.suffix in (".safetensors", ".gguf"):
+def _named_rightly(path: Path, gguf: bool, folder: Path) -> Path:
+    """The file under a name that ends as its kind does: diffusers goes by that, and takes any other for a pickle."""
+    end = GGUF if gguf else SAFETENSORS
+    if path.suffix == end:
         return path
-    link = folder / f"{path.stem}.safetensors"
+    link = folder / f"{path.stem}{end}"
     link.symlink_to(path.resolve())
     return link
 
@@ -103,7 +107,7 @@ def _around_transformer(name: str, path: Path, found: Checkpoint, beside: Path, 
         rest = f"put a diffusers folder of {found.what} beside it as '{beside.name}/', for its text encoders and VAE"
         raise ModelUnloadable(name=name, reason=f"it is {found.what}'s transformer alone; {rest}")
     config: dict[str, Any] = {"config": str(beside), "subfolder": "transformer", "local_files_only": True}
-    if path.suffix == ".gguf":
+    if path.suffix == GGUF:
         config["quantization_config"] = diffusers.GGUFQuantizationConfig(compute_dtype=dtype)
     weights: Any = quantised.unscaled(path, dtype) if found.scaled else str(path)
     transformer = getattr(diffusers, found.transformer).from_single_file(weights, dtype=dtype, **config)

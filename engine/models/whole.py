@@ -96,9 +96,24 @@ def of_any_folder(folder: Path) -> str:
     if index := read_json(folder / "model_index.json"):
         return of_pipeline(folder, index)
     if named := read_json(folder / MODULAR):
-        return _of_parts(folder, {name: "" for name in named if (folder / name).is_dir()})
+        parts = {name: kind for name, kind in named.items() if name[0] != "_" and isinstance(kind, list)}
+        odd = (problem for name, kind in parts.items() if (problem := _of_modular_entry(name, kind)))
+        return next(odd, "") or _of_parts(folder, {name: "" for name in named if (folder / name).is_dir()})
     inside = folder / "safety_checker"  # as Stable Diffusion's checkpoints bring one
     return of_folder(inside if inside.is_dir() and not any(folder.glob("*.safetensors")) else folder)
+
+
+def _of_modular_entry(name: str, kind: list[Any]) -> str:
+    """What is wrong with what a modular index says of a part: its library and class, and again where it comes from."""
+    spec = kind[2] if len(kind) == 3 else None
+    if not isinstance(spec, dict) or "type_hint" not in spec:
+        return f"its {MODULAR} doesn't say what {name} is"
+    library = spec["type_hint"][0] if _is_pair(spec["type_hint"]) else "diffusers"
+    return "" if signatures.is_library(library.partition(".")[0]) else _strange(name, library)
+
+
+def _strange(name: str, library: str) -> str:
+    return f"its part {name} is of '{library}', which isn't diffusers'; code that comes with a model is never run"
 
 
 def of_pipeline(folder: Path, index: Mapping[str, Any]) -> str:

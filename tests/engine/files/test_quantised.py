@@ -20,6 +20,7 @@ from tests.engine import conftest, zoo
 from tests.engine.files.original_layout import save_original
 
 Tensors = Mapping[str, torch.Tensor]
+Writer = Callable[[Tensors, Path], None]
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 Q8 = gguf.GGMLQuantizationType.Q8_0
 
@@ -135,6 +136,18 @@ async def test_a_gguf_is_painted_with_as_it_is(z_image: Path, tmp_path: Path) ->
         await engine.submit(Txt2Img(prompt="a", width=64, height=64, num_inference_steps=1)).result()
         (full,) = (await engine.inspect()).models
     assert model.weights_bytes < full.weights_bytes
+
+
+@pytest.mark.parametrize(("name", "write"), [("tune.safetensors", save_gguf), ("tune.gguf", save_file)])
+async def test_a_file_is_what_its_header_says(z_image: Path, tmp_path: Path, name: str, write: Writer) -> None:
+    """Not what it's called."""
+    tensors = load_file(z_image / "transformer" / WEIGHTS)
+    write(tensors, tmp_path / "right")
+    (tmp_path / "right").rename(tmp_path / name)
+    shutil.copytree(z_image, tmp_path / "tune")
+    picture = np.frombuffer(await painted(tmp_path / name), np.uint8).astype(int)
+    like = with_weights(z_image, tmp_path / "expected", through_q8) if write is save_gguf else z_image
+    assert np.abs(picture - np.frombuffer(await painted(like), np.uint8).astype(int)).max() <= 2
 
 
 def test_ggufs_that_can_not_be_used_say_why(z_image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

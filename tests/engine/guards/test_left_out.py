@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from engine import Engine, ModelUnloadable, Txt2Img
 from engine.api.errors import first_line
-from engine.models import whole
+from engine.models import facts, whole
 from tests.engine import zoo
 from tests.engine.conftest import weights_bytes
 
@@ -203,5 +203,13 @@ def test_every_family_is_whole_as_diffusers_saves_it(folders: dict[str, Path], t
     pipe.save_pretrained(str(modular), overwrite_modular_index=True)
     for folder in (*folders.values(), *zoo.build(tmp_path).values(), modular):
         assert whole.of_any_folder(folder) == ""
+    index = json.loads((modular / facts.MODULAR).read_text())
+    for odd, says in (([], "doesn't say what vae is"), ([1, 2, 3], "doesn't say"), (["a", "b", {}], "doesn't say")):
+        (modular / facts.MODULAR).write_text(json.dumps({**index, "vae": odd}))
+        assert says in whole.of_any_folder(modular)
+    strange = [*index["vae"][:2], {**index["vae"][2], "type_hint": ["os", "path"]}]
+    (modular / facts.MODULAR).write_text(json.dumps({**index, "vae": strange}))
+    assert "is of 'os', which isn't diffusers'" in whole.of_any_folder(modular)
+    (modular / facts.MODULAR).write_text(json.dumps(index))
     cut(modular / "vae" / "diffusion_pytorch_model.safetensors")
     assert "in vae, " in whole.of_any_folder(modular)
