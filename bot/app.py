@@ -78,7 +78,8 @@ from bot.features.stats.notices import Notices
 from bot.features.stats.service import Statistics
 from bot.features.word_lists import commands as word_list_commands
 from bot.features.word_lists.service import WordLists
-from bot.features.workers.page import WorkerPage
+from bot.features.workers import panel_workers
+from bot.features.workers.service import Workers
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.outbox import Outbox
@@ -102,7 +103,6 @@ from bot.upkeep.reconciler import Reconciler
 from bot.upkeep.stray_files import StrayFiles
 from engine import ImageGate
 from engine.backend import Backend
-from engine.fleet.fleet import Fleet
 
 log = logging.getLogger(__name__)
 FLUSH_S = 5.0  # what deliveries that are due get at the end
@@ -138,7 +138,6 @@ class App:
         self._shard_count, self._always_sync = shard_count, always_sync
         self._stack = AsyncExitStack()
         self._started = AsyncExitStack()
-        self._worker_page: WorkerPage | None = None
         self.failure = ""  # why this process can't go on; "" = it can
         self.on_failure: Callable[[], None] = lambda: None
 
@@ -192,10 +191,7 @@ class App:
             f"{gallery_page.PUBLIC}/{{guild}}/{{file}}": self.gallery_page.public_file,
         }
         metrics: dict[str, Handler] = {metrics_page.PATH: page.answer} if token else {}
-        if self.settings.workers and isinstance(self.backend, Fleet):
-            self._worker_page = WorkerPage(self.backend, self.settings.data_dir)
-            metrics[WorkerPage.PATH] = self._worker_page.answer
-        return metrics | api.pages(self) | (gallery if self.settings.web_address else {})
+        return metrics | {**self.workers.pages()} | api.pages(self) | (gallery if self.settings.web_address else {})
 
     def _messages(self) -> JobMessages:
         preferences = self.preferences
@@ -220,6 +216,7 @@ class App:
             clock,
             filter_flagged=image_filter.filter_flagged,
         )
+        self.workers = Workers(settings, self.backend, self.dispatcher)
         self.outbox = Outbox(self.job_store, self.metrics.carrying(ApiCourier(self.messages)), clock)
         self.outbox.on_refused = lambda: self.fail(TOKEN_REFUSED)
         self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
@@ -315,6 +312,7 @@ class App:
         audit_admin.install(area, self)
         history_admin.install(area, self)
         settings_admin.install(self.client, area, self)
+        panel_workers.install(area.panel, self)
 
     def _hooks(self) -> None:
         """What happens before every command, and when Discord tells of something."""
@@ -348,6 +346,8 @@ class App:
         started.push_async_callback(self.messages.close)
         started.push_async_callback(self.audit_channel.close)
         await self.stray_files.begin()
+        await self.workers.start()
+        started.push_async_callback(self.workers.loop.stop)
         await self.backend.start()
         started.push_async_callback(self.backend.close)
         await self.outbox.start()
@@ -368,8 +368,7 @@ class App:
         if self.settings.web_address or self._pages():
             started.push_async_callback(self._editor.stop)
             self.region_selection.address = self.gallery_page.address = await self._editor.start()
-            if self._worker_page is not None:
-                started.push_async_callback(self._worker_page.close)
+            started.push_async_callback(self.workers.let_go)
         heart = Loop("heartbeat", self._beat)
         heart.start()
         started.push_async_callback(heart.stop)
@@ -385,7 +384,7 @@ class App:
 
     async def _beat(self) -> None:
         loops = [self.dispatcher.loop, self.outbox.loop, self.reconciler.loop, self.maintenance.loop]
-        loops += [self.backups.loop]
+        loops += [self.backups.loop, self.workers.loop]
         watch = Watch(self.settings, self.client, self.store, self.files, self.alerts, self.backend, loops)
         why = await watch.until_lost(lambda: self.engine_lost)
         self.dispatcher.engine_failed = True

@@ -26,14 +26,15 @@ class WorkerStatus:
     """One engine of several.
 
     Attributes:
-        up: whether it's there; `problem` says why not. drained: it gets no more jobs, because somebody wants that.
-            models: that it can paint with; loaded: those in memory. running, queued: jobs that it was given. done: jobs
-            that it has finished. ends: how often it was gone; last_end: why, the last time. memory_bytes: that it
-            holds; free_bytes: that nobody does.
+        own: whether it's a process of Easel's. up: whether it's there; `problem` says why not. drained: it gets no
+            more jobs, because somebody wants that. models: that it can paint with; loaded: those in memory. running,
+            queued: jobs that it was given. done: jobs that it has finished. ends: how often it was gone; last_end: why,
+            the last time. memory_bytes: that it holds; free_bytes: that nobody does.
     """
 
     name: str
     device: str = ""
+    own: bool = False
     up: bool = True
     drained: bool = False
     problem: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 
-from bot.cli.checks import account, machine, models, stored
+from bot.cli.checks import account, machine, models, stored, workers
 from bot.cli.checks.finding import Check
 from bot.config import Settings
 from bot.store.errors import of_file
@@ -26,6 +26,7 @@ LOOKS: tuple[Look, ...] = (
     models.files,
     models.memory,
     models.compiled,
+    workers.workers,
     account.shop,
     account.form,
 )

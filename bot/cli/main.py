@@ -92,7 +92,7 @@ def _exit_code(error: Exception) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """All subcommands and their options."""
     from bot.cli.completions import SHELLS
-    from bot.cli.parsers import EDITS, EXAMPLES, add_admin, add_edit, add_models, add_worker
+    from bot.cli.parsers import EDITS, EXAMPLES, add_admin, add_drain, add_edit, add_models, add_worker
 
     parser = argparse.ArgumentParser(prog="easel", description="A self-hosted /imagine for Discord.")
     parser.add_argument("--version", action="version", version=f"easel {_version()}")
@@ -114,6 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_admin(_add(commands, "admin", _admin, "Grant, ban, audit, stats and export, also while the bot runs."))
     add_models(_add(commands, "models", _models, "List, fetch, name and remove models; a running Easel sees it."))
     add_worker(_add(commands, "worker", _worker, "Paint for a bot on another machine, or make the token for that."))
+    add_drain(_add(commands, "drain", _drain, "Have workers finish what they have begun, and give them no more jobs."))
     completions = _add(commands, "completions", _completions, "Print what a shell completes: bash or zsh.")
     completions.add_argument("shell", choices=SHELLS, help="bash or zsh")
     doctor = _add(commands, "doctor", _doctor, "Check what Easel needs and say what is missing.")
@@ -281,6 +282,12 @@ def _worker(args: argparse.Namespace) -> int:
     from bot.cli import worker
 
     return worker.run(args, _settings())
+
+
+def _drain(args: argparse.Namespace) -> int:
+    from bot.cli import drain
+
+    return drain.run(args, _settings())
 
 
 def _completions(args: argparse.Namespace) -> None:

@@ -76,6 +76,9 @@ EXAMPLES = {
     "admin": "  easel admin grant 123456789012345678 50 --reason prize\n  easel admin stats --days 7 --png week.png",
     "worker": """  easel worker token garage                                  where the bot runs
   easel worker --join wss://easel.example.org --token TOKEN  where the card is""",
+    "drain": """  easel drain cuda:1         give it no more jobs, and wait until it has done what it has begun
+  easel drain cuda:1 --undo  paint with it again
+  easel drain --all          the same for all, before an upgrade""",
     "completions": "  easel completions bash > ~/.local/share/bash-completion/completions/easel",
 }
 """What `--help` of a command shows at its end."""
@@ -216,6 +219,13 @@ def _topic(
     topics: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_text: str
 ) -> argparse.ArgumentParser:
     return topics.add_parser(name, help=help_text, description=help_text, allow_abbrev=False)
+
+
+def add_drain(command: argparse.ArgumentParser) -> None:
+    """Add what `easel drain` knows."""
+    command.add_argument("names", nargs="*", metavar="WORKER", help="such as cuda:1 (default: say how all of them are)")
+    command.add_argument("--all", action="store_true", help="begin no job at all, until Easel's next start")
+    command.add_argument("--undo", action="store_true", help="paint again, and wait until they are there")
 
 
 def add_worker(command: argparse.ArgumentParser) -> None:

@@ -71,7 +71,7 @@ class Dispatcher:
         self._settings, self._clock = settings, clock
         self.boot_id = boot_id or secrets.token_hex(8)
         self._filter_flagged = filter_flagged
-        self.stopping = self.engine_failed = False
+        self.stopping = self.engine_failed = self.draining = False
         self._runs: dict[int, tuple[Run, asyncio.Task[None]]] = {}
         self.loop = Loop("dispatcher", self._serve)
         self._claiming: asyncio.Task[None] | None = None
@@ -111,6 +111,14 @@ class Dispatcher:
                     await self._store.requeue(run.job.id, self.boot_id, count_attempt=False)
             task.cancel()
         await self._wait(CANCEL_S)
+
+    def drain(self, wanted: bool) -> None:
+        """Claim no more and queue again what the engine hasn't begun, for as long as that is wanted. Idempotent."""
+        if wanted:
+            self._give_up(started=False)
+        elif self.draining:
+            self._store.queued.set()
+        self.draining = wanted
 
     async def abort(self, job_id: int) -> None:
         """Stop painting a job and showing its progress; harmless when it does not run."""
@@ -161,14 +169,14 @@ class Dispatcher:
 
     async def _fill(self) -> None:
         room = self._most_running - len(self._runs)
-        if room > 0:
+        if room > 0 and not self.draining:
             self._claiming = asyncio.create_task(self._claim(room), name="claiming")
             await asyncio.shield(self._claiming)
 
     @property
     def _most_running(self) -> int:
         """Jobs that the engine gets at once: so many for each, where it is several."""
-        up = sum(worker.up for worker in self._backend.status().workers)
+        up = sum(worker.up and not worker.drained for worker in self._backend.status().workers)
         return self._settings.max_running * max(1, up)
 
     async def _claim(self, room: int) -> None:

@@ -53,9 +53,10 @@ class Panel:
 
     def _tabs(self, interaction: Interaction) -> list[Tab]:
         """The pages that are for this person, in order. Raises: NotYours where none is."""
-        admin = check_moderator(interaction).may_administer
+        actor = check_moderator(interaction)
         tabs = (self._pages[number][0] for number in sorted(self._pages))
-        return [tab for tab in tabs if admin or tab.moderators]
+        mine = (tab for tab in tabs if actor.may_administer or tab.moderators)
+        return [tab for tab in mine if actor.is_operator or not tab.operators]
 
     async def _view(self, interaction: Interaction, number: int, note: str) -> LayoutView:
         tabs = self._tabs(interaction)

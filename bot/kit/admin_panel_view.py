@@ -26,7 +26,8 @@ class Tab:
     Attributes:
         label, about: marked for translation.
         number: its place in the list. Old messages hold it too, so another page never gets it.
-        moderators: whether the page is for moderators too, not for admins alone.
+        moderators: whether the page is for moderators too, not for admins alone. operators: whether it's only for those
+            who run the bot.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Tab:
     emoji: str
     about: str
     moderators: bool = False
+    operators: bool = False
 
 
 def frame(tabs: Sequence[Tab], now: Tab, parts: Sequence[Any], note: str = "") -> LayoutView:

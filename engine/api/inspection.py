@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +22,15 @@ class Forwards:
 
     def plus(self, images: int, rows: int) -> Forwards:
         """These and one more, which `images` images shared."""
+        return self.and_those(Forwards(count=1, rows=rows, most_rows=rows, most_joined=images))
+
+    def and_those(self, others: Forwards) -> Forwards:
+        """These and those of another engine."""
         return Forwards(
-            count=self.count + 1,
-            rows=self.rows + rows,
-            most_rows=max(self.most_rows, rows),
-            most_joined=max(self.most_joined, images),
+            count=self.count + others.count,
+            rows=self.rows + others.rows,
+            most_rows=max(self.most_rows, others.most_rows),
+            most_joined=max(self.most_joined, others.most_joined),
         )
 
 
@@ -56,7 +61,27 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """See `Engine.inspect`. `forwards`: by kind of call; a kind that never ran is there too, with zeros."""
+    """See `Engine.inspect`. `forwards`: by kind of call; a kind that never ran is there too, with zeros.
+
+    `workers`: where it is several engines, the inside of each; the rest is of all together.
+    """
 
     models: tuple[LoadedModel, ...]
     forwards: Mapping[str, Forwards] = field(default_factory=dict)
+    workers: Mapping[str, Inspection] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """An engine that tells of its inside."""
+
+    async def inspect(self) -> Inspection: ...
+
+
+def together(workers: Mapping[str, Inspection]) -> Inspection:
+    """Several engines as one."""
+    forwards: dict[str, Forwards] = {}
+    for kind, each in ((kind, each) for inside in workers.values() for kind, each in inside.forwards.items()):
+        forwards[kind] = forwards.get(kind, Forwards()).and_those(each)
+    models = tuple(model for inside in workers.values() for model in inside.models)
+    return Inspection(models=models, forwards=forwards, workers=workers)

@@ -30,6 +30,7 @@ from engine.api.errors import (
     WorkerLost,
 )
 from engine.api.events import Cancelled, Failed, Finished, Queued
+from engine.api.inspection import Inspectable, Inspection, together
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
 from engine.api.rewriting import Aim
@@ -76,7 +77,10 @@ class Fleet:
         memory: Remembered | None = None,
     ) -> None:
         self._catalogue, self._max_queue, self._gate, self._memory = catalogue, max_queue, gate, memory
-        self.members: list[Member] = [*(Member(spec.name, problem="it is starting") for spec in specs), *members]
+        self.members: list[Member] = [
+            *(Member(spec.name, own=True, problem="it is starting") for spec in specs),
+            *members,
+        ]
         self.processes = [WorkerProcess(spec, self) for spec in specs]
         self._numbers = itertools.count(1)
         self.jobs: dict[int, FleetJob] = {}
@@ -161,6 +165,8 @@ class Fleet:
         for process in self.processes:
             if process.spec.name not in self._drained:
                 process.wake()
+            elif self.member(process.spec.name).backend is None:
+                process.rest()
         self.soon()
 
     def changed(self) -> None:
@@ -354,6 +360,13 @@ class Fleet:
         starting = any(member.backend is None for member in self.members)
         raise WorkerLost() if starting else refusal
 
+    async def inspect(self) -> Inspection:
+        """What is inside of each worker, and of all together. Raises: EngineError."""
+        telling = [each for each in self.members if isinstance(each.backend, Inspectable)]
+        told = await asyncio.gather(*(_inside(each.backend) for each in telling), return_exceptions=True)
+        names = (each.name for each in telling)
+        return together({name: each for name, each in zip(names, told, strict=True) if isinstance(each, Inspection)})
+
     def status(self) -> EngineStatus:
         told = [backend.status() for backend in self._backends()]
         started = sum(job.started is not None for job in self.jobs.values())
@@ -376,3 +389,8 @@ class Fleet:
 
 def _knows(model: str, member: Member) -> bool:
     return any(info.key == model for info in member.models)
+
+
+async def _inside(engine: object) -> Inspection:
+    assert isinstance(engine, Inspectable)
+    return await engine.inspect()

@@ -29,6 +29,7 @@ class Member:
         backend: None while it's down, for the reason that `problem` tells. pace: how long steps take on it.
         foreign: it's no engine of Easel's, so its pictures are judged by one that is. held: the jobs that it was given,
         by number. drained: it's given no more, because somebody wants that. here: it's kept on this machine.
+        own: it's a process that the fleet runs.
         last_end: why it was gone the last time.
         mark: when it was last known to be at work, to tell whose the seconds since are. loads: seconds by model.
     """
@@ -36,6 +37,7 @@ class Member:
     name: str
     backend: Backend | None = None
     here: bool = True
+    own: bool = False
     foreign: bool = False
     problem: str = ""
     hopeless: bool = False
@@ -90,6 +92,7 @@ class Member:
         return WorkerStatus(
             name=self.name,
             device=told.device if told is not None else "",
+            own=self.own,
             up=self.backend is not None,
             drained=self.draining,
             problem=self.problem,

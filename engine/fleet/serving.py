@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 from PIL import Image
 
 from engine.api.errors import EngineError, EngineFault, InvalidRequest, first_line
 from engine.api.events import Cancelled, Failed, Terminal
-from engine.api.inspection import Inspection
+from engine.api.inspection import Inspectable, Inspection
 from engine.api.rewriting import Aim
 from engine.backend import Backend, Ticket
 from engine.wire import messages
@@ -26,13 +26,6 @@ from engine.wire.messages import BEAT_S, PROTOCOL, Answer, Close, Hello, Need, Q
 log = logging.getLogger(__name__)
 KEPT_BYTES = 512 << 20  # of pictures that jobs may name again
 DISTRIBUTION = "easel-bot"
-
-
-@runtime_checkable
-class Inspectable(Protocol):
-    """An engine that tells of its inside."""
-
-    async def inspect(self) -> Inspection: ...
 
 
 class Pictures:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from engine.api.errors import EngineClosed, GivenUp, InvalidRequest, RenderFailed, UnknownModel
 from engine.api.events import Cancelled, Failed, Finished, Preview, Progress, Queued, Started, Terminal
+from engine.api.inspection import Forwards, Inspection, LoadedModel
 from engine.api.safety import Verdict
 from engine.backend import STANDS_S
 from engine.fake import FAIL_WORD, FLAG_COLOUR, FakeEngine, shape_of
@@ -221,3 +222,16 @@ async def test_workers_that_can_never_paint_are_told_and_end_nothing_else() -> N
         told = fleet.status().workers[0]
         assert not told.up
         assert "exit code 1" in told.problem
+
+
+async def test_its_inside_is_that_of_all_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def inside(engine: FakeEngine) -> Inspection:
+        model = LoadedModel(key="mini", weights_bytes=9, images=1, adapters={}, variants=())
+        return Inspection(models=(model,), forwards={"denoise": Forwards(count=2, rows=5, most_rows=3, most_joined=2)})
+
+    monkeypatch.setattr(FakeEngine, "inspect", inside, raising=False)
+    async with threads_of(2) as fleet:
+        told = await fleet.inspect()
+        assert set(told.workers) == {"fake-1", "fake-2"}
+        assert [model.key for model in told.models] == ["mini", "mini"]
+        assert told.forwards["denoise"] == Forwards(count=4, rows=10, most_rows=3, most_joined=2)

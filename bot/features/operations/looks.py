@@ -79,9 +79,11 @@ class EngineLook:
 
     async def __call__(self) -> str:
         status = self._backend.status()
-        if status.workers and not any(worker.up for worker in status.workers):
-            return f"no worker is there: {status.workers[0].name} {status.workers[0].problem}."
-        rounds = status.facts.get("rounds") if status.queued or status.running else None
+        wanted = [worker for worker in status.workers if not worker.drained]
+        if wanted and not any(worker.up for worker in wanted):
+            return f"no worker is there: {wanted[0].name} {wanted[0].problem}."
+        waits = status.running or (status.queued and (wanted or not status.workers))
+        rounds = status.facts.get("rounds") if waits else None
         if rounds is None:
             self._still.forget("rounds")
             return ""
@@ -99,7 +101,8 @@ class WorkersLook:
 
     def __call__(self) -> str:
         """A sentence on them; "" when all are there."""
-        away = {worker.name: worker.problem for worker in self._backend.status().workers if not worker.up}
+        workers = [worker for worker in self._backend.status().workers if not worker.drained]
+        away = {worker.name: worker.problem for worker in workers if not worker.up}
         lasting = [f"{name} ({problem})" for name, problem in away.items() if name in self._away]
         self._away = frozenset(away)
         return f"Workers that are away: {', '.join(lasting)}. The others go on." if lasting else ""

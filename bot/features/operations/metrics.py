@@ -52,7 +52,15 @@ class Metrics:
         self.worker_up = self._gauge("easel_worker_up", "1 while this worker takes jobs.", "worker")
         self.worker_jobs = self._gauge("easel_worker_jobs", "Jobs that this worker was given.", "worker")
         self.worker_ends = self._gauge("easel_worker_ends", "How often this worker was gone.", "worker")
+        self.worker_drained = self._gauge("easel_worker_drained", "Whether it is to get no more jobs.", "worker")
         self.worker_bytes = self._gauge("easel_worker_memory_bytes", "Memory that this worker holds.", "worker")
+        self._by_worker = (
+            self.worker_up,
+            self.worker_drained,
+            self.worker_jobs,
+            self.worker_ends,
+            self.worker_bytes,
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)
@@ -68,10 +76,11 @@ class Metrics:
 
     def show_workers(self, workers: Sequence[WorkerStatus]) -> None:
         """How the engine's workers are now; those that have left are shown no more."""
-        for gauge in (self.worker_up, self.worker_jobs, self.worker_ends, self.worker_bytes):
+        for gauge in self._by_worker:
             gauge.clear()
         for worker in workers:
             self.worker_up.labels(worker.name).set(worker.up)
+            self.worker_drained.labels(worker.name).set(worker.drained)
             self.worker_jobs.labels(worker.name).set(worker.running + worker.queued)
             self.worker_ends.labels(worker.name).set(worker.ends)
             self.worker_bytes.labels(worker.name).set(worker.memory_bytes)

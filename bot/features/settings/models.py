@@ -19,7 +19,7 @@ from bot.languages.speech import N_, _, engine_words
 from bot.prompt.text import shown
 from engine.api.left_out import LeftOut
 from engine.api.model_info import About, ModelInfo
-from engine.backend import Backend
+from engine.backend import Backend, WorkerStatus
 from engine.tasks import TASKS
 
 MOST_CHARS = 3600  # of one message's 4,000
@@ -55,9 +55,11 @@ def install(client: Client, app: Services) -> None:
     async def models(interaction: Interaction) -> None:
         """See the models: what each can do, its limits and its licence."""
         notes = KNOWN | await app.preferences.model_notes()
-        kept = app.backend.status().memory
+        status = app.backend.status()
+        workers = status.workers if interaction.client.is_operator(interaction.user.id) else ()
         described = [
-            _described(info, notes.get(info.key, ModelNote()), kept.get(info.key, "")) for info in app.backend.models()
+            _described(info, notes.get(info.key, ModelNote()), status.memory.get(info.key, ""), workers)
+            for info in app.backend.models()
         ]
         described += [_left_out(each) for each in app.backend.left_out()]
         pictures = _thumbnails(app.backend.models())
@@ -87,7 +89,8 @@ def _said(about: About) -> str:
     return f"{shown(about.title or about.name, 100)}{by}{words}"
 
 
-def _described(info: ModelInfo, note: ModelNote, kept: str) -> str:
+def _described(info: ModelInfo, note: ModelNote, kept: str, workers: Sequence[WorkerStatus]) -> str:
+    """`workers`: those that whoever asks may know of."""
     own = next((each for each in info.about if each.name == info.key), None)
     loras = [f"{shown(each.name, 60)}: {_said(each)}" for each in info.about if each is not own][:MOST_TOLD]
     licence = note.licence or (own.licence if own else "")
@@ -99,6 +102,7 @@ def _described(info: ModelInfo, note: ModelNote, kept: str) -> str:
         "-# " + _(FACTS, **_facts(info)),
         "-# " + _("Can do: {tasks}", tasks=tasks) + ("" if info.weighted_prompts else " · " + _(NO_WEIGHTS)),
         "-# " + _("In memory: {kept}", kept=kept) if kept else "",
+        _named(_("On the workers"), tuple(_holder(each, info.key) for each in workers if info.key in each.models)),
         _named("LoRAs, used as <lora:name:0.8> in the prompt", info.loras),
         *(f"-# {each}" for each in loras),
         _named(
@@ -108,6 +112,12 @@ def _described(info: ModelInfo, note: ModelNote, kept: str) -> str:
         _named(_("ControlNets, for the option kind of **/control**"), info.controlnets),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _holder(worker: WorkerStatus, model: str) -> str:
+    if not worker.up:
+        return _("{worker} (away)", worker=worker.name)
+    return _("{worker} (in memory)", worker=worker.name) if model in worker.loaded else worker.name
 
 
 def _facts(info: ModelInfo) -> dict[str, object]:

@@ -19,7 +19,6 @@ from bot.kit.checks import check_operator, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.store.key_value_store import KeyValues
-from engine.backend import Backend
 
 ANNOUNCEMENT_CHARS = 2000
 
@@ -32,7 +31,6 @@ class Services(Protocol):
     key_values: KeyValues
     moderation: Moderation
     statistics: Statistics
-    backend: Backend
 
 
 def install(client: Client, area: AdminArea, app: Services) -> None:

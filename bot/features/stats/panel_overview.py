@@ -9,7 +9,6 @@ from discord.ui import TextDisplay
 from bot.features.moderation import views
 from bot.features.moderation.service import Moderation
 from bot.features.stats import service as stats
-from bot.features.stats import views as stats_views
 from bot.features.stats.service import Statistics
 from bot.features.stats.stats_message import MAX_DAYS, show_stats
 from bot.jobs.service import Jobs
@@ -19,7 +18,6 @@ from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.ledger.amounts import amount_text
-from engine.backend import Backend
 
 TAB = Tab(0, "Overview", "📊", "What's happening here, now and over time.")
 PERIODS = (7, 30, MAX_DAYS)  # days
@@ -31,7 +29,6 @@ class Services(Protocol):
     jobs: Jobs
     moderation: Moderation
     statistics: Statistics
-    backend: Backend
 
 
 def install(client: Client, panel: Panel, app: Services) -> None:
@@ -60,7 +57,5 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
         f"**Now** running {painting} · queued {len(active) - painting} · "
         f"queued in all servers {await app.jobs.queue_length()}",
     ]
-    if interaction.client.is_operator(interaction.user.id):
-        lines += [stats_views.worker_line(worker) for worker in app.backend.status().workers]
     periods = [button(Action.FIGURES, days, f"Last {days} days") for days in PERIODS]
     return [TextDisplay("\n".join(lines)), buttons(*periods, button(Action.PANEL, 0, "Refresh"))]

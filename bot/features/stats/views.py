@@ -8,20 +8,8 @@ from bot.features.stats.service import date
 from bot.features.stats.store import Figures
 from bot.kit.components import ACCENT, gallery, view
 from bot.ledger.amounts import credits_text
-from bot.prompt.text import shown
-from engine.backend import WorkerStatus
 
 PICTURE, TABLE = "stats.png", "stats.csv"
-
-
-def worker_line(worker: WorkerStatus) -> str:
-    """One of the engine's workers, for whoever runs the bot."""
-    if not worker.up:
-        return f"**{worker.name}** away: {shown(worker.problem, 200)}"
-    memory = f" · {worker.memory_bytes / 1e9:.1f} GB held" if worker.memory_bytes else ""
-    models = f" · {shown(', '.join(worker.loaded), 200)}" if worker.loaded else ""
-    again = f" · gone {worker.ends} times" if worker.ends else ""
-    return f"**{worker.name}** running {worker.running} · queued {worker.queued}{models}{memory}{again}"
 
 
 def stats_view(figures: Figures, *, everywhere: bool = False) -> LayoutView:
