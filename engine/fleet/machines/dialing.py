@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -24,6 +25,11 @@ FIRST_S, MOST_S = 1.0, 60.0  # pauses between two tries to dial in
 STEADY_S = 60.0  # a connection that held so long is made again at once
 REFUSED = "The bot doesn't know this token. Make one there with: easel worker token NAME"
 
+UNTRUSTED = (
+    "the bot's certificate can't be trusted ({}). Where it's one of your own, name the file of whoever signed it in "
+    "SSL_CERT_FILE"
+)
+
 
 def address_of(join: str) -> str:
     """The whole address of a bot to join. Raises: InvalidSetup."""
@@ -42,12 +48,19 @@ async def join(
     Once `leaving` is set it takes no more jobs, has `grace_s` for those that it has begun, and returns.
     """
     leaving = leaving or asyncio.Event()
-    pause_s, loop = FIRST_S, asyncio.get_running_loop()
+    pause_s, loop, joined = FIRST_S, asyncio.get_running_loop(), False
     async with aiohttp.ClientSession() as session:
         while not leaving.is_set():
             began = loop.time()
             try:
                 last_word = await _serve_once(session, address, token, _Stay(backend, leaving, grace_s))
+                joined = True
+            except aiohttp.ClientConnectorCertificateError as error:
+                told = UNTRUSTED.format(_why(error.certificate_error))
+                if not joined:  # nobody knows whether that was ever right
+                    raise InvalidSetup(reason=told) from error
+                last_word = ""
+                log.error("%s", told)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 last_word = ""
                 log.warning("the bot can't be reached (%s)", error or type(error).__name__)
@@ -58,6 +71,10 @@ async def join(
                 log.info("dialling in again in %.0f s", pause_s)
                 with suppress(TimeoutError):  # a hundred workers don't come all at once
                     await asyncio.wait_for(leaving.wait(), pause_s * random.uniform(0.5, 1.0))
+
+
+def _why(error: Exception) -> str:
+    return str(error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error).rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)
