@@ -13,7 +13,6 @@ from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 import pytest
 from PIL import Image
 
-from engine.api import errors
 from engine.api.errors import EngineError, InvalidRequest, ModelTooLarge, QueueFull
 from engine.api.events import Event, Failed, Finished, ImageReady, Loading, Preview, Progress, Queued, Started
 from engine.api.inspection import Forwards, Inspection, LoadedModel
@@ -50,7 +49,7 @@ from engine.wire.messages import (
     unpacked,
 )
 from engine.wire.pictures import Form
-from engine.wire.records import Rich
+from engine.wire.records import ERRORS, Rich
 
 PICTURE = paint(5, 96, 64)
 ABLE = replace(MINI, family="sdxl", controlnets=("edges",), image_prompts=True)
@@ -147,7 +146,7 @@ def test_a_preview_is_small() -> None:
     assert len(frame) < 6000
 
 
-@pytest.mark.parametrize("kind", [each for each in vars(errors).values() if isinstance(each, type)])
+@pytest.mark.parametrize("kind", ERRORS.values())
 def test_errors_keep_their_code_and_their_sentence(kind: type[EngineError]) -> None:
     error = kind("What {it} says.")
     kept = sent(Told(job=1, event=Failed(error=error))).event.error
