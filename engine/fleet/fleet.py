@@ -227,8 +227,8 @@ class Fleet:
         self._turning = None
         order = self._order()
         self._rank = {job.number: place for place, job in enumerate(order)}
-        for job in order:
-            if job.waits and (member := routing.chosen(job, self.members, self._rank)) is not None:
+        for job in routing.that_have_a_place(order, self.members, self._rank):
+            if (member := routing.chosen(job, self.members, self._rank)) is not None:
                 self._carrying.give(job, member)
         for member in self.members:
             if member.draining:

@@ -70,7 +70,7 @@ class Member:
         """Whether it knows all that the job needs."""
         for info in self.models:
             if info.key == job.request.model:
-                return info == job.info or _completes(job.request, info)
+                return info is job.info or info == job.info or _completes(job.request, info)
         return False
 
     def has_loaded(self, model: str) -> bool:

@@ -7,7 +7,7 @@ then the job waits in the fleet, where it can still go to another, and others be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine.fleet.members import FleetJob, Member
 
@@ -34,6 +34,22 @@ def has_room(member: Member, job: FleetJob, rank: Mapping[int, int]) -> bool:
     mine = rank[job.number]
     ahead = [each for each in member.held.values() if rank.get(each.number, 0) < mine]
     return sum(each.rows for each in ahead) < ENOUGH_ROWS
+
+
+def that_have_a_place(
+    order: Sequence[FleetJob], members: Sequence[Member], rank: Mapping[int, int]
+) -> Iterator[FleetJob]:
+    """The waiting jobs, the first to be served first, for as long as somebody has room.
+
+    Whoever has none for a job has none for those behind it either. To be asked anew after each that was given away.
+    """
+    open_to = [member for member in members if member.takes_jobs]
+    for job in order:
+        if job.waits:
+            open_to = [member for member in open_to if has_room(member, job, rank) or (job.blame and not member.held)]
+            if not open_to and not job.blame:
+                return
+            yield job
 
 
 def best(job: FleetJob, members: Iterable[Member], rank: Mapping[int, int]) -> Member | None:
