@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,7 @@ class RemoteEngine:
         self._tasks: set[asyncio.Task[None]] = set()
         self.greeting: Hello | None = None
         self.gone = False
+        self._heard_at = 0.0
 
     # ------------------------------------------------------------ life
     async def start(self) -> None:
@@ -71,33 +73,35 @@ class RemoteEngine:
 
     async def serve(self) -> str:
         """Read until the worker is gone, or hangs; why, in a few words. Raises: OtherVersion; the link is open then."""
+        self._heard_at = time.monotonic()
+        reading, watching = asyncio.create_task(self._read()), asyncio.create_task(self._watch())
         try:
-            return await self._read()
+            done, _ = await asyncio.wait({reading, watching}, return_when=asyncio.FIRST_COMPLETED)
+            return (reading if reading in done else watching).result()
         finally:
             self.gone = True
+            for task in (reading, watching):
+                task.cancel()
+            await asyncio.gather(reading, watching, return_exceptions=True)
 
     async def _read(self) -> str:
         try:
             while True:
-                self._take(await self._next())
+                self._take(await self._link.receive())
+                self._heard_at = time.monotonic()
         except Gone:
             return "it has ended"
-        except TimeoutError:
-            return f"it said nothing for {SILENCE_S:.0f} s"
         except Malformed as error:
             return f"it said something that is no message ({error})"
 
-    async def _next(self) -> Message:
-        receiving = asyncio.ensure_future(self._link.receive())
-        receiving.add_done_callback(lambda done: done.cancelled() or done.exception())  # when this is called off itself
-        try:
-            for patience_s in (SILENCE_S if self.greeting is not None else STARTING_S, SECOND_LOOK_S):
-                done, _ = await asyncio.wait({receiving}, timeout=patience_s)
-                if done:
-                    return receiving.result()
-            raise TimeoutError
-        finally:
-            receiving.cancel()
+    async def _watch(self) -> str:
+        """Return once it has been silent for too long."""
+        while True:
+            heard_at, patience_s = self._heard_at, SILENCE_S if self.greeting is not None else STARTING_S
+            silent_s = time.monotonic() - heard_at
+            await asyncio.sleep(patience_s - silent_s if silent_s < patience_s else SECOND_LOOK_S)
+            if silent_s >= patience_s and self._heard_at == heard_at:
+                return f"it said nothing for {SILENCE_S:.0f} s"
 
     def abandon(self) -> None:
         """Tell everybody who waits for it that it's gone. Idempotent."""

@@ -161,6 +161,9 @@ class Serving:
         except (EngineError, Malformed) as error:
             told = error if isinstance(error, EngineError) else InvalidRequest(f"{error}.".capitalize())
             await self._tell(asked.job, Failed(error=told))
+        except Exception as error:  # an outer edge: whoever waits for the job must hear of its end
+            log.exception("job %d could not be told of", asked.job)
+            await self._tell(asked.job, Failed(error=EngineFault(reason=first_line(error))))
         finally:
             self._wanted.discard(asked.job)
             self._tickets.pop(asked.job, None)

@@ -18,7 +18,8 @@ from engine.wire.pictures import Form
 
 LENGTH = struct.Struct(">I")
 FIRST_BYTES = 4 << 20  # of a frame, before any of it has come; more is taken as it comes
-LARGE = 64 << 10  # bytes of a frame whose pictures a thread reads
+LARGE = 64 << 10  # bytes of a frame whose pictures a thread reads, and that gets memory of its own
+PIPE_BYTES = 4 << 20  # in the system's hands: a picture goes there at once, without a copy that waits here
 FULL = 16 << 20  # bytes that may wait to be sent before a sender waits too
 
 
@@ -72,7 +73,10 @@ class Link:
 
 
 class SocketWire(asyncio.BufferedProtocol):
-    """Frames over a stream socket, each behind its length. What comes is read where it will lie."""
+    """Frames over a stream socket, each behind its length.
+
+    Small ones are read together, as many as have come; a large one is read where it will lie.
+    """
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
@@ -81,12 +85,15 @@ class SocketWire(asyncio.BufferedProtocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._closed = False
-        self._expect(LENGTH.size, head=True)
+        self._small, self._have = bytearray(LARGE), 0
+        self._frame: bytearray | None = None  # a large one that is coming
+        self._wanted = self._got = 0
 
     @classmethod
     async def over(cls, sock: socket.socket) -> SocketWire:
         """The wire over a connected stream socket, which is its own from now on."""
         loop = asyncio.get_running_loop()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PIPE_BYTES)  # the system gives as much as it may
         _, wire = await loop.create_connection(cls, sock=sock)
         return wire
 
@@ -95,8 +102,8 @@ class SocketWire(asyncio.BufferedProtocol):
         if self._closed or self._transport is None:
             raise Gone
         length = sum(memoryview(part).nbytes for part in parts)
-        self._transport.write(LENGTH.pack(length) + bytes(parts[0]))
-        for part in parts[1:]:
+        whole = length < LARGE  # one call of the system for all parts
+        for part in (b"".join((LENGTH.pack(length), *parts)),) if whole else (LENGTH.pack(length), *parts):
             self._transport.write(part)
         await self._writable.wait()
 
@@ -112,30 +119,48 @@ class SocketWire(asyncio.BufferedProtocol):
             raise found
         return found
 
-    def _expect(self, size: int, *, head: bool) -> None:
-        self._wanted, self._head, self._got = size, head, 0
-        self._frame = bytearray(min(size, FIRST_BYTES))
-
     def get_buffer(self, sizehint: int) -> memoryview:
+        if self._frame is None:
+            return memoryview(self._small)[self._have :]
         if self._got == len(self._frame):  # it has brought so much: believe it as much again
             self._frame.extend(bytes(min(len(self._frame), self._wanted - self._got)))
         return memoryview(self._frame)[self._got :]
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._frame is None:
+            self._have += nbytes
+            self._split()
+            return
         self._got += nbytes
-        if self._got < self._wanted:
-            return
-        frame = self._frame
-        if not self._head:
-            self._arrived.put_nowait(frame)
-            self._expect(LENGTH.size, head=True)
-            return
-        (size,) = LENGTH.unpack(frame)
-        if not LENGTH.size <= size <= self._limit:
-            self._arrived.put_nowait(Malformed("a frame is larger than it may be"))
-            self.close()
-            return
-        self._expect(size, head=False)
+        if self._got == self._wanted:
+            self._arrived.put_nowait(self._frame)
+            self._frame = None
+
+    def _split(self) -> None:
+        """Hand on what has come whole, and make room for the rest."""
+        at = 0
+        while self._have - at >= LENGTH.size:
+            (size,) = LENGTH.unpack_from(self._small, at)
+            if not LENGTH.size <= size <= self._limit:
+                self._arrived.put_nowait(Malformed("a frame is larger than it may be"))
+                self.close()
+                return
+            begin, end = at + LENGTH.size, at + LENGTH.size + size
+            if end - at > LARGE:
+                self._begin(size, self._small[begin : self._have])
+                at = self._have
+            elif end > self._have:
+                break
+            else:
+                self._arrived.put_nowait(self._small[begin:end])
+                at = end
+        self._small[: self._have - at] = self._small[at : self._have]
+        self._have -= at
+
+    def _begin(self, size: int, first: bytearray) -> None:
+        """A large frame of which the first bytes have come."""
+        self._frame, self._wanted, self._got = bytearray(min(size, FIRST_BYTES)), size, len(first)
+        self._frame[: len(first)] = first
 
     # ------------------------------------------------------------ the transport's calls
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -60,12 +60,12 @@ class Plain:
             return self._picture(value, self.form)
         if isinstance(value, EngineError):
             return {IS: type(value).__name__, "code": value.code, "text": str(value)}
+        names = _names(cast(Hashable, type(value)))
         if isinstance(value, Preview):
-            values = {each.name: getattr(value, each.name) for each in fields(value)}
-            picture = self._picture(values.pop("image"), "webp")
-            return {IS: "Preview", "image": picture, **{name: self.of(each) for name, each in values.items()}}
-        if is_dataclass(value) and not isinstance(value, type):
-            return {IS: type(value).__name__, **{f.name: self.of(getattr(value, f.name)) for f in fields(value)}}
+            picture = self._picture(value.image, "webp")
+            return {IS: "Preview"} | {n: picture if n == "image" else self.of(getattr(value, n)) for n in names or ()}
+        if names is not None:
+            return {IS: type(value).__name__} | {name: self.of(getattr(value, name)) for name in names}
         raise TypeError(f"a {type(value).__name__} can't be sent")
 
     def _picture(self, image: Image.Image, form: Form) -> dict[str, Any]:
@@ -136,14 +136,13 @@ class Rich:
         except (TypeError, ValueError, AssertionError) as error:
             raise Malformed(f"this makes no {kind.__name__} ({type(error).__name__})") from None
 
-    def _one_of(self, kinds: Iterable[Any], value: Any) -> Any:
+    def _one_of(self, kinds: tuple[Any, ...], value: Any) -> Any:
         if value is None and type(None) in kinds:
             return None
         named = value.get(IS) if isinstance(value, dict) else None
-        for kind in kinds:
-            if kind is type(None) or (named is not None) != _is_named(kind):
-                continue
-            if named is None or named == kind.__name__ or (issubclass(kind, EngineError) and named in ERRORS):
+        if named is None or isinstance(named, str):
+            kind = _by_name(kinds).get(named)
+            if kind is not None:
                 return self.of(kind, value)
         raise Malformed("this is none of what may come here")
 
@@ -205,8 +204,24 @@ def _error(value: Any) -> EngineError:
     return kind(value["text"].encode(errors="replace").decode() or "Something went wrong.")
 
 
-def _is_named(kind: Any) -> bool:
-    return (isinstance(kind, type) and is_dataclass(kind)) or (isinstance(kind, type) and issubclass(kind, EngineError))
+@lru_cache(maxsize=256)
+def _by_name(kinds: tuple[Any, ...]) -> Mapping[str | None, Any]:
+    """Which of several types a value is of, by the name that comes with it. Without one: the first plain type."""
+    found: dict[str | None, Any] = {}
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, EngineError):
+            found |= {name: kind for name in {kind.__name__, *ERRORS} if name not in found}
+        elif isinstance(kind, type) and is_dataclass(kind):
+            found.setdefault(kind.__name__, kind)
+        elif kind is not type(None):
+            found.setdefault(None, kind)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _names(kind: Any) -> tuple[str, ...] | None:
+    """Of a record's fields; None for what is no record."""
+    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) else None
 
 
 @lru_cache(maxsize=256)

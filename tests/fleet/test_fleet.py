@@ -6,13 +6,14 @@ import asyncio
 import itertools
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 from fakes import asked, check_painted, events_of, fake_specs, fleet_of, threads_of, until
 from PIL import Image
 
-from engine.api.errors import EngineClosed, GivenUp, InvalidRequest, RenderFailed, UnknownModel
+from engine.api.errors import EngineClosed, EngineFault, GivenUp, InvalidRequest, RenderFailed, UnknownModel
 from engine.api.events import Cancelled, Failed, Finished, Preview, Progress, Queued, Started, Terminal
 from engine.api.inspection import Forwards, Inspection, LoadedModel
 from engine.api.safety import Verdict
@@ -21,7 +22,10 @@ from engine.fake import FAIL_WORD, FLAG_COLOUR, FakeEngine, shape_of
 from engine.fleet import process
 from engine.fleet.fleet import Fleet
 from engine.fleet.members import Member
+from engine.fleet.remote_engine import RemoteEngine
+from engine.fleet.serving import Serving
 from engine.tasks.img2img import Img2Img
+from engine.wire.links import Link, SocketWire
 
 
 def pid_of(fleet: Fleet, name: str) -> int:
@@ -235,3 +239,22 @@ async def test_its_inside_is_that_of_all_workers(monkeypatch: pytest.MonkeyPatch
         assert set(told.workers) == {"fake-1", "fake-2"}
         assert [model.key for model in told.models] == ["mini", "mini"]
         assert told.forwards["denoise"] == Forwards(count=4, rows=10, most_rows=3, most_joined=2)
+
+
+async def test_a_job_of_which_a_worker_cant_tell_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its engine says something that can't be sent: that must not leave somebody waiting for ever."""
+
+    def strange(request: object, index: int) -> object:
+        return object()
+
+    monkeypatch.setattr("engine.fake.recipe_of", strange)
+    here, there = socket.socketpair()
+    async with FakeEngine() as engine:
+        serving = asyncio.create_task(Serving(engine, Link(await SocketWire.over(there), "raw")).run())
+        remote = RemoteEngine(Link(await SocketWire.over(here), "raw"), lambda: None)
+        reading = asyncio.create_task(remote.serve())
+        events = await asyncio.wait_for(events_of(remote.submit(asked(3), user="1")), 30)
+        assert isinstance(events[-1], Failed)
+        assert isinstance(events[-1].error, EngineFault)
+        await remote.close()
+        await asyncio.gather(serving, reading)

@@ -1,0 +1,97 @@
+"""What a worker costs a job, and what two of them bring.
+
+    python -m benchmarks.fleet [JOBS]
+
+The engines are fakes, so that what is measured is what Easel adds. First, the processor's time for a picture of
+1024 x 1024 and 20 steps, with a preview every second one: in this process, and beyond a socket with both of its ends
+here, so that all of it is counted; in turns, the median of single jobs. Then how many times as many jobs two processes
+paint as one whose device sleeps.
+
+2 busy cores (load 9), Python 3.11: see `docs/scaling.md`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from statistics import median
+
+from engine.backend import Backend
+from engine.fake import MINI, FakeEngine
+from engine.fleet.fleet import Fleet
+from engine.fleet.members import Member
+from engine.fleet.process import WorkerSpec
+from engine.fleet.remote_engine import RemoteEngine
+from engine.fleet.serving import Serving
+from engine.tasks.txt2img import Txt2Img
+from engine.wire.links import Link, SocketWire
+from engine.wire.messages import Setup
+
+LARGE = replace(MINI, max_pixels=1 << 22)
+SIDE_PX, STEPS = 1024, 20
+SLEEP_S = 0.05  # a step of the sleeping device
+
+
+def asked(seed: int, side_px: int, steps: int) -> Txt2Img:
+    return Txt2Img(prompt="a red boat", width=side_px, height=side_px, num_inference_steps=steps, seed=seed)
+
+
+@asynccontextmanager
+async def beyond_a_socket() -> AsyncIterator[Fleet]:
+    """A fleet of one fake engine, which is served at the other end of a socket."""
+    here, there = socket.socketpair()
+    async with FakeEngine((LARGE,)) as engine:
+        serving = asyncio.create_task(Serving(engine, Link(await SocketWire.over(there), "raw")).run())
+        remote = RemoteEngine(Link(await SocketWire.over(here), "raw"), lambda: None)
+        reading = asyncio.create_task(remote.serve())
+        async with Fleet(members=[Member("one", remote)]) as fleet:
+            while not fleet.models():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            fleet.changed()
+            yield fleet
+        await asyncio.gather(serving, reading)
+
+
+async def processor_s(engine: Backend, seed: int) -> float:
+    began = time.process_time()
+    await engine.submit(asked(seed, SIDE_PX, STEPS), user="1").result()
+    return time.process_time() - began
+
+
+async def cost(jobs: int) -> None:
+    """Tell what the way to a worker takes of a processor."""
+    async with FakeEngine((LARGE,)) as direct, beyond_a_socket() as fleet:
+        pairs = [(await processor_s(direct, seed), await processor_s(fleet, seed)) for seed in range(jobs)]
+    alone, beyond = (median(each) * 1e3 for each in zip(*pairs, strict=True))
+    print(
+        f"a 1024 px job: {alone:.1f} ms of a processor here, {beyond:.1f} ms with a worker: {beyond - alone:.1f} more"
+    )
+
+
+async def jobs_a_second(workers: int, jobs: int) -> float:
+    """Of so many processes whose device sleeps, all of them busy."""
+    setup = Setup(engine="fake", options={"step_s": SLEEP_S})
+    specs = [WorkerSpec(name=f"fake-{number}", setup=setup) for number in range(workers)]
+    async with Fleet(specs, catalogue=FakeEngine()) as fleet:
+        while any(member.backend is None for member in fleet.members):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        began = time.perf_counter()
+        await asyncio.gather(*(fleet.submit(asked(seed, 64, 4), user=str(seed)).result() for seed in range(jobs)))
+        return jobs / (time.perf_counter() - began)
+
+
+async def main() -> None:
+    """Each figure once."""
+    jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    await cost(jobs)
+    one, two = await jobs_a_second(1, jobs), await jobs_a_second(2, jobs)
+    print(f"a sleeping device: {one:.2f} jobs a second of one worker, {two:.2f} of two: {two / one:.3f} times")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
