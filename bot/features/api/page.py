@@ -18,7 +18,7 @@ from aiohttp import web
 from bot.errors import BadInput, Banned, Busy, NotEnoughCredits, NotFound, Refused, TooManyJobs, UserError
 from bot.features.api.service import Painter, Wish
 from bot.features.region.bodies import Bodies, fields_of
-from bot.features.region.editor_server import STAY
+from bot.features.region.editor_server import STAY, bearer
 from bot.jobs.records import Job
 from bot.orders.actor import Actor
 from bot.prompt.parser import Draft
@@ -60,9 +60,8 @@ class ImagesApi:
 
     async def _answer(self, work: Work, request: web.Request) -> web.StreamResponse:
         """Do a key holder's work; whatever goes wrong is told as OpenAI does."""
-        key = request.headers.get("Authorization", "").removeprefix("Bearer ")
         try:
-            holder = await self._painter.holder_of(key)
+            holder = await self._painter.holder_of(bearer(request))
             if holder is None:
                 return problem(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")
             actor = await self._painter.member(holder)

@@ -24,6 +24,7 @@ from bot.features.history.service import History
 from bot.features.history.store import Wanted
 from bot.features.moderation.service import Moderation
 from bot.jobs.files import ImageFiles
+from bot.jobs.lifecycle import NEWEST
 from bot.jobs.records import Job, StoredImage
 from bot.jobs.service import Jobs
 from bot.orders.actor import Actor
@@ -212,6 +213,6 @@ def _wanted(request: web.Request) -> tuple[Wanted, int | None]:
 
 def _number(text: str) -> int:
     """Raises: HTTPNotFound."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(NEWEST)) and int(text) <= NEWEST):
         raise web.HTTPNotFound
     return int(text)

@@ -45,7 +45,7 @@ class MetricsPage:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """The page. Raises: HTTPNotFound without the token."""
-        given = request.headers.get("Authorization", "").encode()
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")  # bytes that may be no text
         if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
             raise web.HTTPNotFound
         await self._look()

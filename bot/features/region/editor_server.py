@@ -15,10 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.errors import UserError
 from bot.features.region.bodies import Bodies, fields_of, no_answer
@@ -47,6 +48,22 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
 }
+
+
+class ServerLog(logging.LoggerAdapter[logging.Logger]):
+    """What aiohttp logs. Requests that are none are their senders' fault: no error of ours, and no traceback."""
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **more: Any) -> None:
+        if isinstance(exc_info, (HttpProcessingError, web.RequestPayloadError)):
+            self.debug("a request can't be read: %s", type(exc_info).__name__)
+        else:
+            self.error(msg, *args, exc_info=exc_info, **more)
+
+
+def bearer(request: web.Request) -> str:
+    """The token that a request bears; "" for none, and for bytes that are no text."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.isprintable() else ""
 
 
 class PriceChanged(UserError):
@@ -114,7 +131,9 @@ class EditorServer:
 
     async def start(self) -> str:
         """Begin to listen; the address of the editor. Raises: UserError when the port is taken."""
-        self._runner = web.AppRunner(self._app(), access_log=None, keepalive_timeout=15.0, shutdown_timeout=5.0)
+        self._runner = web.AppRunner(
+            self._app(), access_log=None, logger=ServerLog(log), keepalive_timeout=15.0, shutdown_timeout=5.0
+        )
         await self._runner.setup()
         assert self._runner.server is not None
         self.doors = Doors(self._runner.server, self._limits)
@@ -149,6 +168,7 @@ class EditorServer:
             "/mask/{token}": self._page,
             "POST /mask/{token}": self._send,
             "/mask/{token}/picture": self._picture,
+            "* /{path:.*}": self._nothing,  # else aiohttp answers some of these itself
         }
         for key, handler in {**self._pages, **own}.items():
             method, _, path = key.rpartition(" ")
@@ -165,13 +185,16 @@ class EditorServer:
         request[STAY] = partial(self.doors.stay, transport)
         try:
             return await handler(request)
-        except (web.HTTPException, UserError, TimeoutError):
+        except (web.HTTPException, UserError, TimeoutError, ConnectionError):
             pass
         except Exception:  # the outer edge: aiohttp would answer 500, which tells more than nothing
-            log.exception("the mask editor failed")
+            log.exception("a page of the web server failed")
         finally:
             self.doors.end(transport)
         return self._html("gone.html", status=404)
+
+    async def _nothing(self, _request: web.Request) -> web.StreamResponse:
+        raise web.HTTPNotFound
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bot.features.region.editor_server import STAY
+from bot.features.region.editor_server import STAY, bearer
 from bot.features.workers.tokens import WorkerTokens
 from bot.threads.pools import FILES
 from engine.fleet.fleet import Fleet
@@ -39,8 +39,7 @@ class WorkerPage:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Serve one worker until it is gone. Raises: HTTPNotFound without a token."""
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        name = await FILES.run(self._tokens.name_of, token)
+        name = await FILES.run(self._tokens.name_of, bearer(request))
         if name is None:
             raise web.HTTPNotFound
         socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=MAX_FRAME, compress=False)
