@@ -52,11 +52,14 @@ class ImagesApi:
 
     def pages(self) -> dict[str, Callable[[web.Request], Awaitable[web.StreamResponse]]]:
         """What the web server is to have, by method and path."""
-        return {
-            "POST /v1/images/generations": partial(self._answer, self._generate),
-            "POST /v1/images/edits": partial(self._answer, self._edit),
-            "GET /v1/models": partial(self._answer, self._models),
+        works = {
+            "POST /v1/images/generations": self._generate,
+            "POST /v1/images/edits": self._edit,
+            "GET /v1/models": self._models,
         }
+        others = {f"* {key.partition(' ')[2]}": partial(_other_method, key.partition(" ")[0]) for key in works}
+        unknown = {"* /v1": _unknown, "* /v1/{path:.*}": _unknown}
+        return {**{key: partial(self._answer, work) for key, work in works.items()}, **others, **unknown}
 
     async def _answer(self, work: Work, request: web.Request) -> web.StreamResponse:
         """Do a key holder's work; whatever goes wrong is told as OpenAI does."""
@@ -115,6 +118,16 @@ def problem(status: int, kind: str, code: str, message: str, param: str | None =
     error = {"message": message, "type": kind, "param": param, "code": code}
     headers = {"Retry-After": "30"} if status in (429, 503) else {}
     return web.json_response({"error": error}, status=status, headers=headers)
+
+
+async def _other_method(right: str, _request: web.Request) -> web.StreamResponse:
+    said = problem(405, "invalid_request_error", "method_not_supported", f"This address takes {right} only.")
+    said.headers["Allow"] = right
+    return said
+
+
+async def _unknown(_request: web.Request) -> web.StreamResponse:
+    return problem(404, "invalid_request_error", "unknown_url", "The API has no such address.")
 
 
 def _broken(error: web.HTTPException) -> web.Response:

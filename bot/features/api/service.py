@@ -23,7 +23,7 @@ from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.orders.service import Order, Orders, Reply
 from bot.orders.uploads import STRANGERS, read_upload
-from bot.prompt.parser import MAX_PROMPT_CHARS, Draft
+from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.store.store import Store
 from bot.threads.pools import UPLOADS
 from engine.api.model_info import ModelInfo
@@ -95,8 +95,12 @@ class Painter:
 
     async def order(self, actor: Actor, wish: Wish) -> Job:
         """Check and queue a wish as if its member had asked for it. Raises: UserError, EngineError."""
-        if len(wish.draft.prompt) > MAX_PROMPT_CHARS:
-            raise BadInput(f"The prompt is longer than {MAX_PROMPT_CHARS} characters.")
+        for name, text, most in (
+            ("prompt", wish.draft.prompt, MAX_PROMPT_CHARS),
+            ("negative_prompt", wish.draft.negative_prompt or "", MAX_NEGATIVE_CHARS),
+        ):
+            if len(text) > most:
+                raise BadInput(f"The field '{name}' is longer than {most} characters.")
         what = await self._task(actor, wish) if wish.images else drafts.WORDS
         specs = await self._orders.resolve_all(actor, [replace(wish.draft, model=self._model(wish.draft.model))], what)
         order = Order(specs=specs, kind=what.task if wish.images else "imagine")

@@ -20,6 +20,7 @@ from bot.config import Settings
 from bot.demo.simulation import Stage, stage
 from bot.features.api.page import MOST_FORM, MOST_IMAGES, MOST_WORDS
 from bot.features.region.bodies import AT_ONCE
+from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS
 from engine.api.metadata import decode
 from engine.fake import FAIL_WORD, FLAG_WORD, FakeEngine, paint
 
@@ -116,6 +117,8 @@ REFUSED: tuple[tuple[Any, int, str, str], ...] = (
     ({"prompt": "x", "size": "huge"}, 400, "invalid_value", "1024x1024"),
     ({"prompt": "x", "model": "sdxxl"}, 400, "invalid_value", "There is no model"),
     ({"prompt": "x", "response_format": "url"}, 400, "invalid_value", "b64_json"),
+    ({"prompt": "x" * 4001}, 400, "invalid_value", "'prompt' is longer"),
+    ({"prompt": "x", "negative_prompt": "x" * 4001}, 400, "invalid_value", "'negative_prompt' is longer"),
     ({"prompt": "x", "negative_prompt": 5}, 400, "invalid_value", "must be a text"),
     ({"prompt": f"x {FAIL_WORD}", "n": 1}, 400, "refused", "the prompt asked for it"),
     ({"prompt": f"x {FLAG_WORD}", "n": 1}, 400, "moderation_blocked", "withheld"),
@@ -133,6 +136,42 @@ async def test_what_can_not_be_painted_is_told_in_openais_shape(
         assert says in said["error"]["message"]
         assert set(said["error"]) == {"message", "type", "param", "code"}
     assert await balance_mc(studio) == before
+
+
+UNREADABLE: tuple[tuple[str, str, str, bytes, int, str], ...] = (  # method, path, kind, body; status, code
+    ("GET", GENERATIONS, "", b"", 405, "method_not_supported"),
+    ("DELETE", EDITS, "", b"", 405, "method_not_supported"),
+    ("POST", "/v1/models", "application/json", b"{}", 405, "method_not_supported"),
+    ("GET", "/v1", "", b"", 404, "unknown_url"),
+    ("POST", "/v1/chat/completions", "application/json", b"{}", 404, "unknown_url"),
+    ("PUT", "/v1/images/generations/", "", b"", 404, "unknown_url"),
+    ("POST", GENERATIONS, "application/json", b"[" * 100_000, 400, "invalid_value"),
+    ("POST", GENERATIONS, "application/json", b" " * 300_000, 413, "too_large"),
+    ("POST", EDITS, "application/json", b"{}", 400, "invalid_value"),
+    ("POST", EDITS, "multipart/form-data", b"xx", 400, "invalid_request"),
+    ("POST", EDITS, "multipart/form-data; boundary=b", b"--b\r\nfoo\r\n\r\nx\r\n--b--\r\n", 400, "invalid_request"),
+    ("POST", EDITS, "multipart/form-data; boundary=b", b"--b\r\nContent-Disp", 400, "invalid_request"),
+)
+
+
+async def test_every_error_has_openais_shape(
+    studio: Stage, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    good = f"Bearer {key_of(studio, capsys)}"
+    async with aiohttp.ClientSession() as session:
+        for method, path, kind, body, status, code in UNREADABLE:
+            headers = {"Authorization": good, "Content-Type": kind} if kind else {"Authorization": good}
+            async with session.request(method, address(studio, path), headers=headers, data=body) as answer:
+                said = (await answer.json())["error"]
+                assert (answer.status, said["code"]) == (status, code), (method, path)
+                assert set(said) == {"message", "type", "param", "code"}
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_the_longest_words_are_painted(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of four bytes each: what is stored of a job has room for them."""
+    wish = {"prompt": "🚤" * MAX_PROMPT_CHARS, "negative_prompt": "🌧" * MAX_NEGATIVE_CHARS, "n": 1, "size": "64x64"}
+    assert (await post(studio, key_of(studio, capsys), json=wish))[0] == 200
 
 
 async def test_the_rules_are_those_of_the_server(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:
