@@ -365,7 +365,7 @@ class App:
         for guild in [*self.client.guilds]:
             await self.allow_list.joined(guild)
         started.push_async_callback(self.maintenance.stop)
-        if self.settings.web_address or self._pages():
+        if self.settings.has_web_server:
             started.push_async_callback(self._editor.stop)
             self.region_selection.address = self.gallery_page.address = await self._editor.start()
             started.push_async_callback(self.workers.let_go)

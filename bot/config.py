@@ -287,6 +287,11 @@ class Settings(BaseSettings):
     def images_dir(self) -> Path:
         return self.data_dir / "images"
 
+    @property
+    def has_web_server(self) -> bool:
+        """Whether anything needs the web server."""
+        return bool(self.web_address or self.api or self.workers or self.metrics_token.get_secret_value().strip())
+
     @classmethod
     def load(cls, **given: object) -> Settings:
         """Read the environment and `.env`; `given` wins over both. Raises: BadInput, naming what can't be used."""

@@ -83,10 +83,11 @@ def _way_on(error: Exception, args: argparse.Namespace) -> str:
 def _exit_code(error: Exception) -> int:
     """Whether `easel run` may be started again by itself, or has to wait for a person."""
     from bot.cli.serve import Disconnected
+    from bot.features.region.doors import NoDoor
     from bot.store.errors import AlreadyRunning, DatabaseLocked, NoSpace
 
     passing = AlreadyRunning | NoSpace | DatabaseLocked | Disconnected
-    return FAILED if isinstance(error, passing) else MISCONFIGURED
+    return FAILED if isinstance(error, passing) or (isinstance(error, NoDoor) and error.passing) else MISCONFIGURED
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -126,9 +126,20 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         given = {"data_dir": tmp_path, "web_address": "auto", "web_port": taken.getsockname()[1]}
         check = found(**given)["web port"]
         assert (check.verdict, check.passing) == ("bad", True)
+        for opens in ({"api": True}, {"workers": True}, {"metrics_token": "long"}):
+            check = found(**{**given, "web_address": "", **opens})["web port"]
+            assert (check.verdict, check.passing) == ("bad", True), opens
+        assert "web port" not in found(**{**given, "web_address": ""})
         with directory_lock(tmp_path):
             assert "web port" not in found(**given), "it is the running bot's"
     assert "web port" not in found(**given)
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "a..b"])
+def test_a_host_that_cannot_be(tmp_path: Path, host: str) -> None:
+    check = found(data_dir=tmp_path, api=True, web_host=host)["web port"]
+    assert (check.verdict, check.passing) == ("bad", False)
+    assert "EASEL_WEB_HOST" in check.sentence
 
 
 def test_little_room_and_backups(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from bot.cli.checks.finding import Check
 from bot.config import Settings, unknown_keys
 from bot.delivery.marks import Marks
 from bot.errors import UserError
+from bot.features.region.doors import NoDoor
 from bot.store.errors import AlreadyRunning, StoreError, unusable
 from bot.store.lock import directory_lock
 
@@ -110,7 +111,7 @@ def backups(settings: Settings) -> Iterator[Check]:
 
 
 def web_server(settings: Settings) -> Iterator[Check]:
-    address, metrics = settings.web_address, bool(settings.metrics_token.get_secret_value().strip())
+    address = settings.web_address
     if not address:
         yield Check("mask editor", "ok", "off; EASEL_WEB_ADDRESS turns it on.")
     elif address.startswith("http://"):
@@ -120,7 +121,7 @@ def web_server(settings: Settings) -> Iterator[Check]:
         yield Check("mask editor", "note", sentence)
     else:
         yield Check("mask editor", "ok", f"at {address}, listening on {settings.web_host}:{settings.web_port}.")
-    if address or metrics:
+    if settings.has_web_server:
         yield from _port(settings)
 
 
@@ -136,18 +137,16 @@ def marks(settings: Settings) -> Iterator[Check]:
 
 
 def _port(settings: Settings) -> Iterator[Check]:
-    """Whether the port is free: a bot that is running has it."""
+    """Whether the port can be had; a bot that is running has it already."""
     if _alone(settings).verdict == "note":
         return
     try:
         family, kind, proto, _, where = socket.getaddrinfo(
-            settings.web_host, settings.web_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            settings.web_host or None, settings.web_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, proto) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where)
-    except OSError as error:
-        sentence = (
-            f"{settings.web_host}:{settings.web_port} can't be listened on ({error.strerror}). Set EASEL_WEB_PORT."
-        )
-        yield Check("web port", "bad", sentence, passing=True)
+    except (OSError, UnicodeError) as error:
+        found = NoDoor(settings.web_host, settings.web_port, error)
+        yield Check("web port", "bad", str(found), passing=found.passing)

@@ -7,10 +7,14 @@ opens thousands and says nothing keeps nobody out. Knows nothing of what is serv
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
+
+from bot.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +25,24 @@ class DoorLimits:
     from_one: int = 64  # a browser opens six; many may come through one proxy
     head_s: float = 10.0
     answer_s: float = 120.0
+
+
+class NoDoor(UserError):
+    """The server can't listen where it's to. `passing`: it may a moment later, as when another process has the port."""
+
+    def __init__(self, host: str, port: int, error: OSError | UnicodeError) -> None:
+        if isinstance(error, socket.gaierror):  # a host of digits and dots alone is no name that one could look up
+            self.passing = error.errno == socket.EAI_AGAIN and any(char.isalpha() for char in host)
+        else:
+            self.passing = getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
+        super().__init__(
+            "The web server can't listen on {host}:{port} ({why}). Set EASEL_WEB_HOST and EASEL_WEB_PORT to an address "
+            "of this machine and a free port, or turn off what needs it: EASEL_WEB_ADDRESS, EASEL_API, EASEL_WORKERS "
+            "and EASEL_METRICS_TOKEN.",
+            host=host,
+            port=port,
+            why=getattr(error, "strerror", None) or error,
+        )
 
 
 class Doors:

@@ -23,7 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.errors import UserError
 from bot.features.region.bodies import Bodies, fields_of, no_answer
-from bot.features.region.doors import DoorLimits, Doors
+from bot.features.region.doors import DoorLimits, Doors, NoDoor
 from bot.prompt.parser import MAX_PROMPT_CHARS
 from engine.api.errors import EngineError
 
@@ -130,7 +130,7 @@ class EditorServer:
         self._base = "/mask/"
 
     async def start(self) -> str:
-        """Begin to listen; the address of the editor. Raises: UserError when the port is taken."""
+        """Begin to listen; the address of the editor. Raises: NoDoor."""
         self._runner = web.AppRunner(
             self._app(), access_log=None, logger=ServerLog(log), keepalive_timeout=15.0, shutdown_timeout=5.0
         )
@@ -140,15 +140,9 @@ class EditorServer:
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self.doors, self._host, self._port, backlog=BACKLOG)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             await self._runner.cleanup()
-            raise UserError(
-                "The web server can't listen on {host}:{port} ({strerror}). Set EASEL_WEB_PORT to a free port, or "
-                "leave EASEL_WEB_ADDRESS and EASEL_METRICS_TOKEN empty.",
-                host=self._host,
-                port=self._port,
-                strerror=error.strerror,
-            ) from None
+            raise NoDoor(self._host, self._port, error) from None
         if self._address == "auto":
             port = self._server.sockets[0].getsockname()[1]
             return f"http://{self._host}:{port}"

@@ -11,9 +11,12 @@ from pydantic import ValidationError
 from yarl import URL
 
 from bot.cli.checks import machine
+from bot.cli.main import _exit_code as exit_code
 from bot.config import Settings
-from bot.errors import BadInput, UserError
+from bot.errors import BadInput
+from bot.features.region.doors import NoDoor
 from bot.features.region.editor_server import MAX_BODY, EditorPage, EditorServer
+from bot.process import FAILED, MISCONFIGURED
 
 GOOD = "g" * 43
 
@@ -148,9 +151,17 @@ async def test_a_taken_port_is_a_sentence(desk: Desk) -> None:
     first = EditorServer(desk, host="127.0.0.1", port=0, address="auto")
     port = int((await first.start()).rpartition(":")[2])
     second = EditorServer(desk, host="127.0.0.1", port=port, address="auto")
-    with pytest.raises(UserError, match="EASEL_WEB_PORT"):
+    with pytest.raises(NoDoor, match="EASEL_WEB_PORT") as taken:
         await second.start()
     await first.stop()
+    assert exit_code(taken.value) == FAILED
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "a..b"])
+async def test_a_host_that_cannot_be_is_a_sentence(desk: Desk, host: str) -> None:
+    with pytest.raises(NoDoor, match="EASEL_WEB_HOST") as never:
+        await EditorServer(desk, host=host, port=0, address="auto").start()
+    assert exit_code(never.value) == MISCONFIGURED
 
 
 async def test_behind_a_proxy_the_page_finds_its_files_below_its_address(desk: Desk) -> None:
