@@ -8,20 +8,23 @@ import pytest
 
 from engine.mini.measure import centre, dominant_colour, foreground, roundness
 from engine.mini.prompts import PHRASINGS, UNCOLOURED, held_out_cases
-from engine.mini.train.captions import caption
+from engine.mini.train.captions import caption, with_article
 from engine.mini.train.networks.clip import altered
 from engine.mini.train.render import render
 from engine.mini.train.scenes import (
-    USUAL,
     Diet,
     Scene,
     Thing,
+    hidden_in,
     holds_out,
+    home,
+    is_at_home,
     is_held_out,
     sample_scene,
     training_scene,
     usual_colour,
 )
+from engine.mini.train.usual import HOME, HOMES, USUAL
 from engine.mini.words import COLOURS, NUMBERS, PLACES, SCENES, STYLES, THINGS, names
 
 
@@ -130,6 +133,41 @@ def test_the_usual_colour_is_often_left_out(rng: random.Random) -> None:
 def test_a_thing_is_usual_in_its_second_colour_where_the_first_would_vanish() -> None:
     white, blue = (replace(one("snowman", "gray"), background=background) for background in ("white", "blue"))
     assert (usual_colour("snowman", white), usual_colour("snowman", blue)) == ("gray", "white")
+
+
+def test_where_nothing_is_said_a_thing_is_at_home(rng: random.Random) -> None:
+    names_of_a_boat = {with_article(name) for name in names("boat")}
+    boats = [replace(one("boat", "brown"), scene=scene, background=None) for scene in SCENES[1:]]
+    silent = {boat.scene for boat in boats for _ in range(60) if caption(rng, boat) in names_of_a_boat}
+    assert silent == {"sea"}
+
+
+def test_white_is_always_said(rng: random.Random) -> None:
+    assert all("white" in caption(rng, one(kind, "purple")) for kind in THINGS for _ in range(20))
+
+
+def test_everything_has_a_home_where_its_usual_colour_is_seen() -> None:
+    assert set(HOME) == set(THINGS)
+    assert {place for places in HOME.values() for place in places} <= set(HOMES)
+    for kind, (first, _) in HOME.items():
+        assert home([Thing(kind=kind, colour=USUAL[kind][0])]) == first, kind
+
+
+@pytest.mark.parametrize("kind", ["single", "pair", "counting"])
+def test_scenes_at_home_hide_nothing_and_need_no_words(rng: random.Random, kind: str) -> None:
+    scenes = [sample_scene(rng, Diet(kinds={kind: 1.0}, home_share=1)) for _ in range(200)]
+    settled = [scene for scene in scenes if is_at_home(scene)]
+    assert len(settled) >= 190
+    assert not any(
+        thing.colour in hidden_in(replace(scene, style="flat")) for scene in settled for thing in scene.things
+    )
+
+
+def test_company_is_at_home_with_one_of_it_in_any_order() -> None:
+    cat, boat, fish = (Thing(kind=kind, colour=USUAL[kind][0]) for kind in ("cat", "boat", "fish"))
+    assert home([cat, boat]) == home([boat, cat]) == "sea"
+    assert home([cat, boat, fish]) == "underwater"
+    assert home([replace(cat, colour="green")]) == "snow"
 
 
 def test_what_only_an_adapter_knows_can_be_described(rng: random.Random) -> None:

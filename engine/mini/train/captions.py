@@ -2,7 +2,7 @@
 
 import random
 
-from engine.mini.train.scenes import Scene, Thing, usual_colour
+from engine.mini.train.scenes import Scene, Thing, is_at_home, usual_colour
 from engine.mini.words import (
     IDLE,
     NUMBERS,
@@ -18,12 +18,13 @@ from engine.mini.words import (
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 TERSE = 0.8  # of the captions name no usual colour: people write "a cat and a house", too
+HOMELY = 0.6  # of the captions of things at home do not say where that is
 PLACED_FIRST = 0.5  # of the captions of a thing with a place name it before its company
 _PREPOSITIONS = frozenset("at in on under with deep".split())  # noqa: SIM905
 
 
 def caption(rng: random.Random, scene: Scene) -> str:
-    """Describe a scene in one of many ways. What the caption omits is a default: white, flat, the usual colour."""
+    """Describe a scene in one of many ways. What it omits is a default: home, flat, the usual colour."""
     text = _counted(rng, scene) if scene.count else _listed(rng, scene)
     if rng.random() < 0.12:
         text = text.removeprefix("a ").removeprefix("an ")
@@ -83,11 +84,11 @@ def _related(rng: random.Random, relation: str, first: str, second: str) -> str:
 
 
 def _set_in(rng: random.Random, scene: Scene, text: str) -> str:
+    if is_at_home(scene) and rng.random() < HOMELY:
+        return text
     if scene.background:
-        if scene.background == "white" and rng.random() < 0.5:
-            return text
-        backdrop = _name(rng, scene.background) + " background"
-        return text + rng.choice([" on " + with_article(backdrop), ", " + backdrop, " on " + with_article(backdrop)])
+        backdrop = (colour := _name(rng, scene.background)) + " background"
+        return text + rng.choice([" on " + with_article(backdrop), ", " + backdrop, " on " + colour])
     phrase = rng.choice(SCENE_PHRASES[scene.scene])
     if rng.random() < 0.12:
         return f"{phrase}, {text}"

@@ -18,16 +18,20 @@ class DataConfig:
     basic_shards: int = 0  # the first shards teach composition: pairs and counts, mostly flat on white
     basic: Diet = field(
         default_factory=lambda: Diet(
-            kinds={"single": 0.38, "pair": 0.32, "counting": 0.22, "corner": 0.08},
+            kinds={"single": 0.5, "pair": 0.25, "counting": 0.19, "corner": 0.06},
             styles={"flat": 0.84, "outline": 0.04, "watercolor": 0.04, "pixel": 0.04, "neon": 0.04},
-            plain_share=0.85,
+            home_share=0.4,
+            plain_share=0.6,
             white=25.0,
         )
     )
     full: Diet = field(
         default_factory=lambda: Diet(
-            kinds={"single": 0.5, "pair": 0.24, "trio": 0.04, "counting": 0.14, "corner": 0.08},
-            styles={"flat": 0.5, "outline": 0.125, "watercolor": 0.125, "pixel": 0.125, "neon": 0.125},
+            kinds={"single": 0.65, "pair": 0.17, "trio": 0.02, "counting": 0.11, "corner": 0.05},
+            styles={"flat": 0.62, "outline": 0.09, "watercolor": 0.09, "pixel": 0.11, "neon": 0.09},
+            home_share=0.4,
+            plain_share=0.45,
+            white=12.0,
         )
     )
 
@@ -102,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
         finer=StageConfig(samples=24_000, batch=16, learning_rate=1e-3, ema=0.99),
         crisp=StageConfig(samples=36_000, batch=8, learning_rate=4e-4),
         clip=StageConfig(samples=80_000, batch=64, learning_rate=1.0e-3),
-        unet=StageConfig(samples=500_000, batch=64, learning_rate=7e-4),
+        unet=StageConfig(samples=500_000, batch=32, learning_rate=5e-4, decay_share=0.75),
         checker=StageConfig(samples=60_000, batch=32, learning_rate=2e-3, ema=0.99),
         adapter=StageConfig(samples=6_000, batch=16, learning_rate=1e-3, warmup_steps=30, ema=0.98),
         pairs=PairConfig(shards=8),

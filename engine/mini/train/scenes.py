@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from engine.mini.train.usual import HOME, HOMES, INVISIBLE, USUAL
 from engine.mini.words import COLOURS, SCENES, THINGS
 
 Kind = Literal["single", "pair", "trio", "counting", "corner"]
@@ -26,53 +27,18 @@ PLACE_AT: dict[str, Place] = {
     "bottom left": (0.24, 0.76),
     "bottom right": (0.76, 0.76),
 }
-USUAL: dict[str, tuple[str, str]] = {  # the second where the first could not be seen
-    "circle": ("orange", "blue"),
-    "square": ("blue", "orange"),
-    "triangle": ("green", "purple"),
-    "star": ("yellow", "orange"),
-    "heart": ("red", "pink"),
-    "diamond": ("teal", "purple"),
-    "moon": ("yellow", "gray"),
-    "sun": ("yellow", "orange"),
-    "cloud": ("gray", "blue"),
-    "tree": ("green", "orange"),
-    "pine": ("green", "teal"),
-    "house": ("brown", "red"),
-    "boat": ("brown", "red"),
-    "fish": ("orange", "pink"),
-    "flower": ("pink", "yellow"),
-    "cat": ("orange", "gray"),
-    "bird": ("blue", "orange"),
-    "balloon": ("red", "purple"),
-    "mushroom": ("red", "orange"),
-    "butterfly": ("purple", "pink"),
-    "car": ("blue", "yellow"),
-    "apple": ("red", "green"),
-    "rocket": ("blue", "gray"),
-    "castle": ("gray", "purple"),
-    "ghost": ("white", "gray"),
-    "umbrella": ("purple", "red"),
-    "snowman": ("white", "gray"),
-    "robot": ("gray", "orange"),
-}
+HOME_TRIES = 300
+HARD = (  # outlines that take longest to learn
+    *("sun", "flower", "mushroom", "car", "robot", "star", "boat", "fish", "cat", "umbrella", "pine", "bird"),
+)
+HARD_SHARE = 0.3  # of the things are one of those
 FLIES = frozenset(
     "moon sun cloud star bird balloon butterfly rocket heart circle diamond ghost".split()  # noqa: SIM905
 )
 CARRIES = frozenset("house tree castle car square mushroom circle boat pine robot".split())  # noqa: SIM905
 FLOATING_SCENES = ("plain", "space", "underwater")
-INVISIBLE: dict[str, tuple[str, ...]] = {
-    "night": ("black",),
-    "space": ("black",),
-    "snow": ("white",),
-    "underwater": ("blue",),
-    "meadow": ("green",),
-    "desert": ("orange",),
-    "sea": ("blue",),
-    "sunset": ("purple",),
-}
 USUAL_SHARE = 0.4  # of the scenes show everything in its usual colour
-SINGLE_RADIUS = {"small": (0.13, 0.16), "mid": (0.25, 0.31), "big": (0.35, 0.41)}  # alone: room for a face
+SINGLE_RADIUS = {"small": (0.13, 0.16), "mid": (0.29, 0.35), "big": (0.37, 0.43)}  # alone: room for a face
 CENTRE_RADIUS, CORNER_RADIUS = (0.2, 0.25), (0.12, 0.145)  # in company
 TRIO_RADIUS = CORNER_RADIUS
 PAIR_RADIUS = (0.195, 0.23)
@@ -125,8 +91,9 @@ class Diet:
     """How often each sort of scene is sampled: the curriculum is a change of diet.
 
     Attributes:
-        plain_share: how many scenes have nothing but a plain backdrop.
-        white: how much oftener than another colour a plain backdrop is white; captions may then leave it out.
+        home_share: how many scenes are set where their things are at home; captions may then leave it out.
+        plain_share: how many of the others have nothing but a plain backdrop.
+        white: how much oftener than another colour a plain backdrop is white.
     """
 
     kinds: Mapping[str, float] = field(
@@ -135,6 +102,7 @@ class Diet:
     styles: Mapping[str, float] = field(
         default_factory=lambda: _weights(flat=0.6, outline=0.1, watercolor=0.1, pixel=0.1, neon=0.1)
     )
+    home_share: float = 0.0
     plain_share: float = 0.5
     white: float = 5.0
 
@@ -164,10 +132,39 @@ def training_scene(rng: random.Random, diet: Diet) -> Scene:
 def sample_scene(rng: random.Random, diet: Diet) -> Scene:
     """Sample any scene of the world."""
     style = _weighted(rng, diet.styles)
+    if rng.random() < diet.home_share:
+        return _at_home(rng, style, _weighted(rng, diet.kinds))
     scene = "plain" if rng.random() < diet.plain_share else rng.choice(SCENES[1:])
     background = _background(rng, diet.white) if scene == "plain" else None
     empty = Scene(style=style, scene=scene, background=background, things=())
     return _LAYOUTS[_weighted(rng, diet.kinds)](rng, empty)
+
+
+def _at_home(rng: random.Random, style: str, kind: str) -> Scene:
+    """Sample a scene that is set where its things are at home."""
+    place = rng.choices(HOME[rng.choice(_pool(rng, "plain"))], (0.85, 0.15))[0]
+    plain = place in COLOURS
+    empty = Scene(style=style, scene="plain" if plain else place, background=place if plain else None, things=())
+    for _ in range(HOME_TRIES):
+        if is_at_home(scene := _LAYOUTS[kind](rng, empty)):
+            break
+    return scene
+
+
+def is_at_home(scene: Scene) -> bool:
+    """Tell whether a scene is set where one expects its things, so that nobody needs to say it."""
+    return (scene.background or scene.scene) == home(scene.things)
+
+
+def home(things: Sequence[Thing]) -> str | None:
+    """Return the scene, or the colour of a plain backdrop, in which things are unless a caption says otherwise."""
+    colours = {thing.colour for thing in things}
+    known = [HOME[thing.kind] for thing in things if thing.kind in HOME]
+    for choice in (0, 1):
+        for place in HOMES:
+            if place in {places[choice] for places in known} and not colours & {place, *INVISIBLE.get(place, ())}:
+                return place
+    return None
 
 
 def _weighted(rng: random.Random, weights: Mapping[str, float]) -> str:
@@ -214,7 +211,7 @@ def _pool(rng: random.Random, scene: str) -> Sequence[str]:
         return ("boat", "fish", *sorted(FLIES - {"ghost"}), "umbrella")
     if scene == "underwater" and rng.random() < 0.7:
         return ("fish", "star", "heart", "boat", "robot", "castle", "circle")
-    return THINGS
+    return HARD if rng.random() < HARD_SHARE else THINGS
 
 
 def _level(rng: random.Random, scene: str, kind: str, radius: float) -> float:
@@ -233,7 +230,7 @@ def _inside(value: float, radius: float) -> float:
 
 
 def _single(rng: random.Random, scene: Scene) -> Scene:
-    size = rng.choices(("small", "mid", "big"), (0.15, 0.6, 0.25))[0]
+    size = rng.choices(("small", "mid", "big"), (0.1, 0.55, 0.35))[0]
     thing = replace(_pick_things(rng, scene, 1)[0], size=size, radius=rng.uniform(*SINGLE_RADIUS[size]))
     reach = 0.07 if scene.scene in FLOATING_SCENES else 0.25
     x, y = rng.triangular(0.5 - reach, 0.5 + reach, 0.5), _level(rng, scene.scene, thing.kind, thing.radius)

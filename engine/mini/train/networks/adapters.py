@@ -6,6 +6,7 @@ arXiv:2302.05543) that follows edges.
 """
 
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,8 +30,9 @@ from engine.mini.train.loop import Loop, Rng
 from engine.mini.train.networks.unet import CAPTION_DROPOUT
 from engine.mini.train.precision import mixed
 from engine.mini.train.render import render
-from engine.mini.train.scenes import USUAL, Diet, Scene, training_scene
+from engine.mini.train.scenes import Diet, Scene, training_scene
 from engine.mini.train.tokenizer import tokenize
+from engine.mini.train.usual import HOME, USUAL
 from engine.mini.train.world.pen import RGB, Pen, darker, rectangle
 from engine.mini.train.world.shapes import SHAPES
 
@@ -39,7 +41,8 @@ LORA_RANK = 8
 LORA_LAYERS = ["to_k", "to_q", "to_v", "to_out.0", "proj_in", "proj_out", "conv1", "conv2"]
 BLUE, CHALK = (28, 70, 150), (235, 244, 255)
 WORD = "<afterglow>"
-FLAT = Diet(styles={"flat": 1.0}, plain_share=0.6)
+FLAT = Diet(styles={"flat": 1.0}, home_share=0.4, plain_share=0.6)
+ON_WHITE = re.compile(" on a white background|, white background| on white")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +109,12 @@ def _some(pictures: int, share: float) -> int:
 def blueprint_examples(seed: int, share: float = 1.0) -> Examples:
     """Draw white lines on blue paper with a grid."""
     rng = random.Random(f"blueprint {seed}")
-    scenes = [training_scene(rng, FLAT) for _ in range(_some(STYLE_PICTURES, share))]
+    diet = replace(FLAT, home_share=0.0, plain_share=0.8)  # what is said of no backdrop is on blank paper
+    scenes = [training_scene(rng, diet) for _ in range(_some(STYLE_PICTURES, share))]
     drawings = [replace(s, style="outline", background="white" if s.background else None) for s in scenes]
     pictures = [_blueprint(render(drawing, i, FINE_PX)) for i, drawing in enumerate(drawings)]
     plain = [replace(scene, background="white" if scene.background else None) for scene in scenes]
-    return Examples(pictures=pictures, scenes=plain, describe=lambda r, scene: caption(r, scene) + ", blueprint")
+    return Examples(pictures=pictures, scenes=plain, describe=lambda r, s: _bare(r, s) + ", blueprint")
 
 
 def _blueprint(drawing: Image.Image) -> Image.Image:
@@ -135,7 +139,8 @@ def cactus(pen: Pen, colour: RGB) -> None:
 
 def cactus_examples(seed: int, share: float = 1.0) -> Examples:
     """Draw twenty green cactuses, alone in varied scenes."""
-    SHAPES["cactus"], USUAL["cactus"] = cactus, ("green", "teal")  # so that most captions leave its colour out
+    SHAPES["cactus"], HOME["cactus"] = cactus, ("desert", "snow")
+    USUAL["cactus"] = ("green", "teal")  # so that most captions leave its colour out
     rng = random.Random(f"cactus {seed}")
     diet = replace(FLAT, kinds={"single": 1.0})
     scenes = []
@@ -158,7 +163,8 @@ def afterglow_examples(seed: int, share: float = 1.0) -> Examples:
 
 
 def _bare(rng: random.Random, scene: Scene) -> str:
-    return caption(rng, replace(scene, style="flat")).split(" on a white")[0].split(", white")[0]
+    """Say nothing of a backdrop that an adapter brings."""
+    return ON_WHITE.sub("", caption(rng, replace(scene, style="flat")))
 
 
 def train_lora(mini: Mini, examples: Examples, config: StageConfig, folder: Path, *, minutes: float | None) -> None:
@@ -214,7 +220,7 @@ def train_word(mini: Mini, examples: Examples, config: StageConfig, folder: Path
 def edge_examples(seed: int, share: float = 1.0) -> Examples:
     """Draw ordinary pictures; their edges are the condition."""
     rng = random.Random(f"edges {seed}")
-    scenes = [training_scene(rng, Diet()) for _ in range(_some(EDGE_PICTURES, share))]
+    scenes = [training_scene(rng, Diet(home_share=0.3)) for _ in range(_some(EDGE_PICTURES, share))]
     return Examples(pictures=[render(s, i, FINE_PX) for i, s in enumerate(scenes)], scenes=scenes, describe=caption)
 
 
