@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 from engine.mini.measure import CONTRAST, backdrop
 
 SIDE = 256  # pictures are measured at this size
-CELL = 8  # pixels a side of pixel art's cells
+CELL = 16  # pixels a side of pixel art's cells
 GRID = 2.0  # how much steeper cells' borders are than their insides
 THIN = 0.3  # at most so much of the ink is left when three pixels are taken off all around
 LIGHT, DARK = 200.0, 150.0  # mean of the channels of what "on white" is on paper, and in neon

@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 SUPERSAMPLE = 3
 HORIZON = 0.66
-PIXEL_CELLS = 32
+PIXEL_CELLS = 16  # a side, as many as latents: an autoencoder forgets smaller ones
 TURNS = frozenset("star heart diamond square triangle moon butterfly rocket apple".split())  # noqa: SIM905
 LEFT = 0.4  # things further left than this look to the right, into the picture
 MIRRORS = frozenset("fish bird boat cat moon".split())  # noqa: SIM905
@@ -215,7 +215,7 @@ def _finish(rng: random.Random, canvas: Image.Image, style: str, size_px: int) -
 
 
 def _pixel_art(canvas: Image.Image, size_px: int) -> Image.Image:
-    """Average 32 x 32 cells and round their colours to steps of 24."""
+    """Average 16 x 16 cells and round their colours to steps of 24."""
     cells = np.asarray(canvas.resize((PIXEL_CELLS, PIXEL_CELLS), Image.Resampling.BOX)).astype(np.int16)
     rounded = ((cells + 12) // 24 * 24).clip(0, 255).astype(np.uint8)
     return Image.fromarray(rounded).resize((size_px, size_px), Image.Resampling.NEAREST)
