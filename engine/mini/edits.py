@@ -37,8 +37,8 @@ def single(rng: random.Random, **place: float) -> Scene:
 
 
 def prompt(thing: Thing) -> str:
-    """Name a thing and its colour."""
-    return with_article(f"{thing.colour} {thing.kind}")
+    """Name a thing, its colour and the backdrop."""
+    return with_article(f"{thing.colour} {thing.kind} on a white background")
 
 
 def overlap(first: Image.Image, second: Image.Image) -> float:
@@ -82,7 +82,9 @@ async def added(engine: Engine, checker: Checker, case: int, *, only_masked: boo
     before = render(scene, case, FINE_PX)
     mask = Image.fromarray(np.zeros((before.height, before.width), np.uint8))
     mask.paste(255, (before.width // 2, 0, before.width, before.height // 2))
-    request = Inpaint(prompt="a yellow star", init_image=before, mask=mask, seed=case, only_masked=only_masked)
+    request = Inpaint(
+        prompt="a yellow star on a white background", init_image=before, mask=mask, seed=case, only_masked=only_masked
+    )
     (after,) = await engine.submit(request).result()
     return starred(read(checker, [after])[0])
 

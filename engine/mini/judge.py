@@ -83,7 +83,7 @@ def read(checker: Checker, pictures: Sequence[Image.Image]) -> list[Reading]:
 def fulfils(reading: Reading, case: Case) -> bool:
     """Judge a picture by its category's question alone, as GenEval does."""
     scene, things = case.scene, case.scene.things
-    if case.category == "scene":
+    if case.category in ("scene", "home"):
         return reading.scene == scene.scene
     if case.category == "style":
         return reading.style == scene.style

@@ -1,4 +1,4 @@
-"""Held-out prompts in GenEval's categories (Ghosh et al. 2023, arXiv:2310.11513), plus scene and style.
+"""Held-out prompts in GenEval's categories (Ghosh et al. 2023, arXiv:2310.11513), plus scene, home and style.
 
 A prompt that names colours contains a thing in a colour that training never showed alone, or never in company, as the
 prompt does.
@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from engine.mini.train.captions import with_article
-from engine.mini.train.scenes import Diet, Scene, Thing, holds_out, sample_scene
+from engine.mini.train.scenes import Diet, Scene, Thing, holds_out, sample_scene, usual_colour
 from engine.mini.words import NUMBERS, SCENE_PHRASES, STYLE_PHRASES, plural
 
 SINGLE, PAIR, COUNTING = ({kind: 1.0} for kind in ("single", "pair", "counting"))
 FLAT = {"flat": 1.0}
+ON_WHITE = " on a white background"  # what a prompt leaves open has a home, which is a question of its own
 STYLED = {style: 1.0 for style in STYLE_PHRASES if style != "flat"}
 
 
@@ -38,34 +39,41 @@ def _counted(scene: Scene) -> str:
     return f"{NUMBERS[scene.count][0]} {scene.things[0].colour} {plural(scene.things[0].kind)}"
 
 
-def _styled(scene: Scene) -> str:
-    return f"{_coloured(scene.things[0])}, {STYLE_PHRASES[scene.style][0]}"
+def _alone(scene: Scene) -> str:
+    return _coloured(scene.things[0])
 
 
 def _set(scene: Scene) -> str:
-    return f"{_coloured(scene.things[0])}, {SCENE_PHRASES[scene.scene][0]}"
+    return f"{_alone(scene)}, {SCENE_PHRASES[scene.scene][0]}"
+
+
+def _manner(scene: Scene) -> str:
+    return "" if scene.style == "flat" else f", {STYLE_PHRASES[scene.style][0]}"
 
 
 PHRASINGS: dict[str, tuple[Diet, Callable[[Scene], str]]] = {
     "single object": (Diet(kinds=SINGLE, styles=FLAT, plain_share=1), lambda s: _name(s.things[0])),
     "two objects": (Diet(kinds=PAIR, styles=FLAT, plain_share=1), lambda s: " and ".join(map(_name, s.things))),
     "counting": (Diet(kinds=COUNTING, styles=FLAT, plain_share=1), _counted),
-    "colours": (Diet(kinds=SINGLE, styles=FLAT, plain_share=1), lambda s: _coloured(s.things[0])),
+    "colours": (Diet(kinds=SINGLE, styles=FLAT, plain_share=1), _alone),
     "position": (
         Diet(kinds=PAIR, styles=FLAT, plain_share=1),
         lambda s: f"{_name(s.things[0])} {s.relation} {_name(s.things[1])}",
     ),
     "attribution": (Diet(kinds=PAIR, styles=FLAT, plain_share=1), lambda s: " and ".join(map(_coloured, s.things))),
     "scene": (Diet(kinds=SINGLE, styles=FLAT, plain_share=0), _set),
-    "style": (Diet(kinds=SINGLE, styles=STYLED, plain_share=1), _styled),
+    "home": (Diet(kinds=SINGLE, styles=FLAT, home_share=1), lambda s: _name(s.things[0])),
+    "style": (Diet(kinds=SINGLE, styles=STYLED, plain_share=1), _alone),
 }
-UNCOLOURED = frozenset({"single object", "two objects", "position"})
+UNCOLOURED = frozenset({"single object", "two objects", "position", "home"})
 
 
 def _fits(category: str, scene: Scene) -> bool:
     colours = {thing.colour for thing in scene.things}
     if "white" in colours or scene.place:
         return False
+    if category == "home":
+        return all(thing.colour == usual_colour(thing.kind, scene) for thing in scene.things)
     if category == "position":
         return scene.relation in ("left of", "right of", "above", "below")
     if category in ("two objects", "attribution") and (scene.relation == "on" or len(colours) < 2):
@@ -80,8 +88,9 @@ def held_out_cases(category: str, count: int, seed: int = 0) -> list[Case]:
     cases: list[Case] = []
     while len(cases) < count:
         scene = sample_scene(rng, diet)
-        if scene.background:
+        if scene.background and category != "home":
             scene = replace(scene, background="white")
         if _fits(category, scene):
-            cases.append(Case(category=category, prompt=phrase(scene), scene=scene))
+            prompt = phrase(scene) + (ON_WHITE if scene.background == "white" else "") + _manner(scene)
+            cases.append(Case(category=category, prompt=prompt, scene=scene))
     return cases

@@ -31,12 +31,12 @@ def distance(first: list[Image.Image], second: list[Image.Image]) -> float:
 
 @pytest.mark.parametrize("colour", ["red", "blue", "green"])
 def test_a_circle_has_the_colour_asked_for(paint: Paint, colour: str) -> None:
-    seen = Counter(dominant_colour(picture) for picture in paint(f"a {colour} circle"))
+    seen = Counter(dominant_colour(picture) for picture in paint(f"a {colour} circle on a white background"))
     assert seen[colour] >= 3, seen
 
 
 def test_a_red_circle_is_round(paint: Paint) -> None:
-    measured = [roundness(foreground(picture)) for picture in paint("a red circle")]
+    measured = [roundness(foreground(picture)) for picture in paint("a red circle on a white background")]
     assert np.median(measured) > 0.85, measured
 
 
