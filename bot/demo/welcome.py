@@ -42,10 +42,10 @@ class Example:
 
 
 EXAMPLES = (
-    Example("⛵", "a red boat at sunset", 6),
-    Example("🎈", "three red balloons", 3),
+    Example("⛵", "a red boat at sunset", 7),
+    Example("🎈", "three red balloons", 6),
     Example("🐟", "two orange fish underwater", 3),
-    Example("🏠", "a red house in a meadow", 4),
+    Example("🏠", "a red house in a meadow", 7),
 )
 REPOSTED = 6  # jobs of the last run
 
