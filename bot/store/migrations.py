@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -55,11 +57,18 @@ def migrate(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(path)
         return _migrate(path, now_ms, shipped() if migrations is None else migrations, whole, timeout_s)
     except OSError as error:
         raise unusable(path.parent, error) from error
     except sqlite3.DatabaseError as error:
         raise unopened(path, error) or error from error
+
+
+def check_writable(path: Path) -> None:
+    """SQLite opens a file that may only be read all the same, and the first job fails. Raises: FolderUnusable."""
+    if path.exists() and not os.access(path, os.W_OK):
+        raise unusable(path.parent, PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)))
 
 
 def _migrate(path: Path, now_ms: int, steps: tuple[Migration, ...], whole: bool, timeout_s: float) -> list[str]:

@@ -27,7 +27,6 @@ COMMANDS = (
     "migrate",
     "restore b.zip",
     "worker token garage",
-    "models add a b",
 )
 
 
@@ -66,6 +65,19 @@ def test_the_doctor_goes_on_in_such_a_folder(closed: Path) -> None:
     found = [check for check in doctor.checks(Settings.load()) if check.verdict == "bad"]
     assert {"data", "database"} <= {check.what for check in found}
     assert all(str(closed) in check.sentence and check.vital and not check.passing for check in found)
+
+
+def test_a_database_that_may_only_be_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It can be opened, and the first job would fail."""
+    path = folder / "easel.db"
+    path.chmod(0o400)
+    if os.access(path, os.W_OK):
+        pytest.skip("who runs this may do everything")
+    assert main(["migrate"]) == 2
+    assert "can't be written" in capsys.readouterr().err
+    (check,) = (check for check in doctor.checks(Settings.load()) if check.what == "database")
+    assert (check.verdict, check.vital, check.passing) == ("bad", True, False)
+    assert str(path) in check.sentence
 
 
 @pytest.mark.parametrize("command", ["admin audit", "backup", "migrate", "worker token garage"])

@@ -11,7 +11,7 @@ from bot.config import Settings
 from bot.jobs.files import MARK, MARKED
 from bot.store import key_values
 from bot.store.errors import DatabaseLocked, StoreError, unopened
-from bot.store.migrations import missing_steps, read_only_uri
+from bot.store.migrations import check_writable, missing_steps, read_only_uri
 
 LOCKED_S = 2.0
 
@@ -29,6 +29,7 @@ def database(settings: Settings) -> Iterator[Check]:
     try:
         with closing(sqlite3.connect(read_only_uri(path), uri=True, timeout=LOCKED_S)) as db:
             db.row_factory = sqlite3.Row
+            check_writable(path)
             steps, marked = missing_steps(db), key_values.recall(db, MARKED) if _has_notes(db) else None
     except (StoreError, sqlite3.Error) as error:
         told = unopened(path, error) if isinstance(error, sqlite3.OperationalError) else error
