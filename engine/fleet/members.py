@@ -73,14 +73,21 @@ class Member:
                 return info is job.info or info == job.info or _completes(job.request, info)
         return False
 
+    def has_in_memory(self, model: str) -> bool:
+        return self.backend is not None and model in self.backend.status().loaded
+
     def has_loaded(self, model: str) -> bool:
         """Whether the model is in memory, or will be for a job that is there already."""
-        loaded = self.backend.status().loaded if self.backend is not None else ()
-        return model in loaded or any(job.request.model == model for job in self.held.values())
+        return self.has_in_memory(model) or any(job.request.model == model for job in self.held.values())
+
+    @property
+    def usual_load_s(self) -> float:
+        """Of a model that it hasn't loaded yet: as long as those that it has."""
+        return max(self.loads.values(), default=LOAD_S)
 
     def load_s(self, model: str) -> float:
         """Seconds until a model is there."""
-        return 0.0 if self.has_loaded(model) else self.loads.get(model, LOAD_S)
+        return 0.0 if self.has_loaded(model) else self.loads.get(model, self.usual_load_s)
 
     def free_bytes(self) -> int:
         return int(self.backend.status().facts.get("free_bytes", 0)) if self.backend is not None else 0

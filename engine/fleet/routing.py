@@ -18,8 +18,10 @@ WORTH_MOVING_S = 0.5  # that a job must gain by being given to somebody else
 def wait_s(member: Member, job: FleetJob, rank: Mapping[int, int]) -> float:
     """Seconds until a member would begin it: what it holds that comes first, and its model's way into memory."""
     mine = rank.get(job.number, 0)
-    ahead = (each for each in member.held.values() if each is not job and rank.get(each.number, 0) < mine)
-    return sum(each.left_s(member.pace) for each in ahead) + member.load_s(job.info.key)
+    ahead = [each for each in member.held.values() if each is not job and rank.get(each.number, 0) < mine]
+    coming = {each.info.key for each in ahead if each.started is None} - {job.info.key}
+    loads_s = sum(member.loads.get(model, member.usual_load_s) for model in coming if not member.has_in_memory(model))
+    return sum(each.left_s(member.pace) for each in ahead) + loads_s + member.load_s(job.info.key)
 
 
 def end_s(member: Member, job: FleetJob, rank: Mapping[int, int]) -> float:
