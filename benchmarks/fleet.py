@@ -7,7 +7,7 @@ The engines are fakes, so that what is measured is what Easel adds. First, the p
 here, so that all of it is counted; in turns, the median of single jobs. Then how many times as many jobs two processes
 paint as one whose device sleeps.
 
-2 busy cores (load 9), Python 3.11: see `docs/scaling.md`.
+What came out is told in `docs/scaling.md`.
 """
 
 from __future__ import annotations
