@@ -81,7 +81,7 @@ def _pans(image_id: int, size: tuple[int, int]) -> Iterator[Button]:
 
 
 def _chain(image_id: int) -> Iterator[Button]:
-    yield Button(ButtonId(Action.EDIT_BEFORE, image_id), "Undo", emoji="↩️")
+    yield Button(ButtonId(Action.EDIT_BEFORE, image_id), _("Undo"), emoji="↩️")
     yield Button(ButtonId(Action.EDIT_COMPARE, image_id), _("Compare"), emoji="↔️")
 
 

@@ -15,6 +15,7 @@ from simcord.enums import ComponentType, OptionType
 from bot.demo import screen
 from bot.demo.simulated_discord import Actor, NoAnswer, SimulatedDiscord
 from bot.errors import BadInput, NotFound, UserError
+from bot.languages.speech import N_
 
 Json = dict[str, Any]
 File = tuple[str, bytes]
@@ -29,9 +30,9 @@ SELECTS = {  # what a select takes, in the words of options
     ComponentType.CHANNEL_SELECT: OptionType.CHANNEL,
     ComponentType.MENTIONABLE_SELECT: OptionType.MENTIONABLE,
 }
-CHANGED = "This message has just changed. Look again, and press what's there now."
-ODD = "Easel can't read what the page sent. Reload the page and try again."
-FORM_GONE = "This form was sent already, or is too old. Press its button again for a fresh one."
+CHANGED = N_("This message has just changed. Look again, and press what's there now.")
+ODD = N_("Easel can't read what the page sent. Reload the page and try again.")
+FORM_GONE = N_("This form was sent already, or is too old. Press its button again for a fresh one.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,10 @@ class MemberClient:
     def __init__(self, env: SimulatedDiscord, member: simcord.MemberActor) -> None:
         self._env, self.member = env, member
         self._forms: dict[str, tuple[int, simcord.InteractionResult]] = {}
+
+    def speak(self, locale: str) -> None:
+        """Set their Discord to a language."""
+        self._env.locales[self.member.id] = locale
 
     def channels(self) -> list[int]:
         """The ids of the channels that they can see."""
@@ -91,7 +96,7 @@ class MemberClient:
 
     async def say(self, channel_id: int, text: str, files: Sequence[File]) -> Answer:
         """Post a message."""
-        with _refusals("This can't be posted here."):
+        with _refusals(N_("This can't be posted here.")):
             if self._in_server(channel_id):
                 message = await self.member.send(self._channel(channel_id), text, attachments=files)
             else:
@@ -189,7 +194,7 @@ class MemberClient:
         known = screen.slash_commands(self._env, self.member.id, channel_id)
         spec = next((command for command in known if command["name"] == name), None)
         if spec is None:
-            raise BadInput(f"There is no /{name} here.")
+            raise BadInput("There is no /{name} here.", name=name)
         declared = {option["name"]: option for option in spec["options"]}
         return {key: self._value(declared[key], value) for key, value in options.items() if key in declared}
 
@@ -203,7 +208,7 @@ class MemberClient:
                 case OptionType.USER | OptionType.ROLE | OptionType.CHANNEL | OptionType.MENTIONABLE:
                     return self._entity(option["type"], int(typed))
         except (ValueError, KeyError):
-            raise BadInput(f"{typed!r} can't be used as {option['name']}.") from None
+            raise BadInput("{value} can't be used as {option}.", value=repr(typed), option=option["name"]) from None
         return typed
 
     def _chosen(self, select: Json, values: Sequence[str]) -> list[Any]:

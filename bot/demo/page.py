@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import html
 import json
 import logging
 import mimetypes
@@ -18,7 +19,9 @@ from typing import Any, Protocol
 
 from aiohttp import WSCloseCode, web
 
+from bot.demo.words import words
 from bot.errors import UserError
+from bot.languages.speech import accepted, language, speak
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
@@ -43,6 +46,10 @@ HEADERS = {
 
 class Viewer(Protocol):
     """One member, as the page serves them. Every channel is one of `channels`."""
+
+    def speak(self, locale: str) -> None:
+        """Their page is in this language from now on."""
+        ...
 
     def channels(self) -> list[int]:
         """The ids of the channels that they can see, at least one."""
@@ -74,6 +81,10 @@ class World(Protocol):
         ...
 
     def file(self, path: str) -> bytes | None: ...
+
+    async def greet(self) -> None:
+        """Say in the language that is spoken what everybody reads."""
+        ...
 
 
 class DemoPage:
@@ -113,7 +124,9 @@ class DemoPage:
 
     # ------------------------------------------------------------ files
     async def _index(self, request: web.Request) -> web.StreamResponse:
-        text = _file("demo.html").replace("{version}", self._version)
+        speak(_locale(request))
+        text = _file("demo.html").replace("{version}", self._version).replace("{language}", language())
+        text = text.replace("{words}", html.escape(json.dumps(words(), ensure_ascii=False), quote=True))
         return web.Response(text=text, content_type="text/html", charset="utf-8")
 
     async def _static(self, request: web.Request) -> web.StreamResponse:
@@ -136,7 +149,10 @@ class DemoPage:
     # ------------------------------------------------------------ what happens
     async def _live(self, request: web.Request) -> web.StreamResponse:
         """Push what one member sees of one channel, for as long as the page is open."""
-        viewer = self._viewer(request.query.get("as", ""))
+        viewer, locale = self._viewer(request.query.get("as", "")), _locale(request)
+        speak(locale)
+        viewer.speak(locale)
+        await self._world.greet()
         channel_id = _channel(viewer, request.query.get("channel", ""))
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S)
         await socket.prepare(request)
@@ -174,6 +190,7 @@ class DemoPage:
 
     async def _act(self, request: web.Request) -> web.StreamResponse:
         what, files = await _form(request)
+        speak(accepted(str(what.get("lang", ""))) if what.get("lang") else _locale(request))
         viewer = self._viewer(str(what.get("as", "")))
         try:
             answer = await viewer.act(_channel(viewer, str(what.get("channel", ""))), what, files)
@@ -240,6 +257,11 @@ def _channel(viewer: Viewer, asked: str) -> int:
     """The channel asked for; the first one when it isn't there (any more)."""
     channels = viewer.channels()
     return _number(asked) if _number(asked) in channels else channels[0]
+
+
+def _locale(request: web.Request) -> str:
+    """One of Discord's locales: as the address says, `?lang=de`, else as the browser does."""
+    return accepted(request.query.get("lang", "") or request.headers.get("Accept-Language", ""))
 
 
 def _number(text: str) -> int:

@@ -13,6 +13,7 @@ from PIL import Image
 from simcord.enums import AppCommandType, ComponentType, OptionType
 
 from bot.demo.simulated_discord import SimulatedDiscord
+from bot.languages.speech import _
 
 Json = dict[str, Any]
 FIRST = "imagine"  # what newcomers look for comes first in the list of commands
@@ -23,7 +24,7 @@ MEDIA = {ComponentType.THUMBNAIL: "media", ComponentType.FILE: "file"}
 
 def place(env: SimulatedDiscord, member: simcord.MemberActor, channel_id: int) -> Json:
     """The server, its people but for the owner (simcord's own), its channels, and the commands of one channel."""
-    guild = member.guild
+    guild, locale = member.guild, env.locales.get(member.id, "")
     menus = env.commands_for(member.id, channel_id, AppCommandType.MESSAGE)
     return {
         "server": guild.name,
@@ -33,7 +34,7 @@ def place(env: SimulatedDiscord, member: simcord.MemberActor, channel_id: int) -
             {
                 "id": str(each.id),
                 "name": each.name or "Easel",
-                "topic": each.topic or "",
+                "topic": _(each.topic or ""),
                 "dm": each.guild_id is None,
                 "last": str(each.last_message_id or 0),
             }
@@ -41,8 +42,8 @@ def place(env: SimulatedDiscord, member: simcord.MemberActor, channel_id: int) -
         ],
         "people": [_person(env, guild, user_id) for user_id in guild.member_ids() if user_id != guild.owner.id],
         "roles": [{"id": str(role.id), "name": role.name} for role in guild.roles.values()],
-        "slash": slash_commands(env, member.id, channel_id),
-        "menus": [each["name"] for each in menus],
+        "slash": [_localised(each, locale) for each in slash_commands(env, member.id, channel_id)],
+        "menus": [{"name": each["name"], "label": _localised(each, locale)["name"]} for each in menus],
     }
 
 
@@ -75,7 +76,18 @@ def _leaves(command: Json, above: str) -> Iterator[Json]:
     for option in nested:
         yield from _leaves(option, name)
     if not nested:
-        yield {"name": name, "description": command["description"], "options": options}
+        yield {**command, "name": name, "options": options}
+
+
+def _localised(thing: Json, locale: str) -> Json:
+    """A command, option or choice as somebody's Discord shows it; what has no words in their language stays."""
+    shown = {key: value for key, value in thing.items() if not key.endswith("_localizations")}
+    for key in ("name", "description"):
+        shown[key] = (thing.get(f"{key}_localizations") or {}).get(locale) or thing.get(key)
+    for key in ("options", "choices"):
+        if key in thing:
+            shown[key] = [_localised(each, locale) for each in thing[key] or ()]
+    return shown
 
 
 def _person(env: SimulatedDiscord, guild: simcord.GuildHandle, user_id: int) -> Json:

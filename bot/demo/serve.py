@@ -7,11 +7,11 @@ import json
 import secrets
 import socket
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from bot import process
@@ -63,11 +63,14 @@ class DemoWorld:
     viewers: dict[str, MemberClient]
     watch: Callable[[Callable[[], None]], Callable[[], None]]
     file: Callable[[str], bytes | None]
+    greet: Callable[[], Coroutine[Any, Any, None]]
 
     @classmethod
-    def of(cls, running: Stage) -> Self:
+    def of(cls, running: Stage, greet: Callable[[], Coroutine[Any, Any, None]]) -> Self:
         env = running.env
-        return cls({name: MemberClient(env, each) for name, each in running.members.items()}, env.watch, env.file)
+        return cls(
+            {name: MemberClient(env, each) for name, each in running.members.items()}, env.watch, env.file, greet
+        )
 
 
 @asynccontextmanager
@@ -83,8 +86,8 @@ async def demo(
     async with stage(_for_demo(settings, address), moderators=("Mo",), make_engine=make_engine, live=True) as running:
         turning = asyncio.create_task(running.env.run(), name="simulated discord")
         try:
-            await welcome.post(running, address.since_ms)
-            page = DemoPage(DemoWorld.of(running), address.secret)
+            greet = await welcome.post(running, address.since_ms)
+            page = DemoPage(DemoWorld.of(running, greet), address.secret)
             async with page.serve(HOST, port or address.port) as url:
                 editor = urlsplit(running.app.region_selection.address)
                 replace(address, port=urlsplit(url).port or 0, editor_port=editor.port or 0).save(kept)

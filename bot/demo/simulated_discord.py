@@ -82,6 +82,7 @@ class SimulatedDiscord(simcord.Env):
         self.live = False
         self._watchers: list[Callable[[], None]] = []
         self._unseen: dict[str, float] = {}
+        self.locales: dict[int, str] = {}  # what people's own Discord is set to
 
     def set_clock(self, now_s: float) -> None:
         """Move the simulated Discord, which is born on a fixed day, to `now_s` (UTC epoch).
@@ -89,6 +90,15 @@ class SimulatedDiscord(simcord.Env):
         Its ids grow with its time: without this, the ids of one run would come again in the next.
         """
         self.backend.advance_clock(now_s - self.now().timestamp())
+
+    def speak_their_languages(self) -> None:
+        """Let interactions tell the bot each person's locale, as Discord's do."""
+        self.backend.subscribers.insert(0, self._localise)
+
+    def _localise(self, event: str, data: Any, *_more: Any) -> None:
+        if event == "INTERACTION_CREATE":
+            person = data.get("user") or data["member"]["user"]
+            data["locale"] = self.locales.get(int(person["id"]), data.get("locale"))
 
     # ------------------------------------------------------------ running live
     def go_live(self) -> None:
@@ -248,6 +258,7 @@ async def simulated(client: discord.Client, *, live: bool = False) -> AsyncItera
     """
     env = SimulatedDiscord(client)
     await env.start()
+    env.speak_their_languages()
     scope = env.time_context()
     scope.__enter__()
     try:

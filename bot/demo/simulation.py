@@ -14,6 +14,7 @@ from bot.app import App
 from bot.config import Settings, engine_for
 from bot.demo.simulated_discord import SimulatedDiscord, simulated
 from bot.kit.client import Client
+from bot.languages.speech import N_
 from engine.backend import Backend
 
 GUILD_ID = 4_194_304_000
@@ -57,6 +58,9 @@ class Stage:
         await self.app.start()
 
 
+TOPIC = N_("Type /imagine and what you'd like to see")
+
+
 @asynccontextmanager
 async def stage(
     settings: Settings,
@@ -81,7 +85,7 @@ async def stage(
         async with simulated(app.client, live=live) as env:
             guild = env.create_guild("Easel's studio", id=GUILD_ID)
             env.name_bot("Easel")
-            channel = env.text_channel(guild, CHANNEL_ID, CHANNEL, "Type /imagine and what you'd like to see")
+            channel = env.text_channel(guild, CHANNEL_ID, CHANNEL, TOPIC)
             people = _people(env, guild, members, admins, moderators)
             running = Stage(settings, env, guild, channel, people, make, app)
             await app.start()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import discord
 from discord.ui import LayoutView, TextDisplay
@@ -24,12 +25,15 @@ from bot.jobs.records import Job
 from bot.kit.button import Button
 from bot.kit.components import ACCENT, gallery, row, view
 from bot.kit.custom_ids import Action, ButtonId
+from bot.languages.speech import N_, _
 from bot.prompt.parser import Draft
 
 PICTURE = "welcome.webp"
-WORDS = """### Welcome! I'm Easel.
-I paint what you describe. Press one of these, or type **/imagine** and say it in your own words."""
-NOTE = "-# Painted by Easel Mini, the small model that comes along. Under every picture are buttons to go on with."
+WORDS = N_(
+    "### Welcome! I'm Easel.\n"
+    "I paint what you describe. Press one of these, or type **/imagine** and say it in your own words."
+)
+NOTE = N_("-# Painted by Easel Mini, the small model that comes along. Under every picture are buttons to go on with.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,22 @@ EXAMPLES = (
 REPOSTED = 6  # jobs of the last run
 
 
-async def post(running: Stage, since_ms: int) -> None:
-    """Post the welcome, as of the first start of this data directory, then what was painted last."""
+async def post(running: Stage, since_ms: int) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Post the welcome, as of the first start of this data directory, then what was painted last.
+
+    Returns what says the welcome anew, in the language that is spoken then.
+    """
     numbers = await _offer(running)
     file = discord.File(io.BytesIO(picture()), filename=PICTURE)
-    await _post(running, _layout(numbers), file, since_ms)
+    message = await _post(running, _layout(numbers), file, since_ms)
     for job in await _newest(running):
         await _repost(running, job)
+
+    async def say_again() -> None:
+        await message.edit(view=_layout(numbers))
+        running.env.post_as_of(message.id, running.channel.id, since_ms)
+
+    return say_again
 
 
 def picture() -> bytes:
@@ -83,8 +96,8 @@ def _layout(numbers: Sequence[int]) -> LayoutView:
         Button(ButtonId(Action.RERUN, number), each.prompt, emoji=each.emoji, style=discord.ButtonStyle.primary)
         for number, each in zip(numbers, EXAMPLES, strict=True)
     ]
-    shown = gallery(PICTURE, "Four pictures: " + "; ".join(each.prompt for each in EXAMPLES))
-    return view([TextDisplay(WORDS), shown, row(*buttons[:2]), row(*buttons[2:]), TextDisplay(NOTE)], ACCENT)
+    shown = gallery(PICTURE, _("Four pictures: {prompts}", prompts="; ".join(each.prompt for each in EXAMPLES)))
+    return view([TextDisplay(_(WORDS)), shown, row(*buttons[:2]), row(*buttons[2:]), TextDisplay(_(NOTE))], ACCENT)
 
 
 async def _offer(running: Stage) -> list[int]:
@@ -123,10 +136,11 @@ async def _repost(running: Stage, job: Job) -> None:
         await _post(running, layout, file, job.finished_at or job.created_at)
 
 
-async def _post(running: Stage, layout: LayoutView, file: discord.File, at_ms: int) -> None:
+async def _post(running: Stage, layout: LayoutView, file: discord.File, at_ms: int) -> discord.Message:
     channel = running.bot.get_partial_messageable(running.channel.id)
     message = await channel.send(view=layout, file=file)
     running.env.post_as_of(message.id, running.channel.id, at_ms)
+    return message
 
 
 if __name__ == "__main__":

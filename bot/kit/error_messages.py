@@ -63,7 +63,7 @@ def sentence(error: BaseException) -> str:
         told = _("The database couldn't be written, so nothing was changed or charged. Try again.")
     else:
         told = _("Something went wrong inside Easel. Nothing was charged; try again.")
-    return f"{told} (ref {_logged(error)})"
+    return f"{told} ({_logged(error)})"
 
 
 async def answer(

@@ -47,6 +47,15 @@ def speaking(locale: object) -> Iterator[None]:
         _language.reset(before)
 
 
+def accepted(header: str) -> str:
+    """Discord's locale for what a browser's Accept-Language asks for first among those that are here; else English."""
+    for asked in (part.split(";")[0].strip().lower() for part in header.split(",")):
+        for locale in (*LANGUAGES, ENGLISH):
+            if asked.split("-")[0] == locale.split("-")[0]:
+                return locale
+    return ENGLISH
+
+
 def language() -> str:
     """The language that is spoken."""
     return _language.get()

@@ -8,10 +8,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from bot.errors import BadInput, said
-from bot.languages.speech import N_, _, engine_words, later
+from bot.languages.speech import N_, _, engine_words, later, stored
 from bot.ledger.limits import Terms
 from bot.orders.sizes import clamped, size_of
-from bot.orders.uploads import MAX_PIXELS
+from bot.orders.uploads import MAX_PIXELS, SCALED
 from bot.prompt.parser import GRID, Draft
 from bot.prompt.spec import BOARD_SCALE, Spec
 from bot.prompt.text import quoted, visible
@@ -74,8 +74,13 @@ def resolve(draft: Draft, models: Sequence[ModelInfo], terms: Terms, random_seed
     unheard = guidance.unheard(request, info, guided=guided, strong=strong)
     still = _("`--chaos` has no effect here.") if draft.chaos is not None and not what.varies_by_noise else ""
     odd = [name for name, value in (("weird", draft.weird), ("stop", draft.stop_at)) if value is not None]
-    idle = " ".join(f"`--{name}` has no effect here." for name in odd if not _is_from_noise(what))
-    return Spec(request=request, note=" ".join(filter(None, (note, unheard, still, idle, *(draft.notes or ())))))
+    idle = " ".join(_("`--{name}` has no effect here.", name=name) for name in odd if not _is_from_noise(what))
+    return Spec(
+        request=request,
+        note=" ".join(
+            filter(None, (note, unheard, still, idle, *(stored(each, SCALED) for each in draft.notes or ())))
+        ),
+    )
 
 
 def _as_board(draft: Draft, what: Txt2Img) -> tuple[Draft, bool]:

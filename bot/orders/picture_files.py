@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bot.errors import BadInput
-from bot.languages.speech import N_
+from bot.languages.speech import N_, _, later
 from bot.orders import colours
 
 MAX_PARTS = 40_000  # chunks, segments or blocks of a file: an 8 MiB GIF has 33,000
@@ -25,7 +25,7 @@ JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_KEPT = JPEG_FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
 TIFF_TYPES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # bytes of each
 TIFF_COMPRESSIONS = frozenset({1, 5, 7, 8, 32946, 32773})  # none, LZW, JPEG, deflate (twice), PackBits
-READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
+READABLE = N_("PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF")
 UNUSUAL = N_("This file is built in an unusual way. Save it again as PNG or JPEG and try again.")
 DAMAGED = N_("This picture is damaged or cut off. Save it again as PNG or JPEG and try again.")
 HEIC = N_(
@@ -101,7 +101,7 @@ def _png(data: bytes) -> PictureFile:
 def _jpeg(data: bytes) -> PictureFile:
     """ITU T.81, annex B: markers with their lengths up to the first scan, then all scans up to the end."""
     at, kept, size, profile = 2, [data[:2]], None, b""
-    for _ in _few():
+    for _step in _few():
         marker, body = _marker(data, at)
         if marker == 0xDA:
             at = body - 2
@@ -142,7 +142,7 @@ def _marker(data: bytes, at: int) -> tuple[int, int]:
 def _webp(data: bytes) -> PictureFile:
     """RFC 9649: chunks, each padded to an even size."""
     at, kept, size, frames, profile = 12, [], (0, 0), 0, b""
-    for _ in _few():
+    for _step in _few():
         if at + 8 > len(data):
             break
         kind, length = struct.unpack_from("<4sI", data, at)
@@ -274,7 +274,7 @@ def _unknown(data: bytes) -> BadInput:
         name = "SVG"
     if name:
         return BadInput("I can't read {name} files. Save the picture as PNG or JPEG and try again.", name=name)
-    return BadInput("This file isn't a picture that I can read. Use {readable}.", readable=READABLE)
+    return BadInput("This file isn't a picture that I can read. Use {readable}.", readable=later(_, READABLE))
 
 
 _READERS: dict[bytes, Callable[[bytes], PictureFile]] = {

@@ -10,6 +10,7 @@ from typing import Protocol
 from bot.errors import BadInput
 from bot.jobs.records import Job, JobKind, NewJob
 from bot.jobs.service import Jobs
+from bot.languages.speech import N_, _, later
 from bot.ledger.limits import Terms
 from bot.ledger.records import Balance
 from bot.ledger.transfers import too_dear
@@ -123,7 +124,7 @@ class Orders:
             words = lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras)) if info.small_world else ""
             if offers := mini.offers(words):
                 *others, last = map(quoted, mini.unknown_words(words)[:MAX_NAMED])
-                unknown = f"{', '.join(others)} or {last}" if others else last
+                unknown = later(_, N_("{others} or {last}"), others=", ".join(others), last=last) if others else last
                 raise BadInput(
                     "{key} doesn't know {unknown}, and would paint blobs. These work; nothing was charged.",
                     offers=offers,

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from bot.errors import BadInput
+from bot.languages.speech import N_, _, later
 from bot.orders import colours, picture_files
 from bot.orders.picture_files import DAMAGED, UNUSUAL, PictureFile
 
@@ -139,7 +140,7 @@ def _most(file: PictureFile, limits: Limits) -> int:
 
 
 def _too_large(file: PictureFile, limits: Limits) -> BadInput:
-    kind = "progressive JPEG" if file.scans > 1 else file.form.replace("WEBP", "WebP")
+    kind = later(_, N_("progressive JPEG")) if file.scans > 1 else file.form.replace("WEBP", "WebP")
     return BadInput(
         "This picture is too large: a {kind} may have {most:.1f} megapixels. Save it smaller, or as a plain JPEG.",
         kind=kind,
@@ -153,12 +154,17 @@ def _draft_size(size: tuple[int, int], limits: Limits) -> tuple[int, int]:
     return size[0] // part, size[1] // part
 
 
+FRAME, PAGE = N_("Only the first frame was used."), N_("Only the first page was used.")
+SCALED = N_("The picture was scaled from {before} to {after}.")
+"""Notes are kept in English and put into words with the order's other notes."""
+
+
 def _notes(file: PictureFile, before: tuple[int, int], after: tuple[int, int]) -> tuple[str, ...]:
     notes = []
     if file.more:
-        notes.append("Only the first frame was used." if file.more == "frame" else "Only the first page was used.")
+        notes.append(FRAME if file.more == "frame" else PAGE)
     if sorted(before) != sorted(after):
-        notes.append(f"The picture was scaled from {before[0]}x{before[1]} to {after[0]}x{after[1]}.")
+        notes.append(SCALED.format(before=f"{before[0]}x{before[1]}", after=f"{after[0]}x{after[1]}"))
     return tuple(notes)
 
 

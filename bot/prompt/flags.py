@@ -56,7 +56,7 @@ class Values:
         """Note a flag's value; returns the words after it, which belong to the prompt. Raises: BadInput."""
         value, rest = _split(flag, raw)
         if flag.note or (flag.name == "style" and value.lower() == "raw"):
-            self._tell(flag.note or foreign.RAW)
+            self._tell(_(flag.note or foreign.RAW, name=flag.name))
         else:
             self._fill(flag, flag.read(value))
         return rest
@@ -85,7 +85,7 @@ def find(name: str) -> Flag:
     if key in FLAGS:
         return FLAGS[key]
     if key in foreign.REFUSED:
-        raise BadInput(foreign.REFUSED[key], flag=name)
+        raise BadInput(foreign.REFUSED[key], flag=name, name=key)
     near = get_close_matches(key[:MAX_WORD_CHARS], [*FLAGS, *_ALIASES], n=1, cutoff=0.55)
     if near:
         sentence = N_("There is no flag {named}. Did you mean --{near}? For plain dashes write `\\--`.")
@@ -212,10 +212,8 @@ def _reference(name: str, use: str) -> Callable[[str], tuple[tuple[str, str], ..
     def read(value: str) -> tuple[tuple[str, str], ...]:
         if not _OWN_PICTURE.fullmatch(value) and not LOOK.fullmatch(value.casefold()):
             raise BadInput(
-                f"--{name} takes a job's number such as 12.3, a message's link, or a style of `/style codes`. Attach "
-                "any other picture with `/imagine reference:`."
-                "--{name} takes a job's number such as 12.3, or a message's link. Attach any other picture with "
-                "`/imagine reference:`.",
+                "--{name} takes a job's number such as 12.3, a message's link, or a style of `/style codes`. Attach "
+                "any other picture with `/imagine reference:`.",
                 name=name,
             )
         return ((use, value),)

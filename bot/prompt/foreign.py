@@ -60,41 +60,44 @@ def _plain(text: str) -> str:
 # ---------------------------------------------------------------- Midjourney's flags
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """A flag that is taken and left out. `takes`: as in `bot.prompt.flags.Flag`."""
+    """A flag that is taken and left out. `takes`: as in `bot.prompt.flags.Flag`; `note`: marked, with its {name}."""
 
     takes: str
     note: str
 
 
-RAW = "`--style raw` has no effect here: these models add no look of their own."
-_MODEL = "`--{}` has no effect here. Choose a model with `--model`; **/models** lists them."
-_SPEED = "`--{}` has no effect here: there is one queue, and it's shared fairly."
-_SIZE = "`--{}` has no effect here. Ask for pixels with `--size`, or press **Upscale** afterwards."
+RAW = N_("`--style raw` has no effect here: these models add no look of their own.")
+_PLAIN_RAW = N_("`--raw` has no effect here: these models add no look of their own.")
+_MODEL = N_("`--{name}` has no effect here. Choose a model with `--model`; **/models** lists them.")
+_SPEED = N_("`--{name}` has no effect here: there is one queue, and it's shared fairly.")
+_SIZE = N_("`--{name}` has no effect here. Ask for pixels with `--size`, or press **Upscale** afterwards.")
+_NOTHING_ADDED = N_("`--{name}` has no effect here. **Upscale (2x)** adds nothing to a picture.")
+_CFG = N_("`--{name}` has no effect here. `--cfg` says how closely words are followed.")
 NOTED = {
-    "v": Habit("number", _MODEL.format("v")),
-    "niji": Habit("number", _MODEL.format("niji")),
-    "fast": Habit("nothing", _SPEED.format("fast")),
-    "relax": Habit("nothing", _SPEED.format("relax")),
-    "turbo": Habit("nothing", _SPEED.format("turbo")),
-    "hd": Habit("nothing", _SIZE.format("hd")),
-    "sd": Habit("nothing", _SIZE.format("sd")),
-    "raw": Habit("nothing", RAW.replace("--style raw", "--raw")),
-    "stylize": Habit("number", "`--stylize` has no effect here. `--cfg` says how closely words are followed."),
-    "profile": Habit("number", "`--profile` has no effect here. **/settings** keeps your own style."),
-    "uplight": Habit("nothing", "`--uplight` has no effect here. **Upscale (2x)** adds nothing to a picture."),
-    "upbeta": Habit("nothing", "`--upbeta` has no effect here. **Upscale (2x)** adds nothing to a picture."),
-    "exp": Habit("number", "`--exp` has no effect here. `--cfg` says how closely words are followed."),
+    "v": Habit("number", _MODEL),
+    "niji": Habit("number", _MODEL),
+    "fast": Habit("nothing", _SPEED),
+    "relax": Habit("nothing", _SPEED),
+    "turbo": Habit("nothing", _SPEED),
+    "hd": Habit("nothing", _SIZE),
+    "sd": Habit("nothing", _SIZE),
+    "raw": Habit("nothing", _PLAIN_RAW),
+    "stylize": Habit("number", _CFG),
+    "profile": Habit("number", N_("`--profile` has no effect here. **/settings** keeps your own style.")),
+    "uplight": Habit("nothing", _NOTHING_ADDED),
+    "upbeta": Habit("nothing", _NOTHING_ADDED),
+    "exp": Habit("number", _CFG),
 }
 """What is taken, left out, and said."""
 
-_REFERENCE = (
-    "Easel doesn't know `--{}`. `--sref` takes a picture's style and `--oref` its things, by a job's number such as "
-    "12.3 or a message's link; `/imagine reference:` takes an attachment."
+_REFERENCE = N_(
+    "Easel doesn't know `--{name}`. `--sref` takes a picture's style and `--oref` its things, by a job's number such "
+    "as 12.3 or a message's link; `/imagine reference:` takes an attachment."
 )
-_MOTION = "Easel paints still pictures, so `--{}` can't be used."
+_MOTION = N_("Easel paints still pictures, so `--{name}` can't be used.")
 REFUSED = {
-    **{name: _REFERENCE.format(name) for name in ("cref", "cw", "sv")},
-    **{name: _MOTION.format(name) for name in ("video", "motion", "loop", "end", "bs")},
+    **dict.fromkeys(("cref", "cw", "sv"), _REFERENCE),
+    **dict.fromkeys(("video", "motion", "loop", "end", "bs"), _MOTION),
 }
 """What would change the picture, so that leaving it out is asked first."""
 

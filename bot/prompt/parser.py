@@ -173,7 +173,9 @@ def _fitting(line: str) -> str:
 
 
 def _too_many(total: int) -> BadInput:
-    number = f"{total:,}" if total < permutations.MANY else f"more than {permutations.MANY:,}"
+    number: object = (
+        f"{total:,}" if total < permutations.MANY else later(_, N_("more than {many:,}"), many=permutations.MANY)
+    )
     return BadInput(
         "This line asks for {number} jobs; the limit is {max_jobs} at once. Remove a few choices.",
         number=number,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, Self, TypeVar
 
+from bot.languages.speech import N_
 from bot.prompt import old_specs, request_json
 from bot.prompt.comparison import Comparison
 from engine.api import schedulers
@@ -200,7 +201,7 @@ def stand_in(num_images: int) -> Spec:
         model=UNKNOWN,
         num_images=min(num_images, MAX_IMAGES),
     )
-    return Spec(request=request, note="How this was made can't be read by this version of Easel.")
+    return Spec(request=request, note=N_("How this was made can't be read by this version of Easel."))
 
 
 def _filled(value: T | None) -> T:

@@ -35,10 +35,10 @@ ENGLISH_ALONE = {
     "bot/demo/serve.py": "the terminal",
     "bot/features/api": "what programs read, in English as of the API it's like",
     "bot/features/moderation/child_safety.py": "words that are looked for",
-    "bot/features/operations/heartbeat.py": "the terminal",
-    "bot/features/operations/metrics.py": "Prometheus",
-    "bot/features/operations/metrics_page.py": "Prometheus",
+    "bot/features/stats/charts.py": "a picture, drawn with letters that aren't there for all languages",
+    "bot/features/operations": "whoever runs the bot, in the language of its log",
     "bot/features/workers": "the terminal",
+    "bot/upkeep": "the log",
 }
 """Files and folders with who reads what they say: none of the members."""
 Sentence = tuple[str, str]  # in English: of one and of many, or with "" or ENGINE as the second

@@ -27,7 +27,8 @@ MISTAKES = {
 PLAIN = {"describe", "Choice", "Option", "Group", "command", "ContextMenu", "TypeVar", "NewType", "compile"}
 """What commands are called with is collected from the commands themselves."""
 SQL = re.compile(
-    r"[=<>] \?$|:\w+$|\b(SELECT|INSERT|UPDATE|DELETE|WHERE|BY|JOIN|AND|OR|IS|IN|AS|NOT|NULL|DESC|LIMIT|RETURNING)\b"
+    r"[=<>] \?$|:\w+$|json_extract|"
+    r"\b(SELECT|INSERT|UPDATE|DELETE|WHERE|BY|JOIN|AND|OR|IS|IN|AS|NOT|NULL|DESC|LIMIT|RETURNING)\b"
 )
 WORD = r"[^\W\d_]{2,}"
 PHRASE = re.compile(rf"{WORD}[^\w\s]*\s+\W*{WORD}")

@@ -15,6 +15,8 @@ const at = (id) => document.getElementById(id);
 const log = at("log");
 
 const me = new URLSearchParams(location.search);
+const words = JSON.parse(document.body.dataset.words); // the page's sentences in its language, by the English ones
+const t = (english, values = {}) => (words[english] || english).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const state = {
   place: { channels: [], people: [], roles: [], slash: [], menus: [] },
   messages: new Map(), // by id, in their order
@@ -166,7 +168,7 @@ function other() {
 }
 
 function address(values) {
-  const query = new URLSearchParams({ as: state.as, channel: state.channel, ...values });
+  const query = new URLSearchParams({ as: state.as, channel: state.channel, lang: me.get("lang") || "", ...values });
   for (const [key, value] of [...query]) if (!value) query.delete(key);
   return `?${query}`;
 }
@@ -175,7 +177,7 @@ function address(values) {
 function messageItem(message) {
   const by = person(message.author);
   const who = message.for ? person(message.for).name : "";
-  const used = message.used ? `${who} used ${message.used}` : who && !message.private ? `${who} pressed a button` : "";
+  const used = message.used ? t("{who} used {command}", { who, command: message.used }) : who && !message.private ? t("{who} pressed a button", { who }) : "";
   const time = new Date(message.at);
   return h(
     "li",
@@ -186,13 +188,13 @@ function messageItem(message) {
       "div",
       { class: "body" },
       h("p", { class: "by" }, h("b", { class: by.bot && "bot" }, by.name), by.bot && h("span", { class: "app" }, "APP"), h("time", { datetime: message.at, title: time.toLocaleString() }, clock(time))),
-      message.thinking ? h("p", { class: "thinking" }, h("i"), "Easel is thinking …") : null,
-      message.text && h("div", { class: "text" }, markdown(message.text), message.edited && h("small", null, " (edited)")),
+      message.thinking ? h("p", { class: "thinking" }, h("i"), t("Easel is thinking …")) : null,
+      message.text && h("div", { class: "text" }, markdown(message.text), message.edited && h("small", null, ` ${t("(edited)")}`)),
       parts(message.parts, message),
       message.files.map((file) => (file.w ? picture({ ...file, alt: file.alt || file.name }) : download(file))),
-      message.private && h("p", { class: "only" }, "Only you can see this · ", h("button", { type: "button", class: "link", "data-dismiss": message.id }, "Dismiss message")),
+      message.private && h("p", { class: "only" }, `${t("Only you can see this")} · `, h("button", { type: "button", class: "link", "data-dismiss": message.id }, t("Dismiss message"))),
     ),
-    state.place.menus.length && !message.thinking ? h("details", { class: "menu" }, h("summary", { title: "Apps", "aria-label": "Apps" }, "⋯"), h("div", null, state.place.menus.map((name) => h("button", { type: "button", "data-menu": name }, name)))) : null,
+    state.place.menus.length && !message.thinking ? h("details", { class: "menu" }, h("summary", { title: "Apps", "aria-label": "Apps" }, "⋯"), h("div", null, state.place.menus.map(({ name, label }) => h("button", { type: "button", "data-menu": name }, label)))) : null,
   );
 }
 
@@ -208,8 +210,8 @@ function person(id) {
 function clock(time) {
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(time).setHours(0, 0, 0, 0)) / 864e5);
   const hour = time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  if (days === 0) return `Today at ${hour}`;
-  return days === 1 ? `Yesterday at ${hour}` : `${time.toLocaleDateString()} ${hour}`;
+  if (days === 0) return t("Today at {hour}", { hour });
+  return days === 1 ? t("Yesterday at {hour}", { hour }) : `${time.toLocaleDateString()} ${hour}`;
 }
 
 const PARTS = {
@@ -249,7 +251,7 @@ function button(each, message) {
 }
 
 function picture(file, kind = "") {
-  if (!file.url) return h("p", { class: "gone" }, "This picture is gone.");
+  if (!file.url) return h("p", { class: "gone" }, t("This picture is gone."));
   const img = h("img", { picture: file.url, w: file.w, h: file.h, alt: file.alt });
   return h("a", { class: `picture ${kind}${file.spoiler ? " spoiler" : ""}`, href: file.url, target: "_blank", rel: "noopener", "data-picture": file.url }, img);
 }
@@ -405,7 +407,7 @@ function reveal(id) {
 function connect() {
   if (socket) socket.onclose = socket.onmessage = null;
   socket?.close();
-  const query = new URLSearchParams({ as: state.as, channel: state.channel, count: state.count });
+  const query = new URLSearchParams({ as: state.as, channel: state.channel, count: state.count, lang: me.get("lang") || "" });
   socket = new WebSocket(`${location.href.replace(/[?#].*/, "").replace(/^http/, "ws")}live?${query}`);
   socket.onmessage = (event) => hear(JSON.parse(event.data));
   socket.onclose = () => {
@@ -453,17 +455,17 @@ function receive({ put, gone, more }) {
 // ---------------------------------------------------------------- acting
 async function act(what, files = []) {
   const form = new FormData();
-  form.append("what", JSON.stringify({ as: state.as, channel: state.channel, ...what }));
+  form.append("what", JSON.stringify({ as: state.as, channel: state.channel, lang: me.get("lang") || "", ...what }));
   for (const [name, file] of files) form.append(name, file, file.name);
   let response;
   try {
     response = await fetch("act", { method: "POST", body: form });
   } catch {
     lose();
-    return { refused: "Easel isn't running, so nothing was sent. Try again once it's back." };
+    return { refused: t("Easel isn't running, so nothing was sent. Try again once it's back.") };
   }
-  if (response.status === 413) return { refused: "This file is too large." };
-  const answer = await response.json().catch(() => ({ refused: "Something went wrong. Reload the page and try again." }));
+  if (response.status === 413) return { refused: t("This file is too large.") };
+  const answer = await response.json().catch(() => ({ refused: t("Something went wrong. Reload the page and try again.") }));
   if (answer.form) openForm(answer.form);
   else if (answer.message) reveal(answer.message);
   return answer;
@@ -523,7 +525,7 @@ document.addEventListener("toggle", (event) => event.target.open && event.target
 function send(details) {
   const values = chosenIn(details);
   const least = Number(details.dataset.least);
-  if (values.length < least) return say(`Choose at least ${least}.`);
+  if (values.length < least) return say(t("Choose at least {least}.", { least }));
   press(details.closest("li.message"), { do: "choose", id: details.dataset.select, values }, details.dataset.select);
 }
 
@@ -568,13 +570,13 @@ function textField({ value = "", long = true, required = false, minlength, maxle
 }
 
 function listField(options, required) {
-  const empty = !options.some((each) => each.chosen) && node("option", { value: "" }, required ? "Choose …" : "—");
+  const empty = !options.some((each) => each.chosen) && node("option", { value: "" }, required ? t("Choose …") : "—");
   const input = node("select", {}, empty, options.map((each) => node("option", { value: String(each.value), selected: Boolean(each.chosen) }, each.label)));
   return { input, value: () => input.value || undefined };
 }
 
 function yesNoField(required) {
-  const { input } = listField([{ value: "yes", label: "Yes" }, { value: "no", label: "No" }], required);
+  const { input } = listField([{ value: "yes", label: t("Yes") }, { value: "no", label: t("No") }], required);
   return { input, value: () => (input.value ? input.value === "yes" : undefined) };
 }
 
@@ -602,11 +604,11 @@ function optionField(option) {
 }
 
 function wrongIn(option, value) {
-  if (value === undefined || value === "") return option.required ? `Fill in "${option.name}".` : "";
+  if (value === undefined || value === "") return option.required ? t("Fill in {name}.", option) : "";
   if (option.type !== 4 && option.type !== 10) return "";
   const number = Number(value);
-  if (!Number.isFinite(number) || (option.type === 4 && !Number.isInteger(number))) return `"${option.name}" takes a${option.type === 4 ? " whole" : ""} number.`;
-  if (number < (option.min_value ?? -Infinity) || number > (option.max_value ?? Infinity)) return `"${option.name}" takes ${option.min_value ?? ""} to ${option.max_value ?? "more"}.`;
+  if (!Number.isFinite(number) || (option.type === 4 && !Number.isInteger(number))) return t(option.type === 4 ? "{name} takes a whole number." : "{name} takes a number.", option);
+  if (number < (option.min_value ?? -Infinity) || number > (option.max_value ?? Infinity)) return t("{name} takes {low} to {high}.", { name: option.name, low: option.min_value ?? "", high: option.max_value ?? "∞" });
   return "";
 }
 
@@ -742,10 +744,10 @@ async function submit() {
     files = [...fields].flatMap(([name, made]) => (made.files?.() || []).map((file) => [name, file]));
     for (const [name, made] of fields) {
       const option = command.options.find((each) => each.name === name);
-      const wrong = made.files ? option.required && !made.files().length && `Choose a file for "${name}".` : wrongIn(option, made.value());
+      const wrong = made.files ? option.required && !made.files().length && t("Choose a file for {name}.", { name }) : wrongIn(option, made.value());
       if (wrong) return made.input.focus(), say(wrong);
     }
-  } else if (what.text.startsWith("/")) return say(`There is no command ${what.text.split(" ")[0]}. Type / to see them all.`);
+  } else if (what.text.startsWith("/")) return say(t("There is no command {name}. Type / to see them all.", { name: what.text.split(" ")[0] }));
   else if (!what.text && !files.length) return;
   sending = true;
   say("");
@@ -868,7 +870,7 @@ async function sendForm(key, found, wrong) {
   for (const [name, made] of found) {
     if (made.files) files.push(...made.files().map((file) => [name, file]));
     else values[name] = made.value() ?? "";
-    if (made.files && made.required && !made.files().length) return (wrong.textContent = "Choose a file.");
+    if (made.files && made.required && !made.files().length) return (wrong.textContent = t("Choose a file."));
   }
   wrong.textContent = "";
   const { refused, form } = await act({ do: "submit", form: key, values }, files);
@@ -876,4 +878,17 @@ async function sendForm(key, found, wrong) {
   else if (!form) at("form").close();
 }
 
+// ---------------------------------------------------------------- the language
+function translate() {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const english = texts.currentNode.data.trim();
+    if (words[english]) texts.currentNode.data = texts.currentNode.data.replace(english, words[english]);
+  }
+  for (const name of ["title", "aria-label", "placeholder"]) {
+    for (const each of document.querySelectorAll(`[${name}]`)) each.setAttribute(name, t(each.getAttribute(name)));
+  }
+}
+
+translate();
 connect();

@@ -11,7 +11,7 @@ from discord.ui import LayoutView, Section, TextDisplay, Thumbnail
 from bot.kit.button import Button
 from bot.kit.components import ACCENT, notice, row, view
 from bot.kit.custom_ids import Action, ButtonId
-from bot.languages.speech import _
+from bot.languages.speech import N_, _
 from bot.prompt.image_metadata import Parameters
 from bot.prompt.text import shown
 
@@ -28,7 +28,7 @@ def described(number: int, prompts: Sequence[str], said: Parameters | None = Non
     told = [_("**1.** What its file says:"), *_lines(said)] if said else []
     lines = [f"**{n}.** {shown(prompt, PROMPT_SHOWN)}" for n, prompt in enumerate(prompts, first)]
     seen = [_("**What the picture shows**"), *lines] if lines else []
-    text = "\n".join([*told, *seen, "-# A button opens the form of /imagine with its words."])
+    text = "\n".join([*told, *seen, _("-# A button opens the form of /imagine with its words.")])
     numbered = enumerate(OFFERS[: len(prompts) + first - 1], 1)
     buttons = [Button(ButtonId(action, number), str(n), emoji="🎨") for n, action in numbered]
     return view([_beside(text, _("The picture that is described")), row(*buttons)], ACCENT)
@@ -91,9 +91,13 @@ def shortened(number: int, weighed: Sequence[tuple[str, float]], shorter: Sequen
 
 def rewritten(number: int, wrote: str, *, paints: bool) -> LayoutView:
     """What a language model wrote, and the button that opens it in a form; an instruction is for /edit."""
-    use = "The button opens it in a form: change what you like, then paint." if paints else "Use it in **/edit**."
-    text = f"**Written for you**\n{shown(wrote, WORDS_SHOWN)}\n-# {use}"
-    return notice(text, *([Button(ButtonId(Action.OFFER_1, number), "Change and paint", emoji="🎨")] if paints else []))
+    use = (
+        N_("The button opens it in a form: change what you like, then paint.") if paints else N_("Use it in **/edit**.")
+    )
+    text = _("**Written for you**\n{words}\n-# {use}", words=shown(wrote, WORDS_SHOWN), use=_(use))
+    return notice(
+        text, *([Button(ButtonId(Action.OFFER_1, number), _("Change and paint"), emoji="🎨")] if paints else [])
+    )
 
 
 def _told(word: str, weight: float) -> str:

@@ -14,6 +14,7 @@ from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, guarded
 from bot.kit.client import Client
 from bot.kit.components import notice
+from bot.languages.speech import _
 
 
 class Services(Protocol):
@@ -36,5 +37,6 @@ def install(area: AdminArea, app: Services) -> None:
         if public and link is None:
             raise BadInput("Easel has no web server here. Whoever runs it can set EASEL_WEB_ADDRESS.")
         await app.history.open_gallery(by, is_open=public)
-        text = f"Everyone can see this server's gallery: {link}" if public else "The gallery's page is closed."
+        opened = _("Everyone can see this server's gallery: {link}", link=link)
+        text = opened if public else _("The gallery's page is closed.")
         await interaction.response.send_message(view=notice(text), ephemeral=True)

@@ -27,6 +27,7 @@ from bot.jobs.files import ImageFiles
 from bot.jobs.lifecycle import NEWEST
 from bot.jobs.records import Job, StoredImage
 from bot.jobs.service import Jobs
+from bot.languages.speech import N_, _, accepted, language, speak
 from bot.orders.actor import Actor
 from bot.orders.visibility import Viewer, may_see
 from bot.store.clock import DAY_MS, Clock
@@ -36,10 +37,11 @@ from engine.api import metadata
 
 MINE, PUBLIC = "/gallery", "/servers"
 STATIC, STYLES = "static", "gallery.css"
+NOTHING = N_("There's nothing here yet.")
 KEY = "gallery key"  # note: what links are signed with
 JOBS, SMALL_PX = 24, 640  # of a page; the longer side of what it shows
 PRIVATE_CACHE = {"Cache-Control": "private, max-age=86400"}  # a stored picture never changes
-PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="{styles}">
 <link rel="icon" href="data:,"></head>
 <body><header><h1>{title}</h1><p>{about}</p></header><main>{pictures}</main><footer>{older}</footer></body></html>"""
@@ -91,7 +93,7 @@ class GalleryPage:
 
     async def _holder(self, token: str) -> tuple[int, int]:
         """Whose link it is, and of which server. Raises: HTTPNotFound, Banned."""
-        what, _, _sign = token.rpartition(".")
+        what = token.rpartition(".")[0]
         if not hmac.compare_digest(token.encode(), (await self._signed(what)).encode()):
             raise web.HTTPNotFound
         user_id, guild_id, until_s = map(int, what.split("."))
@@ -109,7 +111,9 @@ class GalleryPage:
         jobs = await self._app.history.search(user_id, guild_id, wanted, before, JOBS + 1)
         shown = [job for job in jobs[:JOBS] if may_see(_viewer(user_id, guild_id), job)]
         older = f"{token}{_query(wanted, jobs[JOBS - 1].id)}" if len(jobs) > JOBS else ""
-        return await self._page("Your pictures", "Only you have this address. It works for a day.", token, shown, older)
+        speak(accepted(request.headers.get("Accept-Language", "")))
+        about = _("Only you have this address. It works for a day.")
+        return await self._page(_("Your pictures"), about, token, shown, older)
 
     async def my_file(self, request: web.Request) -> web.StreamResponse:
         """One of a member's pictures, small or as it was painted; also the pages' styles. Raises: HTTPNotFound."""
@@ -127,12 +131,14 @@ class GalleryPage:
     async def public(self, request: web.Request) -> web.StreamResponse:
         """A page of a server's gallery, where it's open. Raises: HTTPNotFound."""
         guild_id = _number(request.match_info["guild"])
-        _, before = _wanted(request)
+        before = _wanted(request)[1]
         jobs = await self._app.history.hanging(guild_id, before, JOBS + 1)
         if jobs is None:
             raise web.HTTPNotFound
         older = f"{guild_id}{_query(Wanted(), jobs[JOBS - 1].id)}" if len(jobs) > JOBS else ""
-        return await self._page("Gallery", "What this server's members liked best.", f"{guild_id}", jobs[:JOBS], older)
+        speak(accepted(request.headers.get("Accept-Language", "")))
+        about = _("What this server's members liked best.")
+        return await self._page(_("Gallery"), about, f"{guild_id}", jobs[:JOBS], older)
 
     async def public_file(self, request: web.Request) -> web.StreamResponse:
         """A picture of an open gallery. Raises: HTTPNotFound."""
@@ -160,18 +166,19 @@ class GalleryPage:
     async def _page(self, title: str, about: str, base: str, jobs: Sequence[Job], older: str) -> web.Response:
         figures = [_figure(base, job, await self._app.jobs.images(job.id)) for job in jobs]
         values = {
+            "language": language(),
             "title": title,
             "about": about,
             "styles": f"..{MINE}/{STATIC}/{STYLES}",
-            "pictures": "".join(figures) or "<p>There's nothing here yet.</p>",
-            "older": f'<a href="{html.escape(older)}">Older</a>' if older else "",
+            "pictures": "".join(figures) or f"<p>{_(NOTHING)}</p>",
+            "older": f'<a href="{html.escape(older)}">{_("Older")}</a>' if older else "",
         }
         return web.Response(text=PAGE.format(**values), content_type="text/html", charset="utf-8")
 
 
 def _figure(base: str, job: Job, images: Sequence[StoredImage]) -> str:
     """A job's pictures with its words; what a safety check objects to stays in Discord."""
-    words = html.escape(job.spec.prompt) or "(no prompt)"
+    words = html.escape(job.spec.prompt) or _("(no prompt)")
     shown = [image for image in images if not image.flagged]
     pictures = "".join(
         f'<a href="{base}/{image.id}.png" download="easel-{job.id}-{image.ordinal + 1}.png">'

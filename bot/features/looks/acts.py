@@ -17,9 +17,11 @@ def add(db: sqlite3.Connection, by: Author, new: Look) -> tuple[None, list[Note]
     """Keep a look under a name that is free. Raises: BadInput."""
     known = {each.name for each in rows.looks(db, by.guild_id)}
     if new.name in known:
-        raise BadInput(f"There's a style from pictures called `{new.name}` already. Take another name.")
+        raise BadInput("There's a style from pictures called `{name}` already. Take another name.", name=new.name)
     if len(known) >= MAX_LOOKS:
-        raise BadInput(f"{MAX_LOOKS} styles from pictures are the most. Remove one first with **/style forget**.")
+        raise BadInput(
+            "{most} styles from pictures are the most. Remove one first with **/style forget**.", most=MAX_LOOKS
+        )
     rows.add(db, new, by.now_ms)
     details = {"code": new.code, "pictures": len(new.pictures), "everywhere": new.everywhere}
     return None, [Note(target=f"look:{new.name}", details=details)]

@@ -24,10 +24,11 @@ from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import actor_of
+from bot.languages.speech import N_, _
 from bot.threads.pools import PICTURES
 
 MAX_CHOICES = 25  # Discord's
-HIDDEN = (
+HIDDEN = N_(
     "That picture is from a channel that not everyone here can read, and a style is for everyone. Use **/style from** "
     "in that channel, or attach the picture."
 )
@@ -82,7 +83,7 @@ def _making(app: Services, group: app_commands.Group) -> None:
         named = (sources or "").split()
         if not 1 <= len(found) + len(named) <= MAX_PICTURES:
             raise BadInput(
-                f"A style is made from 1 to {MAX_PICTURES} pictures: attach them, or name them in `sources`."
+                "A style is made from 1 to {most} pictures: attach them, or name them in `sources`.", most=MAX_PICTURES
             )
         found += [await image_lookup.in_text(app, interaction, text) for text in named]
         await _make(app, interaction, name, found, everywhere=everywhere)
@@ -93,7 +94,9 @@ def _making(app: Services, group: app_commands.Group) -> None:
     async def forget(interaction: Interaction, name: str) -> None:
         """Remove a style that was made from pictures (needs Manage Server)."""
         gone = await app.looks.remove(check_admin(interaction), name)
-        text = f"Removed the style `{gone.name}`. Its code no longer works; what was painted with it stays."
+        text = _(
+            "Removed the style `{name}`. Its code no longer works; what was painted with it stays.", name=gone.name
+        )
         await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     @forget.autocomplete("name")

@@ -37,7 +37,7 @@ class Looks:
         """Keep a look of these pictures, which are kept already; with its code. Raises: BadInput."""
         distinct = {each.sha256: each.size for each in pictures}
         if not 1 <= len(distinct) <= MAX_PICTURES:
-            raise BadInput(f"A style is made from 1 to {MAX_PICTURES} pictures.")
+            raise BadInput("A style is made from 1 to {most} pictures.", most=MAX_PICTURES)
         new = Look(
             name=read_name(name),
             code=new_code(),
@@ -58,7 +58,9 @@ class Looks:
         """What a look is read from, for whoever may use it here. Raises: NotFound, Refused."""
         found = await self._store.read(rows.named, actor.places, name.casefold())
         if found is None or not (found.everywhere or found.guild_id in actor.places):
-            raise NotFound(f"There's no style from pictures called {quoted(name)} here. **/style codes** shows them.")
+            raise NotFound(
+                "There's no style from pictures called {name} here. **/style codes** shows them.", name=quoted(name)
+            )
         if found.aged and not actor.nsfw:
             raise Refused("That style was made in an age-restricted channel. It can only be used in one.")
         return [StoredPicture(sha256=sha256, size=size) for sha256, size in found.pictures]
@@ -69,8 +71,9 @@ def read_name(text: str) -> str:
     name = text.strip().casefold()
     if not LOOK.fullmatch(name) or re.fullmatch(f"[{_LETTERS}]{{{CODE_CHARS}}}", name):
         raise BadInput(
-            f"{quoted(text)} can't be a style's name. Use lowercase letters, digits and dashes, beginning with a "
-            "letter, such as ink-wash."
+            "{name} can't be a style's name. Use lowercase letters, digits and dashes, beginning with a letter, "
+            "such as ink-wash.",
+            name=quoted(text),
         )
     return name
 

@@ -21,18 +21,21 @@ from bot.features.privacy.zip_archive import Archive, Entry
 from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.files import ImageFiles
 from bot.jobs.service import Jobs
+from bot.languages.speech import N_, _
 from bot.store import users
 from bot.store.clock import DAY_MS, Clock
 from bot.store.store import Store
 
 log = logging.getLogger(__name__)
 ROWS_A_FILE = 2000
-README = """All the data this Easel has about you, as of {when} (UTC, milliseconds since 1970 in the tables).
+README = N_(
+    """All the data this Easel has about you, as of {when} (UTC, milliseconds since 1970 in the tables).
 
 data/      one JSON file for each table; jobs hold your prompts, transfers your credits (1000 = one credit)
 images/    the images that were made for you, by job and number
 uploads/   the images you uploaded
 """
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,7 @@ class Privacy:
 
 def entries_of(tables: dict[str, list[dict[str, Any]]], now_ms: int) -> list[Entry]:
     """The files of an export, from what `holdings.export` gave."""
-    return [Entry(name="README.txt", data=README.format(when=now_ms).encode()), *_tables(tables), *_pictures(tables)]
+    return [Entry(name="README.txt", data=_(README, when=now_ms).encode()), *_tables(tables), *_pictures(tables)]
 
 
 def _tables(tables: dict[str, list[dict[str, Any]]]) -> Iterator[Entry]:

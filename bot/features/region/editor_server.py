@@ -21,9 +21,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bot.errors import UserError
+from bot.errors import UserError, said
 from bot.features.region.bodies import Bodies, fields_of, no_answer
 from bot.features.region.doors import DoorLimits, Doors, NoDoor
+from bot.languages.speech import N_, _, accepted, speak
 from bot.prompt.parser import MAX_PROMPT_CHARS
 from engine.api.errors import EngineError
 
@@ -33,8 +34,8 @@ STAY = web.RequestKey("stay", partial)  # of a request: call it, and its connect
 BACKLOG = 16  # connections that the loop accepts in one go: each takes it about 0.1 ms
 PICTURES, WINDOW_S = 20, 10.0  # a page asks for its picture once
 MAX_BODY = 4 * 2**20  # a mask of two colours has a few hundred KiB
-SENT = "Go back to Discord: your picture appears there. You can close this page."
-TOO_LARGE = "The mask is too large to be sent. Mark less fine detail."
+SENT = N_("Go back to Discord: your picture appears there. You can close this page.")
+TOO_LARGE = N_("The mask is too large to be sent. Mark less fine detail.")
 FILES = {"editor.css": "text/css", "editor.js": "text/javascript"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -220,6 +221,7 @@ class EditorServer:
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
         token = request.match_info["token"]
+        speak(accepted(request.headers.get("Accept-Language", "")))
         try:
             if await self._desk.welcomes(token) is None:
                 raise web.HTTPNotFound
@@ -228,12 +230,12 @@ class EditorServer:
                 if await self._desk.send(token, mask, prompt, agreed=agreed) is None:
                     raise web.HTTPNotFound
         except web.HTTPRequestEntityTooLarge:
-            return _said(TOO_LARGE, 422)
+            return _said(_(TOO_LARGE), 422)
         except PriceChanged as question:
-            return _said(str(question), 409)
+            return _said(said(question), 409)
         except (UserError, EngineError) as refusal:
-            return _said(str(refusal), 422)
-        return _said(SENT, 200)
+            return _said(said(refusal), 422)
+        return _said(_(SENT), 200)
 
     def _html(self, name: str, *, prompt: str = "", status: int = 200) -> web.Response:
         values = {"prompt": html.escape(prompt), "base": html.escape(self._base)}

@@ -10,8 +10,8 @@ import discord
 
 from bot.errors import Refused
 from bot.kit.components import NOBODY
-from bot.kit.interactions import is_about_own_data
-from bot.languages.speech import N_, _, later
+from bot.kit.interactions import is_about_own_data, server_locale
+from bot.languages.speech import N_, _, later, speaking
 
 log = logging.getLogger(__name__)
 ELSEWHERE = N_("This Easel works in other servers only.")
@@ -51,6 +51,7 @@ async def _say_why(guild: discord.Guild) -> None:
     for channel in filter(None, (guild.system_channel, *guild.text_channels)):
         may = channel.permissions_for(guild.me)
         if may.view_channel and may.send_messages:
-            why = f"{ELSEWHERE} Whoever runs it can allow this one: its id is {guild.id}."
+            with speaking(server_locale(guild)):
+                why = _("{why} Whoever runs it can allow this one: its id is {id}.", why=_(ELSEWHERE), id=guild.id)
             await channel.send(why, allowed_mentions=NOBODY)
             return

@@ -17,6 +17,7 @@ from bot.kit.admin_panel import AdminArea
 from bot.kit.checks import check_admin, check_operator, guarded
 from bot.kit.client import Client, Interaction
 from bot.kit.components import notice
+from bot.languages.speech import _
 from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.prompt.text import shown
@@ -112,9 +113,9 @@ def _models(app: Services, group: app_commands.Group) -> None:
         if licence is None and about is None:
             raise BadInput("Give the licence or the about text. `/models` shows what's there now.")
         note = await app.preferences.describe_model(by, key, licence, about)
-        text = (
-            f"**/models** now says about **{shown(key)}**: {shown(note.licence) or 'no licence'} · {shown(note.about)}"
-        )
+        licence = shown(note.licence) or _("no licence")
+        text = _("**/models** now says about **{model}**: {licence}", model=shown(key), licence=licence)
+        text += f" · {shown(note.about)}"
         await interaction.response.send_message(view=notice(text), ephemeral=True)
 
     @models.autocomplete("model")

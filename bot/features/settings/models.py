@@ -103,7 +103,7 @@ def _described(info: ModelInfo, note: ModelNote, kept: str, workers: Sequence[Wo
         "-# " + _("Can do: {tasks}", tasks=tasks) + ("" if info.weighted_prompts else " · " + _(NO_WEIGHTS)),
         "-# " + _("In memory: {kept}", kept=kept) if kept else "",
         _named(_("On the workers"), tuple(_holder(each, info.key) for each in workers if info.key in each.models)),
-        _named("LoRAs, used as <lora:name:0.8> in the prompt", info.loras),
+        _named(_("LoRAs, used as <lora:name:0.8> in the prompt"), info.loras),
         *(f"-# {each}" for each in loras),
         _named(
             _("Of some LoRAs only a part fits"), tuple(f"{name} ({percent} %)" for name, percent in info.lora_shares)

@@ -18,11 +18,12 @@ from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
+from bot.languages.speech import N_, _, later
 from bot.prompt.numbers import read_number, read_whole
 from bot.prompt.text import quoted
 from engine.backend import Backend
 
-TAB = Tab(6, "Defaults", "🎨", "What /imagine uses here for whatever a prompt doesn't say.")
+TAB = Tab(6, N_("Defaults"), "🎨", N_("What /imagine uses here for whatever a prompt doesn't say."))
 MODEL, SHAPE, STYLES = 0, 1, 2  # numbers of the lists
 MAX_STYLES_SET = 5
 
@@ -66,18 +67,18 @@ def install(client: Client, panel: Panel, app: Services) -> None:
 
 async def _change(app: Services, panel: Panel, interaction: Interaction, changes: dict[str, Any]) -> None:
     await app.preferences.set_defaults(check_admin(interaction), **changes)
-    await panel.show(interaction, TAB, "Changed.")
+    await panel.show(interaction, TAB, _("Changed."))
 
 
 def _form(now: ServerDefaults) -> modals.Form:
     return ask(
-        "This server's defaults",
+        _("This server's defaults"),
         Action.DEFAULT,
         0,
-        line("steps", "Steps", str(now.steps or ""), 3, hint=OWN),
-        line("guidance", "Guidance", "" if now.guidance is None else f"{now.guidance:g}", 6, hint=OWN),
-        line("scheduler", "Scheduler", now.scheduler or "", 80, hint=OWN),
-        text("negative", "Negative prompt for every image", now.negative, 1000),
+        line("steps", _("Steps"), str(now.steps or ""), 3, hint=_(OWN)),
+        line("guidance", _("Guidance"), "" if now.guidance is None else f"{now.guidance:g}", 6, hint=_(OWN)),
+        line("scheduler", _("Scheduler"), now.scheduler or "", 80, hint=_(OWN)),
+        text("negative", _("Negative prompt for every image"), now.negative, 1000),
     )
 
 
@@ -88,7 +89,9 @@ def _number_of(said: str, name: str, kind: type[int] | type[float]) -> Any:
     number = read_number(said) if kind is float else read_whole(said)
     if number is None:
         raise BadInput(
-            "{said} isn't a valid number for {name}. Write a number, or leave it empty.", said=quoted(said), name=name
+            "{said} isn't a valid number for {name}. Write a number, or leave it empty.",
+            said=quoted(said),
+            name=later(_, name),
         )
     return number
 
@@ -99,18 +102,21 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
     models = [info.key for info in app.backend.models()]
     found = [
         TextDisplay(described(now).split("\n", 1)[1]),
-        _list(MODEL, "Model", models, now.model),
-        _list(SHAPE, "Size", SHAPES, now.shape),
+        _list(MODEL, _("Model"), models, now.model),
+        _list(SHAPE, _("Size"), SHAPES, now.shape),
     ]
     if styles:
-        listed = [(f"Style: {style.name}", style.name) for style in styles]
+        listed = [(_("Style: {name}", name=style.name), style.name) for style in styles]
         choice = SelectId(Action.DEFAULT, STYLES)
-        select = Select.text(choice, listed, now=now.styles, placeholder="No styles", at_most=MAX_STYLES_SET)
+        select = Select.text(choice, listed, now=now.styles, placeholder=_("No styles"), at_most=MAX_STYLES_SET)
         found.append(row_of(select))
-    return [*found, buttons(button(Action.DEFAULT, 0, "Steps, guidance, scheduler, negative …"))]
+    return [*found, buttons(button(Action.DEFAULT, 0, _("Steps, guidance, scheduler, negative …")))]
 
 
 def _list(number: int, name: str, options: Any, now: str | None) -> Any:
     kept = [now] if now and now not in options else []
-    labelled = [(f"{name}: default", AS_IT_IS), *((f"{name}: {value}", value) for value in (*options, *kept))]
+    labelled = [
+        (_("{name}: default", name=name), AS_IT_IS),
+        *((f"{name}: {value}", value) for value in (*options, *kept)),
+    ]
     return row_of(Select.text(SelectId(Action.DEFAULT, number), labelled, now=(now or AS_IT_IS,)))

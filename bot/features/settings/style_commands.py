@@ -23,7 +23,7 @@ from bot.kit.components import notice
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import viewer_of
-from bot.languages.speech import _
+from bot.languages.speech import N_, _
 from bot.orders.visibility import may_see
 from bot.prompt.text import shown
 from bot.threads.pools import PICTURES
@@ -98,10 +98,11 @@ async def _add(app: Services, interaction: Interaction, style: Style) -> None:
             example_job=style.example_job,
         )
     new = await app.preferences.save_style(check_admin(interaction), style)
-    text = (
-        f"The style **{style.name}** was {'added' if new else 'changed'}: {shown(style.template, 1000)}\n"
-        f"-# Use it with the option `style` of **/imagine**, or `--style {style.name}` in the prompt."
+    done = (
+        N_("The style **{name}** was added: {template}") if new else N_("The style **{name}** was changed: {template}")
     )
+    use = _("-# Use it with the option `style` of **/imagine**, or `--style {name}` in the prompt.", name=style.name)
+    text = f"{_(done, name=style.name, template=shown(style.template, 1000))}\n{use}"
     await interaction.response.send_message(view=notice(text), ephemeral=True)
 
 

@@ -19,6 +19,7 @@ from bot.kit.client import Interaction
 from bot.kit.components import NOBODY, notice
 from bot.kit.custom_ids import Action, ButtonId
 from bot.kit.interactions import actor_of
+from bot.languages.speech import N_, _
 from bot.store.key_value_store import KeyValues
 
 log = logging.getLogger(__name__)
@@ -39,11 +40,11 @@ async def ask_to_announce(app: Services, interaction: Interaction, text: str) ->
     await app.key_values.remember(f"{acts.PENDING}{interaction.id}", json.dumps([interaction.user.id, text]))
     button = Button(
         ButtonId(Action.ANNOUNCE, interaction.id),
-        f"Send to {len(client.guilds)} servers",
+        _("Send to {n} servers", n=len(client.guilds)),
         style=discord.ButtonStyle.danger,
         emoji="📣",
     )
-    view = notice(f"{text}\n-# This is how every server will see it.", button)
+    view = notice(text + "\n" + _("-# This is how every server will see it."), button)
     await interaction.response.send_message(view=view, ephemeral=True)
 
 
@@ -52,9 +53,10 @@ async def announce_button(app: Services, interaction: Interaction, number: int) 
     await interaction.response.defer()
     servers = len(interaction.client.guilds)
     text = await app.audit.perform(acts.announce, actor_of(interaction), EVERYWHERE, number, servers)
-    await _show(interaction, "Sending …")
+    await _show(interaction, _("Sending …"))
     reached = await _send_everywhere(app, interaction, text)
-    await _show(interaction, f"Sent to {reached} of {servers} servers. In the others, I can't post in any channel.")
+    sent = N_("Sent to {reached} of {servers} servers. In the others, I can't post in any channel.")
+    await _show(interaction, _(sent, reached=reached, servers=servers))
     try:
         await app.audit.record(EVERYWHERE, interaction.user.id, "announce.sent", "", {"reached": reached})
     except sqlite3.Error:  # what was sent stays sent: it must not look like a failure

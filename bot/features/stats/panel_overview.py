@@ -17,9 +17,10 @@ from bot.kit.admin_panel_view import Tab, button, buttons
 from bot.kit.checks import check_admin
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
+from bot.languages.speech import N_, _
 from bot.ledger.amounts import amount_text
 
-TAB = Tab(0, "Overview", "📊", "What's happening here, now and over time.")
+TAB = Tab(0, N_("Overview"), "📊", N_("What's happening here, now and over time."))
 PERIODS = (7, 30, MAX_DAYS)  # days
 
 
@@ -50,12 +51,21 @@ async def parts(app: Services, interaction: Interaction) -> list[Any]:
     pauses = [views.pause_line(each) for each in await app.moderation.pauses(guild_id)]
     wait, run = stats.seconds(today.wait_ms) or "–", stats.seconds(today.render_ms) or "–"
     lines = [
-        *(pauses or ["Easel works as usual here."]),
-        f"**Today** images {today.images} · members {today.members} · credits {amount_text(today.credits_mc)} · "
-        f"refusals {today.refusals}",
-        f"**Medians** waiting {wait} s · generating {run} s",
-        f"**Now** running {painting} · queued {len(active) - painting} · "
-        f"queued in all servers {await app.jobs.queue_length()}",
+        *(pauses or [_("Easel works as usual here.")]),
+        _(
+            "**Today** images {images} · members {members} · credits {credits} · refusals {refusals}",
+            images=today.images,
+            members=today.members,
+            credits=amount_text(today.credits_mc),
+            refusals=today.refusals,
+        ),
+        _("**Medians** waiting {wait} s · generating {run} s", wait=wait, run=run),
+        _(
+            "**Now** running {running} · queued {queued} · queued in all servers {everywhere}",
+            running=painting,
+            queued=len(active) - painting,
+            everywhere=await app.jobs.queue_length(),
+        ),
     ]
-    periods = [button(Action.FIGURES, days, f"Last {days} days") for days in PERIODS]
-    return [TextDisplay("\n".join(lines)), buttons(*periods, button(Action.PANEL, 0, "Refresh"))]
+    periods = [button(Action.FIGURES, days, _("Last {n} days", n=days)) for days in PERIODS]
+    return [TextDisplay("\n".join(lines)), buttons(*periods, button(Action.PANEL, 0, _("Refresh")))]

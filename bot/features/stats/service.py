@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from bot.features.stats import store as rows
 from bot.features.stats.store import Figures
+from bot.languages.speech import N_, _
 from bot.ledger.amounts import amount_text
 from bot.store.clock import DAY_MS, Clock
 from bot.store.store import Store
@@ -19,18 +20,18 @@ log = logging.getLogger(__name__)
 
 COLUMNS = ("day", "jobs", "pictures", "members", "wait_s", "render_s", "credits", "failed", "refusals")
 REASONS = {
-    "bad_input": "invalid input",
-    "credits": "credits used up",
-    "too_many_jobs": "too many jobs",
-    "busy": "queue or disk full",
-    "not_yours": "someone else's",
-    "not_found": "not found",
-    "permission": "bot lacks a permission",
-    "banned": "banned",
-    "blocked": "words, image, channel",
-    "invalid_request": "model can't do it",
-    "discord": "Discord didn't answer",
-    "internal": "error inside Easel",
+    "bad_input": N_("invalid input"),
+    "credits": N_("credits used up"),
+    "too_many_jobs": N_("too many jobs"),
+    "busy": N_("queue or disk full"),
+    "not_yours": N_("someone else's"),
+    "not_found": N_("not found"),
+    "permission": N_("bot lacks a permission"),
+    "banned": N_("banned"),
+    "blocked": N_("words, image, channel"),
+    "invalid_request": N_("model can't do it"),
+    "discord": N_("Discord didn't answer"),
+    "internal": N_("error inside Easel"),
 }
 
 
@@ -56,7 +57,7 @@ class Statistics:
 
 def reason(code: str) -> str:
     """A refusal's code in words."""
-    return REASONS.get(code, code.replace("_", " "))
+    return _(REASONS[code]) if code in REASONS else code.replace("_", " ")
 
 
 def to_csv(figures: Figures) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from bot.languages.speech import _
 from bot.prompt.image_metadata.records import MAX_OTHERS, Parameters, name, number, whole, words
 
 Graph = Mapping[str, Mapping[str, Any]]  # node id -> {"class_type": ..., "inputs": {name: value or [node id, output]}}
@@ -107,17 +108,17 @@ def _goes_on(graph: Graph, start: str, samplers: set[int]) -> bool:
 def _left_out(graph: Graph, samplers: list[str]) -> Iterator[str]:
     """What the graph does besides its first sampler."""
     if len(samplers) > 1:
-        yield "the second pass" if len(samplers) == 2 else f"{len(samplers) - 1} further passes"
+        yield _("the second pass") if len(samplers) == 2 else _("{n} further passes", n=len(samplers) - 1)
     for node in graph.values():
         inputs, kind = node["inputs"], str(node["class_type"])
         if isinstance(inputs.get("control_net_name"), str):
-            yield f"the ControlNet {name(inputs['control_net_name'])}"
+            yield _("the ControlNet {name}", name=name(inputs["control_net_name"]))
         elif kind == "UpscaleModelLoader":
-            yield f"the upscaler {name(inputs.get('model_name'))}"
+            yield _("the upscaler {name}", name=name(inputs.get("model_name")))
         elif kind in ("FaceDetailer", "DetailerForEach"):
-            yield "the detailer"
+            yield _("the detailer")
         elif isinstance(inputs.get("ipadapter_file"), str):
-            yield f"the IP-Adapter {name(inputs['ipadapter_file'])}"
+            yield _("the {what}", what=f"IP-Adapter {name(inputs['ipadapter_file'])}")
 
 
 def _nearest(graph: Graph, start: str, keys: tuple[str, ...]) -> Any:

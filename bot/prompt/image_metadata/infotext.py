@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from bot.languages.speech import _
 from bot.prompt.image_metadata.records import MAX_OTHERS, MAX_TEXT, Parameters, name, number, whole, words
 
 FACTS, NEGATIVE = "Steps: ", "Negative prompt:"
@@ -78,18 +79,20 @@ def _second_pass(said: dict[str, str]) -> bool:
 def _left_out(said: dict[str, str]) -> Iterator[str]:
     """What A1111, Forge and SD.Next do besides, which isn't done here."""
     if _second_pass(said):
-        times = said.get("hires upscale") or said.get("hires resize") or "a larger size"
-        yield f"the second pass to {times}{' times the size' if 'hires upscale' in said else ''}"
+        if times := said.get("hires upscale"):
+            yield _("the second pass to {times} times the size", times=times)
+        else:
+            yield _("the second pass to {size}", size=said.get("hires resize") or _("a larger size"))
     if said.get("refiner"):
-        yield f"the refiner {said['refiner']}"
+        yield _("the refiner {name}", name=said["refiner"])
     if any(key.startswith("adetailer") for key in said):
         yield "ADetailer"
     for key, value in said.items():
         if key.startswith("controlnet ") and key.removeprefix("controlnet ").isdigit():
             model = re.search(r"[Mm]odel: ([^,]+)", value)
-            yield f"the ControlNet {model[1].strip() if model else value}"[:120]
+            yield _("the ControlNet {name}", name=model[1].strip() if model else value)[:120]
     if said.get("vae"):
-        yield f"the VAE {said['vae']}"
+        yield _("the VAE {name}", name=said["vae"])
 
 
 def _sampler(said: dict[str, str]) -> str:
@@ -101,7 +104,7 @@ def _sampler(said: dict[str, str]) -> str:
 def pairs(line: str) -> Iterator[tuple[str, str]]:
     """`Name: value, Name: "value, in quotes"`; each character is looked at once."""
     at = 0
-    for _ in range(MAX_FACTS):
+    for _fact in range(MAX_FACTS):
         colon = line.find(":", at)
         if colon < 0:
             return

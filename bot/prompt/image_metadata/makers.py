@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from bot.languages.speech import N_, _
+
 C2PA = (b"caBX", b"C2PA", b"jumbc2pa", b"urn:c2pa:", b"urn:uuid:")  # chunks of PNG and WebP; a box in the others
 LOOKED_AT = 1 << 20  # bytes at the beginning and at the end of a file
 KNOWN = {  # what stands in their claims or names
@@ -35,7 +37,7 @@ def maker(data: bytes, texts: Mapping[str, str]) -> str:
     name = next((known for word, known in KNOWN.items() if word in seen), "") if credentials else ""
     creator = _CREATOR.search(seen.decode("latin-1"))
     name = name or (creator[1] if creator else "") or texts.get("Software", "")[:60]
-    how = "its Content Credentials say" if credentials else "its file says"
-    if made:
-        return f"{name or 'an image model'}, as {how}"
-    return f"{name}, as {how}" if name else ""
+    if not made and not name:
+        return ""
+    how = N_("{name}, as its Content Credentials say") if credentials else N_("{name}, as its file says")
+    return _(how, name=name or _("an image model"))

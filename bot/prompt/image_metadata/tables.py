@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bot.languages.speech import _
 from bot.prompt.image_metadata.records import MAX_OTHERS, Parameters, name, number, whole, words
 
 
@@ -67,11 +68,11 @@ def _invoke_left_out(said: Mapping[str, Any]) -> Iterator[str]:
         for each in said.get(kind) or ():
             if isinstance(each, dict):
                 model = each.get("control_model") or each.get("ip_adapter_model") or each.get("t2i_adapter_model")
-                yield f"the {words_of} {name(model)}".strip()
+                yield _("the {what}", what=f"{words_of} {name(model)}".strip())
     if refiner := name(said.get("refiner_model")):
-        yield f"the refiner {refiner}"
+        yield _("the refiner {name}", name=refiner)
     if said.get("hrf_enabled") is True:
-        yield "the second pass to a larger size"
+        yield _("the second pass to {size}", size=_("a larger size"))
 
 
 def _swarm_loras(said: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -85,11 +86,11 @@ def _swarm_loras(said: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _swarm_left_out(said: Mapping[str, Any]) -> Iterator[str]:
     if refiner := name(said.get("refinermodel")):
-        yield f"the refiner {refiner}"
+        yield _("the refiner {name}", name=refiner)
     elif said.get("refinerupscale") not in (None, 1, "1"):
-        yield f"the second pass to {said['refinerupscale']} times the size"
+        yield _("the second pass to {times} times the size", times=said["refinerupscale"])
     if control := name(said.get("controlnetmodel")):
-        yield f"the ControlNet {control}"
+        yield _("the ControlNet {name}", name=control)
 
 
 def easel(recipe: Mapping[str, Any]) -> Parameters | None:

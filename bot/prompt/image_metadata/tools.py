@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bot.languages.speech import _
 from bot.prompt.image_metadata.records import MAX_OTHERS, Parameters, json_of, name, number, whole, words
 
 DREAM_FLAGS = {
@@ -37,10 +38,11 @@ def fooocus(said: Mapping[str, Any]) -> Parameters | None:
     size = _SIZE.fullmatch(str(said.get("resolution", "")))
     scheduler = words(said.get("scheduler"), 40)
     refiner = name(said.get("refiner_model"))
-    left = [f"the refiner {refiner}"] if refiner not in ("", "None") else []
+    left = [_("the refiner {name}", name=refiner)] if refiner not in ("", "None") else []
     styles = said.get("styles")
     if isinstance(styles, list | str) and styles:
-        left.append(f"the styles {styles if isinstance(styles, str) else ', '.join(map(str, styles))}"[:200])
+        names = styles if isinstance(styles, str) else ", ".join(map(str, styles))
+        left.append(_("the styles {names}", names=names)[:200])
     return Parameters(
         tool="Fooocus",
         prompt=words(said.get("prompt")),
@@ -85,7 +87,7 @@ def novelai(texts: Mapping[str, str]) -> Parameters | None:
         model=name(texts.get("Source")),
         strength=number(said.get("strength")) if _repaints(said) else None,
         from_picture=_repaints(said),
-        left_out=(f"{many} prompts of single characters",) if many else (),
+        left_out=(_("{n} prompts of single characters", n=many),) if many else (),
         others=_others(said, ("request_type", "cfg_rescale")),
     )
 
@@ -153,7 +155,7 @@ def easy_diffusion(said: Mapping[str, Any]) -> Parameters | None:
         loras=tuple(
             (name(each), number(weights[at]) or 1.0 if at < len(weights) else 1.0) for at, each in names_of(names)
         ),
-        left_out=(f"the upscaler {scaled}",) if scaled not in ("", "None") else (),
+        left_out=(_("the upscaler {name}", name=scaled),) if scaled not in ("", "None") else (),
     )
 
 
