@@ -244,8 +244,10 @@ class JobMessages:
                 found.append((image, await self._files.read(image.path, image.sha256)))
         return found
 
-    def _locale(self, job: Job) -> discord.Locale:
-        """What the message of a job speaks: its server's language, or that of its person alone."""
+    def _locale(self, job: Job) -> object:
+        """What the message of a job speaks: as it did when it was asked for."""
+        if job.language is not None:
+            return job.language
         theirs = self._client.locales.get(job.user_id, discord.Locale.american_english)
         return theirs if job.private else public_locale(self._client.get_guild(job.guild_id), theirs)
 

@@ -136,6 +136,7 @@ def _insert(db: sqlite3.Connection, new: NewJob, person: int, server_id: int, li
         "parent_image_id": new.parent_image_id,
         "private": int(new.private),
         "aged": int(new.aged),
+        "language": new.language,
         "quote": new.price_mc,
         "application_id": new.application_id,
         "reply_token": new.reply_token or None,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from bot.languages.speech import N_, stored
+from bot.languages.speech import ENGLISH, N_, stored
 from bot.prompt.spec import Spec, stand_in
 from engine.api.errors import EngineError
 from engine.api.metadata import recipe_from_json
@@ -57,6 +57,7 @@ class NewJob:
         reply_token: of the interaction; a secret, wiped once delivered or expired.
         message_id: of the message that will show the job, if it is there already.
         aged: asked for in an age-restricted channel.
+        language: what its message speaks.
     """
 
     interaction_id: int
@@ -74,6 +75,7 @@ class NewJob:
     part: int = 0
     message_id: int | None = None
     aged: bool = False
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,7 @@ class Job:
     aged: bool = False
     withheld: int = 0  # pictures that a safety check kept back
     weight: float = 1.0  # share of the device against others
+    language: str | None = None  # what its message speaks; None = asked for before that was kept
     unreadable: bool = False  # `spec` is a stand-in: what is stored is none that this version knows
 
     @property
@@ -165,6 +168,7 @@ class Job:
             parent_number=row["parent_number"] or 0,
             aged=bool(row["aged"]),
             withheld=row["withheld"],
+            language=row["language"],
         )
 
 

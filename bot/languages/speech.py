@@ -33,18 +33,22 @@ _language: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
 def speak(locale: object) -> None:
-    """Speak the language of one of Discord's locales from now on, in this task."""
-    _language.set(LANGUAGES.get(str(locale), ENGLISH))
+    """Speak the language of one of Discord's locales, or one that is kept with a job, from now on, in this task."""
+    _language.set(_language_of(locale))
 
 
 @contextmanager
 def speaking(locale: object) -> Iterator[None]:
-    """Speak another language for a while."""
-    before = _language.set(LANGUAGES.get(str(locale), ENGLISH))
+    """Speak another language for a while; as `speak`."""
+    before = _language.set(_language_of(locale))
     try:
         yield
     finally:
         _language.reset(before)
+
+
+def _language_of(locale: object) -> str:
+    return LANGUAGES.get(str(locale), str(locale) if locale in LANGUAGES.values() else ENGLISH)
 
 
 def accepted(header: str) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 from bot.errors import BadInput
 from bot.jobs.records import Job, JobKind, NewJob
 from bot.jobs.service import Jobs
-from bot.languages.speech import N_, _, later
+from bot.languages.speech import N_, _, language, later
 from bot.ledger.limits import Terms
 from bot.ledger.records import Balance
 from bot.ledger.transfers import too_dear
@@ -185,6 +185,7 @@ class Orders:
             private=order.private,
             message_id=reply.message_id if len(order.specs) == 1 else None,
             aged=actor.nsfw,
+            language=language(),
         )
 
 

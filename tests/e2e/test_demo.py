@@ -233,6 +233,20 @@ async def test_two_windows_two_people(browser: Chromium, settings: Settings) -> 
         assert ann.page.faults + ben.page.faults == []
 
 
+async def test_it_speaks_the_language_of_its_address(browser: Chromium, settings: Settings) -> None:
+    async with demo(settings, make_engine=FakeEngine) as (url, _):
+        ann = await opened(browser, f"{url}?lang=de")
+        assert await ann.page.run("document.documentElement.lang") == "de"
+        await ann.sees("Willkommen! Ich bin Easel.")
+        assert await ann.page.run("document.getElementById('line').placeholder") == "/ tippen für Befehle"
+        await ann.imagines("a red boat")
+        german = "[...document.querySelectorAll('button.button')].some((each) => each.innerText.includes('Löschen'))"
+        await ann.page.until(german, "the buttons are German")
+        ben = await opened(browser, f"{url}?as=Ben")
+        assert await ben.page.run("document.documentElement.lang") == "en"
+        assert ann.page.faults + ben.page.faults == []
+
+
 async def test_on_a_phone(browser: Chromium, settings: Settings) -> None:
     async with demo(settings, make_engine=FakeEngine) as (url, _):
         ann = await opened(browser, url, size=PHONE)

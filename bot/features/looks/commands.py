@@ -28,6 +28,7 @@ from bot.languages.speech import N_, _
 from bot.threads.pools import PICTURES
 
 MAX_CHOICES = 25  # Discord's
+REMOVED = N_("Removed the style `{name}`. Its code no longer works; what was painted with it stays.")
 HIDDEN = N_(
     "That picture is from a channel that not everyone here can read, and a style is for everyone. Use **/style from** "
     "in that channel, or attach the picture."
@@ -94,10 +95,7 @@ def _making(app: Services, group: app_commands.Group) -> None:
     async def forget(interaction: Interaction, name: str) -> None:
         """Remove a style that was made from pictures (needs Manage Server)."""
         gone = await app.looks.remove(check_admin(interaction), name)
-        text = _(
-            "Removed the style `{name}`. Its code no longer works; what was painted with it stays.", name=gone.name
-        )
-        await interaction.response.send_message(view=notice(text), ephemeral=True)
+        await interaction.response.send_message(view=notice(_(REMOVED, name=gone.name)), ephemeral=True)
 
     @forget.autocomplete("name")
     async def names(interaction: Interaction, typed: str) -> list[Choice[str]]:
