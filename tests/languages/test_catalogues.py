@@ -19,7 +19,8 @@ from tests.languages.collecting import PLURAL, collected
 
 CATALOGUES = sorted(set(LANGUAGES.values()))
 KEPT = re.compile(
-    r"\{(?!n\})[^{}]*\}|\*\*|`|<[^<>\s]+>|^-# |^## |(?<![\w/.,])/[a-z]+|(?<!-)--[a-z]+|EASEL_\w+", re.M | re.A
+    r"\{(?!n\})[^{}\s]*\}|\{a, b\}|\*\*|`|<[^<>\s]+>|^-# |^## |(?<![\w/.,])/[a-z]+|(?<!-)--[a-z]+|EASEL_\w+",
+    re.M | re.A,
 )
 """What a translation has as often as the sentence: values, Markdown, mentions, commands, flags, settings. Only {n} may
 be a word in one form and a number in another."""
