@@ -47,6 +47,7 @@ NOT_WORDS = {
     "a table": {"generating, median", "refused because", "wait, median", "{} to {}"},
     "HTML": {"pictures board", "pictures one"},
     "headers": {
+        "Authorization",
         "camera=(), geolocation=(), microphone=()",
         "noindex, nofollow",
         "private, max-age=31536000, immutable",
