@@ -46,10 +46,10 @@ class Example:
 
 
 EXAMPLES = (
-    Example("⛵", "a red boat at sunset", 7),
-    Example("🎈", "three red balloons", 6),
-    Example("🐟", "two orange fish underwater", 3),
-    Example("🏠", "a red house in a meadow", 7),
+    Example("🍄", "a red mushroom in a meadow", 2),
+    Example("⛵", "a red boat on the sea", 2),
+    Example("🐟", "an orange fish underwater", 2),
+    Example("⭐", "a yellow star in the night sky", 5),
 )
 REPOSTED = 6  # jobs of the last run
 
