@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,7 @@ async def test_it_speaks_the_language_of_its_address(browser: Chromium, settings
         await ann.imagines("a red boat")
         german = "[...document.querySelectorAll('button.button')].some((each) => each.innerText.includes('Löschen'))"
         await ann.page.until(german, "the buttons are German")
+        assert re.fullmatch(r"Heute um \d\d:\d\d", await ann.page.run("document.querySelector('time').innerText"))
         ben = await opened(browser, f"{url}?as=Ben")
         assert await ben.page.run("document.documentElement.lang") == "en"
         assert ann.page.faults + ben.page.faults == []

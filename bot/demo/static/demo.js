@@ -15,6 +15,7 @@ const at = (id) => document.getElementById(id);
 const log = at("log");
 
 const me = new URLSearchParams(location.search);
+const locale = me.get("lang") ? document.documentElement.lang : []; // how times are written: as the page speaks, else as the browser does
 const words = JSON.parse(document.body.dataset.words); // the page's sentences in its language, by the English ones
 const t = (english, values = {}) => (words[english] || english).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const state = {
@@ -187,7 +188,7 @@ function messageItem(message) {
     h(
       "div",
       { class: "body" },
-      h("p", { class: "by" }, h("b", { class: by.bot && "bot" }, by.name), by.bot && h("span", { class: "app" }, "APP"), h("time", { datetime: message.at, title: time.toLocaleString() }, clock(time))),
+      h("p", { class: "by" }, h("b", { class: by.bot && "bot" }, by.name), by.bot && h("span", { class: "app" }, "APP"), h("time", { datetime: message.at, title: time.toLocaleString(locale) }, clock(time))),
       message.thinking ? h("p", { class: "thinking" }, h("i"), t("Easel is thinking …")) : null,
       message.text && h("div", { class: "text" }, markdown(message.text), message.edited && h("small", null, ` ${t("(edited)")}`)),
       parts(message.parts, message),
@@ -209,9 +210,9 @@ function person(id) {
 
 function clock(time) {
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(time).setHours(0, 0, 0, 0)) / 864e5);
-  const hour = time.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const hour = time.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
   if (days === 0) return t("Today at {hour}", { hour });
-  return days === 1 ? t("Yesterday at {hour}", { hour }) : `${time.toLocaleDateString()} ${hour}`;
+  return days === 1 ? t("Yesterday at {hour}", { hour }) : `${time.toLocaleDateString(locale)} ${hour}`;
 }
 
 const PARTS = {
@@ -307,7 +308,7 @@ const INLINE = [
   [/<#(\d+)>/, (found) => h("span", { class: "mention" }, `#${named(state.place.channels, found[1])}`)],
   [/<\/([^:>]+):\d+>/, (found) => h("span", { class: "mention" }, `/${found[1]}`)],
   [/<a?:(\w+):\d+>/, (found) => `:${found[1]}:`],
-  [/<t:(-?\d+)(?::(\w))?>/, (found) => h("time", { class: "stamp", title: new Date(found[1] * 1000).toLocaleString() }, stamp(new Date(found[1] * 1000), found[2]))],
+  [/<t:(-?\d+)(?::(\w))?>/, (found) => h("time", { class: "stamp", title: new Date(found[1] * 1000).toLocaleString(locale) }, stamp(new Date(found[1] * 1000), found[2]))],
 ];
 
 function inline(text) {
@@ -349,11 +350,11 @@ function lines(text) {
 
 function stamp(time, style) {
   const long = { D: { dateStyle: "long" }, d: { dateStyle: "short" }, T: { timeStyle: "medium" }, t: { timeStyle: "short" }, F: { dateStyle: "full", timeStyle: "short" } };
-  if (style !== "R") return time.toLocaleString([], long[style] || { dateStyle: "long", timeStyle: "short" });
+  if (style !== "R") return time.toLocaleString(locale, long[style] || { dateStyle: "long", timeStyle: "short" });
   const seconds = (time - Date.now()) / 1000;
   const units = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
   const [unit, size] = units.find(([, length]) => Math.abs(seconds) >= length) || ["second", 1];
-  return new Intl.RelativeTimeFormat([], { numeric: "auto" }).format(Math.round(seconds / size), unit);
+  return new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(Math.round(seconds / size), unit);
 }
 
 // ---------------------------------------------------------------- staying where one reads
