@@ -46,7 +46,7 @@ def test_every_id_that_was_posted_means_the_same(corpus: Path) -> None:
         assert today.meaning(custom_id) == means, custom_id
 
 
-LATER = {"composite": False, "memory": "whole", "model_revision": ""}  # what recipes have got since
+LATER = {"composite": False, "memory": "whole", "model_revision": "", "compiled": ""}  # what recipes have got since
 
 
 @pytest.mark.parametrize("corpus", files.CORPORA, ids=lambda corpus: corpus.name)

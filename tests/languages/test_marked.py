@@ -57,10 +57,10 @@ NOT_WORDS = {
     "examples": {
         "euler, ddim",
         "mini, sdxl",
-        "a red boat at sunset",
-        "a red house in a meadow",
-        "three red balloons",
-        "two orange fish underwater",
+        "a red mushroom in a meadow",
+        "a red boat on the sea",
+        "an orange fish underwater",
+        "a yellow star in the night sky",
     },
     "the log": {
         "direct message",

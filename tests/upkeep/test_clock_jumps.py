@@ -29,6 +29,8 @@ BY_OTHER_CLOCKS = {
     "bot/cli/marks.py",  # a certificate, made by a person who can see its dates
     "bot/features/operations/heartbeat.py",  # the writer and the reader ask the same machine
     "bot/features/operations/pulse.py",
+    "bot/features/workers/drains.py",
+    "bot/features/workers/service.py",
 }
 
 
