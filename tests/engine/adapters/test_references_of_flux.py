@@ -58,6 +58,7 @@ def own(folder: Path, adapter: Path, scale: float, shares: dict[str, float], **m
     pipe: Any = kind.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
     place = {"weight_name": "ip_adapter.safetensors", "image_encoder_dtype": torch.float32}
+    place |= {"low_cpu_mem_usage": False}  # as it's loaded here: a processor rounds by where in memory weights lie
     pipe.load_ip_adapter(
         str(adapter), image_encoder_pretrained_model_name_or_path=str(adapter / "image_encoder"), **place
     )
