@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import html
 import json
 import logging
 import mimetypes
@@ -19,9 +18,10 @@ from typing import Any, Protocol
 
 from aiohttp import WSCloseCode, web
 
-from bot.demo.words import words
+from bot.demo.words import PAGE
 from bot.errors import UserError
-from bot.languages.speech import accepted, language, speak
+from bot.languages.pages import translated
+from bot.languages.speech import accepted, speak
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
@@ -125,8 +125,7 @@ class DemoPage:
     # ------------------------------------------------------------ files
     async def _index(self, request: web.Request) -> web.StreamResponse:
         speak(_locale(request))
-        text = _file("demo.html").replace("{version}", self._version).replace("{language}", language())
-        text = text.replace("{words}", html.escape(json.dumps(words(), ensure_ascii=False), quote=True))
+        text = translated(_file("demo.html").replace("{version}", self._version), PAGE)
         return web.Response(text=text, content_type="text/html", charset="utf-8")
 
     async def _static(self, request: web.Request) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.languages.speech import N_, _
+from bot.languages.speech import N_
 
 PAGE = (
     N_("(edited)"),
@@ -44,8 +44,3 @@ PAGE = (
     N_("{who} pressed a button"),
     N_("{who} used {command}"),
 )
-
-
-def words() -> dict[str, str]:
-    """The page's sentences in the language that is spoken, by the English ones; none where it's English."""
-    return {english: _(english) for english in PAGE if _(english) != english}

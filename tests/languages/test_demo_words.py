@@ -7,7 +7,8 @@ from importlib import resources
 
 import pytest
 
-from bot.demo.words import PAGE, words
+from bot.demo.words import PAGE
+from bot.languages.pages import words
 from bot.languages.speech import accepted, speaking
 
 STATIC = resources.files("bot.demo") / "static"
@@ -29,9 +30,9 @@ def test_the_page_says_what_its_catalogue_knows() -> None:
 
 
 def test_its_words_come_with_it() -> None:
-    assert words() == {}
+    assert words(PAGE) == {}
     with speaking("de"):
-        assert words()["Yes"] == "Ja"
+        assert words(PAGE)["Yes"] == "Ja"
 
 
 @pytest.mark.parametrize(

@@ -879,17 +879,4 @@ async function sendForm(key, found, wrong) {
   else if (!form) at("form").close();
 }
 
-// ---------------------------------------------------------------- the language
-function translate() {
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const english = texts.currentNode.data.trim();
-    if (words[english]) texts.currentNode.data = texts.currentNode.data.replace(english, words[english]);
-  }
-  for (const name of ["title", "aria-label", "placeholder"]) {
-    for (const each of document.querySelectorAll(`[${name}]`)) each.setAttribute(name, t(each.getAttribute(name)));
-  }
-}
-
-translate();
 connect();

@@ -24,7 +24,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bot.errors import UserError, said
 from bot.features.region.bodies import Bodies, fields_of, no_answer
 from bot.features.region.doors import DoorLimits, Doors, NoDoor
-from bot.languages.speech import N_, _, accepted, speak
+from bot.features.region.words import EDITOR, GONE
+from bot.languages.pages import translated
+from bot.languages.speech import N_, _, accepted, speak, speaking
 from bot.prompt.parser import MAX_PROMPT_CHARS
 from engine.api.errors import EngineError
 
@@ -36,6 +38,7 @@ PICTURES, WINDOW_S = 20, 10.0  # a page asks for its picture once
 MAX_BODY = 4 * 2**20  # a mask of two colours has a few hundred KiB
 SENT = N_("Go back to Discord: your picture appears there. You can close this page.")
 TOO_LARGE = N_("The mask is too large to be sent. Mark less fine detail.")
+PAGES = {"editor.html": EDITOR, "gone.html": GONE}
 FILES = {"editor.css": "text/css", "editor.js": "text/javascript"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -186,7 +189,7 @@ class EditorServer:
             log.exception("a page of the web server failed")
         finally:
             self.doors.end(transport)
-        return self._html("gone.html", status=404)
+        return self._html("gone.html", _locale(request), status=404)
 
     async def _nothing(self, _request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound
@@ -202,7 +205,7 @@ class EditorServer:
         sheet = await self._desk.open(request.match_info["token"])
         if sheet is None:
             raise web.HTTPNotFound
-        return self._html("editor.html", prompt=sheet.prompt)
+        return self._html("editor.html", _locale(request), prompt=sheet.prompt)
 
     async def _picture(self, request: web.Request) -> web.StreamResponse:
         token = request.match_info["token"]
@@ -221,7 +224,7 @@ class EditorServer:
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
         token = request.match_info["token"]
-        speak(accepted(request.headers.get("Accept-Language", "")))
+        speak(_locale(request))
         try:
             if await self._desk.welcomes(token) is None:
                 raise web.HTTPNotFound
@@ -237,10 +240,13 @@ class EditorServer:
             return _said(said(refusal), 422)
         return _said(_(SENT), 200)
 
-    def _html(self, name: str, *, prompt: str = "", status: int = 200) -> web.Response:
+    def _html(self, name: str, locale: str, *, prompt: str = "", status: int = 200) -> web.Response:
+        with speaking(locale):  # no longer than this: programs ask on the same connections, and hear English
+            text = translated(_file(name), PAGES[name])
         values = {"prompt": html.escape(prompt), "base": html.escape(self._base)}
-        text = re.sub(r"\{(prompt|base)\}", lambda found: values[found[1]], _file(name))
-        return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
+        text = re.sub(r"\{(prompt|base)\}", lambda found: values[found[1]], text)
+        headers = {"Vary": "Accept-Language"}
+        return web.Response(text=text, content_type="text/html", charset="utf-8", status=status, headers=headers)
 
 
 def _fields(request: web.Request, body: bytearray) -> tuple[bytes, str, bool]:
@@ -250,6 +256,11 @@ def _fields(request: web.Request, body: bytearray) -> tuple[bytes, str, bool]:
     if not {"mask", "prompt"} <= form.keys() or len(prompt) > MAX_PROMPT_CHARS:
         raise web.HTTPBadRequest
     return form["mask"], prompt, form.get("agreed") == b"yes"
+
+
+def _locale(request: web.Request) -> str:
+    """One of Discord's locales, as the browser asks."""
+    return accepted(request.headers.get("Accept-Language", ""))
 
 
 async def _protect(request: web.Request, response: web.StreamResponse) -> None:

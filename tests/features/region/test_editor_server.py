@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
+import re
 from collections.abc import AsyncIterator
+from importlib import resources
 
 import pytest
 from aiohttp import ClientSession, FormData
@@ -16,9 +20,12 @@ from bot.config import Settings
 from bot.errors import BadInput
 from bot.features.region.doors import NoDoor
 from bot.features.region.editor_server import MAX_BODY, EditorPage, EditorServer
+from bot.features.region.words import EDITOR, GONE
+from bot.languages.pages import SAID, english_of
 from bot.process import FAILED, MISCONFIGURED
 
 GOOD = "g" * 43
+STATIC = resources.files("bot.features.region") / "static"
 
 
 class Desk:
@@ -105,6 +112,42 @@ async def test_the_page_needs_nothing_that_the_policy_forbids(session: ClientSes
     assert "https://" not in page
 
 
+async def test_the_page_speaks_as_the_browser_asks(session: ClientSession) -> None:
+    german = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.8"}
+    async with session.get(f"/mask/{GOOD}", headers=german) as answer:
+        page = await answer.text()
+        assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("no-store", "Accept-Language")
+    assert '<html lang="de">' in page
+    assert "<title>Markiere, was neu gemalt wird · Easel</title>" in page
+    assert 'title="Pinsel (B)"' in page
+    assert "drück auf <b>Malen</b>. Mit zwei Fingern" in page
+    assert "a &quot;boat&quot; &lt;/textarea&gt;&lt;script&gt;{base}</textarea>" in page
+    assert english_in(page) & set(EDITOR) <= {"Lasso", "Lasso (L)", "Zoom"}
+    told = json.loads(html.unescape(re.findall(r'data-words="([^"]*)"', page)[0]))
+    assert told["Sending …"] == "Wird gesendet …"
+    async with session.get("/mask/nobody's", headers=german) as answer:
+        assert "Hier ist nichts" in await answer.text()
+    async with session.get(f"/mask/{GOOD}") as answer:  # on the same connection
+        assert english_in(await answer.text()) >= {"Mark what to redraw", "Brush (B)"}
+
+
+async def test_the_pages_say_what_the_catalogues_know() -> None:
+    script = (STATIC / "editor.js").read_text("utf-8")
+    editor, gone = (english_in((STATIC / name).read_text("utf-8")) for name in ("editor.html", "gone.html"))
+    assert editor | set(re.findall(r'\bt\("(.+?)"', script)) == set(EDITOR)
+    assert gone == set(GONE)
+    lines = [re.sub(r'\bt\(".+?"|^ *//.*| // .*', "", line) for line in script.splitlines()]
+    assert [
+        line for line in lines if re.search(r'["`](?:[A-Z]|\$\{)[^"`()]* [a-z]{3}|textContent = "[A-Z]', line)
+    ] == []
+
+
+def english_in(page: str) -> set[str]:
+    """What a page says, but keys, numbers and what its person wrote."""
+    said = {english_of(found) for found in SAID.finditer(page)}
+    return {text for text in said if re.search("[a-z]{2}", re.sub(r"<kbd>.*?</kbd>|<.*?>|\{.*?\}|\bpx\b", "", text))}
+
+
 async def test_every_failure_looks_the_same(session: ClientSession) -> None:
     bodies = set()
     wrong = "w" * 43
@@ -167,7 +210,7 @@ async def test_a_host_that_cannot_be_is_a_sentence(desk: Desk, host: str) -> Non
 async def test_behind_a_proxy_the_page_finds_its_files_below_its_address(desk: Desk) -> None:
     server = EditorServer(desk, host="127.0.0.1", port=0, address="https://example.org/easel/")
     assert await server.start() == "https://example.org/easel"
-    assert '"/easel/mask/static/editor.js"' in server._html("editor.html").text
+    assert '"/easel/mask/static/editor.js"' in server._html("editor.html", "en").text
     await server.stop()
 
 

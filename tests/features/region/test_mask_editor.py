@@ -18,6 +18,7 @@ from PIL import Image
 from bot.config import Settings
 from bot.demo.simulation import Stage
 from bot.features.region.store import TOKEN_MS
+from bot.languages.speech import ENGLISH, LANGUAGES
 from bot.orders.actor import Actor
 from tests.e2e.chromium import DESKTOP, PHONE, Chromium, chromium
 from tests.e2e.chromium import Page as Window
@@ -326,6 +327,25 @@ async def test_by_mouse_paint_undo_redo_send(studio: Stage, browser: Chromium) -
     await gone.shot("editor-gone")
     assert page.faults == []
     assert picture(studio, (await press(studio, message, "U1")).response).size == (128, 128)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+async def test_every_language_fits(studio: Stage, browser: Chromium, size: tuple[int, int]) -> None:
+    link = link_of(await opened(studio))
+    page = await editor(browser, link, size)
+    agent = await page.window.run("navigator.userAgent")
+    for language in (ENGLISH, *sorted(set(LANGUAGES.values()))):
+        await page.window.ask("Emulation.setUserAgentOverride", userAgent=agent, acceptLanguage=language)
+        await page.window.run("delete document.body.dataset.ready")
+        await page.window.ask("Page.navigate", url=link)
+        await page.open()
+        assert await page.window.run("document.documentElement.lang") == language
+        wide = "[...document.querySelectorAll('body, header, aside, button')].filter(each => each.checkVisibility()"
+        wide += " && (each.scrollWidth > each.clientWidth + 1 || each.getBoundingClientRect().right > innerWidth))"
+        assert await page.window.run(f"{wide}.map(each => each.innerText)") == [], language
+        await page.shot(f"editor-{language}-{size[0]}")
+    assert page.faults == []
 
 
 @pytest.mark.browser

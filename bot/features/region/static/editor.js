@@ -5,6 +5,8 @@ const LIT = "#e23d9b";
 const MAX_ZOOM = 12; // of picture pixels, or 8 times the whole picture if that is more
 const MIN_BRUSH = 2; // pixels of the picture
 const at = (id) => document.getElementById(id);
+const words = JSON.parse(document.body.dataset.words); // the page's sentences in its language, by the English ones
+const t = (english, values = {}) => (words[english] || english).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const view = at("view");
 const screen = view.getContext("2d");
 const picture = new Image();
@@ -102,7 +104,8 @@ function changed() {
   const part = ops.length ? share() : 0;
   const percent = part * 100;
   at("share").textContent =
-    part === 0 ? "Nothing marked yet" : `${percent < 1 ? "Less than 1" : Math.round(percent)} % marked`;
+    part === 0 ? t("Nothing marked yet")
+      : percent < 1 ? t("Less than 1 % marked") : t("{percent} % marked", { percent: Math.round(percent) });
   at("undo").disabled = !ops.length;
   at("redo").disabled = !undone.length;
   at("clear").disabled = part === 0;
@@ -238,7 +241,7 @@ function brush() {
 function showBrush() {
   const px = Math.round(brush());
   at("size-px").textContent = `${px} px`;
-  at("size").setAttribute("aria-valuetext", `${px} pixels`);
+  at("size").setAttribute("aria-valuetext", t("{size} pixels", { size: px }));
   draw();
 }
 
@@ -552,7 +555,7 @@ at("form").addEventListener("submit", async (event) => {
   if (at("send").disabled) return;
   at("said").textContent = "";
   at("send").disabled = true;
-  at("send").textContent = "Sending …";
+  at("send").textContent = t("Sending …");
   try {
     const body = new FormData();
     body.append("mask", await blackAndWhite(), "mask.png");
@@ -561,9 +564,9 @@ at("form").addEventListener("submit", async (event) => {
     const answer = await fetch(location.pathname, { method: "POST", body, credentials: "omit" });
     await answered(answer);
   } catch {
-    at("said").textContent = "Easel could not be reached. Your marks are still here: try again.";
+    at("said").textContent = t("Easel could not be reached. Your marks are still here: try again.");
   }
-  at("send").textContent = "Paint";
+  at("send").textContent = t("Paint");
   changed();
 });
 
@@ -574,7 +577,7 @@ function question() {
 async function answered(answer) {
   if (answer.status === 404) {
     at("said").textContent =
-      "This link was used already, or its hour is over. Open a new one in Discord with Vary (Region).";
+      t("This link was used already, or its hour is over. Open a new one in Discord with Vary (Region).");
     return;
   }
   const { said } = await answer.json();
@@ -600,7 +603,7 @@ picture.addEventListener("load", () => {
   document.body.dataset.ready = "yes";
 });
 picture.addEventListener("error", () => {
-  at("said").textContent = "The picture could not be loaded. Load this page again.";
+  at("said").textContent = t("The picture could not be loaded. Load this page again.");
 });
 new ResizeObserver(resize).observe(view);
 choose("brush");
