@@ -165,7 +165,7 @@ class Settings(BaseSettings):
         description="Memory for models: `auto` = most of what is free on the device, or MiB.",
     )
 
-    compile: bool = Field(False, description="Models are compiled for the device, which makes steps faster.")
+    compile: bool = Field(False, description="Models are compiled for the device, which can make steps faster.")
 
     upscaler: Source = Field(
         "auto",

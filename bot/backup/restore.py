@@ -52,9 +52,8 @@ def _extract(path: Path, fresh: Path, pictures: Path) -> Contents:
             _clear(folder)
         _check_room(known, fresh.parent, pictures.parent)
         pictures.mkdir(mode=0o700)
-        (fresh / PICTURES).mkdir(
-            mode=0o700, parents=True
-        )  # also of a backup without: those that are here aren't its own
+        own_pictures = fresh / PICTURES  # also of a backup without pictures: those that are here aren't its own
+        own_pictures.mkdir(mode=0o700, parents=True)
         contents = archive.extract(path, fresh, pictures)
         for top in (pictures, fresh):
             for folder in sorted(each for each in top.rglob("*") if each.is_dir()):

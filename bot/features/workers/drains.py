@@ -5,12 +5,12 @@ The command line writes what is to be drained; the bot looks every few seconds, 
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from bot.features.workers import small_files
 from engine.backend import WorkerStatus
 
 WISH_FILE, REPORT_FILE = "drained.json", "workers.json"
@@ -42,17 +42,17 @@ class Report:
 
 def wished(folder: Path) -> Wish:
     """What was asked for last; nothing, where the file is none."""
-    return _wish(_read(folder / WISH_FILE))
+    return _wish(small_files.read(folder / WISH_FILE))
 
 
 def wish(folder: Path, wanted: Wish) -> None:
     """Ask for this from now on. Raises: OSError."""
-    _write(folder / WISH_FILE, _plain(wanted))
+    small_files.write(folder / WISH_FILE, _plain(wanted))
 
 
 def told(folder: Path) -> Report | None:
     """What a running bot says; None while none runs."""
-    said = _read(folder / REPORT_FILE)
+    said = small_files.read(folder / REPORT_FILE)
     try:
         workers = tuple(_worker(each) for each in said["workers"])
         obeyed, painting = _wish(said["obeyed"]), int(said["painting"])
@@ -66,7 +66,7 @@ def tell(folder: Path, report: Report) -> None:
     """Say how the workers are. Raises: OSError."""
     workers = [asdict(worker) for worker in report.workers]
     said = {"at_s": report.at_s, "obeyed": _plain(report.obeyed), "painting": report.painting, "workers": workers}
-    _write(folder / REPORT_FILE, said)
+    small_files.write(folder / REPORT_FILE, said)
 
 
 def _worker(said: dict[str, Any]) -> WorkerStatus:
@@ -84,16 +84,3 @@ def _wish(said: Any) -> Wish:
 
 def _plain(wanted: Wish) -> dict[str, Any]:
     return {"everything": wanted.everything, "workers": sorted(wanted.workers)}
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _write(path: Path, said: Any) -> None:
-    fresh = path.with_suffix(".tmp")
-    fresh.write_text(json.dumps(said, indent=1), encoding="utf-8")
-    fresh.replace(path)

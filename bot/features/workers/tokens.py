@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 from pathlib import Path
 
 from bot.errors import BadInput, NotFound
+from bot.features.workers import small_files
 
 FILE = "worker-tokens.json"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -25,7 +25,8 @@ class WorkerTokens:
         if not NAME.fullmatch(name):
             raise BadInput(f"'{name}' is no name for a worker. Use letters, digits, dots and dashes, 40 at most.")
         token = secrets.token_urlsafe(32)
-        self._write({**{sha: each for sha, each in self._read().items() if each != name}, _sha256(token): name})
+        others = {sha: each for sha, each in self._read().items() if each != name}
+        small_files.write(self._path, {**others, _sha256(token): name})
         return token
 
     def revoke(self, name: str) -> None:
@@ -33,7 +34,7 @@ class WorkerTokens:
         known = self._read()
         if name not in known.values():
             raise NotFound(f"There is no token called '{name}'. There are: {', '.join(self.names()) or 'none'}.")
-        self._write({sha: each for sha, each in known.items() if each != name})
+        small_files.write(self._path, {sha: each for sha, each in known.items() if each != name})
 
     def names(self) -> list[str]:
         return sorted(self._read().values())
@@ -43,18 +44,8 @@ class WorkerTokens:
         return self._read().get(_sha256(token)) if token else None
 
     def _read(self) -> dict[str, str]:
-        try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+        found = small_files.read(self._path)
         return {str(sha): str(name) for sha, name in found.items()} if isinstance(found, dict) else {}
-
-    def _write(self, tokens: dict[str, str]) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".tmp")
-        fresh.write_text(json.dumps(tokens, indent=1, sort_keys=True), encoding="utf-8")
-        fresh.chmod(0o600)
-        fresh.replace(self._path)
 
 
 def _sha256(token: str) -> str:
