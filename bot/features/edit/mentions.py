@@ -50,7 +50,7 @@ def install(client: Client, app: Services) -> None:
         asked = cast(Interaction, MessageRequest(client, message))
         try:
             await _check_welcome(app, asked)
-        except Exception as error:
+        except Exception as error:  # the outer edge, too; who may not ask is told so once an hour
             if client.clicks.is_first(f"unwelcome:{message.channel.id}:{message.author.id}", UNWELCOME_MS):
                 await error_messages.answer(asked, error, written=words)
             return
