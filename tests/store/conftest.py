@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bot.jobs.records import NewImage, NewJob, StoredFile
 from bot.store.clock import ManualClock
 from tests.job_rows import JobRows
-from tests.specs import spec_in
-
-_interactions = itertools.count(1)
+from tests.services import workbench
 
 
 @pytest.fixture
@@ -32,31 +29,7 @@ async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[JobRows]:
 @pytest.fixture
 def asked() -> Callable[..., NewJob]:
     """A job as asked for, with a new interaction each time; keywords change it (or its spec)."""
-
-    def make(**changes: Any) -> NewJob:
-        values: dict[str, Any] = {
-            "prompt": "a red boat",
-            "width": 512,
-            "height": 512,
-            "num_inference_steps": 4,
-            "guidance_scale": 4.0,
-            "scheduler": "euler",
-            "seed": 7,
-            "model": "mini",
-        }
-        spec = spec_in(changes, **values)
-        job: dict[str, Any] = {
-            "interaction_id": next(_interactions),
-            "guild_id": 1,
-            "channel_id": 2,
-            "user_id": 10,
-            "price_mc": 4000,
-            "application_id": 3,
-            "reply_token": "secret",
-        }
-        return NewJob(spec=spec, **job | changes)
-
-    return make
+    return partial(workbench.asked, width=512, height=512)
 
 
 @pytest.fixture

@@ -188,15 +188,7 @@ def _secret(found: FoundImage) -> bool:
 
 
 async def _keep(app: Services, interaction: Interaction, found: FoundImage, drafts: tuple[Draft, ...]) -> None:
-    actor = actor_of(interaction)
-    offer = Offer(
-        user_id=actor.user_id,
-        guild_id=actor.guild_id,
-        channel_id=actor.channel_id,
-        private=_secret(found),
-        aged=actor.nsfw,
-        drafts=drafts,
-    )
+    offer = Offer.to(actor_of(interaction), drafts, private=_secret(found))
     await saved_drafts.keep(app.key_values, interaction.id, offer)
 
 

@@ -60,14 +60,6 @@ async def _rewrite(app: Services, interaction: Interaction, text: str, aim: Aim)
     wrote = visible(await app.backend.rewrite(visible(text), aim))[:MAX_PROMPT_CHARS]
     if not wrote:
         raise BadInput("It wrote nothing. Say it in other words.")
-    actor = actor_of(interaction)
-    offer = Offer(
-        user_id=actor.user_id,
-        guild_id=actor.guild_id,
-        channel_id=actor.channel_id,
-        private=False,
-        aged=actor.nsfw,
-        drafts=(Draft(prompt=wrote),),
-    )
+    offer = Offer.to(actor_of(interaction), [Draft(prompt=wrote)])
     await saved_drafts.keep(app.key_values, interaction.id, offer)
     await interaction.edit_original_response(view=views.rewritten(interaction.id, wrote, paints=aim != "instruct"))

@@ -6,10 +6,12 @@ The daily upkeep drops old ones.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import NotFound
+from bot.orders.actor import Actor
 from bot.orders.visibility import Viewer, may_see
 from bot.prompt import draft_json
 from bot.prompt.parser import Draft
@@ -31,6 +33,18 @@ class Offer:
     aged: bool
     drafts: tuple[Draft, ...]
     unpaid: bool = False
+
+    @classmethod
+    def to(cls, actor: Actor, drafts: Iterable[Draft], *, private: bool = False) -> Offer:
+        """Offer drafts to somebody where they are."""
+        return cls(
+            user_id=actor.user_id,
+            guild_id=actor.guild_id,
+            channel_id=actor.channel_id,
+            private=private,
+            aged=actor.nsfw,
+            drafts=tuple(drafts),
+        )
 
 
 async def keep(key_values: KeyValues, number: int, offer: Offer) -> None:

@@ -54,15 +54,7 @@ async def _shorten(app: Services, interaction: Interaction, line: str) -> None:
     await acknowledge(interaction, private=True)
     weighed = await app.backend.weigh(draft.prompt, info.key)
     shorter = shortened(weighed)
-    actor = actor_of(interaction)
-    offer = Offer(
-        user_id=actor.user_id,
-        guild_id=actor.guild_id,
-        channel_id=actor.channel_id,
-        private=False,
-        aged=actor.nsfw,
-        drafts=tuple(replace(draft, prompt=prompt) for prompt in shorter),
-    )
+    offer = Offer.to(actor_of(interaction), (replace(draft, prompt=prompt) for prompt in shorter))
     await saved_drafts.keep(app.key_values, interaction.id, offer)
     await interaction.edit_original_response(view=views.shortened(interaction.id, weighed, shorter))
 
