@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from engine.device import devices
 
@@ -83,8 +84,17 @@ class DeviceMemory:
 
 
 def tensors_of(module: torch.nn.Module) -> Sequence[torch.Tensor]:
-    """Its parameters and buffers, each once."""
-    return list({id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}.values())
+    """Its parameters and buffers, each once; of what a library packed, the tensors inside: only those hold numbers."""
+    known = (*module.parameters(), *module.buffers())
+    return list({id(tensor): tensor for each in known for tensor in _inside(each)}.values())
+
+
+def _inside(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    if not is_traceable_wrapper_subclass(tensor):
+        yield tensor
+        return
+    for name in tensor.__tensor_flatten__()[0]:  # torchao's
+        yield from _inside(getattr(tensor, name))
 
 
 def bytes_of(module: torch.nn.Module) -> int:

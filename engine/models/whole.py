@@ -26,6 +26,7 @@ WORDLESS = frozenset(
         *("chat_template.json", "chat_template.jinja", "README.md", ".gitattributes"),
     }
 )
+PLAIN = frozenset({"F64", "F32", "F16", "BF16"})  # types of numbers that a module computes with
 LFS = b"version https://git-lfs"
 
 
@@ -34,11 +35,13 @@ class Header:
     """What stands before a safetensors file's weights: its tensors' shapes by name, and its metadata.
 
     Attributes:
+        packed: bytes by name of those whose type is no plain number: in fewer bits, or several in one.
         file_bytes: how long the whole file must be; 0 = it can't be read. gguf: it is one of llama.cpp's.
         strange: some of its tensors are of a type that nobody here can read.
     """
 
     shapes: Shapes = field(default_factory=dict)
+    packed: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     file_bytes: int = 0
     gguf: bool = False
@@ -55,6 +58,7 @@ def read_header(path: Path) -> Header:
             known = gguf_header.read(file)
             return Header(
                 shapes=known.shapes,
+                packed=known.packed,
                 metadata=known.metadata,
                 file_bytes=known.file_bytes,
                 gguf=True,
@@ -71,6 +75,11 @@ def read_header(path: Path) -> Header:
         return Header()
     return Header(
         shapes={name: tuple(facts["shape"]) for name, facts in tensors.items()},
+        packed={
+            name: facts["data_offsets"][1] - facts["data_offsets"][0]
+            for name, facts in tensors.items()
+            if facts.get("dtype") not in PLAIN
+        },
         metadata=metadata if isinstance(metadata, dict) else {},
         file_bytes=LENGTH_BYTES + size + max((facts["data_offsets"][1] for facts in tensors.values()), default=0),
     )

@@ -35,10 +35,11 @@ BLOCKS: Mapping[int, tuple[str, int, int]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gguf:
-    """Its tensors' shapes by name, in torch's order; `file_bytes`: how long it must be; `strange`: a type of tensor
-    that diffusers can't read."""
+    """Its tensors' shapes by name, in torch's order; `packed`: bytes of those that aren't plain numbers; `file_bytes`:
+    how long it must be; `strange`: a type of tensor that diffusers can't read."""
 
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    packed: Mapping[str, int] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
     file_bytes: int = 0
     strange: bool = False
@@ -60,7 +61,7 @@ def _read(file: BinaryIO) -> Gguf:
     for _ in range(entries):
         name = _string(file)
         known[name] = _value(file, *_numbers(file, "<I"))
-    shapes: dict[str, tuple[int, ...]] = {}
+    shapes, packed = dict[str, tuple[int, ...]](), dict[str, int]()
     end, strange = 0, False
     for _ in range(tensors):
         name, (dimensions,) = _string(file), _numbers(file, "<I")
@@ -72,11 +73,14 @@ def _read(file: BinaryIO) -> Gguf:
         count = 1
         for side in shape:
             count *= side
-        end, strange = max(end, offset + count // numbers * size), strange or kind not in BLOCKS
+        nbytes = count // numbers * size
+        if numbers > 1:
+            packed[name] = nbytes
+        end, strange = max(end, offset + nbytes), strange or kind not in BLOCKS
     alignment = known.get("general.alignment", ALIGNMENT)
     start = -(-file.tell() // alignment) * alignment
     texts = {name: value for name, value in known.items() if isinstance(value, str)}
-    return Gguf(shapes=shapes, metadata=texts, file_bytes=start + end, strange=strange)
+    return Gguf(shapes=shapes, packed=packed, metadata=texts, file_bytes=start + end, strange=strange)
 
 
 def _numbers(file: BinaryIO, form: str) -> tuple[Any, ...]:

@@ -60,6 +60,8 @@ def shrink(module: nn.Module, bits: int, device: torch.device | None = None) -> 
         small = SMALL.get(type(layer))
         if small is None or not can_be_small(name) or any(pattern.strip("^$") in name for pattern in patterns):
             continue
+        if type(layer._parameters["weight"]) is not nn.Parameter:  # packed already, as torchao does it
+            continue
         weight: torch.Tensor = layer._parameters.pop("weight")
         data = weight.data if device is None else weight.data.to(device)
         layer.__dict__.update(wide=weight.dtype, shape=weight.shape)

@@ -22,17 +22,21 @@ _VAE_IN_FILE = ("first_stage_model.", "vae.")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSize:
-    """Numbers of one part of a model. `small`: those of them that may be kept in fewer bits."""
+    """Numbers of one part of a model. `small`: those of them that may be kept in fewer bits. `packed`: bytes of what is
+    in fewer bits already, and stays as its file has it."""
 
     numbers: int = 0
     small: int = 0
+    packed: int = 0
 
     def __add__(self, other: PartSize) -> PartSize:
-        return PartSize(numbers=self.numbers + other.numbers, small=self.small + other.small)
+        return PartSize(
+            numbers=self.numbers + other.numbers, small=self.small + other.small, packed=self.packed + other.packed
+        )
 
     def bytes_at(self, itemsize: float, small: float) -> int:
         """Bytes at so many a number, and so many for each of those that may be kept in fewer."""
-        return int((self.numbers - self.small) * itemsize + self.small * small)
+        return int((self.numbers - self.small) * itemsize + self.small * small) + self.packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,7 @@ def of(path: Path) -> Sizes:
         return _of_file(path)
     if not (parts := [part for part in sorted(path.iterdir()) if part.is_dir() and in_use(part)]):
         return Sizes(denoiser=_of_files(in_use(path)))
-    named = {part.name: _of_files(in_use(part)) for part in parts if _is_loaded(path, part.name)}
+    named = {part.name: _of_part(part) for part in parts if _is_loaded(path, part.name)}
     return _sorted(named)
 
 
@@ -71,18 +75,28 @@ def _sorted(parts: Mapping[str, PartSize]) -> Sizes:
     encoders = sum((size for name, size in parts.items() if name.startswith(ENCODERS)), PartSize())
     whole_model = sum(parts.values(), PartSize())
     rest = whole_model.numbers - denoiser.numbers - encoders.numbers
-    return Sizes(denoiser=denoiser, encoders=encoders, rest=PartSize(numbers=rest))
+    packed = whole_model.packed - denoiser.packed - encoders.packed
+    return Sizes(denoiser=denoiser, encoders=encoders, rest=PartSize(numbers=rest, packed=packed))
 
 
-def _of_files(files: Iterable[Path]) -> PartSize:
-    headers = (whole.read_header(file).shapes for file in files)
-    return _of_shapes({name: shape for shapes in headers for name, shape in shapes.items()})
+def _of_part(folder: Path) -> PartSize:
+    """A part of a diffusers folder, in plain numbers or quantised."""
+    quantised = "quantization_config" in read_json(folder / "config.json")
+    return _of_files(in_use(folder), packed=quantised)
 
 
-def _of_shapes(shapes: Mapping[str, tuple[int, ...]]) -> PartSize:
-    numbers = {name: math.prod(shape) for name, shape in shapes.items()}
+def _of_files(files: Iterable[Path], *, packed: bool = False) -> PartSize:
+    headers = [whole.read_header(file) for file in files]
+    shapes = {name: shape for header in headers for name, shape in header.shapes.items()}
+    kept = {name: nbytes for header in headers for name, nbytes in header.packed.items() if packed}
+    return _of_shapes(shapes, kept)
+
+
+def _of_shapes(shapes: Mapping[str, tuple[int, ...]], packed: Mapping[str, int]) -> PartSize:
+    numbers = {name: math.prod(shape) for name, shape in shapes.items() if name not in packed}
     small = sum(count for name, count in numbers.items() if len(shapes[name]) > 1 and can_be_small(name))
-    return PartSize(numbers=sum(numbers.values()), small=small)
+    kept = sum(nbytes for name, nbytes in packed.items() if name in shapes)
+    return PartSize(numbers=sum(numbers.values()), small=small, packed=kept)
 
 
 def can_be_small(name: str) -> bool:
@@ -91,14 +105,15 @@ def can_be_small(name: str) -> bool:
 
 
 def _of_file(path: Path) -> Sizes:
-    shapes = whole.read_header(path).shapes
+    header = whole.read_header(path)
+    packed = header.packed if header.gguf else {}  # what is fp8 in a safetensors file is widened when it's read
     parts = {"transformer": dict[str, tuple[int, ...]](), "text_encoder": {}, "vae": {}}
-    for name, shape in shapes.items():
+    for name, shape in header.shapes.items():
         parts[_part_of(name)][name] = shape
-    sizes = {part: _of_shapes(found) for part, found in parts.items()}
+    sizes = {part: _of_shapes(found, packed) for part, found in parts.items()}
     beside = path.with_suffix("")
     if (beside / "model_index.json").is_file() and not sizes["text_encoder"].numbers:  # the file is a transformer alone
-        others = {part.name: _of_files(in_use(part)) for part in sorted(beside.iterdir()) if part.is_dir()}
+        others = {part.name: _of_part(part) for part in sorted(beside.iterdir()) if part.is_dir()}
         sizes = {**others, "transformer": sizes["transformer"]}
     return _sorted(sizes)
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from engine import Engine, ModelUnloadable, Txt2Img
 from engine.models import catalog, whole
 from engine.models.files import gguf_header, quantised
+from engine.models.memory import ladder, sizes
 from tests.engine import conftest, zoo
 from tests.engine.files.original_layout import save_original
 
@@ -136,6 +137,8 @@ async def test_a_gguf_is_painted_with_as_it_is(z_image: Path, tmp_path: Path) ->
         await engine.submit(Txt2Img(prompt="a", width=64, height=64, num_inference_steps=1)).result()
         (full,) = (await engine.inspect()).models
     assert model.weights_bytes < full.weights_bytes
+    planned = ladder.need(sizes.of(file), ladder.WHOLE, 4).resident
+    assert planned * 0.9 < model.weights_bytes < planned * 1.1, "its headers tell how large it is"
 
 
 @pytest.mark.parametrize(("name", "write"), [("tune.safetensors", save_gguf), ("tune.gguf", save_file)])
@@ -210,8 +213,10 @@ def test_what_is_packed_is_told_by_name(tmp_path: Path, tensor: str, says: str) 
     ],
 )
 def test_a_quantised_folder_names_what_it_needs(
-    folders: dict[str, Path], tmp_path: Path, method: str, says: str
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, says: str
 ) -> None:
+    """Also where that is installed, which is then another's."""
+    monkeypatch.setattr(quantised, "has", lambda module: False)
     folder = tmp_path / "small"
     shutil.copytree(folders["flux"], folder)
     config = folder / "transformer" / "config.json"

@@ -10,11 +10,13 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+from torch.testing._internal.two_tensor import TwoTensor
 
 from engine import Engine, Txt2Img, mini
+from engine.device.memory import bytes_of, tensors_of
 from engine.models.memory import ladder, sizes
 from engine.models.memory.ladder import RUNGS, Room, Rung
-from engine.models.memory.shrink import four_bit, shrink
+from engine.models.memory.shrink import SmallLinear, four_bit, shrink
 from engine.models.memory.sizes import PartSize, Sizes
 from tests.engine.memory.small_card import SmallCard, install
 
@@ -143,6 +145,17 @@ def test_a_small_layer_computes_with_what_it_keeps() -> None:
             assert not any(name == "0.weight" for name, _ in module.named_parameters())
             far = (module(sample) - expected).abs().mean() / expected.abs().mean()
             assert 0 < far < most
+
+
+def test_what_a_library_packed_is_counted_moved_and_left_as_it_is() -> None:
+    """As torchao packs weights: a tensor that says it is one of another size, around those that hold the numbers."""
+    packed = nn.Linear(32, 32)
+    packed.weight = nn.Parameter(TwoTensor(torch.zeros(32, 32), torch.ones(32, 32)))  # type: ignore[no-untyped-call]
+    module = nn.Sequential(packed, nn.Linear(32, 32))
+    assert bytes_of(module) == 4 * (2 * 32 * 32 + 32 + 32 * 32 + 32)
+    shrink(module, 8)
+    assert [type(layer) for layer in module] == [nn.Linear, SmallLinear]
+    assert torch.equal(tensors_of(module)[1], torch.ones(32, 32))
 
 
 def _shape(layer: nn.Module) -> dict[str, Any]:
