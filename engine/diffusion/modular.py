@@ -13,6 +13,8 @@ import torch
 from engine.api.errors import ModelUnloadable
 
 GUIDER = "guider"  # their guidance is a part, not an argument
+NEEDED = ("transformer", "unet", "vae", "scheduler", "text_", "tokenizer")  # begin the names of what none does without
+UPSAMPLER = "prompt_upsampler"
 
 
 def load(name: str, folder: Path, dtype: torch.dtype, given: Mapping[str, Any]) -> Any:
@@ -30,10 +32,22 @@ def load(name: str, folder: Path, dtype: torch.dtype, given: Mapping[str, Any]) 
     pipe.update_components(**given)
     pipe.load_components(dtype=dtype, local_files_only=True)
     missing = [each for each in pipe.pretrained_component_names if getattr(pipe, each, None) is None]
-    needed = [each for each in missing if (folder / each).is_dir()]
-    if needed:
-        raise ModelUnloadable(name=name, reason=f"its part {needed[0]} can't be loaded")
-    return pipe
+    if broken := next((each for each in missing if (folder / each).is_dir()), ""):
+        raise ModelUnloadable(name=name, reason=f"its part {broken} can't be loaded")
+    if absent := next((each for each in missing if each.startswith(NEEDED)), ""):
+        place = pipe.get_component_spec(absent).pretrained_model_name_or_path
+        told = f", which its index has of '{place}'" if place else ""
+        raise ModelUnloadable(name=name, reason=f"its part {absent} is missing{told}; put it into its folder")
+    return _without_upsampler(pipe, folder) if UPSAMPLER in missing else pipe
+
+
+def _without_upsampler(pipe: Any, folder: Path) -> Any:
+    """The pipeline that reads prompts as they are: what writes FLUX.3's anew is as large as the rest of it."""
+    blocks = pipe.blocks
+    blocks.sub_blocks.pop(UPSAMPLER)
+    plain = blocks.init_pipeline(str(folder))
+    plain.update_components(**{name: part for name, part in pipe.components.items() if name in plain.component_names})
+    return plain
 
 
 def is_modular(pipe: Any) -> bool:

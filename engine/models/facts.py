@@ -121,7 +121,7 @@ def read(key: str, class_name: str, parts: Parts, card: families.Published | Non
 # ---------------------------------------------------------------- tasks
 def _tasks(signature: Signature, parts: Parts, editor: families.Editor | None) -> frozenset[str]:
     """What a request can ask of it, by diffusers' own tables, else by what its call takes."""
-    if any(name in signature.takes for name in VIDEO) or signature.tasks & {"video", "audio"}:
+    if any(name in signature.takes for name in VIDEO) or signature.tasks & signatures.UNASKED:
         return frozenset()
     if signature.name.endswith(CONTROLLED):
         return frozenset()

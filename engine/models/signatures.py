@@ -5,17 +5,16 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-_INPUT = re.compile(r"""InputParam(?:\.template)?\(\s*(?:name=)?["'](\w+)["'](?:[^()]*?default=([\d.]+))?""")
-_GUIDER = re.compile(r"""FrozenDict\(\{\s*"guidance_scale": ([\d.]+)([^}]*)\}""")
 TEMPLATE_STEPS = 50  # of blocks that name none, as diffusers' template of the input has it
 _CONTROLNET = re.compile(r"ControlNet(Union)?")
+UNASKED = frozenset({"video", "audio", "edits"})  # what others make, of which nobody can ask for any
 REQUIRED = object()  # stands for "no default"
 _MAPPING = re.compile(r"_?AUTO_(\w+?)(_DECODER)?_PIPELINES_MAPPING")
 _TASKS = {"TEXT2IMAGE": "txt2img", "IMAGE2IMAGE": "img2img", "INPAINT": "inpaint"}
@@ -28,7 +27,7 @@ class Signature:
     Attributes:
         takes: its call's parameters with their defaults (`REQUIRED` where there is none).
         name: of its family in diffusers' Auto classes, such as `stable-diffusion-xl`; "" = it is in none.
-        tasks: the Auto classes that can make one of its kind: `txt2img`, `img2img`, `inpaint`; or `video`, `audio`.
+        tasks: the Auto classes that can make one of its kind: `txt2img`, `img2img`, `inpaint`; or one of `UNASKED`.
         sample_size: latents a side when it is told no size, where that is a number in its code.
         scheduler: the class of noise scheduler that its code names. components: what it is made of, by name.
         optional: those of them that it can do without.
@@ -71,36 +70,160 @@ def of(class_name: str) -> Signature | None:
 
 @functools.cache
 def of_modular(class_name: str) -> Signature | None:
-    """What a modular pipeline takes, by what its blocks' code names; None when diffusers has no such class."""
+    """What a modular pipeline takes, by its blocks' code; None when diffusers has no such class."""
     folder = _root() / "modular_pipelines"
     start = f"class {class_name}("
     files = folder.rglob("modular_pipeline.py")
     home = next((path.parent for path in files if start in path.read_text(encoding="utf-8")), None)
     if home is None or home == folder:
         return None
-    code = "\n".join(path.read_text(encoding="utf-8") for path in sorted(home.glob("*.py")))
-    takes = {match[1]: _number(match[2]) for match in _INPUT.finditer(code)}
-    if "num_inference_steps" in takes:
-        takes["num_inference_steps"] = takes["num_inference_steps"] or TEMPLATE_STEPS
-    guided = {"guider": _guidance(code)} if '"guider"' in code else {}
+    known = _definitions(home)
+    nodes = _reached(known, class_name)
+    given = _given(nodes, {name for _, name in known})
+    takes = _inputs(nodes, given)
+    if "num_inference_steps" in takes and takes["num_inference_steps"] is None:
+        takes["num_inference_steps"] = TEMPLATE_STEPS
+    guider = next((call for call in _calls(nodes, "ComponentSpec") if _first(call) == "guider"), None)
+    guided = {} if guider is None else {"guider": _guidance(guider, given)}
     return Signature(
         takes=MappingProxyType({"prompt": REQUIRED, **takes, **guided}),
         name=f"modular-{home.name.replace('_', '-')}",
-        tasks=frozenset({"video"} if "num_frames" in takes else {"txt2img"}),
-        scheduler="FlowMatch" if "FlowMatch" in code else "",
+        tasks=_modular_tasks(nodes, takes),
+        scheduler="FlowMatch" if any("FlowMatch" in name for node in nodes for name in _names(node)) else "",
     )
 
 
-def _guidance(code: str) -> float | None:
+Known = Mapping[tuple[str, str], ast.stmt]  # by module and name
+
+
+def _definitions(home: Path) -> Known:
+    """What a folder's modules define."""
+    found: dict[tuple[str, str], ast.stmt] = {}
+    for path in sorted(home.glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            targets = node.targets if isinstance(node, ast.Assign) else ()
+            names = [node.name] if isinstance(node, ast.ClassDef | ast.FunctionDef) else map(ast.unparse, targets)
+            found.update({(path.name, name): node for name in names})
+    return found
+
+
+def _seek(known: Known, name: str, module: str) -> tuple[str, str] | None:
+    """Where a name that a module uses is defined: there, else in one of its siblings."""
+    return next((at for at in ((module, name), *known) if at[1] == name and at in known), None)
+
+
+def _reached(known: Known, class_name: str) -> Sequence[ast.AST]:
+    """The code of the blocks that a pipeline begins with, and of what they name in turn; not that of its siblings."""
+    wanted = [(_first_blocks(known, class_name), "")]
+    seen, found = set[tuple[str, str]](), list[ast.AST]()
+    while wanted:
+        at = _seek(known, *wanted.pop(0))
+        if at is None or at in seen or at[1].endswith("ModularPipeline"):
+            continue
+        seen.add(at)
+        own = _members(known, at)
+        found += own
+        wanted += [(name, at[0]) for node in own for name in _names(node)]
+    return found
+
+
+def _members(known: Known, at: tuple[str, str]) -> Sequence[ast.AST]:
+    """What a class has, with what it inherits and doesn't say itself; anything else as it is."""
+    node = known[at]
+    if not isinstance(node, ast.ClassDef):
+        return [node]
+    found = list(node.body)
+    for base in (place for each in node.bases if (place := _seek(known, ast.unparse(each), at[0]))):
+        said = {_name_of(each) for each in found}
+        found += [each for each in _members(known, base) if isinstance(each, ast.stmt) and _name_of(each) not in said]
+    return found
+
+
+def _name_of(node: ast.stmt) -> str:
+    return ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else str(getattr(node, "name", ""))
+
+
+def _names(node: ast.AST) -> Sequence[str]:
+    return [each.id for each in ast.walk(node) if isinstance(each, ast.Name)]
+
+
+def _first_blocks(known: Known, class_name: str) -> str:
+    at = _seek(known, class_name, "modular_pipeline.py")
+    named = (each for each in (_members(known, at) if at else ()) if isinstance(each, ast.Assign))
+    blocks = (each.value for each in named if _name_of(each) == "default_blocks_name")
+    return next((str(value.value) for value in blocks if isinstance(value, ast.Constant)), "")
+
+
+def _calls(nodes: Iterable[ast.AST], name: str) -> Iterator[ast.Call]:
+    """Where one of a class is made, in whichever way."""
+    every = (each for node in nodes for each in ast.walk(node) if isinstance(each, ast.Call))
+    made = ((each, each.func.value if isinstance(each.func, ast.Attribute) else each.func) for each in every)
+    return (each for each, of in made if isinstance(of, ast.Name) and of.id == name)
+
+
+def _first(call: ast.Call) -> str:
+    """What a call names: its first argument, or that called `name`."""
+    named = [*call.args[:1], *(each.value for each in call.keywords if each.arg == "name")]
+    return str(named[0].value) if named and isinstance(named[0], ast.Constant) else ""
+
+
+def _given(nodes: Iterable[ast.AST], blocks: Container[str]) -> Mapping[str, Any]:
+    """What blocks are made with: the defaults of their own code, or what is said where one is made."""
+    every = [each for node in nodes for each in ast.walk(node)]
+    made = (each for each in every if isinstance(each, ast.FunctionDef) and each.name == "__init__")
+    found = {name: value for each in made for name, value in _parameters(each).items()}
+    for call in (each for each in every if isinstance(each, ast.Call) and isinstance(each.func, ast.Name)):
+        if call.func.id in blocks:  # type: ignore[attr-defined]
+            found.update({each.arg: _value(each.value) for each in call.keywords if each.arg in found})
+    return found
+
+
+def _inputs(nodes: Iterable[ast.AST], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of blocks with their defaults, as far as those are numbers."""
+    found: dict[str, Any] = {}
+    for call in _calls(nodes, "InputParam"):
+        value = next((each.value for each in call.keywords if each.arg == "default"), None)
+        said = None if value is None else _said(value, given)
+        number = said if isinstance(said, int | float) else None
+        if name := _first(call):
+            found[name] = number if found.get(name) is None else found[name]
+    return found
+
+
+def _guidance(guider: ast.Call, given: Mapping[str, Any]) -> float | None:
     """The guidance that blocks begin with: 1 where it is off at first."""
-    match = _GUIDER.search(code)
-    if match is None:
-        return None
-    return 1.0 if '"enabled": False' in match[2] else float(match[1])
+    config = next((each for each in ast.walk(guider) if isinstance(each, ast.Dict)), None)
+    known = {} if config is None else _literal(config, given)
+    if known.get("enabled") is False:
+        return 1.0
+    return float(known["guidance_scale"]) if known.get("guidance_scale") is not None else None
 
 
-def _number(text: str | None) -> float | int | None:
-    return None if text is None else float(text) if "." in text else int(text)
+def _literal(node: ast.Dict, given: Mapping[str, Any]) -> dict[str, Any]:
+    pairs = zip(node.keys, node.values, strict=True)
+    return {str(key.value): _said(value, given) for key, value in pairs if isinstance(key, ast.Constant)}
+
+
+def _said(node: ast.expr, given: Mapping[str, Any]) -> Any:
+    """A value in a block's code, which may be what the block was made with."""
+    return given.get(node.attr) if isinstance(node, ast.Attribute) else _value(node)
+
+
+def _modular_tasks(nodes: Iterable[ast.AST], takes: Mapping[str, Any]) -> frozenset[str]:
+    """What its blocks make: pictures, of words alone or not; or something else."""
+    outputs = {_first(call) for call in _calls(nodes, "OutputParam")}
+    if "images" not in outputs or "num_frames" in takes:
+        return frozenset({"video"})
+    ways = [
+        set(_literal(way, {}))
+        for node in nodes
+        for each in ast.walk(node)
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "_workflow_map"
+        for way in ast.walk(each.value)
+        if isinstance(way, ast.Dict) and all(isinstance(value, ast.Constant) for value in way.values)
+    ]
+    of_words = {"prompt"} in ways if ways else "image" not in takes
+    return frozenset({"txt2img"} if of_words else {"edits"})
 
 
 @functools.cache

@@ -152,13 +152,25 @@ def test_hub_models_are_known_by_their_whole_id_or_not_at_all(monkeypatch: pytes
 
 
 def test_modular_pipelines_are_known_by_their_blocks_code() -> None:
-    """Every one that diffusers has is described or refused; none needs to be imported for it."""
-    names = {name for name in dir(diffusers) if name.endswith("ModularPipeline")}
+    """Every one that diffusers has is described or refused, as its blocks themselves are; none is imported for it."""
+    names = {name for name in dir(diffusers) if name.endswith("ModularPipeline")} - {"ModularPipeline"}
     found = {name: signatures.of_modular(name) for name in names}
     painting = {name for name, each in found.items() if each is not None and "txt2img" in each.tasks}
     assert {"Flux3ModularPipeline", "ZImageModularPipeline", "AnimaModularPipeline"} <= painting
-    assert not {"WanModularPipeline", "LTXModularPipeline", "MiniMaxH3ModularPipeline"} & painting
-    for name in painting:
-        blocks = getattr(diffusers, name)().blocks
-        taken = {each.name: each.default for each in blocks.inputs}
-        assert taken.keys() <= found[name].takes.keys() | {None}, name  # type: ignore[union-attr]
+    others = {"WanModularPipeline", "WanAnimate2ModularPipeline", "LTXModularPipeline", "MiniMaxMusic3ModularPipeline"}
+    assert not others & painting
+    for name in sorted(painting | {"QwenImageEditModularPipeline", "QwenImageLayeredModularPipeline"}):
+        pipe = getattr(diffusers, name)()
+        taken = {each.name: each.default for each in pipe.blocks.inputs}
+        of_words = {"prompt": True} in (getattr(pipe.blocks, "_workflow_map", None) or {}).values()
+        assert (name in painting) == ("images" in {each.name for each in pipe.blocks.outputs} and of_words), name
+        if name in painting:
+            own = found[name]
+            assert own is not None
+            assert taken.keys() <= own.takes.keys() | {None}, name
+            assert own.takes["num_inference_steps"] == taken["num_inference_steps"], name
+            assert ("negative_prompt" in own.takes) == ("negative_prompt" in taken), name
+            guider = getattr(pipe, "guider", None)
+            assert ("guider" in own.takes) == (guider is not None), name
+            if guider is not None:
+                assert own.takes["guider"] == (guider.config.guidance_scale if guider.config.enabled else 1.0), name

@@ -17,7 +17,7 @@ from engine.device.loader import Load, Tell
 from engine.diffusion import modular
 from engine.models import facts, signatures, single_file, whole
 from engine.models.catalog import Source, describe
-from engine.models.files import hub, parts
+from engine.models.files import hub, parts, stand_ins
 
 SMALL_BYTES = 1 << 30
 
@@ -55,8 +55,7 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     if source.path is not None and source.single_file:
         return single_file.load(source.key, source.path, dtype)
     if source.path is not None and not (source.path / "model_index.json").is_file():
-        loaded_parts = parts.of(source.key, source.path, facts.read_parts(source.path).index, {"dtype": dtype})
-        return modular.load(source.key, source.path, dtype, loaded_parts)
+        return modular.load(source.key, source.path, dtype, _parts_beside(source.key, source.path, dtype))
     kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
     if dtype == torch.float32 and source.path is not None and weights_bytes(source.path) < SMALL_BYTES:
         kwargs["low_cpu_mem_usage"] = (
@@ -70,6 +69,15 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     if isinstance(raised, Exception):
         raise raised
     return single_file.with_vae(raised, Path(source.location), dtype)
+
+
+def _parts_beside(name: str, folder: Path, dtype: torch.dtype) -> Mapping[str, Any]:
+    """The parts of a modular folder that are in it, but for those that only diffusers knows how to load."""
+    index = facts.read_parts(folder).index
+    here = {part: kind[:2] for part, kind in index.items() if isinstance(kind, list) and (folder / part).is_dir()}
+    found = stand_ins.of(folder, here, dtype)
+    rest = {part: kind for part, kind in here.items() if part not in found}
+    return found | parts.of(name, folder, rest, {"dtype": dtype})
 
 
 def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 import transformers
+from diffusers.models.transformers import transformer_cosmos
 from diffusers.pipelines import deprecated
 from transformers.utils import is_torchvision_available
 
@@ -22,11 +23,25 @@ VIDEOS = "video_processor"
 
 def of(folder: Path, index: Mapping[str, Any], dtype: torch.dtype) -> dict[str, Any]:
     """The parts by name. Raises: whatever loading one of them does."""
+    if not is_torchvision_available():
+        vars(transformer_cosmos).setdefault("transforms", _Transforms)
     parts = {name: named for name, named in index.items() if isinstance(named, list) and len(named) == 2 and named[1]}
     for library, class_name in parts.values():
         _name_again(str(library), str(class_name))
     ours = {name: str(named[1]) for name, named in parts.items() if named[0] == "transformers"}
     return {name: made for name, kind in ours.items() if (made := _made(folder / name, kind, dtype)) is not None}
+
+
+class _Transforms:
+    """What Cosmos' transformer asks of torchvision: a mask in another size."""
+
+    class InterpolationMode:
+        NEAREST = "nearest"
+
+    class functional:  # as torchvision calls it
+        @staticmethod
+        def resize(picture: torch.Tensor, size: Sequence[int], interpolation: str) -> torch.Tensor:
+            return torch.nn.functional.interpolate(picture, tuple(size), mode=interpolation)
 
 
 def _made(part: Path, class_name: str, dtype: torch.dtype) -> Any:

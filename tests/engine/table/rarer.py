@@ -100,14 +100,14 @@ def ideogram4() -> Any:
     return diffusers.Ideogram4Pipeline(
         scheduler=FLOW(),
         vae=zoo.BUILDERS["flux2-klein"]().vae,
-        text_encoder=_seeing_qwen3(36),
+        text_encoder=seeing_qwen3(36),
         tokenizer=zoo.tokenizer(1024, chat=True),
         transformer=transformer(),
         unconditional_transformer=transformer(),
     )
 
 
-def _seeing_qwen3(layers: int, kind: Any = None) -> Any:
+def seeing_qwen3(layers: int, kind: Any = None) -> Any:
     text = {
         "hidden_size": 16,
         "intermediate_size": 16,
@@ -130,9 +130,9 @@ class Qwen3VLProcessor(transformers.Qwen3VLProcessor):  # type: ignore[misc]
     __init__ = editors.Qwen2VLProcessor.__init__
 
 
-def _reading_qwen3(layers: int) -> tuple[Any, Any]:
+def reading_qwen3(layers: int) -> tuple[Any, Any]:
     """An encoder, and the processor before it."""
-    encoder = _seeing_qwen3(layers, transformers.Qwen3VLForConditionalGeneration)
+    encoder = seeing_qwen3(layers, transformers.Qwen3VLForConditionalGeneration)
     words = zoo.tokenizer(1024, chat=True)
     words.add_special_tokens({"additional_special_tokens": list(editors.TOKENS)})
     encoder.resize_token_embeddings(len(words))
@@ -152,7 +152,7 @@ def nucleusmoe() -> Any:
         moe_enabled=False,
         capacity_factors=[8.0],
     )
-    encoder, processor = _reading_qwen3(9)
+    encoder, processor = reading_qwen3(9)
     return diffusers.NucleusMoEImagePipeline(
         transformer=transformer.eval(),
         scheduler=FLOW(),
@@ -181,7 +181,7 @@ def qwenimage21() -> Any:
         context_in_dim=16,
         axes_dims_rope=(8, 4, 4),
     )
-    encoder, processor = _reading_qwen3(2)
+    encoder, processor = reading_qwen3(2)
     return diffusers.QwenImage21Pipeline(
         scheduler=FLOW(), vae=vae.eval(), text_encoder=encoder, processor=processor, transformer=transformer.eval()
     )
