@@ -22,6 +22,7 @@ from bot.prompt.parser import Draft
 from engine.api.model_info import ModelInfo
 from engine.tasks.blend import MAX_BLENDED, Blend
 from engine.tasks.control import Control
+from engine.tasks.edit import Edit
 from engine.tasks.img2img import Img2Img
 from engine.tasks.inpaint import MAX_REACH_PX, Inpaint
 from engine.tasks.outpaint import Outpaint
@@ -56,6 +57,17 @@ def _upscale(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture)
     _check_sizeless(wish.draft)
     what = Upscale(init_image=picture, scale=args.scale, mode=args.mode)
     return replace(wish, what=lambda info: what)
+
+
+def _edit(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture) -> CliRequest:
+    _check_sizeless(wish.draft)
+    if not wish.draft.prompt:
+        raise BadInput("Say what should change, such as: make the boat blue.")
+    others = [read_file(path) for path in args.reference]
+    seen = {sha256_of(data): read_upload(data, OWN).image for data in others}
+    references = [StoredPicture(sha256=name, size=each.size) for name, each in seen.items()]
+    what = Edit(prompt="", images=[picture, *references])
+    return replace(wish, pictures={**wish.pictures, **seen}, what=lambda info: what)
 
 
 def _control(args: argparse.Namespace, wish: CliRequest, picture: StoredPicture) -> CliRequest:
@@ -184,5 +196,6 @@ _REQUESTS: dict[str, Callable[[argparse.Namespace, CliRequest, StoredPicture], C
     "inpaint": _inpaint,
     "outpaint": _outpaint,
     "upscale": _upscale,
+    "edit": _edit,
     "control": _control,
 }

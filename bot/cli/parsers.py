@@ -57,6 +57,7 @@ EDITS = {
     "inpaint": "Redraw a part of a picture.",
     "outpaint": "Paint what lies around a picture.",
     "upscale": "Make a picture larger.",
+    "edit": "Change a picture as words say.",
     "control": "Paint words along a picture, as a ControlNet reads it.",
     "blend": "Make one picture of several.",
 }
@@ -71,6 +72,8 @@ EXAMPLES = {
   easel inpaint boat.png "a black flag" --mask mask.png""",
     "outpaint": "  easel outpaint boat.png --left 64 --right 64\n  easel outpaint boat.png --zoom 1.5 --ratio 16:9",
     "upscale": "  easel upscale boat.png --scale 4 --mode creative",
+    "edit": """  easel edit boat.png "make the boat blue"
+  easel edit boat.png "put this hat on the sailor" --reference hat.png""",
     "blend": "  easel blend boat.png sea.png --weights 2,1",
     "models": "  easel models list\n  easel models pull sdxl\n  easel models add dreamer /models/dreamer.safetensors",
     "admin": "  easel admin grant 123456789012345678 50 --reason prize\n  easel admin stats --days 7 --png week.png",
@@ -96,8 +99,10 @@ def add_edit(command: argparse.ArgumentParser, name: str) -> None:
     if name in _ONLY_ITS_OWN:
         _ONLY_ITS_OWN[name](command)
     closely = "how closely the picture is followed, 0 to 2 (default: 1)"
+    changes = "how much may change, 0.01 to 1, where the model can be told"
     anew = "how much is painted anew, 0.01 to 1"
-    command.add_argument("--strength", type=float, help=closely if name == "control" else anew)
+    strength = {"control": closely, "edit": changes}.get(name, anew)
+    command.add_argument("--strength", type=float, help=strength)
     command.add_argument("--negative", help="what must not be in the picture")
     command.add_argument("--seed", type=int, help="the same seed gives the same picture")
     command.add_argument("--steps", type=int, help="denoising steps")
@@ -156,6 +161,11 @@ def _upscale(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _edit(command: argparse.ArgumentParser) -> None:
+    told = "a picture that the words refer to; several by several of it"
+    command.add_argument("--reference", type=Path, action="append", default=[], metavar="IMAGE", help=told)
+
+
 def _control(command: argparse.ArgumentParser) -> None:
     command.add_argument("--kind", default="", help="which ControlNet (default: the first that fits the model)")
     command.add_argument("--prepared", action="store_true", help="the picture is what the ControlNet reads already")
@@ -165,6 +175,7 @@ _ONLY_ITS_OWN: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "inpaint": _inpaint,
     "outpaint": _outpaint,
     "upscale": _upscale,
+    "edit": _edit,
     "control": _control,
 }
 

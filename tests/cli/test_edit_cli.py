@@ -160,3 +160,22 @@ def test_wrong_usage_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
             main(argv)
         assert exit_.value.code == 2
     assert "usage: easel" in capsys.readouterr().err
+
+
+def test_edit_changes_a_picture_as_words_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    editor = replace(MINI, key="editor", tasks=frozenset({"edit"}), edited_pictures=2)
+    monkeypatch.setattr(cli_generate, "engine_for", lambda settings: FakeEngine((MINI, editor)))
+    image, recipe = done("edit", "a.png", "make it", "blue", "--reference", "b.png")
+    assert (recipe.task, recipe.model, recipe.request["prompt"]) == ("edit", "editor", "make it blue")
+    assert len(recipe.request["images"]) == 2
+    assert image.width / image.height == pytest.approx(SIZE[0] / SIZE[1], rel=0.1)
+    for argv, said in (
+        (["a.png"], "Say what should change"),
+        (["a.png", "x", "--size", "64x64"], "comes from the picture"),
+        (["a.png", "x", "--reference", "b.png", "--reference", "mask.png"], "can't look at 3 pictures"),
+        (["a.png", "x", "--reference", "nowhere.png"], "cannot be read"),
+    ):
+        assert main(["edit", *argv]) == 2
+        assert said in capsys.readouterr().err
