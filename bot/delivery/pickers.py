@@ -24,6 +24,8 @@ from bot.prompt.text import quoted
 from bot.threads.pools import PICTURES
 from engine.api.model_info import ModelInfo
 from engine.backend import Backend
+from engine.tasks.img2img import Img2Img
+from engine.tasks.txt2img import Txt2Img
 
 MAX_CHOICES = 25  # Discord's
 MAX_SWATCHES = 5_000  # pictures whose colours are remembered
@@ -55,11 +57,12 @@ def models(app: Services) -> Complete:
 
     async def complete(interaction: Interaction, typed: str) -> list[Choice[str]]:
         said = interaction.namespace
-        repaints = bool(getattr(said, "image", None) or getattr(said, "source", None))
+        repaints = getattr(said, "image", None) or getattr(said, "source", None)
+        task = Img2Img.task if repaints else Txt2Img.task
         wanted = {name for name, _ in _loras(getattr(said, "lora", None) or "")}
 
         def suits(info: ModelInfo) -> bool:
-            return (not repaints or "img2img" in info.tasks) and wanted <= set(info.loras)
+            return task in info.tasks and wanted <= set(info.loras)
 
         known = sorted(app.backend.models(), key=lambda info: not suits(info))
         return choices(typed, [(_model_label(info, suits=suits(info)), info.key) for info in known])

@@ -285,6 +285,11 @@ def price_mc(spec: Spec, info: ModelInfo) -> int:
     return max(1, -(-work // own))
 
 
+def painting(models: Sequence[ModelInfo]) -> list[str]:
+    """The keys of the models that paint from words alone: the others can be nobody's default."""
+    return [info.key for info in models if WORDS.suits(info)]
+
+
 def find_model(models: Sequence[ModelInfo], name: str | None) -> ModelInfo:
     """The model a person means, or the default. Raises: BadInput."""
     if not models:

@@ -76,7 +76,7 @@ def _defaults(app: Services, group: app_commands.Group) -> None:
 
     @defaults.autocomplete("model")
     async def model_names(interaction: Interaction, typed: str) -> list[Choice[str]]:
-        keys = [info.key for info in app.backend.models()]
+        keys = drafts.painting(app.backend.models())
         return [Choice(name=key, value=key) for key in [*keys, NOTHING] if typed.casefold() in key.casefold()][:25]
 
 

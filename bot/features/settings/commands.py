@@ -15,6 +15,7 @@ from bot.kit import modals
 from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action
 from bot.kit.error_messages import shows_errors
+from bot.orders import drafts
 from engine.backend import Backend
 
 
@@ -60,7 +61,7 @@ def install(client: Client, app: Services) -> None:
 
 
 def _panel(app: Services, interaction: Interaction, mine: Preferences) -> discord.ui.LayoutView:
-    return settings_views.panel(mine, [info.key for info in app.backend.models()])
+    return settings_views.panel(mine, drafts.painting(app.backend.models()))
 
 
 async def _change(app: Services, interaction: Interaction, **changes: object) -> None:

@@ -19,6 +19,7 @@ from bot.kit.client import Client, Interaction
 from bot.kit.custom_ids import Action, SelectId
 from bot.kit.select import Select, row_of
 from bot.languages.speech import N_, _, later
+from bot.orders import drafts
 from bot.prompt.numbers import read_number, read_whole
 from bot.prompt.text import quoted
 from engine.backend import Backend
@@ -99,7 +100,7 @@ def _number_of(said: str, name: str, kind: type[int] | type[float]) -> Any:
 async def parts(app: Services, interaction: Interaction) -> list[Any]:
     guild_id = interaction.guild_id or 0
     now, styles = await app.preferences.defaults(guild_id), await app.preferences.styles(guild_id)
-    models = [info.key for info in app.backend.models()]
+    models = drafts.painting(app.backend.models())
     found = [
         TextDisplay(described(now).split("\n", 1)[1]),
         _list(MODEL, _("Model"), models, now.model),
