@@ -36,7 +36,8 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 def _known(settings: Settings, library: Library) -> dict[str, str]:
     """Locations by name, as the engine has them; the default model first."""
     own = {catalog.key_of(settings.model): settings.model}
-    return own | {name: at for name, at in (library.models() | settings.models).items() if name not in own}
+    more = library.models() | settings.models
+    return catalog.with_editor(own | {name: at for name, at in more.items() if name not in own})
 
 
 def _list(_: argparse.Namespace, settings: Settings, library: Library) -> Iterator[str]:

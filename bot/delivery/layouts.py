@@ -31,7 +31,6 @@ from engine.tasks import lora_tags
 from engine.tasks.edit import Edit
 
 PROMPT_SHOWN = 1500  # characters; a message holds 4,000 in all
-MINI = "mini"  # the embedded model's key, which says by itself what it does not know
 BOARD_COLUMNS = 4
 ALT_TEXT = 1024  # Discord's limit
 
@@ -257,9 +256,10 @@ class Layouts:
     def _hint(self, spec: Spec) -> str:
         """What the embedded model does not know of a prompt, as a sentence; nothing for other models."""
         info = self._info(spec)
-        if spec.model != MINI or info is None:
+        if info is None or not info.small_world:
             return ""
-        return shown(mini.hint(lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras))) or "", 400)
+        words = lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras))
+        return shown(mini.hint(words, edits=spec.request.task == Edit.task) or "", 400)
 
     def _tasks(self, spec: Spec) -> frozenset[str]:
         """What the picture's model can do; when it is gone, what any other can. Any model edits and reads pictures."""

@@ -39,6 +39,10 @@ class Action(StrEnum):
     MENU_EDIT_FILE = "edf"  # the same form of the menu "Edit"; number = note of an upload
     EDIT_BEFORE = "eb"  # the picture that this one was made from
     EDIT_COMPARE = "ec"  # both side by side
+    EDIT_OFFER_1 = "ex"  # number = refused edit: make the first change that was offered instead
+    EDIT_OFFER_2 = "ey"
+    EDIT_OFFER_3 = "ez"
+    EDIT_ANYWAY = "ea"  # number = refused edit: paint it as it is
     REROLL = "r"  # the same job with new seeds
     REMIX = "x"  # the form with everything filled in
     SEED = "s"  # the seeds and a line to paste

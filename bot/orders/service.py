@@ -22,6 +22,7 @@ from bot.prompt.text import quoted
 from engine import mini
 from engine.api.model_info import ModelInfo
 from engine.tasks import lora_tags
+from engine.tasks.edit import Edit
 from engine.tasks.txt2img import MAX_SEED, Txt2Img
 
 UNASKED_MC = GRID * drafts.PICTURE_MC * 5 // 4  # a grid; other ratios round to a few pixels more
@@ -122,8 +123,9 @@ class Orders:
         for spec in specs:
             info = drafts.find_model(models, spec.model)
             words = lora_tags.strange(spec.prompt, (*info.embeddings, *info.loras)) if info.small_world else ""
-            if offers := mini.offers(words):
-                *others, last = map(quoted, mini.unknown_words(words)[:MAX_NAMED])
+            edits = spec.task == Edit.task
+            if offers := mini.offers(words, edits=edits):
+                *others, last = map(quoted, mini.unknown_words(words, edits=edits)[:MAX_NAMED])
                 unknown = later(_, N_("{others} or {last}"), others=", ".join(others), last=last) if others else last
                 raise BadInput(
                     "{key} doesn't know {unknown}, and would paint blobs. These work; nothing was charged.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-QUESTIONS = ("batch", "announce", "menu", "form", "line", "history")
+QUESTIONS = ("batch", "announce", "menu", "form", "line", "edit", "history")
 ASKED = "(" + " OR ".join(f"key GLOB '{kind}:*'" for kind in QUESTIONS) + ")"
 """Questions that wait for an answer: `<what>:<interaction id>`, whose value begins with whose they are."""
 OFFER = "offer:"

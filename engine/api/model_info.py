@@ -79,7 +79,7 @@ class ModelInfo:
         lora_shares: of those of which less than nine tenths fit, how much does, in percent.
         lora_defaults: of those that change how it is to be sampled.
         controlnets: those that fit it, by name. control_tasks: of `txt2img`, `img2img`, `inpaint`, what they can lead.
-        small_world: it is Easel Mini, which paints what its few hundred words name, and blobs otherwise.
+        small_world: it is Easel Mini, which paints what its few hundred words name, and blobs otherwise; or its editor.
         about: what its file and its LoRAs' say of themselves. revision: the commit of a hub model that is here.
         several_controls: whether it can follow several pictures at once.
     """

@@ -1,9 +1,9 @@
-"""What Mini can paint instead of what it does not know: the prompts nearest in meaning. Data and a look-up."""
+"""What Mini can paint or change instead of what it does not know: the nearest in meaning. Data and a look-up."""
 
 import re
 from collections.abc import Sequence
 
-from engine.mini.words import COLOURS, words_in
+from engine.mini.words import COLOURS, THINGS, words_in
 
 # One prompt a line, and the words that it stands in for.
 INSTEAD: dict[str, str] = {
@@ -45,6 +45,7 @@ INSTEAD: dict[str, str] = {
     "mountains at sunset, a pine": "valley cliff volcano rock canyon hiking peak everest alps",
 }
 ALWAYS = ("a boat on the sea", "an orange cat", "a castle in the mountains")  # for words that have no relative here
+ALWAYS_CHANGED = ("make it night", "as pixel art")  # in whatever picture
 _WORDS = {prompt: frozenset(words.split()) for prompt, words in INSTEAD.items()}
 _STYLES = {
     "watercolor": "painting oil impressionist gouache acrylic monet gogh ghibli aquarell pastel",
@@ -56,11 +57,30 @@ _STYLES = {
 
 def instead_of(strangers: Sequence[str], prompt: str, count: int = 3) -> tuple[str, ...]:
     """Return prompts that Mini can paint, nearest in meaning to words it does not know, in the nearest style."""
-    near = [offer for word in strangers for offer, words in _WORDS.items() if _stem(word) in words or word in words]
-    offers = list(dict.fromkeys([*near, *ALWAYS]))[:count]
-    style = next((style for style, words in _STYLES.items() if set(strangers) & set(words.split())), None)
-    colour = next((word for word in words_in(prompt) if word in COLOURS), None)
+    offers = list(dict.fromkeys([*_near(strangers), *ALWAYS]))[:count]
+    style, colour = _style(strangers), _colour(prompt)
     return tuple(_dressed(offer, colour, style) for offer in offers)
+
+
+def changes_instead_of(strangers: Sequence[str], instruction: str, count: int = 3) -> tuple[str, ...]:
+    """Return changes that its editor can make in any picture, nearest in meaning to words it does not know."""
+    style, colour = _style(strangers), _colour(instruction)
+    things = [next(word for word in words_in(offer) if word in THINGS) for offer in _near(strangers)]
+    added = [f"add {'an' if thing[0] in 'aeiou' else 'a'} {thing}" for thing in things[:1]]
+    near = [f"as {style}"] if style else []
+    return tuple(dict.fromkeys([*near, *added, f"make it {colour or 'blue'}", *ALWAYS_CHANGED]))[:count]
+
+
+def _near(strangers: Sequence[str]) -> list[str]:
+    return [offer for word in strangers for offer, words in _WORDS.items() if _stem(word) in words or word in words]
+
+
+def _style(strangers: Sequence[str]) -> str | None:
+    return next((style for style, words in _STYLES.items() if set(strangers) & set(words.split())), None)
+
+
+def _colour(text: str) -> str | None:
+    return next((word for word in words_in(text) if word in COLOURS), None)
 
 
 def _stem(word: str) -> str:

@@ -151,3 +151,24 @@ PAINTED: frozenset[str] = frozenset(
 ) | frozenset(scene for scene in SCENES if scene != "plain")
 """Words that put something into a picture by themselves."""
 KNOWN: frozenset[str] = frozenset(word for phrase in _phrases() for word in words_in(phrase))
+CHANGES: frozenset[str] = frozenset(
+    [
+        *("turn", "change", "replace", "swap", "switch", "exchange", "move", "place", "put", "bigger", "larger"),
+        *("enlarge", "shrink", "smaller", "remove", "delete", "take", "away", "get", "rid", "erase", "add", "show"),
+        *("instead", "now"),
+    ]
+)
+"""Words that only its editor knows."""
+CHANGED: frozenset[str] = (KNOWN - {*_FUNCTION_WORDS} - {word for phrase in IDLE for word in words_in(phrase)}) | {
+    "bigger",
+    "larger",
+    "enlarge",
+    "shrink",
+    "smaller",
+    "swap",
+    "switch",
+    "exchange",
+    "center",
+    "middle",
+}
+"""Words any of which tells what a change leads to, or which thing it is about."""

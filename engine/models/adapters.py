@@ -208,8 +208,11 @@ def _clips_of(folder: Path) -> tuple[int, ...]:
 
 
 def fitted(info: ModelInfo, model: Source, adapters: Mapping[Kind, Mapping[str, Adapter]]) -> ModelInfo:
-    """The model's facts with the adapters that fit it. Says in the log of which LoRAs a part will do nothing."""
-    if not any(adapters.values()):
+    """The model's facts with the adapters that fit it. Says in the log of which LoRAs a part will do nothing.
+
+    None fits Mini's editor: it has the layers of Mini, for which they were made, but has since learned another task.
+    """
+    if not any(adapters.values()) or model.path == mini.EDITOR_DIR:
         return info
     body = body_of(model, info.family)
     loras, embeddings = (

@@ -50,12 +50,19 @@ class Source:
 
 def source(key: str, location: str) -> Source:
     """The source behind a setting. Raises: ModelUnloadable when it can be none."""
-    found = Source(key=key, location=str(mini.MODEL_DIR) if location == "mini" else location)
+    found = Source(key=key, location=str(mini.folder(location) or location))
     if location.endswith((".ckpt", ".pt", ".pth", ".bin", ".pkl")):
         raise ModelUnloadable(name=key, reason="it is a pickle, which may run code; use .safetensors")
     if found.path is None and (found.single_file or location.count("/") != 1 or location.startswith((".", "~", "/"))):
         raise ModelUnloadable(name=key, reason=f"there is no file, folder or hub id '{location}'")
     return found
+
+
+def with_editor(models: Mapping[str, str]) -> dict[str, str]:
+    """Locations by name; where Mini is among them, so is what changes its pictures by words, behind all others."""
+    places = {mini.folder(at) or Path(os.path.expanduser(at)) for at in models.values()}
+    comes = mini.MODEL_DIR in places and mini.EDITOR not in models and mini.folder(mini.EDITOR) not in (None, *places)
+    return {**models, **({mini.EDITOR: mini.EDITOR} if comes else {})}
 
 
 def key_of(location: str) -> str:
@@ -88,7 +95,8 @@ def _described(model: Source) -> ModelInfo:
     if not parts.index:
         raise ModelUnloadable(name=model.key, reason="its folder has no model_index.json, nor a modular one")
     info = facts.read(model.key, str(parts.index.get("_class_name", "")), parts, card)
-    return replace(info, revision=model.revision, small_world=path.resolve() == mini.MODEL_DIR.resolve())
+    small = path.resolve() in (mini.MODEL_DIR.resolve(), mini.EDITOR_DIR.resolve())
+    return replace(info, revision=model.revision, small_world=small)
 
 
 def checkpoint(model: Source, path: Path) -> Checkpoint:

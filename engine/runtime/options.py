@@ -123,7 +123,8 @@ class Reading:
         """The models that can be used, and the default one where it is anything at all."""
         key = catalog.key_of(default)
         first = self.usable("model", {key: default}, _model)
-        rest = self.usable("model", {name: at for name, at in more.items() if name != key}, _model)
+        named = catalog.with_editor({key: default} | {name: at for name, at in more.items() if name != key})
+        rest = self.usable("model", {name: at for name, at in named.items() if name != key}, _model)
         self._told(first | rest, catalog.owners_mistakes)
         return (first or self._as_it_is(key, default)) | rest
 

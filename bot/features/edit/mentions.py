@@ -11,6 +11,7 @@ from typing import Protocol, cast
 import discord
 
 from bot.errors import BadInput, NotFound, Refused
+from bot.features.edit.changes import change
 from bot.features.edit.message_request import MessageRequest
 from bot.features.generate import commands as generate
 from bot.features.generate import edits, image_lookup
@@ -98,7 +99,7 @@ async def _answer(app: Services, asked: Interaction, message: discord.Message, w
         source = await edits.of_found(app, asked, found, private=False)
         if source.private:
             raise Refused("That picture is private. Use **/edit** to change it.")
-        await edits.change(app, asked, source, said)
+        await change(app, asked, source, said)
 
 
 async def _shown(app: Services, asked: Interaction, message: discord.Message) -> FoundImage | None:

@@ -33,7 +33,6 @@ from bot.prompt.text import visible
 from bot.threads.pools import UPLOADS
 from engine.backend import Backend
 from engine.tasks.blend import Blend
-from engine.tasks.edit import Edit
 from engine.tasks.img2img import Img2Img
 from engine.tasks.outpaint import Outpaint
 from engine.tasks.pictures import Reference, StoredPicture
@@ -144,7 +143,7 @@ async def blend(
     sources = [await of_found(app, interaction, found, private=private) for found in pictures]
     said = with_notes(said, *(note for source in sources for note in source.notes))
     blended = Blend(images=[source.picture for source in sources], weights=weights)
-    specs = await _planned(app, interaction, said, blended)
+    specs = await planned(app, interaction, said, blended)
     await app.submission.submit_or_confirm(interaction, Order(specs=specs, kind=Blend.task, private=private))
 
 
@@ -163,7 +162,7 @@ async def control(
             guidance_scale=said.guidance_scale,
             scheduler=said.scheduler,
         )
-    specs = await _planned(app, interaction, draft, what)
+    specs = await planned(app, interaction, draft, what)
     await app.submission.submit_or_confirm(
         interaction, Order(specs=specs, kind=what.task, parent=source.parent, private=source.private)
     )
@@ -211,7 +210,7 @@ async def start(
     await app.submission.submit_or_confirm(interaction, order)
 
 
-async def _planned(app: Services, interaction: Interaction, draft: Draft, what: Txt2Img) -> tuple[Spec, ...]:
+async def planned(app: Services, interaction: Interaction, draft: Draft, what: Txt2Img) -> tuple[Spec, ...]:
     """The draft made whole, in the styles it names; settings are for what is painted from words. Raises: BadInput."""
     styled = await app.preferences.style_only([draft], interaction.guild_id or 0)
     actor = actor_of(interaction)
@@ -278,27 +277,6 @@ async def finish(app: Services, interaction: Interaction, job: Job, image: Store
         num_images=1,
     )
     await start(app, interaction, source, draft, Img2Img(prompt="", init_image=source.picture), FINISH)
-
-
-async def change(
-    app: Services, interaction: Interaction, source: Source, said: Draft, others: Sequence[FoundImage] = ()
-) -> None:
-    """Four pictures of this one, changed as words say, with others to look at. Raises: UserError."""
-    if not said.prompt:
-        raise BadInput("Say what should change, such as: make the boat blue.")
-    for found in others:
-        found.check_single()
-    references = [await of_found(app, interaction, found, private=source.private) for found in others]
-    what = Edit(prompt="", images=[each.picture for each in (source, *references)])
-    own = next((info for info in app.backend.models() if source.spec and info.key == source.spec.model), None)
-    if said.model is None and own is not None and what.fits(own):
-        said = replace(said, model=own.key)
-    said = with_notes(said, *(note for each in (source, *references) for note in each.notes))
-    specs = await _planned(app, interaction, said, what)
-    private = any(each.private for each in (source, *references))
-    await app.submission.submit_or_confirm(
-        interaction, Order(specs=specs, kind=what.task, parent=source.parent, private=private)
-    )
 
 
 async def upscale(

@@ -196,6 +196,21 @@ class Submission:
         await self._take(interaction, number)
         await interaction.response.edit_message(view=notice(_("Not started; nothing was charged.")))
 
+    async def keep(self, interaction: Interaction, order: Order, offers: Sequence[str]) -> None:
+        """Keep an order that was refused for a day, and the words that would do instead of its own."""
+        kept = [interaction.user.id, _dump(interaction.user.id, order), offers]
+        await self._key_values.remember(f"edit:{interaction.id}", json.dumps(kept))
+
+    async def kept(self, interaction: Interaction, number: int) -> tuple[Order, list[str]]:
+        """Return such an order, and those words. Raises: NotFound, NotYours."""
+        found = await self._key_values.recall(f"edit:{number}")
+        if found is None:
+            raise NotFound("This is older than a day. Ask for the change again.")
+        owner, order, offers = json.loads(found)
+        if owner != interaction.user.id:
+            raise NotYours("Only the person who asked can answer this.")
+        return _load(order)[0], offers
+
     async def _enqueue(self, interaction: Interaction, order: Order) -> None:
         """Reserve the price and queue the jobs, all or none; each gets its own message. Raises: UserError."""
         actor = actor_of(interaction)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.delivery.layouts import MINI
 from bot.languages.speech import N_, _
 from bot.prompt.text import shown
 from engine import mini
@@ -52,6 +51,6 @@ def models_page(models: Sequence[ModelInfo]) -> str:
     """The models' names, and what the embedded one knows: it knows a small world only."""
     keys = [info.key for info in models]
     lines = [_("## Models here"), " ".join(f"`{shown(key, 80)}`" for key in keys) or _("No model is loaded yet.")]
-    known = mini.vocabulary() if MINI in keys else {}
+    known = mini.vocabulary() if any(info.small_world for info in models) else {}
     lines += ["-# " + _(KNOWN[kind], words=", ".join(words)) for kind, words in known.items() if kind in KNOWN]
     return "\n".join([*lines, _("-# **/models** says what each can do.")])[:MAX_CHARS]

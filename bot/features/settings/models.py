@@ -9,7 +9,6 @@ from typing import Protocol
 import discord
 from discord import app_commands
 
-from bot.delivery import layouts
 from bot.features.settings.service import PreferenceService
 from bot.features.settings.store import ModelNote
 from bot.kit.client import Client, Interaction
@@ -17,6 +16,7 @@ from bot.kit.components import notice
 from bot.kit.error_messages import shows_errors
 from bot.languages.speech import N_, _, engine_words
 from bot.prompt.text import shown
+from engine import mini
 from engine.api.left_out import LeftOut
 from engine.api.model_info import About, ModelInfo
 from engine.backend import Backend, WorkerStatus
@@ -26,10 +26,14 @@ MOST_CHARS = 3600  # of one message's 4,000
 MOST_PICTURES = 10  # of a gallery
 MOST_TOLD = 8  # LoRAs of a model that say something of themselves
 KNOWN = {
-    layouts.MINI: ModelNote(
+    mini.MODEL: ModelNote(
         licence=N_("MIT, like Easel"),
         about=N_("A small model that comes with Easel. It makes simple images from a small vocabulary; see /help."),
-    )
+    ),
+    mini.EDITOR: ModelNote(
+        licence=N_("MIT, like Easel"),
+        about=N_("Changes what mini painted, such as: make the boat blue; remove the moon; make it night."),
+    ),
 }
 NOT_STATED = N_("not stated by the people who run this bot")
 NO_WEIGHTS = N_("doesn't support weights such as (word:1.3)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import diffusers
 import torch
 import transformers
 
+from engine import mini
+from engine.mini.train.networks.editor import with_picture
+from engine.mini.train.pack import pack_editor
 from tests.engine import conftest as big
 from tests.engine import zoo
 
@@ -89,3 +93,12 @@ def build(root: Path, names: Iterable[str] = ()) -> dict[str, Path]:
         torch.manual_seed(0)
         BUILDERS[name]().save_pretrained(root / name)
     return {name: root / name for name in chosen}
+
+
+def of_mini(root: Path) -> Path:
+    """What the editor that comes along is before it has learned anything: Mini, with room for a picture."""
+    unet = diffusers.UNet2DConditionModel.from_pretrained(mini.MODEL_DIR / "unet", dtype=torch.float32)
+    with_picture(unet).save_pretrained(root / "trained" / "unet")
+    shutil.copytree(mini.MODEL_DIR / "text_encoder", root / "trained" / "text_encoder")
+    pack_editor(root / "trained", mini.MODEL_DIR, root / "editor")
+    return root / "editor"

@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 
 from engine import Engine, Txt2Img, mini
+from engine.models import catalog
 from engine.models.files import hub
 from engine.models.files.library import Library
+
+OWN = {*catalog.with_editor({"mini": "mini"})}
 
 
 def ask(model: str) -> Txt2Img:
@@ -27,15 +30,15 @@ async def until(engine: Engine, names: set[str]) -> None:
 
 async def test_what_comes_and_goes_is_noticed(folders: dict[str, Path], tmp_path: Path) -> None:
     async with Engine("mini", data_dir=tmp_path) as engine:
-        assert [info.key for info in engine.models()] == ["mini"]
+        assert {info.key for info in engine.models()} == OWN
         shutil.copytree(folders["sd1"], tmp_path / "models" / "boats")
-        await until(engine, {"mini", "boats"})
+        await until(engine, {*OWN, "boats"})
         assert len(await engine.submit(ask("boats")).result()) == 1
         Library(tmp_path).add("others", str(folders["sdxl"]))
-        await until(engine, {"mini", "boats", "others"})
+        await until(engine, {*OWN, "boats", "others"})
         Library(tmp_path).remove("others")
         shutil.rmtree(tmp_path / "models" / "boats")
-        await until(engine, {"mini"})
+        await until(engine, OWN)
         assert [model.key for model in (await engine.inspect()).models] == ["mini"]
 
 

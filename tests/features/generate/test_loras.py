@@ -13,7 +13,7 @@ from bot.demo.simulation import Stage, stage
 from engine.fake import MINI, FakeEngine
 from tests.e2e.screen import paint, words
 
-INFO = replace(MINI, loras=("waves", "ink"), embeddings=("dawn",))
+INFO = replace(MINI, loras=("waves", "ink"), embeddings=("dawn",), small_world=True)
 
 
 @pytest.fixture
