@@ -17,7 +17,7 @@ from engine.models import catalog, whole
 from engine.models.catalog import Source
 from engine.models.files import hub, starters
 from engine.models.files.library import Library
-from engine.models.files.weights import weights_in
+from engine.models.files.weights import bytes_of
 from engine.models.memory import ladder
 
 BFLOAT16_BYTES = 2  # what weights take on a graphics card, where nothing else is set
@@ -58,11 +58,7 @@ def _on_disk(name: str, location: str) -> str:
         path = catalog.source(name, location).on_disk
     except ModelUnloadable:
         return "missing   "
-    return f"{_bytes(path) / GB:6.2f} GB" if path is not None else "on the hub"
-
-
-def _bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in weights_in(path))
+    return f"{bytes_of(path) / GB:6.2f} GB" if path is not None else "on the hub"
 
 
 def _info(args: argparse.Namespace, settings: Settings, library: Library) -> Iterator[str]:
@@ -80,7 +76,7 @@ def _info(args: argparse.Namespace, settings: Settings, library: Library) -> Ite
     info = catalog.describe(source)
     tasks = ", ".join(sorted(info.tasks))
     yield f"{info.family}, {info.width}x{info.height}, {info.num_inference_steps} steps; can do {tasks}."
-    yield f"{_bytes(source.on_disk) / GB:.2f} GB in {source.on_disk}."
+    yield f"{bytes_of(source.on_disk) / GB:.2f} GB in {source.on_disk}."
 
 
 def _to_fetch(source: Source) -> str:
@@ -109,7 +105,7 @@ def _pull(args: argparse.Namespace, _: Settings, library: Library) -> Iterator[s
     whole.check(name, folder)
     catalog.describe(source)
     library.add(name, repo)
-    yield f"{name} is here, {_bytes(folder) / GB:.2f} GB in {folder}. A running Easel has it in a moment."
+    yield f"{name} is here, {bytes_of(folder) / GB:.2f} GB in {folder}. A running Easel has it in a moment."
 
 
 def _tell(event: Loading) -> None:

@@ -1,4 +1,4 @@
-"""Two threads beside the engine's: one reads models into memory, one downloads. The engine's thread never waits.
+"""Threads beside the engine's: one reads models into memory, one hashes, one downloads. The engine's never waits.
 
 Whoever needs what is not there yet asks `Loader.wait`, which raises `NotYet`: the job is put aside, joins the load that
 is under way or starts it, and is asked again once that has ended.
@@ -22,7 +22,7 @@ from engine.device.exclusive import exclusive, guard
 
 log = logging.getLogger(__name__)
 
-Stage = Literal["download", "load"]
+Stage = Literal["download", "load", "hash"]
 Tell = Callable[[int, int], None]  # bytes that are done, and all of them
 TELL_S = 0.5  # how often waiting jobs are told how far a load is
 LEAVE_S = 2.0  # what is inside a library's call at the end is left, and drops what it made
@@ -33,7 +33,7 @@ _READING = threading.Lock()  # libraries patch torch for every thread while they
 
 @dataclass(eq=False, kw_only=True)
 class Load:
-    """One thing on its way into memory, or onto the disk.
+    """One thing on its way into memory, or onto the disk; or the hash of one.
 
     Attributes:
         name: of the model, as the waiting jobs are told it.
@@ -50,7 +50,7 @@ class Load:
     stage: Stage
     work: Callable[[Tell], Any]
     take: Callable[[Any], Any] = lambda _: None
-    ended: Callable[[], None] = lambda: None
+    ended: Callable[[], object] = lambda: None
     done_bytes: int = 0
     total_bytes: int = 0
     kept: Any = None
@@ -68,6 +68,10 @@ class NotYet(Exception):
     def __init__(self, load: Load) -> None:
         super().__init__(f"{load.name} is being loaded")
         self.load = load
+
+
+class NoRoom(Exception):
+    """What is asked for fits only when somebody else's model may go; ask again when one may."""
 
 
 class Abandoned(BaseException):
@@ -93,11 +97,15 @@ class Loader:
 
     def wait(self, key: Hashable, make: Callable[[], Load]) -> NoReturn:
         """Join the load of that key, or begin the one that `make` describes. Raises: NotYet, always."""
+        raise NotYet(self.begin(key, make))
+
+    def begin(self, key: Hashable, make: Callable[[], Load]) -> Load:
+        """The load of that key: the one under way, or the one that `make` describes, begun now."""
         load = self.pending.get(key)
         if load is None:
             load = self.pending[key] = make()
             self._lane(load.stage).put(load)
-        raise NotYet(load)
+        return load
 
     def close(self) -> None:
         """Abandon what is under way: at once where it tells how far it is, else when its library lets it."""

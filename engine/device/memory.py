@@ -39,7 +39,7 @@ class DeviceMemory:
         if self.device.type == "cuda":
             cached = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
             return torch.cuda.mem_get_info(self.device)[0] + cached
-        return min(filter(None, (free_in_system(), free_in_container())), default=devices.memory_bytes(self.device))
+        return free_in_host() or devices.memory_bytes(self.device)
 
     def free_cache(self) -> None:
         devices.free_cache(self.device)
@@ -100,6 +100,11 @@ def _inside(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
 def bytes_of(module: torch.nn.Module) -> int:
     """What its parameters and buffers take."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors_of(module))
+
+
+def free_in_host() -> int:
+    """Memory of the machine that could be had; 0 where neither system nor container tells."""
+    return min(filter(None, (free_in_system(), free_in_container())), default=0)
 
 
 def free_in_system() -> int:

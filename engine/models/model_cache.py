@@ -21,15 +21,15 @@ from engine.api.inspection import LoadedModel
 from engine.api.model_info import ModelInfo
 from engine.device import overflow
 from engine.device.compiler import Compiler
-from engine.device.failures import loaded
+from engine.device.failures import attempt, loaded
 from engine.device.fibers import Kind, Stub
-from engine.device.loader import Load, Loader, Tell
-from engine.device.memory import DeviceMemory
+from engine.device.loader import Load, Loader, NoRoom, Tell
+from engine.device.memory import DeviceMemory, free_in_host
 from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
 from engine.models import families, known_device, signatures
 from engine.models.catalog import Source, describe
-from engine.models.files import reading
+from engine.models.files import reading, weights
 from engine.models.files.hashes import Hashes
 from engine.models.memory import ladder, plan
 from engine.models.memory.ladder import Room, Rung
@@ -55,12 +55,13 @@ class Model:
         info: its facts, from its own files. scheduler: the name of its own noise scheduler.
         adapters: the sha256 of what changes it, by name. beside: modules that are no part of its pipeline, by folder.
         placing: how its modules are kept in memory. added_bytes: of a variant's own weights.
+        hashed: the sha256 of its weights; of a variant, of those it shares. Raises: NotYet, while that is worked out.
     """
 
     key: str
     info: ModelInfo
     pipe: Any
-    sha256: str
+    hashed: Callable[[], str]
     scheduler: str
     placing: Placing
     added_bytes: int = 0
@@ -199,10 +200,6 @@ def _kind(name: str) -> Kind | None:
     return "decode" if name == "vae" else None
 
 
-class NoRoom(Exception):
-    """What is asked for fits only when somebody else's model may go; ask again when one may."""
-
-
 class ModelCache:
     """Loads models on demand, each in the way that fits the device, and keeps them under a budget.
 
@@ -336,19 +333,17 @@ class ModelCache:
         planned = self.planned(key)
         self.make_way(planned.need.within(self._room))
         self._coming[key] = planned.need.within(self._room)
+        attempt(self._hash(key))  # begun beside the load
         load = Load(key=key, name=key, stage="load", work=self._work(key, planned.rung), take=self._take)
         load.again = partial(self._again, key, load)
-        load.ended = partial(self._arrived, key)
+        load.ended = partial(self._coming.pop, key, None)
         return load
-
-    def _arrived(self, key: str) -> None:
-        self._coming.pop(key, None)
 
     def _work(self, key: str, rung: Rung) -> Callable[[Tell], Model]:
         return lambda tell: loaded(key, partial(self._load, key, rung, tell))
 
     def _take(self, model: Model) -> Model:
-        self._arrived(model.key)
+        self._coming.pop(model.key, None)
         self._models[model.key] = model
         if model.placing.rung is not ladder.WHOLE:
             log.info("%s is kept like this: %s", model.key, model.placing.rung.name)
@@ -368,10 +363,15 @@ class ModelCache:
         load.work = self._work(key, planned.rung)
         return True
 
+    def _hash(self, key: str) -> Callable[[], str]:
+        """What gives, or works out, the sha256 of a model's weights as they are now."""
+        return self.hashes.later(reading.files_of(self._sources[key]), self.loader)
+
     def _load(self, key: str, rung: Rung, tell: Tell) -> Model:
         """In the loader's thread."""
         source = self._sources[key]
-        sha256 = self.hashes.of(reading.files_of(source), tell)
+        hashed = self._hash(key)
+        weights.read_ahead(reading.files_of(source), tell, free_in_host())
         read = networks.load if key == UPSCALER else reading.load
         pipe = read(source, self._dtype)
         if self._dtype == torch.float16 and hasattr(pipe, "vae"):
@@ -382,7 +382,7 @@ class ModelCache:
             key=key,
             info=UPSCALES if key == UPSCALER else describe(source),
             pipe=pipe,
-            sha256=sha256,
+            hashed=hashed,
             scheduler=schedulers.from_config(getattr(getattr(pipe, "scheduler", None), "config", {})).name,
             placing=placing,
         )

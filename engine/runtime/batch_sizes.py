@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +38,12 @@ class BatchSizes:
         """Whether nobody else's rows may run with a call's own, whatever that would gain."""
         return call.strange or (self._mode == "fast" and call.kind == "denoise" and call.fiber.fragile())
 
-    def of(self, call: Call, model_sha256: str) -> tuple[int, int]:
+    @property
+    def pinned(self) -> bool:
+        """Whether row counts are chosen once, and kept under a model's hash: then nothing is run without that."""
+        return self._mode == "exact" and devices.gains_from_rows(self._device)
+
+    def of(self, call: Call, hashed: Callable[[], str]) -> tuple[int, int]:
         """(most rows to join, rows to pad to; 0 = as many as there are)."""
         if call.kind == "encode":
             return call.rows, 0  # short, and cached by content
@@ -45,7 +51,9 @@ class BatchSizes:
             return call.rows, 0  # gains nothing, and convolutions of several large rows round more than all steps do
         if self._mode == "fast":
             return self.curve(call).cap(call.rows), 0
-        count = self._pinned(call, model_sha256)
+        if not self.pinned:
+            return call.rows, 0  # padding would cost as much as real rows
+        count = self._pinned(call, hashed)
         return (call.rows, 0) if count <= call.rows else (count, count)
 
     def lower(self, call: Call, rows: int) -> None:
@@ -59,13 +67,11 @@ class BatchSizes:
         """What calls like it have taken."""
         return self._curves.setdefault(call.shape, BatchCurve(self._max_rows))
 
-    def _pinned(self, call: Call, model_sha256: str) -> int:
+    def _pinned(self, call: Call, hashed: Callable[[], str]) -> int:
         place = call.shape, call.rows
         if place not in self._names:
-            self._names[place] = _name(call, model_sha256, self._device)
+            self._names[place] = _name(call, hashed(), self._device)
         count = self._pins.get(self._names[place])
-        if count is None and not devices.gains_from_rows(self._device):
-            return call.rows  # padding would cost as much as real rows
         if count is None:
             count = measure(call, self._max_rows)
             count = self._pins.add(self._names[place], count)

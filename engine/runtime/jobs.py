@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.api.events import Cancelled, Event, Failed, Finished, ImageReady, Loading, Progress, Queued, Started
 from engine.api.model_info import ModelInfo
@@ -160,9 +160,8 @@ class Job:
     def tell_loading(self) -> None:
         """Emit `Loading`."""
         if (load := self.awaits) is not None:
-            self.post(
-                Loading(model=load.name, stage=load.stage, done_bytes=load.done_bytes, total_bytes=load.total_bytes)
-            )
+            stage: Literal["download", "load"] = "download" if load.stage == "download" else "load"
+            self.post(Loading(model=load.name, stage=stage, done_bytes=load.done_bytes, total_bytes=load.total_bytes))
 
     def hold(self, model: Any) -> None:
         """Keep a model in memory until the job has ended; once is enough."""

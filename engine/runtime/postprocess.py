@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from engine.api.recipe import Recipe
 from engine.device import devices
 from engine.device.failures import attempt, failure, forget
 from engine.device.fibers import Kind
+from engine.device.loader import Load, NotYet
 from engine.diffusion.preview import Throttle
 from engine.runtime import judging
 from engine.runtime.job_queue import JobQueue
@@ -40,6 +42,7 @@ class Postprocess:
     def __init__(self, queue: JobQueue, step_times: StepTimes, vision: VisionModels, facts: Mapping[str, Any]) -> None:
         self._queue, self._step_times, self._vision, self._facts = queue, step_times, vision, facts
         self._throttle = Throttle()
+        self._unsigned: list[_Unsigned] = []
 
     def attempt(self, job: Job, work: Callable[[], None]) -> None:
         """Do something for a job; whatever it raises is that one job's failure. Raises: the device's own errors."""
@@ -124,8 +127,24 @@ class Postprocess:
         image.job.post(judging.preview(self._vision, image.job, image.index, picture))
 
     # ------------------------------------------------------------------ pictures
+    def sign(self, load: Load, error: EngineError | None) -> None:
+        """A load has ended: hand out the pictures that waited for it, or fail their jobs."""
+        waited = [each for each in self._unsigned if each.awaits is load]
+        self._unsigned = [each for each in self._unsigned if each.awaits is not load]
+        for each in waited:
+            job = each.image.job
+            if error is not None:
+                self.end(job, Failed(error=error))
+            elif not job.ended:
+                self.attempt(job, partial(self._finish, each.image, each.picture))
+
     def _finish(self, image: ImageRun, picture: Any) -> None:
         job = image.job
+        try:
+            image.model.hashed()
+        except NotYet as wait:
+            self._unsigned.append(_Unsigned(image, picture, wait.load))
+            return
         whole = job.collect(image, picture)
         if whole is not None:
             job.tell_started()  # where nothing had to be painted
@@ -158,7 +177,7 @@ class Postprocess:
             index=image.index,
             seed=seed,
             model=info.upscaler.name if request.uses_upscaler else info.key,
-            model_sha256=image.model.sha256,
+            model_sha256=image.model.hashed(),
             rows=image.rows,
             adapters=image.model.adapters,
             model_revision=image.model.info.revision,
@@ -183,6 +202,15 @@ class Postprocess:
         """End every job that is open."""
         for job in list(self._queue.jobs):
             self.end(job, Failed(error=error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsigned:
+    """A picture that is painted, but for whose recipe the hash of the weights isn't known yet."""
+
+    image: ImageRun
+    picture: Any
+    awaits: Load
 
 
 def unwind(image: ImageRun) -> None:

@@ -128,7 +128,7 @@ class Schedule:
         if not self._joins and len(company := self._company(lead)) > 1:
             rows = call.rows * len(company)
             return Batch(joinable(lead, [image for image in company if image.call is not None], rows), rows)
-        cap, pad_to = self._sizes.of(call, lead.model.sha256)
+        cap, pad_to = self._sizes.of(call, lead.model.hashed)
         if cap <= call.rows:
             return Batch([lead], pad_to)
         company = [image for image in _parked(order) if not self._sizes.alone(image.call)]

@@ -23,10 +23,10 @@ from engine.device.compiler import Compiler
 from engine.device.exclusive import exclusive
 from engine.device.failures import attempt, failure
 from engine.device.fibers import Kind
-from engine.device.loader import Load, Loader, NotYet
+from engine.device.loader import Load, Loader, NoRoom, NotYet
 from engine.device.memory import DeviceMemory
 from engine.models.files.hashes import Hashes
-from engine.models.model_cache import MIB, Model, ModelCache, NoRoom
+from engine.models.model_cache import MIB, Model, ModelCache
 from engine.runtime import image_setup
 from engine.runtime.batch_sizes import BatchSizes, pinned_sizes
 from engine.runtime.commands import Command, Post
@@ -103,7 +103,7 @@ class Worker:
             compiler=compiler if options.compiled else None,
         )
         self._vision = VisionModels(options.files.sight, options.files.sources, device, self._loader)
-        sizes = BatchSizes(options.mode, options.max_rows, device, pinned_sizes(options.data_dir))
+        sizes = self._sizes = BatchSizes(options.mode, options.max_rows, device, pinned_sizes(options.data_dir))
         joins = options.mode == "fast" or devices.gains_from_rows(device)
         self._schedule = Schedule(self._queue, sizes, self._start, joins=joins, max_rows=options.max_rows)
         self._post = Postprocess(self._queue, self._step_times, self._vision, self._recipe_facts(device))
@@ -222,6 +222,7 @@ class Worker:
                 self._post.end(job, Failed(error=told))
             elif load.kept is not None:
                 job.hold(load.kept)
+        self._post.sign(load, told)
         asked = [each for each in self._aside if each.awaits is load]
         self._aside = [each for each in self._aside if each.awaits is not load]
         for each in asked:
@@ -273,7 +274,11 @@ class Worker:
         if job.request.best_of:
             self._vision.ready_to_rank(job.info.key)
         self._vision.ready_to_draw(guide.controlnet for guide in job.request.guides if not guide.prepared)
-        return image_setup.model_for(job.request, job.info, self._cache, self._options.files, time.perf_counter())
+        files, now = self._options.files, time.perf_counter()
+        model = image_setup.model_for(job.request, job.info, self._cache, files, now)
+        if self._sizes.pinned:
+            model.hashed()
+        return model
 
     def _begin_on(self, model: Model, image: ImageRun) -> None:
         job, image.model = image.job, model

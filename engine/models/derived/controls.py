@@ -16,9 +16,10 @@ from engine.device.failures import loaded
 from engine.device.loader import Tell
 from engine.models import controlnets
 from engine.models.controlnets import ControlNet
-from engine.models.derived.variants import bytes_in, kept, variant_of
+from engine.models.derived.variants import kept, variant_of
 from engine.models.files import parts
 from engine.models.files.hashes import Hashes
+from engine.models.files.weights import bytes_of
 from engine.models.model_cache import Model, ModelCache
 
 
@@ -30,7 +31,7 @@ def with_controlnets(base: Model, wanted: Sequence[ControlNet], now: float, cach
     beside = {each.path: each for each in wanted if each.made == controlnets.T2I}
     for each in beside.values():
         make = partial(_with_t2i_adapter, base, each, cache.hashes)
-        base = kept(base, ("t2i", str(each.path)), now, cache, bytes_in(each.path), make)
+        base = kept(base, ("t2i", str(each.path)), now, cache, bytes_of(each.path), make)
     nets = [each for each in wanted if each.made != controlnets.T2I]
     return _led_by(base, nets, now, cache) if nets else base
 
@@ -58,7 +59,7 @@ def _led_by(base: Model, wanted: Sequence[ControlNet], now: float, cache: ModelC
     for each in wanted:
         if each.path not in loaded_ones:
             make = partial(_with_controlnet, holder, each, cache.hashes)
-            holder = kept(holder, ("controlnet", str(each.path)), now, cache, bytes_in(each.path), make)
+            holder = kept(holder, ("controlnet", str(each.path)), now, cache, bytes_of(each.path), make)
             loaded_ones[each.path] = _nets(holder.pipe)[-1]
     if len(wanted) == 1 or wanted[0].made == controlnets.UNION:
         return holder

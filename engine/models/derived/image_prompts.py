@@ -11,9 +11,10 @@ from transformers import CLIPVisionModelWithProjection
 from engine.device.exclusive import exclusive
 from engine.device.failures import loaded
 from engine.device.loader import Tell
-from engine.models.derived.variants import bytes_in, kept, shared_copy, variant_of
+from engine.models.derived.variants import kept, shared_copy, variant_of
 from engine.models.files import parts
 from engine.models.files.hashes import Hashes
+from engine.models.files.weights import bytes_of
 from engine.models.ip_adapters import IpAdapter
 from engine.models.memory.sizes import DENOISERS
 from engine.models.model_cache import Model, ModelCache
@@ -29,7 +30,7 @@ def with_ip_adapter(
     """
     hashes, copies = cache.hashes, len(prompts)
     key = ("ip_adapter", adapter.name, copies)
-    nbytes = adapter.path.stat().st_size * copies + bytes_in(adapter.encoder)
+    nbytes = adapter.path.stat().st_size * copies + bytes_of(adapter.encoder)
     loaded = kept(base, key, now, cache, nbytes, lambda tell: _with_eyes(base, adapter, copies, hashes, tell))
     scales = tuple((each.use, each.scale) for each in prompts)
     return kept(loaded, ("scale", scales), now, cache, 0, lambda _: _scaled(loaded, scales))

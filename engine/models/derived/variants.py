@@ -18,7 +18,6 @@ from typing import Any
 import torch
 
 from engine.device.loader import Load, Tell
-from engine.models.files.weights import weights_in
 from engine.models.memory.placing import Placing
 from engine.models.model_cache import Model, ModelCache
 
@@ -53,16 +52,12 @@ def _drop_idle(base: Model, keep: object) -> None:
         base.variants.pop(key).forget()
 
 
-def bytes_in(path: Path) -> int:
-    return sum(file.stat().st_size for file in weights_in(path))
-
-
 def variant_of(base: Model, pipe: Any, nbytes: int, adapters: Mapping[str, str]) -> Model:
     return Model(
         key=base.key,
         info=base.info,
         pipe=pipe,
-        sha256=base.sha256,
+        hashed=base.hashed,
         scheduler=base.scheduler,
         placing=Placing(base.placing.memory, pipe, base.placing.rung),
         added_bytes=nbytes,

@@ -1,23 +1,21 @@
-"""The sha256 of weights, each file's worked out once and then known by its path, size and time. Knows no torch.
-
-Reading a file for its hash also brings it into the system's memory, so that loading it afterwards is quick; a file
-whose hash is known is read ahead for that alone. Either tells how far it is.
-"""
+"""The sha256 of weights, each file's worked out once and then known by its path, size and time."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from engine.api.errors import ModelUnloadable
+from engine.device.failures import loaded
+from engine.device.loader import Load, Loader
+from engine.models.files import weights
 from engine.models.files.shared_table import SharedTable
-from engine.models.files.weights import weights_in
+from engine.models.files.weights import Tell, weights_in
 
 FILE = "hashes.json"
-BLOCK = 8 << 20
-READ_AHEAD_SHARE = 0.5  # of the memory that is free; reading more would push out what was read first
-Tell = Callable[[int, int], None]
 
 
 def _untold(done_bytes: int, total_bytes: int) -> None:
@@ -31,44 +29,41 @@ class Hashes:
         self._known = SharedTable(folder / FILE if folder is not None else None, str)
         self._lock = threading.Lock()
 
-    def of(self, path: Path, tell: Tell = _untold) -> str:
-        """The hash of a single file (as A1111 and Civitai name models), or of a folder's weights in order of path."""
-        files = weights_in(path)
-        key = "|".join(f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}" for file in files if (stat := file.stat()))
-        name = hashlib.sha256(key.encode()).hexdigest()
-        known = self._known.get(name)
-        if known is not None:
-            _read_ahead(files, tell)
+    def later(self, path: Path, loader: Loader) -> Callable[[], str]:
+        """What gives the hash of these weights, as they are now, or has it worked out. That raises NotYet meanwhile."""
+        stamp = stamp_of(path)
+
+        def begin() -> Load:
+            work = lambda tell: loaded(path.name, partial(self.of, path, tell, was=stamp))  # noqa: E731
+            return Load(key=stamp, name=path.name, stage="hash", work=work)
+
+        def hashed() -> str:
+            if (known := self._known.get(stamp)) is None:
+                loader.wait(stamp, begin)
+            return known
+
+        return hashed
+
+    def of(self, path: Path, tell: Tell = _untold, was: str = "") -> str:
+        """The hash of a single file (as A1111 and Civitai name models), or of a folder's weights in order of path.
+
+        Args:
+            was: the stamp that the weights must still have. Raises: ModelUnloadable, when they were replaced.
+        """
+        stamp = stamp_of(path)
+        if (known := self._known.get(stamp)) is not None:
             return known
         digest = hashlib.sha256()
-        for block in _blocks(files, tell):
+        for block in weights.read(path, tell):
             digest.update(block)
+        if stamp_of(path) != (was or stamp):
+            raise ModelUnloadable(name=path.name, reason="its files were replaced while they were read; try again")
         with self._lock:
-            return self._known.add(name, digest.hexdigest())
+            return self._known.add(stamp, digest.hexdigest())
 
 
-def _read_ahead(files: Sequence[Path], tell: Tell) -> None:
-    if sum(file.stat().st_size for file in files) <= READ_AHEAD_SHARE * _free_bytes():
-        for _ in _blocks(files, tell):
-            pass
-
-
-def _free_bytes() -> int:
-    """Memory that the system could give; 0 where it does not tell."""
-    try:
-        text = Path("/proc/meminfo").read_text()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("MemAvailable:")), 0)
-
-
-def _blocks(files: Sequence[Path], tell: Tell) -> Iterator[memoryview]:
-    done, total = 0, sum(file.stat().st_size for file in files)
-    room = memoryview(bytearray(min(BLOCK, max(total, 1))))
-    tell(0, total)
-    for path in files:
-        with path.open("rb", buffering=0) as file:
-            while size := file.readinto(room):
-                yield room[:size]
-                done += size
-                tell(done, total)
+def stamp_of(path: Path) -> str:
+    """Another one for every content of a file, or a folder's weights, that was written at another time."""
+    stats = [(file.resolve(), file.stat()) for file in weights_in(path)]
+    key = "|".join(f"{file}:{stat.st_size}:{stat.st_mtime_ns}" for file, stat in stats)
+    return hashlib.sha256(key.encode()).hexdigest()

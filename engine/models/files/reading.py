@@ -17,7 +17,7 @@ from engine.device.loader import Load, Tell
 from engine.diffusion import modular
 from engine.models import facts, signatures, single_file, whole
 from engine.models.catalog import Source, describe
-from engine.models.files import hub, parts, stand_ins
+from engine.models.files import hub, parts, stand_ins, weights
 
 SMALL_BYTES = 1 << 30
 
@@ -57,7 +57,7 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     if source.path is not None and not (source.path / "model_index.json").is_file():
         return modular.load(source.key, source.path, dtype, _parts_beside(source.key, source.path, dtype))
     kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-    if dtype == torch.float32 and source.path is not None and weights_bytes(source.path) < SMALL_BYTES:
+    if dtype == torch.float32 and source.path is not None and weights.bytes_of(source.path) < SMALL_BYTES:
         kwargs["low_cpu_mem_usage"] = (
             False  # saving memory patches torch for every thread; not worth it for a small one
         )
@@ -93,10 +93,6 @@ def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:
     elif painter and "txt2img" in describe(source).tasks:
         made = getattr(diffusers, painter)  # diffusers' Auto class imports all the pipelines that it could make
     return parts.pipeline(source.key, made, folder, kwargs)
-
-
-def weights_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*.safetensors"))
 
 
 def _variant_only(folder: Path) -> bool:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine.models.files import hashes
+from engine import ModelUnloadable
+from engine.models.files import hashes, weights
 from engine.models.files.hashes import Hashes
 
 
@@ -82,13 +83,46 @@ def test_a_damaged_list_of_hashes_is_worked_out_anew(tmp_path: Path, worked_out:
     assert len(worked_out) == 3
 
 
-def test_a_file_whose_hash_is_known_is_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the load that follows finds it in memory, and its progress can be told; unless that would not fit."""
-    folder, known, told = model(tmp_path / "model"), Hashes(), []
-    known.of(folder)
-    known.of(folder, lambda done, total: told.append((done, total)))
-    assert told[-1] == (16, 16)
+def test_weights_that_are_replaced_while_they_are_hashed_are_told(tmp_path: Path) -> None:
+    """What was loaded are the old ones, of which nobody knows the hash any more."""
+    folder, known = model(tmp_path / "model"), Hashes()
+    file = folder / "a" / "x.safetensors"
+
+    def replaced(done: int, total: int) -> None:
+        if done == total:
+            file.write_bytes(b"other")
+            os.utime(file, ns=(1, 1))
+
+    with pytest.raises(ModelUnloadable, match="were replaced"):
+        known.of(folder, replaced)
+    assert known.of(folder) == hashlib.sha256(b"othersecondthird").hexdigest()
+    with pytest.raises(ModelUnloadable, match="were replaced"):
+        known.of(model(tmp_path / "another"), was=hashes.stamp_of(folder))
+
+
+# ---------------------------------------------------------------- reading ahead
+def test_what_the_system_holds_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a load finds its weights in memory, and its progress can be told; unless that would not fit."""
+    held, asked, told = model(tmp_path / "model"), list[int](), list[tuple[int, int]]()
+    monkeypatch.setattr(weights, "_is_held", lambda file, start, size: bool(asked.append(size)) or size == 5)
+    read = weights.read_ahead(held, lambda done, total: told.append((done, total)), 32)
+    assert (read, asked) == (len("second"), [5, 6, 5])
+    assert told == [(0, 16), (5, 16), (11, 16), (16, 16)]
     told.clear()
-    monkeypatch.setattr(hashes, "_free_bytes", lambda: 20)
-    known.of(folder, lambda done, total: told.append((done, total)))
+    assert weights.read_ahead(held, lambda done, total: told.append((done, total)), 31) == 0
     assert told == []
+
+
+@pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="asks Linux")
+def test_the_system_is_asked_what_it_holds(tmp_path: Path) -> None:
+    """What was just written it holds, and lets go of when it's told so; a file system in memory never does."""
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(bytes(1 << 20))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        assert weights._is_held(file.fileno(), 0, 1 << 20)
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if weights._is_held(file.fileno(), 0, 1 << 20):
+            pytest.skip("this file system is in memory")
+    assert weights.read_ahead(path, lambda done, total: None, 1 << 30) == 1 << 20
+    assert weights.read_ahead(path, lambda done, total: None, 1 << 30) == 0

@@ -5,18 +5,38 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from engine import Engine, EngineClosed, Finished, Loading, ModelUnloadable, Queued, Started, Txt2Img
-from engine.device import loader
-from engine.models.files import reading
+from engine import (
+    Engine,
+    EngineClosed,
+    Finished,
+    ImageReady,
+    Loading,
+    ModelUnloadable,
+    Queued,
+    Started,
+    Txt2Img,
+)
+from engine.device import devices, loader
+from engine.models.files import hashes, reading
 from tests.engine.conftest import before_unet
 from tests.engine.loading.hub_server import Hub, serving, use
+
+
+@dataclass
+class Hashing:
+    """`begun`: what is hashed, by name. `go_on`: set once hashes may be known. `faults`: raised in their place."""
+
+    begun: list[str] = field(default_factory=list)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    faults: list[Exception] = field(default_factory=list)
 
 
 def ask(**changes: Any) -> Txt2Img:
@@ -162,7 +182,8 @@ async def test_closing_abandons_a_load(
 
             load.work = work
         run(self, load)
-        ends.append(load.key)
+        if load.stage == "load":
+            ends.append(load.key)
 
     monkeypatch.setattr(loader.Loader, "_run", watched)
     monkeypatch.setattr(loader, "LEAVE_S", 10.0 if talks else 0.1)
@@ -226,7 +247,7 @@ async def test_a_job_that_waits_can_be_cancelled_and_the_load_goes_on(
 async def test_the_waiting_job_is_told_how_many_bytes_are_read(
     folders: dict[str, Path], tell_all: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.models.files.hashes.BLOCK", 4096)
+    monkeypatch.setattr("engine.models.files.weights.BLOCK", 4096)
     weights = sum(file.stat().st_size for file in folders["sdxl"].rglob("*.safetensors"))
     async with Engine(str(folders["sd1"]), models={"sdxl": str(folders["sdxl"])}) as engine:
         told: list[Loading] = []
@@ -240,6 +261,76 @@ async def test_the_waiting_job_is_told_how_many_bytes_are_read(
     assert done == sorted(done)
     assert len(done) > 3
     assert done[-1] == weights
+
+
+# ---------------------------------------------------------------- the hash
+@pytest.fixture
+def hashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hashing]:
+    """Hashes are known only once somebody says so."""
+    found = Hashing()
+    real = hashes.Hashes.of
+
+    def of(self: Any, path: Path, *args: Any, **kwargs: Any) -> str:
+        found.begun.append(path.name)
+        assert found.go_on.wait(30)
+        if found.faults:
+            raise found.faults.pop()
+        return real(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(hashes.Hashes, "of", of)
+    yield found
+    found.go_on.set()
+
+
+async def test_a_picture_waits_for_the_hash_in_its_recipe_and_nobody_else_does(
+    folders: dict[str, Path], hashing: Hashing
+) -> None:
+    async with Engine(str(folders["sd1"]), models={"sdxl": str(folders["sdxl"])}) as engine:
+        first, later = engine.submit(ask(num_images=2)), engine.submit(ask(model="sdxl"), user="b")
+        gone = engine.submit(ask(seed=8), user="c")
+        await _decoded(engine, 4)  # two of the first model, one of the other, and one that nobody waits for any more
+        gone.cancel()
+        hashing.go_on.set()
+        for ticket, name in ((first, "sd1"), (later, "sdxl")):
+            told = [event async for event in ticket]
+            hashes_told = {event.recipe.model_sha256 for event in told if isinstance(event, ImageReady)}
+            assert hashes_told == {hashes.Hashes().of(folders[name])}
+            kinds = [type(event) for event in told]
+            assert Loading not in kinds[kinds.index(Started) :], "it's none of their business"
+        assert {model.images for model in (await engine.inspect()).models} == {0}
+    assert sorted(hashing.begun) == ["sd1", "sd1", "sdxl", "sdxl"], "once by the engine, once by this test"
+
+
+async def test_a_hash_that_fails_fails_who_waits_and_is_tried_again(folders: dict[str, Path], hashing: Hashing) -> None:
+    hashing.faults.append(OSError("the disk hiccupped"))
+    async with Engine(str(folders["sd1"])) as engine:
+        ticket = engine.submit(ask())
+        await _decoded(engine, 1)
+        hashing.go_on.set()
+        with pytest.raises(ModelUnloadable, match="hiccupped"):
+            await ticket.result()
+        assert await painted(engine, ask())
+    assert hashing.begun == ["sd1", "sd1"]
+
+
+async def test_where_row_counts_are_pinned_under_the_hash_nothing_begins_without_it(
+    folders: dict[str, Path], hashing: Hashing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "gains_from_rows", lambda device: True)
+    async with Engine(str(folders["sd1"])) as engine:
+        ticket, told = engine.submit(ask()), list[Any]()
+        async for event in ticket:
+            told.append(event)
+            if isinstance(event, Loading) and engine.status().loaded:
+                hashing.go_on.set()
+        assert [type(event) for event in told].index(Started) > [type(event) for event in told].index(Loading)
+        assert {model.images for model in (await engine.inspect()).models} == {0}
+
+
+async def _decoded(engine: Engine, count: int) -> None:
+    """Wait until so many pictures have been decoded."""
+    while (await engine.inspect()).forwards["decode"].count < count:
+        pass
 
 
 # ---------------------------------------------------------------- the hub
