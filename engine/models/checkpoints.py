@@ -60,11 +60,15 @@ _LONE: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
     (("noise_refiner.0.", "norm_final."), "Lumina 2", "Lumina2Pipeline", "Lumina2Transformer2DModel"),
     (("double_layers.0.", "register_tokens"), "AuraFlow", "AuraFlowPipeline", "AuraFlowTransformer2DModel"),
 )
-_OTHERS = (  # what people put there by mistake -> what to do with it
+# What people put there by mistake -> what to do with it. Of these the layers may be called as a whole model's are.
+_BESIDE = (
     (
         (".lora_down.", ".lora_A.", ".lora.down.", ".hada_w1_a", ".lokr_w1", ".lokr_w2"),
         "a LoRA; name it in EASEL_LORAS",
     ),
+    (("controlnet_blocks.",), "a ControlNet; name it in EASEL_CONTROLNETS"),
+)
+_OTHERS = (
     (
         ("control_model.", "input_hint_block.", "controlnet_cond_embedding."),
         "a ControlNet; name it in EASEL_CONTROLNETS",
@@ -111,6 +115,8 @@ def _unreadable(header: Header) -> str:
 
 def _kind(header: Header) -> Checkpoint | str:
     names = header.shapes.keys()
+    if beside := _marked(names, _BESIDE):
+        return beside
     lone = next((each for each in _LONE if all(_any(names, mark) for mark in each[0])), None)
     if lone is not None:
         _, what, pipeline, transformer = lone
@@ -123,9 +129,12 @@ def _kind(header: Header) -> Checkpoint | str:
 
 
 def _something_else(names: Iterable[str]) -> str:
-    parts = (what for marks, what in _OTHERS if any(mark in name for mark in marks for name in names))
     wholes = (what for marks, what in _MORE_OTHERS if all(name.startswith(marks) for name in names))
-    return next(parts, None) or next(wholes, "")
+    return _marked(names, _OTHERS) or next(wholes, "")
+
+
+def _marked(names: Iterable[str], known: Iterable[tuple[tuple[str, ...], str]]) -> str:
+    return next((what for marks, what in known if any(mark in name for mark in marks for name in names)), "")
 
 
 def _any(names: Iterable[str], mark: str) -> bool:

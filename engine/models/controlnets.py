@@ -14,6 +14,7 @@ from engine.api.model_info import ModelInfo
 from engine.models import signatures, whole
 from engine.models.adapters import body_of
 from engine.models.catalog import Source
+from engine.models.derived import control_files
 from engine.models.facts import read_json
 from engine.tasks import control
 
@@ -117,6 +118,8 @@ def read(name: str, location: str) -> ControlNet:
     if not any((folder / f"{WEIGHTS}{end}").is_file() for end in ("", ".index.json")):
         raise ModelUnloadable(name=name, reason=f"'{folder}' has no {WEIGHTS}; pickles may run code, and are not read")
     whole.check(name, folder)
+    if config.get("extra_conditioning_channels"):
+        raise ModelUnloadable(name=name, reason=control_files.INPAINTS.format("SD3"))
     if made == T2I:
         families = ("sdxl",) if config.get("adapter_type") == T2I_OF_SDXL else ("sd1",)
         return ControlNet(
@@ -142,10 +145,8 @@ def _of_file(name: str, path: Path) -> ControlNet:
         raise ModelUnloadable(name=name, reason="it must be a .safetensors file; pickles may run code")
     whole.check(name, path)
     shapes = whole.read_header(path).shapes
-    if any(tensor.startswith("controlnet_blocks.") for tensor in shapes):
-        raise ModelUnloadable(
-            name=name, reason="one of SD3 or FLUX.1 needs its config: give its folder in diffusers' form"
-        )
+    if found := control_files.told(shapes):
+        return _of_transformer(name, path, found, shapes)
     if any(tensor.startswith(("adapter.body.", "body.0.")) for tensor in shapes):
         raise ModelUnloadable(name=name, reason="it is a T2I-Adapter: give its folder in diffusers' form")
     if not any(tensor.endswith(_HINT) for tensor in shapes):
@@ -166,6 +167,14 @@ def _of_file(name: str, path: Path) -> ControlNet:
         hint=hint or PUBLISHED_HINT,
         kinds=kinds,
     )
+
+
+def _of_transformer(name: str, path: Path, made: str, shapes: whole.Shapes) -> ControlNet:
+    """One of SD3 or FLUX.1. Raises: ModelUnloadable, where it is something else."""
+    if made not in CLASSES:
+        raise ModelUnloadable(name=name, reason=made)
+    width, kinds = control_files.width(shapes), control_files.kinds(shapes)
+    return ControlNet(name=name, path=path, made=made, families=CLASSES[made], width=width, kinds=kinds)
 
 
 def _layout(config: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from engine.api.errors import InvalidRequest
 from engine.device.failures import loaded
 from engine.device.loader import Tell
 from engine.models import controlnets
 from engine.models.controlnets import ControlNet
+from engine.models.derived import control_files
 from engine.models.derived.variants import kept, variant_of
 from engine.models.files import parts
 from engine.models.files.hashes import Hashes
 from engine.models.files.weights import bytes_of
 from engine.models.model_cache import Model, ModelCache
+from engine.models.whole import Shapes, read_header
+
+# How Stability's ControlNets of SD3.5 read pictures, which diffusers leaves to its callers: edges as levels to 128, as
+# their model card has it; depths with what is near dark, as ComfyUI reads them.
+READS: dict[Any, Callable[[torch.Tensor], torch.Tensor]] = {
+    control_files.CANNY: lambda levels: (levels + 1) / 2 * 255 * 0.5 + 0.5,
+    control_files.DEPTH: lambda levels: -levels,
+}
 
 
 def with_controlnets(base: Model, wanted: Sequence[ControlNet], now: float, cache: ModelCache) -> Model:
@@ -95,14 +109,27 @@ def _led(pipe: Any, nets: Sequence[Any]) -> Any:
         known |= {name: pipe.config[name] for name in settings if name in pipe.config}
         return made(**known, controlnet=nets[0], add_watermarker=False)
     auto: Any = diffusers.AutoPipelineForText2Image
-    return auto.from_pipe(pipe, controlnet=nets[0] if len(nets) == 1 else list(nets))
+    led = auto.from_pipe(pipe, controlnet=nets[0] if len(nets) == 1 else list(nets))
+    read = READS.get(nets[0].config.get(control_files.KIND))
+    if read is not None:
+        led.image_processor = _reading(led.image_processor, read)
+    return led
+
+
+def _reading(processor: Any, read: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """An image processor whose pictures are read in another way than as levels from -1 to 1."""
+    made = copy.copy(processor)
+    made.preprocess = lambda *args, **kwargs: read(processor.preprocess(*args, **kwargs))
+    return made
 
 
 def _controlnet_of(controlnet: ControlNet, denoiser: Any) -> Any:
-    """A ControlNet from its folder, or from one file with the config that the model's own UNet implies."""
+    """A ControlNet from its folder, or from one file with the config that the model's own denoiser implies."""
     made: Any = getattr(diffusers, controlnet.made)
     if controlnet.path.is_dir():
         return _from_folder(made, controlnet, denoiser.dtype)
+    if controlnet.made in (control_files.FLUX, control_files.SD3):
+        return _of_transformer(made, controlnet, denoiser)
     with tempfile.TemporaryDirectory(prefix="easel-configs-") as folder:
         hint = {"conditioning_embedding_out_channels": controlnet.hint, "load_weights_from_unet": False}
         net = made.from_unet(denoiser, **hint)
@@ -110,3 +137,26 @@ def _controlnet_of(controlnet: ControlNet, denoiser: Any) -> Any:
             net.register_to_config(num_control_type=controlnet.kinds)
         net.save_config(folder)
         return made.from_single_file(str(controlnet.path), config=folder, dtype=denoiser.dtype, local_files_only=True)
+
+
+def _of_transformer(made: Any, controlnet: ControlNet, denoiser: Any) -> Any:
+    """One of SD3 or FLUX.1 in one file: as a folder of it in diffusers' names, with the config that its shapes tell."""
+    header = read_header(controlnet.path).shapes
+    own = control_files.is_renamed(header)
+    with tempfile.TemporaryDirectory(prefix="easel-configs-") as place:
+        folder = Path(place) / controlnet.path.stem
+        folder.mkdir()
+        if own:
+            (folder / controlnets.WEIGHTS).symlink_to(controlnet.path.resolve())
+            shapes: Shapes = header
+        else:
+            tensors = control_files.renamed(load_file(controlnet.path))
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / controlnets.WEIGHTS)
+            shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        config = control_files.config_of(controlnet.made, shapes, denoiser.config)
+        (folder / "config.json").write_text(json.dumps({"_class_name": controlnet.made, **config}))
+        net = _from_folder(made, replace(controlnet, path=folder), denoiser.dtype)
+    if control_files.KIND in header:
+        with safe_open(controlnet.path, framework="pt") as file:
+            net.register_to_config(**{control_files.KIND: round(file.get_tensor(control_files.KIND).item())})
+    return net

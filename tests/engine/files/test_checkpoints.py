@@ -54,6 +54,14 @@ OTHERS: dict[str, tuple[dict[str, tuple[int, ...]], str]] = {
     "lora": ({"lora_unet_x.lora_down.weight": (4, 8)}, "a LoRA; name it in EASEL_LORAS"),
     "loha": ({"lora_unet_x.hada_w1_a": (4, 8)}, "a LoRA; name it in EASEL_LORAS"),
     "controlnet": ({"control_model.input_hint_block.0.weight": (1,)}, "a ControlNet; name it in EASEL_CONTROLNETS"),
+    "controlnet of FLUX.1": (
+        {"double_blocks.0.img_attn.qkv.weight": (1,), "controlnet_blocks.0.weight": (1,)},
+        "a ControlNet; name it in EASEL_CONTROLNETS",
+    ),
+    "lora of Qwen-Image": (
+        {"transformer_blocks.0.img_mod.1.lora_down.weight": (4, 8)},
+        "a LoRA; name it in EASEL_LORAS",
+    ),
     "vae": ({"decoder.conv_in.weight": (1,), "encoder.conv_in.weight": (1,)}, "a VAE; put it beside"),
     "embedding": ({"emb_params": (2, 768)}, "a textual inversion"),
     "part": ({"down_blocks.0.x": (1,), "conv_in.weight": (1,)}, "one part of a diffusers model"),

@@ -22,7 +22,13 @@ from engine import Control, Engine, Reference, Txt2Img
 from engine.models import checkpoints
 from engine.models.whole import Header
 from tests.engine import conftest, zoo
-from tests.engine.adapters import test_adapters, test_guides, test_products
+from tests.engine.adapters import (
+    test_adapters,
+    test_control_files,
+    test_guides,
+    test_products,
+    test_t2i_adapters,
+)
 from tests.engine.adapters.test_controlnets import controlnet
 from tests.engine.adapters.test_image_prompts import ip_adapter
 from tests.engine.files import test_checkpoints, test_sdxl_file
@@ -46,12 +52,14 @@ class Files:
     Attributes:
         models: by what they are called in the table. like: the folder whose picture each has to be.
         beside: settings of adapters by kind, then by what they are called. base: the model that such a kind goes with.
+        bases: models for some of them, beside those that others have.
     """
 
     models: dict[str, Path] = field(default_factory=dict)
     like: dict[str, Path] = field(default_factory=dict)
     beside: dict[str, dict[str, Path]] = field(default_factory=dict)
     base: dict[str, str] = field(default_factory=dict)
+    bases: dict[str, Path] = field(default_factory=dict)
 
     def add(self, what: str, path: Path, like: Path | None = None) -> None:
         self.models[what] = path
@@ -221,11 +229,34 @@ def _networks(made: Files, root: Path, folders: Mapping[str, Path]) -> None:
     for family, kind in (("sd3", diffusers.SD3ControlNetModel), ("flux", diffusers.FluxControlNetModel)):
         small: dict[str, Any] = {"num_layers": 1} | ({"num_single_layers": 1} if family == "flux" else {})
         net = test_guides.of_transformer(kind, folders[family], root / f"{family}-net", 3, **small)
-        made.adapter("controlnets", f"ControlNet of {'SD3' if family == 'sd3' else 'FLUX.1'}", net, family)
-        if family == "sd3":
-            shutil.copy(net / WEIGHTS, root / "sd3-file.safetensors")
-            made.adapter("controlnets", "ControlNet of SD3 in one file", root / "sd3-file.safetensors", family)
+        what = f"ControlNet of {'SD3' if family == 'sd3' else 'FLUX.1'}"
+        shutil.copy(net / WEIGHTS, root / f"{family}-file.safetensors")
+        made.adapter("controlnets", what, net, family)
+        made.adapter("controlnets", f"{what} in one file", root / f"{family}-file.safetensors", family)
+    _of_their_makers(made, root, folders)
+    net = diffusers.T2IAdapter(**{"num_res_blocks": 1, **test_t2i_adapters.KINDS["lines-xl"]})
+    net.save_pretrained(root / "t2i")
+    shutil.copy(root / "t2i" / WEIGHTS, root / "t2i-file.safetensors")
+    made.adapter("controlnets", "T2I-Adapter's folder", root / "t2i", "sdxl")
+    made.adapter("controlnets", "T2I-Adapter in one file", root / "t2i-file.safetensors", "sdxl")
     made.adapter("ip_adapters", "IP-Adapter, its CLIP beside it", ip_adapter(folders["sd1"], root / "eyes"))
+
+
+def _of_their_makers(made: Files, root: Path, folders: Mapping[str, Path]) -> None:
+    """ControlNets in one file, as those who taught them have it."""
+    made.bases["deep"] = test_control_files.deep_flux(root / "deep")
+    flux, sd3 = diffusers.FluxControlNetModel, diffusers.SD3ControlNetModel
+    net = test_guides.of_transformer(flux, folders["flux"], root / "xlabs", 8, **test_control_files.XLABS)
+    named = test_control_files.as_xlabs(load_file(net / WEIGHTS))
+    file = test_control_files.write(named, root / "xlabs.safetensors")
+    made.adapter("controlnets", "ControlNet of FLUX.1 in one file, as XLabs has it", file, "deep")
+    net = test_guides.of_transformer(sd3, folders["sd3"], root / "blur", 5, **test_control_files.STABILITYS)
+    named = test_control_files.as_stability(load_file(net / WEIGHTS), 0)
+    file = test_control_files.write(named, root / "blur.safetensors")
+    made.adapter("controlnets", "ControlNet of SD3.5 in one file, as Stability has it", file, "sd3")
+    file = root / "misto.safetensors"
+    save_file({"controlnet_blocks.0.linear.weight": torch.zeros(4, 4)}, file)
+    made.adapter("controlnets", "ControlNet of FLUX.1 in one file: MistoLine", file, "flux")
 
 
 # ---------------------------------------------------------------- what was seen
@@ -234,7 +265,8 @@ async def seen(made: Files, folders: Mapping[str, Path]) -> dict[str, str]:
     names = {what: f"m{number}" for number, what in enumerate(made.models)}
     places = {str(path): f"p{number}" for number, path in enumerate(sorted(set(made.like.values())))}
     models = {names[what]: str(path) for what, path in made.models.items()}
-    models |= {name: path for path, name in places.items()} | {name: str(path) for name, path in folders.items()}
+    models |= {name: path for path, name in places.items()}
+    models |= {name: str(path) for name, path in {**folders, **made.bases}.items()}
     keys = {what: f"a{number}" for number, what in enumerate(made.base)}
     beside = {kind: {keys[what]: str(path) for what, path in each.items()} for kind, each in made.beside.items()}
     beside["ip_adapters"] = dict(zip(("sd1",), map(str, made.beside["ip_adapters"].values()), strict=True))
