@@ -111,10 +111,14 @@ class Previewer:
         if clean.dim() == 3:
             columns = max(1, round((clean.shape[1] * size[0] / size[1]) ** 0.5))
             clean = clean.view(1, clean.shape[1] // columns, columns, clean.shape[2]).permute(0, 3, 1, 2)
+        if clean.dim() == 6 and clean.shape[3] == 1:  # pictures beside each other, the new one last (JoyImage)
+            clean = clean[:, -1]
         if clean.dim() == 5:  # a video of one frame
             clean = clean[:, :, 0]
         norm = getattr(self._vae, "bn", None)
         if norm is not None:
+            if norm.num_features == 4 * clean.shape[1]:
+                clean = torch.nn.functional.pixel_unshuffle(clean, 2)
             spread = (norm.running_var + self._vae.config.batch_norm_eps).sqrt()
             clean = clean * _columns(spread, clean) + _columns(norm.running_mean, clean)
         return self._unpatched(clean) if clean.shape[1] == 4 * self._channels else clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,9 @@ def read(key: str, class_name: str, parts: Parts, card: families.Published | Non
     signature = signatures.of(class_name) or signatures.of_modular(class_name)
     if signature is None:
         raise ModelUnloadable(name=key, reason=f"the diffusers installed here has no '{class_name}'")
+    if (package := families.NEEDS.get(class_name, "")) and find_spec(package) is None:
+        missing = f"diffusers' {class_name} needs {package}, which isn't installed"
+        raise ModelUnloadable(name=key, reason=f"{missing}; add it with: .venv/bin/python -m pip install {package}")
     editor = families.EDITORS.get(class_name)
     tasks = _tasks(signature, parts, editor)
     if not tasks:
@@ -112,7 +116,7 @@ def read(key: str, class_name: str, parts: Parts, card: families.Published | Non
         guided_by=guided,
         negative_prompts="negative_prompt" in signature.takes,
         edited_pictures=editor.pictures if editor else 0,
-        kept_by=next((name for name in KEPT_BY if name in signature.takes), ""),
+        kept_by=next((name for name in KEPT_BY if signature.takes.get(name) is not None), ""),
         references="img2img" in tasks and "strength" not in _call_for(signature, "img2img"),
         tileable="unet" in signature.components,
     )
@@ -153,7 +157,7 @@ def _mixes(signature: Signature, parts: Parts) -> bool:
 
 def _tasks_of_call(signature: Signature) -> frozenset[str]:
     takes = signature.takes
-    if "prompt" not in takes:
+    if "prompt" not in takes or takes.get("image") is signatures.REQUIRED:
         return frozenset()
     if "mask_image" in takes:
         return frozenset({"inpaint"})
@@ -188,6 +192,8 @@ def _side(family: str, signature: Signature, parts: Parts) -> int:
 def vae_factor(parts: Parts) -> int | None:
     """Pixels a latent: 2 for every level of the VAE after the first."""
     vae = parts.vae
+    if isinstance(vae.get("scale_factor_spatial"), int):  # Wan's, some of which have patches besides
+        return int(vae["scale_factor_spatial"])
     if isinstance(vae.get("temperal_downsample"), list):  # as Qwen-Image's and Wan's VAEs spell it
         return int(2 ** len(vae["temperal_downsample"]))
     levels = vae.get("block_out_channels") or vae.get("encoder_block_out_channels")
@@ -224,7 +230,7 @@ def _guidance(signature: Signature, parts: Parts) -> tuple[str, float]:
         return "true_cfg_scale", float(true or 1.0)
     if (schedule := signature.default(SCHEDULE)) is not None:
         return SCHEDULE, float(schedule[0])
-    if "guidance_scale" in takes:
+    if takes.get("guidance_scale") is not None:  # a distilled model takes one and ignores it
         return "guidance_scale", float(GUIDANCE if plain is None else plain)
     if "guider" in takes:
         return "guider", float(signature.default("guider") or GUIDANCE)

@@ -37,7 +37,17 @@ JOINED = frozenset(
 CLASSES = {
     "StableDiffusionInstructPix2PixPipeline": "instruct-pix2pix",
     "StableDiffusionXLInstructPix2PixPipeline": "instruct-pix2pix-xl",
+    "Flux2KleinKVPipeline": "flux2-klein-kv",
+    "LongCatImageEditPipeline": "longcat-edit",
+    "JoyImageEditPipeline": "joyimage-edit",
+    "JoyImageEditPlusPipeline": "joyimage-edit-plus",
+    "DreamLitePipeline": "dreamlite",
+    "DreamLiteMobilePipeline": "dreamlite-mobile",
+    "BriaFiboEditPipeline": "bria-fibo-edit",
+    "BriaFibo2Pipeline": "bria-fibo2",
 }
+# What diffusers imports for a pipeline though Easel is installed without it.
+NEEDS = {"OmniGenPipeline": "torchvision"}
 # Who change their denoiser while they paint, so that nobody else may use it before they are done: they run in one go.
 UNSHARED = ("-pag",)
 # Whose inpainting needs a UNet made for it, though diffusers' tables offer it for any.
@@ -47,6 +57,10 @@ EXACT_SIZE: Mapping[str, Mapping[str, bool]] = {
     "hunyuan": {"use_resolution_binning": False},
     "flux-kontext": {"_auto_resize": False},  # or the picture and the result lie on different grids
 }
+# What their calls name the pictures that an instruction is about; the others: `image`.
+PICTURES = {"joyimage-edit-plus": "images"}
+# Whose instructions are JSON with this key.
+INSTRUCTIONS = {"bria-fibo-edit": "edit_instruction"}
 # Whose sides are multiples of so many pixels, for their two stages to fit; no config says so.
 MULTIPLES = {"wuerstchen": 128, "cascade": 128}
 # Whose tokens hold a patch's pixels before its channels.
@@ -90,10 +104,16 @@ EDITORS: Mapping[str, Editor] = {
     "QwenImageEditPipeline": Editor(),
     "QwenImageEditPlusPipeline": Editor(pictures=3),
     "LongCatImageEditPipeline": Editor(),
-    "BriaFiboEditPipeline": Editor(),
+    "BriaFiboEditPipeline": Editor(pictures=2),
+    "BriaFibo2Pipeline": Editor(pictures=5, paints=True),
     "JoyImageEditPipeline": Editor(),
-    "DreamLitePipeline": Editor(),
+    "JoyImageEditPlusPipeline": Editor(pictures=5),
+    "DreamLitePipeline": Editor(paints=True),
+    "DreamLiteMobilePipeline": Editor(paints=True),
     "ZImageOmniPipeline": Editor(pictures=3),
+    "QwenImage21Pipeline": Editor(pictures=5),
+    "Flux3ModularPipeline": Editor(pictures=5),
+    "Flux3DistilledModularPipeline": Editor(pictures=5),
 }
 
 _SD, _XL = "StableDiffusionPipeline", "StableDiffusionXLPipeline"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -98,10 +99,10 @@ def begin(
         region, pictures = request.prepare(info, seed, part)
         if request.guides:
             pictures |= _led(pipe, model, request, region, files, watch, draw)
-        painted = _picture(pipe, {**arguments, **words, **pictures})
+        painted = _picture(pipe, _called(model.info.family, {**arguments, **words, **pictures}))
         if not isinstance(painted, Image.Image):
             raise RenderFailed(reason=f"it gave a {type(painted).__name__} in place of a picture")
-        return canvas.finish(region, painted if painted.mode == "RGB" else painted.convert("RGB"))
+        return request.as_asked(canvas.finish(region, painted if painted.mode == "RGB" else painted.convert("RGB")))
 
     fiber = Fiber(paint, tiled=request.tiling, strange=strange)
     fiber.fragile = lambda: watch.fragile
@@ -174,6 +175,15 @@ def _embedded(pipe: Any, prompt: str, negative: str, request: Txt2Img, watch: St
     if type(pipe.unet) is Stub and (len(found) > 1 or len(against) > 1 or words.weights != [1.0]):
         pipe.__dict__["unet"] = Conditioned(pipe.unet, words, watch)
     return embeddings.arguments(found[wanted[0].at(0)], against[unwanted.at(0)])
+
+
+def _called(family: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The call's arguments as a family that changes pictures wants them."""
+    if (key := families.INSTRUCTIONS.get(family)) is not None:
+        arguments |= {"prompt": json.dumps({key: arguments["prompt"]}, ensure_ascii=False)}
+    if (name := families.PICTURES.get(family)) is not None:
+        arguments |= {name: arguments["image"]}
+    return arguments
 
 
 def _picture(pipe: Any, arguments: Mapping[str, Any]) -> Any:

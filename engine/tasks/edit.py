@@ -11,7 +11,7 @@ from PIL import Image
 
 from engine.api.errors import InvalidRequest
 from engine.api.model_info import ModelInfo
-from engine.tasks.pictures import Picture, check_strength, fitted, pixels
+from engine.tasks.pictures import Picture, check_strength, covering, fitted, pixels
 from engine.tasks.txt2img import Txt2Img, check
 
 MAX_EDITED = 5  # the picture and four references
@@ -73,6 +73,10 @@ class Edit(Txt2Img):
         if info.kept_by and self.strength is not None:
             named[info.kept_by] = KEEPS_MOST + (KEEPS_LEAST - KEEPS_MOST) * self.strength
         return {**Txt2Img.arguments(self, info), **named}
+
+    def as_asked(self, painted: Image.Image) -> Image.Image:
+        """Of pipelines that choose among sizes of their own, the middle at the size that was asked for."""
+        return painted if painted.size == self.size else covering(painted, self.size)
 
 
 def _reference(picture: Picture, info: ModelInfo) -> Image.Image:

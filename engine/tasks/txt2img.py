@@ -328,6 +328,10 @@ class Txt2Img:
         """The result, where no network is asked."""
         return None
 
+    def as_asked(self, painted: Image.Image) -> Image.Image:
+        """What the pipeline painted, at the size that was asked for."""
+        return painted
+
     # ------------------------------------------------------------ what it costs
     def effort(self, info: ModelInfo) -> float:
         """Share of the steps that are run, 0..1."""

@@ -11,6 +11,7 @@ import torch
 import transformers
 
 from tests.engine import zoo
+from tests.engine.editing import editors
 from tests.engine.table import rarer
 
 UPSAMPLER = "prompt_upsampler"
@@ -66,8 +67,10 @@ def upsampler() -> tuple[Any, Any]:
         },
     }
     seeing = {"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16}
+    ids = words.tokenizer.convert_tokens_to_ids([editors.PICTURE, editors.START, editors.END])
+    named = dict(zip(("image_token_id", "vision_start_token_id", "vision_end_token_id"), ids, strict=True))
     writer = transformers.Qwen3_5ForConditionalGeneration(
-        transformers.Qwen3_5Config(text_config=text, vision_config=seeing)
+        transformers.Qwen3_5Config(text_config=text, vision_config=seeing, **named)
     )
     writer.generation_config.eos_token_id = list(range(len(words.tokenizer)))
     return writer.eval(), words

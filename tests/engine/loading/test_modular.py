@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 import transformers
 from PIL import Image
 
-from engine import Engine, ModelUnloadable, Preview, Txt2Img
+from engine import Edit, Engine, ModelUnloadable, Preview, Txt2Img
 from engine.models import facts
 from tests.engine.loading import modular_models
 from tests.engine.loading.modular_models import UPSAMPLER
@@ -60,6 +61,7 @@ def own(folder: Path, request: Txt2Img, *, without: str = "") -> Image.Image:
     named = {name: getattr(request, name) for name in ("prompt", "width", "height", "num_inference_steps")}
     unwanted = {"negative_prompt": request.negative_prompt} if request.negative_prompt else {}
     named |= {name: value for name, value in unwanted.items() if name in takes}
+    named |= {"image": [*request.images]} if isinstance(request, Edit) else {}
     return pipe(generator=generator, output="images", **named)[0]  # type: ignore[no-any-return]
 
 
@@ -67,7 +69,7 @@ async def test_it_is_diffusers_own(name: str, folder: Path, monkeypatch: pytest.
     async with Engine(str(folder), mode="fast") as engine:
         (info,) = engine.models()
         assert (info.family, info.num_inference_steps, info.guidance_scale, info.negative_prompts) == KNOWN[name]
-        assert info.tasks == frozenset({"txt2img"})
+        assert info.tasks == {"txt2img", *(("edit",) if "flux3" in name else ())}
         events = [event async for event in engine.submit(ask(num_inference_steps=10))]
         requests = [ask(), ask(guidance_scale=1.0, seed=8, negative_prompt="a dog")]
         tickets = [engine.submit(request, user=str(i)) for i, request in enumerate(requests)]
@@ -87,6 +89,18 @@ async def test_a_prompt_is_read_as_it_is_where_nothing_writes_it_anew(name: str,
     async with Engine(str(small)) as engine:
         image = (await engine.submit(ask()).result())[0]
     assert image.tobytes() == own(folder, ask(), without=UPSAMPLER).convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_an_edit_is_diffusers_own(name: str, folder: Path, count: int) -> None:
+    if "flux3" not in name:
+        pytest.skip("it changes no pictures")
+    pictures = [Image.linear_gradient("L").resize((64, 64)).convert("RGB").rotate(90 * turns) for turns in range(count)]
+    request = Edit(prompt="a red boat", images=pictures, width=64, height=64, seed=7, num_inference_steps=2)
+    async with Engine(str(folder)) as engine:
+        image = (await engine.submit(request).result())[0]
+        request = replace(request, guidance_scale=engine.models()[0].guidance_scale)
+    assert image.tobytes() == own(folder, request).convert("RGB").tobytes()
 
 
 async def test_what_is_missing_or_a_pickle_is_told(name: str, folder: Path, tmp_path: Path) -> None:

@@ -130,14 +130,20 @@ class Qwen3VLProcessor(transformers.Qwen3VLProcessor):  # type: ignore[misc]
     __init__ = editors.Qwen2VLProcessor.__init__
 
 
-def reading_qwen3(layers: int) -> tuple[Any, Any]:
-    """An encoder, and the processor before it."""
+def reading_qwen3(layers: int, largest: int = 128) -> tuple[Any, Any]:
+    """An encoder, and the processor before it, which shows it pictures of at most `largest` pixels a side."""
     encoder = seeing_qwen3(layers, transformers.Qwen3VLForConditionalGeneration)
     words = zoo.tokenizer(1024, chat=True)
     words.add_special_tokens({"additional_special_tokens": list(editors.TOKENS)})
     encoder.resize_token_embeddings(len(words))
-    looks = transformers.Qwen2VLImageProcessor(min_pixels=28 * 28, max_pixels=112 * 112)
-    return encoder, Qwen3VLProcessor(looks, words, chat_template=zoo.CHAT)
+    picture, start, end = words.convert_tokens_to_ids([editors.PICTURE, editors.START, editors.END])
+    for config in (encoder.config, encoder.model.config):
+        config.image_token_id, config.vision_start_token_id, config.vision_end_token_id = picture, start, end
+    looks = transformers.Qwen2VLImageProcessor(patch_size=16, min_pixels=32 * 32, max_pixels=largest * largest)
+    chat = zoo.CHAT.replace(
+        "c['text']", f"'{editors.START}{editors.PICTURE}{editors.END}' if c['type'] == 'image' else c['text']"
+    )
+    return encoder, Qwen3VLProcessor(looks, words, chat_template=chat)
 
 
 def nucleusmoe() -> Any:
@@ -163,7 +169,7 @@ def nucleusmoe() -> Any:
 
 
 def qwenimage21() -> Any:
-    """Its pictures have an alpha channel."""
+    """Its pictures have an alpha channel; a picture to change is read on a megapixel."""
     vae = diffusers.AutoencoderKLQwenImage21(
         base_dim=4,
         decoder_base_dim=4,
@@ -181,7 +187,7 @@ def qwenimage21() -> Any:
         context_in_dim=16,
         axes_dims_rope=(8, 4, 4),
     )
-    encoder, processor = reading_qwen3(2)
+    encoder, processor = reading_qwen3(2, 1024)
     return diffusers.QwenImage21Pipeline(
         scheduler=FLOW(), vae=vae.eval(), text_encoder=encoder, processor=processor, transformer=transformer.eval()
     )
