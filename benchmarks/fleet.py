@@ -3,9 +3,9 @@
     python -m benchmarks.fleet [JOBS]
 
 The engines are fakes, so that what is measured is what Easel adds. First, the processor's time for a picture of
-1024 x 1024 and 20 steps, with a preview every second one: in this process, and beyond a socket with both of its ends
-here, so that all of it is counted; in turns, the median of single jobs. Then how many times as many jobs two processes
-paint as one whose device sleeps.
+1024 x 1024 and 20 steps of 20 ms, as those of a fast card, with a preview every fourth: by an engine here, by the same
+one as a fleet's only member, and beyond a socket with both of its ends here, so that all of it is counted; in turns,
+the median of single jobs. Then how many times as many jobs two processes paint as one whose device sleeps.
 
 What came out is told in `docs/scaling.md`.
 """
@@ -34,6 +34,7 @@ from engine.wire.messages import Setup
 
 LARGE = replace(MINI, max_pixels=1 << 22)
 SIDE_PX, STEPS = 1024, 20
+STEP_S = 0.02  # of a card that paints 1024 x 1024 in 20 steps within half a second
 SLEEP_S = 0.05  # a step of the sleeping device
 
 
@@ -45,7 +46,7 @@ def asked(seed: int, side_px: int, steps: int) -> Txt2Img:
 async def beyond_a_socket() -> AsyncIterator[Fleet]:
     """A fleet of one fake engine, which is served at the other end of a socket."""
     here, there = socket.socketpair()
-    async with FakeEngine((LARGE,)) as engine:
+    async with FakeEngine((LARGE,), step_s=STEP_S) as engine:
         serving = asyncio.create_task(Serving(engine, Link(await SocketWire.over(there), "raw")).run())
         remote = RemoteEngine(Link(await SocketWire.over(here), "raw"), lambda: None)
         reading = asyncio.create_task(remote.serve())
@@ -65,11 +66,18 @@ async def processor_s(engine: Backend, seed: int) -> float:
 
 async def cost(jobs: int) -> None:
     """Tell what the way to a worker takes of a processor."""
-    async with FakeEngine((LARGE,)) as direct, beyond_a_socket() as fleet:
-        pairs = [(await processor_s(direct, seed), await processor_s(fleet, seed)) for seed in range(jobs)]
-    alone, beyond = (median(each) * 1e3 for each in zip(*pairs, strict=True))
+    near = FakeEngine((LARGE,), step_s=STEP_S)
+    async with (
+        FakeEngine((LARGE,), step_s=STEP_S) as alone,
+        Fleet(members=[Member("near", near)]) as queued,
+        beyond_a_socket() as beyond,
+    ):
+        took = [[await processor_s(engine, seed) for engine in (alone, queued, beyond)] for seed in range(jobs)]
+    alone_ms, queued_ms, beyond_ms = (median(each) * 1e3 for each in zip(*took, strict=True))
+    wire_ms, job_ms = beyond_ms - queued_ms, STEPS * STEP_S * 1e3
     print(
-        f"a 1024 px job: {alone:.1f} ms of a processor here, {beyond:.1f} ms with a worker: {beyond - alone:.1f} more"
+        f"a 1024 px job: {alone_ms:.1f} ms of a processor, {queued_ms - alone_ms:.1f} more in a fleet's queue, "
+        f"{wire_ms:.1f} more on the way to a worker and back: {wire_ms / job_ms:.1%} of {job_ms:.0f} ms"
     )
 
 

@@ -174,7 +174,10 @@ class RemoteEngine:
         return job.ticket
 
     async def _submit(self, number: int, job: _Sent, request: Txt2Img, share: Mapping[str, Any]) -> None:
-        parcel = await asyncio.get_running_loop().run_in_executor(None, messages.parcel, request)
+        if request.pictures:  # which are hashed
+            parcel = await asyncio.get_running_loop().run_in_executor(None, messages.parcel, request)
+        else:
+            parcel = messages.parcel(request)
         job.pictures = dict(parcel.pictures)
         await self._send_pictures(job, [name for name in parcel.pictures if name not in self._known])
         await self._say(messages.Submit(job=number, request=parcel.request, **share))

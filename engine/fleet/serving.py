@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import Any, cast
 from PIL import Image
 
 from engine.api.errors import EngineError, EngineFault, InvalidRequest, first_line
-from engine.api.events import Cancelled, Failed, Terminal
+from engine.api.events import Cancelled, Failed, Progress, Terminal
 from engine.api.inspection import Inspectable, Inspection
 from engine.api.rewriting import Aim
 from engine.backend import Backend, Ticket
@@ -24,6 +25,7 @@ from engine.wire.links import Gone, Link
 from engine.wire.messages import BEAT_S, PROTOCOL, Answer, Close, Hello, Need, Question, Refused, State, Submit, Told
 
 log = logging.getLogger(__name__)
+PROGRESS_S = 0.2  # from one word of a job's steps to the next: nobody sees more, and each costs both ends something
 KEPT_BYTES = 512 << 20  # of pictures that jobs may name again
 DISTRIBUTION = "easel-bot"
 
@@ -178,8 +180,12 @@ class Serving:
         how: dict[str, Any] = {"user": asked.user, "weight": asked.weight, "lane": asked.lane, "adults": asked.adults}
         ticket = self._backend.submit(request.loaded(found), **how)
         self._tickets[asked.job] = ticket
-        ended = False
+        ended, told_at = False, 0.0
         async for event in ticket:
+            if isinstance(event, Progress) and event.step < event.steps:
+                if time.monotonic() - told_at < PROGRESS_S:
+                    continue
+                told_at = time.monotonic()
             ended = isinstance(event, Terminal)
             await self._link.send(Told(job=asked.job, event=event))
         if not ended:

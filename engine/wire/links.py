@@ -19,6 +19,7 @@ from engine.wire.pictures import Form
 LENGTH = struct.Struct(">I")
 FIRST_BYTES = 4 << 20  # of a frame, before any of it has come; more is taken as it comes
 LARGE = 64 << 10  # bytes of a frame whose pictures a thread reads, and that gets memory of its own
+AT_ONCE = 16 << 20  # bytes of raw pixels that are copied sooner than a thread is woken
 PIPE_BYTES = 4 << 20  # in the system's hands: a picture goes there at once, without a copy that waits here
 FULL = 16 << 20  # bytes that may wait to be sent before a sender waits too
 
@@ -63,7 +64,7 @@ class Link:
     async def receive(self) -> Message:
         """Raises: Gone, Malformed."""
         frame = await self._wire.receive()
-        if memoryview(frame).nbytes < LARGE:
+        if memoryview(frame).nbytes < (AT_ONCE if self._form == "raw" else LARGE):
             return unpacked(frame)
         return await asyncio.get_running_loop().run_in_executor(self._threads, unpacked, frame)
 

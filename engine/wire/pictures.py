@@ -1,4 +1,4 @@
-"""Pictures as bytes: raw pixels to a neighbour, PNG over a network, WebP where nobody looks closely. No pickles.
+"""Pictures as bytes: raw pixels to a neighbour; over a network PNG, and WebP where nobody looks closely. No pickles.
 
 Raw and PNG keep every bit of a picture, and its mode.
 """

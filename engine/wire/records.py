@@ -62,7 +62,7 @@ class Plain:
             return {IS: type(value).__name__, "code": value.code, "text": str(value)}
         names = _names(cast(Hashable, type(value)))
         if isinstance(value, Preview):
-            picture = self._picture(value.image, "webp")
+            picture = self._picture(value.image, "webp" if self.form == "png" else self.form)
             return {IS: "Preview"} | {n: picture if n == "image" else self.of(getattr(value, n)) for n in names or ()}
         if names is not None:
             return {IS: type(value).__name__} | {name: self.of(getattr(value, name)) for name in names}
