@@ -42,9 +42,9 @@ from engine.fleet.carrying import Carrying
 from engine.fleet.machines.remembering import Remembered
 from engine.fleet.members import FleetJob, Member
 from engine.fleet.process import WorkerProcess, WorkerSpec
+from engine.fleet.queue import FleetQueue
 from engine.fleet.remote_engine import RemoteEngine
 from engine.runtime import policy
-from engine.runtime.policy import FairShare, StepTimes, Work
 from engine.tasks import resolve
 from engine.tasks.txt2img import Txt2Img
 
@@ -83,8 +83,8 @@ class Fleet:
         ]
         self.processes = [WorkerProcess(spec, self) for spec in specs]
         self._numbers = itertools.count(1)
-        self.jobs: dict[int, FleetJob] = {}
-        self._shares, self._pace = FairShare(), StepTimes()
+        self._queue = FleetQueue()
+        self.jobs, self.learn = self._queue.jobs, self._queue.learn
         self._carrying = Carrying(self)
         self._turning: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -198,8 +198,7 @@ class Fleet:
         ticket = JobTicket(lambda: self._carrying.cancel(job))
         job = FleetJob(number, request, info, user, weight, lane, ticket, adults)
         job.tell(Queued(position=len(self.jobs), eta_s=None))
-        self.jobs[number] = job
-        self._shares.enter(number, user, lane, weight)
+        self._queue.enter(job)
         self.soon()
         return job.ticket
 
@@ -207,8 +206,7 @@ class Fleet:
         """A job has ended; once."""
         if job.number in self.jobs:
             job.take_back()
-            del self.jobs[job.number]
-            self._shares.leave(job.number)
+            self._queue.leave(job)
             job.end(event)
         self.soon()
 
@@ -216,25 +214,24 @@ class Fleet:
         """A job had so much of a device."""
         if job.number in self.jobs:
             self.rounds += 1
-            self._shares.charge(job.number, seconds)
-
-    def learn(self, member: Member, job: FleetJob, step_s: float) -> None:
-        """A step of such a job took so long there."""
-        for pace in (member.pace, self._pace):
-            pace.observe(job.info.key, job.pixels, step_s)
+            self._queue.spent(job, seconds)
 
     def _turn(self) -> None:
         self._turning = None
-        order = self._order()
+        order = self._queue.order()
         self._rank = {job.number: place for place, job in enumerate(order)}
-        for job in routing.that_have_a_place(order, self.members, self._rank):
-            if (member := routing.chosen(job, self.members, self._rank)) is not None:
+        plan = routing.Plan(order, self.members, self._rank, self._queue.pace)
+        for job in order:
+            if job.waits and (member := plan.best(job)) is not None:
                 self._carrying.give(job, member)
+                plan.given(job)
+            if plan.full:
+                break
         for member in self.members:
             if member.draining:
                 self._empty(member)
-            elif member.takes_jobs and not member.held:
-                self._steal(member)
+            elif member.takes_jobs and not member.held and (movable := plan.movable(member)) is not None:
+                movable.recall()
         if time.perf_counter() - self._told_at > POSITIONS_S or any(
             job.told is None and job.started is None for job in order
         ):
@@ -245,18 +242,6 @@ class Fleet:
     def _tick(self) -> None:
         self._ticking = None
         self.soon()
-
-    def _order(self) -> list[FleetJob]:
-        work = {
-            number: Work(job.calls * job.step_s(self._pace), job.left_s(self._pace))
-            for number, job in self.jobs.items()
-        }
-        step_s = max((job.step_s(self._pace) for job in self.jobs.values()), default=0.0)
-        return [self.jobs[number] for number in self._shares.order(work, step_s)]
-
-    def _steal(self, idle: Member) -> None:
-        if (job := routing.movable(idle, self.members, self._rank)) is not None:
-            job.recall()
 
     def _empty(self, member: Member) -> None:
         """Take back what it hasn't begun; without jobs a process of this machine's ends."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from engine.api.errors import EngineError
 from engine.api.events import Cancelled, Event, Failed, Finished, ImageReady, Queued
@@ -61,11 +62,6 @@ class Member:
         """Whether it's to have no more jobs: people want that, or it's about to leave by itself."""
         return self.drained or (self.backend is not None and bool(self.backend.status().facts.get("leaving")))
 
-    @property
-    def suspect(self) -> FleetJob | None:
-        """A job on it that may end it: that one has it to itself."""
-        return next((job for job in self.held.values() if job.blame), None)
-
     def can(self, job: FleetJob) -> bool:
         """Whether it knows all that the job needs."""
         for info in self.models:
@@ -73,21 +69,15 @@ class Member:
                 return info is job.info or info == job.info or _completes(job.request, info)
         return False
 
-    def has_in_memory(self, model: str) -> bool:
-        return self.backend is not None and model in self.backend.status().loaded
-
-    def has_loaded(self, model: str) -> bool:
-        """Whether the model is in memory, or will be for a job that is there already."""
-        return self.has_in_memory(model) or any(job.request.model == model for job in self.held.values())
+    def in_memory(self) -> frozenset[str]:
+        """The models that it needn't load: what it told, and what it has begun to paint with since."""
+        told = self.backend.status().loaded if self.backend is not None else ()
+        return frozenset(told).union(job.info.key for job in self.held.values() if job.started is not None)
 
     @property
     def usual_load_s(self) -> float:
         """Of a model that it hasn't loaded yet: as long as those that it has."""
         return max(self.loads.values(), default=LOAD_S)
-
-    def load_s(self, model: str) -> float:
-        """Seconds until a model is there."""
-        return 0.0 if self.has_loaded(model) else self.loads.get(model, self.usual_load_s)
 
     def free_bytes(self) -> int:
         return int(self.backend.status().facts.get("free_bytes", 0)) if self.backend is not None else 0
@@ -153,17 +143,27 @@ class FleetJob:
         return self.holder is None and not self.ticket.ended
 
     @property
+    def movable(self) -> bool:
+        """Whether its holder may be asked to give it back."""
+        return self.started is None and not (self.recalled or self.cancelled or self.blame)
+
+    @property
+    def loading_s(self) -> float:
+        """For how long its model has been on its way into memory."""
+        return 0.0 if self.loading is None else time.perf_counter() - self.loading
+
+    @cached_property
     def calls(self) -> int:
         """Denoiser calls of all its pictures."""
         return max(1, self.request.calls_run(self.info) * self.request.parts(self.info) * self.request.draws)
 
-    @property
+    @cached_property
     def pixels(self) -> int:
         """What a call's seconds depend on: guidance paints twice."""
         width, height = self.request.canvas(self.info)
         return width * height * (2 if (self.request.guidance_scale or 0) > 1 else 1)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """What it brings to a batch."""
         return self.request.draws * (2 if (self.request.guidance_scale or 0) > 1 else 1)

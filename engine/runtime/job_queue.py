@@ -56,7 +56,7 @@ class JobQueue:
 
     def charge(self, job: Job, seconds: float) -> None:
         """The job had so much of the device."""
-        self._shares.charge(job.number, seconds)
+        self._shares.charge({job.number: seconds})
 
     def ranked(self) -> list[Job]:
         """The jobs in the order they are to be served."""

@@ -17,6 +17,7 @@ against those whom nobody waited for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -101,18 +102,23 @@ class FairShare:
         self._entries.pop(number).account.jobs -= 1
         self._forget()
 
-    def charge(self, number: int, seconds: float) -> None:
-        """The job had so much of the device."""
-        entry = self._entries[number]
-        self.seconds += seconds
-        given = seconds / entry.account.weight
-        entry.account.served += given
+    def charge(self, spent: Mapping[int, float]) -> None:
+        """The jobs had so many seconds of the device each, whether in turn or at once on several."""
+        if not spent:
+            return
+        given: dict[int, list[tuple[int, float]]] = {}
+        whole = _whole([each.weight for each in self._accounts.values() if self._counts(each)])
+        for number, seconds in spent.items():
+            account = self._entries[number].account
+            given.setdefault(id(account), []).append((number, seconds / account.weight))
+            account.served += seconds / account.weight
+            self.seconds += seconds
+        least = math.inf
         for each in self._entries.values():
-            if each.account is entry.account and each.number < number:
-                each.passed += given
-        part = seconds / _whole([each.weight for each in self._accounts.values() if self._counts(each)])
-        least = min(each.account.served - each.passed for each in self._entries.values())
-        self._clock = max(self._clock + part, least)
+            for number, part in given.get(id(each.account), ()):
+                each.passed += part if each.number < number else 0.0
+            least = min(least, each.account.served - each.passed)
+        self._clock = max(self._clock + sum(spent.values()) / whole, least)
 
     @property
     def members(self) -> int:

@@ -92,14 +92,14 @@ def test_a_weight_counts_from_the_next_job_on_and_nothing_is_lost_by_it() -> Non
     shares = FairShare()
     shares.enter(1, "busy", "fast", 1.0)
     shares.enter(2, "other", "fast", 1.0)
-    shares.charge(1, 6.0)
+    shares.charge({1: 6.0})
     ahead_s = shares.ahead_s(1)
     shares.enter(3, "busy", "fast", 3.0)
     assert ahead_s > 0
     assert shares.ahead_s(3) == pytest.approx(ahead_s)
-    shares.charge(3, 3.0)
+    shares.charge({3: 3.0})
     before_s = shares.ahead_s(2)
-    shares.charge(2, 1.0)
+    shares.charge({2: 1.0})
     assert shares.ahead_s(2) > before_s
 
 
@@ -131,6 +131,6 @@ def test_strangers_are_forgotten() -> None:
     for number in range(5):
         shares.enter(number, f"member {number}", "fast", 1.0)
     for number in range(5):
-        shares.charge(number, 1.0)
+        shares.charge({number: 1.0})
         shares.leave(number)
     assert shares.members == 0

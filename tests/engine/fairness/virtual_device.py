@@ -86,7 +86,7 @@ class Device:
         step_s = job.member.step_s
         self.now_s += step_s
         job.left_s -= step_s
-        self.shares.charge(job.number, step_s)
+        self.shares.charge({job.number: step_s})
         if job.left_s <= 0:
             self._end(job, dice)
 
