@@ -20,6 +20,7 @@ from engine.models.catalog import Source
 from engine.models.facts import read_json
 from engine.models.files import lora_layers, modelspec
 from engine.models.files.lora_layers import ENOUGH, SOME, Layers
+from engine.models.files.weights import SFT
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ def weights_file(name: str, path: Path) -> Path:
         if len(files) != 1:
             raise ModelUnloadable(name=name, reason=f"the folder '{path}' has {len(files)} .safetensors files, not one")
         path = files[0]
-    if path.suffix != ".safetensors":
+    if path.suffix not in SFT:
         raise ModelUnloadable(name=name, reason="it must be a .safetensors file; pickles may run code")
     if not path.is_file():
         raise ModelUnloadable(name=name, reason=f"there is no file '{path}'")

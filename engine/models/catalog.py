@@ -101,7 +101,7 @@ def _described(model: Source) -> ModelInfo:
 
 def checkpoint(model: Source, path: Path) -> Checkpoint:
     """What a single file is. Raises: ModelUnloadable when it is nothing to paint with."""
-    found = checkpoints.recognise(whole.read_header(path))
+    found = whole.of_other_kind(path) or checkpoints.recognise(whole.read_header(path))
     if isinstance(found, str):
         raise ModelUnloadable(name=model.key, reason=f"it is {found}")
     return found

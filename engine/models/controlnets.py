@@ -16,6 +16,7 @@ from engine.models.adapters import body_of
 from engine.models.catalog import Source
 from engine.models.derived import control_files
 from engine.models.facts import read_json
+from engine.models.files.weights import SFT
 from engine.tasks import control
 
 PLAIN, UNION, T2I = "ControlNetModel", "ControlNetUnionModel", "T2IAdapter"
@@ -141,7 +142,7 @@ def _width(config: Mapping[str, Any]) -> int:
 
 def _of_file(name: str, path: Path) -> ControlNet:
     """One file, in diffusers' or the original implementation's names. Raises: ModelUnloadable."""
-    if path.suffix != ".safetensors":
+    if path.suffix not in SFT:
         raise ModelUnloadable(name=name, reason="it must be a .safetensors file; pickles may run code")
     whole.check(name, path)
     shapes = whole.read_header(path).shapes

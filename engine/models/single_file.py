@@ -21,9 +21,10 @@ from engine.models import families
 from engine.models.checkpoints import Checkpoint, parts_of, recognise
 from engine.models.facts import Parts, read_parts
 from engine.models.files import parts, quantised
+from engine.models.files.weights import SAFETENSORS, SFT, named_as_it_is
 from engine.models.whole import read_header
 
-SAFETENSORS, GGUF = ".safetensors", ".gguf"
+GGUF = ".gguf"
 
 
 def load(name: str, path: Path, dtype: torch.dtype) -> Any:
@@ -32,8 +33,8 @@ def load(name: str, path: Path, dtype: torch.dtype) -> Any:
     found = recognise(header)
     if isinstance(found, str):
         raise ModelUnloadable(name=name, reason=f"it is {found}")
-    with tempfile.TemporaryDirectory(prefix="easel-file-") as folder:
-        file = _named_rightly(path, header.gguf, Path(folder))
+    end = GGUF if header.gguf else SAFETENSORS
+    with tempfile.TemporaryDirectory(prefix="easel-file-") as folder, named_as_it_is(path, end) as file:
         if found.scaled and not found.transformer:
             file = Path(folder) / "unscaled.safetensors"
             save_file({k: v.contiguous() for k, v in quantised.unscaled(path, dtype).items()}, file)
@@ -43,20 +44,11 @@ def load(name: str, path: Path, dtype: torch.dtype) -> Any:
 
 def with_vae(pipe: Any, name: Path, dtype: torch.dtype) -> Any:
     """The pipeline with the VAE in a file beside its own, where there is one; `name`: the model's, without its end."""
-    vae = name.with_name(f"{name.name}.vae.safetensors")
-    if vae.is_file():
-        pipe.register_modules(vae=_vae(vae, pipe, dtype))
+    files = (name.with_name(f"{name.name}.vae{end}") for end in SFT)
+    if vae := next((file for file in files if file.is_file()), None):
+        with named_as_it_is(vae) as file:
+            pipe.register_modules(vae=_vae(file, pipe, dtype))
     return pipe
-
-
-def _named_rightly(path: Path, gguf: bool, folder: Path) -> Path:
-    """The file under a name that ends as its kind does: diffusers goes by that, and takes any other for a pickle."""
-    end = GGUF if gguf else SAFETENSORS
-    if path.suffix == end:
-        return path
-    link = folder / f"{path.stem}{end}"
-    link.symlink_to(path.resolve())
-    return link
 
 
 def _read(name: str, path: Path, found: Checkpoint, beside: Path, dtype: torch.dtype) -> Any:

@@ -28,6 +28,13 @@ WORDLESS = frozenset(
 )
 PLAIN = frozenset({"F64", "F32", "F16", "BF16"})  # types of numbers that a module computes with
 LFS = b"version https://git-lfs"
+# What a file begins with that is none -> what it is, and what to do.
+OTHER_KINDS = {
+    LFS: "a pointer of Git LFS, not the file itself; fetch it with: git lfs pull",
+    b"pk\x03\x04": "a pickle, whatever it's called, which may run code; use .safetensors",
+    b"<!doctype": "a web page, not a model; download it again, signed in where its site asks for that",
+    b"<html": "a web page, not a model; download it again, signed in where its site asks for that",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,11 +203,17 @@ def of_folder(folder: Path) -> str:
     return next((problem for problem in map(of_file, files) if problem), "")
 
 
+def of_other_kind(path: Path) -> str:
+    """What a file begins as, whatever it is called, where that is nothing with tensors; "" for all else."""
+    with path.open("rb") as file:
+        start = file.read(len(LFS))
+    return next((what for begins, what in OTHER_KINDS.items() if start.lstrip().lower().startswith(begins)), "")
+
+
 def of_file(path: Path) -> str:
     """What is wrong with a safetensors file, told by its header and its size; "" = it is whole."""
-    with path.open("rb") as file:
-        if file.read(len(LFS)) == LFS:
-            return f"{path.name} is a pointer of Git LFS, not the file itself; fetch it with: git lfs pull"
+    if foreign := of_other_kind(path):
+        return f"{path.name} is {foreign}"
     whole, size = read_header(path).file_bytes, path.stat().st_size
     if not whole:
         return f"{path.name} is no {'GGUF' if path.suffix == '.gguf' else 'safetensors'} file, or only its beginning"

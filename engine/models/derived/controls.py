@@ -25,7 +25,7 @@ from engine.models.derived import control_files
 from engine.models.derived.variants import kept, variant_of
 from engine.models.files import parts
 from engine.models.files.hashes import Hashes
-from engine.models.files.weights import bytes_of
+from engine.models.files.weights import bytes_of, named_as_it_is
 from engine.models.model_cache import Model, ModelCache
 from engine.models.whole import Shapes, read_header
 
@@ -136,7 +136,8 @@ def _controlnet_of(controlnet: ControlNet, denoiser: Any) -> Any:
         if controlnet.kinds:
             net.register_to_config(num_control_type=controlnet.kinds)
         net.save_config(folder)
-        return made.from_single_file(str(controlnet.path), config=folder, dtype=denoiser.dtype, local_files_only=True)
+        with named_as_it_is(controlnet.path) as file:
+            return made.from_single_file(str(file), config=folder, dtype=denoiser.dtype, local_files_only=True)
 
 
 def _of_transformer(made: Any, controlnet: ControlNet, denoiser: Any) -> Any:

@@ -14,7 +14,7 @@ from engine.device.loader import Tell
 from engine.models.derived.variants import kept, shared_copy, variant_of
 from engine.models.files import parts
 from engine.models.files.hashes import Hashes
-from engine.models.files.weights import bytes_of
+from engine.models.files.weights import bytes_of, named_as_it_is
 from engine.models.ip_adapters import IpAdapter
 from engine.models.memory.sizes import DENOISERS
 from engine.models.model_cache import Model, ModelCache
@@ -59,10 +59,9 @@ def _load_ip_adapter(pipe: Any, adapter: IpAdapter, copies: int) -> None:
     slow = {"low_cpu_mem_usage": False}  # saving memory patches torch for every thread
     encoder = parts.load(adapter.name, CLIPVisionModelWithProjection, adapter.encoder, dtype=pipe.dtype)
     pipe.register_modules(image_encoder=encoder.to(pipe.device))
-    folder, name = str(adapter.path.parent), adapter.path.name
-    pipe.load_ip_adapter(
-        [folder] * copies, subfolder=[""] * copies, weight_name=[name] * copies, local_files_only=True, **slow
-    )
+    with named_as_it_is(adapter.path) as file:
+        named = {"subfolder": [""] * copies, "weight_name": [file.name] * copies}
+        pipe.load_ip_adapter([str(file.parent)] * copies, **named, local_files_only=True, **slow)
 
 
 # Which attention layers of SDXL read a picture's style, and which where things are: InstantStyle (Wang et al. 2024,

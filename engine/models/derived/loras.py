@@ -18,6 +18,7 @@ from engine.models.adapters import Adapter
 from engine.models.derived import products
 from engine.models.derived.variants import kept, shared_copy, variant_of
 from engine.models.files.hashes import Hashes
+from engine.models.files.weights import named_as_it_is
 from engine.models.memory.sizes import DENOISERS
 from engine.models.model_cache import Model, ModelCache
 from engine.models.whole import read_header
@@ -80,8 +81,9 @@ def _attach(pipe: Any, loras: Wanted) -> None:
     rest = [adapter for adapter in loras if adapter not in done]
     names = [f"easel{number}" for number in range(len(rest))]  # peft looks for "lora_" in names
     for name, adapter in zip(names, rest, strict=True):  # the file itself: its metadata may hold the alphas
-        place = {"weight_name": adapter.path.name, "local_files_only": True, "use_safetensors": True}
-        pipe.load_lora_weights(str(adapter.path.parent), adapter_name=name, **place)
+        with named_as_it_is(adapter.path) as file:
+            place = {"weight_name": file.name, "local_files_only": True, "use_safetensors": True}
+            pipe.load_lora_weights(str(file.parent), adapter_name=name, **place)
         if all(name not in known for known in pipe.get_list_adapters().values()):
             raise ModelUnloadable(name=adapter.name, reason=NOTHING)
     if names:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+SAFETENSORS = ".safetensors"
+SFT = (SAFETENSORS, ".sft")  # the same under a shorter name
 NCNN = ".param"  # ncnn's graphs; their weights lie beside them
 BLOCK = 8 << 20
 READ_AHEAD_SHARE = 0.5  # of the memory that is free; reading more would push out what was read first
@@ -76,3 +80,15 @@ def _is_held(file: int, start: int, size: int) -> bool:
         return all(os.preadv(file, [page], at, os.RWF_NOWAIT) for at in (start, start + size - 1))
     except OSError:  # BlockingIOError: it would have to wait for the disk; others: this file system can't say
         return False
+
+
+@contextmanager
+def named_as_it_is(path: Path, end: str = SAFETENSORS) -> Iterator[Path]:
+    """The file under a name that ends as its kind does: diffusers goes by that, and takes any other for a pickle."""
+    if path.suffix == end:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="easel-file-") as folder:
+        link = Path(folder) / f"{path.stem}{end}"
+        link.symlink_to(path.resolve())
+        yield link
