@@ -2,11 +2,13 @@
 
 `--strength` tells which part of a model loses a shape: it measures what image to image makes of the renderer's own
 pictures of things alone and in styles. At 0 that is the autoencoder alone, at 1 almost what a prompt alone gives.
+`--against` compares two models picture by picture: one seed's table says little about which of two is better.
 """
 
 import argparse
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from engine.mini import MODEL_DIR
 from engine.mini.evaluate import BATCH, GUIDANCE, STEPS, load, paint
 from engine.mini.judge import wilson
 from engine.mini.manners import manner
-from engine.mini.silhouettes import Verdict, edge_width, own_pieces, pieces, together, verdict
+from engine.mini.silhouettes import edge_width, own_pieces, pieces, together, verdict
 from engine.mini.train.captions import with_article
 from engine.mini.train.data import ENCODE_BATCH, to_tensor
 from engine.mini.train.render import render
@@ -28,6 +30,9 @@ from engine.mini.words import COLOURS, NUMBERS, STYLE_PHRASES, STYLES, THINGS, p
 
 VISIBLE = tuple(colour for colour in COLOURS if colour != "white")
 COLOURS_EACH = 4  # of every thing
+FRESH_SEED = 5000  # noise that no single look at a model has seen
+
+Marks = dict[str, list[bool]]  # passed or not, picture by picture, of everything that is measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,29 +119,58 @@ def counted(picture: Image.Image, question: Question) -> int:
     return len(together(pieces(picture), question.kind, question.colour))
 
 
-def single_table(asked: Sequence[Question], pictures: Sequence[Image.Image]) -> list[str]:
-    """Return the lines about single things."""
+def single_marks(asked: Sequence[Question], pictures: Sequence[Image.Image]) -> Marks:
+    """Judge single things."""
     found = [verdict(picture, q.kind, q.colour) for picture, q in zip(pictures, asked, strict=True)]
-    lines = [
-        _line("one piece", [v.pieces == 1 for v in found]),
-        _line("one piece, IoU >= 0.72", [v.pieces == 1 and v.overlap >= 0.72 for v in found]),
-        _line("its outline, too", [v.pieces == 1 and v.shaped for v in found]),
-        _line("colour", [v.colour for v in found]),
-        _line("right in all", [v.right for v in found]),
-    ]
-    return [*lines, _weakest(asked, found)]
+    return {
+        "one piece": [v.pieces == 1 for v in found],
+        "one piece, IoU >= 0.72": [v.pieces == 1 and v.overlap >= 0.72 for v in found],
+        "its outline, too": [v.pieces == 1 and v.shaped for v in found],
+        "colour": [v.colour for v in found],
+        "right in all": [v.right for v in found],
+    }
 
 
-def style_table(asked: Sequence[Question], pictures: Sequence[Image.Image]) -> list[str]:
-    """Return a line about each style, by that style's own measure."""
+def style_marks(asked: Sequence[Question], pictures: Sequence[Image.Image]) -> Marks:
+    """Judge styles, each by a measure of its own."""
     found = [(q.style, manner(picture).fits(q.style)) for q, picture in zip(asked, pictures, strict=True)]
-    return [_line(style, [fits for other, fits in found if other == style]) for style in STYLES[1:]]
+    return {style: [fits for other, fits in found if other == style] for style in STYLES[1:]}
 
 
-def count_line(count: int, asked: Sequence[Question], pictures: Sequence[Image.Image]) -> str:
-    """Return the line about a number of things, of those that the renderer draws in one piece."""
+def count_marks(asked: Sequence[Question], pictures: Sequence[Image.Image]) -> Marks:
+    """Judge numbers of things, of those that the renderer draws in one piece."""
     pairs = [(q, p) for q, p in zip(asked, pictures, strict=True) if own_pieces(q.kind, q.colour) == 1]
-    return _line(NUMBERS[count][0], [counted(picture, question) == count for question, picture in pairs])
+    return {NUMBERS[asked[0].count][0]: [counted(picture, question) == question.count for question, picture in pairs]}
+
+
+def every_mark(pipeline: StableDiffusionPipeline, seed: int) -> Marks:
+    """Ask everything that words alone can ask, with noise of this seed."""
+    marks = single_marks(asked := questions(), paint(pipeline, [q.prompt for q in asked], seed=seed))
+    for count in (2, 3, 4):
+        marks |= count_marks(asked := questions(count), paint(pipeline, [q.prompt for q in asked], seed=seed))
+    return marks | style_marks(asked := styled(), paint(pipeline, [q.prompt for q in asked], seed=seed))
+
+
+def comparison(ours: Marks, theirs: Marks) -> Iterator[str]:
+    """Yield a table of two models' marks for the same questions, with an exact sign test of where they differ."""
+    yield "| what | pictures | rate | the other's | only here | only there | chance |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, mine in ours.items():
+        pairs = list(zip(mine, theirs[name], strict=True))
+        won, lost = sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs)
+        rates = f"{np.mean(mine):.2f} | {np.mean(theirs[name]):.2f}"
+        yield f"| {name} | {len(pairs)} | {rates} | {won} | {lost} | {sign_test(won, lost):.3f} |"
+
+
+def sign_test(won: int, lost: int) -> float:
+    """Return how probable it is that two equal models differ so much or more, two-sided."""
+    both = won + lost
+    as_few = sum(math.comb(both, count) for count in range(min(won, lost) + 1))
+    return min(1.0, 2 * as_few / float(2**both))
+
+
+def _lines(marks: Marks) -> str:
+    return "\n".join(_line(name, passed) for name, passed in marks.items())
 
 
 def _line(name: str, passed: Sequence[bool]) -> str:
@@ -144,8 +178,8 @@ def _line(name: str, passed: Sequence[bool]) -> str:
     return f"| {name} | {len(passed)} | {np.mean(passed):.2f} | {low:.2f}-{high:.2f} |"
 
 
-def _weakest(asked: Sequence[Question], found: Sequence[Verdict]) -> str:
-    rates = {kind: np.mean([v.right for q, v in zip(asked, found, strict=True) if q.kind == kind]) for kind in THINGS}
+def _weakest(asked: Sequence[Question], right: Sequence[bool]) -> str:
+    rates = {kind: np.mean([good for q, good in zip(asked, right, strict=True) if q.kind == kind]) for kind in THINGS}
     names = [f"{kind} {rate:.2f}" for kind, rate in sorted(rates.items(), key=lambda item: item[1]) if rate < 0.75]
     return f"under 0.75: {', '.join(names) or 'none'}"
 
@@ -164,17 +198,30 @@ def main() -> None:
     parser.add_argument(
         "--strength", type=float, help="paint over the renderer's pictures, noised by 0 to 1 of the way"
     )
+    parser.add_argument("--against", type=Path, help="ask another model folder the same with the same noise, in pairs")
+    parser.add_argument("--seeds", type=int, default=3, help="how often, with `--against`")
     chosen = parser.parse_args()
+    if chosen.against:
+        print("\n".join(comparison(*(_pooled(folder, chosen.seeds) for folder in (chosen.model, chosen.against)))))
+        return
     pipeline = None if chosen.renderer else load(chosen.model)
     print("| what | pictures | rate | 95 % interval |\n|---|---|---|---|")
     pictures, truths = answers(pipeline, asked := questions(), chosen.strength)
-    print("\n".join(single_table(asked, pictures)))
+    print(_lines(marks := single_marks(asked, pictures)))
+    print(_weakest(asked, marks["right in all"]))
     print(f"edges {edge_ratio(pictures, truths):.2f} times as wide as the renderer's", flush=True)
     for count in (2, 3, 4) if chosen.strength is None else ():
         pictures, _ = answers(pipeline, asked := questions(count), None)
-        print(count_line(count, asked, pictures), flush=True)
+        print(_lines(count_marks(asked, pictures)), flush=True)
     pictures, _ = answers(pipeline, asked := styled(), chosen.strength)
-    print("\n".join(style_table(asked, pictures)))
+    print(_lines(style_marks(asked, pictures)))
+
+
+def _pooled(folder: Path, seeds: int) -> Marks:
+    """Ask a model everything several times and put the marks in one row each."""
+    pipeline = load(folder)
+    rounds = [every_mark(pipeline, FRESH_SEED * (number + 1)) for number in range(seeds)]
+    return {name: [mark for each in rounds for mark in each[name]] for name in rounds[0]}
 
 
 if __name__ == "__main__":

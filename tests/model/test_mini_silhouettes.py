@@ -7,7 +7,7 @@ import pytest
 from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageDraw, ImageFilter
 
-from engine.mini.ruler import Question, answers
+from engine.mini.ruler import Question, answers, comparison, sign_test
 from engine.mini.silhouettes import edge_width, has_colour, pieces, verdict
 from engine.mini.train.render import render
 from engine.mini.train.scenes import Scene, Thing
@@ -94,3 +94,15 @@ def test_what_the_noise_hides_most_is_lost_most(pipeline: StableDiffusionPipelin
         agreed.append(float(np.mean([v.outline for v in found])))
         assert all(v.right for v in found) or strength
     assert agreed[0] > agreed[1] + 0.03
+
+
+def test_models_are_compared_by_the_pictures_in_which_they_differ() -> None:
+    ours, theirs = [True] * 9 + [False], [True] * 3 + [False] * 6 + [True]
+    *_, line = comparison({"one piece": ours}, {"one piece": theirs})
+    assert line == "| one piece | 10 | 0.90 | 0.40 | 6 | 1 | 0.125 |"
+
+
+def test_chance_is_two_sided_and_exact() -> None:
+    assert sign_test(0, 0) == sign_test(4, 4) == 1.0
+    assert sign_test(0, 5) == sign_test(5, 0) == pytest.approx(2 / 32)
+    assert sign_test(1, 9) == pytest.approx(2 * (1 + 10) / 1024)
