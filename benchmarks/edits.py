@@ -1,17 +1,20 @@
 """What do six members gain who change pictures at once? Throughput against one after another, and the same pictures.
 
     python benchmarks/edits.py             # an InstructPix2Pix of many tiny modules: bound by launches, as a GPU is
+    python benchmarks/edits.py --sleeping 30   # each call of the UNet takes 30 ms more, however many rows it has
     python benchmarks/edits.py --rounds 9
 
 The engine runs as it is shipped (`exact`): it measures how many rows a call gains from, and pins that. On a CPU it
 would not look, because real models gain nothing there; this one does. Both ways alternate, each round gives one
-ratio, and every picture is compared with the one that was painted alone.
+ratio, and every picture is compared with the one that was painted alone. On a machine that does other things besides, a
+sleeping device tells more: what the processor computes weighs little there.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import statistics
 import sys
@@ -53,6 +56,20 @@ def build(folder: Path) -> None:
     parts = StableDiffusionPipeline.from_pretrained(MODEL_DIR, local_files_only=True).components
     parts |= {"unet": unet, "requires_safety_checker": False}
     StableDiffusionInstructPix2PixPipeline(**parts).save_pretrained(folder)
+
+
+def asleep(call_ms: float) -> None:
+    """Have every call of a UNet take so much longer, as one whose launches are what takes time."""
+    from diffusers import UNet2DConditionModel
+
+    forward = UNet2DConditionModel.forward
+
+    @functools.wraps(forward)  # the engine reads the names of its arguments
+    def slowly(self: Any, *args: Any, **kwargs: Any) -> Any:
+        time.sleep(call_ms / 1000)
+        return forward(self, *args, **kwargs)
+
+    UNet2DConditionModel.forward = slowly
 
 
 def edits() -> list[Edit]:
@@ -121,6 +138,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sleeping", type=float, default=0, help="milliseconds of each call")
     chosen = parser.parse_args()
     import torch
 
@@ -129,6 +147,8 @@ def main() -> None:
     torch.set_num_threads(1)
     if not torch.cuda.is_available():
         devices.gains_from_rows = lambda device: True  # this model's calls do
+    if chosen.sleeping:
+        asleep(chosen.sleeping)
     with tempfile.TemporaryDirectory() as folder:
         build(Path(folder))
         print(json.dumps(asyncio.run(run(folder, chosen.rounds)), indent=2))
