@@ -131,11 +131,17 @@ class Painter:
         if wish.mask is not None:
             return await self._inpaint(actor, first, wish.mask)
         info = drafts.find_model(self.models(), self._model(wish.draft.model))
-        if Edit.suits(info):
-            return Edit(prompt="", images=found[: max(1, info.edited_pictures)])
+        if Edit.suits(info) or (self._model(wish.draft.model) is None and await self._edits(actor)):
+            return Edit(prompt="", images=found)
         if len(found) > 1:
             raise BadInput(f"The model {info.key} edits one image at a time. Send a single one.")
         return Img2Img(prompt="", init_image=first)
+
+    async def _edits(self, actor: Actor) -> bool:
+        """Whether a model that this member may use changes whatever picture as words say."""
+        terms = await self._orders.terms(actor)
+        mine = (info for info in self.models() if terms.models is None or info.key in terms.models)
+        return any(Edit.suits(info) and not info.small_world for info in mine)
 
     async def _kept(self, actor: Actor, data: bytes) -> StoredPicture:
         image = (await UPLOADS.run(read_upload, data, STRANGERS)).image

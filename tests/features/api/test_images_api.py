@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from bot.demo.simulation import Stage, stage
 from bot.features.api.page import MOST_FORM, MOST_IMAGES, MOST_WORDS
 from bot.features.region.bodies import AT_ONCE
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS
+from engine import Edit, Img2Img
 from engine.api.metadata import decode
-from engine.fake import FAIL_WORD, FLAG_WORD, FakeEngine, paint
+from engine.fake import FAIL_WORD, FLAG_WORD, MINI, FakeEngine, paint
+from tests.features.edit.conftest import EDITOR, png
 
 GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
 
@@ -186,6 +189,39 @@ async def test_the_rules_are_those_of_the_server(studio: Stage, capsys: pytest.C
     await ada.slash(studio.channel, "admin ban", user=studio.members["Ann"])
     status, said = await post(studio, key, json={"prompt": "a boat"})
     assert (status, said["error"]["code"]) == (403, "banned")
+
+
+async def test_an_instruction_is_followed_where_a_model_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path / "data"))
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data", min_free_mib=0, web_port=0, api=True)
+    small = replace(EDITOR, key="small", small_world=True)
+
+    def form(count: int, **more: str) -> aiohttp.FormData:
+        made = aiohttp.FormData({"prompt": "make it blue", "n": "1", **more})
+        for number in range(count):
+            made.add_field("image[]", png(), filename=f"{number}.png", content_type="image/png")
+        return made
+
+    for models, asked, count, wanted in (
+        ((MINI, small), {}, 1, (Img2Img, "mini")),
+        ((MINI, small), {"model": "small"}, 1, (Edit, "small")),
+        ((MINI, EDITOR, small), {}, 1, (Edit, "editor")),
+        ((MINI, EDITOR), {"model": "gpt-image-1"}, 3, (Edit, "editor")),
+        ((MINI, EDITOR), {"model": "mini"}, 1, (Img2Img, "mini")),
+        ((MINI, EDITOR), {}, 4, "can't look at 4 pictures"),
+        ((MINI, EDITOR), {}, 7, "7 pictures can't be edited together"),
+    ):
+        async with stage(settings, make_engine=lambda models=models: FakeEngine(models)) as studio:  # type: ignore[misc]
+            status, said = await post(studio, key_of(studio, capsys), EDITS, data=form(count, **asked))
+            if isinstance(wanted, str):
+                assert status == 400
+                assert wanted in said["error"]["message"]
+                continue
+            assert status == 200, said
+            (job, *_) = await studio.app.jobs.history(studio.members["Ann"].id, studio.guild.id)
+            assert (type(job.spec.request), job.spec.model) == wanted
 
 
 async def test_keys_hold_until_they_are_revoked(studio: Stage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -124,6 +124,18 @@ async def test_in_a_thread(studio: Stage) -> None:
     assert (await studio.app.jobs.get(3)).channel_id == thread.id
     assert new[-1].attachments
     assert shown.message.channel.id != thread.id
+    one = (await press(studio, result.response, "U1")).response
+    pressed = await press(studio, one, "Edit", "Ben")
+    assert "Edit of picture 1 of #2" in await _filled(studio, pressed, "Ben")
+    studio.bot.clicks = DoubleClicks(ManualClock(studio.app.clock.now_ms()))  # nobody is that fast
+    form = await studio.members["Ben"].context_menu(place, "Edit", one.message)
+    assert "Edit of picture 1 of #2" in await _filled(studio, form, "Ben")
+    studio.bot.clicks = DoubleClicks(ManualClock(studio.app.clock.now_ms()))
+    await studio.members["Ben"].send(place, f"<@{studio.bot.user.id}> {NIGHT}", reply_to=one.message)
+    await studio.idle()
+    jobs = [await studio.app.jobs.get(number) for number in (4, 5, 6)]
+    assert all(job.channel_id == thread.id and isinstance(job.spec.request, Edit) for job in jobs)
+    assert [job.parent_image_id for job in jobs] == [jobs[0].parent_image_id] * 3
 
 
 @pytest.mark.parametrize("way", ["button", "menu", "reply"])
@@ -131,6 +143,26 @@ async def test_a_picture_that_was_deleted_meanwhile_is_said_to_be_gone(studio: S
     shown = await a_picture(studio)
     await studio.app.jobs.delete(1, studio.members["Ann"].id)
     assert "deleted" in await WAYS[way](studio, shown, "Ben")
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["a picture of ours", "somebody's file"])
+async def test_a_message_that_was_deleted_meanwhile_is_said_to_be_gone(studio: Stage, own: bool) -> None:
+    """It's still there when somebody replies to it, and gone when that is read."""
+    if own:
+        message = (await a_picture(studio)).message
+    else:
+        message = await studio.members["Ben"].send(studio.channel, "my cat", attachments=[("cat.png", png())])
+    count = len(await studio.app.jobs.history(studio.members["Ann"].id, studio.guild.id))
+
+    def gone(event: str, payload: dict[str, Any]) -> None:
+        if payload.get("message_reference"):
+            payload["referenced_message"] = None  # as Discord has it then
+
+    studio.env.backend.subscribers.insert(0, gone)
+    studio.env.inject_error("GET", f"/channels/*/messages/{message.id}", status=404, code=10008)
+    answer = await say(studio, f"@Easel {NIGHT}", reply_to=message)
+    assert "The message you replied to is gone" in words(answer)
+    assert len(await studio.app.jobs.history(studio.members["Ann"].id, studio.guild.id)) == count, "nor painted anew"
 
 
 @pytest.mark.parametrize("name", ["gif", "20 megapixels"])
@@ -142,6 +174,11 @@ async def test_pictures_as_people_have_them(studio: Stage, name: str) -> None:
     answered = await say(studio, f"@Easel {NIGHT}", "Ben", attachments=[(filename, data)])
     assert answered.attachments, words(answered)
     assert note in words(answered)
+    message = await studio.members["Ben"].send(studio.channel, "look", attachments=[(filename, data)])
+    form = await studio.members["Ann"].context_menu(studio.channel, "Edit", message)
+    result = await studio.members["Ann"].submit_modal(form, {"prompt": NIGHT})
+    await studio.idle()
+    assert note in words(result.response)
 
 
 async def test_a_link_to_a_message_or_to_a_file(studio: Stage) -> None:
