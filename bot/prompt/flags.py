@@ -210,7 +210,8 @@ def _reference(name: str, use: str) -> Callable[[str], tuple[tuple[str, str], ..
     """A picture of Easel's, or a server's style from pictures, that is read as words are. Raises: BadInput."""
 
     def read(value: str) -> tuple[tuple[str, str], ...]:
-        if not _OWN_PICTURE.fullmatch(value) and not LOOK.fullmatch(value.casefold()):
+        picture = value.partition(AT)[0]
+        if not _OWN_PICTURE.fullmatch(picture) and not LOOK.fullmatch(picture.casefold()):
             raise BadInput(
                 "--{name} takes a job's number such as 12.3, a message's link, or a style of `/style codes`. Attach "
                 "any other picture with `/imagine reference:`.",
@@ -309,6 +310,7 @@ def _styles(value: str) -> tuple[str, ...]:
 
 
 _OWN_PICTURE = re.compile(r"#?\d{1,15}(?:\.\d{1,2})?|https://[\w.]*discord(?:app)?\.com/channels/\S{1,80}")
+AT = "@"  # between a reference and the part of the picture that it's for
 LOOK = re.compile(r"[a-z][a-z0-9-]{0,29}")  # the name of a server's style from pictures, or its code
 
 FLAGS = {

@@ -52,7 +52,7 @@ def model_for(request: Txt2Img, info: ModelInfo, cache: ModelCache, files: Files
         return cache.get(UPSCALER, now)
     model = cache.get(info.key, now)
     if prompted := request.image_prompts(info):
-        model = with_ip_adapter(model, files.ip_adapters[info.key], prompted, now, cache)
+        model = with_ip_adapter(model, files.ip_adapters[info.key], prompted, request.size, now, cache)
     if request.guides:
         nets = [files.controlnets[guide.controlnet] for guide in request.guides]
         model = with_controlnets(model, nets, now, cache)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from PIL import Image, ImageOps
 
 from engine.api.errors import InvalidRequest
+from engine.api.model_info import ModelInfo
 from engine.imaging.masks import Box, Size
 
 MAX_CONTROL_SCALE = 2.0  # beyond it a ControlNet drowns the prompt, and soon the picture
@@ -17,6 +18,8 @@ MAX_REFERENCES = 8
 MAX_REFERENCE_WEIGHT = 2.0  # beyond it nothing of the words is left
 Use = Literal["all", "style", "composition"]
 USES: tuple[Use, ...] = get_args(Use)
+Share = tuple[float, float, float, float]  # left, top, right, bottom of a part, 0..1 of the picture
+MAX_PARTS = 4  # of a picture that references are for: each takes an adapter's memory again
 SAME_RATIO = 0.08  # a small model's sides are rounded to its own multiple: nobody sees a picture stretched by so little
 MAX_EDIT_SIDE_PX = 8192  # an edit's result is a picture someone has, and only parts of it are painted
 
@@ -117,11 +120,13 @@ class Reference:
         image: any mode, any size.
         weight: how loudly it speaks, 0..2; of several the loudest says how loudly they all do, and each has its share.
         use: all of it, its style or its composition alone (both of SDXL only).
+        part: of the new picture where it counts; None = all of it (SD 1.x, 2.x and SDXL only).
     """
 
     image: Picture
     weight: float = 1.0
     use: Use = "all"
+    part: Share | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.weight <= MAX_REFERENCE_WEIGHT:
@@ -131,30 +136,57 @@ class Reference:
             )
         if self.use not in USES:
             raise InvalidRequest(f"A reference can't be used as '{self.use}'.", f"Use {', '.join(USES)}.")
+        if self.part is not None:
+            object.__setattr__(self, "part", tuple(self.part))
+            left, top, right, bottom = self.part
+            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+                raise InvalidRequest("That is no part of a picture.", "Give left, top, right and bottom, 0 to 1.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePrompt:
-    """Pictures that an IP-Adapter reads as one: each with its part of the whole; `scale`: how loudly they speak."""
+    """Pictures that an IP-Adapter reads as one: each with its part of the whole; `scale`: how loudly they speak.
+
+    Attributes:
+        part: of the new picture where they count; None = all of it.
+    """
 
     use: Use
     scale: float
     shares: tuple[tuple[Picture, float], ...]
+    part: Share | None = None
 
 
 def image_prompts(references: Iterable[Reference]) -> tuple[ImagePrompt, ...]:
-    """The references by what they're used for."""
+    """The references by what they're used for, and where."""
     asked = tuple(references)
-    groups = ((use, [each for each in asked if each.use == use]) for use in USES)
+    parts = dict.fromkeys(each.part for each in asked)
+    groups = (
+        (use, part, [each for each in asked if (each.use, each.part) == (use, part)]) for use in USES for part in parts
+    )
     return tuple(
         ImagePrompt(
             use=use,
             scale=max(each.weight for each in group),
             shares=tuple((each.image, each.weight / sum(one.weight for one in group)) for each in group),
+            part=part,
         )
-        for use, group in groups
+        for use, part, group in groups
         if group
     )
+
+
+def check_parts(references: Iterable[Reference], info: ModelInfo, *, whole: bool) -> None:
+    """Whether references can be for parts of the picture; `whole`: all of it is painted. Raises: InvalidRequest."""
+    parts = {each.part for each in references}
+    if not any(parts):
+        return
+    if info.family == "flux":
+        raise InvalidRequest(f"{info.key} reads references for the whole picture only.", "Leave out the parts.")
+    if not whole:
+        raise InvalidRequest("Where a part is painted, references are for all of it.", "Leave out the parts.")
+    if len(parts) > MAX_PARTS:
+        raise InvalidRequest(f"References for {len(parts)} parts are too many.", f"Use at most {MAX_PARTS}.")
 
 
 Beside = Guide | Reference  # what brings a picture of its own along

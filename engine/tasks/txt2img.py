@@ -27,6 +27,7 @@ from engine.tasks.pictures import (
     Picture,
     Reference,
     StoredPicture,
+    check_parts,
     image_prompts,
     pictures_in,
     with_pictures,
@@ -218,6 +219,7 @@ class Txt2Img:
             raise InvalidRequest(f"{info.key} can't read reference pictures in {self.task}.", "Leave them out.")
         if self.references and self.guides and self.pipeline(info) and info.family == "flux":
             raise InvalidRequest(f"{info.key} can't read reference pictures along a ControlNet here.", "Leave one out.")
+        check_parts(self.references, info, whole=not self.any_size)
         if info.family != "sdxl" and (told := next((r.use for r in self.references if r.use != "all"), "")):
             raise InvalidRequest(f"{info.key} can't read the {told} of a picture alone.", "Use all of it, or SDXL.")
 

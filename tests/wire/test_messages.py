@@ -173,7 +173,7 @@ REQUESTS: tuple[Txt2Img, ...] = (
     request(),
     request(variations=(Variation(seed=5, strength=0.25),), best_of=4, num_images=2, tiling=True, weird=0.5),
     request(controls=(Guide(image=PICTURE, controlnet="edges", conditioning_scale=0.5),)),
-    request(references=(Reference(image=PICTURE, weight=0.5, use="style"),)),
+    request(references=(Reference(image=PICTURE, weight=0.5, use="style", part=(0.0, 0.5, 1.0, 1.0)),)),
     Inpaint(prompt="a cat", init_image=PICTURE, mask=MASK, strength=0.5, fill="blur", seed=1, width=96, height=64),
     Blend(prompt="", images=(PICTURE, MASK.convert("RGB")), seed=1),
     Edit(prompt="make it blue", images=(PICTURE, PICTURE), seed=1),

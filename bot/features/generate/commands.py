@@ -30,10 +30,11 @@ from bot.kit.client import Client, Interaction
 from bot.kit.error_messages import shows_errors
 from bot.kit.interactions import acknowledge, actor_of, check_permissions
 from bot.languages.speech import later
+from bot.orders import places
 from bot.orders.actor import Actor
 from bot.orders.drafts import WORDS, check_reads_pictures
 from bot.orders.service import Order
-from bot.prompt.flags import LOOK
+from bot.prompt.flags import AT, LOOK
 from bot.prompt.parser import Draft, parse
 from bot.store.key_value_store import KeyValues
 from engine.backend import Backend
@@ -215,18 +216,19 @@ async def _named(app: Services, interaction: Interaction, draft: Draft, private:
     """The pictures that a line names to be read as words are. Raises: NotFound, BadInput, Refused."""
     weights = dict(draft.reference_weights or ())
     found: list[Reference] = []
-    for use, text in draft.references or ():
-        weight = weights.get(use, 1.0)
+    for use, named in draft.references or ():
+        text, at, place = named.partition(AT)
+        weight, part = weights.get(use, 1.0), places.read(place) if at else None
         if LOOK.fullmatch(text.casefold()):
             pictures = await app.looks.pictures(actor_of(interaction), text)
-            found += [Reference(image=each, use=cast(Use, use), weight=weight) for each in pictures]
+            found += [Reference(image=each, use=cast(Use, use), weight=weight, part=part) for each in pictures]
             continue
         picture = await image_lookup.in_text(app, interaction, text)
         picture.check_single()
         if picture.job is not None and picture.job.private and not private:
             raise Refused("That picture is private, so what is made of it has to be too: add --stealth.")
         source = await edits.of_found(app, interaction, picture, private=private)
-        found.append(Reference(image=source.picture, use=cast(Use, use), weight=weight))
+        found.append(Reference(image=source.picture, use=cast(Use, use), weight=weight, part=part))
     return found
 
 

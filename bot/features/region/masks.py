@@ -5,7 +5,6 @@ A mask is an L picture as large as the picture it belongs to: 255 = redraw, 0 = 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -16,12 +15,12 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy import ndimage
 
 from bot.errors import BadInput
-from bot.languages.speech import N_, _, later
-from bot.prompt.text import quoted
+from bot.languages.speech import N_
+from bot.orders import places
+from bot.orders.places import Share
 
 Size = tuple[int, int]
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
-Share = tuple[float, float, float, float]  # the same, 0..1
 Bits = NDArray[np.bool_]
 
 LEAST_SHARE = 0.0002  # of the picture: less is a slip of the hand, and nothing the model could paint in
@@ -36,23 +35,7 @@ SHOWN_SIDE_PX = 768  # of a picture under its cells
 SIDES = (3, 5)  # cells along a side
 LIT = (226, 61, 155)  # the colour of what will be redrawn, as in the browser's editor
 
-_ACROSS, _DOWN = frozenset({"left", "right"}), frozenset({"top", "bottom"})
-_SYNONYMS = {
-    "upper": "top",
-    "above": "top",
-    "lower": "bottom",
-    "below": "bottom",
-    "center": "centre",
-    "middle": "centre",
-}
-_FILLERS = frozenset(
-    {"the", "of", "side", "half", "corner", "quarter", "part", "picture", "image", "in", "and", "at", "third", "thirds"}
-)
-_PERCENT = re.compile(r"\s*([0-9]{1,3}(?:\.[0-9]{1,3})?)\s*%?\s*")
 EMPTY = N_("The mask is empty. Make what is to be redrawn white, or transparent in a PNG.")
-WORDS_HELP = N_(
-    "Use words such as `top right`, `left third`, `centre`, or left, top, width and height in percent: `60,0,40,50`."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +70,7 @@ def from_painted(original: Image.Image, painted: Image.Image) -> Image.Image:
 
 def from_words(text: str, size: Size) -> Image.Image:
     """ "top right", "left third", "centre", or "x,y,w,h" in percent. Raises: BadInput."""
-    share = _by_percent(text) if "," in text else _by_words(text)
+    share = places.read(text)
     mask = Image.new("L", size, 0)
     mask.paste(255, _pixels(share, size))
     return checked(mask)
@@ -174,45 +157,6 @@ def _cell(cell: int, side: int) -> Share:
         raise BadInput("That cell doesn't exist. Choose one of those shown.")
     row, column = divmod(cell, side)
     return column / side, row / side, (column + 1) / side, (row + 1) / side
-
-
-def _by_percent(text: str) -> Share:
-    """Raises: BadInput."""
-    parts = [_PERCENT.fullmatch(part) for part in text.split(",")]
-    if len(parts) != 4 or not all(parts):
-        raise BadInput("{text} isn't a region. {words_help}", text=quoted(text), words_help=later(_, WORDS_HELP))
-    left, top, width, height = (float(part[1]) / 100 for part in parts if part)
-    if not (width > 0 and height > 0 and left + width <= 1.0001 and top + height <= 1.0001):
-        raise BadInput(
-            "The region {text} is empty or goes beyond the picture. {words_help}",
-            text=quoted(text),
-            words_help=later(_, WORDS_HELP),
-        )
-    return left, top, left + width, top + height
-
-
-def _by_words(text: str) -> Share:
-    """Sides and corners by halves, or by thirds where the words say so. Raises: BadInput."""
-    words = {_SYNONYMS.get(word, word) for word in text.casefold().replace("-", " ").split()}
-    thirds = not words.isdisjoint({"third", "thirds"})
-    words -= _FILLERS
-    across, down = words & _ACROSS, words & _DOWN
-    if not words or words - _ACROSS - _DOWN - {"centre"} or len(across) > 1 or len(down) > 1:
-        raise BadInput(
-            "I do not know the region {text}. {words_help}", text=quoted(text), words_help=later(_, WORDS_HELP)
-        )
-    centred = "centre" in words
-    left, right = _span(across, "left", thirds, centred)
-    top, bottom = _span(down, "top", thirds, centred)
-    return left, top, right, bottom
-
-
-def _span(said: set[str], near: str, thirds: bool, centred: bool) -> tuple[float, float]:
-    """From where to where along one direction; all of it, or its middle, where no side was said."""
-    part = 1 / 3 if thirds else 0.5
-    if said:
-        return (0.0, part) if near in said else (1 - part, 1.0)
-    return ((1 - part) / 2, (1 + part) / 2) if centred else (0.0, 1.0)
 
 
 def _pixels(share: Share, size: Size) -> Box:

@@ -6,11 +6,13 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from transformers import CLIPVisionModelWithProjection
 
 from engine.device.exclusive import exclusive
 from engine.device.failures import loaded
 from engine.device.loader import Tell
+from engine.imaging.masks import Size
 from engine.models.derived.variants import kept, shared_copy, variant_of
 from engine.models.files import parts
 from engine.models.files.hashes import Hashes
@@ -18,22 +20,25 @@ from engine.models.files.weights import bytes_of, named_as_it_is
 from engine.models.ip_adapters import IpAdapter
 from engine.models.memory.sizes import DENOISERS
 from engine.models.model_cache import Model, ModelCache
-from engine.tasks.pictures import ImagePrompt, Use
+from engine.tasks.pictures import ImagePrompt, Share, Use
+
+Where = tuple[tuple[Share | None, ...], Size]
 
 
 def with_ip_adapter(
-    base: Model, adapter: IpAdapter, prompts: Sequence[ImagePrompt], now: float, cache: ModelCache
+    base: Model, adapter: IpAdapter, prompts: Sequence[ImagePrompt], size: Size, now: float, cache: ModelCache
 ) -> Model:
     """The model that reads pictures too, each prompt by its own copy of the adapter at its own scale. Raises: NotYet.
 
-    The files are loaded once for so many prompts.
+    The files are loaded once for so many prompts. `size`: of what is painted.
     """
     hashes, copies = cache.hashes, len(prompts)
     key = ("ip_adapter", adapter.name, copies)
     nbytes = adapter.path.stat().st_size * copies + bytes_of(adapter.encoder)
     loaded = kept(base, key, now, cache, nbytes, lambda tell: _with_eyes(base, adapter, copies, hashes, tell))
-    scales = tuple((each.use, each.scale) for each in prompts)
-    return kept(loaded, ("scale", scales), now, cache, 0, lambda _: _scaled(loaded, scales))
+    scales, parts = tuple((each.use, each.scale) for each in prompts), tuple(each.part for each in prompts)
+    where = (parts, size) if any(parts) else None
+    return kept(loaded, ("scale", scales, where), now, cache, 0, lambda _: _scaled(loaded, scales, where))
 
 
 def _with_eyes(base: Model, adapter: IpAdapter, copies: int, hashes: Hashes, tell: Tell) -> Model:
@@ -73,10 +78,49 @@ _LAYERS: Mapping[Use, Callable[[float], Any]] = {
 }
 
 
-def _scaled(loaded: Model, scales: Sequence[tuple[Use, float]]) -> Model:
+def _scaled(loaded: Model, scales: Sequence[tuple[Use, float]], where: Where | None) -> Model:
     pipe = copy.copy(loaded.pipe)
     _part_of_its_own(pipe)
     pipe.set_ip_adapter_scale([_LAYERS[use](scale) for use, scale in scales])
+    if where is not None:
+        _bound(pipe.unet, *where)
     scaled = variant_of(loaded, pipe, 0, {})
     scaled.encoders = loaded.encoders  # of the same encoders, so a picture is read once, however loudly it speaks
     return scaled
+
+
+def _bound(unet: Any, parts: Sequence[Share | None], size: Size) -> None:
+    """Have each copy of the adapter add to its part of the picture alone, as diffusers' `ip_adapter_masks` have it.
+
+    As an argument of each call a mask would be taken for a row of its own where there is one row.
+    """
+    masks = [None if part is None else _mask(part, size) for part in parts]
+    for layer in unet.modules():
+        processor = getattr(layer, "processor", None)
+        if hasattr(processor, "to_k_ip"):
+            layer.processor = _Bound(processor, masks)
+
+
+def _mask(part: Share, size: Size) -> torch.Tensor:
+    """(1, 1, H, W), 1 within the part."""
+    width, height = size
+    left, right = (round(each * width) for each in part[::2])
+    top, bottom = (round(each * height) for each in part[1::2])
+    mask = torch.zeros(1, 1, height, width)
+    mask[..., top : max(bottom, top + 1), left : max(right, left + 1)] = 1.0
+    return mask
+
+
+class _Bound(torch.nn.Module):
+    """A processor of attention whose references each count in a part of the picture."""
+
+    def __init__(self, processor: Any, masks: Sequence[torch.Tensor | None]) -> None:
+        super().__init__()
+        self._processor, self._masks = processor, masks
+
+    def __call__(self, attn: Any, hidden_states: Any, *args: Any, **kwargs: Any) -> Any:
+        masks = [None if mask is None else mask.to(hidden_states.device) for mask in self._masks]
+        return self._processor(attn, hidden_states, *args, ip_adapter_masks=masks, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name) if name == "_processor" else getattr(self._processor, name)

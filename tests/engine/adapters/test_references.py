@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,58 @@ async def test_style_and_composition_are_layers_of_sdxls(sdxl: tuple[Path, Path]
             request = Txt2Img(**FACTS, references=references)
             image = (await engine.submit(request).result())[0]
             assert difference(image, own(folder, adapter, request, groups)) == 0.0, references
+
+
+LEFT, RIGHT = (0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0)
+
+
+def masked(folder: Path, adapter: Path, guidance: float) -> Image.Image:
+    """Diffusers' own: one picture for the left half, louder one for the right."""
+    pipe: Any = diffusers.AutoPipelineForText2Image.from_pretrained(folder)
+    pipe.set_progress_bar_config(disable=True)
+    name = "ip-adapter.safetensors"
+    pipe.load_ip_adapter([str(adapter)] * 2, subfolder=["", ""], weight_name=[name, name])
+    pipe.set_ip_adapter_scale([0.7, 1.2])
+    masks = [torch.zeros(1, 1, 64, 64) for _ in range(2)]
+    masks[0][..., :32], masks[1][..., 32:] = 1.0, 1.0
+    named = {name: FACTS[name] for name in ("prompt", "num_inference_steps", "width", "height")}
+    return pipe(  # type: ignore[no-any-return]
+        ip_adapter_image=[[RED], [NOISE]],
+        cross_attention_kwargs={"ip_adapter_masks": masks},
+        generator=torch.Generator().manual_seed(3),
+        guidance_scale=guidance,
+        **named,
+    ).images[0]
+
+
+@pytest.mark.parametrize("guidance", [5.0, 1.0])
+async def test_a_reference_may_be_for_a_part_of_the_picture(
+    folders: dict[str, Path], adapter: Path, guidance: float
+) -> None:
+    """Also without guidance, where a call has one row, as a mask has."""
+    red, noise = replace(of(RED, 0.7), part=LEFT), replace(of(NOISE, 1.2), part=RIGHT)
+    facts = {**FACTS, "guidance_scale": guidance}
+    async with engine_with(folders["sd1"], adapter) as engine:
+        (alone,) = await engine.submit(Txt2Img(**facts, references=(red, noise))).result()
+        assert difference(alone, masked(folders["sd1"], adapter, guidance)) == 0.0
+    async with engine_with(folders["sd1"], adapter, mode="fast") as engine:
+        asked = [Txt2Img(**facts, references=(red, noise)), Txt2Img(**facts, references=(of(RED, 0.7),))]
+        asked.append(Txt2Img(**facts, references=(replace(red, part=RIGHT), replace(noise, part=LEFT))))
+        tickets = [engine.submit(request, user=str(n)) for n, request in enumerate(asked)]
+        both, whole, swapped = [(await ticket.result())[0] for ticket in tickets]
+        assert difference(both, alone) <= ROUNDING
+        assert min(difference(both, whole), difference(both, swapped)) > 0.01
+
+
+async def test_parts_that_cannot_be_are_refused(folders: dict[str, Path], adapter: Path) -> None:
+    with pytest.raises(InvalidRequest, match="no part"):
+        replace(of(RED), part=(0.5, 0.0, 0.5, 1.0))
+    parts = tuple(replace(of(RED), part=(number / 8, 0.0, 1.0, 1.0)) for number in range(5))
+    async with engine_with(folders["sd1"], adapter) as engine:
+        with pytest.raises(InvalidRequest, match="5 parts are too many"):
+            engine.submit(Txt2Img(**FACTS, references=parts))
+        with pytest.raises(InvalidRequest, match="are for all of it"):
+            engine.submit(Inpaint(**FACTS, init_image=RED, mask=MASK, references=parts[:1]))
 
 
 async def test_a_picture_is_read_once(folders: dict[str, Path], adapter: Path) -> None:

@@ -90,6 +90,18 @@ async def test_flags_name_pictures_for_their_style_and_their_things(reading: Sta
     assert "U1" in said(await asked(reading, "imagine", prompt=f"a boat --sref {link}")), "a grid is several"
 
 
+async def test_a_reference_may_be_for_a_part_of_the_picture(reading: Stage) -> None:
+    await paint(reading, "ink")
+    result = await asked(reading, "imagine", prompt="a boat --oref 1.1@left --oref 1.2@50,0,50,100 --sref 1.3")
+    references = (await job_of(reading, result.response)).spec.request.references
+    assert [each.part for each in references] == [(0.0, 0.0, 0.5, 1.0), (0.5, 0.0, 1.0, 1.0), None]
+    again = (await press(reading, result.response, "🔄")).response
+    assert (await job_of(reading, again)).spec.request.references == references, "also as the database has it"
+    refused = said(await asked(reading, "imagine", prompt="a boat --oref 1.1@nowhere"))
+    assert "I do not know the region 'nowhere'" in refused
+    assert "top right" in refused
+
+
 async def test_what_a_flag_cannot_find_is_said_with_a_way_on(reading: Stage) -> None:
     refused = await asked(reading, "imagine", prompt="a boat --sref 1234567 --sw 20 --seed 3")
     assert "can't find that job" in said(refused)
