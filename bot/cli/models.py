@@ -12,13 +12,15 @@ from pathlib import Path
 from bot.config import Settings
 from bot.errors import BadInput, NotFound
 from engine.api.errors import ModelUnloadable
-from engine.api.events import GB, Loading
+from engine.api.events import GB, MB, Loading
 from engine.models import catalog, whole
 from engine.models.catalog import Source
 from engine.models.files import hub, starters
 from engine.models.files.library import Library
+from engine.models.files.starters import Starter
 from engine.models.files.weights import bytes_of
-from engine.models.memory import ladder
+from engine.models.memory import ladder, sizes
+from engine.models.memory.sizes import Sizes
 
 BFLOAT16_BYTES = 2  # what weights take on a graphics card, where nothing else is set
 
@@ -44,53 +46,69 @@ def _list(_: argparse.Namespace, settings: Settings, library: Library) -> Iterat
     yield "Here:"
     known = _known(settings, library)
     for name, location in known.items():
-        yield f"  {name:<16} {_on_disk(name, location)}  {location}"
+        yield f"  {name:<16} {_on_disk(name, location):<10}  {location}"
     more = [each for each in starters.STARTERS if each.name not in known and each.repo not in known.values()]
     yield "" if not more else "\nTo begin with (easel models pull NAME):"
     for each in more:
-        whole_bytes = ladder.need(each.sizes, ladder.WHOLE, BFLOAT16_BYTES).resident
         yield f"  {each.name:<16} {each.about}"
-        yield f"  {'':<16} {whole_bytes / GB:.1f} GB of memory, less in smaller ways. {each.licence}."
+        yield f"  {'':<16} {_size(each.download)} to download, {_memory(each.sizes)}. {each.licence}."
 
 
 def _on_disk(name: str, location: str) -> str:
     try:
         path = catalog.source(name, location).on_disk
     except ModelUnloadable:
-        return "missing   "
-    return f"{bytes_of(path) / GB:6.2f} GB" if path is not None else "on the hub"
+        return "missing"
+    return _size(bytes_of(path)) if path is not None else "on the hub"
+
+
+def _size(count: int) -> str:
+    return f"{count / GB:.1f} GB" if count >= GB else f"{count / MB:.0f} MB"
+
+
+def _memory(size: Sizes) -> str:
+    """What a model takes on a card."""
+    return f"{_size(ladder.need(size, ladder.WHOLE, BFLOAT16_BYTES).resident)} of memory, less in smaller ways"
 
 
 def _info(args: argparse.Namespace, settings: Settings, library: Library) -> Iterator[str]:
     starter, known = starters.named(args.name), _known(settings, library)
     location = known.get(args.name) or (starter.repo if starter else "")
     if not location:
-        raise NotFound(f"There is no model '{args.name}'. Models here: {', '.join(known)}.")
+        more = ", ".join(each.name for each in starters.STARTERS)
+        raise NotFound(f"There is no model '{args.name}'. Models here: {', '.join(known)}; to begin with: {more}.")
     source = catalog.source(args.name, location)
     yield f"{args.name}: {location}"
     if starter is not None:
         yield f"{starter.about}. Licence: {starter.licence}."
     if source.on_disk is None:
-        yield _to_fetch(source)
+        yield _to_fetch(source, starter)
         return
     info = catalog.describe(source)
     tasks = ", ".join(sorted(info.tasks))
     yield f"{info.family}, {info.width}x{info.height}, {info.num_inference_steps} steps; can do {tasks}."
-    yield f"{bytes_of(source.on_disk) / GB:.2f} GB in {source.on_disk}."
+    for about in info.about:
+        if said := ", ".join(filter(None, (about.title, about.author and f"by {about.author}", about.licence))):
+            yield f"It says of itself: {said}."
+    yield f"{_size(bytes_of(source.on_disk))} in {source.on_disk}; {_memory(sizes.of(source.on_disk))}."
 
 
-def _to_fetch(source: Source) -> str:
+def _to_fetch(source: Source, starter: Starter | None) -> str:
+    """What it would take to have it, as the hub says, or the list where that can't be asked."""
     try:
-        return f"{sum(hub.sizes(source.location).values()) / GB:.1f} GB to download: easel models pull {source.key}"
+        wanted, why = sum(hub.sizes(source.location).values()), ""
     except hub.Unfetched as error:
-        return f"Not here, and {error}."
+        wanted, why = starter.download if starter else 0, f" Just now {error}."
+    told = f"{_size(wanted)} to download" if wanted else "It isn't here"
+    memory = f"; {_memory(starter.sizes)}" if starter else ""
+    return f"{told}: easel models pull {source.key}{memory}.{why}"
 
 
 # ---------------------------------------------------------------- changes
-def _pull(args: argparse.Namespace, _: Settings, library: Library) -> Iterator[str]:
-    starter = starters.named(args.name)
-    repo = starter.repo if starter else args.name
-    name = args.as_name or (starter.name if starter else catalog.key_of(repo))
+def _pull(args: argparse.Namespace, settings: Settings, library: Library) -> Iterator[str]:
+    starter, known = starters.named(args.name), _known(settings, library)
+    repo = known.get(args.name) or (starter.repo if starter else args.name)
+    name = args.as_name or (args.name if args.name in known else starter.name if starter else catalog.key_of(repo))
     source = catalog.source(name, repo)
     if source.path is not None:
         raise BadInput(f"'{repo}' is on this disk already. Name it with: easel models add {name} {repo}")
@@ -101,11 +119,11 @@ def _pull(args: argparse.Namespace, _: Settings, library: Library) -> Iterator[s
             repo, lambda done, total: _tell(Loading(model=name, stage="download", done_bytes=done, total_bytes=total))
         )
     except hub.Unfetched as error:
-        raise ModelUnloadable(name=name, reason=str(error)) from None
+        raise NotFound(f"{repo} can't be downloaded: {error}.") from None
     whole.check(name, folder)
     catalog.describe(source)
     library.add(name, repo)
-    yield f"{name} is here, {bytes_of(folder) / GB:.2f} GB in {folder}. A running Easel has it in a moment."
+    yield f"{name} is here, {_size(bytes_of(folder))} in {folder}. A running Easel has it in a moment."
 
 
 def _tell(event: Loading) -> None:
@@ -114,27 +132,52 @@ def _tell(event: Loading) -> None:
         print(f"{event}\033[K", end=end, file=sys.stderr, flush=True)
 
 
-def _add(args: argparse.Namespace, _: Settings, library: Library) -> Iterator[str]:
+def _add(args: argparse.Namespace, settings: Settings, library: Library) -> Iterator[str]:
     path = os.path.expanduser(args.location)
     location = str(Path(path).resolve()) if os.path.exists(path) else args.location
     name = args.name or catalog.key_of(location)
+    if name == catalog.key_of(settings.model) or name in settings.models:
+        raise BadInput(
+            f"A setting gives '{name}' to another model. Choose a name: easel models add NAME {args.location}"
+        )
     source = catalog.source(name, location)
     if source.path is not None:
         whole.check(name, source.path)
-    info = catalog.describe(source)
+    before, info = library.listed().get(name, location), catalog.describe(source)
     library.add(name, location)
-    yield f"{name} is {info.family}, at {location}. A running Easel has it in a moment."
+    if before != location:
+        yield f"{name} was {before} until now."
+    if source.on_disk is None:
+        yield f"{name} is {location} of the hub, fetched when it's first asked for, or now: easel models pull {name}"
+    else:
+        yield f"{name} is {info.family}, at {location}. A running Easel has it in a moment."
 
 
 def _remove(args: argparse.Namespace, settings: Settings, library: Library) -> Iterator[str]:
     location = library.listed().get(args.name)
     if location is None:
-        where = "a setting names it" if args.name in _known(settings, library) else "no model has that name"
-        raise NotFound(f"'{args.name}' is not on the list of {library.folder}: {where}.")
+        raise NotFound(
+            f"'{args.name}' is not on the list of {library.folder}: {_why_not(args.name, settings, library)}."
+        )
     library.remove(args.name)
     yield f"{args.name} is off the list."
-    if args.files and (folder := hub.snapshot(location)) is not None and not Path(location).exists():
-        repo = folder.parents[1]  # .../models--owner--name/snapshots/commit
-        size = sum(file.stat().st_size for file in (repo / "blobs").glob("*"))
-        shutil.rmtree(repo)
-        yield f"Deleted {repo}, {size / GB:.2f} GB."
+    if args.files:
+        yield _deleted(location)
+
+
+def _why_not(name: str, settings: Settings, library: Library) -> str:
+    if (place := library.models().get(name)) is not None:
+        return f"it lies in {Path(place).parent}; delete it there"
+    return "a setting names it" if name in _known(settings, library) else "no model has that name"
+
+
+def _deleted(location: str) -> str:
+    """Delete what was downloaded of a model; what somebody put there is theirs."""
+    if Path(location).exists():
+        return f"{location} stays: it wasn't downloaded by Easel."
+    if (folder := hub.snapshot(location)) is None:
+        return "None of its files are here."
+    repo = folder.parents[1]  # .../models--owner--name/snapshots/commit
+    size = sum(file.stat().st_size for file in (repo / "blobs").glob("*"))
+    shutil.rmtree(repo)
+    return f"Deleted {repo}, {_size(size)}."

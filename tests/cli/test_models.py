@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from bot.cli import models
 from bot.cli.main import build_parser
 from bot.config import Settings
-from bot.errors import NotFound
+from bot.errors import BadInput, NotFound
 from engine import mini
 from engine.api.errors import ModelUnloadable
 from engine.models.files import hub as hub_files
@@ -53,8 +54,10 @@ def test_the_list_has_what_is_here_and_something_to_begin_with(easel: Easel) -> 
     said = easel("list")
     assert "mini" in said.partition("To begin with")[0]
     for each in starters.STARTERS:
-        assert each.name in said
-        assert each.licence in said
+        _, _, told = said.partition(f"  {each.name} ")
+        assert each.licence in told
+        size, memory = re.findall(r"([\d.]+) GB to download, ([\d.]+) GB of memory", told)[0]
+        assert float(size) >= float(memory), "what is published takes no less than what is kept of it"
 
 
 def test_a_model_is_pulled_named_described_and_removed(
@@ -103,7 +106,7 @@ def test_what_the_hub_refuses_is_told_and_not_listed(
 ) -> None:
     with serving(Hub({"some/boats": repo}, token="hf_secret")) as hub:
         use(hub, tmp_path / "cache", monkeypatch)
-        with pytest.raises(ModelUnloadable, match="HF_TOKEN"):
+        with pytest.raises(NotFound, match=r"some/boats can.t be downloaded: .*HF_TOKEN"):
             easel("pull", "some/boats")
         assert listed(tmp_path) == {}
         monkeypatch.setenv("HF_TOKEN", "hf_secret")
@@ -118,3 +121,37 @@ def test_a_folder_is_added_by_its_name_or_another(easel: Easel, tmp_path: Path) 
     with pytest.raises(ModelUnloadable, match="broken"):
         easel("add", str(tmp_path / "broken.safetensors"))
     assert "broken" not in listed(tmp_path)
+
+
+def test_a_name_is_never_given_to_another_model_in_silence(easel: Easel, tmp_path: Path) -> None:
+    folder, copy = str(mini.MODEL_DIR), str(shutil.copytree(mini.MODEL_DIR, tmp_path / "copy"))
+    with pytest.raises(BadInput, match="easel models add NAME"):
+        easel("add", "mini", folder)  # the default model's
+    easel("add", "small", folder)
+    assert "until now" not in easel("add", "small", folder)
+    assert f"small was {folder} until now" in easel("add", "small", copy)
+
+
+def test_files_that_were_not_downloaded_stay_and_why_a_name_stays_is_told(easel: Easel, tmp_path: Path) -> None:
+    lying = shutil.copytree(mini.MODEL_DIR, tmp_path / "data" / "models" / "lying")
+    copy = shutil.copytree(mini.MODEL_DIR, tmp_path / "copy")
+    easel("add", str(copy))
+    assert f"{copy} stays" in easel("remove", "copy", "--files")
+    assert copy.exists()
+    with pytest.raises(NotFound, match=f"it lies in {lying.parent}"):
+        easel("remove", "lying")
+    with pytest.raises(NotFound, match="a setting names it"):
+        easel("remove", "mini")
+
+
+def test_without_a_hub_what_is_known_is_told_all_the_same(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "to download" in easel("info", "sdxl")
+    assert "easel models pull far" in easel("add", "far", "some/boats")
+    said = easel("info", "far")
+    assert "It isn't here: easel models pull far" in said
+    assert said.count("this disk") == 1
+    with pytest.raises(NotFound, match="some/boats can't be downloaded"):
+        easel("pull", "far")
+    with pytest.raises(NotFound, match=r"Models here: mini, far; to begin with: sd15"):
+        easel("info", "nobody")

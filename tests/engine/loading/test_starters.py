@@ -96,3 +96,8 @@ def test_the_autoencoder_too() -> None:
     blocks = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
     size = numbers(lambda: AutoencoderKL(block_out_channels=(128, 256, 512, 512), layers_per_block=2, **blocks))
     assert pytest.approx(size, rel=0.01) == starters.VAE
+
+
+@pytest.mark.parametrize("starter", starters.STARTERS, ids=lambda starter: starter.name)
+def test_what_is_fetched_is_every_number_in_two_or_four_bytes(starter: starters.Starter) -> None:
+    assert 2 <= starter.download / starter.sizes.numbers <= 4.2
