@@ -51,7 +51,8 @@ class DeviceMemory:
 
     def place(self, module: torch.nn.Module) -> None:
         """Put it there for good."""
-        module.to(self.device)
+        if self.device.type != "cpu":  # where it is already
+            module.to(self.device)
 
     def settle(self, module: torch.nn.Module) -> None:
         """Have it outside, ready to be brought."""

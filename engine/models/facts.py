@@ -24,6 +24,7 @@ MODULAR = "modular_model_index.json"
 VIDEO = ("num_frames",)  # what only pipelines that make videos ask for
 KEPT_BY = ("image_guidance_scale",)  # what an editor's call says of the picture it is given
 SCHEDULE = "guidance_schedule"  # a guidance for each step, in place of one for all
+CHECKER = "safety_checker"  # a part that blackens pictures without a word; Easel's own judge tells and withholds
 CONTROLLED = "-control"  # ends the names of families that paint from words and a control image only
 
 Config = Mapping[str, Any]

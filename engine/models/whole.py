@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.api.errors import ModelUnloadable
 from engine.models import signatures
-from engine.models.facts import MODULAR, read_json
+from engine.models.facts import CHECKER, MODULAR, read_json
 from engine.models.files import gguf_header, quantised
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -115,7 +115,7 @@ def of_any_folder(folder: Path) -> str:
         parts = {name: kind for name, kind in named.items() if name[0] != "_" and isinstance(kind, list)}
         odd = (problem for name, kind in parts.items() if (problem := _of_modular_entry(name, kind)))
         return next(odd, "") or _of_parts(folder, {name: "" for name in named if (folder / name).is_dir()})
-    inside = folder / "safety_checker"  # as Stable Diffusion's checkpoints bring one
+    inside = folder / CHECKER  # as Stable Diffusion's checkpoints bring one
     return of_folder(inside if inside.is_dir() and not any(folder.glob("*.safetensors")) else folder)
 
 
@@ -134,7 +134,8 @@ def _strange(name: str, library: str) -> str:
 
 def of_pipeline(folder: Path, index: Mapping[str, Any]) -> str:
     """What is wrong with a diffusers folder; "" = each of its parts is there and whole."""
-    parts = {name: kind for name, kind in index.items() if name[0] != "_" and _names_a_part(folder / name, kind)}
+    named = {name: kind for name, kind in index.items() if name[0] != "_" and name != CHECKER}
+    parts = {name: kind for name, kind in named.items() if _names_a_part(folder / name, kind)}
     for name, kind in parts.items():
         if not _is_pair(kind):
             return f'its model_index.json must say what {name} is, as in ["diffusers", "AutoencoderKL"]'

@@ -25,6 +25,7 @@ from engine.imaging import controlnet_preprocess
 from engine.imaging.controlnet_preprocess import GRADIENT
 from engine.models import whole
 from engine.models.catalog import Source
+from engine.models.facts import CHECKER
 from engine.models.files import hub
 from engine.tasks.lora_tags import without
 from engine.vision import captioner, depth, poses, prompt_helper, ranker, safety_checker, segmenter, soft_edges
@@ -44,7 +45,7 @@ LOADERS: Mapping[str, Callable[[str, torch.device], Any]] = {
     "people": poses.detector,
     "soft": soft_edges.network,
 }
-CHECKER, EXTRACTOR = "safety_checker", "feature_extractor"  # of a pipeline from the hub, all that judging needs
+EXTRACTOR = "feature_extractor"  # of a pipeline from the hub, beside its checker all that judging needs
 
 
 class VisionModels:

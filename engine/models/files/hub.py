@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine.api.errors import first_line
+from engine.models.facts import CHECKER
 
 MODULAR = "modular_model_index.json"
 INDEXES = ("model_index.json", MODULAR)
@@ -44,14 +45,16 @@ def needed(files: Iterable[str], within: Sequence[str] = ()) -> list[str]:
 
     `within`: the only folders of a pipeline that are wanted, where it has the first of them.
 
-    Of a pipeline: its parts' folders, without the single files beside them. Where a part's weights come in full and in
-    half precision, the full ones. Never code, pickles or other frameworks' weights.
+    Of a pipeline: its parts' folders but a safety checker's, without the single files beside them. Where a part's
+    weights come in full and in half precision, the full ones. Never code, pickles or other frameworks' weights.
     """
     names = [name for name in files if name.endswith((*SMALL, WEIGHTS))]
     pipeline = any(name in INDEXES for name in names)
     found = [name for name in names if not (pipeline and "/" not in name and name.endswith(WEIGHTS))]
     full = {_folder(name) for name in found if name.endswith(WEIGHTS) and VARIANT not in name}
     found = [name for name in found if not (VARIANT in name and _folder(name) in full)]
+    if not within and pipeline:
+        found = [name for name in found if _folder(name) != CHECKER]
     if within and any(_folder(name) == within[0] for name in found):
         found = [name for name in found if name in FOUND_BY or _folder(name) in within]
     return sorted(found, key=lambda name: (name in FOUND_BY, name))

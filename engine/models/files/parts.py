@@ -43,12 +43,14 @@ def _head(module: Any) -> set[str]:
 
 
 def pipeline(name: str, made: Any, folder: Path, how: Mapping[str, Any], **given: Any) -> Any:
-    """A pipeline of a diffusers folder around the parts that are `given`.
+    """A pipeline of a diffusers folder around the parts that are `given`, without a safety checker of its own.
 
     Args:
         made: its class, or one of those that find it. how: to load parts, and the pipeline.
     """
     index = facts.read_parts(folder).index
+    if facts.CHECKER in index:
+        given |= {facts.CHECKER: None, "requires_safety_checker": False}
     wanted = _components(str(index.get("_class_name", "")))
     rest = {part: kind for part, kind in index.items() if part not in given and (not wanted or part in wanted)}
     given |= stand_ins.of(folder, rest, how["dtype"])

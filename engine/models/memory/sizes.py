@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.models import whole
-from engine.models.facts import read_json
+from engine.models.facts import CHECKER, read_json
 from engine.models.files.weights import NCNN, in_use, weights_in
 
 DENOISERS = ("unet", "transformer", "upscaler")
@@ -67,7 +67,7 @@ def of(path: Path) -> Sizes:
 def _is_loaded(folder: Path, name: str) -> bool:
     """A pipeline loads the parts that its index names; others, such as a ranker, just lie there."""
     index = read_json(folder / "model_index.json")
-    return not index or isinstance(index.get(name), list)
+    return not index or (isinstance(index.get(name), list) and name != CHECKER)
 
 
 def _sorted(parts: Mapping[str, PartSize]) -> Sizes:

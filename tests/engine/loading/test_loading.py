@@ -342,6 +342,8 @@ async def test_a_hub_model_is_downloaded_while_others_paint(
     (repo / "sdxl.safetensors").write_bytes(b"the same in one file, which nobody needs")
     (repo / "unet" / "diffusion_pytorch_model.fp16.safetensors").write_bytes(b"the same in half")
     (repo / "unet" / "pytorch_model.bin").write_bytes(b"a pickle")
+    (repo / "safety_checker").mkdir()
+    (repo / "safety_checker" / "model.safetensors").write_bytes(b"what judges is another")
     weights = "unet/diffusion_pytorch_model.safetensors"
     with serving(Hub({"some/sdxl": repo})) as hub:
         use(hub, tmp_path / "cache", monkeypatch)
@@ -356,9 +358,8 @@ async def test_a_hub_model_is_downloaded_while_others_paint(
             assert engine.models()[1].family == "sdxl"
     assert [event.stage for event in told] == sorted(event.stage for event in told), "downloaded, then loaded"
     assert told[0].stage == "download"
-    assert not {"sdxl.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors", "unet/pytorch_model.bin"} & set(
-        hub.sent
-    )
+    unneeded = ("sdxl.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors", "unet/pytorch_model.bin")
+    assert not {*unneeded, "safety_checker/model.safetensors"} & set(hub.sent)
     assert hub.sent[weights] == (repo / weights).stat().st_size
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,23 @@ async def test_a_pipelines_folder_gives_its_checker(tmp_path: Path) -> None:
     (tmp_path / "pre.json").rename(tmp_path / "pipeline" / "feature_extractor" / "preprocessor_config.json")
     async with Engine(sight=VisionOptions(safety=str(tmp_path / "pipeline"))) as engine:
         assert (await engine.check(picture())).flagged
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["in its folder", "not fetched"])
+async def test_a_models_own_checker_is_left_alone(tmp_path: Path, there: bool) -> None:
+    """It would blacken pictures without a word; whether one is withheld is for the judge that is configured."""
+    folder = shutil.copytree(mini.MODEL_DIR, tmp_path / "boats")
+    if there:
+        checker(folder / "safety_checker", -2.0)
+    index = json.loads((folder / "model_index.json").read_text())
+    index |= {"safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"], "requires_safety_checker": True}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    async with Engine("mini", models={"boats": str(folder)}) as engine:
+        ask = Txt2Img(prompt="a red boat", seed=1, num_inference_steps=1)
+        plain, checked = [(await engine.submit(replace(ask, model=key)).result())[0] for key in ("mini", "boats")]
+        sizes = {model.weights_bytes for model in (await engine.inspect()).models}
+    assert checked.tobytes() == plain.tobytes()
+    assert len(sizes) == 1
 
 
 async def test_the_gate_is_asked_first_and_lets_nothing_through_when_it_fails(tmp_path: Path) -> None:
