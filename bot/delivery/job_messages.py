@@ -20,7 +20,7 @@ from bot.delivery.layouts import BOARD_COLUMNS, Layouts, Painting
 from bot.delivery.marks import NO_MARKS, Marks
 from bot.delivery.transport import MessageTransport
 from bot.errors import Busy, NotFound
-from bot.jobs.files import ImageFiles
+from bot.jobs.files import FreshPictures, ImageFiles
 from bot.jobs.outbox import PicturesLost, Receipt, TryLater, Undeliverable
 from bot.jobs.records import Job, OutboxEntry, StoredImage
 from bot.kit.client import Client
@@ -205,7 +205,11 @@ class JobMessages:
 
         words = self.tells_words(job)
         return Contents(
-            job, view, partial(_picture, self.marks, job, whole), self._limit_bytes(job.guild_id), words=words
+            job,
+            view,
+            partial(_picture, self.marks, self._files.fresh, job, whole),
+            self._limit_bytes(job.guild_id),
+            words=words,
         )
 
     def tells_words(self, job: Job) -> bool:
@@ -226,9 +230,8 @@ class JobMessages:
     async def poster(self, job: Job, images: Sequence[StoredImage], stars: int) -> tuple[discord.ui.LayoutView, Upload]:
         """What the gallery shows of a job, and its file. Raises: NotFound when no picture's file is left."""
         whole = await self._found(images)
-        upload = await PICTURES.run(
-            _picture, self.marks, job, whole, self._limit_bytes(job.guild_id), self.tells_words(job)
-        )
+        make = partial(_picture, self.marks, self._files.fresh, job, whole)
+        upload = await PICTURES.run(make, self._limit_bytes(job.guild_id), self.tells_words(job))
         return self._layouts.poster(job, upload.name, stars), upload
 
     async def _found(self, images: Sequence[StoredImage]) -> Whole:
@@ -292,9 +295,10 @@ def _columns(spec: Spec) -> int:
     return BOARD_COLUMNS if spec.is_board else 2
 
 
-def _picture(marks: Marks, job: Job, whole: Whole, limit: int, words: bool) -> Upload:
+def _picture(marks: Marks, fresh: FreshPictures, job: Job, whole: Whole, limit: int, words: bool) -> Upload:
     """The stored pictures as the one file to send; a grid tells of its first. Runs in a worker thread."""
-    opened, compare = {image.ordinal: image_tools.opened(blob) for image, blob in whole}, job.spec.compare
+    opened = {image.ordinal: fresh.take(image.path) or image_tools.opened(blob) for image, blob in whole}
+    compare = job.spec.compare
     recipe = whole[0][0].made_with
     if compare is not None:
         return marks.fit(

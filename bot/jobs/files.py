@@ -6,13 +6,18 @@ Nothing here runs on the event loop.
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 import hashlib
 import logging
 import os
 import secrets
 import shutil
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
+
+from PIL import Image
 
 from bot.errors import NotFound, PicturesAway
 from bot.jobs.records import StoredFile
@@ -22,10 +27,40 @@ from bot.threads.pools import FILES
 
 log = logging.getLogger(__name__)
 TEMPORARY = ".part"
+FRESH_BYTES = 64 << 20  # five grids of four pictures of 1024 px
 ASIDE = "aside"  # a folder for files that no row tells of: see `bot.upkeep.stray_files`
 MARK = "database"  # a file that says which database wrote the pictures
 MARKED = "pictures marked"  # note: the folder bears that mark
 AWAY = N_("The disk with the pictures isn't there right now. Easel goes on when it's back; nothing was charged.")
+
+
+class FreshPictures:
+    """The pixels of pictures that were stored a moment ago, for who shows them first. Any thread may ask.
+
+    So a grid is put together without decoding what was just encoded. Of more than `most_bytes` the oldest are dropped.
+    """
+
+    def __init__(self, most_bytes: int = FRESH_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._pictures: OrderedDict[str, Image.Image] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, path: str, picture: Image.Image) -> None:
+        with self._lock:
+            self._pictures[path] = picture
+            while sum(each.width * each.height * 3 for each in self._pictures.values()) > self._most_bytes:
+                self._pictures.popitem(last=False)
+
+    def take(self, path: str) -> Image.Image | None:
+        """The file's picture, once; None when it must be decoded."""
+        with self._lock:
+            return self._pictures.pop(path, None)
+
+    def drop(self, path: str) -> None:
+        """Its file is removed; those of a job where it is `all_of_job`."""
+        with self._lock:
+            for each in [each for each in self._pictures if fnmatch.fnmatchcase(each, path)]:
+                del self._pictures[each]
 
 
 class ImageFiles:
@@ -35,11 +70,13 @@ class ImageFiles:
 
     Attributes:
         marked: whether it bears its mark: without that it's a mount point whose disk isn't there, say.
+        fresh: the pixels of what was written last.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.marked = False
+        self.fresh = FreshPictures()
         self._looking: asyncio.Future[int] | None = None
 
     def check_there(self) -> None:
@@ -47,10 +84,12 @@ class ImageFiles:
         if self.marked and not (self.folder / MARK).exists():
             raise PicturesAway(AWAY)
 
-    async def write_output(self, job_id: int, ordinal: int, data: bytes) -> StoredFile:
+    async def write_output(self, job_id: int, ordinal: int, data: bytes, picture: Image.Image) -> StoredFile:
         """Keep a job's picture. A thousand jobs share a folder, so none grows without end."""
         name = f"{_of_job(job_id)}{ordinal}-{{sha:.8}}.png"
-        return await FILES.run_always(self._write, name, data)
+        stored = await FILES.run_always(self._write, name, data)
+        self.fresh.keep(stored.path, picture)
+        return stored
 
     async def write_input(self, data: bytes) -> StoredFile:
         """Keep an upload. Its name is never used again: whoever removes a file can't mean somebody else's."""
@@ -127,6 +166,7 @@ class ImageFiles:
 
     def _gone(self, path: str) -> bool:
         """Remove what a path means; whether nothing is left of it."""
+        self.fresh.drop(path)
         try:
             for folder in (self.folder, self.folder / ASIDE):
                 for file in folder.glob(path) if path.endswith("*") else [folder / path]:

@@ -121,11 +121,11 @@ class Run:
     async def _save(self, event: ImageReady, files: ImageFiles) -> NewImage:
         """Put a picture on disk, its recipe inside. Raises: OSError, PicturesAway once the job is given up."""
         recipe = replace(event.recipe, composite=self.composite)
-        data = await PICTURES.run_always(_file, event.image, recipe, self.watermark)
+        data, picture = await PICTURES.run_always(_file, event.image, recipe, self.watermark)
         return NewImage(
             ordinal=event.index,
             seed=event.seed,
-            file=await self._write(event.index, data, files),
+            file=await self._write(event.index, data, picture, files),
             width=event.image.width,
             height=event.image.height,
             recipe=asdict(recipe),
@@ -133,11 +133,11 @@ class Run:
             reason=event.reason,
         )
 
-    async def _write(self, index: int, data: bytes, files: ImageFiles) -> StoredFile:
+    async def _write(self, index: int, data: bytes, picture: Image.Image, files: ImageFiles) -> StoredFile:
         """Write until it is written: a picture waits in memory while the disk is full, or away. Raises: as `_save`."""
         while True:
             try:
-                return await files.write_output(self.job.id, index, data)
+                return await files.write_output(self.job.id, index, data, picture)
             except (OSError, PicturesAway) as error:
                 if self.cancelled:
                     raise
@@ -146,9 +146,10 @@ class Run:
                 await asyncio.wait_for(self.given_up.wait(), DISK_PAUSE_S)
 
 
-def _file(image: Image.Image, recipe: Recipe, marked: bool) -> bytes:
-    """A picture as it is stored. Runs in a worker thread."""
-    return encode_png(watermark.embed(image) if marked else image, recipe)
+def _file(image: Image.Image, recipe: Recipe, marked: bool) -> tuple[bytes, Image.Image]:
+    """A picture as it is stored, encoded and plain. Runs in a worker thread."""
+    picture = watermark.embed(image) if marked else image
+    return encode_png(picture, recipe), picture
 
 
 async def _shows_a_persons(job: Job, store: JobStore) -> bool:

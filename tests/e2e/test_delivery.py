@@ -9,6 +9,7 @@ from typing import Any
 import discord
 import pytest
 
+from bot.delivery import image_tools
 from bot.delivery.contents import HIDDEN_WORDS
 from bot.delivery.job_messages import PATIENCE
 from bot.demo.simulation import Stage
@@ -381,3 +382,21 @@ async def test_a_bot_without_permissions_says_which_before_painting(studio: Stag
     result = await studio.members["Ann"].slash(closed, "imagine", prompt="a red boat")
     assert "Attach Files" in result.response.content
     assert result.ephemeral
+
+
+async def test_a_grid_is_put_together_without_decoding_what_was_just_encoded(
+    studio: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded, opened = list[int](), image_tools.opened
+    monkeypatch.setattr(image_tools, "opened", lambda data: decoded.append(len(data)) or opened(data))  # type: ignore[func-returns-value]
+    await studio.app.outbox.stop()
+    await slash(studio)
+    job = await painted(studio)
+    images = await studio.app.jobs.images(job.id)
+    _, first = await studio.app.messages.result(job, images)
+    assert decoded == []
+    _, again = await studio.app.messages.result(job, images)
+    assert len(decoded) == len(images) == 4
+    assert again.data == first.data, "as after a restart"
+    await studio.app.outbox.start()
+    await studio.idle()
