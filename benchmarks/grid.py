@@ -2,23 +2,17 @@
 
     python -m benchmarks.grid mini       # Easel Mini
     python -m benchmarks.grid modules    # as many modules as SDXL has, whose forwards do nothing: Python alone
-    python -m benchmarks.grid sd15 [512] # Stable Diffusion 1.5's full size in bfloat16, random weights, with its load;
-    python -m benchmarks.grid sdxl [512] # SDXL's: one picture of so many pixels a side, two steps
 
 Fresh prompts each time, so that no text is known; five rounds in the order A B C C B A, whose halves are added;
 processor seconds of the whole process, as medians with their spread; pictures compared; the engine's calls counted.
-
-sd15 at 256 px on two cores that others kept busy (load 11): loading takes 1.97 times what it takes diffusers (the first
-hash of 2.1 GB and the gate's model are part of it), two steps and a picture 1.13 times, and the bytes are the same.
+Models of full size are benchmarks/full_size.py's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,15 +25,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.models import full_sd15, full_sdxl, hollow_sdxl
+from benchmarks.models import hollow_sdxl
 from engine import Engine, Txt2Img
 from engine.diffusion import noise
 from engine.diffusion.scheduler_factory import build
 from engine.mini import MODEL_DIR
 
 ROUNDS, PICTURES = 5, 4
-WAYS, COUNTED = ("plain", "engine"), ("load_cpu_s", "paint_cpu_s", "most_mib")
-FULL = {"sd15": full_sd15, "sdxl": full_sdxl}
 Way = Callable[[Txt2Img], Awaitable[list[Image.Image]]]
 
 
@@ -143,64 +135,11 @@ async def modules() -> dict[str, Any]:
     return {"modules": count, **found}
 
 
-def full_size(write: Callable[[Path], None], side: str) -> dict[str, Any]:
-    """Each way in a process of its own, in the order A B B A, so that neither finds the other's memory."""
-    with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder))
-        runs = [_alone(way, folder, side) for way in ("plain", "engine", "engine", "plain")]
-    found = {way: {name: min(run[name] for run in runs if run["way"] == way) for name in COUNTED} for way in WAYS}
-    ratios = {name: round(found["engine"][name] / found["plain"][name], 3) for name in COUNTED}
-    same = len({run["picture"] for run in runs}) == 1
-    return {**found, "ratios": ratios, "same bytes": same}
-
-
-def _alone(way: str, folder: str, side: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.grid", way, folder, side]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
-
-
-async def one(way: str, folder: str, side: str) -> dict[str, Any]:
-    """Load a model and paint a picture with it, diffusers' way or the engine's: seconds, and the most memory held."""
-    import diffusers
-
-    asked = request(1, num_images=1, num_inference_steps=2, width=int(side), height=int(side))
-    started = time.process_time()
-    if way == "plain":
-        pipe = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=torch.bfloat16)
-        plain, loaded_s = Plain(pipe), time.process_time() - started
-        pictures = [plain.paint(asked, [0])[0]]
-        painted_s = time.process_time() - started - loaded_s
-    else:
-        async with Engine(folder, threads=1, dtype="bfloat16") as engine:
-            while not engine.status().loaded:  # noqa: ASYNC110 - it tells nobody when a load ends
-                await asyncio.sleep(0.01)
-            loaded_s = time.process_time() - started
-            pictures = await engine.submit(asked).result()
-            painted_s = time.process_time() - started - loaded_s
-    most = most_mib()
-    digest = hashlib.sha256(pictures[0].tobytes()).hexdigest()
-    return {"way": way, "load_cpu_s": loaded_s, "paint_cpu_s": painted_s, "most_mib": most, "picture": digest}
-
-
-def most_mib() -> float:
-    """The most memory that this program has had; `getrusage` tells the most of whoever started it, too."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-
-
 def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    what, *more = sys.argv[1:] or ["mini"]
-    if what in WAYS:
-        found = asyncio.run(one(what, *more))
-    elif what in FULL:
-        found = full_size(FULL[what], *(more or ["512"]))
-    else:
-        found = asyncio.run({"mini": mini, "modules": modules}[what]())
-    print(json.dumps(found, indent=1))
+    what = sys.argv[1] if len(sys.argv) > 1 else "mini"
+    print(json.dumps(asyncio.run({"mini": mini, "modules": modules}[what]()), indent=1))
 
 
 if __name__ == "__main__":
