@@ -82,7 +82,7 @@ async def test_a_job_whose_worker_is_killed_is_painted_elsewhere_once() -> None:
 
 
 async def test_a_worker_that_hangs_is_noticed_and_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.fleet.remote_engine.SILENCE_S", 1.5)
+    monkeypatch.setattr("engine.fleet.remote_engine.SILENCE_S", 4.0)  # a busy machine keeps the next one silent, too
     async with fleet_of(1, step_s=0.05) as fleet:
         ticket = fleet.submit(asked(3))
         await until(lambda: bool(running_on(fleet)))
