@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
         for at in range(0, end, 1 << 14):
             self.hub.pause(name)
             block = content[at : min(end, at + (1 << 14))]
+            self.hub.sent[name] = self.hub.sent.get(name, 0) + len(block)  # before whoever has the last of it may look
             self.wfile.write(block)
-            self.hub.sent[name] = self.hub.sent.get(name, 0) + len(block)
         if end < len(content):
             self.close_connection = True
