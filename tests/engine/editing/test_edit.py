@@ -15,6 +15,7 @@ from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit, pipeline_qwen
 from PIL import Image, ImageDraw
 
 from engine import Edit, Engine, InvalidRequest
+from engine.api.model_info import ModelInfo
 from engine.tasks.edit import KEEPS_LEAST, KEEPS_MOST
 from tests.engine.conftest import from_folder, gain_from_rows
 from tests.engine.editing import editors
@@ -53,6 +54,15 @@ def ask(**changes: Any) -> Edit:
     return Edit(**{"images": (BOAT,), **CHANGE, **changes})
 
 
+def every_way(info: ModelInfo) -> list[Edit]:
+    """One request for each thing that the model can be told."""
+    return [
+        ask(negative_prompt="a dog" if info.negative_prompts else ""),
+        *([ask(strength=0.4)] if info.kept_by else []),
+        *([ask(images=(BOAT, MOON))] if info.edited_pictures > 1 else []),
+    ]
+
+
 @functools.cache
 def loaded(folder: Path) -> Any:
     pipe = from_folder(folder)
@@ -89,12 +99,7 @@ async def test_alone_it_is_diffusers_own(models: dict[str, Path], family: str) -
     async with Engine(str(models[family])) as engine:
         (info,) = engine.models()
         assert "edit" in info.tasks
-        requests = [ask(negative_prompt="a dog" if info.negative_prompts else "")]
-        if info.kept_by:
-            requests.append(ask(strength=0.4))
-        if info.edited_pictures > 1:
-            requests.append(ask(images=(BOAT, MOON)))
-        for request in requests:
+        for request in every_way(info):
             (image,) = await engine.submit(request).result()
             assert difference(image, own(models[family], request)) == 0.0, request
 

@@ -25,7 +25,7 @@ from engine.models import facts, families
 from engine.models.facts import Parts, read_parts
 from engine.models.files import stand_ins
 from tests.engine.editing import rarer_editors
-from tests.engine.editing.test_edit import BOAT, MOON, ask
+from tests.engine.editing.test_edit import ask, every_way
 
 SIDE = 64
 ONLY = {"z-image-omni": "bfloat16"}  # diffusers asks its VAE in that precision, whatever it's loaded in
@@ -106,12 +106,7 @@ async def test_alone_it_is_diffusers_own(family: str, tmp_path: Path, decoded: l
         (info,) = engine.models()
         assert "edit" in info.tasks
         assert info.family != families.UNKNOWN
-        requests = [ask(negative_prompt="a dog" if info.negative_prompts else "")]
-        if info.kept_by:
-            requests.append(ask(strength=0.4))
-        if info.edited_pictures > 1:
-            requests.append(ask(images=(BOAT, MOON)))
-        for request in requests:
+        for request in every_way(info):
             (image,) = await engine.submit(request).result()
             theirs = own(tmp_path / family, dtype, request, info.edited_pictures)
             assert image.tobytes() == theirs.tobytes(), request
