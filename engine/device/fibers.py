@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -44,6 +45,7 @@ ROW_LISTS = ("x", "cap_feats")
 LENGTHS = {"Lumina2Transformer2DModel": ("encoder_attention_mask",)}
 WHOLE = ("pixel_values",)  # pictures among words, whose patches are no rows: such a call runs by itself
 IGNORED = {"decode": ("generator",)}  # AutoencoderKL.decode takes and never reads it
+LEVELS = 40  # torch notes at most 64 frames (c10/util/Backtrace.h), and a level is at least two
 FORBIDDEN = [  # what would change a module that others use
     *("set_attn_processor", "set_adapters", "set_adapter", "enable_lora", "disable_lora", "fuse_qkv_projections"),
     *("unfuse_qkv_projections", "enable_tiling", "disable_tiling", "enable_slicing", "disable_slicing"),
@@ -59,7 +61,7 @@ class Fiber(greenlet):  # type: ignore[misc]  # greenlet has no types
     """
 
     def __init__(self, run: Callable[[], Any], *, tiled: bool = False, strange: bool = False) -> None:
-        super().__init__(run)
+        super().__init__(partial(_deep_down, run, LEVELS))
         self.tiled, self.strange = tiled, strange
         self.fragile: Callable[[], bool] = lambda: False  # whether its next denoising must not differ by rounding
         self.digests: dict[int, tuple[torch.Tensor, bytes]] = {}
@@ -75,6 +77,15 @@ class Fiber(greenlet):  # type: ignore[misc]  # greenlet has no types
             content = tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes()
             found = self.digests[id(tensor)] = (tensor, content)  # held, so the id stays taken
         return found[1]
+
+
+def _deep_down(run: Callable[[], Any], levels: int) -> Any:
+    """Run that so many levels of C deep, which keeps torch from looking beyond the fiber's first frame.
+
+    For whatever it raises, torch notes the frames of C++ that led there. Those before a fiber's first were somebody
+    else's, and are gone once the fiber is resumed from elsewhere: reading them ends the process.
+    """
+    return operator.call(_deep_down, run, levels - 1) if levels else run()
 
 
 @dataclass(eq=False, slots=True)
