@@ -71,11 +71,17 @@ def _never_filled(error: Exception) -> str:
     trace = error.__traceback__ if "meta tensor" in said_by(error) else None
     while trace is not None:
         for value in tuple(trace.tb_frame.f_locals.values()):
-            tensors = tuple(value.parameters()) if isinstance(value, nn.Module) else ()
-            if missing := sum(each.is_meta for each in tensors):
-                return too_few(type(value).__name__, len(tensors) - missing, len(tensors))
+            if isinstance(value, nn.Module) and (told := unfilled(value)):
+                return told
         trace = trace.tb_next
     return ""
+
+
+def unfilled(module: nn.Module) -> str:
+    """How much of a module had no weights, as a sentence's end; "" when all of it had."""
+    tensors = tuple(module.parameters())
+    missing = sum(each.is_meta for each in tensors)
+    return too_few(type(module).__name__, len(tensors) - missing, len(tensors)) if missing else ""
 
 
 def forget(error: BaseException | None) -> None:

@@ -29,7 +29,7 @@ from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
 from engine.models import families, known_device, signatures
 from engine.models.catalog import Source, describe
-from engine.models.files import reading, weights
+from engine.models.files import parts, reading, weights
 from engine.models.files.hashes import Hashes
 from engine.models.memory import ladder, plan
 from engine.models.memory.ladder import Room, Rung
@@ -374,6 +374,7 @@ class ModelCache:
         weights.read_ahead(reading.files_of(source), tell, free_in_host())
         read = networks.load if key == UPSCALER else reading.load
         pipe = read(source, self._dtype)
+        parts.refuse_unfilled(key, pipe)
         if self._dtype == torch.float16 and hasattr(pipe, "vae"):
             pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and upcasting it midway would hit others
         placing = Placing(self.memory, pipe, rung, compiler=self._compiler)

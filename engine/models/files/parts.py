@@ -10,9 +10,10 @@ from typing import Any
 
 import diffusers
 import transformers
+from torch import nn
 
 from engine.api.errors import ModelUnloadable
-from engine.device.failures import too_few
+from engine.device.failures import too_few, unfilled
 from engine.models import facts, signatures
 from engine.models.files import stand_ins
 
@@ -33,6 +34,13 @@ def load(name: str, made: Any, folder: str | Path, *, answers: bool = True, **ho
         what = Path(folder, how.get("subfolder", "")).name
         raise ModelUnloadable(name=name, reason=too_few(what, len(needed) - len(missing), len(needed)))
     return module
+
+
+def refuse_unfilled(name: str, pipe: Any) -> None:
+    """Look at what a library read in its own way, of files other than folders. Raises: ModelUnloadable."""
+    modules = [part for part in pipe.components.values() if isinstance(part, nn.Module)]
+    if reason := next(filter(None, map(unfilled, modules)), None):
+        raise ModelUnloadable(name=name, reason=reason)
 
 
 def _head(module: Any) -> set[str]:

@@ -99,7 +99,7 @@ class Placing:
         for _, module in self._modules():
             for tensor in tensors_of(module):
                 if id(tensor) not in kept:
-                    tensor.data = torch.empty(0, dtype=tensor.dtype)
+                    tensor.data = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
 
     # ------------------------------------------------------------------ modules
     def _modules(self) -> list[tuple[str, nn.Module]]:
