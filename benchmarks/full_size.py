@@ -10,9 +10,7 @@ the first picture, `picture` each of two more of fresh prompts; as wall and proc
 memory that the process has had, `own_mib` what of it at the end is no file's page. All pictures are compared.
 
 On two cores of an AMD EPYC that knows bfloat16, which others kept busy (so processor seconds count; load 3 to 8), as
-ratios to diffusers in one run each, all pictures the same, measured while the C library was told to keep what layers
-had freed and Python's collector to spare the libraries. Both were taken back for a crash that they may have caused;
-without them a picture of sd15 takes about a tenth more:
+ratios to diffusers in one run each, all pictures the same:
 
 | 256 px | way | load | first | picture | most_mib | own_mib |
 |---|---|---|---|---|---|---|

@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return heartbeat.report()
     from bot.cli import main as command_line
+    from engine.device import heap
 
+    heap.share()
     return command_line.main(words)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from engine.api.errors import InvalidSetup, first_line, said_by
+from engine.device import heap
 from engine.device.before_torch import TORCH_WAS_HERE
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -122,6 +123,8 @@ class Stopwatch:
 def free_cache(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    elif device.type == "cpu":
+        heap.trim()
 
 
 # In plain RuntimeErrors: the CPU's allocator, Metal, and cuBLAS when there's no room for its workspace

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from engine.device import devices
+from engine.device import devices, heap
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -40,6 +40,11 @@ class DeviceMemory:
             cached = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
             return torch.cuda.mem_get_info(self.device)[0] + cached
         return free_in_host() or devices.memory_bytes(self.device)
+
+    def rest(self) -> None:
+        """Nothing is computed for a while."""
+        if self.device.type == "cpu":
+            heap.trim()
 
     def free_cache(self) -> None:
         devices.free_cache(self.device)

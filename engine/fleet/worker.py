@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.backend import Backend
+from engine.device import heap
 from engine.fake import FakeEngine
 from engine.fleet import log_lines
 from engine.fleet.serving import Serving
@@ -55,6 +56,7 @@ def main() -> None:
     """Serve the bot until it is gone."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    heap.share()
     handle, level = map(int, sys.argv[1:])
     log_lines.start(level)
     asyncio.run(_serve(handle))

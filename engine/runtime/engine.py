@@ -32,6 +32,7 @@ from engine.api.rewriting import Aim
 from engine.api.safety import Verdict
 from engine.api.tickets import JobTicket
 from engine.backend import Ability, EngineStatus
+from engine.device import heap
 from engine.models import catalog
 from engine.models.files.library import Library
 from engine.models.upscalers import known
@@ -173,6 +174,7 @@ class Engine:
         if self._thread is None:
             for each in self._left_out:
                 log.warning("%s", each)
+            heap.share()
             self._thread = threading.Thread(target=self._serve, name="engine", daemon=True)
             self._thread.start()
 

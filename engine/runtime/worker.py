@@ -9,6 +9,7 @@ import logging
 import queue
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, get_args
@@ -18,7 +19,7 @@ import torch
 from engine.api.errors import DeviceLost, EngineClosed, EngineError, EngineFault, InvalidSetup, first_line
 from engine.api.events import Cancelled, Failed
 from engine.api.inspection import Forwards, Inspection
-from engine.device import devices
+from engine.device import devices, heap
 from engine.device.compiler import Compiler
 from engine.device.exclusive import exclusive
 from engine.device.failures import attempt, failure
@@ -42,6 +43,7 @@ from engine.vision.vision_models import VisionModels
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+REST_S = 10.0  # with nothing to do, before memory that was kept for the next picture is given back
 
 
 class Worker:
@@ -109,6 +111,9 @@ class Worker:
         self._post = Postprocess(self._queue, self._step_times, self._vision, self._recipe_facts(device))
         self._runner = Runner(device, sizes, self._cache, self._post.account)
         self.kept = self._cache.kept()
+        heap.spare_libraries()
+        if device.type == "cpu":
+            heap.keep()
         self._warm_up()
 
     def _recipe_facts(self, device: torch.device) -> dict[str, Any]:
@@ -140,9 +145,8 @@ class Worker:
     def _drain(self) -> bool:
         """Take in every command; wait for one when idle. False when it is time to end."""
         while True:
-            patience_s = self._patience_s()
             try:
-                command = self._commands.get(block=patience_s != 0, timeout=patience_s)
+                command = self._next_command()
             except queue.Empty:
                 break
             with exclusive.step():
@@ -153,6 +157,15 @@ class Worker:
         if self._deadline is None:
             return True
         return bool(self._queue) and time.perf_counter() < self._deadline
+
+    def _next_command(self) -> Command:
+        """Raises: queue.Empty, when there is something else to do."""
+        patience_s = self._patience_s()
+        if patience_s is None:
+            with suppress(queue.Empty):
+                return self._commands.get(timeout=REST_S)
+            self._cache.memory.rest()
+        return self._commands.get(block=patience_s != 0, timeout=patience_s)
 
     def _patience_s(self) -> float | None:
         """How long to wait for a command; None = however long it takes, for there is nothing else to do."""

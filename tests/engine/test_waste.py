@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +16,10 @@ from diffusers.models import modeling_utils
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine import Engine, Txt2Img
-from engine.device import devices, fibers
+from engine.device import devices, fibers, heap
 from engine.device.rows.joins import Joins
 from engine.diffusion.embeddings import EncoderCache
+from engine.runtime import worker
 from tests.engine.conftest import gain_from_rows
 
 
@@ -205,15 +208,37 @@ def test_different_times_of_rows_stay_different() -> None:
 
 # ---------------------------------------------------------------- libraries
 PAINTS = """
-import asyncio, sys
+import asyncio, ctypes, gc, resource, sys
+from pathlib import Path
 from engine import Engine, Txt2Img
+from engine.device import heap
+
+def own_mib():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) >> 10 for line in lines if line.startswith("RssAnon"))
 
 async def paint():
     async with Engine() as engine:
         await engine.submit(Txt2Img(prompt="a red boat", seed=1, num_images=4, num_inference_steps=1)).result()
+        print(*sys.modules)
+        print(gc.get_freeze_count(), len(gc.get_objects()), flush=True)
 
 asyncio.run(paint())
-print(*sys.modules)
+import torch
+faults, held = [], []
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(50_000_000)
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    held.append(own_mib())
+heap.trim()
+print(*faults, *held, own_mib(), flush=True)
+libc = ctypes.CDLL(None)
+if hasattr(libc, "malloc_info"):
+    libc.fdopen.restype = ctypes.c_void_p
+    told = ctypes.c_void_p(libc.fdopen(1, b"w"))
+    libc.malloc_info(0, told)
+    libc.fflush(told)
 """
 UNUSED = {
     "diffusers.pipelines.auto_pipeline",  # which imports every pipeline
@@ -228,11 +253,47 @@ UNUSED = {
 }
 
 
-def test_a_grid_of_mini_imports_no_libraries_of_others() -> None:
-    """In a process of its own; what diffusers and torch import by themselves can't be helped."""
-    said = subprocess.run(
-        [sys.executable, "-c", PAINTS], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
-    )
-    loaded = set(said.stdout.split())
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    """What a process says that has painted."""
+    command = [sys.executable, "-c", PAINTS]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_a_grid_of_mini_imports_no_libraries_of_others(said: list[str]) -> None:
+    """What diffusers and torch import by themselves can't be helped."""
+    loaded = set(said[0].split())
     assert "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion" in loaded
     assert loaded & UNUSED == set()
+
+
+def test_the_collector_of_garbage_spares_the_libraries(said: list[str]) -> None:
+    """It stops every thread while it looks."""
+    spared, looked_at = map(int, said[1].split())
+    assert spared > 200_000 > looked_at
+
+
+GNU = hasattr(ctypes.CDLL(None), "malloc_info") and heap._library() is not None
+
+
+@pytest.mark.skipif(not GNU, reason="asks the GNU C library")
+def test_all_threads_share_a_heap(said: list[str]) -> None:
+    """One of a thread's own goes back to the system layer by layer."""
+    assert sum(line.startswith("<heap nr=") for line in said) == 1
+
+
+@pytest.mark.skipif(not GNU, reason="asks the GNU C library")
+def test_memory_is_kept_for_what_is_computed_next_until_there_is_nothing_to_do(said: list[str]) -> None:
+    """200 MB: 50,000 pages that the system had to find, or none."""
+    *_, again, _, _, held, left = map(int, said[2].split())
+    assert again < 1000
+    assert held - left > 150
+
+
+async def test_an_engine_with_nothing_to_do_gives_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    given, loop = asyncio.Event(), asyncio.get_running_loop()
+    monkeypatch.setattr(worker, "REST_S", 0.01)
+    monkeypatch.setattr(heap, "trim", lambda: loop.call_soon_threadsafe(given.set))
+    async with Engine():
+        await asyncio.wait_for(given.wait(), 60)
