@@ -78,7 +78,7 @@ class MemberClient:
     async def _act(self, channel_id: int, what: Json, files: Files) -> Answer:
         match what["do"]:
             case "say":
-                return await self.say(channel_id, what["text"], files.get("files", ()))
+                return await self.say(channel_id, what["text"], files.get("files", ()), int(what.get("answers") or 0))
             case "press":
                 return await self.press(channel_id, int(what["message"]), what["id"])
             case "choose":
@@ -94,13 +94,10 @@ class MemberClient:
                 return await self.submit(what["form"], what["values"], files)
         raise ValueError(what["do"])
 
-    async def say(self, channel_id: int, text: str, files: Sequence[File]) -> Answer:
-        """Post a message."""
+    async def say(self, channel_id: int, text: str, files: Sequence[File], answered: int = 0) -> Answer:
+        """Post a message, which may answer the one of the id `answered`."""
         with _refusals(N_("This can't be posted here.")):
-            if self._in_server(channel_id):
-                message = await self.member.send(self._channel(channel_id), text, attachments=files)
-            else:
-                message = await self.member.user.send_dm(text)
+            message = await self._env.post(self.member, self._channel(channel_id), text, files, answered)
             return Answer(message=str(message.id))
 
     async def press(self, channel_id: int, message_id: int, custom_id: str) -> Answer:

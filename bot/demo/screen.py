@@ -110,10 +110,20 @@ def _message(env: SimulatedDiscord, message: Any) -> Json:
         "thinking": bool(message.flags & LOADING),
         "for": asked["user"]["id"] if asked else "",
         "used": _used(asked),
+        "answers": _answered(env, message),
         "text": message.content,
         "parts": parts,
         "files": [each for each in files.values() if each["url"] not in shown],
     }
+
+
+def _answered(env: SimulatedDiscord, message: Any) -> Json | None:
+    """The message that this one replies to; None where it is gone."""
+    reference = message.reference or {}
+    original = env.backend.messages.get(message.channel_id, {}).get(int(reference.get("message_id", 0)))
+    if original is None:
+        return None
+    return {"id": str(original.id), "author": str(original.author_id), "text": original.content}
 
 
 def _used(asked: Json) -> str:

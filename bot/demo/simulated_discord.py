@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -208,6 +208,27 @@ class SimulatedDiscord(simcord.Env):
     def member(self, guild: simcord.GuildHandle, user_id: int) -> simcord.MemberActor:
         """Anybody of a server. Raises: KeyError."""
         return simcord.MemberActor(self, guild, simcord.UserHandle(self, self.backend.users[user_id]))
+
+    async def post(
+        self,
+        member: simcord.MemberActor,
+        channel: simcord.ChannelHandle,
+        text: str,
+        files: Sequence[tuple[str, bytes]],
+        answered: int = 0,
+    ) -> discord.Message:
+        """Say something as somebody, in answer to a message if it has an id.
+
+        Raises: simcord.SetupError, simcord.BackendError.
+        """
+        original: Any = self.message(channel.id, answered) if answered else None
+        if self.channel(channel.id).guild_id is not None:
+            return await member.send(channel, text, attachments=files, reply_to=original)
+        more: dict[str, Any] = {"attachments": self.backend.store_attachments(channel.id, files)}
+        if original:
+            named = {"message_id": str(answered)}
+            more["reference"] = self.backend.normalize_message_reference(channel.id, named)
+        return await member.user.send_dm(text, **more)
 
     @property
     def bot_id(self) -> int:

@@ -26,6 +26,8 @@ PAGE = (
     N_("Only you can see this"),
     N_("Open a window for another person"),
     N_("Open the file"),
+    N_("Reply"),
+    N_("Replying to {name}"),
     N_("Send"),
     N_("Show older messages"),
     N_("Something went wrong. Reload the page and try again."),

@@ -14,6 +14,7 @@ import pytest
 
 from bot.config import Settings
 from bot.demo import demo, welcome
+from bot.kit.interactions import DoubleClicks
 from engine.fake import MINI, FakeEngine
 from tests.e2e.chromium import PHONE, Chromium, Page, chromium
 from tests.features.edit.conftest import EDITOR
@@ -121,6 +122,43 @@ async def test_a_picture_is_changed_by_saying_what(browser: Chromium, settings: 
         await ann.page.press("document.getElementById('line')")
         await ann.page.type("/edit")
         assert (await ann.page.until("document.querySelector('#list button').innerText")).startswith("/edit")
+
+
+async def test_easel_is_talked_to(browser: Chromium, settings: Settings) -> None:
+    async with demo(settings, make_engine=lambda: FakeEngine((MINI, EDITOR))) as (url, running):
+        ann = await opened(browser, url)
+        await ann.page.press("document.getElementById('line')")
+        await ann.page.type("@ea")
+        assert await ann.page.until("document.querySelector('#list button')?.innerText") == "@Easel"
+        await ann.page.key("Enter")
+        await ann.page.type("a red boat")
+        await ann.page.key("Enter")
+        await ann.answered(2, "a red boat", "Delete")
+        await ann.gets("U2", "a red boat", "Edit")
+        running.bot.clicks = DoubleClicks(running.app.clock)  # a person would take a moment longer
+        count = await ann.count()
+        reply = f"{LAST}.querySelector('[aria-label=Reply]')"
+        await ann.page.press(reply)
+        await ann.page.until("document.getElementById('answering').innerText.includes('Replying to Easel')")
+        await ann.page.key("Escape")
+        await ann.page.until("document.getElementById('answering').hidden", "Escape takes it back")
+        await ann.page.press(reply)
+        await ann.page.type("@Easel make it night")
+        await ann.shot("reply")
+        await ann.page.key("Enter")
+        await ann.answered(count + 1, "make it night", "Edit of picture 2 of", "U4")
+        assert await ann.page.run("document.getElementById('answering').hidden")
+        said = "[...document.querySelectorAll('li.message')].at(-2).innerText"
+        assert "@Easel make it night" in await ann.page.run(said)
+        assert "↰ Ann @Easel make it night" in await ann.page.run(f"{LAST}.innerText")
+        await ann.has_pictures()
+        await ann.shot("answered")
+        await ann.gets("U1", "Undo")
+        await ann.page.press(f"{LAST}.querySelector('summary[title=Apps]')")
+        await ann.shot("apps")
+        await ann.page.press(f"{LAST}.querySelector('[data-menu=Edit]')")
+        await ann.page.until("document.getElementById('form').open", "the menu asks what to change")
+        assert ann.page.faults == []
 
 
 async def test_a_newcomers_path(browser: Chromium, settings: Settings) -> None:

@@ -23,9 +23,11 @@ from bot.demo.page import Sight
 from bot.demo.serve import HOST, Address
 from bot.demo.simulated_discord import WallClock
 from bot.demo.simulation import stage
+from bot.kit.interactions import DoubleClicks
 from bot.store.clock import SystemClock
-from engine.fake import FakeEngine
+from engine.fake import MINI, FakeEngine
 from tests.e2e.screen import buttons, paint, press
+from tests.features.edit.conftest import EDITOR
 
 NOW = timedelta(seconds=30)  # a busy machine may take so long
 
@@ -160,6 +162,36 @@ async def test_every_kind_of_act(settings: Settings) -> None:
         assert (await page.until('"used": "Read parameters"'))["id"] == read["message"]
         typed = {"do": "complete", "name": "upscale", "option": "source", "typed": "", "options": {}}
         assert "a red boat" in json.dumps((await page.act(typed))["choices"])
+
+
+async def test_easel_is_talked_to_by_mentions_and_replies(settings: Settings) -> None:
+    async with demo(settings, make_engine=lambda: FakeEngine((MINI, EDITOR))) as (url, running), browser(url) as page:
+        easel = f"<@{page.place['bot']}>"
+        asked = await page.act({"do": "say", "text": f"{easel} a red boat"})
+        grid = await page.until("Remix")
+        assert grid["answers"] == {"id": asked["message"], "author": page.place["me"], "text": f"{easel} a red boat"}
+        single = (await page.act(labelled(grid, "U2")))["message"]
+        running.bot.clicks = DoubleClicks(running.app.clock)  # a person would take a moment longer
+        said = await page.act({"do": "say", "text": f"{easel} make it night", "answers": single})
+        edited = await page.until("Edit of picture 2 of")
+        assert edited["answers"]["id"] == said["message"]
+        assert page.messages[said["message"]]["answers"]["id"] == single
+        gone = await page.act({"do": "say", "text": "hello", "answers": "1"})
+        assert "can't be posted" in gone["refused"]
+
+
+async def test_and_in_direct_messages(settings: Settings) -> None:
+    async with demo(settings, make_engine=lambda: FakeEngine((MINI, EDITOR))) as (url, running):
+        await (await running.bot.fetch_user(running.members["Ann"].id)).send("psst")
+        direct, easel = str(running.members["Ann"].user.dm_channel.id), f"<@{running.env.bot_id}>"
+        async with browser(url, channel=direct, first="psst") as alone:
+            cat = io.BytesIO()
+            Image.new("RGB", (64, 64), "orange").save(cat, "PNG")
+            psst = (await alone.until("psst"))["id"]
+            mine = await alone.act({"do": "say", "text": "my cat", "answers": psst}, files=cat.getvalue())
+            assert (await alone.until("my cat"))["answers"]["id"] == psst
+            await alone.act({"do": "say", "text": f"{easel} as a robot", "answers": mine["message"]})
+            assert (await alone.until("Edit of an uploaded picture"))["answers"]
 
 
 @pytest.mark.parametrize(

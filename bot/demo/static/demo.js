@@ -4,6 +4,7 @@
 
 const FIRST_COUNT = 40;
 const OLDER_COUNT = 40;
+const QUOTED = 90; // characters of a message that another one answers
 const AGAIN_MS = 1000; // until a lost connection is tried again
 const LOST_MS = 1500; // a shorter break is not worth a word
 const PRESS_MS = 5000; // nothing moves under a pressed pointer, for so long at most
@@ -28,6 +29,7 @@ const state = {
   busy: new Set(), // "message custom_id" of presses that wait for their answer
   hidden: new Set(JSON.parse(sessionStorage.getItem("dismissed") || "[]")),
   seen: {}, // the newest message that was shown, by channel
+  answering: "", // the message that is being replied to
 };
 let socket = null;
 let fresh = true; // the next messages are all there are
@@ -154,6 +156,9 @@ function paint() {
   const open = [...state.messages.values()].filter((message) => !state.hidden.has(message.id));
   patch(at("messages"), open.map(messageItem));
   if (here && open.length) state.seen[here.id] = here.last;
+  const answered = state.messages.get(state.answering);
+  at("answering").hidden = !answered;
+  patch(at("answering").firstElementChild, answered ? [t("Replying to {name}", person(answered.author))] : []);
   keepPlace();
 }
 
@@ -184,6 +189,7 @@ function messageItem(message) {
     "li",
     { key: message.id, id: `m${message.id}`, class: `message${message.private ? " private" : ""}` },
     used && h("p", { class: "used" }, used),
+    message.answers && h("p", { class: "used" }, "↰ ", h("b", null, person(message.answers.author).name), " ", inline(message.answers.text.split("\n")[0].slice(0, QUOTED))),
     avatar(by),
     h(
       "div",
@@ -195,7 +201,17 @@ function messageItem(message) {
       message.files.map((file) => (file.w ? picture({ ...file, alt: file.alt || file.name }) : download(file))),
       message.private && h("p", { class: "only" }, `${t("Only you can see this")} · `, h("button", { type: "button", class: "link", "data-dismiss": message.id }, t("Dismiss message"))),
     ),
-    state.place.menus.length && !message.thinking ? h("details", { class: "menu" }, h("summary", { title: "Apps", "aria-label": "Apps" }, "⋯"), h("div", null, state.place.menus.map(({ name, label }) => h("button", { type: "button", "data-menu": name }, label)))) : null,
+    message.thinking ? null : tools(message),
+  );
+}
+
+function tools(message) {
+  const { menus } = state.place;
+  return h(
+    "div",
+    { class: "tools" },
+    message.private ? null : h("button", { key: "reply", type: "button", class: "reply", title: t("Reply"), "aria-label": t("Reply"), "data-reply": message.id }, "↩"),
+    menus.length ? h("details", { key: "menu", class: "menu" }, h("summary", { title: "Apps", "aria-label": "Apps" }, "⋯"), h("div", null, menus.map(({ name, label }) => h("button", { type: "button", "data-menu": name }, label)))) : null,
   );
 }
 
@@ -447,7 +463,7 @@ function receive({ put, gone, more }) {
   for (const message of put) {
     const added = !known.has(message.id) && (!first || BigInt(message.id) > BigInt(first));
     state.messages.set(message.id, message);
-    if (added && message.for === state.place.me) reveal(message.id);
+    if (added && (message.for === state.place.me || message.answers?.author === state.place.me)) reveal(message.id);
     else if (added && !stuck) at("newer").hidden = false;
   }
   [fresh, state.more] = [false, more];
@@ -488,7 +504,7 @@ async function press(item, what, mark) {
 }
 
 document.addEventListener("click", (event) => {
-  const target = event.target.closest("[data-press], [data-dismiss], [data-menu], [data-picture], [data-channel], [data-chosen], .spoiler");
+  const target = event.target.closest("[data-press], [data-dismiss], [data-menu], [data-reply], [data-picture], [data-channel], [data-chosen], .spoiler");
   for (const open of document.querySelectorAll("details[open]")) if (!open.contains(event.target)) close(open);
   if (!target) return;
   const item = target.closest("li.message");
@@ -502,6 +518,7 @@ document.addEventListener("click", (event) => {
     press(item, { do: "menu", name: data.menu }, "menu");
   } else if (data.chosen) close(target.closest("details"));
   else if (data.dismiss) dismiss(data.dismiss);
+  else if (data.reply) reply(data.reply);
   else if (data.picture && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     openPicture(target);
@@ -537,7 +554,7 @@ function dismiss(id) {
 }
 
 function enter(values) {
-  Object.assign(state, { messages: new Map(), count: FIRST_COUNT, ...values });
+  Object.assign(state, { messages: new Map(), count: FIRST_COUNT, answering: "", ...values });
   history.replaceState(null, "", address({}));
   [stuck, wanted] = [true, ""];
   say("");
@@ -667,6 +684,7 @@ let sending = false;
 
 function begin(command, rest = "") {
   state.command = command;
+  reply("");
   fields = new Map();
   line.value = "";
   at("composer").classList.add("filling");
@@ -711,6 +729,13 @@ function leave() {
   line.focus();
 }
 
+function reply(id) {
+  if (id && state.command) leave();
+  state.answering = id;
+  if (id) line.focus();
+  render();
+}
+
 function typed() {
   const found = {};
   for (const [name, made] of fields) if (made.value() !== undefined) found[name] = made.value();
@@ -720,13 +745,31 @@ function typed() {
 function read() {
   const text = line.value;
   grow(line);
-  if (!text.startsWith("/")) return suggest([]);
+  if (!text.startsWith("/")) return suggest(mentions(text));
   const said = text.slice(1).toLowerCase();
   const whole = state.place.slash.filter((each) => said.startsWith(`${each.name} `)).sort((a, b) => b.name.length - a.name.length)[0];
   if (whole) return begin(whole, text.slice(whole.name.length + 2).replace(/^prompt:\s*/, ""));
   const fits = state.place.slash.filter((each) => each.name.startsWith(said));
   const others = state.place.slash.filter((each) => !fits.includes(each) && each.name.includes(said));
   suggest([...fits, ...others].map((each) => ({ label: `/${each.name}`, note: each.description, pick: () => begin(each) })));
+}
+
+// Who may be meant by the "@" that one has just typed.
+function mentions(text) {
+  const name = text.slice(0, line.selectionStart).match(/(?:^|\s)@(\S*)$/)?.[1].toLowerCase();
+  if (name === undefined) return [];
+  const fits = state.place.people.filter((each) => each.name.toLowerCase().startsWith(name)).sort((a, b) => b.bot - a.bot);
+  return fits.map((each) => ({ label: `@${each.name}`, pick: () => mention(each.name, name.length + 1) }));
+}
+
+function mention(name, typedCount) {
+  line.setRangeText(`@${name} `, line.selectionStart - typedCount, line.selectionStart, "end");
+  line.focus();
+}
+
+function mentioned(text) {
+  const named = (name) => state.place.people.find((each) => each.name.toLowerCase() === name.toLowerCase());
+  return text.replace(/(?<![\p{L}\p{N}])@([\p{L}\p{N}]+)/gu, (said, name) => (named(name) ? `<@${named(name).id}>` : said));
 }
 
 function grow(input) {
@@ -738,7 +781,7 @@ function grow(input) {
 async function submit() {
   if (sending) return;
   const { command } = state;
-  let what = { do: "say", text: line.value.trim() };
+  let what = { do: "say", text: mentioned(line.value.trim()), answers: state.messages.has(state.answering) ? state.answering : "" };
   let files = [...at("file").files].map((file) => ["files", file]);
   if (command) {
     what = { do: "run", name: command.name, options: typed() };
@@ -757,6 +800,7 @@ async function submit() {
   if (refused) return say(refused);
   at("file").value = "";
   showAttached();
+  reply("");
   leave();
 }
 
@@ -791,7 +835,7 @@ at("composer").addEventListener("keydown", (event) => {
   const open = !at("list").hidden;
   if (open && (event.key === "ArrowDown" || event.key === "ArrowUp")) move(event.key === "ArrowDown" ? 1 : -1);
   else if (open && (event.key === "Enter" || event.key === "Tab") && !event.isComposing) pick(active);
-  else if (event.key === "Escape") open ? suggest([]) : leave();
+  else if (event.key === "Escape") open ? suggest([]) : state.answering ? reply("") : leave();
   else if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.localName !== "button") submit();
   else if (event.key === "Backspace" && state.command && event.target.value === "" && event.target.dataset.option === fields.keys().next().value) leave();
   else return;
@@ -803,6 +847,7 @@ at("slash").addEventListener("click", () => {
   read();
 });
 at("command").addEventListener("click", leave);
+at("answering-not").addEventListener("click", () => reply(""));
 at("options").addEventListener("click", (event) => {
   const name = event.target.dataset.add;
   if (!name) return;
