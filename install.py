@@ -1,8 +1,8 @@
-"""Install Easel into `.venv` from `requirements.lock`: python3 install.py [demo | test | run | lock].
+"""Install Easel into `.venv` from `requirements.lock`: python3 install.py [demo | bot | test | run | lock].
 
 Runs on a bare Python: nothing but the standard library. PyTorch comes first, because its build depends on the machine:
 on Linux without an NVIDIA card the CPU build (0.8 GB on disk) instead of the CUDA build that PyPI has (5.4 GB).
-Everything else is installed by version and hash.
+Everything else is installed by version and hash. `bot` leaves PyTorch out, for where others paint (EASEL_DEVICE=none).
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ INDEX = "https://download.pytorch.org/whl"
 BUILD = re.compile(r"auto|cpu|cuda|xpu|(cu|rocm)[\d.]+")  # names of PyTorch's builds; `cuda` is PyPI's on Linux
 OLD_NAME = "easel"  # how this project was called among Python's packages; its leftovers would be in the way
 SECTIONS = {
-    "run": ("easel", "upscaler", "safety"),
-    "demo": ("easel", "demo"),
-    "c2pa": ("easel", "c2pa"),
-    "test": ("easel", "demo", "upscaler", "safety", "test"),
+    "run": ("easel", "engine", "upscaler", "safety"),
+    "bot": ("easel", "safety"),
+    "demo": ("easel", "engine", "demo"),
+    "c2pa": ("easel", "engine", "c2pa"),
+    "test": ("easel", "engine", "demo", "upscaler", "safety", "test"),
 }
+ENGINE = "engine"  # the section that PyTorch belongs to
 TORCH = "torch"  # the section of PyPI's build and of the CUDA libraries it needs on Linux
 CUDA_PACKAGES = re.compile(r"torch|triton|cuda-|nvidia-")
 SECTION = re.compile(r"^# \[(.+)\]$")
@@ -61,11 +63,12 @@ def lock(root: Path = ROOT) -> None:
 
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     build = project["build-system"]["requires"]  # or pip would download them without a hash
-    base = _resolved(root, build)
-    cuda = {line: text for line, text in base.items() if CUDA_PACKAGES.match(line)}
-    found = {TORCH: cuda, "easel": {line: text for line, text in base.items() if line not in cuda}}
-    known = dict(base)
-    installed = {name for names in SECTIONS.values() for name in names}
+    known = _resolved(root, build, ENGINE)
+    base = _resolved(root, build, known=known)
+    cuda = {line: text for line, text in known.items() if CUDA_PACKAGES.match(line)}
+    painting = {line: text for line, text in known.items() if line not in base and line not in cuda}
+    found = {TORCH: cuda, "easel": base, ENGINE: painting}
+    installed = {name for names in SECTIONS.values() for name in names} - set(found)
     for extra in (name for name in project["project"]["optional-dependencies"] if name in installed):
         resolved = _resolved(root, build, extra, known)
         found[extra] = {line: text for line, text in resolved.items() if line not in known}
@@ -181,7 +184,7 @@ def install(what: str, folder: Path, *, torch: str, only: str = "", target: Path
     """
     locked = sections((ROOT / LOCK).read_text(encoding="utf-8"))
     environment, ready = Environment(folder), True
-    if only in ("", "torch"):
+    if only in ("", "torch") and ENGINE in SECTIONS[what]:
         install_torch(environment, locked[TORCH], torch)
     if only in ("", "dependencies"):
         place = ("--target", str(target)) if target else ()

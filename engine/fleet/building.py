@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from engine.api.errors import InvalidSetup
 from engine.backend import Backend
-from engine.fleet import cards
+from engine.fleet import cards, judging
 from engine.fleet.fleet import Fleet
 from engine.fleet.machines.remembering import Remembered
 from engine.fleet.members import Member
@@ -21,7 +22,12 @@ from engine.vision.options import VisionOptions
 from engine.wire.messages import Setup
 
 MAX_THREADS = 16  # as of one engine
-NOTHING = "none"  # this machine paints nothing itself
+NOBODY = "EASEL_DEVICE is none, and neither EASEL_WORKERS nor EASEL_ENGINES lets others paint"
+NEEDED = ("torch", "diffusers", "transformers")
+NOT_INSTALLED = (
+    "{} isn't installed, so this machine can't paint: install Easel with its engine (python3 install.py), or have "
+    "others paint (EASEL_DEVICE=none with EASEL_WORKERS or EASEL_ENGINES)"
+)
 
 
 def build(
@@ -38,10 +44,10 @@ def build(
     Easel's. Raises: ModelUnloadable, InvalidSetup.
     """
     devices, memory = cards.named(device), _memory(options) if others else None
-    if devices == (NOTHING,) and not (others or foreign):
-        raise InvalidSetup(reason="EASEL_DEVICE is none, and neither EASEL_WORKERS nor EASEL_ENGINES lets others paint")
-    if devices == (NOTHING,):
-        return Fleet(members=foreign, memory=memory, gate=sight.gate)
+    if reason := trouble(device, others=others or bool(foreign)):
+        raise InvalidSetup(reason=reason)
+    if not cards.are_here(device):
+        return Fleet(members=foreign, memory=memory, gate=sight.gate, judge=judging.alone(sight))
     if len(devices) == 1:
         if not (others or foreign):
             return Engine(**options, device=devices[0], sight=sight)
@@ -52,6 +58,14 @@ def build(
     looking = replace(sight, gate=None)
     catalogue = Engine(**options, device=devices[0], sight=looking)
     return Fleet(specs(devices, options, looking), catalogue=catalogue, members=foreign, memory=memory, gate=sight.gate)
+
+
+def trouble(device: str, *, others: bool) -> str:
+    """Why nobody could paint with such settings; "" if somebody can. `others`: engines elsewhere may."""
+    if not cards.are_here(device):
+        return "" if others else NOBODY
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    return NOT_INSTALLED.format(missing[0]) if missing else ""
 
 
 def _memory(options: Mapping[str, Any]) -> Remembered:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+NOTHING = "none"  # as a device: this machine paints nothing itself
 LIBRARIES = ("libnvidia-ml.so.1", "nvml.dll")
 
 
@@ -19,6 +20,11 @@ def named(setting: str) -> tuple[str, ...]:
         return given or ("auto",)
     cards = len(_visible() or range(_count()))
     return tuple(f"cuda:{number}" for number in range(cards)) if cards > 1 else ("auto",)
+
+
+def are_here(setting: str) -> bool:
+    """Whether a setting has this machine paint at all."""
+    return named(setting) != (NOTHING,)
 
 
 def environment(device: str) -> Mapping[str, str]:

@@ -133,9 +133,9 @@ class Carrying:
                 job.first_start = now
             case Progress(step=step):
                 self._account(job, member, step, now)
-            case Preview() if member.foreign and self._fleet.judges:
+            case Preview() if self._fleet.judges and not member.judges:
                 return
-            case ImageReady() if member.foreign and self._fleet.judges:
+            case ImageReady() if self._fleet.judges and not member.judges:
                 event = await self._checked(event, adults=job.adults)
             case ImageReady() | Preview() if self._fleet.has_gate:
                 event = await self._judged(event)

@@ -39,6 +39,7 @@ from engine.api.tickets import JobTicket
 from engine.backend import Ability, Backend, EngineStatus
 from engine.fleet import routing
 from engine.fleet.carrying import Carrying
+from engine.fleet.judging import Judge
 from engine.fleet.machines.remembering import Remembered
 from engine.fleet.members import FleetJob, Member
 from engine.fleet.process import WorkerProcess, WorkerSpec
@@ -64,6 +65,7 @@ class Fleet:
             what these can do, before one of them runs. members: other engines, which are started and closed with it.
         max_queue: jobs that may wait or run. gate: see `engine.Engine`; it's asked here, whoever has painted.
         memory: what members that come and go could do, so that what is asked of them waits until they are back.
+        judge: judges pictures here, where no engine of this machine does.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class Fleet:
         max_queue: int = 10_000,
         gate: ImageGate | None = None,
         memory: Remembered | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._catalogue, self._max_queue, self._gate, self._memory = catalogue, max_queue, gate, memory
+        self._judge = judge
         self.members: list[Member] = [
             *(Member(spec.name, own=True, problem="it is starting") for spec in specs),
             *members,
@@ -286,7 +290,7 @@ class Fleet:
         return tuple(dict.fromkeys([*told, *(each for backend in self._backends() for each in backend.left_out())]))
 
     def abilities(self) -> frozenset[Ability]:
-        own: frozenset[Ability] = frozenset({"safety"} if self._gate is not None else ())
+        own: frozenset[Ability] = frozenset({"safety"} if self._gate or self._judge else ())
         known = [] if self._catalogue is None else [self._catalogue.abilities()]
         return own.union(*known, *(backend.abilities() for backend in self._backends()))
 
@@ -305,9 +309,10 @@ class Fleet:
 
     async def check(self, image: Image.Image, *, adults: bool = False) -> Verdict:
         verdict = await self.judge(image)
-        judged = self.abilities() if self._catalogue is None else self._catalogue.abilities()
-        if verdict.flagged or "safety" not in judged:
+        if verdict.flagged or not self.judges:
             return verdict
+        if self._judge is not None:
+            return await self._judge(image, adults=adults)
         return await self._ask("safety", WorkerLost(), lambda engine: engine.check(image, adults=adults))
 
     async def judge(self, image: Image.Image) -> Verdict:
@@ -322,8 +327,9 @@ class Fleet:
 
     @property
     def judges(self) -> bool:
-        """Whether pictures of engines that aren't Easel's have to be judged."""
-        return "safety" in self.abilities()
+        """Whether a model judges pictures: those of members that don't judge theirs, and uploads."""
+        able = self._backends() if self._catalogue is None else [self._catalogue]
+        return self._judge is not None or any("safety" in each.abilities() for each in able)
 
     async def _ask(
         self,

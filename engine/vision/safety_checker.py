@@ -24,7 +24,7 @@ UNSAFE = 0.5  # of the probability: as many models' cards do
 def judge(location: str, labels: Sequence[str], device: torch.device) -> Judge:
     """The judge of that name, or that a folder holds. Raises: OSError, ValueError and what loading raises."""
     if location == OPEN_NSFW:
-        return OpenNsfw()
+        return OpenNsfw(threads=torch.get_num_threads())
     config = config_of(location)
     if CHECKER in (config.get("architectures") or ()):
         return checker(location, "", device)

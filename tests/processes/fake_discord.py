@@ -25,6 +25,17 @@ APPLICATION = {
     "owner": ME,
     "team": None,
 }
+SERVER, MEMBER = "7", "5"
+EVERYBODY = {"id": SERVER, "name": "@everyone", "permissions": "3072", "position": 0, "color": 0, "flags": 0}
+HOME = {
+    "id": SERVER,
+    "name": "home",
+    "owner_id": MEMBER,
+    "roles": [EVERYBODY],
+    "channels": [],
+    "members": [],
+    "member_count": 1,
+}
 HELLO, IDENTIFY, HEARTBEAT, ACK, DISPATCH = 10, 2, 1, 11, 0
 
 
@@ -32,13 +43,14 @@ class FakeDiscord:
     """Serves while entered.
 
     Attributes:
-        status: of every answer but the gateway's; 200 = as usual. guilds: what the bot is in.
+        status: of every answer but the gateway's; 200 = as usual. guilds: what the bot is in. home: it's in a server of
+            one member.
         close_code: the gateway closes each connection with it at once. silent: connections are accepted and not served.
         asked: how often each path was asked for. identified: the tokens that logged in at the gateway.
     """
 
-    def __init__(self, token: str = "good.token.here") -> None:
-        self.token = token
+    def __init__(self, token: str = "good.token.here", *, home: bool = False) -> None:
+        self.token, self.home = token, home
         self.status, self.close_code, self.silent = 200, 0, False
         self.application: dict[str, Any] = dict(APPLICATION)
         self.guilds: list[dict[str, Any]] = []
@@ -90,6 +102,7 @@ class FakeDiscord:
             "/oauth2/applications/@me": self.application,
             "/applications/@me": self.application,
             "/users/@me/guilds": self.guilds,
+            f"/guilds/{SERVER}/members/{MEMBER}": {"user": {**ME, "id": MEMBER, "bot": False}, "roles": [], "flags": 0},
         }
         return _json(answers.get(request.path, []))
 
@@ -115,13 +128,15 @@ class FakeDiscord:
             ready = {
                 "v": 10,
                 "user": ME,
-                "guilds": [],
+                "guilds": [{"id": SERVER, "unavailable": True}] if self.home else [],
                 "session_id": "s",
                 "resume_gateway_url": f"ws://127.0.0.1:{self.port}/gateway",
                 "shard": [0, 1],
                 "application": {"id": "100", "flags": 0},
             }
             await socket.send_json({"op": DISPATCH, "t": "READY", "s": 1, "d": ready})
+            if self.home:
+                await socket.send_json({"op": DISPATCH, "t": "GUILD_CREATE", "s": 2, "d": HOME})
 
 
 def _json(value: object, status: int = 200) -> web.Response:

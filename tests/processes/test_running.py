@@ -53,13 +53,15 @@ class Process:
 
 
 @asynccontextmanager
-async def easel(url: str, folder: Path, *command: str, **settings: str) -> AsyncIterator[Process]:
-    """Start `easel COMMAND` in an empty folder, with Discord at `url`."""
+async def easel(url: str, folder: Path, *command: str, engine: bool = True, **settings: str) -> AsyncIterator[Process]:
+    """Start `easel COMMAND` in an empty folder, with Discord at `url`; without what paints, if `engine` isn't there."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("EASEL_")}
     path = os.pathsep.join([str(HERE), str(HERE.parents[1])])
     chosen = {"EASEL_TOKEN": TOKEN, "EASEL_DATA_DIR": str(folder / "data"), "EASEL_MIN_FREE_MIB": "0"} | settings
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(HERE / "fake_discord.py"), url, *command),
+        sys.executable,
+        *(() if engine else (str(HERE / "no_engine.py"),)),
+        *(str(HERE / "fake_discord.py"), url, *command),
         env={**env, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | chosen,
         cwd=folder,
         stdout=asyncio.subprocess.PIPE,

@@ -80,6 +80,16 @@ def test_it_names_unknown_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # ---------------------------------------------------------------- the machine
+def test_a_machine_that_paints_nothing_needs_no_device_and_somebody_who_does() -> None:
+    assert found(device="none")["device"].verdict == "bad"
+    others = found(device="none", workers=True, web_port=0)
+    assert others["device"].verdict == "ok"
+    assert "torch" not in others
+    assert not [name for name in others if name.startswith(("model", "memory"))]
+    note = found(device="none", workers=True, web_port=0, safety="/some/classifier")["safety"]
+    assert (note.verdict, "judges nothing here" in note.sentence) == ("note", True)
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:77", "tpu", "cpu:x"])
 def test_a_device_that_cannot_be_used_is_found(device: str) -> None:
     check = found(device=device)["device"]

@@ -77,10 +77,11 @@ def test_every_pin_has_a_hash() -> None:
     assert bare == []
 
 
-@pytest.mark.parametrize("what", [name for name in SECTIONS if name != "run"])
+@pytest.mark.parametrize("what", SECTIONS)
 def test_the_lock_is_what_the_project_asks_for(what: str) -> None:
-    wanted = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"][what]
-    locked = pins(install.TORCH, *SECTIONS[what])
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = PROJECT["project"]["dependencies"] + [each for name in SECTIONS[what] for each in extras.get(name, [])]
+    locked = pins(*[install.TORCH] * (install.ENGINE in SECTIONS[what]), *SECTIONS[what])
     for each in map(Requirement, wanted + PROJECT["build-system"]["requires"]):
         versions = locked.get(re.sub(r"[._]", "-", each.name), [])
         assert versions, each.name
@@ -90,10 +91,15 @@ def test_the_lock_is_what_the_project_asks_for(what: str) -> None:
 def test_the_cuda_libraries_come_with_pypis_torch_only() -> None:
     assert torch_version(LOCKED[install.TORCH]) == next(
         str(each.specifier).removeprefix("==")
-        for each in map(Requirement, PROJECT["project"]["dependencies"])
+        for each in map(Requirement, PROJECT["project"]["optional-dependencies"][install.ENGINE])
         if each.name == "torch"
     )
-    assert not [name for name in pins("easel", "demo", "test") if name.startswith(("nvidia", "cuda", "triton"))]
+    names = pins("easel", "engine", "demo", "test")
+    assert not [name for name in names if name.startswith(("nvidia", "cuda", "triton"))]
+
+
+def test_a_bot_that_has_others_paint_brings_nothing_of_an_engine() -> None:
+    assert not {"torch", "diffusers", "transformers", "peft", "accelerate", "safetensors"} & set(pins(*SECTIONS["bot"]))
 
 
 # ---------------------------------------------------------------- the package

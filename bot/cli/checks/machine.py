@@ -18,6 +18,7 @@ from bot.errors import UserError
 from bot.features.region.doors import NoDoor
 from bot.store.errors import AlreadyRunning, StoreError, unusable
 from bot.store.lock import directory_lock
+from engine.fleet import building, cards
 
 WAL_RESET_FIXED = (3, 51, 3)  # the first SQLite in which two writers cannot lose a WAL reset
 MIN_PYTHON, MIN_SQLITE = (3, 11), (3, 37, 0)
@@ -40,11 +41,13 @@ def python(_settings: Settings) -> Iterator[Check]:
         yield Check("python", "ok", found)
 
 
-def torch(_settings: Settings) -> Iterator[Check]:
+def torch(settings: Settings) -> Iterator[Check]:
+    if not cards.are_here(settings.device):
+        return
     try:
         yield Check("torch", "ok", version("torch"))
     except PackageNotFoundError:
-        yield Check("torch", "bad", "PyTorch is not installed. Install Easel again: python3 install.py")
+        yield Check("torch", "bad", f"{building.NOT_INSTALLED.format('PyTorch')}.")
 
 
 def sqlite(_settings: Settings) -> Iterator[Check]:

@@ -9,7 +9,7 @@ from bot.cli.checks.finding import Check
 from bot.config import Settings, vision_options
 from engine import mini
 from engine.api.errors import InvalidSetup
-from engine.fleet import cards
+from engine.fleet import building, cards, judging
 from engine.models import catalog
 from engine.models.memory import plan
 from engine.models.memory.ladder import Room
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from engine.device.probe import DeviceReport
 
 MORE = "{} comes with: .venv/bin/python -m pip install '.[{}]'"
+NO_JUDGE = f"No model judges pictures. {MORE.format('open_nsfw', 'safety')}"
 SMALL_MIB = 512  # of graphics memory that nobody uses: less is hardly enough for Mini
 
 
 def device(settings: Settings) -> Iterator[Check]:
     """Compute something on it. This loads PyTorch, which takes seconds."""
+    if not cards.are_here(settings.device):
+        yield _elsewhere(settings)
+        return
     try:
         from engine.device import before_torch  # noqa: F401
         from engine.device.probe import probe
@@ -44,6 +48,12 @@ def device(settings: Settings) -> Iterator[Check]:
         yield Check("device", "bad", sentence, vital=not found)
 
 
+def _elsewhere(settings: Settings) -> Check:
+    if reason := building.trouble(settings.device, others=settings.workers or bool(settings.engines)):
+        return Check("device", "bad", f"{reason}.")
+    return Check("device", "ok", "this machine paints nothing itself: workers and other engines do.")
+
+
 def _told(found: DeviceReport) -> Iterator[Check]:
     memory = f"{found.free_mib:,} of {found.total_mib:,} MiB free" if found.free_mib else f"{found.total_mib:,} MiB"
     facts = [found.name, memory, found.dtype, found.runtime, f"driver {found.driver}" if found.driver else ""]
@@ -56,6 +66,9 @@ def _told(found: DeviceReport) -> Iterator[Check]:
 
 def files(settings: Settings) -> Iterator[Check]:
     """Look at every model, LoRA, embedding, ControlNet, IP-Adapter, upscaler, and what looks at pictures."""
+    if not cards.are_here(settings.device):
+        yield from _judge_alone(settings)
+        return
     reading = Reading()
     reading.files(
         settings.model,
@@ -73,11 +86,27 @@ def files(settings: Settings) -> Iterator[Check]:
     if settings.upscaler == known.AUTO and not known.chosen(settings.upscaler, settings.device):
         yield Check("upscaler", "note", f"Upscales are made by Lanczos. {MORE.format('Real-ESRGAN', 'upscaler')}")
     if settings.safety == vision.AUTO and not vision.is_installed():
-        yield Check("safety", "note", f"No model judges pictures. {MORE.format('open_nsfw', 'safety')}")
+        yield Check("safety", "note", NO_JUDGE)
+
+
+def _judge_alone(settings: Settings) -> Iterator[Check]:
+    """What judges pictures where nothing is painted: only what needs no PyTorch can."""
+    sight = vision_options(settings)
+    if judging.alone(sight) is not None:
+        yield Check("safety", "ok", f"{sight.judge} judges pictures of engines that judge none themselves.")
+    elif sight.judge:
+        sentence = (
+            f"{sight.judge} needs PyTorch, so it judges nothing here; set it where the workers are, or open-nsfw."
+        )
+        yield Check("safety", "note", sentence)
+    elif settings.safety == vision.AUTO:
+        yield Check("safety", "note", NO_JUDGE)
 
 
 def memory(settings: Settings) -> Iterator[Check]:
     """How each model on this disk would be kept, with what is free now."""
+    if not cards.are_here(settings.device):
+        return
     try:
         from engine.device.memory import DeviceMemory
         from engine.device.probe import probe
@@ -95,7 +124,7 @@ def memory(settings: Settings) -> Iterator[Check]:
 
 def compiled(settings: Settings) -> Iterator[Check]:
     """Compile something small, where models are to be compiled; this takes seconds more."""
-    if not settings.compile:
+    if not settings.compile or not cards.are_here(settings.device):
         return
     try:
         from engine.device import compiler

