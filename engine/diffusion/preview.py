@@ -18,7 +18,8 @@ SHARE_ALONE, SHARE_BUSY = 0.08, 0.015  # of the engine's time; who waits wants p
 SIDE_PX = 128
 TINY_VAE = 2_000_000  # parameters: decoding with it is cheaper than guessing is worth
 DECODERS = ("vae", "movq", "vqgan")
-CALIBRATION = 16  # latent pixels a side
+CALIBRATION, CELLS = 16, 4  # latent pixels a side, and patches of one colour in them: only these differ
+SEEN_EACH = 4  # patches for each number of the map: with fewer than one it fits them exactly, and nothing else
 LOUD = 1000.0  # noise in the latents; 14.6 in Stable Diffusion, 4096 where the terminal SNR is zero
 
 
@@ -164,12 +165,15 @@ class Previewer:
         return torch.einsum("chw,cr->rhw", torch.cat([clean, ones], dim=1)[0], self._map)
 
     def _fit(self, channels: int, device: torch.device) -> Any:
-        noise = torch.randn(1, channels, 4, 4, generator=torch.Generator().manual_seed(0)).to(device)
-        latents = torch.nn.functional.interpolate(noise, size=(CALIBRATION, CALIBRATION), mode="bicubic")
-        seen = self._decode(latents)[None]
-        target = torch.nn.functional.interpolate(seen, size=(CALIBRATION, CALIBRATION), mode="area")[0]
-        inputs = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1)[0].flatten(1).T
-        return torch.linalg.lstsq(inputs.cpu(), target.flatten(1).T.cpu()).solution.to(device)
+        generator, side = torch.Generator().manual_seed(0), (CALIBRATION, CALIBRATION)
+        inputs, targets = [], []
+        for _ in range(math.ceil(SEEN_EACH * (channels + 1) / CELLS**2)):  # one by one: the device may be nearly full
+            noise = torch.randn(1, channels, CELLS, CELLS, generator=generator).to(device)
+            latents = torch.nn.functional.interpolate(noise, size=side, mode="bicubic")
+            seen = torch.nn.functional.interpolate(self._decode(latents)[None], size=side, mode="area")
+            inputs.append(torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1)[0].flatten(1).T.cpu())
+            targets.append(seen[0].flatten(1).T.cpu())
+        return torch.linalg.lstsq(torch.cat(inputs), torch.cat(targets)).solution.to(device)
 
 
 def _columns(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
