@@ -41,6 +41,11 @@ CENTRE = """(element) => {
   return there && (element.contains(there) || there.contains(element)) ? [x, y] : null;
 }"""
 
+HIT = """(find) => addEventListener("pointerdown", ({ target }) => {
+  const element = find();
+  window.hit = Boolean(element?.contains(target) || (element && target.closest("a, button, label")?.contains(element)));
+}, { capture: true, once: true })"""
+
 
 class Chromium:
     """A running browser."""
@@ -141,11 +146,15 @@ class Page:
     # ------------------------------------------------------------ doing
     async def press(self, element: str, *, hold_s: float = 0.0) -> None:
         """Press what a JavaScript expression finds, once it is there and nothing covers it."""
-        x, y = await self._aim(element)
-        where = {"x": x, "y": y, "button": "left", "clickCount": 1}
-        await self.ask("Input.dispatchMouseEvent", type="mousePressed", buttons=1, **where)
-        await asyncio.sleep(hold_s)
-        await self.ask("Input.dispatchMouseEvent", type="mouseReleased", **where)
+        hit = False
+        while not hit:  # where the machine is slow, it may have moved since the aim: so does a person try again
+            x, y = await self._aim(element)
+            where = {"x": x, "y": y, "button": "left", "clickCount": 1}
+            await self.run(f"({HIT})(() => {element})")
+            await self.ask("Input.dispatchMouseEvent", type="mousePressed", buttons=1, **where)
+            hit = await self.run("hit")
+            await asyncio.sleep(hold_s)
+            await self.ask("Input.dispatchMouseEvent", type="mouseReleased", **where)
 
     async def _aim(self, element: str) -> tuple[float, float]:
         """Move the pointer onto an element, as often as it moves away meanwhile."""

@@ -137,8 +137,10 @@ function render() {
 }
 
 addEventListener("pointerdown", () => (pointer.down = true), true);
-for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => setTimeout(() => Object.assign(pointer, { down: false, until: 0 })), true);
-addEventListener("pointermove", (event) => event.target.closest?.(".button") && (pointer.until = performance.now() + AIM_MS), true);
+const release = () => setTimeout(() => Object.assign(pointer, { down: false, until: 0 }));
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, release, true);
+addEventListener("blur", release); // the window's: a press takes the focus from what one types in
+addEventListener("pointermove", (event) => event.target.closest?.("button, summary, .button") && (pointer.until = performance.now() + AIM_MS), true);
 
 function paint() {
   notice();
