@@ -21,13 +21,12 @@ from torch.utils import _pytree as pytree
 from engine.device import compiler, devices
 from engine.device.failures import attempt, forget
 from engine.device.overflow import in_float32, was_too_small
-from engine.device.rows import adapter_rows
+from engine.device.rows import adapter_rows, times
 from engine.device.rows.joins import Joins, joined
 from engine.device.tiling import in_tiles
 
 Join = Callable[[Sequence[torch.Tensor], int], torch.Tensor]
 Kind = Literal["encode", "control", "denoise", "decode"]
-PER_ROW_TIME = ("timestep", "timesteps")  # one value a row, so that schedules of different jobs share a call
 SCALES = ("conditioning_scale",)  # a number that only multiplies what comes out, so each job's own rows get it there
 RESIDUALS = (  # of a ControlNet or a T2I-Adapter; none is zeros
     "down_block_additional_residuals",
@@ -305,9 +304,9 @@ def _form_of(call: Call) -> _Form:
     named = {name: value for name, value in named.items() if name not in SAME_AS_NONE or value != SAME_AS_NONE[name]}
     added, structure = pytree.tree_flatten(residuals)
     residual = (structure, *(_signature(leaf, call) for leaf in added)) if added else None
-    for name in PER_ROW_TIME:
+    for name in times.NAMES:
         if named.get(name) is not None:
-            named[name] = _rows_of_time(named[name], call.sample, call.rows)
+            named[name] = times.of_rows(named[name], call.sample, call.rows)
     for name in ROW_LISTS:
         if isinstance(named.get(name), list) and len(named[name]) == call.rows:
             named[name] = _Rows(tuple(named[name]))
@@ -322,19 +321,6 @@ def _form_of(call: Call) -> _Form:
     own = id(call) if any(named.get(name) is not None for name in WHOLE) else None
     key = (id(call.target), call.method, call.fiber.tiled, spec, signature, content, lengths, own)
     return _Form(leaves, spec, shared, key, scale, added, residual)
-
-
-def _rows_of_time(time: Any, sample: torch.Tensor, rows: int) -> Any:
-    """The noise level of each row; whole numbers become float32, which the time embedding makes of them anyway.
-
-    Timetables are on the CPU, and a copy from there waits until the device has done all that it was asked before; a
-    number is written into a new tensor without.
-    """
-    time = torch.as_tensor(time)
-    time = (time if time.is_floating_point() else time.to(torch.float32)).reshape(-1)
-    if time.device == sample.device or len(set(levels := time.tolist())) > 1:
-        return time.to(sample.device).expand(rows)
-    return torch.full((rows,), levels[0], dtype=time.dtype, device=sample.device)
 
 
 def _signature(leaf: Any, call: Call) -> object:
