@@ -1,7 +1,6 @@
-"""ComfyUI: a workflow in its API format, whose named nodes take what a request says. Knows no torch.
+"""ComfyUI: its server as a service that paints. Knows no torch.
 
-A node's title says what it takes: `prompt`, `negative prompt`, `seed`, `steps`, `guidance`, `size`, `image`. Without
-such titles the sampler's own inputs are followed. https://docs.comfy.org/development/comfyui-server/comms_routes
+https://docs.comfy.org/development/comfyui-server/comms_routes
 """
 
 from __future__ import annotations
@@ -21,63 +20,15 @@ import aiohttp
 
 from engine.api.errors import InvalidSetup, RenderFailed
 from engine.api.model_info import ModelInfo
+from engine.foreign.engine import told_by
+from engine.foreign.workflow import places_of
 from engine.tasks.img2img import Img2Img
 from engine.tasks.pictures import fitted
 from engine.tasks.txt2img import Txt2Img
 
-INPUTS: Mapping[str, tuple[str, ...]] = {
-    "prompt": ("text", "prompt", "string", "value"),
-    "negative prompt": ("text", "prompt", "string", "value"),
-    "seed": ("seed", "noise_seed", "value"),
-    "steps": ("steps", "value"),
-    "guidance": ("cfg", "guidance", "value"),
-    "width": ("width", "value"),
-    "height": ("height", "value"),
-    "image": ("image",),
-}
 SIZE = 512
 PREVIEW, HEAD = 1, 8  # of a binary message: its kind, and bytes before the picture
 ANSWER_S = 30.0
-Place = tuple[str, str]  # a node's id, and one of its inputs
-
-
-def places_of(workflow: Mapping[str, Any]) -> dict[str, Place]:
-    """Where a workflow takes what, by `INPUTS`. Raises: InvalidSetup when it isn't one in the API format."""
-    nodes = {
-        key: node for key, node in workflow.items() if isinstance(node, dict) and isinstance(node.get("inputs"), dict)
-    }
-    if not nodes or len(nodes) != len(workflow):
-        raise InvalidSetup(reason="the workflow is no API format; in ComfyUI: Workflow, Export (API)")
-    found: dict[str, Place] = {}
-    for key, node in nodes.items():
-        title = str(node.get("_meta", {}).get("title", "")).casefold().replace("_", " ").strip()
-        for name in ("width", "height") if title == "size" else (title,):
-            if (place := _input(nodes, key, name)) is not None:
-                found[name] = place
-    for name, place in _by_sampler(nodes).items():
-        found.setdefault(name, place)
-    if "prompt" not in found:
-        raise InvalidSetup(reason="no node of the workflow is called 'prompt'")
-    return found
-
-
-def _input(nodes: Mapping[str, Any], key: str, name: str) -> Place | None:
-    inputs = nodes[key]["inputs"] if key in nodes else {}
-    known = (each for each in INPUTS.get(name, ()) if each in inputs and not isinstance(inputs[each], list))
-    wanted = next(known, None)
-    return None if wanted is None else (key, wanted)
-
-
-def _by_sampler(nodes: Mapping[str, Any]) -> dict[str, Place]:
-    """What the first sampler and the nodes before it take."""
-    sampler = next((key for key, node in nodes.items() if "positive" in node["inputs"]), None)
-    if sampler is None:
-        return {}
-    inputs = nodes[sampler]["inputs"]
-    before = {"prompt": "positive", "negative prompt": "negative", "width": "latent_image", "height": "latent_image"}
-    found = {name: _input(nodes, sampler, name) for name in ("seed", "steps", "guidance")}
-    found |= {name: _input(nodes, str(inputs.get(link, [""])[0]), name) for name, link in before.items()}
-    return {name: place for name, place in found.items() if place is not None}
 
 
 class ComfyUi:
@@ -92,7 +43,7 @@ class ComfyUi:
             text = workflow.read_text(encoding="utf-8")
             self._workflow: dict[str, Any] = json.loads(text)
             self._places = places_of(self._workflow)
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InvalidSetup(reason=f"{workflow} is no workflow ({error})") from None
         self.info = ModelInfo(
             key=name,
@@ -170,11 +121,11 @@ class ComfyUi:
         """Raises: RenderFailed with what ComfyUI says; ClientError."""
         timeout = aiohttp.ClientTimeout(total=ANSWER_S)
         async with session.request(method, f"{self._address}{path}", timeout=timeout, **sent) as answer:
-            said = await answer.json(content_type=None)
-            if answer.status >= 500:
-                answer.raise_for_status()
-            if answer.status >= 400 or not isinstance(said, dict):
-                error = said.get("error", said) if isinstance(said, dict) else said
+            said = await told_by(answer)
+            if not isinstance(said, dict):
+                raise RenderFailed(reason=f"ComfyUI answers {answer.status} and no object")
+            if answer.status >= 400:
+                error = said.get("error", said)
                 raise RenderFailed(reason=str(error.get("message", error) if isinstance(error, dict) else error)[:200])
             return said
 
@@ -191,13 +142,13 @@ class ComfyUi:
                 if len(message.data) > HEAD and int.from_bytes(message.data[:4], "big") == PREVIEW:
                     shown(message.data[HEAD:])
                 continue
-            said = json.loads(message.data)
-            data = said.get("data", {})
+            kind, data = _said(message.data)
             if data.get("prompt_id") not in (None, job):
                 continue
-            match said.get("type"):
+            match kind:
                 case "progress":
-                    told(int(data.get("value", 0)), int(data.get("max", 1)))
+                    with suppress(TypeError, ValueError, OverflowError):  # of somebody's own node
+                        told(int(data.get("value", 0)), int(data.get("max", 1)))
                 case "execution_error":
                     raise RenderFailed(reason=str(data.get("exception_message", "ComfyUI failed"))[:200])
                 case "execution_interrupted":
@@ -222,3 +173,13 @@ class ComfyUi:
         async with session.get(f"{self._address}/view", params=params) as answer:
             answer.raise_for_status()
             return await answer.read()
+
+
+def _said(message: str) -> tuple[str, Mapping[str, Any]]:
+    """The kind of a message, and what it tells; people's own nodes send whatever they like."""
+    try:
+        said = json.loads(message)
+    except (ValueError, RecursionError):
+        return "", {}
+    data = said.get("data") if isinstance(said, dict) else None
+    return (str(said.get("type")), data) if isinstance(data, dict) else ("", {})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import logging
 import time
 from collections.abc import Callable
-from typing import Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
 import aiohttp
 from PIL import Image
@@ -36,6 +38,7 @@ from engine.tasks.txt2img import Txt2Img
 from engine.wire.frames import Malformed
 from engine.wire.pictures import MAX_PIXELS
 
+log = logging.getLogger(__name__)
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 
@@ -150,6 +153,10 @@ class ForeignEngine:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = f"{self._service.kind} can't be reached: {str(error) or type(error).__name__}"
             ticket.publish(Failed(error=EngineFault(reason=reason[:200])))
+        except Exception as error:  # an outer edge: it may answer whatever it likes, and whoever waits hears of the end
+            log.exception("%s answered what nobody expected", self._service.kind)
+            reason = f"{self._service.kind} answered what can't be read, {type(error).__name__}"
+            ticket.publish(Failed(error=RenderFailed(reason=reason)))
 
     async def _picture(self, ticket: JobTicket, request: Txt2Img, index: int) -> Event:
         assert self._session is not None
@@ -161,7 +168,8 @@ class ForeignEngine:
             ticket.publish(Progress(step=done, steps=of_one * request.num_images))
 
         def shown(data: bytes) -> None:
-            ticket.publish(Preview(index=index, image=opened(data)))
+            with suppress(Malformed):  # the picture itself may be a good one
+                ticket.publish(Preview(index=index, image=opened(data)))
 
         data = await self._service.paint(self._session, request, seed, told, shown)
         told(1, 1)
@@ -185,6 +193,17 @@ class ForeignEngine:
             device=self._service.kind,
             versions={},
         )
+
+
+async def told_by(answer: aiohttp.ClientResponse) -> Any:
+    """What a service's answer says as JSON. Raises: RenderFailed for what is none, ClientError when it can't answer."""
+    if answer.status >= 500 or answer.status in (408, 429):
+        answer.raise_for_status()
+    try:
+        return await answer.json(content_type=None)
+    except (ValueError, RecursionError):
+        host = answer.url.host
+        raise RenderFailed(reason=f"{host} answers {answer.status} and no JSON; is its address right?") from None
 
 
 def opened(data: bytes) -> Image.Image:

@@ -12,6 +12,7 @@ import aiohttp
 
 from engine.api.errors import InvalidRequest, RenderFailed
 from engine.api.model_info import ModelInfo
+from engine.foreign.engine import told_by
 from engine.tasks.img2img import Img2Img
 from engine.tasks.pictures import fitted
 from engine.tasks.txt2img import Txt2Img
@@ -69,9 +70,7 @@ class OpenAiImages:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         timeout = aiohttp.ClientTimeout(total=ANSWER_S)
         async with session.post(f"{self._address}{path}", headers=headers, timeout=timeout, **sent) as answer:
-            if answer.status >= 500 or answer.status in (408, 429):
-                answer.raise_for_status()
-            said = await answer.json(content_type=None)
+            said = await told_by(answer)
         if answer.status >= 400:
             error = said.get("error", {}) if isinstance(said, dict) else {}
             text = str(error.get("message", "") if isinstance(error, dict) else error)[:300]

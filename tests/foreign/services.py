@@ -47,6 +47,7 @@ class Comfy:
     """ComfyUI's routes: /prompt, /ws, /history, /view, /upload/image, /interrupt, /queue. Paints the seed's picture."""
 
     step_s: float = 0.0
+    odd: tuple[str | bytes, ...] = ()  # said before the first step
     asked: list[dict[str, Any]] = field(default_factory=list)
     uploads: dict[str, bytes] = field(default_factory=dict)
     interrupted: list[str] = field(default_factory=list)
@@ -96,6 +97,8 @@ class Comfy:
             said = {"prompt_id": job, "node_id": "5", "exception_message": "Allocation on device"}
             await socket.send_json({"type": "execution_error", "data": said})
             return
+        for said in self.odd:
+            await (socket.send_bytes(said) if isinstance(said, bytes) else socket.send_str(said))
         for step in range(1, inputs["steps"] + 1):
             await asyncio.sleep(self.step_s)
             data = {"value": step, "max": inputs["steps"], "prompt_id": job, "node": "5"}

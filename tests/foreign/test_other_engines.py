@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from PIL import Image
 from services import WORKFLOW, Comfy, OpenAi, served
 
@@ -20,7 +21,7 @@ from engine.fake import FLAG_COLOUR, FakeEngine, paint
 from engine.fleet.fleet import Fleet
 from engine.fleet.members import Member
 from engine.foreign.building import members
-from engine.foreign.comfyui import ComfyUi, places_of
+from engine.foreign.comfyui import ComfyUi
 from engine.foreign.engine import ForeignEngine
 from engine.foreign.openai import OpenAiImages
 from engine.tasks.img2img import Img2Img
@@ -97,23 +98,6 @@ async def test_a_picture_is_sent_along(tmp_path: Path) -> None:
         await engine.close()
 
 
-def test_titles_say_what_a_node_takes() -> None:
-    nodes = {
-        "1": {"inputs": {"value": "x"}, "_meta": {"title": "Prompt"}},
-        "2": {"inputs": {"noise_seed": 1}, "_meta": {"title": "seed"}},
-        "3": {"inputs": {"width": 8, "height": 8}, "_meta": {"title": "size"}},
-    }
-    assert places_of(nodes) == {
-        "prompt": ("1", "value"),
-        "seed": ("2", "noise_seed"),
-        "width": ("3", "width"),
-        "height": ("3", "height"),
-    }
-    for none in ({"nodes": [], "links": []}, {}, {"1": {"inputs": {"seed": 1}}}):
-        with pytest.raises(InvalidSetup):
-            places_of(none)
-
-
 async def test_openais_shape_is_spoken() -> None:
     server = OpenAi()
     async with served(server.app()) as address:
@@ -133,6 +117,43 @@ async def test_openais_shape_is_spoken() -> None:
         with pytest.raises(InvalidRequest, match="Incorrect API key"):
             await stranger.submit(Txt2Img(prompt="x")).result()
         await stranger.close()
+
+
+async def test_a_job_ends_whatever_a_service_answers(tmp_path: Path) -> None:
+    """Another server at that address, say, or a version of it that nobody knows."""
+    for status, body in ((404, "404 page not found"), (200, "<html>"), (200, "[]"), (200, "{}"), (200, '{"data": 5}')):
+
+        async def answer(request: web.Request, status: int = status, body: str = body) -> web.StreamResponse:
+            if not request.path.endswith("/ws"):
+                return web.Response(status=status, text=body)
+            socket = web.WebSocketResponse()
+            await socket.prepare(request)
+            async for _ in socket:
+                pass
+            return socket
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", answer)
+        async with served(app) as there:
+            for service in (OpenAiImages("gpt", there, ""), ComfyUi("flux", there, workflow(tmp_path))):
+                engine = ForeignEngine(service)
+                await engine.start()
+                with pytest.raises(RenderFailed, match="answer"):
+                    await asyncio.wait_for(engine.submit(Txt2Img(prompt="x")).result(), 10)
+                await engine.close()
+
+
+async def test_what_peoples_own_nodes_send_is_passed_over(comfy: tuple[Comfy, ForeignEngine]) -> None:
+    server, engine = comfy
+    server.odd = (
+        "no JSON",
+        "[]",
+        '{"type": "progress", "data": null}',
+        '{"type": "progress", "data": {"value": "half", "max": null}}',
+        b"\0\0\0\1\0\0\0\2no picture",
+    )
+    images = await engine.submit(Txt2Img(prompt="a boat", seed=7, width=64)).result()
+    assert [image.tobytes() for image in images] == [paint(7, 64, 64).tobytes()]
 
 
 async def test_a_service_that_is_down_is_no_fault_of_the_job() -> None:
