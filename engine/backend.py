@@ -18,6 +18,7 @@ from engine.tasks.txt2img import Txt2Img
 Ability = Literal["describe", "segment", "rank", "rewrite", "safety", "super_resolution"]
 STANDS_S = {"cpu": 1800.0}  # without a step: one of the largest picture on a slow processor takes many minutes
 CARD_STANDS_S = 600.0  # elsewhere a step takes seconds, and a load tells how far it is
+COUNTED = ("rounds", "memory_bytes", "free_bytes")  # facts that are numbers
 HOPELESS = 4  # times that: whatever computes longer is of no use to anybody, so it hangs
 
 
@@ -69,6 +70,13 @@ class EngineStatus:
     facts: Mapping[str, Any] = field(default_factory=dict)
     memory: Mapping[str, str] = field(default_factory=dict)
     workers: tuple[WorkerStatus, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError for facts that are to be numbers and are none: others count with them."""
+        for name in COUNTED:
+            value = self.facts.get(name, 0)
+            if not isinstance(value, int) or value < 0:
+                raise ValueError(f"the fact {name} is no count")
 
 
 class Ticket(Protocol):

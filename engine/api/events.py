@@ -57,6 +57,11 @@ class Progress:
     step: int
     steps: int
 
+    def __post_init__(self) -> None:
+        """Raises: ValueError for what is no share of anything: whoever shows it divides by it."""
+        if self.step < 0 or self.steps < 1:
+            raise ValueError(f"{self.step} of {self.steps} steps")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:

@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from engine.api.errors import WorkerLost
+from engine.api.events import Event, Finished, ImageReady, Preview
 from engine.api.inspection import Inspection
 from engine.api.left_out import LeftOut
 from engine.api.model_info import ModelInfo
@@ -44,8 +45,19 @@ class _Sent:
     """A job that the worker has, or is being sent."""
 
     ticket: JobTicket
+    request: Txt2Img
     pictures: dict[str, Image.Image] = field(default_factory=dict)
+    painted: set[int] = field(default_factory=set)
     cancelled: bool = False
+
+    def check(self, event: Event) -> None:
+        """Whether a worker can have that to tell of this job. Raises: Malformed."""
+        if isinstance(event, ImageReady | Preview) and not 0 <= event.index < self.request.draws:
+            raise Malformed("a picture is none of the job's")
+        if isinstance(event, ImageReady):
+            self.painted.add(event.index)
+        if isinstance(event, Finished) and len(self.painted) < self.request.num_images:
+            raise Malformed("a job has ended without its pictures")
 
 
 class RemoteEngine:
@@ -123,11 +135,14 @@ class RemoteEngine:
     def _take(self, message: Message) -> None:
         match message:
             case Told(job=number, event=event) if number in self._jobs:
+                self._jobs[number].check(event)
                 ticket = self._jobs[number].ticket
                 ticket.publish(event)
                 if ticket.ended:
                     del self._jobs[number]
             case State():
+                if self.greeting is None:
+                    raise Malformed("it hasn't said which protocol it speaks")
                 self._learn(message)
             case Answer(number=number) if number in self._asked:
                 if not self._asked[number].done():
@@ -167,7 +182,7 @@ class RemoteEngine:
         number = next(self._numbers)
         if self.gone:
             raise WorkerLost()
-        job = _Sent(JobTicket(lambda: self._cancel(number)))
+        job = _Sent(JobTicket(lambda: self._cancel(number)), request)
         self._jobs[number] = job
         share = {"user": user, "weight": weight, "lane": lane, "adults": adults}
         self._do(self._submit(number, job, request, share))

@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from fakes import asked, check_painted, events_of, until
-from machines import bot, joined
+from machines import Bot, bot, joined
 
 from bot.cli.main import main
 from bot.errors import BadInput, NotFound
 from bot.features.workers.tokens import FILE, WorkerTokens
 from engine.api.errors import InvalidSetup
 from engine.api.events import Finished
-from engine.fake import MINI, FakeEngine
+from engine.fake import MINI, FakeEngine, recipe_of
 from engine.fleet import serving
 from engine.fleet.machines import dialing
 from engine.fleet.machines.dialing import address_of, join
+from engine.tasks.txt2img import Txt2Img
+from engine.wire.frames import joined as joined_frame
+from engine.wire.messages import PROTOCOL
+from engine.wire.records import Plain
+
+
+def frame(said: Any, *attachments: bytes) -> bytes:
+    return b"".join(bytes(part) for part in joined_frame(said, attachments))
+
+
+def state(**facts: Any) -> Any:
+    status = {"facts": {"rounds": 1, **facts}}
+    return {"is": "State", "status": status, "models": [Plain().of(MINI)]}
+
+
+@asynccontextmanager
+async def peer(there: Bot, *, greets: bool = True) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """Something with a token that says what the test wants."""
+    headers = {"Authorization": f"Bearer {there.tokens.make('odd')}"}
+    async with aiohttp.ClientSession() as session, session.ws_connect(there.address, headers=headers) as socket:
+        if greets:
+            await socket.send_bytes(frame({"is": "Hello", "protocol": PROTOCOL, "version": "?"}))
+        yield socket
 
 
 async def test_a_worker_dials_in_paints_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +110,53 @@ async def test_a_peer_that_talks_nonsense_is_let_go(tmp_path: Path) -> None:
             async with session.ws_connect(there.address, headers=headers) as socket:
                 await socket.send_bytes(nonsense)
                 assert (await socket.receive(timeout=10)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        assert there.fleet.members == []
+
+
+PAINTED: dict[str, Any] = {"form": "raw", "mode": "L", "size": [1, 1], "data": 0}
+RECIPE = Plain().of(recipe_of(Txt2Img(prompt="x", seed=1), 0))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"is": "Progress", "step": 1, "steps": 0},
+        {"is": "Progress", "step": -1, "steps": 4},
+        {"is": "ImageReady", "index": 1, "image": PAINTED, "seed": 1, "recipe": RECIPE},
+        {"is": "Preview", "index": -1, "image": PAINTED},
+        {"is": "Finished", "wait_s": 0.0, "run_s": 0.0},
+    ],
+    ids=["nothing", "less", "another", "no-preview", "without-pictures"],
+)
+async def test_a_worker_that_tells_what_cant_be_is_let_go_and_others_paint(tmp_path: Path, event: Any) -> None:
+    async with bot(tmp_path) as there, peer(there) as socket:
+        await socket.send_bytes(frame(state()))
+        await until(lambda: bool(there.fleet.members))
+        ticket = there.fleet.submit(asked(3))
+        await until(lambda: any(job.holder for job in there.fleet.jobs.values()))
+        await socket.send_bytes(frame({"is": "Told", "job": 1, "event": event}, b"\0"))
+        await until(lambda: not there.fleet.members)
+        async with joined(there, FakeEngine(), there.tokens.make("good")):
+            check_painted(await events_of(ticket), 3, 1)
+
+
+@pytest.mark.parametrize("fact", ["rounds", "memory_bytes", "free_bytes"])
+@pytest.mark.parametrize("value", ["many", None, [], -1, 0.5])
+async def test_a_worker_that_counts_in_words_stops_nobody(tmp_path: Path, fact: str, value: Any) -> None:
+    async with bot(tmp_path) as there, joined(there, FakeEngine(), there.tokens.make("good")), peer(there) as socket:
+        await until(lambda: [member.name for member in there.fleet.members] == ["good"])
+        await socket.send_bytes(frame(state()))
+        await until(lambda: len(there.fleet.members) == 2)
+        await socket.send_bytes(frame(state(**{fact: value})))
+        await until(lambda: len(there.fleet.members) == 1)
+        check_painted(await events_of(there.fleet.submit(asked(3))), 3, 1)
+        assert there.fleet.status().facts["rounds"]
+
+
+async def test_a_worker_says_first_which_protocol_it_speaks(tmp_path: Path) -> None:
+    async with bot(tmp_path) as there, peer(there, greets=False) as socket:
+        await socket.send_bytes(frame(state()))
+        assert (await socket.receive(timeout=10)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
         assert there.fleet.members == []
 
 
