@@ -30,7 +30,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
         print(_told(tokens.make(args.name), settings))
     elif args.what == "revoke":
         tokens.revoke(args.name)
-        print(f"The token {args.name} is good no more.")
+        print(f"The token {args.name} is good no more. Whoever has joined with it is let go within seconds.")
     else:
         return _join(args, settings)
     return 0

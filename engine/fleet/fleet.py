@@ -27,6 +27,7 @@ from engine.api.errors import (
     EngineError,
     InvalidRequest,
     QueueFull,
+    UnknownModel,
     WorkerLost,
 )
 from engine.api.events import Cancelled, Failed, Finished, Queued
@@ -137,11 +138,11 @@ class Fleet:
         """The one of that name. Raises: StopIteration."""
         return next(each for each in self.members if each.name == name)
 
-    def up(self, name: str, engine: RemoteEngine) -> None:
-        """A worker takes jobs from now on; one that nobody knew yet joins."""
+    def up(self, name: str, engine: RemoteEngine, token: str = "") -> None:
+        """A worker takes jobs from now on; one that nobody knew yet joins. `token`: of one that has dialled in."""
         member = next((each for each in self.members if each.name == name), None)
         if member is None:
-            member = Member(name, here=False, drained=name in self._drained)
+            member = Member(name, here=False, token=token, drained=not self._drained.isdisjoint((name, token)))
             self.members.append(member)
         member.backend, member.problem, member.hopeless, member.rests_until = engine, "", False, 0.0
         log.info("the worker %s is there", name)
@@ -161,11 +162,13 @@ class Fleet:
     def drain(self, names: Collection[str]) -> None:
         """Give workers of these names no more jobs, all others as before. What they haven't begun goes to others.
 
+        The name of a token stands for whoever has dialled in with it: one that comes back may have another name.
+
         One that this machine runs is ended once it has nothing left to do, and started when its name is no longer here.
         """
         self._drained = frozenset(names)
         for member in self.members:
-            member.drained = member.name in self._drained
+            member.drained = not self._drained.isdisjoint((member.name, member.token))
         for process in self.processes:
             if process.spec.name not in self._drained:
                 process.wake()
@@ -173,13 +176,20 @@ class Fleet:
                 process.rest()
         self.soon()
 
+    def keep(self, tokens: Collection[str]) -> None:
+        """Workers with other tokens come no more: what they alone could do is forgotten, and no job waits for it."""
+        if self._memory is not None and self._memory.keep(tokens):
+            known = {info.key: info for info in self.models()}
+            for job in [each for each in self.jobs.values() if each.waits and each.info.key not in known]:
+                self.end(job, Failed(error=UnknownModel(name=job.info.key, known=", ".join(known))))
+
     def changed(self) -> None:
         """Something happened: look soon who gets what."""
         for member in self.members:
             if member.backend is not None:
                 member.models = member.backend.models()
                 if self._memory is not None and not member.here:
-                    self._memory.note(member.models)
+                    self._memory.note(member.token, member.name, member.models)
         self.soon()
 
     def soon(self) -> None:

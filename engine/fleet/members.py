@@ -30,7 +30,7 @@ class Member:
         backend: None while it's down, for the reason that `problem` tells. pace: how long steps take on it.
         foreign: it's no engine of Easel's. held: the jobs that it was given,
         by number. drained: it's given no more, because somebody wants that. here: it's kept on this machine.
-        own: it's a process that the fleet runs.
+        own: it's a process that the fleet runs. token: the name of the one that it has dialled in with.
         last_end: why it was gone the last time.
         mark: when it was last known to be at work, to tell whose the seconds since are. loads: seconds by model.
     """
@@ -39,6 +39,7 @@ class Member:
     backend: Backend | None = None
     here: bool = True
     own: bool = False
+    token: str = ""
     foreign: bool = False
     problem: str = ""
     hopeless: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from machines import Bot, bot, joined
 from bot.cli.main import main
 from bot.errors import BadInput, NotFound
 from bot.features.workers.tokens import FILE, WorkerTokens
-from engine.api.errors import InvalidSetup
+from engine.api.errors import InvalidSetup, UnknownModel
 from engine.api.events import Finished
 from engine.fake import MINI, FakeEngine, recipe_of
 from engine.fleet import serving
 from engine.fleet.machines import dialing
 from engine.fleet.machines.dialing import address_of, join
+from engine.fleet.machines.remembering import FILE as REMEMBERED
+from engine.fleet.machines.remembering import Remembered
 from engine.tasks.txt2img import Txt2Img
 from engine.wire.frames import joined as joined_frame
 from engine.wire.messages import PROTOCOL
@@ -93,6 +96,78 @@ async def test_a_token_that_is_none_opens_no_door(tmp_path: Path) -> None:
         async with aiohttp.ClientSession() as session, session.get(plain) as answer:
             assert answer.status == 404
         assert there.fleet.members == []
+
+
+async def test_whoever_has_joined_with_a_revoked_token_is_let_go(tmp_path: Path) -> None:
+    """And what only they could do is offered no more, also not after a restart."""
+    async with bot(tmp_path) as there:
+        token = there.tokens.make("garage")
+        async with (
+            joined(there, FakeEngine((replace(MINI, key="flux"),), step_s=0.2), token) as joining,
+            joined(there, FakeEngine(), there.tokens.make("attic")) as staying,
+        ):
+            await until(lambda: len(there.fleet.members) == 2)
+            ticket = there.fleet.submit(replace(asked(5), model="flux"))
+            await until(lambda: any(job.started for job in there.fleet.jobs.values()))
+            await there.page.look()
+            assert not joining.done()
+            there.tokens.make("garage")  # the old one is good no more, and there's a new one
+            await there.page.look()
+            with pytest.raises(InvalidSetup, match="knows the token of this worker no more"):
+                await asyncio.wait_for(joining, 10)
+            await until(lambda: [member.name for member in there.fleet.members] == ["attic"])
+            assert {info.key for info in there.fleet.models()} == {"flux", "mini"}
+            there.tokens.revoke("garage")
+            await there.page.look()
+            assert isinstance((await events_of(ticket))[-1].error, UnknownModel)
+            assert [info.key for info in there.fleet.models()] == ["mini"]
+            assert not staying.done()
+    assert [*Remembered(tmp_path).models] == ["mini"]
+
+
+async def test_tokens_that_cant_be_read_let_nobody_go(tmp_path: Path) -> None:
+    async with bot(tmp_path) as there, joined(there, FakeEngine(), there.tokens.make("garage")):
+        await until(lambda: bool(there.fleet.members))
+        (tmp_path / FILE).unlink()
+        (tmp_path / FILE).mkdir()  # a disk that fails
+        await there.page.look()
+        assert [member.name for member in there.fleet.members] == ["garage"]
+        assert there.fleet.models() == (MINI,)
+
+
+async def test_a_worker_that_has_joined_comes_back_past_a_proxy_that_finds_no_bot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dialing, "FIRST_S", 0.05)
+    async with bot(tmp_path) as there, joined(there, FakeEngine(), there.tokens.make("garage")):
+        await until(lambda: bool(there.fleet.members))
+        (tmp_path / FILE).rename(tmp_path / "away")  # the same 404 for whoever asks
+        await there.page.close()
+        await until(lambda: "404" in caplog.text)
+        (tmp_path / "away").rename(tmp_path / FILE)
+        await until(lambda: bool(there.fleet.members))
+
+
+async def test_a_drained_worker_that_comes_back_before_it_was_missed_stays_drained(tmp_path: Path) -> None:
+    async with bot(tmp_path) as there:
+        token = there.tokens.make("garage")
+        there.fleet.drain(["garage"])
+        async with joined(there, FakeEngine(), token), joined(there, FakeEngine(), token):
+            await until(lambda: len(there.fleet.members) == 2)
+            assert [member.drained for member in there.fleet.members] == [True, True]
+            there.fleet.drain(["garage-2"])
+            assert [member.drained for member in there.fleet.members] == [False, True]
+
+
+def test_a_model_that_a_worker_has_no_more_is_forgotten(tmp_path: Path) -> None:
+    flux, fox = (replace(MINI, key=key) for key in ("flux", "fox"))
+    known = Remembered(tmp_path)
+    known.note("garage", "garage", (MINI, flux))
+    known.note("garage", "garage-2", (fox,))
+    known.note("garage", "garage", (MINI,))
+    assert [*known.models] == [*Remembered(tmp_path).models] == ["mini", "fox"]
+    (tmp_path / REMEMBERED).write_bytes(b"\x80\x04cos\nsystem\n")
+    assert Remembered(tmp_path).models == {}
 
 
 async def test_another_version_is_told_so_and_stays_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

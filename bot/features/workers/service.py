@@ -24,7 +24,7 @@ LOOK_S = 2.0
 
 
 class Workers:
-    """Lets workers dial in, where that is on, and looks every few seconds at what is to be drained."""
+    """Lets workers dial in, where that is on; looks what is to be drained, and whose token is good."""
 
     def __init__(self, settings: Settings, backend: Backend, dispatcher: Dispatcher) -> None:
         self._folder, self._backend, self._dispatcher = settings.data_dir, backend, dispatcher
@@ -52,6 +52,8 @@ class Workers:
             await self._page.close()
 
     async def _turn(self) -> None:
+        if self._page is not None:
+            await self._page.look()
         before = self._wish
         self._obey(await FILES.run_always(drains.wished, self._folder))
         if {before, self._wish} != {Wish()} or isinstance(self._backend, Fleet):

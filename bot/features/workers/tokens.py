@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from bot.errors import BadInput, NotFound
@@ -30,7 +32,7 @@ class WorkerTokens:
         return token
 
     def revoke(self, name: str) -> None:
-        """A worker that is connected stays until the connection ends. Raises: NotFound."""
+        """A running bot lets whoever has dialled in with it go. Raises: NotFound."""
         known = self._read()
         if name not in known.values():
             raise NotFound(f"There is no token called '{name}'. There are: {', '.join(self.names()) or 'none'}.")
@@ -42,6 +44,13 @@ class WorkerTokens:
     def name_of(self, token: str) -> str | None:
         """Whose token that is."""
         return self._read().get(_sha256(token)) if token else None
+
+    def good(self, tokens: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Those of these tokens that are good, and the names of all that are. Raises: OSError, and changes nothing."""
+        with suppress(FileNotFoundError):
+            self._path.read_bytes()  # else a file that can't be read would be one of nobody's
+        known = self._read()
+        return frozenset(token for token in tokens if _sha256(token) in known), frozenset(known.values())
 
     def _read(self) -> dict[str, str]:
         found = small_files.read(self._path)

@@ -23,7 +23,11 @@ log = logging.getLogger(__name__)
 PATH = "/worker"
 FIRST_S, MOST_S = 1.0, 60.0  # pauses between two tries to dial in
 STEADY_S = 60.0  # a connection that held so long is made again at once
-REFUSED = "The bot doesn't know this token. Make one there with: easel worker token NAME"
+REFUSED = (
+    "the bot doesn't know this token, or lets no workers in. Where it runs: set EASEL_WORKERS=true, and make a token "
+    "with: easel worker token NAME"
+)
+NO_DOOR = (401, 404)
 
 UNTRUSTED = (
     "the bot's certificate can't be trusted ({}). Where it's one of your own, name the file of whoever signed it in "
@@ -62,6 +66,8 @@ async def join(
                 last_word = ""
                 log.error("%s", told)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                if getattr(error, "status", 0) in NO_DOOR and not joined:  # later it's a proxy's word for a bot away
+                    raise InvalidSetup(reason=REFUSED) from error
                 last_word = ""
                 log.warning("the bot can't be reached (%s)", error or type(error).__name__)
             if last_word:
@@ -104,11 +110,6 @@ class _Stay:
 async def _serve_once(session: aiohttp.ClientSession, address: str, token: str, stay: _Stay) -> str:
     """One connection from its start to its end; why the bot wants none, if it says so. Raises: ClientError, OSError."""
     headers = {"Authorization": f"Bearer {token}"}
-    try:
-        async with session.ws_connect(address, headers=headers, heartbeat=PING_S, max_msg_size=MAX_FRAME) as socket:
-            log.info("joined %s", address)
-            return await stay.over(Link(WebSocketWire(socket), "png"))
-    except aiohttp.WSServerHandshakeError as error:
-        if error.status in (401, 404):
-            return REFUSED
-        raise
+    async with session.ws_connect(address, headers=headers, heartbeat=PING_S, max_msg_size=MAX_FRAME) as socket:
+        log.info("joined %s", address)
+        return await stay.over(Link(WebSocketWire(socket), "png"))

@@ -13,7 +13,7 @@ from engine.wire.messages import Refused
 
 
 async def host(fleet: Fleet, name: str, link: Link) -> str:
-    """Serve a worker until it is gone; returns why. `name`: its own; a second one of that name gets a number."""
+    """Serve a worker until it is gone; returns why. `name`: of its token; a second one with it gets a number."""
     joined = ""
 
     def look() -> None:
@@ -22,7 +22,7 @@ async def host(fleet: Fleet, name: str, link: Link) -> str:
             fleet.changed()
         elif engine.status().facts.get("rounds"):  # its engine has been through its set-up
             joined = next(each for each in _names(name) if each not in {member.name for member in fleet.members})
-            fleet.up(joined, engine)
+            fleet.up(joined, engine, name)
 
     engine = RemoteEngine(link, look)
     why = "the bot ends"
