@@ -22,13 +22,15 @@ from bot.features.region.editor_server import STAY, bearer
 from bot.jobs.records import Job
 from bot.orders.actor import Actor
 from bot.prompt.parser import Draft
-from bot.prompt.text import visible
+from bot.prompt.text import is_blank, visible
 from engine.api.errors import EngineError
 
 log = logging.getLogger(__name__)
 MOST_WORDS, MOST_FORM = 1 << 18, 32 << 20  # bytes of a whole body: words as JSON; a form of pictures
 MOST_IMAGES = 10  # as OpenAI's
+ANSWERED = {"stream": "false", "output_format": "png"}  # what these would change about an answer is always so
 WORDS = {"prompt", "model", "size", "negative_prompt", "response_format", "n", "seed", "steps", "guidance_scale"}
+WORDS |= set(ANSWERED)
 KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NotEnoughCredits, 429, "insufficient_quota", "insufficient_quota"),
     (TooManyJobs, 429, "rate_limit_exceeded", "rate_limit_exceeded"),
@@ -142,12 +144,15 @@ def _broken(error: web.HTTPException) -> web.Response:
 def draft_of(fields: Mapping[str, Any]) -> Draft:
     """What the fields of a request ask for. Raises: BadInput, naming the field."""
     prompt = fields.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
+    if not isinstance(prompt, str) or is_blank(visible(prompt)):
         raise BadInput("The field 'prompt' is missing.")
     if fields.get("response_format") not in (None, "b64_json"):
         raise BadInput("Images are answered as b64_json only. Set response_format to b64_json, or leave it out.")
+    for name, said in ANSWERED.items():
+        if str(fields.get(name) or said).casefold() != said:
+            raise BadInput(f"The field '{name}' can be {said} only. Leave it out.")
     width, height = _size(fields.get("size"))
-    count = _number(fields, "n", int) or 1
+    count = 1 if (asked := _number(fields, "n", int)) is None else asked
     if not 1 <= count <= MOST_IMAGES:
         raise BadInput(f"The field 'n' is {count}; use 1 to {MOST_IMAGES}.")
     return Draft(
@@ -169,6 +174,8 @@ def _size(value: object) -> tuple[int | None, int | None]:
         return None, None
     width, _, height = str(value).partition("x")
     if not (width.isascii() and width.isdigit() and height.isascii() and height.isdigit() and len(str(value)) < 12):
+        raise BadInput("The field 'size' must be such as 1024x1024, or auto.")
+    if not int(width) or not int(height):
         raise BadInput("The field 'size' must be such as 1024x1024, or auto.")
     return int(width), int(height)
 

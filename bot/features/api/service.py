@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from bot.jobs.service import Jobs
 from bot.orders import drafts
 from bot.orders.actor import Actor
 from bot.orders.service import Order, Orders, Reply
-from bot.orders.uploads import STRANGERS, read_upload
+from bot.orders.uploads import STRANGERS, read_layers, read_upload
 from bot.prompt.parser import MAX_NEGATIVE_CHARS, MAX_PROMPT_CHARS, Draft
 from bot.store.store import Store
 from bot.threads.pools import UPLOADS
@@ -173,12 +172,12 @@ def _why(job: Job) -> str:
 def _mask(data: bytes, size: tuple[int, int]) -> Image.Image:
     """White where the mask's file is transparent, which is what is to be redrawn. Raises: BadInput."""
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            if image.size != size:
-                raise BadInput("The mask must be of the same size as the image.")
-            alpha = image.convert("RGBA").getchannel("A")
-    except (OSError, ValueError, SyntaxError):
+        image = read_layers(data, STRANGERS).image  # as the image was read: of the same size it stays that
+    except BadInput:
         raise BadInput("The mask must be a PNG with transparent parts.") from None
+    if image.size != size:
+        raise BadInput("The mask must be of the same size as the image.")
+    alpha = image.convert("RGBA").getchannel("A")
     return alpha.point(lambda value: 255 if value < 128 else 0)
 
 

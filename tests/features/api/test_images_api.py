@@ -6,6 +6,8 @@ import asyncio
 import base64
 import io
 import json
+import struct
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -66,6 +68,19 @@ async def balance_mc(studio: Stage) -> int:
     return (await studio.app.credits.balance(member, studio.guild.id)).free_mc
 
 
+def huge_png() -> bytes:
+    """A file of a few bytes that says to be a picture of 60,000 x 60,000."""
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 1, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"")),
+        (b"IEND", b""),
+    )
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 def opened(item: dict[str, Any]) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(item["b64_json"])))
 
@@ -111,10 +126,21 @@ async def test_a_picture_is_changed_and_a_part_redrawn(studio: Stage, capsys: py
     assert kept.tobytes() == paint(3, 128, 128).crop((100, 100, 128, 128)).tobytes()
     status, said = await post(studio, key, EDITS, data={"prompt": "x"})
     assert (status, said["error"]["type"]) == (400, "invalid_request_error")
+    for broken in (b"", mask.getvalue()[:200], picture.getvalue()[:200], huge_png()):
+        data = form(masked=False)
+        data.add_field("mask", broken, filename="m.png", content_type="image/png")
+        status, said = await post(studio, key, EDITS, data=data)
+        assert (status, said["error"]["code"]) == (400, "invalid_value")
+        assert "mask must be" in said["error"]["message"]
 
 
 REFUSED: tuple[tuple[Any, int, str, str], ...] = (
     ({"prompt": ""}, 400, "invalid_value", "'prompt' is missing"),
+    ({"prompt": "\u200b\ud800 "}, 400, "invalid_value", "'prompt' is missing"),
+    ({"prompt": "x", "n": 0}, 400, "invalid_value", "use 1 to 10"),
+    ({"prompt": "x", "size": "0x0"}, 400, "invalid_value", "1024x1024"),
+    ({"prompt": "x", "stream": True}, 400, "invalid_value", "'stream' can be false only"),
+    ({"prompt": "x", "output_format": "jpeg"}, 400, "invalid_value", "'output_format' can be png only"),
     ({"prompt": "x", "n": 99}, 400, "invalid_value", "use 1 to 10"),
     ({"prompt": "x", "n": "many"}, 400, "invalid_value", "'n' must be a number"),
     ({"prompt": "x", "size": "huge"}, 400, "invalid_value", "1024x1024"),
