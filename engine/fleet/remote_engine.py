@@ -111,9 +111,10 @@ class RemoteEngine:
         while True:
             heard_at, patience_s = self._heard_at, SILENCE_S if self.greeting is not None else STARTING_S
             silent_s = time.monotonic() - heard_at
-            await asyncio.sleep(patience_s - silent_s if silent_s < patience_s else SECOND_LOOK_S)
+            sure = self.greeting is not None and silent_s < patience_s  # its first word shortens the patience with it
+            await asyncio.sleep(patience_s - silent_s if sure else SECOND_LOOK_S)
             if silent_s >= patience_s and self._heard_at == heard_at:
-                return f"it said nothing for {SILENCE_S:.0f} s"
+                return f"it said nothing for {patience_s:.0f} s"
 
     def abandon(self) -> None:
         """Tell everybody who waits for it that it's gone. Idempotent."""

@@ -19,7 +19,7 @@ from engine.api.inspection import Forwards, Inspection, LoadedModel
 from engine.api.safety import Verdict
 from engine.backend import STANDS_S
 from engine.fake import FAIL_WORD, FLAG_COLOUR, FakeEngine, shape_of
-from engine.fleet import process
+from engine.fleet import process, remote_engine
 from engine.fleet.fleet import Fleet
 from engine.fleet.members import Member
 from engine.fleet.remote_engine import RemoteEngine
@@ -87,7 +87,8 @@ async def test_a_worker_that_hangs_is_noticed_and_replaced(monkeypatch: pytest.M
         ticket = fleet.submit(asked(3))
         await until(lambda: bool(running_on(fleet)))
         os.kill(pid_of(fleet, "fake-1"), signal.SIGSTOP)
-        check_painted(await events_of(ticket), 3, 1)
+        async with asyncio.timeout(remote_engine.STARTING_S / 2):  # though it has only just begun
+            check_painted(await events_of(ticket), 3, 1)
         assert "said nothing" in fleet.member("fake-1").problem or fleet.member("fake-1").ends == 1
 
 
