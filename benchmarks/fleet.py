@@ -5,7 +5,8 @@
 The engines are fakes, so that what is measured is what Easel adds. First, the processor's time for a picture of
 1024 x 1024 and 20 steps of 20 ms, as those of a fast card, with a preview every fourth: by an engine here, by the same
 one as a fleet's only member, and beyond a socket with both of its ends here, so that all of it is counted; in turns,
-the median of single jobs. Then how many times as many jobs two processes paint as one whose device sleeps.
+the median of single jobs. Then how many times as many jobs two processes paint as one whose device sleeps, and how
+long a grid of four takes them, which they share while they have nothing else to do.
 
 What came out is told in `docs/scaling.md`.
 """
@@ -21,6 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from statistics import median
 
+from bot.jobs import fanout
 from engine.backend import Backend
 from engine.fake import MINI, FakeEngine
 from engine.fleet.fleet import Fleet
@@ -81,24 +83,47 @@ async def cost(jobs: int) -> None:
     )
 
 
-async def jobs_a_second(workers: int, jobs: int) -> float:
-    """Of so many processes whose device sleeps, all of them busy."""
+@asynccontextmanager
+async def sleeping(workers: int) -> AsyncIterator[Fleet]:
+    """So many processes whose device sleeps, all of them there."""
     setup = Setup(engine="fake", options={"step_s": SLEEP_S})
     specs = [WorkerSpec(name=f"fake-{number}", setup=setup) for number in range(workers)]
     async with Fleet(specs, catalogue=FakeEngine()) as fleet:
         while any(member.backend is None for member in fleet.members):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+        yield fleet
+
+
+async def jobs_a_second(fleet: Fleet, jobs: int) -> float:
+    """Of all workers, busy all the time."""
+    began = time.perf_counter()
+    await asyncio.gather(*(fleet.submit(asked(seed, 64, 4), user=str(seed)).result() for seed in range(jobs)))
+    return jobs / (time.perf_counter() - began)
+
+
+async def grid_s(fleet: Fleet) -> float:
+    """Of four pictures that somebody asks for while nobody else does; the median of five."""
+    took = []
+    for seed in range(5):
+        request = replace(asked(seed, 64, 20), model=MINI.key, num_images=4)
         began = time.perf_counter()
-        await asyncio.gather(*(fleet.submit(asked(seed, 64, 4), user=str(seed)).result() for seed in range(jobs)))
-        return jobs / (time.perf_counter() - began)
+        await fanout.submit(fleet, [request], user="1", weight=1.0, lane="fast", adults=False).result()
+        took.append(time.perf_counter() - began)
+        await asyncio.sleep(1.5)  # until it's known that nobody has anything to do
+    return median(took)
 
 
 async def main() -> None:
     """Each figure once."""
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     await cost(jobs)
-    one, two = await jobs_a_second(1, jobs), await jobs_a_second(2, jobs)
-    print(f"a sleeping device: {one:.2f} jobs a second of one worker, {two:.2f} of two: {two / one:.3f} times")
+    rates, grids = [], []
+    for workers in (1, 2):
+        async with sleeping(workers) as fleet:
+            rates.append(await jobs_a_second(fleet, jobs))
+            grids.append(await grid_s(fleet))
+    print(f"a sleeping device: {rates[0]:.2f} jobs a second of one worker, {rates[1]:.2f} of two: ", end="")
+    print(f"{rates[1] / rates[0]:.3f} times; a grid of four in {grids[0]:.2f} s by one, {grids[1]:.2f} s by two")
 
 
 if __name__ == "__main__":

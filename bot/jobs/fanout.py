@@ -22,14 +22,22 @@ from engine.api.events import (
     Started,
     Terminal,
 )
-from engine.backend import Backend, Ticket
+from engine.api.recipe import Recipe
+from engine.backend import Backend, Ticket, WorkerStatus
+from engine.tasks import resolve
 from engine.tasks.txt2img import Txt2Img
 
 
 def submit(
     backend: Backend, requests: Sequence[Txt2Img], *, user: str, weight: float, lane: str, adults: bool
 ) -> Ticket:
-    """One ticket for all requests; of several, each paints one picture. Raises: as `Backend.submit`."""
+    """One ticket for all requests; of several, each paints one picture. Raises: as `Backend.submit`.
+
+    The pictures of a single one are shared out where several workers have nothing else to do.
+    """
+    whole = requests[0] if len(requests) == 1 else None
+    if whole is not None and shares_out(whole, backend.status().workers):
+        requests = [resolve.of_one(whole, index) for index in range(whole.num_images)]
     if len(requests) == 1:
         return backend.submit(requests[0], user=user, weight=weight, lane=lane, adults=adults)
     tickets: list[Ticket] = []
@@ -40,14 +48,28 @@ def submit(
         for ticket in tickets:
             ticket.cancel()
         raise
-    return TicketGroup(tickets, [request.num_inference_steps or 1 for request in requests])
+    return TicketGroup(tickets, [request.num_inference_steps or 1 for request in requests], whole)
+
+
+def shares_out(request: Txt2Img, workers: Sequence[WorkerStatus]) -> bool:
+    """Whether a request's pictures are sooner done by several workers: they have the model, and nobody else's job.
+
+    Pictures that share their calls, or of which the best are kept, stay together.
+    """
+    alone = request.num_images == 1 or request.best_of or request.together or request.seed is None
+    idle = [each for each in workers if each.up and not (each.drained or each.running or each.queued)]
+    return not alone and sum(request.model in each.loaded for each in idle) > 1
 
 
 class TicketGroup:
-    """Implements `engine.Ticket` over others. One that fails leaves the rest painting; the end tells of it."""
+    """Implements `engine.Ticket` over others. One that fails leaves the rest painting; the end tells of it.
 
-    def __init__(self, tickets: Sequence[Ticket], steps: Sequence[int]) -> None:
-        self._tickets = tickets
+    Args:
+        whole: the request whose pictures they paint, which is what each picture's recipe tells.
+    """
+
+    def __init__(self, tickets: Sequence[Ticket], steps: Sequence[int], whole: Txt2Img | None = None) -> None:
+        self._tickets, self._whole = tickets, whole
         self._steps, self._done = list(steps), [0] * len(tickets)
         self._started = False
 
@@ -87,9 +109,18 @@ class TicketGroup:
             case Progress(step=step, steps=steps):
                 self._done[number], self._steps[number] = step, steps
                 return Progress(step=sum(self._done), steps=sum(self._steps))
-            case Preview() | ImageReady():
+            case Preview():
                 return replace(event, index=number)
+            case ImageReady(recipe=recipe):
+                return replace(event, index=number, recipe=recipe if self._whole is None else self._of(number, recipe))
         return event
+
+    def _of(self, number: int, recipe: Recipe) -> Recipe:
+        """A picture's recipe as if the whole had been painted by one."""
+        assert self._whole is not None
+        whole = resolve.to_json(self._whole)
+        told = {name: whole[name] for name in ("seed", "variations", "num_images")}
+        return replace(recipe, index=number, request={**recipe.request, **told})
 
 
 async def _pump(number: int, ticket: Ticket, arrived: asyncio.Queue[tuple[int, Event]]) -> None:

@@ -93,6 +93,12 @@ def image_chain(request: Txt2Img, index: int) -> tuple[int, tuple[Variation, ...
     return request.seed, (*before, replace(last, seed=image_seed(request, index)))
 
 
+def of_one(request: Txt2Img, index: int) -> Txt2Img:
+    """The request for image `index` by itself: the same picture, from the same noise."""
+    seed, variations = image_chain(request, index)
+    return replace(request, seed=seed, variations=variations, num_images=1)
+
+
 def to_json(request: Txt2Img) -> dict[str, Any]:
     """The request as plain JSON values; a picture becomes the sha256 of its RGB pixels."""
     values = {f.name: getattr(request, f.name) for f in fields(request)}
