@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fakes import asked, events_of, threads_of, until
 
 from bot.jobs import fanout
 from engine.api.events import Cancelled, Event, Finished, ImageReady, Progress, Started
 from engine.backend import Backend, Ticket, WorkerStatus
 from engine.fake import FakeEngine
 from engine.tasks.txt2img import Txt2Img, Variation
+from tests.fleet.fakes import asked, events_of, threads_of, until
 
 SHARE: dict[str, Any] = {"user": "1", "weight": 1.0, "lane": "fast", "adults": False}
 GRID = asked(5, num_images=4, model="mini")
