@@ -32,6 +32,7 @@ from engine.api.events import (
     Queued,
     Started,
 )
+from engine.api.recipe import Recipe
 from engine.api.safety import UNCHECKED, Verdict, blurred
 from engine.backend import Ticket
 from engine.fleet.members import CRASH, FATAL, MOST_TRIES, FleetJob, Member
@@ -64,6 +65,8 @@ class Carrying:
     def __init__(self, fleet: Owner) -> None:
         self._fleet = fleet
         self._tasks: set[asyncio.Task[None]] = set()
+        self._weights: dict[str, tuple[str, str]] = {}  # by model: the hash, and whose it was that was told first
+        self._others: set[tuple[str, str]] = set()  # models and members of which it was said that they differ
 
     async def close(self) -> None:
         """Hand nothing on any more."""
@@ -121,6 +124,8 @@ class Carrying:
 
     async def _take(self, job: FleetJob, member: Member, event: Event) -> None:
         now = time.perf_counter()
+        if isinstance(event, ImageReady):
+            self._compare(member, event.recipe)
         match event:
             case Queued():  # where it stands is told by the fleet
                 return
@@ -157,6 +162,17 @@ class Carrying:
         self._fleet.charge(job, spent)
         if step:
             self._fleet.learn(member, job, job.seconds / step)
+
+    def _compare(self, member: Member, recipe: Recipe) -> None:
+        """Say once that two have different weights by one name: the same seed gives different pictures then."""
+        sha256, first = self._weights.setdefault(recipe.model, (recipe.model_sha256, member.name))
+        if sha256 != recipe.model_sha256 and (recipe.model, member.name) not in self._others:
+            self._others.add((recipe.model, member.name))
+            log.warning(
+                "the workers %s and %s paint %s with different weights (%.12s, %.12s): have both use the same file, or "
+                "give one of them another name",
+                *(first, member.name, recipe.model, sha256, recipe.model_sha256),
+            )
 
     async def _checked(self, event: ImageReady, *, adults: bool) -> Event:
         """Judged by the model that tells what is safe; where nobody can, it counts as flagged."""

@@ -7,7 +7,9 @@ import itertools
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import asked, check_painted, events_of, fake_specs, fleet_of, threads_of, until
@@ -158,6 +160,25 @@ async def test_a_worker_with_nothing_to_do_takes_over_what_waits_at_another(monk
         for seed, ticket in enumerate(tickets):
             check_painted(await events_of(ticket), seed, 1)
         assert idle.done > 0
+
+
+class Otherwise(FakeEngine):
+    """Has other weights by the same name."""
+
+    async def _image(self, job: Any, index: int) -> Any:
+        ready = await super()._image(job, index)
+        return ready and replace(ready, recipe=replace(ready.recipe, model_sha256="f" * 64))
+
+
+async def test_workers_with_different_weights_by_one_name_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    for second, told in ((FakeEngine(step_s=0.01), 0), (Otherwise(step_s=0.01), 1)):
+        caplog.clear()
+        async with Fleet(members=[Member("attic", FakeEngine(step_s=0.01)), Member("garage", second)]) as fleet:
+            await asyncio.gather(*(fleet.submit(asked(seed), user=str(seed)).result() for seed in range(6)))
+            assert all(member.done > 1 for member in fleet.members)
+        said = [record.getMessage() for record in caplog.records if "different weights" in record.getMessage()]
+        assert len(said) == told
+        assert all("attic" in each and "garage" in each and "mini" in each for each in said)
 
 
 async def test_refusals_are_those_of_one_engine() -> None:
