@@ -49,15 +49,25 @@ def build(
     if not cards.are_here(device):
         return Fleet(members=foreign, memory=memory, gate=sight.gate, judge=judging.alone(sight))
     if len(devices) == 1:
+        engine = Engine(**options, device=devices[0], sight=sight)
         if not (others or foreign):
-            return Engine(**options, device=devices[0], sight=sight)
-        own = Member(devices[0], Engine(**options, device=devices[0], sight=sight))
+            return engine
+        _check_names(engine, foreign)
+        own = Member(devices[0], engine)
         return Fleet(members=[own, *foreign], memory=memory, gate=sight.gate)
     if sys.platform == "win32":
         raise InvalidSetup(reason="several devices need Linux or macOS; name one in EASEL_DEVICE")
     looking = replace(sight, gate=None)
     catalogue = Engine(**options, device=devices[0], sight=looking)
+    _check_names(catalogue, foreign)
     return Fleet(specs(devices, options, looking), catalogue=catalogue, members=foreign, memory=memory, gate=sight.gate)
+
+
+def _check_names(engine: Engine, foreign: Sequence[Member]) -> None:
+    """Raises: InvalidSetup for another engine that is called as a model of one's own: nobody could ask for it."""
+    own = {info.key.casefold() for info in engine.models()}
+    if taken := [member.name for member in foreign if member.name.casefold() in own]:
+        raise InvalidSetup(reason=f"EASEL_ENGINES calls an engine '{taken[0]}', as a model here is called already")
 
 
 def trouble(device: str, *, others: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from engine.foreign.comfyui import ComfyUi
 from engine.foreign.engine import ForeignEngine, Service
 from engine.foreign.openai import OpenAiImages
 
+NAME = re.compile(r"[\w.+-]{1,40}")  # what can be typed behind --model
 KNOWN = {"comfyui": {"comfyui", "workflow"}, "openai": {"openai", "model", "key"}}
 
 
@@ -21,6 +23,10 @@ def members(engines: Mapping[str, Mapping[str, str]]) -> list[Member]:
 
 
 def _service(name: str, how: Mapping[str, str]) -> Service:
+    if not NAME.fullmatch(name):
+        raise InvalidSetup(
+            reason=f"'{name}' is no name for an engine; use letters, digits, dots and dashes, 40 at most"
+        )
     kind = next((each for each in KNOWN if each in how), "")
     if not kind or set(how) - KNOWN[kind] or not str(how[kind]).startswith(("http://", "https://")):
         raise InvalidSetup(reason=f"the engine '{name}' needs the address of a comfyui and a workflow, or of an openai")

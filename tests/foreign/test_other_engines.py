@@ -198,3 +198,13 @@ def test_the_setting_names_what_can_not_be_used(tmp_path: Path) -> None:
     ):
         with pytest.raises(InvalidSetup):
             members({"x": wrong})
+    for name in ("", "my flux", "flux\n", "x" * 41, "a|b"):
+        with pytest.raises(InvalidSetup, match="no name for an engine"):
+            members({name: how})
+
+
+@pytest.mark.parametrize("device", ["cpu", "cpu,cpu"])
+def test_another_engine_cant_have_the_name_of_a_model_that_is_there(device: str, tmp_path: Path) -> None:
+    how = {"comfyui": "http://127.0.0.1:8188", "workflow": str(workflow(tmp_path))}
+    with pytest.raises(InvalidSetup, match="calls an engine 'Mini', as a model here"):
+        engine_for(Settings(_env_file=None, engines={"Mini": how}, device=device))
