@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.crowd import Tally, ask, opened, settled
@@ -33,16 +34,15 @@ async def test_a_crowd_is_answered_and_leaves_nothing_behind(tmp_path: Path) -> 
 
 
 async def _grown_by(app: object, tally: Tally) -> int:
-    """Bytes of Python objects that another such crowd leaves behind."""
+    """Bytes of Python objects that every further such crowd leaves behind; others in this process leave some once."""
     tracemalloc.start()
     try:
-        await ask(app, MEMBERS, EACH, tally)  # type: ignore[arg-type]
-        await settled(app)  # type: ignore[arg-type]
-        gc.collect()
-        before, _ = tracemalloc.get_traced_memory()
-        await ask(app, MEMBERS, EACH, tally)  # type: ignore[arg-type]
-        await settled(app)  # type: ignore[arg-type]
-        gc.collect()
-        return tracemalloc.get_traced_memory()[0] - before
+        held = []
+        for _ in range(3):
+            await ask(app, MEMBERS, EACH, tally)  # type: ignore[arg-type]
+            await settled(app)  # type: ignore[arg-type]
+            gc.collect()
+            held.append(tracemalloc.get_traced_memory()[0])
+        return min(after - before for before, after in pairwise(held))
     finally:
         tracemalloc.stop()
