@@ -153,5 +153,5 @@ def test_without_a_hub_what_is_known_is_told_all_the_same(easel: Easel, monkeypa
     assert said.count("this disk") == 1
     with pytest.raises(NotFound, match="some/boats can't be downloaded"):
         easel("pull", "far")
-    with pytest.raises(NotFound, match=r"Models here: mini, far; to begin with: sd15"):
+    with pytest.raises(NotFound, match=r"Models here: mini, far, mini-edit; to begin with: sd15"):
         easel("info", "nobody")

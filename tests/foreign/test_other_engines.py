@@ -189,7 +189,7 @@ def test_the_setting_names_what_can_not_be_used(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, engines={"flux": how}, device="cpu")
     fleet = engine_for(settings)
     assert isinstance(fleet, Fleet)
-    assert [info.key for info in fleet.models()] == ["mini", "flux"]
+    assert [info.key for info in fleet.models()] == ["mini", "mini-edit", "flux"]
     for wrong in (
         {"comfyui": "there"},
         {"a1111": "http://x"},

@@ -44,7 +44,7 @@ DEFAULTS: dict[
     "margins": True,
 }
 EDITOR_LIMIT_MIB = 15.0
-EDITOR_DEFAULTS: dict[str, Any] = {**DEFAULTS, "margins": False}
+EDITOR_DEFAULTS: dict[str, Any] = {**DEFAULTS, "guidance_scale": 2.0, "margins": False}
 
 
 def assemble(unet: Path, text_encoder: Path, vae: Path, tokenizer: Path) -> StableDiffusionPipeline:
