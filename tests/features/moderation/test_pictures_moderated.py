@@ -36,6 +36,13 @@ def files(studio: Stage) -> int:
     return len(list(studio.settings.images_dir.rglob("*.png")))
 
 
+async def keeps(studio: Stage, count: int) -> None:
+    """Wait until there are so many files: those that go do so after the message."""
+    async with asyncio.timeout(60):
+        while files(studio) != count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_flagged_pictures_are_withheld_unpaid_and_noted(studio: Stage) -> None:
     before = await credits_of(studio)
     message = await paint(studio, "a boat !flag")
@@ -43,7 +50,7 @@ async def test_flagged_pictures_are_withheld_unpaid_and_noted(studio: Stage) -> 
     assert "Nothing was charged" in words(message)
     assert not message.attachments
     assert await credits_of(studio) == before
-    assert files(studio) == 0
+    await keeps(studio, 0)
     assert await actions(studio) == ["image.withheld"]
 
 
@@ -54,7 +61,7 @@ async def test_only_the_flagged_share_comes_back(studio: Stage, monkeypatch: pyt
     assert "withheld 1 of 4 pictures; not charged" in words(message)
     assert before - await credits_of(studio) == 3000
     assert [label for label in buttons(message) if label.startswith("U")] == ["U1", "U2", "U3"]
-    assert files(studio) == 3
+    await keeps(studio, 3)
 
 
 def _flag_first(studio: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +125,7 @@ async def test_flagged_uploads_are_refused_and_not_kept(studio: Stage) -> None:
     result = await studio.members["Ann"].slash(studio.channel, "imagine", prompt="a boat", image=source)
     await studio.idle()
     assert "safety check flagged this image" in said(result)
-    assert files(studio) == 0
+    await keeps(studio, 0)
     assert await actions(studio) == ["upload.refused"]
 
 
