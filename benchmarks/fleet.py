@@ -6,7 +6,8 @@ The engines are fakes, so that what is measured is what Easel adds. First, the p
 1024 x 1024 and 20 steps of 20 ms, as those of a fast card, with a preview every fourth: by an engine here, by the same
 one as a fleet's only member, and beyond a socket with both of its ends here, so that all of it is counted; in turns,
 the median of single jobs. Then how many times as many jobs two processes paint as one whose device sleeps, and how
-long a grid of four takes them, which they share while they have nothing else to do.
+long a grid of four takes them, which they share while they have nothing else to do. At last the same of Mini,
+which needs two cores that nothing else wants.
 
 What came out is told in `docs/scaling.md`.
 """
@@ -25,12 +26,15 @@ from statistics import median
 from bot.jobs import fanout
 from engine.backend import Backend
 from engine.fake import MINI, FakeEngine
+from engine.fleet import building
 from engine.fleet.fleet import Fleet
 from engine.fleet.members import Member
 from engine.fleet.process import WorkerSpec
 from engine.fleet.remote_engine import RemoteEngine
 from engine.fleet.serving import Serving
+from engine.runtime.engine import Engine
 from engine.tasks.txt2img import Txt2Img
+from engine.vision.options import VisionOptions
 from engine.wire.links import Link, SocketWire
 from engine.wire.messages import Setup
 
@@ -83,22 +87,37 @@ async def cost(jobs: int) -> None:
     )
 
 
+SLEEPING = Setup(engine="fake", options={"step_s": SLEEP_S})
+(PAINTING,) = (spec.setup for spec in building.specs(["cpu"], {"threads": 1}, VisionOptions()))
+
+
 @asynccontextmanager
-async def sleeping(workers: int) -> AsyncIterator[Fleet]:
-    """So many processes whose device sleeps, all of them there."""
-    setup = Setup(engine="fake", options={"step_s": SLEEP_S})
-    specs = [WorkerSpec(name=f"fake-{number}", setup=setup) for number in range(workers)]
-    async with Fleet(specs, catalogue=FakeEngine()) as fleet:
+async def running(workers: int, setup: Setup) -> AsyncIterator[Fleet]:
+    """So many such processes, all of them there."""
+    specs = [WorkerSpec(name=f"worker-{number}", setup=setup) for number in range(workers)]
+    async with Fleet(specs, catalogue=FakeEngine() if setup is SLEEPING else Engine()) as fleet:
         while any(member.backend is None for member in fleet.members):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         yield fleet
 
 
-async def jobs_a_second(fleet: Fleet, jobs: int) -> float:
+async def jobs_a_second(fleet: Fleet, jobs: int, side_px: int = 64, steps: int = 4) -> float:
     """Of all workers, busy all the time."""
+    asking = [asked(seed, side_px, steps) for seed in range(jobs)]
     began = time.perf_counter()
-    await asyncio.gather(*(fleet.submit(asked(seed, 64, 4), user=str(seed)).result() for seed in range(jobs)))
+    await asyncio.gather(*(fleet.submit(each, user=str(each.seed)).result() for each in asking))
     return jobs / (time.perf_counter() - began)
+
+
+async def of_mini(jobs: int) -> None:
+    """Tell what a second worker brings that paints with Mini in a thread of its own; three rounds, in turns."""
+    async with running(1, PAINTING) as one, running(2, PAINTING) as two:
+        for fleet in (one, two):
+            await jobs_a_second(fleet, 4, 256, 2)  # loads it everywhere
+        rounds = [(await jobs_a_second(one, jobs, 256, 12), await jobs_a_second(two, jobs, 256, 12)) for _ in range(3)]
+    ratios = sorted(more / less for less, more in rounds)
+    print(f"Mini: {rounds[0][0]:.2f} jobs a second of one worker; two paint {ratios[1]:.2f} times as many ", end="")
+    print(f"({ratios[0]:.2f} to {ratios[2]:.2f})")
 
 
 async def grid_s(fleet: Fleet) -> float:
@@ -118,11 +137,12 @@ async def main() -> None:
     await cost(jobs)
     rates, grids = [], []
     for workers in (1, 2):
-        async with sleeping(workers) as fleet:
+        async with running(workers, SLEEPING) as fleet:
             rates.append(await jobs_a_second(fleet, jobs))
             grids.append(await grid_s(fleet))
     print(f"a sleeping device: {rates[0]:.2f} jobs a second of one worker, {rates[1]:.2f} of two: ", end="")
     print(f"{rates[1] / rates[0]:.3f} times; a grid of four in {grids[0]:.2f} s by one, {grids[1]:.2f} s by two")
+    await of_mini(jobs)
 
 
 if __name__ == "__main__":
