@@ -54,6 +54,11 @@ class DeviceMemory:
         if self.device.type != "cpu":  # where it is already
             module.to(self.device)
 
+    def moved(self) -> None:
+        """Weights have left the machine's memory for the device's: the system may have it."""
+        if self.device.type != "cpu":
+            heap.trim()
+
     def settle(self, module: torch.nn.Module) -> None:
         """Have it outside, ready to be brought."""
         for tensor in tensors_of(module):

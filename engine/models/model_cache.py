@@ -29,14 +29,13 @@ from engine.diffusion.embeddings import EncoderCache
 from engine.diffusion.preview import Previewer
 from engine.models import families, known_device, signatures
 from engine.models.catalog import Source, describe
-from engine.models.files import parts, reading, weights
+from engine.models.files import reading, weights
 from engine.models.files.hashes import Hashes
-from engine.models.memory import ladder, plan
+from engine.models.memory import arrival, ladder, plan
 from engine.models.memory.ladder import Room, Rung
 from engine.models.memory.placing import Placing
 from engine.models.memory.plan import Plan
 from engine.models.memory.sizes import DENOISERS
-from engine.models.upscalers import networks
 from engine.models.upscalers.known import UPSCALER, UPSCALES
 
 log = logging.getLogger(__name__)
@@ -372,19 +371,14 @@ class ModelCache:
         source = self._sources[key]
         hashed = self._hash(key)
         weights.read_ahead(reading.files_of(source), tell, free_in_host())
-        read = networks.load if key == UPSCALER else reading.load
-        pipe = read(source, self._dtype)
-        parts.refuse_unfilled(key, pipe)
-        if self._dtype == torch.float16 and hasattr(pipe, "vae"):
-            pipe.vae.to(torch.float32)  # SDXL's overflows in half precision, and upcasting it midway would hit others
-        placing = Placing(self.memory, pipe, rung, compiler=self._compiler)
-        placing.apply()
+        placing = Placing(self.memory, rung, compiler=self._compiler)
+        arrival.bring(source, self._dtype, placing, upscales=key == UPSCALER)
         return Model(
             key=key,
             info=UPSCALES if key == UPSCALER else describe(source),
-            pipe=pipe,
+            pipe=placing.pipe,
             hashed=hashed,
-            scheduler=schedulers.from_config(getattr(getattr(pipe, "scheduler", None), "config", {})).name,
+            scheduler=schedulers.from_config(getattr(getattr(placing.pipe, "scheduler", None), "config", {})).name,
             placing=placing,
         )
 

@@ -157,16 +157,20 @@ async def test_tiles_that_wrap_around_run_as_they_are(folders: dict[str, Path], 
         assert content(pictures(await painted(engine, grid(tiling=True)))) == content(pictures(tiled))
 
 
+def placed(placing: Placing) -> Placing:
+    for name, module in placing.left():
+        placing.put(name, module)
+    return placing
+
+
 def test_what_comes_block_by_block_is_not_compiled(programs: Any) -> None:
     """Its blocks' hooks swap their weights, and a program would read those of the first call."""
     memory = DeviceMemory(CPU)
     memory.own = True
     memory.settle = memory.bring = lambda module: None  # type: ignore[method-assign, assignment]
-    streamed = Placing(memory, zoo.sd1(), RUNGS[-1], compiler=Compiler(device=CPU, exact=True))
-    streamed.apply()
+    streamed = placed(Placing(memory, RUNGS[-1], zoo.sd1(), compiler=Compiler(device=CPU, exact=True)))
     assert streamed.compiled == ""
-    later = Placing(memory, zoo.sd1(), compiler=Compiler(device=CPU, exact=True))
-    later.apply()
+    later = placed(Placing(memory, pipe=zoo.sd1(), compiler=Compiler(device=CPU, exact=True)))
     assert later.compiled == "compiled blocks"
     assert later.offload()
     assert later.compiled == ""
@@ -176,12 +180,12 @@ def test_what_comes_block_by_block_is_not_compiled(programs: Any) -> None:
 @pytest.mark.parametrize("bits", [8, 4])
 def test_fewer_bits_are_compiled_too(bits: int, programs: Any) -> None:
     rung = next(rung for rung in RUNGS if rung.bits == bits)
-    plain, compiled = Placing(DeviceMemory(CPU), zoo.sd1(), rung), Placing(DeviceMemory(CPU), zoo.sd1(), rung)
+    plain, compiled = Placing(DeviceMemory(CPU), rung, zoo.sd1()), Placing(DeviceMemory(CPU), rung, zoo.sd1())
     compiled.compiler = Compiler(device=CPU, exact=True)
     given = torch.randn(1, 4, 8, 8), torch.tensor([5.0]), torch.randn(1, 77, 32)
     outputs = []
     for placing in (plain, compiled):
-        placing.apply()
+        placed(placing)
         with torch.no_grad():
             outputs.append(compiler.call(placing.pipe.unet, "__call__", *given)[0])
     assert programs

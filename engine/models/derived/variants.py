@@ -59,7 +59,7 @@ def variant_of(base: Model, pipe: Any, nbytes: int, adapters: Mapping[str, str])
         pipe=pipe,
         hashed=base.hashed,
         scheduler=base.scheduler,
-        placing=Placing(base.placing.memory, pipe, base.placing.rung),
+        placing=Placing(base.placing.memory, base.placing.rung, pipe),
         added_bytes=nbytes,
         base=base,
         adapters={**base.adapters, **adapters},

@@ -1,10 +1,13 @@
 """Weights of folders, read into modules that then hold nothing else: what libraries would fill up with chance is
-refused. Knows transformers' and diffusers' own classes only: code that comes with a model is never run."""
+refused. Each can be put where it's kept before the next is read.
+
+Knows transformers' and diffusers' own classes only: code that comes with a model is never run.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,11 @@ from engine.models.files import stand_ins
 
 LIBRARIES = ("diffusers", "transformers")
 READ = "text_encoder"  # begins the names of language models that only read
+Put = Callable[[str, nn.Module], None]  # a pipeline's part by its name, whole; may move its tensors elsewhere
+
+
+def leave(part: str, module: nn.Module) -> None:
+    """Where it was read to."""
 
 
 def load(name: str, made: Any, folder: str | Path, *, answers: bool = True, **how: Any) -> Any:
@@ -36,10 +44,9 @@ def load(name: str, made: Any, folder: str | Path, *, answers: bool = True, **ho
     return module
 
 
-def refuse_unfilled(name: str, pipe: Any) -> None:
+def refuse_unfilled(name: str, module: nn.Module) -> None:
     """Look at what a library read in its own way, of files other than folders. Raises: ModelUnloadable."""
-    modules = [part for part in pipe.components.values() if isinstance(part, nn.Module)]
-    if reason := next(filter(None, map(unfilled, modules)), None):
+    if reason := unfilled(module):
         raise ModelUnloadable(name=name, reason=reason)
 
 
@@ -50,41 +57,53 @@ def _head(module: Any) -> set[str]:
     return {each for each, tensor in module.named_parameters() if id(tensor) in own}
 
 
-def pipeline(name: str, made: Any, folder: Path, how: Mapping[str, Any], **given: Any) -> Any:
+def pipeline(
+    name: str, made: Any, folder: Path, how: Mapping[str, Any], put: Put = leave, given: Mapping[str, Any] | None = None
+) -> Any:
     """A pipeline of a diffusers folder around the parts that are `given`, without a safety checker of its own.
 
     Args:
         made: its class, or one of those that find it. how: to load parts, and the pipeline.
+        put: is given each part as soon as it's read, but for those that only diffusers knows how to load.
     """
+    given = dict(given or {})
     index = facts.read_parts(folder).index
     if facts.CHECKER in index:
         given |= {facts.CHECKER: None, "requires_safety_checker": False}
-    wanted = _components(str(index.get("_class_name", "")))
+    wanted = components(str(index.get("_class_name", "")))
     rest = {part: kind for part, kind in index.items() if part not in given and (not wanted or part in wanted)}
-    given |= stand_ins.of(folder, rest, how["dtype"])
-    given |= of(name, folder, {part: kind for part, kind in rest.items() if part not in given}, how)
+    given |= of(name, folder, {part: kind for part, kind in rest.items() if part not in given}, how, put)
     return made.from_pretrained(folder, **how, **given)
 
 
-def _components(saved: str) -> Iterable[str]:
+def components(saved: str) -> Iterable[str]:
     """The parts of the pipeline that a folder is painted with: of one saved with a ControlNet, all but that."""
     known = signatures.of(signatures.plain(saved))
     return known.components if known else ()
 
 
-def of(name: str, folder: Path, index: Mapping[str, Any], how: Mapping[str, Any]) -> dict[str, Any]:
+def of(name: str, folder: Path, index: Mapping[str, Any], how: Mapping[str, Any], put: Put = leave) -> dict[str, Any]:
     """A folder's parts that have weights, by name; without those that only diffusers knows how to load."""
+    found = stand_ins.of(folder, index, how["dtype"])
+    for part, module in found.items():
+        if isinstance(module, nn.Module):
+            put(part, module)
+    for part, kind in classes(index).items():
+        if part not in found and any((folder / part).glob("*.safetensors")):
+            own = _variant(folder / part, how)
+            found[part] = load(name, kind, folder / part, answers=not part.startswith(READ), **own)
+            put(part, found[part])
+    return found
+
+
+def classes(index: Mapping[str, Any]) -> dict[str, Any]:
+    """The classes of an index's parts that tell what they miss, by the parts' names."""
     named = {part: kind for part, kind in index.items() if isinstance(kind, list) and len(kind) > 1 and kind[1]}
-    kinds = {part: _kind(str(kind[0]), str(kind[1])) for part, kind in named.items()}
-    return {
-        part: load(name, kind, folder / part, answers=not part.startswith(READ), **_variant(folder / part, how))
-        for part, kind in kinds.items()
-        if kind is not None and any((folder / part).glob("*.safetensors"))
-    }
+    kinds = {part: _class(str(kind[0]), str(kind[1])) for part, kind in named.items()}
+    return {part: kind for part, kind in kinds.items() if kind is not None}
 
 
-def _kind(library: str, class_name: str) -> Any:
-    """The class of a part that tells what it misses; None for others."""
+def _class(library: str, class_name: str) -> Any:
     found = getattr(importlib.import_module(library), class_name, None) if library in LIBRARIES else None
     telling = (diffusers.ModelMixin, transformers.PreTrainedModel)
     return found if isinstance(found, type) and issubclass(found, telling) else None

@@ -12,12 +12,13 @@ import torch
 import transformers
 
 from engine.api.errors import ModelUnloadable, said_by
-from engine.device.failures import attempt, loaded
+from engine.device.failures import attempt, forget, loaded
 from engine.device.loader import Load, Tell
 from engine.diffusion import modular
 from engine.models import facts, signatures, single_file, whole
 from engine.models.catalog import Source, describe
-from engine.models.files import hub, parts, stand_ins, weights
+from engine.models.files import hub, parts, weights
+from engine.models.files.parts import Put
 
 SMALL_BYTES = 1 << 30
 
@@ -47,15 +48,19 @@ def download(source: Source) -> Load:
     return Load(key=("download", source.location), name=source.key, stage="download", work=work)
 
 
-def load(source: Source, dtype: torch.dtype) -> Any:
-    """A text-to-image pipeline from safetensors only; code that comes with a model is never run."""
+def load(source: Source, dtype: torch.dtype, put: Put = parts.leave) -> Any:
+    """A text-to-image pipeline from safetensors only; code that comes with a model is never run.
+
+    Args:
+        put: is given each part as soon as it's read, where the library lets us read it alone.
+    """
     source = replace(source, location=str(files_of(source)))
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
     if source.path is not None and source.single_file:
-        return single_file.load(source.key, source.path, dtype)
+        return single_file.load(source.key, source.path, dtype, put)
     if source.path is not None and not (source.path / "model_index.json").is_file():
-        return modular.load(source.key, source.path, dtype, _parts_beside(source.key, source.path, dtype))
+        return modular.load(source.key, source.path, dtype, _parts_beside(source, source.path, dtype, put))
     kwargs: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
     if dtype == torch.float32 and source.path is not None and weights.bytes_of(source.path) < SMALL_BYTES:
         kwargs["low_cpu_mem_usage"] = (
@@ -63,24 +68,25 @@ def load(source: Source, dtype: torch.dtype) -> Any:
         )
     if source.path is not None and _variant_only(source.path):
         kwargs["variant"] = "fp16"
-    raised = attempt(lambda: _folder(source, kwargs))
+    beside = Path(source.location)
+    put = single_file.but_vae(put, beside)
+    raised = attempt(lambda: _folder(source, kwargs, put))
     if isinstance(raised, ValueError) and "low_cpu_mem_usage" in said_by(raised):  # parts of it stay in float32
-        raised = _folder(source, {**kwargs, "low_cpu_mem_usage": True})
+        forget(raised)  # with the parts that were read
+        raised = _folder(source, {**kwargs, "low_cpu_mem_usage": True}, put)
     if isinstance(raised, Exception):
         raise raised
-    return single_file.with_vae(raised, Path(source.location), dtype)
+    return single_file.with_vae(raised, beside, dtype)
 
 
-def _parts_beside(name: str, folder: Path, dtype: torch.dtype) -> Mapping[str, Any]:
+def _parts_beside(source: Source, folder: Path, dtype: torch.dtype, put: Put) -> Mapping[str, Any]:
     """The parts of a modular folder that are in it, but for those that only diffusers knows how to load."""
     index = facts.read_parts(folder).index
     here = {part: kind[:2] for part, kind in index.items() if isinstance(kind, list) and (folder / part).is_dir()}
-    found = stand_ins.of(folder, here, dtype)
-    rest = {part: kind for part, kind in here.items() if part not in found}
-    return found | parts.of(name, folder, rest, {"dtype": dtype})
+    return parts.of(source.key, folder, here, {"dtype": dtype}, put)
 
 
-def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:
+def _folder(source: Source, kwargs: Mapping[str, Any], put: Put) -> Any:
     """The pipeline of a folder, as one that paints from words where there is such; without a ControlNet."""
     folder = Path(source.location)
     saved = str(facts.read_parts(folder).index.get("_class_name", ""))
@@ -92,7 +98,7 @@ def _folder(source: Source, kwargs: Mapping[str, Any]) -> Any:
         made = getattr(diffusers, painter or plain)
     elif painter and "txt2img" in describe(source).tasks:
         made = getattr(diffusers, painter)  # diffusers' Auto class imports all the pipelines that it could make
-    return parts.pipeline(source.key, made, folder, kwargs)
+    return parts.pipeline(source.key, made, folder, kwargs, put)
 
 
 def _variant_only(folder: Path) -> bool:

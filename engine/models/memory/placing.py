@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -30,33 +31,42 @@ LARGE, FEW = 0.08, 0.01  # of a module's bytes: what is larger comes in its own 
 
 @dataclass(eq=False)
 class Placing:
-    """A pipeline's modules, and where they are.
+    """A pipeline's modules, and where they are. It's made before they are read, so that each can be `put` at once.
 
     Attributes:
+        pipe: the pipeline, once all of it is read.
         nbytes: on the device between calls. compiler: prepares what stays on the device; None = it runs as it is.
     """
 
     memory: DeviceMemory
-    pipe: Any
     rung: Rung = WHOLE
+    pipe: Any = None
     nbytes: int = 0
     compiler: Compiler | None = None
+    _put: WeakSet[nn.Module] = field(default_factory=WeakSet)
 
-    def apply(self) -> None:
-        """Bring it into memory. May raise out-of-memory; what is there then goes with the pipeline."""
-        for name, module in self._modules():
-            wanted = self._is_large(name)
-            if wanted and self.rung.bits:
-                shrink(module, self.rung.bits, self.memory.device)
-            if wanted and self.rung.stream:
-                self._stream(module)
-            elif self.rung.leave and name.startswith(ENCODERS):
-                self._leave(module)
-            else:
-                self.memory.place(module)
-            if self.compiler is not None and not self.rung.stream:
-                self.compiler.prepare(name, module, denoises=name in DENOISERS)
-        self._count()
+    def put(self, name: str, module: nn.Module) -> None:
+        """Bring a part into memory. May raise out-of-memory; what is there then, `empty` lets go."""
+        self._put.add(module)
+        wanted = self._is_large(name)
+        if wanted and self.rung.bits:
+            shrink(module, self.rung.bits, self.memory.device)
+        if wanted and self.rung.stream:
+            self._stream(module)
+        elif self.rung.leave and name.startswith(ENCODERS):
+            self._leave(module)
+        else:
+            self.memory.place(module)
+        if self.compiler is not None and not self.rung.stream:
+            self.compiler.prepare(name, module, denoises=name in DENOISERS)
+
+    def left(self) -> list[tuple[str, nn.Module]]:
+        """The pipeline's modules that were not put yet."""
+        return [(name, module) for name, module in self._modules() if module not in self._put]
+
+    def count(self) -> None:
+        """See anew what is on the device between calls."""
+        self.nbytes = sum(_inside(module) for _, module in self._modules())
 
     def told(self) -> str:
         """As in "whole, 6.9 GB"."""
@@ -75,7 +85,7 @@ class Placing:
         for module in encoders:
             self._leave(module)
         self.rung = replace(self.rung, name=_joined(self.rung, "encoders leave"), leave=True)
-        self._count()
+        self.count()
         return bool(encoders)
 
     def offload(self) -> bool:
@@ -86,7 +96,7 @@ class Placing:
             if name in DENOISERS:
                 self._stream(module)
         self.rung = replace(self.rung, name=_joined(self.rung, "offload"), stream=True)
-        self._count()
+        self.count()
         return True
 
     def empty(self, beside: Iterable[Placing]) -> None:
@@ -96,21 +106,19 @@ class Placing:
         """
         theirs = [module for each in beside for _, module in each._modules()]
         kept = {id(tensor) for module in theirs for tensor in tensors_of(module)}
-        for _, module in self._modules():
+        for module in self._put | {module for _, module in self._modules()}:
             for tensor in tensors_of(module):
                 if id(tensor) not in kept:
                     tensor.data = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
 
     # ------------------------------------------------------------------ modules
     def _modules(self) -> list[tuple[str, nn.Module]]:
-        return [(name, part) for name, part in self.pipe.components.items() if isinstance(part, nn.Module)]
+        components = {} if self.pipe is None else self.pipe.components
+        return [(name, part) for name, part in components.items() if isinstance(part, nn.Module)]
 
     @staticmethod
     def _is_large(name: str) -> bool:
         return name in DENOISERS or name.startswith(ENCODERS)
-
-    def _count(self) -> None:
-        self.nbytes = sum(_inside(module) for _, module in self._modules())
 
     def _leave(self, module: nn.Module) -> None:
         self.memory.settle(module)

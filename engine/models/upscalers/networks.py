@@ -19,6 +19,7 @@ from torch import nn
 from engine.device import overflow
 from engine.models.catalog import Source
 from engine.models.files import parts
+from engine.models.files.parts import Put
 from engine.models.files.weights import NCNN
 from engine.models.upscalers import ncnn
 from engine.models.upscalers.known import SWIN2SR, class_of
@@ -70,10 +71,13 @@ class _OfSpandrel(nn.Module):
         return larger
 
 
-def load(source: Source, dtype: torch.dtype) -> Any:
+def load(source: Source, dtype: torch.dtype, put: Put = parts.leave) -> Any:
     """The upscaler behind a source; code that comes with a model is never run. Raises: ValueError when it is none.
 
     Networks stay in float32: they are small, and half precision is seen in smooth skies.
+
+    Args:
+        put: is given each part of a pipeline as soon as it's read.
     """
     source = replace(source, location=str(source.on_disk or source.location))
     path = source.path
@@ -83,7 +87,7 @@ def load(source: Source, dtype: torch.dtype) -> Any:
     folder, name = Path(source.location), source.key
     if class_of(source) != SWIN2SR:
         how = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-        return parts.pipeline(name, diffusers.DiffusionPipeline, folder, how)
+        return parts.pipeline(name, diffusers.DiffusionPipeline, folder, how, put)
     swin = transformers.Swin2SRForImageSuperResolution
     return PictureNetwork(parts.load(name, swin, folder, dtype=torch.float32).eval(), SWIN_GRID_PX)
 

@@ -54,11 +54,11 @@ def before_load(monkeypatch: pytest.MonkeyPatch, key: str, work: Callable[[], No
     """Have `work` done in the loader's thread before that model is read; the list of what was read."""
     read, done = reading.load, []
 
-    def load(source: Any, dtype: Any) -> Any:
+    def load(source: Any, dtype: Any, put: Any) -> Any:
         done.append(source.key)
         if source.key == key:
             work()
-        return read(source, dtype)
+        return read(source, dtype, put)
 
     monkeypatch.setattr(reading, "load", load)
     return done
@@ -206,7 +206,7 @@ async def test_a_load_that_was_left_is_over_before_another_engine_reads(
     begun, go_on, at_once, most = threading.Event(), threading.Event(), 0, 0
     read = reading.load
 
-    def load(source: Any, dtype: Any) -> Any:
+    def load(source: Any, dtype: Any, put: Any) -> Any:
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
@@ -214,7 +214,7 @@ async def test_a_load_that_was_left_is_over_before_another_engine_reads(
             begun.set()
             go_on.wait()
         try:
-            return read(source, dtype)
+            return read(source, dtype, put)
         finally:
             at_once -= 1
 
