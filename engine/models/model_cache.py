@@ -317,7 +317,8 @@ class ModelCache:
     def planned(self, key: str) -> Plan:
         """How a model is kept, and what that takes."""
         itemsize, at = self._dtype.itemsize, self._lowest.get(key)
-        return plan.of(self._sources[key], itemsize, self._room, own_memory=self.memory.own, at=at)
+        own, upscales = self.memory.own, key == UPSCALER
+        return plan.of(self._sources[key], itemsize, self._room, own_memory=own, upscales=upscales, at=at)
 
     def kept(self) -> dict[str, str]:
         """How each model on this disk is kept, or would be: as in "whole, 6.9 GB"."""

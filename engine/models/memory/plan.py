@@ -10,7 +10,6 @@ from engine.models.catalog import Source, describe
 from engine.models.memory import ladder, sizes
 from engine.models.memory.ladder import Need, Room, Rung
 from engine.models.memory.sizes import Sizes
-from engine.models.upscalers.known import UPSCALER
 
 ITEMSIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
 GB = 1e9
@@ -29,10 +28,15 @@ class Plan:
         return f"{self.rung.name}, {self.need.resident / GB:.1f} GB"
 
 
-def of(source: Source, itemsize: int, room: Room, *, own_memory: bool, at: Rung | None = None) -> Plan:
-    """The plan for a model; `at`: the rung that it's kept at whatever fits. Of unread files: whole, and nothing."""
+def of(
+    source: Source, itemsize: int, room: Room, *, own_memory: bool, upscales: bool = False, at: Rung | None = None
+) -> Plan:
+    """The plan for a model, or for one that upscales, which stays whole: fewer bits are seen in smooth skies.
+
+    Of unread files: whole, and nothing. `at`: the rung that it's kept at whatever fits.
+    """
     found, possible = _sizes(source), [ladder.WHOLE]
-    if source.key != UPSCALER:
+    if not upscales:
         movable = not _family(source).endswith(families.UNSHARED)
         possible = list(ladder.rungs(own_memory=own_memory, movable=movable))
     rung = at or ladder.choose(found, itemsize, room, possible)

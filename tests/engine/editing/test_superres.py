@@ -80,8 +80,8 @@ def latent(folder: Path) -> str:
     return str(folder)
 
 
-async def enlarged(folders: dict[str, Path], upscaler: str, request: Upscale) -> ImageReady:
-    async with Engine(str(folders["sd1"]), upscaler=upscaler) as engine:
+async def enlarged(folders: dict[str, Path], upscaler: str, request: Upscale, **settings: Any) -> ImageReady:
+    async with Engine(str(folders["sd1"]), upscaler=upscaler, **settings) as engine:
         assert "super_resolution" in engine.abilities()
         events = [event async for event in engine.submit(request)]
     (ready,) = (event for event in events if isinstance(event, ImageReady))
@@ -103,6 +103,12 @@ async def test_swin2sr_makes_what_transformers_makes(folders: dict[str, Path], t
     ready = await enlarged(folders, folder, Upscale(init_image=picture()))
     assert ready.image.tobytes() == own(folder, picture()).tobytes()
     assert (ready.recipe.request["resampling"], ready.recipe.model) == ("my-swin", "my-swin")
+
+
+async def test_it_is_never_kept_in_fewer_bits(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = swin2sr(tmp_path / "my-swin", 2)
+    ready = await enlarged(folders, folder, Upscale(init_image=picture()), memory_mib=0.01)  # where nothing fits
+    assert ready.image.tobytes() == own(folder, picture()).tobytes()
 
 
 async def test_two_passes_and_one_too_many_both_end_at_the_scale(folders: dict[str, Path], tmp_path: Path) -> None:
