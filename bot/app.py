@@ -216,7 +216,7 @@ class App:
             clock,
             filter_flagged=image_filter.filter_flagged,
         )
-        self.workers = Workers(settings, self.backend, self.dispatcher)
+        self.workers = Workers(settings, self.backend, self.dispatcher, lambda why: self.alerts.tell("cluster", why))
         self.outbox = Outbox(self.job_store, self.metrics.carrying(ApiCourier(self.messages)), clock)
         self.outbox.on_refused = lambda: self.fail(TOKEN_REFUSED)
         self.jobs = Jobs(self.job_store, self.files, self.dispatcher, settings)
@@ -369,6 +369,7 @@ class App:
             started.push_async_callback(self._editor.stop)
             self.region_selection.address = self.gallery_page.address = await self._editor.start()
             started.push_async_callback(self.workers.let_go)
+            await self.workers.door_opened(self._editor.port)
         heart = Loop("heartbeat", self._beat)
         heart.start()
         started.push_async_callback(heart.stop)
@@ -384,7 +385,7 @@ class App:
 
     async def _beat(self) -> None:
         loops = [self.dispatcher.loop, self.outbox.loop, self.reconciler.loop, self.maintenance.loop]
-        loops += [self.backups.loop, self.workers.loop]
+        loops += [self.backups.loop, *self.workers.loops]
         watch = Watch(self.settings, self.client, self.store, self.files, self.alerts, self.backend, loops)
         why = await watch.until_lost(lambda: self.engine_lost)
         self.dispatcher.engine_failed = True

@@ -17,6 +17,7 @@ from bot.errors import BadInput
 from engine import ImageGate
 from engine.backend import Backend
 from engine.fleet import building
+from engine.fleet.machines.ray_address import RayAddress
 from engine.fleet.members import Member
 from engine.vision.options import UNSAFE_LABELS, VisionOptions
 
@@ -98,6 +99,13 @@ def _address(text: str) -> str:
     """An address that a link button on Discord can have. Raises: ValueError."""
     if len(text) > 300 or not ADDRESS.fullmatch(text):
         raise ValueError("write it like https://easel.example.org, or auto, or leave it empty")
+    return text
+
+
+def _cluster(text: str) -> str:
+    """Raises: ValueError for what names no cluster."""
+    if text:
+        RayAddress.parse(text)
     return text
 
 
@@ -231,6 +239,10 @@ class Settings(BaseSettings):
     workers: bool = Field(
         False, description="Workers on other machines may dial in, each with a token of `easel worker token`."
     )
+    engine: Annotated[str, AfterValidator(_cluster)] = Field(
+        "", description="Ray cluster that runs workers: `ray://head:8265?workers=0-4&gpus=1`; empty = none."
+    )
+    ray_token: SecretStr = Field(SecretStr(""), description="Of the Ray cluster, where it asks for one.")
     worker_token: SecretStr = Field(
         SecretStr(""), description="Of a worker: the token it dials in with, instead of the option `--token`."
     )
@@ -290,7 +302,13 @@ class Settings(BaseSettings):
     @property
     def has_web_server(self) -> bool:
         """Whether anything needs the web server."""
-        return bool(self.web_address or self.api or self.workers or self.metrics_token.get_secret_value().strip())
+        measured = self.metrics_token.get_secret_value().strip()
+        return bool(self.web_address or self.api or self.lets_workers_in or measured)
+
+    @property
+    def lets_workers_in(self) -> bool:
+        """Whether workers on other machines may dial in."""
+        return self.workers or bool(self.engine)
 
     @classmethod
     def load(cls, **given: object) -> Settings:
@@ -357,7 +375,7 @@ def engine_for(settings: Settings, gate: ImageGate | None = None) -> Backend:
 
         foreign = foreign_engines.members(settings.engines)
     looking = vision_options(settings, gate)
-    return building.build(settings.device, options, looking, others=settings.workers, foreign=foreign)
+    return building.build(settings.device, options, looking, others=settings.lets_workers_in, foreign=foreign)
 
 
 def vision_options(settings: Settings, gate: ImageGate | None = None) -> VisionOptions:

@@ -27,6 +27,7 @@ LOOKS: tuple[Look, ...] = (
     models.memory,
     models.compiled,
     workers.workers,
+    workers.cluster,
     account.shop,
     account.form,
 )

@@ -7,8 +7,9 @@ import asyncio
 import logging
 
 from bot import logging_setup, process
-from bot.config import Settings, engine_for
+from bot.config import Settings
 from bot.errors import BadInput
+from bot.features.workers import painter
 from bot.features.workers.tokens import WorkerTokens
 from bot.process import Stopping
 from bot.store.lock import directory_lock
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace, settings: Settings) -> int:
 def _told(token: str, settings: Settings) -> str:
     address = settings.web_address if settings.web_address.startswith("http") else "https://ADDRESS-OF-THE-BOT"
     line = f"easel worker --join {address.replace('http', 'ws', 1)} --token {token}"
-    off = "" if settings.workers else f"\n{OFF}"
+    off = "" if settings.lets_workers_in else f"\n{OFF}"
     return f"On the other machine:\n  {line}\nThe token is shown this once.{off}"
 
 
@@ -58,20 +59,17 @@ def _join(args: argparse.Namespace, settings: Settings) -> int:
 
 async def _serve(settings: Settings, address: str, token: str, stopping: Stopping) -> int:
     """Paint until a signal comes, and finish what was begun by then. Raises: EngineError."""
-    engine, leaving = engine_for(settings), asyncio.Event()
+    leaving = asyncio.Event()
 
     async def leave() -> None:
         await stopping.wait()
         log.info("leaving: what was begun has %.0f s to finish", settings.shutdown_grace_s)
         leaving.set()
 
-    await engine.start()
-    stopping.ready()
     asked = asyncio.create_task(leave())
     try:
-        await dialing.join(address, token, engine, leaving, settings.shutdown_grace_s)
+        await painter.paint(settings, address, token, leaving, stopping.ready)
     finally:
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
-        await engine.close()
     return 0

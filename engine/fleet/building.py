@@ -22,11 +22,11 @@ from engine.vision.options import VisionOptions
 from engine.wire.messages import Setup
 
 MAX_THREADS = 16  # as of one engine
-NOBODY = "EASEL_DEVICE is none, and neither EASEL_WORKERS nor EASEL_ENGINES lets others paint"
+NOBODY = "EASEL_DEVICE is none, and none of EASEL_WORKERS, EASEL_ENGINE and EASEL_ENGINES lets others paint"
 NEEDED = ("torch", "diffusers", "transformers")
 NOT_INSTALLED = (
     "{} isn't installed, so this machine can't paint: install Easel with its engine (python3 install.py), or have "
-    "others paint (EASEL_DEVICE=none with EASEL_WORKERS or EASEL_ENGINES)"
+    "others paint (EASEL_DEVICE=none with EASEL_WORKERS, EASEL_ENGINE or EASEL_ENGINES)"
 )
 
 

@@ -89,7 +89,7 @@ class Fleet:
         self.processes = [WorkerProcess(spec, self) for spec in specs]
         self._numbers = itertools.count(1)
         self._queue = FleetQueue()
-        self.jobs, self.learn = self._queue.jobs, self._queue.learn
+        self.jobs, self.learn, self.left_s = self._queue.jobs, self._queue.learn, self._queue.left_s
         self._carrying = Carrying(self)
         self._turning: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None

@@ -38,6 +38,10 @@ class FleetQueue:
         for pace in (member.pace, self.pace):
             pace.observe(job.info.key, job.pixels, step_s)
 
+    def left_s(self) -> float:
+        """Seconds of one device that all jobs still take, as far as is known."""
+        return sum(job.left_s(self.pace) for job in self.jobs.values())
+
     def order(self) -> list[FleetJob]:
         """All jobs, the first to be served first."""
         self._charge()

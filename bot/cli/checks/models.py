@@ -49,7 +49,7 @@ def device(settings: Settings) -> Iterator[Check]:
 
 
 def _elsewhere(settings: Settings) -> Check:
-    if reason := building.trouble(settings.device, others=settings.workers or bool(settings.engines)):
+    if reason := building.trouble(settings.device, others=settings.lets_workers_in or bool(settings.engines)):
         return Check("device", "bad", f"{reason}.")
     return Check("device", "ok", "this machine paints nothing itself: workers and other engines do.")
 

@@ -37,8 +37,8 @@ class NoDoor(UserError):
             self.passing = getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EADDRNOTAVAIL)
         super().__init__(
             "The web server can't listen on {host}:{port} ({why}). Set EASEL_WEB_HOST and EASEL_WEB_PORT to an address "
-            "of this machine and a free port, or turn off what needs it: EASEL_WEB_ADDRESS, EASEL_API, EASEL_WORKERS "
-            "and EASEL_METRICS_TOKEN.",
+            "of this machine and a free port, or turn off what needs it: EASEL_WEB_ADDRESS, EASEL_API, EASEL_WORKERS, "
+            "EASEL_ENGINE and EASEL_METRICS_TOKEN.",
             host=host,
             port=port,
             why=getattr(error, "strerror", None) or error,

@@ -148,10 +148,15 @@ class EditorServer:
             await self._runner.cleanup()
             raise NoDoor(self._host, self._port, error) from None
         if self._address == "auto":
-            port = self._server.sockets[0].getsockname()[1]
-            return f"http://{self._host}:{port}"
+            return f"http://{self._host}:{self.port}"
         self._base = f"{urlsplit(self._address).path}/mask/"
         return self._address
+
+    @property
+    def port(self) -> int:
+        """Where it listens. Raises: AssertionError before it does."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         if self._server is not None:

@@ -7,10 +7,12 @@ from typing import Any, Protocol
 from discord.ui import Separator, TextDisplay
 
 from bot.features.workers import views
+from bot.features.workers.service import Workers
 from bot.kit.admin_panel import Panel
 from bot.kit.admin_panel_view import Tab, button, buttons
 from bot.kit.client import Interaction
 from bot.kit.custom_ids import Action
+from bot.prompt.text import shown
 from engine.backend import Backend
 
 TAB = Tab(11, "Workers", "🖥️", "The cards and machines that paint, for all servers.", operators=True)
@@ -21,6 +23,7 @@ class Services(Protocol):
     """What this page works with."""
 
     backend: Backend
+    workers: Workers
 
 
 def install(panel: Panel, app: Services) -> None:
@@ -34,6 +37,8 @@ def install(panel: Panel, app: Services) -> None:
             f"-# {sum(worker.up for worker in workers)} of {len(workers)} are there · running {status.running} · "
             f"queued {status.queued}" + (f" · {more} more aren't shown" if more else "")
         )
+        if app.workers.cluster is not None:
+            total += f"\n-# {shown(app.workers.cluster.line(), 300)}"
         again = buttons(button(Action.PANEL, TAB.number, "Refresh"))
         return [TextDisplay(text), Separator(), TextDisplay(total), again]
 
