@@ -18,7 +18,7 @@ SHARE_ALONE, SHARE_BUSY = 0.08, 0.015  # of the engine's time; who waits wants p
 SIDE_PX = 128
 TINY_VAE = 2_000_000  # parameters: decoding with it is cheaper than guessing is worth
 DECODERS = ("vae", "movq", "vqgan")
-CALIBRATION, CELLS = 16, 4  # latent pixels a side, and patches of one colour in them: only these differ
+CALIBRATION, CELLS = 15, 5  # latent pixels a side, and patches of one colour in them: only these differ
 SEEN_EACH = 4  # patches for each number of the map: with fewer than one it fits them exactly, and nothing else
 LOUD = 1000.0  # noise in the latents; 14.6 in Stable Diffusion, 4096 where the terminal SNR is zero
 
