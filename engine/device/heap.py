@@ -10,10 +10,15 @@ import functools
 import gc
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # of its malloc.h
 MOST = 2**31 - 1  # bytes, as it counts them
 LARGE = (1 << 30, 32 << 20)  # bytes of an allocation that has pages of its own; older ones take the second at most
+SELDOM = (50_000, 1000, 1000)  # objects before the youngest are looked at; times that before the older are
+_IMPORTING = threading.Lock()  # what was usual is put back by who changed it
 
 
 @functools.cache
@@ -51,6 +56,22 @@ def _library() -> ctypes.CDLL | None:
     """The C library, unless somebody has told it by its environment what to do."""
     told = any(name.startswith("MALLOC_") for name in os.environ) or "GLIBC_TUNABLES" in os.environ
     return None if told or sys.platform != "linux" else ctypes.CDLL(None)
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """While libraries are imported: have the collector look at what came last, and seldom.
+
+    They make hardly any garbage. It would look at all of them again and again: 0.7 s of the 4 that torch, diffusers and
+    transformers take to import.
+    """
+    with _IMPORTING:
+        usual = gc.get_threshold()
+        gc.set_threshold(*SELDOM)
+        try:
+            yield
+        finally:
+            gc.set_threshold(*usual)
 
 
 @functools.cache

@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+import scipy  # its parts are imported when they are first used
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import fft, ndimage
 
 Reals = NDArray[np.float32]
 
@@ -34,7 +34,7 @@ def embed(image: Image.Image) -> Image.Image:
     coefficients = _spectrum(image)
     added = np.zeros_like(coefficients)
     added[_BAND] = _PATTERN * np.clip(SHARE * _around(coefficients)[_BAND], LEAST, MOST)
-    change = fft.idctn(added, norm="ortho").astype(np.float32)
+    change = scipy.fft.idctn(added, norm="ortho").astype(np.float32)
     full = Image.fromarray(change, "F").resize(image.size, Image.Resampling.BICUBIC)
     pixels = np.asarray(image.convert("RGB"), dtype=np.float32) + np.asarray(full)[..., None]
     return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
@@ -55,12 +55,12 @@ def found(image: Image.Image) -> bool:
 
 def _spectrum(image: Image.Image) -> Reals:
     grey = image.convert("L").resize((GRID_PX, GRID_PX), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return np.asarray(fft.dctn(np.asarray(grey, dtype=np.float32), norm="ortho"), dtype=np.float32)
+    return np.asarray(scipy.fft.dctn(np.asarray(grey, dtype=np.float32), norm="ortho"), dtype=np.float32)
 
 
 def _around(coefficients: Reals) -> Reals:
     """How large the coefficients about each are."""
-    return np.asarray(ndimage.uniform_filter(np.abs(coefficients), 9), dtype=np.float32)
+    return np.asarray(scipy.ndimage.uniform_filter(np.abs(coefficients), 9), dtype=np.float32)
 
 
 def _band() -> NDArray[np.bool_]:

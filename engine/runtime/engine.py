@@ -183,7 +183,8 @@ class Engine:
         from engine.device import before_torch  # noqa: F401
 
         try:
-            from engine.runtime.worker import Worker  # loads torch, in the thread
+            with heap.seldom_collected():
+                from engine.runtime.worker import Worker  # loads torch, in the thread
         except ImportError as error:
             log.exception("the engine's libraries cannot be loaded")
             reason = f"its libraries can't be loaded ({first_line(error)}); install Easel again"

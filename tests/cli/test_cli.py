@@ -114,3 +114,14 @@ def test_asking_for_health_costs_next_to_nothing(tmp_path: Path) -> None:
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "EASEL_DATA_DIR": str(tmp_path)}
     assert subprocess.run([sys.executable, "-c", script], env=env).returncode == 0
+
+
+def test_the_bot_is_there_before_what_paints_is_imported(tmp_path: Path) -> None:
+    """The engine's thread imports it beside Discord's first words; what only some pictures need waits for them."""
+    script = (
+        "import sys\nimport bot.cli.serve, bot.demo.serve\n"
+        "large = {'torch', 'diffusers', 'transformers', 'scipy.ndimage', 'scipy.fft', 'numpy.f2py'}\n"
+        "assert not large & sys.modules.keys(), large & sys.modules.keys()"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=env).returncode == 0

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy  # its parts are imported when they are first used: a quarter of what the bot's start takes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
-from scipy import ndimage
 
 from bot.errors import BadInput
 from bot.languages.speech import N_
@@ -189,12 +189,12 @@ def _strokes(original: Image.Image, painted: Image.Image) -> Bits:
         apart -= np.median(apart, axis=(0, 1)).astype(np.int16)  # another encoder's idea of the same colours
     distance = np.abs(apart).max(axis=-1)
     core = _without_specks(distance >= STRONG)
-    rim = ndimage.binary_dilation(core, iterations=RIM_PX) & (distance >= WEAK)
+    rim = scipy.ndimage.binary_dilation(core, iterations=RIM_PX) & (distance >= WEAK)
     return _filled(np.asarray(core | rim, dtype=np.bool_))
 
 
 def _without_specks(marked: Bits) -> Bits:
-    labels, _ = ndimage.label(marked, structure=np.ones((3, 3)))
+    labels, _ = scipy.ndimage.label(marked, structure=np.ones((3, 3)))
     large = np.bincount(labels.ravel()) >= max(2, SPECK_SHARE * marked.size)
     large[0] = False
     return np.asarray(large[labels], dtype=np.bool_)
@@ -204,8 +204,8 @@ def _filled(marked: Bits) -> Bits:
     """Close small gaps of a stroke, then take in what it encloses."""
     reach = max(1, round(max(marked.shape) / 128))
     padded = np.pad(marked, reach)
-    closed = ndimage.binary_closing(padded, iterations=reach)[reach:-reach, reach:-reach]
-    return np.asarray(ndimage.binary_fill_holes(closed | marked), dtype=np.bool_)
+    closed = scipy.ndimage.binary_closing(padded, iterations=reach)[reach:-reach, reach:-reach]
+    return np.asarray(scipy.ndimage.binary_fill_holes(closed | marked), dtype=np.bool_)
 
 
 def scaled(mask: Image.Image, size: Size) -> Image.Image:
