@@ -15,7 +15,7 @@ from typing import Any, cast
 from PIL import Image
 
 from engine.api.errors import EngineError, EngineFault, InvalidRequest, first_line
-from engine.api.events import Cancelled, Failed, Progress, Terminal
+from engine.api.events import Cancelled, Event, Failed, Preview, Progress, Terminal
 from engine.api.inspection import Inspectable, Inspection
 from engine.api.rewriting import Aim
 from engine.backend import Backend, Ticket
@@ -25,7 +25,7 @@ from engine.wire.links import Gone, Link
 from engine.wire.messages import BEAT_S, PROTOCOL, Answer, Close, Hello, Need, Question, Refused, State, Submit, Told
 
 log = logging.getLogger(__name__)
-PROGRESS_S = 0.2  # from one word of a job's steps to the next: nobody sees more, and each costs both ends something
+PROGRESS_S = 0.2  # from one word of a job's steps, or preview, to the next: nobody sees more, and each costs both ends
 KEPT_BYTES = 512 << 20  # of pictures that jobs may name again
 DISTRIBUTION = "easel-bot"
 
@@ -180,12 +180,10 @@ class Serving:
         how: dict[str, Any] = {"user": asked.user, "weight": asked.weight, "lane": asked.lane, "adults": asked.adults}
         ticket = self._backend.submit(request.loaded(found), **how)
         self._tickets[asked.job] = ticket
-        ended, told_at = False, 0.0
+        ended, lately = False, _Lately()
         async for event in ticket:
-            if isinstance(event, Progress) and event.step < event.steps:
-                if time.monotonic() - told_at < PROGRESS_S:
-                    continue
-                told_at = time.monotonic()
+            if lately.told(event):
+                continue
             ended = isinstance(event, Terminal)
             await self._link.send(Told(job=asked.job, event=event))
         if not ended:
@@ -242,6 +240,28 @@ class Serving:
         if asked.subject == "segment":
             return Answer(number=number, image=await backend.segment(image, asked.text))
         return Answer(number=number, verdict=await backend.check(image, adults=asked.adults))
+
+
+class _Lately:
+    """When a job's steps were told last, and how each of its pictures looked on the way."""
+
+    def __init__(self) -> None:
+        self._at: dict[int | None, float] = {}
+
+    def told(self, event: Event) -> bool:
+        """Whether one like it was told a moment ago, so that nobody misses this one; else it counts as told now."""
+        match event:
+            case Progress(step=step, steps=steps) if step < steps:
+                what = None
+            case Preview(index=index, flagged=False):
+                what = index
+            case _:
+                return False
+        now = time.monotonic()
+        if now - self._at.get(what, -PROGRESS_S) < PROGRESS_S:
+            return True
+        self._at[what] = now
+        return False
 
 
 def _version() -> str:

@@ -286,12 +286,14 @@ async def test_steps_are_told_no_more_often_than_anybody_looks(monkeypatch: pyte
     """Each word of a worker takes a little of two processors; the last step and every picture are always told."""
     monkeypatch.setattr("engine.fleet.serving.PROGRESS_S", 1000.0)
     here, there = socket.socketpair()
+    request = replace(asked(3, num_images=2), num_inference_steps=12)
     async with FakeEngine(step_s=0.002) as engine:
         serving = asyncio.create_task(Serving(engine, Link(await SocketWire.over(there), "raw")).run())
         remote = RemoteEngine(Link(await SocketWire.over(here), "raw"), lambda: None)
         reading = asyncio.create_task(remote.serve())
-        events = await events_of(remote.submit(asked(3, num_images=2), user="1"))
+        events = await events_of(remote.submit(request, user="1"))
         check_painted(events, 3, 2)
-        assert [each.step for each in events if isinstance(each, Progress)] == [1, 8]
+        assert [each.step for each in events if isinstance(each, Progress)] == [1, 24]
+        assert [each.index for each in events if isinstance(each, Preview)] == [0, 1]
         await remote.close()
         await asyncio.gather(serving, reading)
