@@ -234,7 +234,7 @@ async def paint():
 asyncio.run(paint())
 import torch
 faults = []
-for _ in range(6):
+for _ in range(12):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.ones(50_000_000)
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
@@ -299,7 +299,7 @@ def test_all_threads_share_a_heap(said: list[str]) -> None:
 
 @pytest.mark.skipif(not GNU, reason="asks the GNU C library")
 def test_memory_is_kept_for_what_is_computed_next_until_there_is_nothing_to_do(said: list[str]) -> None:
-    """200 MB: 50,000 pages that the system had to find, or none, unless something small has come in between."""
+    """200 MB: 50,000 pages that the system had to find, or none once it has those that small things lie between."""
     again, held, left = map(int, said[2].split())
     assert again < 1000
     assert held - left > 150
