@@ -7,7 +7,8 @@ The engines are fakes, so that what is measured is what Easel adds. First, the p
 one as a fleet's only member, and beyond a socket with both of its ends here, so that all of it is counted; in turns,
 the median of single jobs. Then how many times as many jobs two processes paint as one whose device sleeps, and how
 long a grid of four takes them, which they share while they have nothing else to do. At last the same of Mini,
-which needs two cores that nothing else wants.
+which needs two cores that nothing else wants. And how long short jobs take among long ones, at seven tenths of what
+the devices can do: those of one worker, and of two who are asked for twice as much.
 
 What came out is told in `docs/scaling.md`.
 """
@@ -15,6 +16,7 @@ What came out is told in `docs/scaling.md`.
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import sys
 import time
@@ -42,6 +44,8 @@ LARGE = replace(MINI, max_pixels=1 << 22)
 SIDE_PX, STEPS = 1024, 20
 STEP_S = 0.02  # of a card that paints 1024 x 1024 in 20 steps within half a second
 SLEEP_S = 0.05  # a step of the sleeping device
+SHORT, LONG, LONG_SHARE = 4, 40, 0.2  # steps of an evening's jobs, and how many are long
+LOAD, EVENING = 0.7, 80  # of what the devices can do, and jobs a worker
 
 
 def asked(seed: int, side_px: int, steps: int) -> Txt2Img:
@@ -131,6 +135,32 @@ async def grid_s(fleet: Fleet) -> float:
     return median(took)
 
 
+async def short_p95_s(workers: int, seed: int) -> float:
+    """Of the short jobs of an evening with long ones among them, 19 in 20 took no longer; asked for at random times."""
+    chance, waits = random.Random(seed), list[float]()
+    short_s, long_s = SHORT * SLEEP_S, LONG * SLEEP_S
+    mean_s = short_s * (1 - LONG_SHARE) + long_s * LONG_SHARE
+
+    async def job(number: int, steps: int) -> None:
+        began = time.perf_counter()
+        await fleet.submit(asked(number, 64, steps), user=str(number % 7)).result()
+        if steps == SHORT:
+            waits.append(time.perf_counter() - began)
+
+    async with running(workers, SLEEPING) as fleet, asyncio.TaskGroup() as evening:
+        for number in range(workers * EVENING):
+            evening.create_task(job(number, LONG if chance.random() < LONG_SHARE else SHORT))
+            await asyncio.sleep(chance.expovariate(workers * LOAD / mean_s))
+    return sorted(waits)[int(0.95 * len(waits))]
+
+
+async def of_short_jobs() -> None:
+    """Tell whether sharing two devices costs short jobs anything; three evenings."""
+    evenings = [(await short_p95_s(1, seed), await short_p95_s(2, seed)) for seed in range(3)]
+    told = ", ".join(f"{one:.2f} and {two:.2f}" for one, two in evenings)
+    print(f"short jobs among long ones, nine and a half of ten within so many seconds by one and by two: {told}")
+
+
 async def main() -> None:
     """Each figure once."""
     jobs = int(sys.argv[1]) if len(sys.argv) > 1 else 60
@@ -142,6 +172,7 @@ async def main() -> None:
             grids.append(await grid_s(fleet))
     print(f"a sleeping device: {rates[0]:.2f} jobs a second of one worker, {rates[1]:.2f} of two: ", end="")
     print(f"{rates[1] / rates[0]:.3f} times; a grid of four in {grids[0]:.2f} s by one, {grids[1]:.2f} s by two")
+    await of_short_jobs()
     await of_mini(jobs)
 
 

@@ -280,20 +280,18 @@ class Fleet:
         return [member.backend for member in self.members if member.backend is not None]
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """Of all; where two have one of the same name, as the first of them describes it."""
+        """Of all, this machine's first; where two have one of the same name, as the first of them describes it."""
         for member in self.members:
             if member.backend is not None:
                 member.models = member.backend.models()
-        found: dict[str, ModelInfo] = {}
         known = () if self._catalogue is None else self._catalogue.models()
-        first = {info.key: info for member in self.members for info in reversed(member.models)}
-        for info in known:
-            found[info.key] = first.get(info.key, info)
-        for member in self.members:
-            for info in member.models:
-                found.setdefault(info.key, info)
-        away = self._memory.models if self._memory is not None else {}
-        return tuple((found | {key: info for key, info in away.items() if key not in found}).values())
+        first: dict[str, ModelInfo] = {}
+        for info in (info for member in self.members for info in member.models):
+            first.setdefault(info.key, info)
+        away = {} if self._memory is None else self._memory.models
+        here = (info.key for member in self.members if member.here for info in member.models)
+        every = {**away, **{info.key: info for info in known}, **first}
+        return tuple(every[key] for key in dict.fromkeys([*(info.key for info in known), *here, *away, *first]))
 
     def left_out(self) -> tuple[LeftOut, ...]:
         told = () if self._catalogue is None else self._catalogue.left_out()

@@ -73,6 +73,19 @@ async def test_two_workers_with_one_token_are_two(tmp_path: Path) -> None:
         await until(lambda: not there.fleet.members)
 
 
+async def test_the_default_model_is_the_same_whoever_comes_first(tmp_path: Path) -> None:
+    """That of the first worker by name, also while it's away."""
+    engines = {name: (replace(MINI, key=f"of-{name}"),) for name in ("attic", "garage")}
+    async with bot(tmp_path) as there:
+        tokens = {name: there.tokens.make(name) for name in engines}
+        async with joined(there, FakeEngine(engines["garage"]), tokens["garage"]):
+            await until(lambda: [info.key for info in there.fleet.models()] == ["of-garage"])
+            async with joined(there, FakeEngine(engines["attic"]), tokens["attic"]):
+                await until(lambda: [info.key for info in there.fleet.models()] == ["of-attic", "of-garage"])
+            await until(lambda: len(there.fleet.members) == 1)
+            assert [info.key for info in there.fleet.models()] == ["of-attic", "of-garage"]
+
+
 async def test_jobs_wait_for_a_worker_that_is_away_also_after_a_restart(tmp_path: Path) -> None:
     async with bot(tmp_path) as there:
         token = there.tokens.make("garage")

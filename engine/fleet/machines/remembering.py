@@ -16,7 +16,11 @@ Known = Mapping[str, Mapping[str, tuple[ModelInfo, ...]]]  # by the name of a to
 
 
 class Remembered:
-    """What each has said last, also to an earlier process where there is a folder. `models`: of all, by name."""
+    """What each has said last, also to an earlier process where there is a folder.
+
+    Attributes:
+        models: of all, by name, in the order of the workers' names, whoever came first.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / FILE if folder is not None else None
@@ -39,7 +43,7 @@ class Remembered:
         return True
 
     def _learn(self, known: Known) -> None:
-        every = [info for workers in known.values() for models in workers.values() for info in models]
+        every = [info for _, workers in sorted(known.items()) for _, models in sorted(workers.items()) for info in models]
         self._known, self.models = known, {info.key: info for info in every}
 
     def _read(self) -> Known:
