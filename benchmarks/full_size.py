@@ -6,7 +6,7 @@
 Three ways, each in a process of its own that has painted with Mini before, as a bot has when another model is asked
 for: diffusers; the engine when it has never seen the files, so that their hash has to be worked out; and the engine
 when it has. In the order A B C C B A, whose halves are added. `load` is until the model is there, `first` from there to
-the first picture, `picture` each of two more of fresh prompts; as wall and processor seconds. `most_mib` is the most
+the first picture, `wait` both together, `picture` each of two more of fresh prompts; as wall and processor seconds. `most_mib` is the most
 memory that the process has had, `own_mib` what of it at the end is no file's page. All pictures are compared.
 
 On two cores of an AMD EPYC that knows bfloat16, which others kept busy (so processor seconds count; load 3 to 8), as
@@ -142,13 +142,14 @@ def _process(way: str, folder: Path, side: int, steps: int, data: Path) -> dict[
     times = told["times"]
     later = [times[f"picture {number}"] for number in range(1, PICTURES)]
     picture = [statistics.median(kind) for kind in zip(*later, strict=True)]
-    return {**told, "load": times["load"], "first": times["picture 0"], "picture": picture}
+    wait = [sum(kind) for kind in zip(times["load"], times["picture 0"], strict=True)]
+    return {**told, "load": times["load"], "first": times["picture 0"], "wait": wait, "picture": picture}
 
 
 def _figures(runs: list[dict[str, Any]]) -> dict[str, list[float]]:
     """[median, least, most] of each figure, over pairs of runs whose halves are added."""
     found: dict[str, list[float]] = {}
-    for name in ("load", "first", "picture"):
+    for name in ("load", "first", "wait", "picture"):
         for at, kind in enumerate(("wall_s", "cpu_s")):
             found[f"{name}_{kind}"] = [run[name][at] for run in runs]
     for kind in ("most_mib", "own_mib"):

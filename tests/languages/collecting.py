@@ -83,10 +83,8 @@ def _in_sources() -> Iterator[tuple[str, Sentence]]:
     errors, constants = error_classes(trees.values()), constants_of(trees.values())
     for path, tree in trees.items():
         where = path.relative_to(ROOT).as_posix()
-        for node in ast.walk(tree):
-            if told_in_english(where):
-                told = []
-            elif where.startswith("bot/"):
+        for node in () if told_in_english(where) else ast.walk(tree):
+            if where.startswith("bot/"):
                 told = [each for each in sentences(node, errors) if has_words(each[0])]
             else:
                 told = [(each, ENGINE) for each in engine_sentences(node, errors, constants) if has_words(each)]
