@@ -53,11 +53,11 @@ TRIES, MOST, FAST_MS = 15, 2.0, 1.0
 NEWCOMER = 10**6  # somebody with five jobs
 ANN = 8  # a member with many
 
-JOBS = """
+JOBS = """  -- by interactions that nobody asks with again
 INSERT INTO job (interaction_id, guild_id, channel_id, user_id, state, vtime, cost, spec, spec_version, quote, charged,
                  application_id, reply_until, created_at, started_at, finished_at)
 WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < :jobs)
-SELECT n, 1 + n % :guilds, 1, 1 + n % :users, 'done', n, 1, :spec, 1, 1000, 1000, 1, 0, :began + n * :step,
+SELECT (1 << 40) + n, 1 + n % :guilds, 1, 1 + n % :users, 'done', n, 1, :spec, 1, 1000, 1000, 1, 0, :began + n * :step,
        :began + n * :step + 1000, :began + n * :step + 5000 FROM n
 """
 IMAGES = """
@@ -143,6 +143,13 @@ async def start(folder: Path) -> float:
     return took_ms
 
 
+async def waiting(store: JobStore) -> None:
+    """Have each of many members wait for a job."""
+    many = Limits(max_queued=10**6, max_queue=10**6, max_server_queue=10**6)
+    for user in range(1, WAITING + 1):
+        await store.enqueue_all([asked(user_id=user, guild_id=1 + (user - 1) % GUILDS)], 10**9, many)
+
+
 def looks(store: JobStore, db: Store, jobs: int) -> dict[str, Callable[[], Awaitable[object]]]:
     """What people and the bot do all the time, by name."""
     now_ms, guild = SystemClock().now_ms(), 1 + (ANN - 1) % GUILDS
@@ -192,9 +199,7 @@ async def measured(folder: Path, jobs: int) -> dict[str, float]:
         await db.write(
             lambda db: db.execute("INSERT INTO user (discord_id, created_at) VALUES (?, 0)", (NEWCOMER,)).rowcount
         )
-        many = Limits(max_queued=10**6, max_queue=10**6, max_server_queue=10**6)
-        for user in range(1, WAITING + 1):
-            await store.enqueue_all([asked(user_id=user, guild_id=1 + (user - 1) % GUILDS)], 10**9, many)
+        await waiting(store)
         for name, look in looks(store, db, jobs).items():
             tries = []
             for _ in range(TRIES):

@@ -21,9 +21,11 @@ WORK = "max(1, CAST(round(job.cost * job.weight) AS INTEGER))"  # of a job, what
 # the start tag of a server's next job
 SERVERS_START = """
 max((SELECT vtime FROM queue_clock), ifnull((SELECT served FROM queue_server s WHERE s.guild_id = job.server_id), 0))"""
-# may be claimed: nobody has too many running, nothing is paused
+# may be claimed: nobody has too many running, nothing is paused. An index has the jobs of each member that are
+# queued or running; without the first condition SQLite doesn't see that it will do, and counts among all that ended
 CLAIMABLE = """
-(SELECT count(*) FROM job r WHERE r.user_id = job.user_id AND r.state = 'running') < job.max_running
+(SELECT count(*) FROM job r
+  WHERE r.state IN ('queued', 'running') AND r.user_id = job.user_id AND r.state = 'running') < job.max_running
 AND NOT EXISTS (SELECT 1 FROM pause p WHERE p.mode = 'pause' AND p.guild_id IN (0, job.server_id))"""
 
 
@@ -82,13 +84,14 @@ def _server_shares(db: sqlite3.Connection) -> dict[int, float]:
     It's 1 where there is one server, or all have as much weight at work: so that it hardly changes while members come
     and go, for those whose jobs are long are held to what it was when they were claimed.
     """
-    members = (
-        "SELECT server_id, user_id, max(weight) AS weight FROM job WHERE state = 'running' GROUP BY server_id, user_id"
-    )
-    servers = f"SELECT server_id, sum(weight) AS weight FROM ({members}) GROUP BY server_id"
     rows = db.execute(
-        f"SELECT job.id, (SELECT avg(weight) FROM ({servers})) / own.weight AS share FROM job"
-        f" JOIN ({servers}) own ON own.server_id = job.server_id WHERE state = 'running'"
+        """
+        WITH running AS (SELECT id, server_id, user_id, weight FROM job INDEXED BY job_running WHERE state = 'running'),
+          members AS (SELECT server_id, max(weight) AS weight FROM running GROUP BY server_id, user_id),
+          servers AS (SELECT server_id, sum(weight) AS weight FROM members GROUP BY server_id)
+        SELECT id, (SELECT avg(weight) FROM servers) / own.weight AS share
+        FROM running JOIN servers own USING (server_id)
+        """
     )
     return {int(row["id"]): float(row["share"]) for row in rows}
 

@@ -33,6 +33,7 @@ async def work(folder: Path, jobs: int) -> dict[str, int]:
         return 0
 
     async with Store.open(folder / "easel.db", clock) as db:
+        await scale.waiting(JobStore(db, clock))
         await db.read(lambda db: db.set_progress_handler(count, 10))
         await db.write(lambda db: db.set_progress_handler(count, 10))
         for name, look in scale.looks(JobStore(db, clock), db, jobs).items():
