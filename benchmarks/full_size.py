@@ -6,21 +6,24 @@
 Three ways, each in a process of its own that has painted with Mini before, as a bot has when another model is asked
 for: diffusers; the engine when it has never seen the files, so that their hash has to be worked out; and the engine
 when it has. In the order A B C C B A, whose halves are added. `load` is until the model is there, `first` from there to
-the first picture, `wait` both together, `picture` each of two more of fresh prompts; as wall and processor seconds. `most_mib` is the most
-memory that the process has had, `own_mib` what of it at the end is no file's page. All pictures are compared.
+the first picture, `wait` both together, `picture` each of two more of fresh prompts; as wall and processor seconds.
+`most_mib` is the most memory that the process has had, `own_mib` what of it at the end is no file's page. All pictures
+are compared.
 
-On two cores of an AMD EPYC that knows bfloat16, which others kept busy (so processor seconds count; load 3 to 8), as
-ratios to diffusers in one run each, all pictures the same:
+On two cores of an AMD EPYC that knows bfloat16, which others kept busy (load 3 to 5, so only processor seconds count),
+as ratios to diffusers in one run each, all pictures the same:
 
-| 256 px | way | load | first | picture | most_mib | own_mib |
-|---|---|---|---|---|---|---|
-| sd15, 3 steps, 2 rounds | new | 2.61 | 1.18 | 0.97 | 1.01 | 0.60 |
-| | known | 1.35 (0.20 s for 0.15 s) | 1.01 | 0.96 | 1.00 | 0.60 |
-| sdxl, 2 steps, 1 round | new | 1.39 | 1.50 | 1.00 | 1.00 | 0.55 |
-| | known | 0.80 | 1.06 | 1.00 | 1.00 | 0.55 |
+| 256 px | way | load | first | wait | picture | most_mib | own_mib |
+|---|---|---|---|---|---|---|---|
+| sd15, 3 steps, 2 rounds | new | 2.60 | 1.18 | 1.21 (7.8 s for 6.5 s) | 0.95 | 1.03 | 0.64 |
+| | known | 1.53 (0.19 s for 0.12 s) | 1.02 | 1.03 | 0.96 | 1.02 | 0.64 |
+| sdxl, 2 steps, 1 round | new | 1.23 | 1.55 | 1.52 (12.6 s for 8.3 s) | 1.00 | 1.00 | 0.58 |
+| | known | 0.71 | 1.08 | 1.05 | 1.04 | 1.00 | 0.58 |
 
-The hash of new files is 0.6 s a GB in a thread of its own, beside the load and the first picture, so it is in their
-processor seconds and, where a core is free, not in the wait. Fitting the previews is 0.4 s of a model's first picture.
+The hash of new files is 0.6 s a GB, as fast as the processor's own instructions for it are, in a thread beside the load
+and the first picture: in their processor seconds, but by the clock new files took 6 % longer than known ones for sd15
+and 2 % less for sdxl. Fitting the previews is 0.35 s of a model's first picture. Of several loads diffusers' own take
+three times as long now and then, when Python's collector looks through the libraries.
 """
 
 from __future__ import annotations
