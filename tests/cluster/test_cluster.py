@@ -76,7 +76,7 @@ async def test_workers_come_with_the_load_and_go_after_it(tmp_path: Path, monkey
                 check_painted(events, seed, 1)
             assert max(ray.scales) == 3
             await until(lambda: ray.scales[-1] == 0)
-            await until(lambda: cluster.line() == "Ray: 0 of 0 workers run (0 to 3)")
+            await until(lambda: cluster.line() == "Ray, 0 to 3: 0 of 0 workers run")
         assert ray.puts == 1
 
 
@@ -140,7 +140,7 @@ async def test_members_paint_on_the_cluster_and_operators_see_it(tmp_path: Path)
             assert parts(message)
             panel = await studio.members["Ada"].slash(studio.channel, "admin panel")
             await studio.members["Ada"].select(panel.response.message, [str(TAB.number)], custom_id="s1:adm:0")
-            assert "Ray: 1 of 1 workers run (1 to 2)" in words(panel.response).replace("\\", "")
+            assert "Ray, 1 to 2: 1 of 1 workers run" in words(panel.response).replace("\\", "")
         assert ray.applications["easel"]["target"] == 1
 
 
@@ -167,7 +167,7 @@ async def test_doctor_asks_the_cluster(tmp_path: Path) -> None:
         async with bot(tmp_path) as there, scaled(there, url + "?workers=1", tmp_path, []):
             await until(lambda: len(there.fleet.members) == 1)
             (found,) = await asyncio.to_thread(sentences, url)
-            assert found.endswith("runs 1 of 1 workers.")
+            assert found.endswith(": 1 of 1 workers run.")
             ray.broken = "no machine has a free GPU"
             (found,) = await asyncio.to_thread(sentences, url)
             assert found.startswith("note: ")

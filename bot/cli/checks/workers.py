@@ -35,6 +35,4 @@ def cluster(settings: Settings) -> Iterator[Check]:
     if seen is None:
         yield Check("cluster", "ok", f"{address.url} answers; Easel's start has it run workers.")
         return
-    why = f": {seen.problem}" if seen.problem else ""
-    sentence = f"{address.url} runs {seen.running} of {seen.asked} workers{why}."
-    yield Check("cluster", "note" if seen.problem else "ok", sentence)
+    yield Check("cluster", "note" if seen.problem else "ok", f"{address.url}: {str(seen).rstrip('.')}.")

@@ -75,8 +75,7 @@ class Cluster:
             return f"Ray: {self.problem}"
         if self.seen is None:
             return "Ray: not asked yet"
-        why = f" · {self.seen.problem}" if self.seen.problem else ""
-        return f"Ray: {self.seen.running} of {self.wanted} workers run ({limits}){why}"
+        return f"Ray, {limits}: {self.seen}"
 
     async def _turn(self) -> None:
         try:

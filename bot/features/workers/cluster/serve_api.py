@@ -42,6 +42,11 @@ class Seen:
     running: int
     problem: str = ""
 
+    def __str__(self) -> str:
+        """In a few words."""
+        how = f"{self.running} of {self.asked} workers run" if self.deployed else "the first worker is being prepared"
+        return f"{how}: {self.problem}" if self.problem else how
+
 
 def application(address: RayAddress, join: str, token: str, grace_s: float, protocol: int) -> dict[str, Any]:
     """What Serve is to run. Replicas are scaled later; there is one at first, from which the bot learns its models.
