@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from ray_dashboard import dashboard
 
 from bot.cli.checks import workers as checks
@@ -19,7 +20,7 @@ from bot.features.workers.cluster import cluster as clusters
 from bot.features.workers.cluster import scaling
 from bot.features.workers.cluster.cluster import Cluster
 from bot.features.workers.cluster.scaling import Load
-from bot.features.workers.cluster.serve_api import ServeApi
+from bot.features.workers.cluster.serve_api import ClusterError, ServeApi
 from bot.features.workers.cluster.way_in import way_in
 from bot.features.workers.panel_workers import TAB
 from engine.fake import FakeEngine
@@ -41,6 +42,25 @@ def _fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(clusters, "AGAIN_S", 0.02)
     monkeypatch.setenv("EASEL_DATA_DIR", str(tmp_path / "replica"))
     monkeypatch.setenv("EASEL_DEVICE", "none")  # of the bot; one of its settings that a worker can't have
+
+
+@pytest.fixture
+async def aiohttp_answer() -> AsyncIterator[Callable[[str], Awaitable[str]]]:
+    """Has a server of one's own answer everything with a text; its address."""
+    async with AsyncExitStack() as stack:
+
+        async def start(text: str) -> str:
+            async def answer(_: web.BaseRequest) -> web.Response:
+                return web.Response(text=text)
+
+            runner = web.ServerRunner(web.Server(answer))
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            host, port = runner.addresses[0][:2]
+            return f"http://{host}:{port}"
+
+        yield start
 
 
 @asynccontextmanager
@@ -142,6 +162,12 @@ async def test_members_paint_on_the_cluster_and_operators_see_it(tmp_path: Path)
             await studio.members["Ada"].select(panel.response.message, [str(TAB.number)], custom_id="s1:adm:0")
             assert "Ray, 1 to 2: 1 of 1 workers run" in words(panel.response).replace("\\", "")
         assert ray.applications["easel"]["target"] == 1
+
+
+@pytest.mark.parametrize("said", ["[]", "{}", '{"applications": null}', "<html>", ""])
+async def test_what_is_no_cluster_is_said(said: str, aiohttp_answer: Callable[[str], Awaitable[str]]) -> None:
+    with pytest.raises(ClusterError, match="Ray"):
+        await ServeApi(await aiohttp_answer(said)).applications()
 
 
 async def test_a_worker_that_is_wanted_no_more_is_not_healthy(tmp_path: Path) -> None:

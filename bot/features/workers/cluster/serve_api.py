@@ -98,7 +98,9 @@ class ServeApi:
     async def applications(self) -> Mapping[str, Any]:
         """All that Serve runs, as it says it."""
         answer = await self._ask("GET", APPLICATIONS)
-        return answer if isinstance(answer, dict) else {}
+        if not isinstance(answer, dict) or not isinstance(answer.get("applications"), dict):
+            raise ClusterError(f"{self._url} answers, but not as Ray Serve does")
+        return answer
 
     async def deploy(self, wanted: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Have Serve run an application beside those in its `answer`: what it isn't told of again, it would end."""
