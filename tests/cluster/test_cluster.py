@@ -230,6 +230,8 @@ def test_addresses(text: str, found: RayAddress) -> None:
         "ray://head?gpus=-1",
         "ray://head?gpus=many",
         "ray://head?gpus=nan",
+        "ray://head/a/b",
+        "ray://head/-",
     ],
 )
 def test_what_is_no_address_is_refused_at_the_start(text: str) -> None:

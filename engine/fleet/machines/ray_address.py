@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 PORT = 8265  # of a cluster's dashboard, which is where Serve is told what to run
 CLIENT_PORT = 10001  # of Ray's own client, which people know
 MOST_WORKERS, MOST_GPUS = 1000, 64.0
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")  # as of a worker's token, which is called so
 FORM = "write it like ray://head:8265?workers=0-4&gpus=1"
 
 
@@ -44,6 +46,8 @@ class RayAddress:
         secure = "https" if parts.scheme == "rays" else "http"
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         name = parts.path.strip("/") or "easel"
+        if not NAME.fullmatch(name):
+            raise ValueError(f"'{name}' is no name for an application: use letters, digits, dots and dashes")
         url = f"{secure}://{host}:{parts.port or PORT}"
         return cls(url=url, name=name, fewest=fewest, most=most, gpus=gpus)
 

@@ -43,7 +43,9 @@ class Remembered:
         return True
 
     def _learn(self, known: Known) -> None:
-        every = [info for _, workers in sorted(known.items()) for _, models in sorted(workers.items()) for info in models]
+        every = [
+            info for _, workers in sorted(known.items()) for _, models in sorted(workers.items()) for info in models
+        ]
         self._known, self.models = known, {info.key: info for info in every}
 
     def _read(self) -> Known:
