@@ -1,4 +1,4 @@
-"""Bring a database to the shipped schema: numbered SQL, forward only, each file one transaction. Knows no tables."""
+"""Bring a database to the shipped schema: numbered SQL, forward only, all in one transaction. Knows no tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -78,7 +78,7 @@ def _migrate(path: Path, now_ms: int, steps: tuple[Migration, ...], whole: bool,
         missing = _missing(steps, _applied(db))
         if missing and _applied(db):
             backup(path, path.parent / "backups" / f"before-{missing[0].name[:4]}-{now_ms}.db")
-        return [step.name for step in missing if _apply(db, step, now_ms)]
+        return _apply(db, missing, now_ms) if missing else []
 
 
 def backup(path: Path, target: Path) -> None:
@@ -152,17 +152,18 @@ def missing_steps(db: sqlite3.Connection) -> list[str]:
     return [step.name for step in _missing(shipped(), _applied(db))]
 
 
-def _apply(db: sqlite3.Connection, step: Migration, now_ms: int) -> bool:
-    """Run one migration; False when another process was faster."""
+def _apply(db: sqlite3.Connection, steps: Sequence[Migration], now_ms: int) -> list[str]:
+    """Run migrations, all of them or none; the names of those with which no other process was faster."""
     with immediate(db):
         db.execute(BOOKKEEPING)
-        if step.version in _applied(db):
-            return False
-        for statement in statements(step.sql):
-            db.execute(statement)
-        row = (step.version, step.name, step.sha256, now_ms)
-        db.execute("INSERT INTO migration VALUES (?, ?, ?, ?)", row)
-    return True
+        applied = _applied(db)
+        missing = [step for step in steps if step.version not in applied]
+        for step in missing:
+            for statement in statements(step.sql):
+                db.execute(statement)
+            row = (step.version, step.name, step.sha256, now_ms)
+            db.execute("INSERT INTO migration VALUES (?, ?, ?, ?)", row)
+    return [step.name for step in missing]
 
 
 def statements(sql: str) -> Iterator[str]:

@@ -59,6 +59,17 @@ def test_a_failing_migration_leaves_nothing_behind(tmp_path: Path) -> None:
     assert schema(path) == before
 
 
+def test_migrations_run_all_or_none(tmp_path: Path) -> None:
+    """A new database is whole or empty, and an old one is as its backup has it, whatever fails between."""
+    broken = Migration(version=9001, name="9001_broken.sql", sql="INSERT INTO nowhere VALUES (1);")
+    migrate(tmp_path / "old.db", 0)
+    before = schema(tmp_path / "old.db")
+    for path in (tmp_path / "old.db", tmp_path / "new.db"):
+        with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+            migrate(path, 0, (*shipped(), NEXT, broken))
+    assert (schema(tmp_path / "old.db"), schema(tmp_path / "new.db")) == (before, [])
+
+
 def test_a_newer_database_is_refused_with_a_sentence(tmp_path: Path) -> None:
     migrate(tmp_path / "easel.db", 0, (*shipped(), NEXT))
     with pytest.raises(NewerDatabase, match="newer Easel"):
