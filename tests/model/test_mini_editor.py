@@ -1,6 +1,7 @@
 """The editor's recipe: changes of scenes, their words, pairs of pictures, the loss, and the judge. Trains nothing."""
 
 import random
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from engine.mini.train.editing.changes import KINDS, Change, View, base_view, ch
 from engine.mini.train.editing.instructions import instruction
 from engine.mini.train.editing.pairs import PairDataset, family, write_shard
 from engine.mini.train.loop import Rng
-from engine.mini.train.networks.editor import EditLoss, with_picture
+from engine.mini.train.networks.editor import CHANGED_WEIGHT, EditLoss, pixel_weights, with_picture
 from engine.mini.train.networks.layout import LayoutHeads
 from engine.mini.train.render import render, render_kept
 from engine.mini.train.scenes import Scene, Thing
@@ -114,6 +115,26 @@ def test_the_editor_starts_as_the_noise_predictor_that_it_was_made_from() -> Non
     seen = torch.cat([noisy, torch.randn_like(noisy)], 1)
     torch.testing.assert_close(new(seen, time, words).sample, old(noisy, time, words).sample, atol=1e-4, rtol=1e-4)
     assert with_picture(new) is new
+
+
+def test_what_changes_counts_most_of_a_picture() -> None:
+    scene = replace(PAIR.scene, things=PAIR.scene.things[:1])
+    given = torch.zeros(1, 4, 16, 16)
+    clean = given.clone()
+    clean[..., 2, 3] = 1.0  # far from the thing, say, where a second one was added
+    weights = pixel_weights([scene], [scene], given, clean)[0, 0]
+    assert weights.mean().item() == pytest.approx(1)
+    assert weights.argmax().item() == 2 * 16 + 3
+    assert weights[2, 3] / weights.min() == pytest.approx(CHANGED_WEIGHT)
+
+
+def test_hard_changes_are_drawn_more_often(tmp_path: Path) -> None:
+    write_shard(
+        tmp_path, PairConfig(shards=1, families=12, changes=4), 0, AutoencoderKL.from_pretrained(MODEL_DIR / "vae")
+    )
+    drawn = Counter(step.change.kind for step in PairDataset(tmp_path).draw(random.Random(0), 3000))
+    assert drawn["add"] > 2 * drawn["remove"]
+    assert drawn["swap"] > 2 * drawn["backdrop"]
 
 
 def test_every_weight_of_the_editor_learns(tmp_path: Path) -> None:

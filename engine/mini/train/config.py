@@ -109,8 +109,8 @@ RECIPES: dict[str, Recipe] = {
         unet=StageConfig(samples=500_000, batch=32, learning_rate=5e-4, decay_share=0.75),
         checker=StageConfig(samples=60_000, batch=32, learning_rate=2e-3, ema=0.99),
         adapter=StageConfig(samples=6_000, batch=16, learning_rate=1e-3, warmup_steps=30, ema=0.98),
-        pairs=PairConfig(shards=40),
-        edit=StageConfig(samples=800_000, batch=16, learning_rate=6e-4, warmup_steps=60, ema=0.995),
+        pairs=PairConfig(shards=90),
+        edit=StageConfig(samples=1_600_000, batch=32, learning_rate=6e-4, decay_share=0.7),
     ),
     "cuda": Recipe(
         data=DataConfig(shards=120, basic_shards=30),

@@ -30,6 +30,7 @@ DIET = Diet(
     styles={"flat": 0.6} | dict.fromkeys(STYLES[1:], 0.1),
     plain_share=0.5,
 )
+TRAINED = replace(DIET, styles={"flat": 0.36} | dict.fromkeys(STYLES[1:], 0.16))  # styles are learned last
 FREE = ("top right", "top left", "bottom right", "bottom left", "right", "left")  # where a new thing goes, if free
 ADDED_RADIUS = sum(CORNER_RADIUS) / 2
 GROUND = 0.89  # where things stand in a landscape
@@ -79,9 +80,9 @@ class View:
 Made = tuple[Change, View]
 
 
-def base_view(rng: random.Random) -> View:
+def base_view(rng: random.Random, diet: Diet = DIET) -> View:
     """Sample a scene to change."""
-    while (scene := sample_scene(rng, DIET)).relation == "on":
+    while (scene := sample_scene(rng, diet)).relation == "on":
         pass
     return View.of(scene)
 

@@ -16,13 +16,15 @@ from torch import Tensor
 
 from engine.mini.train.config import FINE_PX, PairConfig
 from engine.mini.train.data import ENCODE_BATCH, encode
-from engine.mini.train.editing.changes import KINDS, Change, View, base_view, made, undone, unseen
+from engine.mini.train.editing.changes import KINDS, TRAINED, Change, View, base_view, made, undone, unseen
 from engine.mini.train.render import render_kept
 from engine.mini.train.scenes import Scene
 
 TRIES = 6  # at each kind of change of a scene
 RARE = frozenset({"swap", "count", "place", "add"})  # few scenes allow them, so they are tried before the others
 RARE_FIRST = 0.4
+HARD = {"add": 1.8, "kind": 1.5, "swap": 1.5, "count": 1.4, "colour": 1.3}  # how often they are drawn, others once
+EASY = {"style": 0.8, "size": 0.7, "remove": 0.6, "backdrop": 0.5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Family:
 
 def family(rng: random.Random, changes: int) -> Family:
     """Sample a scene that training may show, and some changes of it of different kinds."""
-    while unseen(base := base_view(rng), base):
+    while unseen(base := base_view(rng, TRAINED), base):
         pass
     views, steps = [base], list[Step]()
     for kind in sorted(KINDS, key=lambda kind: rng.random() * (RARE_FIRST if kind in RARE else 1)):
@@ -104,8 +106,9 @@ class PairDataset:
             self.steps[change.kind].append(Step(change=change, before=start + before, after=start + after))  # type: ignore[operator]
 
     def draw(self, rng: random.Random, count: int) -> list[Step]:
-        """Choose steps, each kind as often as any other."""
-        return [rng.choice(self.steps[rng.choice(self._kinds)]) for _ in range(count)]
+        """Choose steps, hard kinds more often than easy ones."""
+        kinds = rng.choices(self._kinds, [(HARD | EASY).get(kind, 1.0) for kind in self._kinds], k=count)
+        return [rng.choice(self.steps[kind]) for kind in kinds]
 
     def pictures(self, indices: Sequence[int]) -> Tensor:
         """Return latents: (B, 4, H/16, W/16) float32."""

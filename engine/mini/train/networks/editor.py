@@ -24,6 +24,7 @@ from engine.mini.train.precision import mixed
 from engine.mini.train.scenes import Scene
 from engine.mini.train.tokenizer import tokenize
 
+CHANGED_WEIGHT, DIFFERS = 8.0, 0.3  # of latents that a change changes, by so much on average over their channels
 LEFT_OUT = 0.05  # of the samples lack the instruction, as many the picture, as many both
 
 
@@ -42,10 +43,15 @@ def with_picture(unet: UNet2DConditionModel) -> UNet2DConditionModel:
     return unet
 
 
-def pixel_weights(before: list[Scene], after: list[Scene]) -> Tensor:
-    """Return how much each latent pixel counts, more where things were or are, one on average: (B, 1, H, W)."""
+def pixel_weights(before: list[Scene], after: list[Scene], given: Tensor, clean: Tensor) -> Tensor:
+    """Return how much each latent pixel counts, one on average: (B, 1, H, W).
+
+    More where things were or are, and most where something changes: that is a tenth of most pictures, and the rest is
+    copied. `given`, `clean`: the latents before and after.
+    """
     things = foreground(before) | foreground(after)
-    weights: Tensor = 1 + (FOREGROUND_WEIGHT - 1) * things.float()
+    changed = (clean - given).abs().mean(1, keepdim=True) > DIFFERS
+    weights = torch.where(changed, CHANGED_WEIGHT, 1 + (FOREGROUND_WEIGHT - 1) * things.float())
     return weights / weights.mean((1, 2, 3), keepdim=True)
 
 
@@ -63,6 +69,7 @@ class EditLoss:
         steps = self._data.draw(rng.choice, batch)
         before, after = ([self._data.scenes[i] for i in side] for side in _sides(steps))
         given, clean = (self._data.pictures(side) for side in _sides(steps))
+        weights = pixel_weights(before, after, given, clean)
         texts = [instruction(rng.choice, step.change, scene) for step, scene in zip(steps, before, strict=True)]
         chance = torch.rand(batch, generator=rng.torch)
         texts = ["" if lot < 2 * LEFT_OUT else text for lot, text in zip(chance, texts, strict=True)]
@@ -76,7 +83,7 @@ class EditLoss:
             predicted = self._network["unet"](inputs, timesteps.to(self._device), hidden, return_dict=False)[0]
             layouts = self._network["heads"]([self._taps.features[number] for number in range(2)])
         error = (predicted.float() - velocity.to(self._device)).square()
-        per_sample = (pixel_weights(before, after).to(self._device) * error).mean((1, 2, 3))
+        per_sample = (weights.to(self._device) * error).mean((1, 2, 3))
         answers = targets(after, self._device)
         layout = torch.stack([layout_loss(logits, answers[logits.shape[-1]]) for logits in layouts]).sum()
         loss: Tensor = (loss_weight(timesteps).to(self._device) * per_sample).mean() + LAYOUT_WEIGHT * layout
