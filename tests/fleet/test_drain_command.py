@@ -34,11 +34,15 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "OBEYED_S", 5.0)
 
 
+async def nobody(why: str) -> None:
+    """Whom no alert reaches."""
+
+
 @asynccontextmanager
 async def running(folder: Path, engine: Fleet | FakeEngine) -> AsyncIterator[Workbench]:
     """A bot's queue with an engine, and what drains it."""
     async with workbench(folder, SystemClock(), engine=engine, credits_a_day=10**6, max_queued=100) as bench:
-        workers = Workers(bench.settings, engine, bench.dispatcher)
+        workers = Workers(bench.settings, engine, bench.dispatcher, nobody)
         await workers.start()
         try:
             yield bench
