@@ -15,7 +15,7 @@ def test_what_ships_is_small_and_has_no_paths_of_whoever_trained_it() -> None:
 
 
 async def test_what_ships_obeys_as_the_card_says() -> None:
-    """Rates by kind are in docs/models/mini.md: 0.67 of a hundred; thirty tell whether these are those weights."""
+    """Rates by kind are in docs/models/mini.md; thirty instructions tell whether these are those weights."""
     vae = load(mini.EDITOR_DIR).vae
     cases = [held_out_case(kind, number) for kind in KINDS for number in range(3)]
     async with Engine("mini", threads=1) as engine:
@@ -24,7 +24,7 @@ async def test_what_ships_obeys_as_the_card_says() -> None:
             for each in cases
         ]
         painted = [(await engine.submit(request).result())[0] for request in asked]
-    assert sum(judge(vae, case, image).obeyed for case, image in zip(cases, painted, strict=True)) >= 15
+    assert sum(judge(vae, case, image).obeyed for case, image in zip(cases, painted, strict=True)) >= 20
 
 
 async def test_what_ships_changes_what_mini_has_painted() -> None:
