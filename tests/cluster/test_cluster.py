@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -108,7 +109,7 @@ async def test_a_bot_that_starts_again_finds_its_workers(tmp_path: Path) -> None
             ray.applications["easel"]["said"]["args"]["address"] = there.address  # its port is another one here
             async with scaled(there, url + "?workers=2-3", tmp_path, []) as cluster:
                 await until(lambda: cluster.seen is not None)
-        assert (ray.puts, ray.scales) == (1, [])
+        assert (ray.puts, {*ray.scales}) == (1, {2})
         async with bot(tmp_path) as there, scaled(there, url + "?workers=2", tmp_path, [], protocol=2):
             await until(lambda: len(there.fleet.members) == 2)
         assert ray.puts == 2
@@ -121,6 +122,23 @@ async def test_the_cluster_is_left_with_the_fewest(tmp_path: Path) -> None:
             ray.applications["easel"]["target"] = 4
             await until(lambda: cluster.seen is not None and cluster.seen.asked == 4)
         assert ray.applications["easel"]["target"] == 1
+
+
+async def test_also_right_after_more_were_asked_for(tmp_path: Path) -> None:
+    async with dashboard() as (ray, url), bot(tmp_path) as there:
+        async with scaled(there, url + "?workers=0-4", tmp_path, []):
+            await until(lambda: "easel" in ray.applications)
+            assert ray.applications["easel"]["target"] == 1
+        assert ray.applications["easel"]["target"] == 0
+
+
+async def test_a_cluster_that_is_silent_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "LEAVING_S", 0.1)
+    silent = socket.create_server(("127.0.0.1", 0))  # connections are taken, and nobody reads
+    url = f"ray://127.0.0.1:{silent.getsockname()[1]}?workers=1"
+    with silent:
+        async with asyncio.timeout(20), bot(tmp_path) as there, scaled(there, url, tmp_path, []):
+            pass
 
 
 async def test_what_others_run_there_goes_on(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Workers:
     async def door_opened(self, port: int) -> None:
         """The web server listens there: what a cluster starts may dial in. Raises: BadInput, OSError."""
         if self.cluster is not None:
-            address, settings = RayAddress.parse(self._settings.engine), self._settings
+            address, settings = self.cluster.address, self._settings
             join = way_in(settings.web_address, settings.web_host, port, address.url)
             self.cluster.start(join, await clusters.token_for(self._folder, address.name))
 

@@ -21,6 +21,7 @@ from engine.fleet.machines.ray_address import RayAddress
 
 log = logging.getLogger(__name__)
 LOOK_S = 5.0
+LEAVING_S = 5.0  # a cluster that is away holds nobody up
 AGAIN_S = 30.0  # after the cluster didn't do what it was asked to
 FILE = "cluster-token.json"
 
@@ -33,8 +34,8 @@ class Cluster:
         protocol: of the wire; workers are started anew when it is another one.
 
     Attributes:
+        address: of the cluster.
         seen: how Serve says that they are; None before it has.
-        wanted: how many there should be.
         problem: why the cluster can't be asked, or what it refuses.
     """
 
@@ -48,29 +49,30 @@ class Cluster:
         grace_s: float,
         protocol: int,
     ) -> None:
-        self._address, self._api, self._load, self._alert = address, api, load, alert
+        self.address, self._api, self._load, self._alert = address, api, load, alert
         self._grace_s, self._protocol = grace_s, protocol
         self._scaling = Scaling(address.fewest, address.most)
         self._application: dict[str, Any] = {}
         self.loop = Loop("cluster", self._turn)
         self.seen: Seen | None = None
-        self.wanted, self.problem = address.fewest, ""
+        self.problem = ""
 
     def start(self, join: str, token: str) -> None:
         """Have workers that dial in to `join` with this token."""
-        self._application = serve_api.application(self._address, join, token, self._grace_s, self._protocol)
+        self._application = serve_api.application(self.address, join, token, self._grace_s, self._protocol)
         self.loop.start()
 
     async def stop(self) -> None:
         """Leave the fewest workers: an Easel that starts again finds them, and nobody pays for the rest."""
         await self.loop.stop()
-        with suppress(ClusterError):
-            if self.seen is not None and self.seen.asked > self._address.fewest:
-                await self._api.scale(self._address.name, self._address.fewest)
+        if self._application:
+            with suppress(ClusterError, TimeoutError):
+                async with asyncio.timeout(LEAVING_S):
+                    await self._api.scale(self.address.name, self.address.fewest)
 
     def line(self) -> str:
         """How it is, in a line for people."""
-        limits = f"{self._address.fewest} to {self._address.most}"
+        limits = f"{self.address.fewest} to {self.address.most}"
         if self.problem:
             return f"Ray: {self.problem}"
         if self.seen is None:
@@ -90,16 +92,16 @@ class Cluster:
 
     async def _look(self) -> None:
         """See how it is, and ask for what it should be. Raises: ClusterError."""
-        name = self._address.name
+        name = self.address.name
         answer = await self._api.applications()
         self.seen = serve_api.seen(answer, name)
-        self.wanted = self._scaling.wanted(self._load(), time.monotonic())
+        wanted = self._scaling.wanted(self._load(), time.monotonic())
         if self.seen is None or not self._is_ours(answer["applications"][name]):
             log.info("Ray is to run workers as %s", name)
             await self._api.deploy(self._application, answer)
-        elif self.seen.asked != self.wanted and self.seen.deployed:
-            log.info("workers on Ray: %d wanted, %d asked for", self.wanted, self.seen.asked)
-            await self._api.scale(name, self.wanted)
+        elif self.seen.asked != wanted and self.seen.deployed:
+            log.info("workers on Ray: %d wanted, %d asked for", wanted, self.seen.asked)
+            await self._api.scale(name, wanted)
 
     def _is_ours(self, running: dict[str, Any]) -> bool:
         config = running.get("deployed_app_config") or {}

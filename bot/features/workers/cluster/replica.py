@@ -7,7 +7,6 @@ does. What it paints with is set by the `EASEL_` variables of its own machine.
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +14,6 @@ from bot import logging_setup
 from bot.config import Settings
 from bot.features.workers import painter
 
-log = logging.getLogger(__name__)
 ELSEWHERE = {"engine": "", "workers": False, "engines": {}}  # of a bot that has the same settings
 
 
@@ -40,7 +38,7 @@ class Replica:
     async def end(self) -> None:
         """Take no more jobs, and return once what was begun is done."""
         self._leaving.set()
-        with suppress(Exception):
+        with suppress(Exception):  # an outer edge: why it painted no more was said by `check_health`
             await self._painting
 
 
