@@ -287,11 +287,12 @@ async def test_it_is_off_by_default(tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def begun(
-    studio: Stage, key: str, path: str, length: int, first: bytes = b""
+    studio: Stage, key: str, path: str, length: int, first: bytes = b"", *, wanted: bool = False
 ) -> AsyncIterator[asyncio.StreamReader]:
-    """A request whose head has been sent, and of its body no more than `first`."""
+    """A request whose head has been sent, and of its body no more than `first`; `wanted`: it asks to be told when."""
+    expects = "Expect: 100-continue\r\n" if wanted else ""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\n{expects}"
         f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {length}\r\n\r\n"
     )
     port = int(address(studio, "").rpartition(":")[2])
@@ -357,7 +358,9 @@ async def test_a_member_sends_a_few_bodies_at_a_time(studio: Stage, capsys: pyte
     ann, ben = key_of(studio, capsys), key_of(studio, capsys, "Ben")
     async with AsyncExitStack() as first, AsyncExitStack() as later:
         for _ in range(AT_ONCE):
-            await first.enter_async_context(begun(studio, ann, EDITS, 1000, b"--b"))
+            unfinished = await first.enter_async_context(begun(studio, ann, EDITS, 1000, wanted=True))
+            async with asyncio.timeout(30):  # until it has its turn: the third may come sooner otherwise
+                assert await unfinished.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         third = await later.enter_async_context(begun(studio, ann, EDITS, 5, b"--b--"))
         other = await later.enter_async_context(begun(studio, ben, EDITS, 5, b"--b--"))
         assert (await answered(other))[0] == 400
