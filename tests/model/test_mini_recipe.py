@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.multiprocessing as processes
 import torch.nn.functional as F
 from diffusers import StableDiffusionInstructPix2PixPipeline, StableDiffusionPipeline
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from engine.mini.train.captions import caption
 from engine.mini.train.config import FINE_PX, PICTURE_PX, RECIPES, StageConfig
 from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import SHARES, TIMES, add_noise, loss_weight, stratified_timesteps
-from engine.mini.train.loop import Loop, Rng
+from engine.mini.train.loop import Loop, Rng, join_workers
 from engine.mini.train.networks.checker import NOTHING, UNSURE, centre_map, label, load_checker, train_checker
 from engine.mini.train.networks.crisp import CrispLoss
 from engine.mini.train.networks.layout import LOGITS, layout_loss, targets
@@ -81,6 +82,26 @@ def test_training_lowers_the_loss_and_averages_the_weights(tmp_path: Path) -> No
     error = (ema(noise(256, Rng.of(1, 0, 0))) - 1).square().mean()
     assert error < 0.1
     assert (tmp_path / "last.pt").exists()
+
+
+def work(rank: int, folder: Path) -> None:
+    """Train beside another process, from other weights, and leave what came of it."""
+    join_workers(rank, 2, folder / "meeting")
+    torch.manual_seed(rank)
+    network = nn.Linear(4, 1)
+    loop = Loop(network, replace(CONFIG, samples=4000), folder / str(rank))
+    loop.run(lambda batch, rng: (network(noise(batch, rng)) - 1).square().mean())
+    torch.save(network.state_dict(), folder / f"{rank}.pt")
+
+
+def test_workers_come_to_the_same_weights(tmp_path: Path) -> None:
+    processes.spawn(work, (tmp_path,), nprocs=2)  # type: ignore[no-untyped-call,attr-defined]
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    assert torch.equal(first["weight"], second["weight"])
+    network = nn.Linear(4, 1)
+    network.load_state_dict(first)
+    assert (network(noise(256, Rng.of(1, 0, 0))) - 1).square().mean() < 0.1
+    assert [path.name for path in tmp_path.glob("*/last.pt")] == ["last.pt"], "the first one's"
 
 
 def test_labels_say_where_a_thing_is() -> None:

@@ -54,7 +54,7 @@ class StageConfig:
     """How one network is trained.
 
     Attributes:
-        samples: pictures seen in all, over every worker.
+        samples: pictures seen in all, over every worker; of several workers, at least.
         batch: pictures a step, over every worker.
         learning_rate: the highest one, after `warmup_steps`; AdamW.
         decay_share: the last part of training, in which the learning rate falls to zero.

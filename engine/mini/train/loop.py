@@ -1,6 +1,10 @@
 """The training loop that every network shares: optimizer, learning rate, EMA, workers, checkpoints.
 
 Random numbers depend on (seed, worker, step) alone, so a resumed run takes the steps that an unbroken one would have.
+
+Several workers take steps of their own and average their weights every few of them (local SGD, Stich 2018,
+arXiv:1805.09767), so that no step waits for the slower one, or sends all gradients. They go on from the first one's
+checkpoint, optimizer and all.
 """
 
 import copy
@@ -18,6 +22,7 @@ from engine.mini.train.config import StageConfig
 
 CHECKPOINT_EVERY_S = 120.0
 REPORT_EVERY_STEPS = 50
+MEET_EVERY_STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class Loop:
         self._rank, self._workers = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         self._step, self._elapsed_s = 0, 0.0
         self._resume()
+        self._met = self._progress()
 
     def run(self, loss: Loss, on_checkpoint: Callable[[nn.Module], None] | None = None) -> nn.Module:
         """Train to the end and return the averaged weights."""
@@ -65,7 +71,7 @@ class Loop:
         batch = self.config.batch // self._workers
         tick = saved = time.monotonic()
         recent: list[float] = []
-        while (progress := self._agreed(self._progress())) < 1:
+        while (progress := self._agreed()) < 1:
             value = loss(batch, Rng.of(self._seed, self._rank, self._step))
             value.backward()  # type: ignore[no-untyped-call]
             self._update(progress)
@@ -92,7 +98,6 @@ class Loop:
         return self.config.learning_rate * warm * min(1.0, (1 - progress) / self.config.decay_share)
 
     def _update(self, progress: float) -> None:
-        self._average_gradients()
         torch.nn.utils.clip_grad_norm_(self._weights, 1.0)
         for group in self._optimizer.param_groups:
             group["lr"] = self._learning_rate(progress)
@@ -108,25 +113,25 @@ class Loop:
         for mine, theirs in zip(self.ema.buffers(), self.network.buffers(), strict=True):
             mine.copy_(theirs)
 
-    def _average_gradients(self) -> None:
+    def _agreed(self) -> float:
+        """Return the progress, of several workers that of the first when they last met: their clocks differ."""
         if self._workers == 1:
-            return
-        gradients = [p.grad for p in self._weights if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in gradients])
+            return self._progress()
+        if self._step % MEET_EVERY_STEPS == 0:
+            self._average_weights()
+            progress = torch.tensor([self._progress()])
+            dist.broadcast(progress, 0)
+            self._met = float(progress)
+        return self._met
+
+    @torch.no_grad()
+    def _average_weights(self) -> None:
+        flat = torch.cat([weight.flatten() for weight in self._weights])
         dist.all_reduce(flat)
         flat /= self._workers
-        start = 0
-        for gradient in gradients:
-            gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
-            start += gradient.numel()
-
-    def _agreed(self, progress: float) -> float:
-        """Return the first worker's progress: clocks differ, the learning rate must not."""
-        if self._workers == 1:
-            return progress
-        shared = torch.tensor([progress])
-        dist.broadcast(shared, 0)
-        return float(shared)
+        means = torch.split(flat, [weight.numel() for weight in self._weights])
+        for weight, mean in zip(self._weights, means, strict=True):
+            weight.copy_(mean.view_as(weight))
 
     def _report(self, progress: float, recent: list[float]) -> None:
         if self._rank:
