@@ -60,13 +60,20 @@ class _BlendingVae(Stub):
             return output
         found = [
             output.latent_dist,
-            # some have a dimension more, for the frames of a video
-            *(super(_BlendingVae, self)._encode(o.to(image).reshape(image.shape)).latent_dist for o in self._others),
+            *(super(_BlendingVae, self)._encode(_shaped(o.to(image), image)).latent_dist for o in self._others),
         ]
         mean = spherical_mean([each.mean for each in found], self._shares)
         spread = sum(each.logvar * share for each, share in zip(found, self._shares, strict=True))
         output.latent_dist = type(found[0])(torch.cat([mean, spread], dim=1))
         return output
+
+
+def _shaped(other: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    """As a pipeline has its picture: some have a dimension more, for the frames of a video.
+
+    Where none is missing it stays as it lies in memory, which decides how a convolution is computed and so its bits.
+    """
+    return other if other.ndim == image.ndim else other.reshape(image.shape)
 
 
 def spherical_mean(points: Sequence[torch.Tensor], shares: Sequence[float]) -> torch.Tensor:

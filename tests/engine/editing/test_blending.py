@@ -77,6 +77,23 @@ async def test_order_does_not_matter_and_no_weights_are_equal_weights(folders: d
     assert heavy.tobytes() != one.tobytes()
 
 
+async def test_all_pictures_lie_in_memory_as_the_first(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That decides how they are convolved, and so the bits of what was blended once and is painted again."""
+    lie, encode = [], diffusers.AutoencoderKL._encode
+
+    def seen(vae: diffusers.AutoencoderKL, pixels: torch.Tensor) -> Any:
+        lie.append(pixels.stride())
+        return encode(vae, pixels)
+
+    monkeypatch.setattr(diffusers.AutoencoderKL, "_encode", seen)
+    async with Engine(str(folders["sd1"])) as engine:
+        await engine.submit(ask(3)).result()
+    assert len(lie) == 3
+    assert len(set(lie)) == 1
+
+
 def test_the_mean_of_two_points_is_their_slerp() -> None:
     a, b = (torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(n)) for n in (1, 2))
     b = b * a.norm() / b.norm()
