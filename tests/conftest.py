@@ -13,6 +13,8 @@ from hypothesis import settings
 MOST_WORKERS = 4  # each imports PyTorch: 0.7 GB
 USUAL, SELDOM = gc.get_threshold(), (50_000, 1000, 1000)  # objects, and times, before Python's collector looks
 
+os.environ.setdefault("MKL_CBWR", "AUTO")  # as the engine has it: MKL asks once, and a test may compute before it
+
 settings.register_profile("random", print_blob=True)
 settings.register_profile("ci", derandomize=True, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "random"))

@@ -1,7 +1,8 @@
 """The same stored job gives the same bytes: those that were recorded where model and machine are the same ones.
 
-Bits differ between kinds of CPU and versions of torch, and the embedded model may be trained anew. What has no record
-is painted a second time from its request in plain words: that must give the same bytes everywhere.
+Bits differ between kinds of CPU and versions of torch, and the embedded model may be trained anew. What has no record,
+or was changed on purpose, is painted a second time from its request in plain words: that must give the same bytes
+everywhere.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from tests.corpus import files, painting, today
+
+CHANGED = {"control"}  # the edges that a ControlNet follows are Canny's now, as the published ones were trained with
 
 
 def of_this_machine(corpus: Path, weights: dict[str, str]) -> dict[str, Any]:
@@ -39,7 +42,7 @@ async def test_stored_jobs_are_painted_as_they_were(corpus: Path, tmp_path: Path
             stored = today.request_from_spec(case["spec"], pictures)
             assert stored == case["asks"], case["name"]
             painted = await painting.paint(engine, stored["requests"], pictures)
-            known = recorded.get(case["name"])
+            known = recorded.get(case["name"]) if case["name"] not in CHANGED else None
             expected = known or await painting.paint(engine, case["asks"]["requests"], pictures)
             wrong += [case["name"]] if painted != expected else []
     assert wrong == [], "as recorded" if recorded else "painted twice"

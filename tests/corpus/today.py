@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import io
 import json
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -216,7 +217,8 @@ def machine() -> dict[str, str]:
     """What a picture's bits depend on besides its request and weights."""
     import torch
 
-    return {"cpu": torch.backends.cpu.get_cpu_capability(), **resolve.versions()}
+    mode = os.environ.get("MKL_CBWR", "")
+    return {"cpu": torch.backends.cpu.get_cpu_capability(), "mkl": mode, **resolve.versions()}
 
 
 # ---------------------------------------------------------------- a whole data directory
