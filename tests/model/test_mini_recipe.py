@@ -26,7 +26,7 @@ from engine.mini.train.data import LatentDataset, foreground
 from engine.mini.train.diffusion import SHARES, TIMES, add_noise, loss_weight, stratified_timesteps
 from engine.mini.train.loop import Loop, Rng, join_workers
 from engine.mini.train.networks.checker import NOTHING, UNSURE, centre_map, label, load_checker, train_checker
-from engine.mini.train.networks.crisp import CrispLoss
+from engine.mini.train.networks.crisp import CrispLoss, softer
 from engine.mini.train.networks.layout import LOGITS, layout_loss, targets
 from engine.mini.train.networks.unet import UnetLoss, describe
 from engine.mini.train.networks.vae import FinerLoss, new_vae, psnr, random_pictures, refined, whiten
@@ -230,6 +230,17 @@ def test_a_crisp_decoder_keeps_its_latents() -> None:
     assert all(weight.grad is not None and weight.grad.any() for weight in vae.decoder.parameters())
     assert all(weight.grad is None for weight in [*vae.encoder.parameters(), *vae.quant_conv.parameters()])
     assert any(not torch.equal(critic[name], weight) for name, weight in loss.critic.state_dict().items())
+
+
+def test_a_soft_edge_costs_and_a_sharp_one_elsewhere_does_not() -> None:
+    step = torch.full((1, 3, 64, 64), -1.0)
+    step[..., 30:] = 1.0
+    ramp = (torch.linspace(-1, 1, 7)).expand(1, 3, 64, 7)
+    soft = step.clone()
+    soft[..., 27:34] = ramp
+    assert softer(step.roll(2, 3), step) == softer(step, soft) == 0
+    assert softer(soft, step) > 0.01
+    assert softer(torch.full_like(step, 0.3), step) == 0, "what is plain isn't soft"
 
 
 def test_a_critic_learns_to_tell_drawn_pictures_from_blurred_ones() -> None:

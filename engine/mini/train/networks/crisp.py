@@ -5,6 +5,9 @@ An absolute error is smallest where a decoder that is not sure of an edge paints
 every batch are latents that the noise predictor itself painted, which are never quite an encoder's: nobody knows their
 true picture, so the critic judges them, and a coarse picture by the old decoder keeps their colours in place. Pictures
 are whole: from crops alone a decoder never learns what the border of a picture looks like.
+
+The critic sees style, and lets an edge be three pixels wide. So it is measured, too: within a few pixels of an edge,
+what is neither the one colour nor the other may be no more than where the renderer drew it.
 """
 
 import copy
@@ -31,6 +34,8 @@ CRITIC_RATE = 8e-4
 COLOUR_WEIGHT, COLOUR_PX = 0.5, 8  # how coarse the old decoder's picture is when it keeps colours in place
 PAINT_BATCH, PAINT_STEPS, GUIDANCE = 16, 12, 3.0
 LATENT_NOISE = 0.2  # at most
+SOFT_WEIGHT, SOFT_PX = 5.0, 9  # how far around a pixel the colours are that it may be between
+SOFT_CELL_PX, SOFT_SPARE = 16, 0.002  # where exactly an edge is, codes don't tell: cells are compared
 
 
 class Critic(nn.Sequential):
@@ -43,6 +48,26 @@ class Critic(nn.Sequential):
             size, stride = (4, 2) if number < 3 else (3, 1)
             layers += [spectral_norm(nn.Conv2d(inputs, outputs, size, stride, 1)), nn.LeakyReLU(0.2)]
         super().__init__(*layers, spectral_norm(nn.Conv2d(widths[-1], 1, 3, 1, 1)))
+
+
+def softness(pictures: Tensor) -> Tensor:
+    """Return how far every channel of a pixel is from the nearer extreme around it: (B, 3, H, W), 0 beside sharp edges.
+
+    A ramp is soft in the middle; a plain surface and a step aren't.
+    """
+    pictures = pictures.contiguous()  # pooling is twice as fast
+    return torch.minimum(_highest(pictures) - pictures, pictures + _highest(-pictures))
+
+
+def _highest(pictures: Tensor) -> Tensor:
+    rows = F.max_pool2d(pictures, (SOFT_PX, 1), 1, (SOFT_PX // 2, 0))
+    return F.max_pool2d(rows, (1, SOFT_PX), 1, (0, SOFT_PX // 2))
+
+
+def softer(output: Tensor, truth: Tensor) -> Tensor:
+    """Return by how much pictures are softer than they should be, a scalar; where one is sharper counts for nothing."""
+    painted, drawn = (F.avg_pool2d(softness(each), SOFT_CELL_PX) for each in (output, truth))
+    return F.relu(painted - drawn - SOFT_SPARE).mean()
 
 
 def painted_latents(pipeline: StableDiffusionPipeline, count: int, seed: int) -> Tensor:
@@ -89,7 +114,8 @@ class CrispLoss:
         verdict = self._judged(output).mean()
         colours = F.avg_pool2d(output[known:] - guide, COLOUR_PX).abs().mean()
         critic_weight = CRITIC_WEIGHT * min(1.0, self._step / CRITIC_RAMP_STEPS)
-        loss: Tensor = reconstruction_loss(output[:known], truth) + COLOUR_WEIGHT * colours - critic_weight * verdict
+        known_loss = reconstruction_loss(output[:known], truth) + SOFT_WEIGHT * softer(output[:known], truth)
+        loss: Tensor = known_loss + COLOUR_WEIGHT * colours - critic_weight * verdict
         return loss
 
     def _known(self, count: int, rng: Rng) -> tuple[Tensor, Tensor]:
