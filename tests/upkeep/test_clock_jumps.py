@@ -37,7 +37,9 @@ BY_OTHER_CLOCKS = {
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """The machine that the app asks for the time; the simulated Discord has a clock of its own."""
-    found = Machine(ManualClock(SystemClock().now_ms()))
+    now_ms = SystemClock().now_ms()
+    day_ms, hours_ms = now_ms - now_ms % DAY_MS, DAY_MS - 4 * LASTS_MS
+    found = Machine(ManualClock(min(now_ms, day_ms + hours_ms)))  # a day's credits must not end while a jump is doubted
     monkeypatch.setattr(app, "SteadyClock", lambda: found.clock)
     return found
 
