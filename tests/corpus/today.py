@@ -217,8 +217,12 @@ def machine() -> dict[str, str]:
     """What a picture's bits depend on besides its request and weights."""
     import torch
 
-    mode = os.environ.get("MKL_CBWR", "")
-    return {"cpu": torch.backends.cpu.get_cpu_capability(), "mkl": mode, **resolve.versions()}
+    mode = os.environ.get("MKL_CBWR")
+    return {
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        **({"mkl": mode} if mode else {}),  # the first version had none
+        **resolve.versions(),
+    }
 
 
 # ---------------------------------------------------------------- a whole data directory
