@@ -131,15 +131,27 @@ def paint(
     keeps: float = KEEPS,
 ) -> Image.Image:
     """Change a case's picture as its words say."""
-    (picture,) = pipeline(
-        case.text,
-        image=case.picture(case.before),
+    return told(pipeline, case.picture(case.before), case.text, case.seed, guidance, keeps)
+
+
+def told(
+    pipeline: StableDiffusionInstructPix2PixPipeline,
+    picture: Image.Image,
+    words: str,
+    seed: int,
+    guidance: float = GUIDANCE,
+    keeps: float = KEEPS,
+) -> Image.Image:
+    """Change a picture as words say."""
+    (changed,) = pipeline(
+        words,
+        image=picture,
         num_inference_steps=STEPS,
         guidance_scale=guidance,
         image_guidance_scale=keeps,
-        generator=torch.Generator().manual_seed(case.seed),
+        generator=torch.Generator().manual_seed(seed),
     ).images
-    return picture  # type: ignore[no-any-return]
+    return changed  # type: ignore[no-any-return]
 
 
 @torch.inference_mode()
@@ -197,16 +209,20 @@ def sheet(pipeline: StableDiffusionInstructPix2PixPipeline, guidance: float, kee
     """Paint changes of all kinds in turn, none picked, before and after side by side, the words below."""
     kinds = list(KINDS)
     cases = [held_out_case(kinds[i % len(kinds)], 500 + i) for i in range(SHEET)]
+    return page([(case.picture(case.before), paint(pipeline, case, guidance, keeps), case.text) for case in cases])
+
+
+def page(changes: Sequence[tuple[Image.Image, Image.Image, str]]) -> Image.Image:
+    """Show pictures before and after, and below them the words that were said."""
     width, height = FINE_PX + GAP_PX, FINE_PX // 2 + LINE_PX + GAP_PX
-    page = Image.new("RGB", (COLUMNS * width + GAP_PX, -(-SHEET // COLUMNS) * height + GAP_PX), "white")
+    shown = Image.new("RGB", (COLUMNS * width + GAP_PX, -(-len(changes) // COLUMNS) * height + GAP_PX), "white")
     half = (FINE_PX // 2, FINE_PX // 2)
-    for i, case in enumerate(cases):
+    for i, (before, after, text) in enumerate(changes):
         left, top = GAP_PX + i % COLUMNS * width, GAP_PX + i // COLUMNS * height
-        pair = case.picture(case.before), paint(pipeline, case, guidance, keeps)
-        for side, picture in enumerate(pair):
-            page.paste(picture.resize(half, Image.Resampling.LANCZOS), (left + side * half[0], top))
-        ImageDraw.Draw(page).text((left, top + half[1] + 2), case.text, fill="black")
-    return page
+        for side, picture in enumerate((before, after)):
+            shown.paste(picture.resize(half, Image.Resampling.LANCZOS), (left + side * half[0], top))
+        ImageDraw.Draw(shown).text((left, top + half[1] + 2), text, fill="black")
+    return shown
 
 
 def main() -> None:
